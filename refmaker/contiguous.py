@@ -1,0 +1,135 @@
+"""Chunks of uncompressed data: cut or joined on exact boundaries, without moving a byte.
+
+Data that lie in C order without gaps may be seen as chunks of any shape whose elements are
+neighbours in the file. Every chunk is full: an edge chunk that reached past the data would
+read whatever follows them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refmaker.model import ChunkTable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["contiguous_table", "piece_shape", "strided_table"]
+
+_STRAY = 16
+"""How far from the target a piece may be, as a factor, before data are left in one piece."""
+
+
+def piece_shape(shape: Sequence[int], itemsize: int, target: int | None) -> tuple[int, ...]:
+    """Return the chunk shape that cuts contiguous data into pieces near a target size.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Elements along each dimension, in C order.
+    itemsize : int
+        Bytes of an element.
+    target : int or None
+        Bytes that a piece should have at most; None leaves the data whole.
+
+    Returns
+    -------
+    tuple of int
+        Divides `shape`; 1 along all dimensions before the one that is cut, all of `shape`
+        behind it. A dimension that has no suitable divisor is not cut.
+    """
+    whole = tuple(max(1, extent) for extent in shape)
+    if target is None or math.prod(whole) * itemsize <= target:
+        return whole
+    inner = itemsize
+    axis = len(whole) - 1
+    while axis > 0 and inner * whole[axis] <= target:
+        inner *= whole[axis]
+        axis -= 1
+    cut = _divisor(whole[axis], target // max(inner, 1))
+    return (*(1,) * axis, cut, *whole[axis + 1 :])
+
+
+def _divisor(extent: int, wanted: int) -> int:
+    """Return the divisor of `extent` that is best for pieces of `wanted`."""
+    wanted = max(1, wanted)
+    low = [n for n in range(1, math.isqrt(extent) + 1) if extent % n == 0]
+    divisors = sorted({*low, *(extent // n for n in low)})
+    below = max(n for n in divisors if n <= wanted)
+    if below * _STRAY >= wanted:
+        return below
+    above = min((n for n in divisors if n > wanted), default=extent)
+    return above if above <= wanted * _STRAY else extent
+
+
+def contiguous_table(
+    shape: Sequence[int], itemsize: int, offset: int, url: str, target: int | None
+) -> tuple[tuple[int, ...], ChunkTable]:
+    """Return chunk shape and table of one contiguous array.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Elements along each dimension; no byte is referenced if one is 0.
+    itemsize : int
+        Bytes of an element.
+    offset : int
+        First byte of the data in the file.
+    url : str
+        The file.
+    target : int or None
+        As for `piece_shape`.
+    """
+    return strided_table(1, 0, shape, itemsize, offset, url, target, outer=False)
+
+
+def strided_table(  # noqa: PLR0913 - the geometry of a record needs all of them
+    count: int,
+    stride: int,
+    shape: Sequence[int],
+    itemsize: int,
+    offset: int,
+    url: str,
+    target: int | None,
+    *,
+    outer: bool = True,
+) -> tuple[tuple[int, ...], ChunkTable]:
+    """Return chunk shape and table of equal contiguous blocks at equal distances.
+
+    Parameters
+    ----------
+    count : int
+        Number of blocks.
+    stride : int
+        Bytes from the start of one block to the next.
+    shape : sequence of int
+        Elements of one block along each dimension.
+    itemsize : int
+        Bytes of an element.
+    offset : int
+        First byte of the first block.
+    url : str
+        The file.
+    target : int or None
+        As for `piece_shape`; blocks without gaps between them are joined up to it.
+    outer : bool
+        Whether the array has a leading dimension that counts the blocks.
+    """
+    block = math.prod(shape) * itemsize
+    if outer and stride == block:
+        return strided_table(
+            1, 0, (count, *shape), itemsize, offset, url, target, outer=False
+        )
+    chunk = piece_shape(shape, itemsize, target)
+    grid = tuple(-(-extent // part) for extent, part in zip(shape, chunk, strict=True))
+    nbytes = math.prod(chunk) * itemsize
+    pieces = np.arange(math.prod(grid), dtype=np.uint64) * np.uint64(nbytes) + np.uint64(offset)
+    if outer:
+        starts = np.arange(count, dtype=np.uint64) * np.uint64(stride)
+        pieces = (starts[:, None] + pieces[None, :]).reshape(-1)
+        chunk, grid = (1, *chunk), (count, *grid)
+    length = np.full(pieces.size, nbytes, np.uint64)
+    return chunk, ChunkTable.from_columns(grid, (url,), offset=pieces, length=length)

@@ -1,0 +1,177 @@
+"""Every error that refmaker raises on purpose.
+
+::
+
+    Exception
+    └── RefmakerError                 url, path, offset, hint: where and what to do
+        ├── SourceError               (OSError)            a file or host cannot be read
+        │   ├── SourceNotFoundError   (FileNotFoundError)  there is nothing at that URL
+        │   └── SourceChangedError                         it is not the file that was scanned
+        ├── FormatError               (ValueError)         bytes break the format's specification
+        │   ├── UnknownFormatError                         no scanner recognises the file
+        │   └── TruncatedError        (EOFError)           the file ends too early
+        ├── UnsupportedError          (NotImplementedError) valid, but nothing here can express it
+        ├── CodecError                (ValueError)         a chunk's bytes cannot be decoded
+        ├── LimitError                (ValueError)         a bound that protects the reader is hit
+        ├── MetadataError             (ValueError)         a reference set contradicts itself
+        ├── WorkerError               (RuntimeError)       a scanning process died or hung
+        └── MissingDependencyError    (ImportError)        an optional package is not installed
+
+Each class is also the builtin that callers already catch.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+__all__ = [
+    "CodecError",
+    "FormatError",
+    "LimitError",
+    "MetadataError",
+    "MissingDependencyError",
+    "RefmakerError",
+    "SourceChangedError",
+    "SourceError",
+    "SourceNotFoundError",
+    "TruncatedError",
+    "UnknownFormatError",
+    "UnsupportedError",
+    "WorkerError",
+]
+
+
+class RefmakerError(Exception):
+    """Base of all errors of this package.
+
+    Parameters
+    ----------
+    message : str
+        What went wrong, in one line.
+    url : str, optional
+        The file that it is about.
+    path : str, optional
+        The object inside the file: an HDF5 path, a page, a message number, a tag.
+    offset : int, optional
+        Byte offset in the file.
+    hint : str, optional
+        What the user can do about it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str | None = None,
+        path: str | None = None,
+        offset: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.url = url
+        self.path = path
+        self.offset = offset
+        self.hint = hint
+
+    def __str__(self) -> str:
+        where = []
+        if self.url is not None:
+            where.append(self.url)
+        if self.path is not None:
+            where.append(self.path)
+        if self.offset is not None:
+            where.append(f"byte {self.offset}")
+        text = f"{': '.join(where)}: {self.message}" if where else self.message
+        return f"{text} ({self.hint})" if self.hint else text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keyword arguments do not survive the default pickling of exceptions, and errors
+        # travel between processes when files are scanned in workers.
+        # ImportError keeps `path` in a slot of its own, outside the dict.
+        return _rebuild, (type(self), {**self.__dict__, "path": self.path}, self.args)
+
+    def located(self, *, url: str | None = None, path: str | None = None) -> Self:
+        """Fill in the file and object where they are not known yet; returns itself."""
+        if self.url is None:
+            self.url = url
+        if self.path is None:
+            self.path = path
+        return self
+
+
+def _rebuild(
+    cls: type[RefmakerError], state: dict[str, Any], args: tuple[Any, ...]
+) -> RefmakerError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    for name, value in state.items():
+        setattr(error, name, value)
+    return error
+
+
+class SourceError(RefmakerError, OSError):
+    """A file or host cannot be read."""
+
+
+class SourceNotFoundError(SourceError, FileNotFoundError):
+    """There is nothing at that URL."""
+
+
+class SourceChangedError(SourceError):
+    """The file differs from the one that was scanned."""
+
+
+class FormatError(RefmakerError, ValueError):
+    """Bytes break the rules of the format's specification."""
+
+
+class UnknownFormatError(FormatError):
+    """No scanner recognises the file."""
+
+
+class TruncatedError(FormatError, EOFError):
+    """The file, or a structure in it, ends too early."""
+
+
+class UnsupportedError(RefmakerError, NotImplementedError):
+    """Valid input that references cannot express or nothing here decodes.
+
+    Parameters
+    ----------
+    code : str
+        Short stable reason code, as it appears in reports, such as ``"filter-unknown"``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "unsupported",
+        url: str | None = None,
+        path: str | None = None,
+        offset: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, url=url, path=path, offset=offset, hint=hint)
+        self.code = code
+
+
+class CodecError(RefmakerError, ValueError):
+    """A chunk's bytes cannot be decoded."""
+
+
+class LimitError(RefmakerError, ValueError):
+    """A bound that protects memory, time or requests would be exceeded."""
+
+
+class MetadataError(RefmakerError, ValueError):
+    """A reference set contradicts itself or its format."""
+
+
+class WorkerError(RefmakerError, RuntimeError):
+    """A scanning process died, hung or ran out of memory."""
+
+
+class MissingDependencyError(RefmakerError, ImportError):
+    """An optional package is not installed; the hint names how to install it."""

@@ -1,0 +1,184 @@
+"""A remote file behind a sparse cache of equal blocks.
+
+Readers announce the ranges that they are about to need, which are fetched concurrently in
+one round; small reads in between are served from memory. When that costs more than fetching
+the file would, the rest of the file is fetched.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from refmaker.errors import LimitError
+from refmaker.ranges import Piece, Ranges
+from refmaker.source import revisit_limit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from refmaker.report import Cost, Fingerprint
+
+__all__ = ["BLOCK", "CACHE", "FIRST", "WHOLE_FILE", "Remote"]
+
+BLOCK = 64 * 1024
+"""Bytes of one block of the cache; metadata of scientific files clusters at this scale."""
+WHOLE_FILE = 16 * 1024**2
+"""A remote file up to this size is fetched at once: two round trips cost more."""
+FIRST = 512 * 1024
+"""Bytes fetched together with the file's size, where that is possible (HTTP)."""
+PART = 8 * 1024**2
+"""Largest single request; larger ranges are split and fetched concurrently."""
+CACHE = 512 * 1024**2
+"""Bytes of blocks kept; beyond it those unused for longest are dropped."""
+LATENCY, BANDWIDTH = 0.05, 50e6
+"""Seconds a round and bytes a second of an ordinary object store, to weigh one by the other."""
+
+
+class Remote:
+    """A remote file with its cache; one thread at a time reads it, others wait.
+
+    Parameters
+    ----------
+    url : str
+        Any URL that fsspec knows.
+    storage_options : mapping
+        Passed to fsspec.
+    cost : Cost
+        Counted up with every request.
+    block_size : int
+        Bytes of a block of the cache.
+    whole_file : int
+        Files up to this many bytes are fetched at once.
+
+    Attributes
+    ----------
+    fingerprint : Fingerprint
+        The file as it was when opened.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        storage_options: Mapping[str, Any],
+        cost: Cost,
+        *,
+        block_size: int = BLOCK,
+        whole_file: int = WHOLE_FILE,
+    ) -> None:
+        self.url = url
+        self._block = block_size
+        self._whole_file = whole_file
+        self._cost = cost
+        self._lock = RLock()
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._ranges = Ranges(
+            url, storage_options, cost, first=-(-FIRST // block_size) * block_size, largest=CACHE
+        )
+        self.fingerprint = self._ranges.fingerprint
+        self._size = self.fingerprint.size
+        self._keep(self._ranges.head)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return a range that lies inside the file."""
+        if length == 0:
+            return b""
+        size = self._block
+        first, last = offset // size, (offset + length - 1) // size
+        start = offset - first * size
+        with self._lock:
+            self._need(range(first, last + 1))
+            if first == last:
+                return self._blocks[first][start : start + length]
+            # Only what is wanted is copied: no second copy of a range of many blocks.
+            parts = [memoryview(self._blocks[number]) for number in range(first, last + 1)]
+        parts[-1] = parts[-1][: offset + length - last * size]
+        parts[0] = parts[0][start:]
+        return b"".join(parts)
+
+    def read_into(self, offset: int, view: memoryview) -> None:
+        """Fill a buffer from a range that lies inside the file."""
+        view[:] = self.read(offset, len(view))
+
+    def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Fetch what is missing of many ranges in one round, as far as the cache holds it."""
+        size = self._block
+        most = max(1, CACHE // size)
+        wanted: set[int] = set()
+        for offset, length in ranges:
+            if length > 0:
+                first, last = offset // size, (offset + length - 1) // size
+                wanted.update(range(first, min(last, first + most) + 1))
+            if len(wanted) >= most:
+                break
+        with self._lock:
+            self._need(sorted(wanted)[:most])
+
+    def describe(self) -> Fingerprint:
+        """Return what the store says of the file now."""
+        return self._ranges.describe()
+
+    def close(self) -> None:
+        """Give back the memory of the cache."""
+        with self._lock:
+            self._blocks.clear()
+
+    def _need(self, numbers: range | list[int]) -> None:
+        """Have these blocks in the cache, all at once."""
+        missing = []
+        for number in numbers:
+            if number in self._blocks:
+                self._blocks.move_to_end(number)
+            else:
+                missing.append(number)
+        if not missing:
+            return
+        if self._worth_all(len(missing)):
+            everything = range(-(-self._size // self._block))
+            missing = [number for number in everything if number not in self._blocks]
+        self._fetch(missing)
+        self._drop(numbers)
+
+    def _worth_all(self, blocks: int) -> bool:
+        """Whether fetching the rest of the file is cheaper than going on piecemeal."""
+        if self._size <= self._whole_file:
+            return True
+        if self._size > CACHE:
+            return False
+        spent = self._cost.bytes_read + blocks * self._block
+        cost = self._cost.rounds * LATENCY + spent / BANDWIDTH
+        return cost > self._size / BANDWIDTH or spent > self._size / 4
+
+    def _fetch(self, numbers: list[int]) -> None:
+        """Fetch blocks as few ranges, concurrently, in one round."""
+        if self._cost.bytes_read > revisit_limit(self._size):
+            raise LimitError("reading revisits the file without end", url=self.url)
+        size = self._block
+        most = max(1, PART // size)
+        runs: list[list[int]] = []
+        for number in numbers:
+            if runs and number == runs[-1][1] and number - runs[-1][0] < most:
+                runs[-1][1] = number + 1
+            else:
+                runs.append([number, number + 1])
+        self._keep(self._ranges.fetch([(a * size, min(b * size, self._size)) for a, b in runs]))
+
+    def _keep(self, pieces: list[Piece]) -> None:
+        """Cut pieces into blocks; each piece is let go as soon as it is cut."""
+        size = self._block
+        while pieces:
+            start, data = pieces.pop()
+            for at in range(0, len(data), size):
+                if at + size <= len(data) or start + len(data) == self._size:
+                    self._blocks[(start + at) // size] = data[at : at + size]
+
+    def _drop(self, numbers: range | list[int]) -> None:
+        """Drop what was unused for longest, but nothing that is wanted now."""
+        excess = len(self._blocks) - max(CACHE // self._block, len(numbers))
+        if excess <= 0:
+            return
+        for number in numbers:
+            self._blocks.move_to_end(number)
+        for _ in range(excess):
+            self._blocks.popitem(last=False)

@@ -1,0 +1,173 @@
+"""What became of every object of a scanned file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Cost", "Fingerprint", "Outcome", "ReportRow", "ScanReport"]
+
+
+class Outcome(StrEnum):
+    """What can become of an object."""
+
+    GROUP = "group"
+    REFERENCED = "referenced"
+    INLINED = "inlined"
+    DUPLICATED = "duplicated"
+    METADATA = "metadata"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """How a source looked when it was scanned, to notice when it changes.
+
+    Parameters
+    ----------
+    size : int
+        Bytes.
+    mtime : float, optional
+        Time of the last modification, seconds since 1970-01-01 UTC.
+    etag : str, optional
+        Entity tag or checksum that the store gives.
+    """
+
+    size: int
+    mtime: float | None = None
+    etag: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the known fields as a JSON object."""
+        pairs = {"size": self.size, "mtime": self.mtime, "etag": self.etag}
+        return {key: value for key, value in pairs.items() if value is not None}
+
+
+@dataclass(slots=True)
+class Cost:
+    """What reading a file has cost so far.
+
+    Parameters
+    ----------
+    requests : int
+        Requests sent; for a local file, system calls.
+    bytes_read : int
+        Bytes received.
+    rounds : int
+        Batches of requests that had to wait for one another; 0 for a local file.
+    """
+
+    requests: int = 0
+    bytes_read: int = 0
+    rounds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """One object of the file.
+
+    Parameters
+    ----------
+    path : str
+        Its name in the file.
+    outcome : Outcome
+        What became of it.
+    reason : str
+        Why, in a sentence; empty for what is referenced.
+    code : str
+        Stable short form of the reason, such as ``"filter-unknown"``.
+    """
+
+    path: str
+    outcome: Outcome
+    reason: str = ""
+    code: str = ""
+
+
+@dataclass(slots=True)
+class ScanReport:
+    """The account of one scan: a row for every object, warnings, sources, costs.
+
+    Parameters
+    ----------
+    url : str
+        The file that was scanned.
+    format : str
+        Name of the scanner.
+    rows : list of ReportRow
+        One for every object in the file.
+    warnings : list of str
+        What a reader should know though nothing is lost.
+    sources : dict of str to Fingerprint
+        Every file that references point into.
+    requests, bytes_read, rounds : int
+        Reads that the scan caused: byte ranges asked for, their bytes, and batches that had
+        to wait for one another.
+    seconds : float
+        Wall time of the scan.
+    """
+
+    url: str
+    format: str = ""
+    rows: list[ReportRow] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    sources: dict[str, Fingerprint] = field(default_factory=dict)
+    requests: int = 0
+    bytes_read: int = 0
+    rounds: int = 0
+    seconds: float = 0.0
+
+    def add(self, path: str, outcome: Outcome, reason: str = "", code: str = "") -> None:
+        """Account for one object."""
+        self.rows.append(ReportRow(path, outcome, reason, code))
+
+    def warn(self, message: str) -> None:
+        """Note something that a reader should know; the same words are kept once."""
+        if message not in self.warnings:
+            self.warnings.append(message)
+
+    def count(self, outcome: Outcome) -> int:
+        """Return how many objects ended that way."""
+        return Counter(row.outcome for row in self.rows)[outcome]
+
+    def having(self, *outcomes: Outcome) -> list[ReportRow]:
+        """Return the rows that ended in one of these ways, in file order."""
+        return [row for row in self.rows if row.outcome in outcomes]
+
+    @property
+    def skipped(self) -> list[ReportRow]:
+        """The objects that could not be brought into the reference set."""
+        return self.having(Outcome.SKIPPED)
+
+    @property
+    def lossless(self) -> bool:
+        """Whether every object of the file is in the reference set."""
+        return not self.skipped
+
+    def extend(self, rows: Iterable[ReportRow]) -> None:
+        """Account for many objects."""
+        self.rows.extend(rows)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the account as a JSON object, in the form that ``scan --json`` prints."""
+        return {
+            "format": self.format,
+            "groups": self.count(Outcome.GROUP),
+            "referenced": self.count(Outcome.REFERENCED),
+            "inlined": self.count(Outcome.INLINED),
+            "duplicated": self.count(Outcome.DUPLICATED),
+            "metadata": self.count(Outcome.METADATA),
+            "skipped": [
+                {"path": row.path, "reason": row.reason, "code": row.code} for row in self.skipped
+            ],
+            "warnings": list(self.warnings),
+            "seconds": round(self.seconds, 6),
+            "requests": self.requests,
+            "bytes_read": self.bytes_read,
+            "rounds": self.rounds,
+        }
