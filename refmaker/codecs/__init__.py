@@ -1,0 +1,117 @@
+"""Numcodecs codecs that reference sets need, and which package provides which codec id.
+
+References use the codec ids of numcodecs and imagecodecs wherever those decode a chunk exactly;
+ids that begin with ``refmaker.`` exist for encodings that no other codec reads. The tables here
+are data only: importing this module loads neither numpy nor numcodecs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import Any
+
+__all__ = ["CODECS", "PACKAGES", "package_of", "register", "requirements"]
+
+#: Codec ids of this package: ``id -> "module:Class"``.
+CODECS: dict[str, str] = {
+    "refmaker.b3d": "refmaker.codecs.b3d:B3D",
+    "refmaker.hdf5_bits": "refmaker.codecs.hdf5_bits:HDF5Bits",
+    "refmaker.hdf5_bitshuffle": "refmaker.codecs.hdf5_bitshuffle:HDF5Bitshuffle",
+    "refmaker.hdf5_blosc2": "refmaker.codecs.hdf5_blosc2:HDF5Blosc2",
+    "refmaker.hdf5_convert": "refmaker.codecs.hdf5_convert:HDF5Convert",
+    "refmaker.hdf5_filters": "refmaker.codecs.hdf5_stub:HDF5Filters",
+    "refmaker.hdf5_lzf": "refmaker.codecs.hdf5_lzf:HDF5Lzf",
+    "refmaker.hdf5_masked": "refmaker.codecs.hdf5_masked:HDF5Masked",
+    "refmaker.hdf5_nbit": "refmaker.codecs.hdf5_nbit:HDF5Nbit",
+    "refmaker.hdf5_scaleoffset": "refmaker.codecs.hdf5_scaleoffset:HDF5ScaleOffset",
+    "refmaker.hdf5_zfp": "refmaker.codecs.hdf5_zfp:HDF5Zfp",
+}
+
+#: What has to be installed, besides refmaker itself for its own ids, to decode each codec id.
+PACKAGES: dict[str, str] = {
+    "blosc": "numcodecs",
+    "bz2": "numcodecs",
+    "fletcher32": "numcodecs",
+    "shuffle": "numcodecs",
+    "zlib": "numcodecs",
+    "zstd": "numcodecs",
+    "imagecodecs_bitshuffle": "imagecodecs-numcodecs",
+    "imagecodecs_htj2k": "imagecodecs-numcodecs",
+    "imagecodecs_jpegls": "imagecodecs-numcodecs",
+    "imagecodecs_lz4h5": "imagecodecs-numcodecs",
+    "imagecodecs_szip": "imagecodecs-numcodecs",
+    "refmaker.b3d": "refmaker",
+    "refmaker.hdf5_bits": "refmaker",
+    "refmaker.hdf5_bitshuffle": "imagecodecs",
+    "refmaker.hdf5_blosc2": "blosc2",
+    "refmaker.hdf5_convert": "h5py",
+    "refmaker.hdf5_filters": "h5py",
+    "refmaker.hdf5_lzf": "imagecodecs",
+    "refmaker.hdf5_masked": "refmaker",
+    "refmaker.hdf5_nbit": "refmaker",
+    "refmaker.hdf5_scaleoffset": "refmaker",
+    "refmaker.hdf5_zfp": "imagecodecs",
+}
+
+
+def package_of(codec_id: str) -> str:
+    """Name the package that has to be installed to decode a codec id.
+
+    Parameters
+    ----------
+    codec_id : str
+        The ``id`` of a numcodecs configuration.
+
+    Returns
+    -------
+    str
+        A distribution name. For ids of this package that need another library it is that
+        library. Ids outside the table belong to the package whose prefix they carry, and to
+        numcodecs when they carry none.
+    """
+    if codec_id in PACKAGES:
+        return PACKAGES[codec_id]
+    if codec_id.startswith("imagecodecs_"):
+        return "imagecodecs-numcodecs"
+    return "refmaker" if codec_id.startswith("refmaker.") else "numcodecs"
+
+
+def requirements(configs: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Name every package that a list of codec configurations needs, nested ones included.
+
+    Parameters
+    ----------
+    configs : iterable of mapping
+        Numcodecs configurations: the ``filters`` of an array and its ``compressor``.
+
+    Returns
+    -------
+    tuple of str
+        Distribution names in alphabetical order. ``refmaker`` is among them as soon as one id
+        begins with ``refmaker.``.
+    """
+    names: set[str] = set()
+    for config in configs:
+        codec_id = str(config["id"])
+        names.add(package_of(codec_id))
+        if codec_id.startswith("refmaker."):
+            names.add("refmaker")
+        inner = config.get("filters", ())
+        if codec_id == "refmaker.hdf5_masked":
+            names.update(requirements(inner))
+        elif codec_id == "refmaker.hdf5_filters" and any(int(entry[0]) > 255 for entry in inner):
+            names.add("hdf5plugin")
+    return tuple(sorted(names))
+
+
+def register() -> None:
+    """Register every codec of this package with numcodecs.
+
+    Installing refmaker does the same through entry points; this is for programs that run from a
+    source tree or a frozen bundle, where entry points are not seen.
+    """
+    registry = import_module("numcodecs.registry")
+    for codec_id, target in CODECS.items():
+        module, _, name = target.partition(":")
+        registry.register_codec(getattr(import_module(module), name), codec_id)
