@@ -1,0 +1,1 @@
+"""One room per file format, found through the entry points ``refmaker.scanners``."""

@@ -1,0 +1,21 @@
+"""HDF5 and netCDF4.
+
+``scanner``
+    The scanner: sniffs, scans, opens natively.
+``scan``
+    One scan of one file, from links to reference set.
+``opening``, ``native``
+    The file in the hands of h5py: to be scanned, and as the oracle of ``verify``.
+``walk``, ``attributes``, ``types``, ``dimensions``, ``dataset``
+    What h5py tells: links and objects, attributes, datatypes, names of dimensions.
+``superblock``, ``object_header``, ``layout``, ``lockstep``, ``checksum``, ``chunk_index``
+    What is read from the bytes: where the chunks of a dataset lie, for many datasets at once.
+``chunks``, ``arrays``, ``strings``, ``external``, ``virtual``, ``siblings``, ``fill``
+    Datasets to arrays, each layout in its own way.
+``filters``, ``filter_codecs``
+    Filter pipelines to codecs.
+"""
+
+from refmaker.scanners.hdf5.scanner import HDF5Scanner
+
+__all__ = ["HDF5Scanner"]

@@ -1,0 +1,184 @@
+"""HDF5 attributes as JSON values: one encoder for everything that an attribute can hold.
+
+Shapes are kept, but for the one-element arrays in which netCDF keeps its scalars. Numbers
+that JSON lacks become the strings that Zarr uses for them, references become paths,
+complex numbers pairs, compounds objects.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from refmaker.errors import UnsupportedError
+from refmaker.metadata import json_number
+from refmaker.scanners.hdf5.walk import address_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["AttributeReader"]
+
+_LIMIT = 8 * 1024**2
+"""Bytes of one attribute, in memory, that are read at most."""
+
+
+class AttributeReader:
+    """Reads attributes of the objects of one file.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The open file, in which references are resolved.
+    names : mapping of int to str
+        Path of each object, by address.
+    scalars : bool
+        Whether one-element arrays stand for scalars, as in netCDF4 files.
+    warn : callable
+        Is told about doubtful text.
+    """
+
+    def __init__(
+        self,
+        file: h5py.File,
+        names: Mapping[int, str],
+        warn: Callable[[str], None],
+        *,
+        scalars: bool = False,
+    ) -> None:
+        self._file = file
+        self._names = names
+        self._warn = warn
+        self.scalars = scalars
+
+    @staticmethod
+    def names(identifier: Any) -> list[bytes]:
+        """Return the names of an object's attributes, in the order in which they were made."""
+        found: list[bytes] = []
+        # A callback that returns something ends the iteration.
+        h5py.h5a.iterate(identifier, lambda name, *_: found.append(name))
+        return found
+
+    def read(self, identifier: Any, name: bytes) -> Any:
+        """Return an attribute's value in JSON terms.
+
+        Raises
+        ------
+        UnsupportedError
+            If it has a type that cannot be read safely, or is too large.
+        OSError, RuntimeError, TypeError, ValueError, KeyError
+            What h5py raises for damaged attributes.
+        """
+        attribute = h5py.h5a.open(identifier, name)
+        kind = attribute.get_type()
+        if _holds_region_references(kind):
+            raise UnsupportedError(
+                "the HDF5 library aborts when it reads sequences of region references",
+                code="attribute",
+            )
+        space = attribute.get_space()
+        if space.get_simple_extent_type() == h5py.h5s.NULL:
+            return "" if kind.get_class() == h5py.h5t.STRING else []
+        shape = tuple(int(extent) for extent in attribute.shape)
+        if math.prod(shape) * kind.get_size() > _LIMIT:
+            raise UnsupportedError(f"larger than {_LIMIT} bytes", code="attribute")
+        values = np.empty(shape, dtype=attribute.dtype)
+        attribute.read(values)
+        value = self._encode(values, str(name), kind)
+        if shape == (1,) and self.scalars and isinstance(value, list) and len(value) == 1:
+            return value[0]
+        return value
+
+    def references(self, identifier: Any, name: bytes) -> list[list[int]]:
+        """Return the addresses that an attribute of sequences of object references names.
+
+        Parameters
+        ----------
+        identifier : h5py identifier
+            The object.
+        name : bytes
+            Such as ``DIMENSION_LIST``.
+        """
+        attribute = h5py.h5a.open(identifier, name)
+        values = np.empty(attribute.shape, dtype=attribute.dtype)
+        attribute.read(values)
+        return [
+            [self.address(reference) for reference in (row if row is not None else ())]
+            for row in values.reshape(-1).tolist()
+        ]
+
+    def address(self, reference: Any) -> int:
+        """Return the address of a referenced object, -1 for a null reference."""
+        target = h5py.h5r.dereference(reference, self._file.id) if reference else None
+        return -1 if target is None else address_of(target)
+
+    def _encode(self, value: Any, where: str, kind: Any = None) -> Any:
+        """Encode arrays, numpy scalars and the objects that h5py puts into arrays."""
+        if isinstance(value, np.ndarray):
+            return self._array(value, where, kind)
+        if isinstance(value, np.void):
+            if value.dtype.names is None:
+                return "base64:" + base64.b64encode(value.tobytes()).decode("ascii")
+            return {name: self._encode(value[name], where) for name in value.dtype.names}
+        if isinstance(value, bytes):
+            return self._decode(value, where)
+        if isinstance(value, h5py.h5r.RegionReference):
+            raise UnsupportedError("region references have no JSON form", code="attribute")
+        if isinstance(value, h5py.h5r.Reference):
+            return self._names.get(self.address(value), None) if value else None
+        if isinstance(value, complex | np.complexfloating):
+            return [json_number(float(value.real)), json_number(float(value.imag))]
+        if isinstance(value, float | np.floating):
+            if np.longdouble(value) != float(value) and value == value:  # noqa: PLR0124 - not NaN
+                self._warn(f"attribute {where}: a long double was rounded to 8 bytes")
+            return json_number(float(value))
+        if isinstance(value, np.datetime64 | np.timedelta64):
+            return str(value)
+        if isinstance(value, bool | np.bool_):
+            return bool(value)
+        if isinstance(value, int | np.integer):
+            return int(value)
+        if value is None or isinstance(value, str):
+            return value
+        raise UnsupportedError(f"a {type(value).__name__} has no JSON form", code="attribute")
+
+    def _array(self, values: np.ndarray[Any, Any], where: str, kind: Any) -> Any:
+        if values.dtype.kind in "biu":
+            return values.tolist()
+        if values.dtype.kind == "f" and values.dtype.itemsize <= 8 and np.isfinite(values).all():
+            return values.astype(np.float64).tolist()
+        if values.dtype.kind == "S" and kind is not None and kind.get_class() == h5py.h5t.STRING:
+            pad = b" " if kind.get_strpad() == h5py.h5t.STR_SPACEPAD else b"\0"
+            values = np.array(
+                [v.rstrip(pad) for v in values.reshape(-1).tolist()] or [b""], object
+            )[: values.size].reshape(values.shape)
+        if values.ndim == 0:
+            return self._encode(values[()], where)
+        return [self._encode(part, where) for part in values]
+
+    def _decode(self, value: bytes, where: str) -> str:
+        value = value.split(b"\0")[0] if b"\0" in value else value
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            self._warn(f"attribute {where}: not UTF-8, read as Latin-1")
+            return value.decode("latin-1")
+
+
+def _holds_region_references(kind: Any, *, inside_sequence: bool = False) -> bool:
+    """Whether reading values of a type makes HDF5 copy region references out of sequences."""
+    of = kind.get_class()
+    if of == h5py.h5t.REFERENCE:
+        return inside_sequence and bool(kind.equal(h5py.h5t.STD_REF_DSETREG))
+    if of == h5py.h5t.VLEN:
+        return _holds_region_references(kind.get_super(), inside_sequence=True)
+    if of == h5py.h5t.ARRAY:
+        return _holds_region_references(kind.get_super(), inside_sequence=inside_sequence)
+    if of == h5py.h5t.COMPOUND:
+        members = (kind.get_member_type(i) for i in range(kind.get_nmembers()))
+        return any(_holds_region_references(m, inside_sequence=inside_sequence) for m in members)
+    return False

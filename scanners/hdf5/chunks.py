@@ -1,0 +1,204 @@
+"""Where the chunks of many datasets lie: our readers first, HDF5's own iterator behind them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.errors import RefmakerError, TruncatedError
+from refmaker.scanners.hdf5.chunk_index import ChunkColumns, chunk_index_reader
+from refmaker.scanners.hdf5.layout import Layout, layout_reader
+from refmaker.scanners.hdf5.lockstep import run
+from refmaker.scanners.hdf5.superblock import Superblock, superblock_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from refmaker.scanners.hdf5.dataset import Dataset
+    from refmaker.source import Source
+
+__all__ = ["ChunkFinder", "iterate"]
+
+SMALL = 1024
+"""Chunks below which, in a local file, asking HDF5 costs less than parsing the index."""
+_CHECKS = 3
+
+
+class ChunkFinder:
+    """Finds the chunks of the datasets of one file.
+
+    Parameters
+    ----------
+    source : Source
+        The file.
+    warn : callable
+        Is told when an index had to be read through HDF5.
+    verify : bool
+        Whether every position is compared with what HDF5 says.
+    """
+
+    def __init__(
+        self, source: Source, warn: Callable[[str], None], *, verify: bool = False
+    ) -> None:
+        self._source = source
+        self._warn = warn
+        self._verify = verify
+        [found] = run([superblock_reader(source.size)], source.read_blocks)
+        self._superblock: Superblock | Exception = found
+
+    def find(self, datasets: Iterable[Dataset]) -> dict[int, ChunkColumns | Exception]:
+        """Return the chunks of chunked datasets, by address, or why they could not be found.
+
+        Edge chunks that the file stores unfiltered come with every bit of their mask set.
+        """
+        wanted = {dataset.address: dataset for dataset in datasets}
+        layouts = self._layouts([d for d in wanted.values() if self._needs_layout(d)])
+        ours = [d for d in wanted.values() if self._parses(d) and d.address in layouts]
+        found = self._columns(ours, layouts)
+        for address, dataset in wanted.items():
+            if not isinstance(found.get(address), ChunkColumns):
+                self._explain(dataset, found.get(address))
+                found[address] = _attempt(lambda dataset=dataset: iterate(dataset))
+            elif self._verify:
+                found[address] = _attempt(lambda dataset=dataset: self._compared(dataset, found))
+        for address, columns in list(found.items()):
+            if isinstance(columns, ChunkColumns):
+                layout = layouts.get(address)
+                found[address] = _attempt(
+                    lambda a=address, c=columns, e=layout: self._finish(wanted[a], c, e)
+                )
+        return found
+
+    def _remote(self) -> bool:
+        return self._source.path is None
+
+    def _parses(self, dataset: Dataset) -> bool:
+        return self._remote() or math.prod(dataset.grid) >= SMALL
+
+    def _needs_layout(self, dataset: Dataset) -> bool:
+        if isinstance(self._superblock, Exception):
+            return False
+        partial = any(n % c for n, c in zip(dataset.shape, dataset.chunk_shape, strict=True))
+        # Only layouts of HDF5 1.10 can leave edges unfiltered; older superblocks rule them out.
+        unfiltered = partial and bool(dataset.pipeline) and self._superblock.version >= 2
+        return self._parses(dataset) or unfiltered
+
+    def _layouts(self, datasets: Sequence[Dataset]) -> dict[int, Layout]:
+        if isinstance(self._superblock, Exception) or not datasets:
+            return {}
+        superblock = self._superblock
+        readers = [layout_reader(dataset.address, superblock) for dataset in datasets]
+        results = run(readers, self._source.read_blocks)
+        return {
+            dataset.address: result
+            for dataset, result in zip(datasets, results, strict=True)
+            if isinstance(result, Layout) and result.chunk == dataset.chunk_shape
+        }
+
+    def _columns(
+        self, datasets: Sequence[Dataset], layouts: dict[int, Layout]
+    ) -> dict[int, ChunkColumns | Exception]:
+        if isinstance(self._superblock, Exception) or not datasets:
+            return {}
+        readers = [
+            chunk_index_reader(layouts[d.address], self._superblock, d.shape, d.maxshape)
+            for d in datasets
+        ]
+        results = run(readers, self._source.read_blocks)
+        found: dict[int, ChunkColumns | Exception] = {}
+        for dataset, result in zip(datasets, results, strict=True):
+            if isinstance(result, ChunkColumns) and not _spot_check(dataset, result):
+                found[dataset.address] = ValueError("HDF5 places some of the chunks elsewhere")
+            else:
+                found[dataset.address] = result
+        return found
+
+    def _explain(self, dataset: Dataset, error: object) -> None:
+        if isinstance(error, Exception):
+            self._warn(f"{dataset.path}: chunk index read through HDF5 ({error})")
+
+    def _compared(
+        self, dataset: Dataset, found: dict[int, ChunkColumns | Exception]
+    ) -> ChunkColumns:
+        ours, theirs = found[dataset.address], iterate(dataset)
+        if isinstance(ours, ChunkColumns) and _same(ours, theirs):
+            return ours
+        self._warn(f"{dataset.path}: chunk index read through HDF5 (ours differed)")
+        return theirs
+
+    def _finish(
+        self, dataset: Dataset, columns: ChunkColumns, layout: Layout | None
+    ) -> ChunkColumns:
+        """Check bounds, and mark the chunks over the edge that are stored unfiltered."""
+        ends = columns.offset + columns.length
+        if ends.size and int(ends.max()) > self._source.size:
+            worst = int(columns.offset[int(np.argmax(ends))])
+            raise TruncatedError(
+                "chunks lie behind the end of the file", path=dataset.path, offset=worst
+            )
+        if layout is None or not layout.unfiltered_edges:
+            return columns
+        at = np.unravel_index(columns.index.astype(np.int64), dataset.grid)
+        partial = np.zeros(len(columns), bool)
+        for axis, (n, c) in enumerate(zip(dataset.shape, dataset.chunk_shape, strict=True)):
+            if n % c:
+                partial |= at[axis] == dataset.grid[axis] - 1
+        mask = np.where(partial, np.uint32(0xFFFFFFFF), columns.mask)
+        return ChunkColumns(columns.index, columns.offset, columns.length, mask)
+
+
+def iterate(dataset: Dataset) -> ChunkColumns:
+    """Return a dataset's chunks as HDF5 lists them.
+
+    Raises
+    ------
+    OSError, RuntimeError
+        If the library cannot read the index.
+    """
+    rows: list[Any] = []
+    # The callback must return None: anything else ends the iteration.
+    dataset.id.chunk_iter(rows.append)
+    count, rank = len(rows), len(dataset.shape)
+    corner = np.array([row.chunk_offset for row in rows], np.int64).reshape(count, rank)
+    scaled = corner // np.array(dataset.chunk_shape, np.int64)
+    inside = np.all(scaled < np.array(dataset.grid, np.int64), axis=1)
+    index = np.ravel_multi_index(tuple(scaled[inside].T), dataset.grid).astype(np.uint64)
+    order = np.argsort(index, kind="stable")
+    return ChunkColumns(
+        index[order],
+        np.array([row.byte_offset for row in rows], np.uint64)[inside][order],
+        np.array([row.size for row in rows], np.uint64)[inside][order],
+        np.array([row.filter_mask for row in rows], np.uint32)[inside][order],
+    )
+
+
+def _spot_check(dataset: Dataset, columns: ChunkColumns) -> bool:
+    """Compare the first, middle and last chunk with HDF5."""
+    rows = sorted({0, len(columns) // 2, len(columns) - 1}) if len(columns) else []
+    for row in rows[:_CHECKS]:
+        at = np.unravel_index(int(columns.index[row]), dataset.grid)
+        corner = tuple(int(n) * c for n, c in zip(at, dataset.chunk_shape, strict=True))
+        try:
+            known = dataset.id.get_chunk_info_by_coord(corner)
+        except (OSError, RuntimeError):
+            return False
+        ours = (int(columns.offset[row]), int(columns.length[row]), int(columns.mask[row]))
+        if ours != (known.byte_offset, known.size, known.filter_mask):
+            return False
+    return True
+
+
+def _same(one: ChunkColumns, other: ChunkColumns) -> bool:
+    return all(
+        np.array_equal(getattr(one, name), getattr(other, name))
+        for name in ("index", "offset", "length", "mask")
+    )
+
+
+def _attempt(action: Callable[[], ChunkColumns]) -> ChunkColumns | Exception:
+    try:
+        return action()
+    except (RefmakerError, OSError, RuntimeError, ValueError, KeyError) as error:
+        return error

@@ -1,0 +1,156 @@
+"""Names of dimensions, from dimension scales and netCDF4's own attributes.
+
+HDF5 Dimension Scale Specification, and netCDF4's use of it. Scales are resolved by the
+address of the object, in one table for the file: asking the library for the name of a
+reference searches the whole file, once for every dimension of every dataset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Dimensions", "Scale"]
+
+NOT_A_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
+_RENAMED = "_nc4_non_coord_"
+
+
+@dataclass(slots=True)
+class Scale:
+    """What is known of one dataset for naming dimensions.
+
+    Parameters
+    ----------
+    path : str
+        Its first path in the file.
+    shape, maxshape : tuple
+        Extents; None in `maxshape` where unlimited.
+    is_scale : bool
+        Whether it is a dimension scale.
+    attached : list of list of int
+        Addresses of the scales attached to each dimension.
+    dimension_id : int, optional
+        netCDF4's number of the dimension that this scale stands for.
+    coordinates : tuple of int
+        netCDF4's numbers of the dimensions of this variable.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    maxshape: tuple[int | None, ...]
+    is_scale: bool = False
+    attached: list[list[int]] = field(default_factory=list)
+    dimension_id: int | None = None
+    coordinates: tuple[int, ...] = ()
+
+
+def variable_name(leaf: str) -> str:
+    """Return the name of the variable: netCDF4 marks one that a dimension's name collides with."""
+    return leaf.removeprefix(_RENAMED)
+
+
+class Dimensions:
+    """Names dimensions of all datasets of a file.
+
+    Parameters
+    ----------
+    scales : dict of int to Scale
+        Every dataset, by address, in the order in which dimensions are to be numbered.
+    """
+
+    def __init__(self, scales: dict[int, Scale]) -> None:
+        self._scales = scales
+        self._by_id = {
+            scale.dimension_id: address
+            for address, scale in scales.items()
+            if scale.dimension_id is not None
+        }
+        self._named: dict[tuple[str, str], int] = {}
+        for address, scale in scales.items():
+            if scale.is_scale:
+                self._named[_split(scale.path)] = address
+        self._phony: dict[str, list[tuple[str, int, bool]]] = {}
+        self._count = 0
+        self.warnings: list[str] = []
+        self.unlimited: dict[str, list[str]] = {}
+
+    def names(self, address: int) -> tuple[str, ...]:
+        """Return one name for each dimension of a dataset."""
+        scale = self._scales[address]
+        group, _ = _split(scale.path)
+        scales = [self._scale_of(address, axis) for axis in range(len(scale.shape))]
+        taken: list[str] = []
+        for axis, found in enumerate(scales):
+            name = self._visible(found, group) if found is not None else None
+            if name is None:
+                name = self._phony_name(group, scale, axis, taken)
+            taken.append(name)
+            if scale.maxshape[axis] is None:
+                unlimited = self.unlimited.setdefault(group, [])
+                if name not in unlimited:
+                    unlimited.append(name)
+        return tuple(taken)
+
+    def _scale_of(self, address: int, axis: int) -> int | None:
+        """Return the address of the scale of one dimension."""
+        scale = self._scales[address]
+        if len(scale.coordinates) == len(scale.shape) and axis < len(scale.coordinates):
+            found = self._by_id.get(scale.coordinates[axis])
+            if found is not None:
+                return found
+        if scale.is_scale and len(scale.shape) == 1:
+            return address
+        attached = scale.attached[axis] if axis < len(scale.attached) else []
+        known = [target for target in attached if target in self._scales]
+        if len(known) > 1:
+            self.warnings.append(
+                f"{scale.path}: dimension {axis} has {len(known)} scales; "
+                f"{self._scales[known[0]].path} names it"
+            )
+        if known:
+            return known[0]
+        return address if scale.is_scale and axis == 0 else None
+
+    def _visible(self, address: int, group: str) -> str:
+        """Return the shortest name under which a scale is seen from a group."""
+        home, leaf = _split(self._scales[address].path)
+        leaf = variable_name(leaf)
+        at = group
+        while True:
+            seen = self._named.get((at, leaf), self._named.get((at, _RENAMED + leaf)))
+            if seen == address:
+                return leaf
+            if seen is not None or at == "":
+                return f"{home}/{leaf}".strip("/")
+            at = at.rpartition("/")[0]
+
+    def _phony_name(self, group: str, scale: Scale, axis: int, taken: Sequence[str]) -> str:
+        """Return netCDF4's name for a dimension without scale.
+
+        Dimensions of a group that are equally long, and equally unlimited, are one, but for
+        those of one dataset.
+        """
+        size, unlimited = scale.shape[axis], scale.maxshape[axis] is None
+        known = self._phony.setdefault(group, [])
+        for name, extent, open_ended in known:
+            if (extent, open_ended) == (size, unlimited) and name not in taken:
+                return name
+        name = f"phony_dim_{self._count}"
+        self._count += 1
+        known.append((name, size, unlimited))
+        return name
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Return the group, without a slash at the end, and the last part of a path."""
+    group, _, leaf = path.rpartition("/")
+    return group, leaf
+
+
+def is_placeholder(name_attribute: object) -> bool:
+    """Tell whether a scale's NAME says that it only stands for a dimension."""
+    return isinstance(name_attribute, str) and name_attribute.startswith(NOT_A_VARIABLE)

@@ -1,0 +1,119 @@
+"""What absent chunks read as, for Zarr and for xarray at once.
+
+Zarr has one fill value where HDF5 and CF have two things: what elements that were never
+written read as, and which value marks missing data. xarray takes Zarr's to be the second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.errors import CodecError
+from refmaker.metadata import fill_from_document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from refmaker.model import Array
+
+__all__ = ["settle_fill"]
+
+_MOST = 4096
+"""Absent chunks that may be written out."""
+
+
+def settle_fill(array: Array, budget: int, warn: Callable[[str], None]) -> Array:
+    """Choose an array's fill value; its present one is what HDF5 stores for it.
+
+    Where no chunk is absent, or both meanings agree, the value that marks missing data is
+    taken. Where they differ, the absent chunks are inlined with the stored value, so that both
+    hold; if that is too much, the stored value wins, and a warning tells what xarray makes of it.
+
+    Parameters
+    ----------
+    array : Array
+        With its attributes, of which ``_FillValue`` counts.
+    budget : int
+        Bytes that inlined chunks may take.
+    warn : callable
+        Is told when xarray would take values for missing.
+    """
+    stored = array.fill_value
+    missing = _declared(array)
+    if array.chunks.absent == 0 or _equal(stored, missing, array.dtype):
+        return replace(array, fill_value=missing)
+    if missing is None and _equal(stored, None, array.dtype):
+        return replace(array, fill_value=None)
+    chunk = _constant_chunk(array, stored, budget)
+    if chunk is None:
+        warn(
+            f"elements never written read as {stored!r}, which xarray takes for missing; "
+            f"_FillValue is {array.attributes.get('_FillValue', 'not declared')!r}"
+        )
+        return array
+    present = np.concatenate(
+        [array.chunks.numbers(), np.array(list(array.chunks.inlined), np.uint64)]
+    )
+    absent = np.setdiff1d(np.arange(array.chunks.size, dtype=np.uint64), present)
+    inlined = {**array.chunks.inlined, **dict.fromkeys(absent.tolist(), chunk)}
+    table = replace(array.chunks, index=array.chunks.numbers(), inlined=inlined)
+    return replace(array, chunks=table, fill_value=missing)
+
+
+def _declared(array: Array) -> Any:
+    """Return CF's ``_FillValue`` as a scalar of the dtype; None if there is none that fits."""
+    value = array.attributes.get("_FillValue")
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if value is None or isinstance(value, list) or array.dtype.kind not in "iufS":
+        return None
+    if array.dtype.kind == "S":
+        raw = str(value).encode()
+        return np.bytes_(raw) if len(raw) <= array.dtype.itemsize else None
+    scalar = fill_from_document(value, array.dtype) if _fits(value, array.dtype) else None
+    return scalar
+
+
+def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
+    if dtype.kind == "f":
+        return isinstance(value, int | float) or value in ("NaN", "Infinity", "-Infinity")
+    limits = np.iinfo(dtype)
+    return isinstance(value, int) and limits.min <= value <= limits.max
+
+
+def _equal(one: Any, other: Any, dtype: np.dtype[Any]) -> bool:
+    zero = np.zeros((), dtype)[()]
+    left, right = (zero if value is None else value for value in (one, other))
+    if other is None and one is not None and not _is_zero(one, dtype):
+        return False
+    return np.asarray(left, dtype).tobytes() == np.asarray(right, dtype).tobytes()
+
+
+def _is_zero(value: Any, dtype: np.dtype[Any]) -> bool:
+    return not any(np.asarray(value, dtype).tobytes())
+
+
+def _constant_chunk(array: Array, stored: Any, budget: int) -> bytes | None:
+    """Return an encoded chunk full of the stored value; None if it costs too much."""
+    absent = array.chunks.absent
+    nbytes = int(np.prod(array.chunk_shape, dtype=np.int64)) * array.dtype.itemsize
+    if absent > _MOST or nbytes > budget:
+        return None
+    value = np.zeros((), array.dtype) if stored is None else np.asarray(stored, array.dtype)
+    data: Any = np.full(array.chunk_shape, value, array.dtype)
+    try:
+        data = _encode(data, array)
+    except (CodecError, NotImplementedError, ValueError, TypeError, RuntimeError):
+        return None
+    return data if len(data) * absent <= budget else None
+
+
+def _encode(data: Any, array: Array) -> bytes:
+    from numcodecs import get_codec
+
+    for config in array.codecs:
+        data = get_codec(dict(config)).encode(data)
+    return np.ascontiguousarray(data).tobytes() if isinstance(data, np.ndarray) else bytes(data)

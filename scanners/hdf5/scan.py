@@ -1,0 +1,326 @@
+"""One scan of one file: from links and objects to a reference set and its account."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import h5py
+
+from refmaker.errors import RefmakerError, UnsupportedError
+from refmaker.metadata import UNLIMITED
+from refmaker.model import Array, Group
+from refmaker.report import Outcome, ScanReport
+from refmaker.scanners.hdf5.arrays import ArrayMaker, inlinable
+from refmaker.scanners.hdf5.attributes import AttributeReader
+from refmaker.scanners.hdf5.chunks import ChunkFinder
+from refmaker.scanners.hdf5.dataset import Dataset
+from refmaker.scanners.hdf5.dimensions import Dimensions, Scale, is_placeholder
+from refmaker.scanners.hdf5.fill import settle_fill
+from refmaker.scanners.hdf5.opening import open_file
+from refmaker.scanners.hdf5.siblings import Siblings
+from refmaker.scanners.hdf5.tree import TreeBuilder
+from refmaker.scanners.hdf5.types import Form
+from refmaker.scanners.hdf5.virtual import virtual_array
+from refmaker.scanners.hdf5.walk import Kind, Objects, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from refmaker.scan import ScanOptions
+    from refmaker.source import Source
+
+__all__ = ["FileScan"]
+
+_NETCDF_MARKS = frozenset(
+    [b"_NCProperties", b"_Netcdf4Dimid", b"_Netcdf4Coordinates", b"_nc3_strict"]
+)
+_HIDDEN = _NETCDF_MARKS | {b"DIMENSION_LIST", b"REFERENCE_LIST", b"DIMENSION_LABELS"}
+_HIDDEN_OF_SCALES = frozenset([b"CLASS", b"NAME"])
+_HEAD = 512 * 1024
+_ISOLATED = (RefmakerError, OSError, RuntimeError, ValueError, TypeError, KeyError, OverflowError)
+"""What one object may raise without costing the others: our errors, and those of h5py."""
+
+
+class FileScan:
+    """Everything that is known of a file while it is scanned.
+
+    Parameters
+    ----------
+    source : Source
+        The file.
+    options : ScanOptions
+        How to scan.
+    visited : frozenset of str
+        URLs of the files whose links led here.
+    """
+
+    def __init__(
+        self, source: Source, options: ScanOptions, visited: frozenset[str] = frozenset()
+    ) -> None:
+        self._source = source
+        self._options = options
+        self._visited = visited | {source.url}
+        self._report = ScanReport(source.url, format="hdf5")
+        self._objects: Objects
+        self._reader: AttributeReader
+        self._siblings: Siblings
+        self._attribute_names: dict[int, list[bytes]] = {}
+        self._datasets: dict[int, Dataset] = {}
+        self._nodes: dict[int, Array | Group] = {}
+        self._refusals: dict[int, tuple[Outcome, str, str]] = {}
+        self._linked: dict[str, Group] = {}
+
+    def run(self) -> tuple[Group, ScanReport]:
+        """Scan the file.
+
+        Raises
+        ------
+        FormatError
+            If the HDF5 library cannot open it.
+        """
+        self._source.prefetch([(0, _HEAD)])
+        with (
+            open_file(self._source) as file,
+            Siblings(self._source, anywhere=self._options.follow_external) as siblings,
+        ):
+            self._siblings = siblings
+            self._objects = walk(file, self._source)
+            self._reader = AttributeReader(file, self._objects.names, self._report.warn)
+            self._list_attributes()
+            self._describe()
+            dimensions = Dimensions(self._scales())
+            self._make_arrays(dimensions)
+            group = TreeBuilder(
+                self._objects, self._nodes, self._refusals, self._report, self._external
+            ).build(self._group_attributes(dimensions))
+            for url, other in siblings.opened.items():
+                self._report.sources[url] = other.fingerprint
+        for warning in dimensions.warnings:
+            self._report.warn(warning)
+        return group, self._report
+
+    def _list_attributes(self) -> None:
+        for address, identifier in self._objects.ids.items():
+            try:
+                self._attribute_names[address] = self._reader.names(identifier)
+            except _ISOLATED as error:
+                self._attribute_names[address] = []
+                self._lose(f"{self._objects.names[address]}@*", error, "attribute")
+        names = (name for names in self._attribute_names.values() for name in names)
+        self._reader.scalars = any(name in _NETCDF_MARKS for name in names)
+
+    def _describe(self) -> None:
+        """Look at each dataset's type and space, and set apart what has no place in Zarr."""
+        for address, kind in self._objects.kinds.items():
+            if kind is not Kind.DATASET:
+                continue
+            path = self._objects.names[address]
+            dataset = Dataset(self._objects.ids[address], path, address)
+            try:
+                if dataset.is_null:
+                    self._nodes[address] = Group({}, self._attributes(address, path))
+                    self._refusals[address] = (Outcome.METADATA, "it has no dataspace", "null")
+                    continue
+                _ = dataset.shape, dataset.maxshape, dataset.element, dataset.layout
+                self._datasets[address] = dataset
+            except _ISOLATED as error:
+                self._refuse(address, error)
+
+    def _scales(self) -> dict[int, Scale]:
+        """Collect what names dimensions, in the order in which netCDF numbers them."""
+        found = {}
+        paths = sorted(
+            self._datasets.items(), key=lambda item: item[1].path.rpartition("/")[0].split("/")
+        )
+        for address, dataset in paths:
+            scale = Scale(dataset.path, dataset.shape, dataset.maxshape)
+            names = self._attribute_names[address]
+            scale.is_scale = self._internal(address, b"CLASS") == "DIMENSION_SCALE"
+            if b"DIMENSION_LIST" in names:
+                try:
+                    scale.attached = self._reader.references(dataset.id, b"DIMENSION_LIST")
+                except _ISOLATED as error:
+                    self._lose(f"{dataset.path}@DIMENSION_LIST", error, "attribute")
+            number = self._internal(address, b"_Netcdf4Dimid")
+            scale.dimension_id = number if isinstance(number, int) else None
+            listed = self._internal(address, b"_Netcdf4Coordinates")
+            scale.coordinates = tuple(listed) if isinstance(listed, list) else ()
+            if scale.is_scale and is_placeholder(self._internal(address, b"NAME")):
+                self._refusals[address] = (
+                    Outcome.METADATA, "a netCDF dimension without a variable", "dimension",
+                )  # fmt: skip
+            found[address] = scale
+        return found
+
+    def _internal(self, address: int, name: bytes) -> Any:
+        """Return an attribute of HDF5's or netCDF's own; None if there is none of use."""
+        if name not in self._attribute_names.get(address, ()):
+            return None
+        try:
+            value = self._reader.read(self._objects.ids[address], name)
+        except _ISOLATED:
+            return None
+        return value
+
+    def _make_arrays(self, dimensions: Dimensions) -> None:
+        wanted = [d for a, d in self._datasets.items() if a not in self._refusals]
+        finder = ChunkFinder(self._source, self._report.warn, verify=self._options.verify_index)
+        small = [d for d in wanted if self._is_small(d)]
+        chunked = [d for d in wanted if d.layout == h5py.h5d.CHUNKED and self._needs_chunks(d)]
+        columns = finder.find(chunked)
+        self._source.prefetch(self._data_of(small, columns))
+        maker = ArrayMaker(
+            self._source, self._options, self._siblings, self._path_of, self._report.warn
+        )
+        virtual = [d for d in wanted if d.layout == h5py.h5d.VIRTUAL]
+        for dataset in [d for d in wanted if d.layout != h5py.h5d.VIRTUAL]:
+            self._keep(dataset, dimensions, lambda d=dataset: maker.make(d, columns.get(d.address)))
+        for dataset in virtual:
+            self._keep(dataset, dimensions, lambda d=dataset: virtual_array(d, self._find_source))
+
+    def _is_small(self, dataset: Dataset) -> bool:
+        return inlinable(dataset, self._options.inline_threshold)
+
+    def _needs_chunks(self, dataset: Dataset) -> bool:
+        """Whether the positions of a dataset's chunks matter: to refer to them, or fetch them."""
+        if dataset.element.form is not Form.RAW or not dataset.nbytes:
+            return False
+        return self._source.path is None or not self._is_small(dataset)
+
+    def _data_of(self, small: list[Dataset], columns: dict[int, Any]) -> Iterator[tuple[int, int]]:
+        """Yield the byte ranges of what is about to be inlined."""
+        for dataset in small:
+            if dataset.layout == h5py.h5d.CONTIGUOUS:
+                offset = dataset.id.get_offset()
+                if offset is not None:
+                    yield int(offset), dataset.nbytes
+            elif dataset.address in columns and not isinstance(columns[dataset.address], Exception):
+                found = columns[dataset.address]
+                yield from zip(found.offset.tolist(), found.length.tolist(), strict=True)
+
+    def _keep(self, dataset: Dataset, dimensions: Dimensions, make: Any) -> None:
+        """Make one array complete, or note why it cannot be."""
+        try:
+            array = make()
+            names = dimensions.names(dataset.address)
+            inner = tuple(f"{dataset.path.rpartition('/')[2]}_dim_{i}" for i in range(
+                len(array.shape) - len(names)
+            ))  # fmt: skip
+            attributes = {
+                **dataset.element.attributes,
+                **self._attributes(dataset.address, dataset.path),
+            }
+            array = replace(array, dimension_names=(*names, *inner), attributes=attributes)
+            self._nodes[dataset.address] = settle_fill(
+                array,
+                self._options.inline_budget,
+                lambda text: self._report.warn(f"{dataset.path}: {text}"),
+            )
+        except _ISOLATED as error:
+            self._refuse(dataset.address, error)
+
+    def _attributes(self, address: int, path: str) -> dict[str, Any]:
+        """Return an object's attributes; one that cannot be read loses only itself."""
+        found: dict[str, Any] = {}
+        names = self._attribute_names.get(address, [])
+        scale = b"CLASS" in names and self._internal(address, b"CLASS") == "DIMENSION_SCALE"
+        for name in names:
+            if name in _HIDDEN or (scale and name in _HIDDEN_OF_SCALES):
+                continue
+            key = name.decode("utf-8", "replace")
+            try:
+                found[key] = self._reader.read(self._objects.ids[address], name)
+            except _ISOLATED as error:
+                self._lose(f"{path}@{key}", error, "attribute")
+        return found
+
+    def _group_attributes(self, dimensions: Dimensions) -> dict[int, dict[str, Any]]:
+        found = {}
+        for address, kind in self._objects.kinds.items():
+            if kind is Kind.GROUP:
+                path = self._objects.names[address]
+                found[address] = self._attributes(address, path)
+                unlimited = dimensions.unlimited.get(path.rstrip("/"))
+                if unlimited:
+                    found[address][UNLIMITED] = unlimited
+        return found
+
+    def _path_of(self, reference: Any) -> str:
+        if not reference:
+            return ""
+        return self._objects.names.get(self._reader.address(reference), "")
+
+    def _find_source(self, file: str, path: str) -> Array:
+        """Return the array of a virtual dataset's source, with its chunks as stored."""
+        options = replace(self._options, inline_threshold=0)
+        if file == ".":
+            group = self._scan_of(self._source.url, options)
+        else:
+            group = self._scan_of(self._siblings.open(file).url, options)
+        try:
+            node = group[path]
+        except KeyError:
+            raise UnsupportedError("there is no such dataset", code="virtual") from None
+        if not isinstance(node, Array):
+            raise UnsupportedError("it is a group", code="virtual")
+        return node
+
+    def _scan_of(self, url: str, options: ScanOptions) -> Group:
+        """Scan another file, or this one again with other options; once each."""
+        if url not in self._linked:
+            source = self._source
+            if url != source.url:
+                if url in self._visited:
+                    raise UnsupportedError("files that name each other in a circle", code="cycle")
+                source = self._siblings.opened[url]
+            inner = FileScan(source, options, self._visited)
+            if url == self._source.url:
+                inner._find_source = _no_chain  # type: ignore[method-assign]  # noqa: SLF001
+            self._linked[url], report = inner.run()
+            for name, fingerprint in report.sources.items():
+                self._report.sources[name] = fingerprint
+        return self._linked[url]
+
+    def _external(self, file: str, path: str) -> Array | Group:
+        """Return what an external link leads to.
+
+        Raises
+        ------
+        UnsupportedError
+            If links out of the file are not followed, or lead nowhere.
+        """
+        if not self._options.follow_external:
+            raise UnsupportedError(
+                f"a link to {path} in the file {file!r}",
+                code="external-link",
+                hint="follow it with --follow-external",
+            )
+        group = self._scan_of(self._siblings.open(file).url, self._options)
+        if not path.strip("/"):
+            return group
+        try:
+            return group[path]
+        except KeyError:
+            raise UnsupportedError(
+                f"there is no {path} in the file {file!r}", code="external-link"
+            ) from None
+
+    def _refuse(self, address: int, error: Exception) -> None:
+        code = getattr(error, "code", "unreadable")
+        self._refusals[address] = (Outcome.SKIPPED, _reason(error), code)
+
+    def _lose(self, path: str, error: Exception, code: str) -> None:
+        self._report.add(path, Outcome.SKIPPED, _reason(error), code)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RefmakerError):
+        return f"{error.message} ({error.hint})" if error.hint else error.message
+    return str(error).strip("'\"") or type(error).__name__
+
+
+def _no_chain(file: str, path: str) -> Array:
+    raise UnsupportedError(
+        f"a virtual dataset over virtual datasets of the same file ({path})", code="virtual"
+    )

@@ -1,0 +1,91 @@
+"""The scanner for HDF5 and netCDF4; loads h5py when the first file is opened."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from refmaker.model import Group
+    from refmaker.report import ScanReport
+    from refmaker.scan import ScanOptions
+    from refmaker.scanner import Native
+    from refmaker.source import Source
+
+__all__ = ["HDF5Scanner"]
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_USER_BLOCKS = (0, 512, 1024, 2048)
+
+
+class HDF5Scanner:
+    """Scans HDF5 files, and so netCDF4, MATLAB 7.3, NWB, AnnData, ODIM and their like."""
+
+    name = "hdf5"
+    suffixes = (
+        ".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4", ".cdf", ".h5ad", ".mat", ".nwb", ".cxi",
+    )  # fmt: skip
+
+    def sniff(self, head: bytes, url: str) -> float:  # noqa: ARG002 - content decides alone
+        """Return 1 if the signature stands where the specification allows it.
+
+        HDF5 File Format Specification, II.A: at byte 0, or behind a user block of 512, 1024,
+        2048, ... bytes, as far as the head reaches.
+        """
+        return float(any(head[at : at + 8] == _SIGNATURE for at in _USER_BLOCKS))
+
+    def suspicious(self, head: bytes, size: int) -> bool:
+        """Tell whether a file is so odd that the HDF5 library had better read it elsewhere.
+
+        Parameters
+        ----------
+        head : bytes
+            The file's first bytes.
+        size : int
+            Bytes of the file.
+        """
+        at = next((at for at in _USER_BLOCKS if head[at : at + 8] == _SIGNATURE), None)
+        if at is None or len(head) < at + 48:
+            return True
+        version = head[at + 8]
+        if version > 3 or at:
+            return True
+        if version >= 2:
+            end = struct.unpack_from("<Q", head, at + 28)[0]
+        else:
+            end = struct.unpack_from("<Q", head, at + (40 if version == 0 else 44))[0]
+        return bool(end != size)
+
+    def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
+        """Scan a file.
+
+        Parameters
+        ----------
+        source : Source
+            The file.
+        options : ScanOptions
+            How to scan.
+
+        Returns
+        -------
+        Group
+            The file's groups and datasets.
+        ScanReport
+            What became of each.
+
+        Raises
+        ------
+        FormatError
+            If the HDF5 library cannot open the file.
+        """
+        from refmaker.scanners.hdf5.scan import FileScan
+
+        return FileScan(source, options).run()
+
+    def native(self, source: Source) -> AbstractContextManager[Native]:
+        """Open a file with h5py, to ask for true values."""
+        from refmaker.scanners.hdf5.native import open_native
+
+        return open_native(source)

@@ -1,0 +1,266 @@
+"""HDF5 datatypes as Zarr version 2 can express them.
+
+HDF5 File Format Specification, IV.A.2.d "The Datatype Message". Each class either becomes
+a numpy dtype in the file's byte order, perhaps with more dimensions or a codec, or is
+resolved to strings while scanning, or is refused with its reason.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from refmaker.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Element", "Form", "element_of"]
+
+_FIELD_LIMIT = 1024
+"""Most fields of a flattened compound; more make metadata that no reader copes with."""
+_ORDERS = {h5py.h5t.ORDER_LE: "<", h5py.h5t.ORDER_BE: ">", h5py.h5t.ORDER_NONE: "|"}
+_IEEE = {
+    # size: (precision, sign bit, exponent position and size, mantissa position and size, bias)
+    2: (16, 15, 10, 5, 0, 10, 15),
+    4: (32, 31, 23, 8, 0, 23, 127),
+    8: (64, 63, 52, 11, 0, 52, 1023),
+}
+_NUMPY_TAG = re.compile(rb"NUMPY:([<>|]?[mM]8\[\w+\])")
+
+
+class Form(Enum):
+    """How values get into a reference set."""
+
+    RAW = "raw"
+    STRINGS = "strings"
+    REFERENCES = "references"
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element of a dataset.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Its type in the Zarr array; ``object`` for what becomes strings.
+    itemsize : int
+        Bytes of one HDF5 element in the file.
+    form : Form
+        Whether chunks hold the values themselves.
+    dims : tuple of int
+        Dimensions that an HDF5 array type adds behind those of the dataset.
+    codecs : tuple of dict
+        Codec configurations that stand before the filters.
+    attributes : mapping
+        What the datatype says and a Zarr dtype cannot.
+    """
+
+    dtype: np.dtype[Any]
+    itemsize: int
+    form: Form = Form.RAW
+    dims: tuple[int, ...] = ()
+    codecs: tuple[Mapping[str, Any], ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def element_of(kind: Any) -> Element:
+    """Return how elements of a datatype are expressed.
+
+    Parameters
+    ----------
+    kind : h5py.h5t.TypeID
+        The datatype, as it stands in the file.
+
+    Raises
+    ------
+    UnsupportedError
+        If they cannot be; the code starts with ``dtype-``.
+    """
+    of, size = kind.get_class(), int(kind.get_size())
+    if of == h5py.h5t.INTEGER:
+        return _integer(kind, size)
+    if of == h5py.h5t.FLOAT:
+        return Element(_float(kind, size), size)
+    if of == h5py.h5t.BITFIELD:
+        if size not in (1, 2, 4, 8):
+            raise _refused(f"a bit field of {size} bytes")
+        return Element(np.dtype(f"{_order(kind)}u{size}"), size)
+    if of == h5py.h5t.STRING:
+        return _string(kind, size)
+    if of == h5py.h5t.OPAQUE:
+        tag = _NUMPY_TAG.fullmatch(kind.get_tag())
+        return Element(np.dtype(tag[1].decode() if tag else f"V{size}"), size)
+    if of == h5py.h5t.ENUM:
+        return _enumeration(kind, size)
+    if of == h5py.h5t.ARRAY:
+        return _array(kind, size)
+    if of == h5py.h5t.REFERENCE:
+        if kind.equal(h5py.h5t.STD_REF_OBJ):
+            return Element(np.dtype(object), size, Form.REFERENCES)
+        raise _refused("references to regions or of a newer kind", "dtype-reference")
+    if of == h5py.h5t.COMPOUND or of == getattr(h5py.h5t, "COMPLEX", -2):
+        return _compound(kind, size)
+    if of == h5py.h5t.VLEN:
+        raise _refused("sequences of varying length", "dtype-vlen")
+    if of == h5py.h5t.TIME:
+        raise _refused("the obsolete time class", "dtype-time")
+    raise _refused(f"datatype class {of}")
+
+
+def _refused(what: str, code: str = "dtype-other") -> UnsupportedError:
+    return UnsupportedError(f"Zarr has no type for {what}", code=code)
+
+
+def _order(kind: Any) -> str:
+    order = _ORDERS.get(kind.get_order())
+    if order is None:
+        raise _refused("VAX or mixed byte order")
+    return "|" if kind.get_size() == 1 else order
+
+
+def _integer(kind: Any, size: int) -> Element:
+    if size not in (1, 2, 4, 8):
+        raise _refused(f"integers of {size} bytes", "dtype-integer")
+    signed = kind.get_sign() != h5py.h5t.SGN_NONE
+    dtype = np.dtype(f"{_order(kind)}{'i' if signed else 'u'}{size}")
+    precision, offset = int(kind.get_precision()), int(kind.get_offset())
+    if precision == 8 * size and offset == 0:
+        return Element(dtype, size)
+    bits = {
+        "id": "refmaker.hdf5_bits",
+        "dtype": dtype.str,
+        "precision": precision,
+        "offset": offset,
+    }
+    return Element(dtype, size, codecs=(bits,))
+
+
+def _float(kind: Any, size: int) -> np.dtype[Any]:
+    sign, exponent_at, exponent, mantissa_at, mantissa = kind.get_fields()
+    found = (
+        int(kind.get_precision()),
+        int(sign),
+        int(exponent_at),
+        int(exponent),
+        int(mantissa_at),
+        int(mantissa),
+        int(kind.get_ebias()),
+    )
+    standard = kind.get_norm() == h5py.h5t.NORM_IMPLIED and kind.get_offset() == 0
+    if size not in _IEEE or found != _IEEE[size] or not standard:
+        raise _refused(
+            f"a float of {found[0]} bits with {exponent} of exponent and {mantissa} of mantissa",
+            "dtype-float",
+        )
+    return np.dtype(f"{_order(kind)}f{size}")
+
+
+def _string(kind: Any, size: int) -> Element:
+    if kind.is_variable_str():
+        return Element(np.dtype(object), size, Form.STRINGS)
+    # xarray decodes fixed-length strings by this attribute.
+    utf8 = kind.get_cset() == h5py.h5t.CSET_UTF8
+    return Element(np.dtype(f"S{size}"), size, attributes={"_Encoding": "utf-8"} if utf8 else {})
+
+
+def _enumeration(kind: Any, size: int) -> Element:
+    base = element_of(kind.get_super())
+    members = [
+        (kind.get_member_name(i).decode("utf-8", "replace"), kind.get_member_value(i))
+        for i in range(kind.get_nmembers())
+    ]
+    if size == 1 and dict(members) == {"FALSE": 0, "TRUE": 1}:
+        return Element(np.dtype(bool), size)
+    attributes = {
+        "flag_values": [int(value) for _, value in members],
+        "flag_meanings": " ".join(re.sub(r"\s+", "_", name) for name, _ in members),
+    }
+    return Element(base.dtype, size, codecs=base.codecs, attributes=attributes if members else {})
+
+
+def _array(kind: Any, size: int) -> Element:
+    base = element_of(kind.get_super())
+    if base.form is not Form.RAW:
+        raise _refused("arrays of strings or references", "dtype-array")
+    dims = tuple(int(extent) for extent in kind.get_array_dims())
+    return Element(
+        base.dtype, size, dims=(*dims, *base.dims), codecs=base.codecs, attributes=base.attributes
+    )
+
+
+def _compound(kind: Any, size: int) -> Element:
+    try:
+        plain = np.dtype(kind.dtype)
+    except (TypeError, ValueError, RuntimeError):
+        plain = None
+    if plain is not None and plain.kind == "c" and plain.itemsize == size:
+        return Element(plain, size)
+    fields: list[tuple[str, str]] = []
+    end = _flatten(kind, "", 0, fields)
+    _pad(fields, end, size)
+    names = [name for name, _ in fields]
+    if len(set(names)) != len(names):
+        raise _refused("a compound whose flattened fields share a name", "dtype-compound")
+    return Element(np.dtype(fields), size)
+
+
+def _flatten(kind: Any, prefix: str, start: int, fields: list[tuple[str, str]]) -> int:
+    """Append a compound's fields with their gaps, in file order; returns where they end.
+
+    Zarr has neither structures in structures nor arrays in them: a member ``b`` of ``a``
+    becomes ``a.b``, element 2 of an array ``c`` becomes ``c.2``.
+    """
+    end = start
+    order = sorted(range(kind.get_nmembers()), key=kind.get_member_offset)
+    for i in order:
+        member = kind.get_member_type(i)
+        name = prefix + kind.get_member_name(i).decode("utf-8", "replace")
+        at = start + int(kind.get_member_offset(i))
+        if at < end:
+            raise _refused("a compound with overlapping members", "dtype-compound")
+        _pad(fields, end, at)
+        end = _member(member, name, at, fields)
+    return end
+
+
+def _member(member: Any, name: str, at: int, fields: list[tuple[str, str]]) -> int:
+    size = int(member.get_size())
+    if len(fields) >= _FIELD_LIMIT:
+        raise _refused(f"a compound of more than {_FIELD_LIMIT} fields", "dtype-compound")
+    if member.get_class() == h5py.h5t.COMPOUND and not _is_complex(member):
+        end = _flatten(member, f"{name}.", at, fields)
+        _pad(fields, end, at + size)
+        return at + size
+    element = element_of(member)
+    if element.form is not Form.RAW or element.codecs:
+        raise _refused(
+            "a compound with strings of varying length, references or packed integers",
+            "dtype-compound",
+        )
+    if not element.dims:
+        fields.append((name, element.dtype.str))
+        return at + size
+    count = int(np.prod(element.dims))
+    if element.dtype.names is not None or len(fields) + count > _FIELD_LIMIT:
+        raise _refused("a compound with arrays of compounds or large arrays", "dtype-compound")
+    fields.extend((f"{name}.{i}", element.dtype.str) for i in range(count))
+    return at + size
+
+
+def _is_complex(kind: Any) -> bool:
+    try:
+        return np.dtype(kind.dtype).kind == "c"
+    except (TypeError, ValueError, RuntimeError):
+        return False
+
+
+def _pad(fields: list[tuple[str, str]], end: int, at: int) -> None:
+    if at > end:
+        fields.append((f"_gap{end}", f"V{at - end}"))
