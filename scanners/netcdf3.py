@@ -15,7 +15,7 @@ import numpy as np
 
 from refmaker.contiguous import contiguous_table, strided_table
 from refmaker.errors import FormatError, MissingDependencyError
-from refmaker.metadata import DIMENSIONS
+from refmaker.metadata import DIMENSIONS, UNLIMITED
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.report import Outcome, ScanReport
 from refmaker.scanners.netcdf3_header import CHAR, read_header
@@ -32,10 +32,8 @@ if TYPE_CHECKING:
     from refmaker.scanners.netcdf3_layout import Layout
     from refmaker.source import Source
 
-__all__ = ["UNLIMITED", "NetCDF3Scanner"]
+__all__ = ["NetCDF3Scanner"]
 
-UNLIMITED = "refmaker:unlimited"
-"""Group attribute that names the unlimited dimensions."""
 _FILL = "_FillValue"
 _NEAR = 512
 """Bytes between two ranges up to which they are read as one."""
@@ -112,11 +110,13 @@ class NetCDF3Scanner:
         values = dict(
             zip((item.variable.name for item in small), _gather(source, small), strict=True)
         )
-        members = {
-            layout.variable.name: _array(header, layout, values, source, options, report)
-            for layout in found
-            if _accepted(layout, report)
-        }
+        members = {}
+        for layout in found:
+            name = layout.variable.name
+            report.add(name, *_outcome(layout, name in values))
+            if not layout.refused:
+                chunk, table = _table(layout, values.get(name), source.url, options.chunk_bytes)
+                members[name] = _array(header, layout, chunk, table, report)
         return Group(members, attributes), report
 
     @contextmanager
@@ -147,7 +147,8 @@ class NetCDF3Scanner:
                 dataset = netCDF4.Dataset(source.path)
             else:
                 dataset = netCDF4.Dataset("memory.nc", memory=source.read(0, source.size))
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
+            # netCDF4 opens no file in which a name is not UTF-8.
             raise FormatError(f"the netCDF library refuses it: {error}", url=source.url) from error
         with dataset:
             dataset.set_auto_maskandscale(False)
@@ -163,49 +164,42 @@ class _Native:
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return the true values of a region of one variable, in the array's dtype."""
-        name = path.strip("/")
-        if name not in self._variables:
-            # netCDF4 replaces the bytes of names that are not UTF-8.
-            name = name.encode("latin-1", "replace").decode(errors="replace")
-        values = self._variables[name][region or ...]
+        values = self._variables[path.strip("/")][region or ...]
         return np.asarray(values).astype(array.dtype, copy=False)
 
 
-def _accepted(layout: Layout, report: ScanReport) -> bool:
-    """Tell whether a variable can be kept; if not, account for it."""
+def _outcome(layout: Layout, inlined: bool) -> tuple[Outcome, str, str]:
+    """Return what became of a variable, why, and the reason's short form."""
     if layout.refused:
-        report.add(layout.variable.name, Outcome.SKIPPED, layout.reason, layout.code)
-    return not layout.refused
+        return Outcome.SKIPPED, layout.reason, layout.code
+    if inlined:
+        reason = f"its {layout.nbytes} bytes are within the inlining threshold"
+        return Outcome.INLINED, reason, "small"
+    if layout.nbytes == 0:
+        return Outcome.REFERENCED, "it has no elements", "empty"
+    return Outcome.REFERENCED, "", ""
 
 
-def _array(  # noqa: PLR0913 - one variable meets everything that was found
-    header: Header,
-    layout: Layout,
-    values: dict[str, bytes],
-    source: Source,
-    options: ScanOptions,
-    report: ScanReport,
+def _table(
+    layout: Layout, inlined: bytes | None, url: str, target: int | None
+) -> tuple[tuple[int, ...], ChunkTable]:
+    """Return the chunk shape and where the chunks lie."""
+    whole = tuple(max(1, extent) for extent in layout.shape)
+    if inlined is not None:
+        return whole, ChunkTable.inline((1,) * len(whole), {0: inlined})
+    if layout.nbytes == 0:
+        return whole, ChunkTable.empty(chunk_grid(layout.shape, whole))
+    itemsize, begin = layout.variable.dtype.itemsize, layout.variable.begin
+    if layout.records is None:
+        return contiguous_table(layout.shape, itemsize, begin, url, target)
+    slab = layout.shape[1:]
+    return strided_table(layout.records, layout.stride, slab, itemsize, begin, url, target)
+
+
+def _array(
+    header: Header, layout: Layout, chunk: tuple[int, ...], table: ChunkTable, report: ScanReport
 ) -> Array:
     variable = layout.variable
-    name, itemsize = variable.name, variable.dtype.itemsize
-    whole = tuple(max(1, extent) for extent in layout.shape)
-    if name in values:
-        chunk, table = whole, ChunkTable.inline((1,) * len(whole), {0: values[name]})
-        reason = f"its {layout.nbytes} bytes are within the inlining threshold"
-        report.add(name, Outcome.INLINED, reason, "small")
-    elif layout.nbytes == 0:
-        chunk, table = whole, ChunkTable.empty(chunk_grid(layout.shape, whole))
-        report.add(name, Outcome.REFERENCED, "it has no elements", "empty")
-    else:
-        target, begin = options.chunk_bytes, variable.begin
-        if layout.records is None:
-            chunk, table = contiguous_table(layout.shape, itemsize, begin, source.url, target)
-        else:
-            slab = layout.shape[1:]
-            chunk, table = strided_table(
-                layout.records, layout.stride, slab, itemsize, begin, source.url, target
-            )
-        report.add(name, Outcome.REFERENCED)
     return Array(
         layout.shape,
         chunk,
@@ -213,7 +207,7 @@ def _array(  # noqa: PLR0913 - one variable meets everything that was found
         table,
         fill_value=_fill_value(variable),
         dimension_names=tuple(header.dimensions[at].name for at in variable.dimensions),
-        attributes=_attributes(name, variable.attributes, report),
+        attributes=_attributes(variable.name, variable.attributes, report),
     )
 
 

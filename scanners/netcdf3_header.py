@@ -8,6 +8,7 @@ Format Specifications"): ``header = magic numrecs dim_list gatt_list var_list`` 
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -317,8 +318,7 @@ class _Reader:
 
     def _distinct(self, names: list[str], what: str) -> None:
         if len(set(names)) < len(names):
-            seen: set[str] = set()
-            twice = next(name for name in names if name in seen or seen.add(name))
+            twice = Counter(names).most_common(1)[0][0]
             raise self._error(f"two {what}s are named {twice!r}")
 
     def _error(self, message: str, back: int = 0) -> FormatError:

@@ -29,6 +29,8 @@ __all__ = ["ArrayMaker", "inlinable"]
 
 _CHUNK_LIMIT = 4 * 1024**2
 """Bytes of a chunk that HDF5 may be made to decode for the sake of inlining few values."""
+_BUILT_IN = frozenset([1, 2, 3, 4, 5, 6, 32000])
+"""Filters that come with every h5py: the library's own, and LZF."""
 
 
 def inlinable(dataset: Dataset, threshold: int) -> bool:
@@ -41,7 +43,8 @@ def inlinable(dataset: Dataset, threshold: int) -> bool:
         return False
     if dataset.layout == h5py.h5d.CHUNKED:
         chunk = math.prod(dataset.chunk_shape) * dataset.element.itemsize
-        if chunk > _CHUNK_LIMIT:
+        # Plugins are not asked while scanning: what is inlined does not depend on them.
+        if chunk > _CHUNK_LIMIT or any(f.id not in _BUILT_IN for f in dataset.pipeline):
             return False
     return 0 < dataset.nbytes <= threshold
 

@@ -87,7 +87,8 @@ class AttributeReader:
         if math.prod(shape) * kind.get_size() > _LIMIT:
             raise UnsupportedError(f"larger than {_LIMIT} bytes", code="attribute")
         values = np.empty(shape, dtype=attribute.dtype)
-        attribute.read(values)
+        # Between opaque types with different tags there is no conversion, not even to the same.
+        attribute.read(values, kind if kind.get_class() == h5py.h5t.OPAQUE else None)
         value = self._encode(values, str(name), kind)
         if shape == (1,) and self.scalars and isinstance(value, list) and len(value) == 1:
             return value[0]

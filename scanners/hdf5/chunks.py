@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.errors import RefmakerError, TruncatedError
-from refmaker.scanners.hdf5.chunk_index import ChunkColumns, chunk_index_reader
+from refmaker.errors import FormatError, RefmakerError, TruncatedError
+from refmaker.scanners.hdf5.chunk_index import (
+    ChunkColumns,
+    chunk_index_reader,
+    chunk_iter_is_wrong,
+)
 from refmaker.scanners.hdf5.layout import Layout, layout_reader
 from refmaker.scanners.hdf5.lockstep import run
 from refmaker.scanners.hdf5.superblock import Superblock, superblock_reader
@@ -45,6 +49,7 @@ class ChunkFinder:
         self._source = source
         self._warn = warn
         self._verify = verify
+        self._prefetch = source.prefetch if source.path is None else None
         [found] = run([superblock_reader(source.size)], source.read_blocks)
         self._superblock: Superblock | Exception = found
 
@@ -55,21 +60,35 @@ class ChunkFinder:
         """
         wanted = {dataset.address: dataset for dataset in datasets}
         layouts = self._layouts([d for d in wanted.values() if self._needs_layout(d)])
-        ours = [d for d in wanted.values() if self._parses(d) and d.address in layouts]
+        ours = [
+            d
+            for d in wanted.values()
+            if d.address in layouts and (self._parses(d) or _mislisted(d, layouts[d.address]))
+        ]
         found = self._columns(ours, layouts)
         for address, dataset in wanted.items():
-            if not isinstance(found.get(address), ChunkColumns):
-                self._explain(dataset, found.get(address))
-                found[address] = _attempt(lambda dataset=dataset: iterate(dataset))
-            elif self._verify:
-                found[address] = _attempt(lambda dataset=dataset: self._compared(dataset, found))
-        for address, columns in list(found.items()):
-            if isinstance(columns, ChunkColumns):
-                layout = layouts.get(address)
-                found[address] = _attempt(
-                    lambda a=address, c=columns, e=layout: self._finish(wanted[a], c, e)
-                )
+            columns = found.get(address)
+            if not isinstance(columns, ChunkColumns):
+                self._explain(dataset, columns)
+                columns = None
+            found[address] = self._settle(dataset, columns, layouts.get(address))
         return found
+
+    def _settle(
+        self, dataset: Dataset, columns: ChunkColumns | None, layout: Layout | None
+    ) -> ChunkColumns | Exception:
+        """Ask HDF5 where our readers did not answer, or where that was asked for."""
+        try:
+            if layout is not None and _mislisted(dataset, layout):
+                if columns is None:
+                    raise FormatError("its chunk index cannot be read")  # noqa: TRY301
+            elif columns is None:
+                columns = iterate(dataset)
+            elif self._verify:
+                columns = self._compared(dataset, columns)
+            return self._finish(dataset, columns, layout)
+        except (RefmakerError, OSError, RuntimeError, ValueError, KeyError) as error:
+            return error
 
     def _remote(self) -> bool:
         return self._source.path is None
@@ -83,14 +102,16 @@ class ChunkFinder:
         partial = any(n % c for n, c in zip(dataset.shape, dataset.chunk_shape, strict=True))
         # Only layouts of HDF5 1.10 can leave edges unfiltered; older superblocks rule them out.
         unfiltered = partial and bool(dataset.pipeline) and self._superblock.version >= 2
-        return self._parses(dataset) or unfiltered
+        growing = [limit is None for limit in dataset.maxshape]
+        mislisted = self._superblock.version >= 2 and sum(growing) == 1 and not growing[0]
+        return self._parses(dataset) or unfiltered or mislisted
 
     def _layouts(self, datasets: Sequence[Dataset]) -> dict[int, Layout]:
         if isinstance(self._superblock, Exception) or not datasets:
             return {}
         superblock = self._superblock
         readers = [layout_reader(dataset.address, superblock) for dataset in datasets]
-        results = run(readers, self._source.read_blocks)
+        results = run(readers, self._source.read_blocks, prefetch=self._prefetch)
         return {
             dataset.address: result
             for dataset, result in zip(datasets, results, strict=True)
@@ -106,10 +127,11 @@ class ChunkFinder:
             chunk_index_reader(layouts[d.address], self._superblock, d.shape, d.maxshape)
             for d in datasets
         ]
-        results = run(readers, self._source.read_blocks)
+        results = run(readers, self._source.read_blocks, prefetch=self._prefetch)
         found: dict[int, ChunkColumns | Exception] = {}
         for dataset, result in zip(datasets, results, strict=True):
-            if isinstance(result, ChunkColumns) and not _spot_check(dataset, result):
+            checkable = not _mislisted(dataset, layouts[dataset.address])
+            if isinstance(result, ChunkColumns) and checkable and not _spot_check(dataset, result):
                 found[dataset.address] = ValueError("HDF5 places some of the chunks elsewhere")
             else:
                 found[dataset.address] = result
@@ -119,13 +141,10 @@ class ChunkFinder:
         if isinstance(error, Exception):
             self._warn(f"{dataset.path}: chunk index read through HDF5 ({error})")
 
-    def _compared(
-        self, dataset: Dataset, found: dict[int, ChunkColumns | Exception]
-    ) -> ChunkColumns:
-        ours, theirs = found[dataset.address], iterate(dataset)
-        if isinstance(ours, ChunkColumns) and _same(ours, theirs):
-            return ours
-        self._warn(f"{dataset.path}: chunk index read through HDF5 (ours differed)")
+    def _compared(self, dataset: Dataset, ours: ChunkColumns) -> ChunkColumns:
+        theirs = iterate(dataset)
+        if not _same(ours, theirs):
+            self._warn(f"{dataset.path}: chunk index read through HDF5 (ours differed)")
         return theirs
 
     def _finish(
@@ -147,6 +166,10 @@ class ChunkFinder:
                 partial |= at[axis] == dataset.grid[axis] - 1
         mask = np.where(partial, np.uint32(0xFFFFFFFF), columns.mask)
         return ChunkColumns(columns.index, columns.offset, columns.length, mask)
+
+
+def _mislisted(dataset: Dataset, layout: Layout) -> bool:
+    return chunk_iter_is_wrong(layout, dataset.maxshape)
 
 
 def iterate(dataset: Dataset) -> ChunkColumns:
@@ -195,10 +218,3 @@ def _same(one: ChunkColumns, other: ChunkColumns) -> bool:
         np.array_equal(getattr(one, name), getattr(other, name))
         for name in ("index", "offset", "length", "mask")
     )
-
-
-def _attempt(action: Callable[[], ChunkColumns]) -> ChunkColumns | Exception:
-    try:
-        return action()
-    except (RefmakerError, OSError, RuntimeError, ValueError, KeyError) as error:
-        return error

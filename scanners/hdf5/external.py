@@ -40,7 +40,9 @@ def external_table(
         If a file is too short.
     """
     need = dataset.nbytes
-    names, starts, sizes = [], [], []
+    names: list[str] = []
+    starts: list[int] = []
+    sizes: list[int] = []
     for i in range(dataset.plist.get_external_count()):
         name, offset, size = dataset.plist.get_external(i)
         rest = need - sum(sizes)

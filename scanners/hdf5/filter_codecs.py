@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from refmaker.codecs.b3d import B3D
 from refmaker.codecs.hdf5_registry import IDENTITY_ON_READ
 from refmaker.codecs.hdf5_scaleoffset import HDF5ScaleOffset
 from refmaker.codecs.hdf5_zfp import zfp_size
 from refmaker.errors import MetadataError, RefmakerError, UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
 
 __all__ = ["B3D_FILTER", "Config", "Stage", "direct_codec"]
 
@@ -135,6 +137,14 @@ def _nbit(stage: Stage) -> tuple[Config, ...] | None:
 
 
 def _scaleoffset(stage: Stage) -> tuple[Config, ...] | None:
+    if len(stage.values) != 20:  # files of HDF5 1.8 betas; no release reads them
+        raise UnsupportedError(
+            f"scaleoffset (HDF5 filter 6) with {len(stage.values)} client values instead of 20",
+            code="filter-undecodable",
+        )
+    scale, bits, _, _, size = stage.values[:5]
+    if scale == 2 and bits == 8 * size:
+        return ()  # full precision: the filter leaves chunks as they are, without a header
     try:
         codec = HDF5ScaleOffset(stage.values)
     except MetadataError:
@@ -168,20 +178,15 @@ def _lz4(_stage: Stage) -> tuple[Config, ...]:
 
 def _bitshuffle(stage: Stage) -> tuple[Config, ...] | None:
     itemsize, block, compression = (_value(stage, index, 0) for index in (2, 3, 4))
-    if itemsize == 0 or stage.size is None or stage.size % itemsize:
-        return None
-    if compression == 0:
-        if block % 8:
-            return None
-        return _one({"id": "imagecodecs_bitshuffle", "itemsize": itemsize, "blocksize": block})
-    name = {2: "lz4", 3: "zstd"}.get(compression)
-    if name is None:
+    name = {0: "none", 2: "lz4", 3: "zstd"}.get(compression)
+    if name is None or itemsize == 0 or block % 8 or stage.size is None or stage.size % itemsize:
         return None
     config = {
         "id": "refmaker.hdf5_bitshuffle",
         "itemsize": itemsize,
         "compression": name,
         "nbytes": stage.size,
+        "blocksize": block if compression == 0 else 0,
     }
     return _one(config)
 
@@ -205,7 +210,7 @@ def _zstd(stage: Stage) -> tuple[Config, ...]:
 def _b3d(stage: Stage) -> tuple[Config, ...]:
     config = {"id": "refmaker.b3d", "cd_values": list(stage.values)}
     try:
-        B3D(cd_values=config["cd_values"])
+        B3D(cd_values=list(stage.values))
     except UnsupportedError:
         raise
     except (RefmakerError, ValueError, TypeError) as error:

@@ -8,17 +8,20 @@ one filter has no codec of its own goes as a whole to ``refmaker.hdf5_filters``,
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from refmaker.codecs.hdf5_registry import IDENTITY_ON_READ, describe_filter, remedy
 from refmaker.codecs.hdf5_stub import check_available
 from refmaker.errors import UnsupportedError
 from refmaker.scanners.hdf5.filter_codecs import B3D_FILTER, Config, Stage, direct_codec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 __all__ = [
     "Encoding",
@@ -279,7 +282,7 @@ def mask_policy(lengths: NDArray[np.uint64], masks: NDArray[np.uint32], nbytes: 
     return MaskPolicy(masks=table, inline=inline, pad_to=pad_to)
 
 
-def encoding_for(
+def encoding_for(  # noqa: PLR0913 - the columns of one dataset
     pipeline: Sequence[Filter],
     lengths: NDArray[np.uint64],
     masks: NDArray[np.uint32],

@@ -131,9 +131,7 @@ def layout_reader(address: int, superblock: Superblock) -> Steps[Layout]:
     UnsupportedError
         An unknown version or a shared message.
     """
-    message = yield from find_message(
-        LAYOUT_MESSAGE, address, superblock.base, superblock.file_size
-    )
+    message = yield from find_message(LAYOUT_MESSAGE, address, superblock.base, superblock.end)
     if message is None:
         raise FormatError("the object has no data layout", offset=address + superblock.base)
     return parse_layout(message, superblock)

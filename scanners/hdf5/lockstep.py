@@ -12,7 +12,7 @@ Readers never touch a file themselves, so a test can feed them any bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -125,7 +125,11 @@ def batches(count: int, length: int) -> Iterator[slice]:
 
 
 def run(
-    readers: Sequence[Steps[T]], read_blocks: ReadBlocks, *, wave_bytes: int = WAVE_BYTES
+    readers: Sequence[Steps[T]],
+    read_blocks: ReadBlocks,
+    *,
+    prefetch: Callable[[Iterable[tuple[int, int]]], None] | None = None,
+    wave_bytes: int = WAVE_BYTES,
 ) -> list[T | Exception]:
     """Advance readers together until all are done.
 
@@ -138,6 +142,9 @@ def run(
         ``(len(offsets), length)`` and raises TruncatedError if any block reaches past
         the end of the file. Any other error of it ends the whole run: it says nothing
         about one reader.
+    prefetch : callable, optional
+        Is told the ``(offset, length)`` of all blocks of a round before they are read:
+        blocks of different lengths are then one round of requests, too.
     wave_bytes : int, optional
         Upper bound of the bytes held for all readers at a time (a single reader's
         request may exceed it).
@@ -162,7 +169,7 @@ def run(
                 wanted[number] = reader.send(reply)
         except StopIteration as stop:
             results[number] = stop.value
-        except Exception as error:  # noqa: BLE001 - isolation boundary: one reader, one loss
+        except Exception as error:  # noqa: BLE001 - isolation: one bad index costs no other
             results[number] = error
 
     for number in range(len(readers)):
@@ -170,6 +177,8 @@ def run(
     while wanted:
         todo, wanted = wanted, {}
         for wave in _waves(todo, wave_bytes):
+            if prefetch is not None:
+                prefetch(_places(wave))
             replies = _fetch_wave(wave, read_blocks)
             for number in wave:
                 advance(number, replies.pop(number))
@@ -190,6 +199,13 @@ def _waves(
         wave[number] = requests
         held += size
     yield wave
+
+
+def _places(wave: dict[int, tuple[Request, ...]]) -> Iterator[tuple[int, int]]:
+    for requests in wave.values():
+        for request in requests:
+            for offset in request.offsets.tolist():
+                yield offset, request.length
 
 
 def _fetch_wave(

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from refmaker.scanners.hdf5.dataset import Dataset
-from refmaker.scanners.hdf5.opening import open_file
+from refmaker.scanners.hdf5.opening import open_file, with_plugins
 from refmaker.scanners.hdf5.types import Form
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ class NativeHDF5:
             # In the file's own type HDF5 copies elements as they are, gaps of compounds included.
             kind = None if known.element.codecs else known.type
             identifier.read(memory, space, out, kind)
-        return out[(..., *inner)] if inner else out
+        whole = tuple(slice(None) for _ in shape)
+        return out[(*whole, *inner)]
 
     def _open(self, path: str) -> h5py.Dataset:
         parent, _, leaf = path.rpartition("/")
@@ -111,5 +112,6 @@ def _text(value: Any) -> str:
 @contextmanager
 def open_native(source: Source) -> Iterator[NativeHDF5]:
     """Open a file with h5py; see `NativeHDF5`."""
+    with_plugins()
     with open_file(source) as file:
         yield NativeHDF5(file)

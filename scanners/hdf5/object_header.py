@@ -187,8 +187,8 @@ def _scan(
 
 def _parse_prefix(head: bytes, offset: int) -> _Prefix:
     if head[:4] == b"OHDR":
-        if len(head) < 40:
-            head = head.ljust(40, b"\0")
+        if len(head) < 7:
+            raise TruncatedError("the file ends in an object header", offset=offset)
         version, flags = head[4], head[5]
         if version != 2:
             raise UnsupportedError(
@@ -236,8 +236,11 @@ def _continuation(body: bytes, base: int, file_size: int) -> tuple[int, int]:
     if len(body) < 16:
         raise FormatError("continuation message is too short")
     address = int.from_bytes(body[:8], "little")
-    what = "object header continuation"
-    return absolute(address, base, file_size, what), int.from_bytes(body[8:16], "little")
+    start = absolute(address, base, file_size, "object header continuation")
+    length = int.from_bytes(body[8:16], "little")
+    if length > file_size - start:
+        raise TruncatedError("the file ends in an object header continuation", offset=start)
+    return start, length
 
 
 def _continued(links: list[tuple[int, int]], prefix: _Prefix, file_size: int) -> Steps[list[_Part]]:

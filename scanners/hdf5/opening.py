@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import h5py
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from refmaker.source import Source
 
-__all__ = ["open_file"]
+__all__ = ["open_file", "with_plugins"]
+
+_PAGE_MOST = 8 * 1024**2
+"""Bytes of a page that are fetched at once at most, whatever the file says."""
 
 
 @contextmanager
@@ -38,8 +41,7 @@ def open_file(source: Source) -> Iterator[h5py.File]:
     """
     try:
         if source.path is not None:
-            # Reading takes no lock: archives are often read-only, or on systems without locks.
-            file = h5py.File(source.path, "r", locking=False)
+            file = _open_local(source.path)
         else:
             file = h5py.File(source.open(), "r")
     except (OSError, RuntimeError, KeyError, ValueError) as error:
@@ -50,6 +52,32 @@ def open_file(source: Source) -> Iterator[h5py.File]:
             hint="the file is truncated or damaged, or still being written",
         ) from error
     try:
+        if source.path is None:
+            _read_by_pages(file, source)
         yield file
     finally:
         file.close()
+
+
+def _open_local(path: str) -> h5py.File:
+    """Open a local file without a lock: archives are often read-only, or know no locks."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        # Where this process has the file open already, HDF5 wants the same kind of locking.
+        if "locking flag" not in str(error):
+            raise
+        return h5py.File(path, "r")
+
+
+def _read_by_pages(file: h5py.File, source: Source) -> None:
+    """Read metadata page by page in files that were written so."""
+    plist = file.id.get_create_plist()
+    if plist.get_file_space_strategy()[0] == h5py.h5f.FSPACE_STRATEGY_PAGE:
+        source.cluster(min(int(plist.get_file_space_page_size()), _PAGE_MOST))
+
+
+def with_plugins() -> None:
+    """Make the filters of hdf5plugin known to HDF5, where that package is installed."""
+    with suppress(ImportError):
+        import hdf5plugin  # noqa: F401 - importing it registers the filters

@@ -101,9 +101,7 @@ def _text(
         return raw.decode("latin-1")
 
 
-def string_chunks(
-    texts: list[str], shape: tuple[int, ...]
-) -> tuple[tuple[int, ...], ChunkTable]:
+def string_chunks(texts: list[str], shape: tuple[int, ...]) -> tuple[tuple[int, ...], ChunkTable]:
     """Return chunk shape and table of strings that are inlined whole.
 
     Parameters

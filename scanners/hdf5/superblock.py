@@ -34,8 +34,9 @@ class Superblock:
     base : int
         Base address, which all stored addresses are relative to: where the superblock
         lies. It is the size of the user block, 0 for most files.
-    file_size : int
-        Size of the file in bytes, which no structure may reach past.
+    end : int
+        Where the file ends, in bytes: no structure may reach past it. It is the end that
+        the superblock states, or that of the file if this comes first.
     chunk_k : int
         Half the fan-out of the version 1 B-trees that index chunks
         (``istore_k``): a node has room for twice as many children.
@@ -43,7 +44,7 @@ class Superblock:
 
     version: int
     base: int
-    file_size: int
+    end: int
     chunk_k: int
 
 
@@ -95,23 +96,33 @@ def superblock_reader(file_size: int) -> Steps[Superblock]:
             code="hdf5-address-size",
             offset=base,
         )
+    # The stored end counts from the beginning of the file, user block included.
+    start = (24, 28, 12, 12)[version]
+    stored_base, end = _number(raw, start), _number(raw, start + 16)
+    end = min(file_size, end - stored_base + base)
+    if end <= base:
+        raise FormatError("the file ends before its superblock", offset=base)
     if version < 2:
         chunk_k = int.from_bytes(raw[24:26], "little") if version == 1 else DEFAULT_CHUNK_K
     else:
-        chunk_k = yield from _extension_k(raw, base, file_size)
+        chunk_k = yield from _extension_k(raw, base, end)
     if not chunk_k:
         raise FormatError("the B-tree K of the superblock is 0", offset=base)
-    return Superblock(version, base, file_size, chunk_k)
+    return Superblock(version, base, end, chunk_k)
 
 
-def _extension_k(raw: bytes, base: int, file_size: int) -> Steps[int]:
+def _number(raw: bytes, at: int) -> int:
+    return int.from_bytes(raw[at : at + 8], "little")
+
+
+def _extension_k(raw: bytes, base: int, end: int) -> Steps[int]:
     """Chunk K of a version 2 or 3 superblock: in its extension, if it is there."""
     if int.from_bytes(raw[44:48], "little") != lookup3(raw[:44]):
         raise FormatError("superblock has a wrong checksum", offset=base)
-    extension = int.from_bytes(raw[20:28], "little")
+    extension = _number(raw, 20)
     if extension == UNDEFINED:
         return DEFAULT_CHUNK_K
-    message = yield from find_message(_BTREE_K_MESSAGE, extension, base, file_size)
+    message = yield from find_message(_BTREE_K_MESSAGE, extension, base, end)
     if message is None:
         return DEFAULT_CHUNK_K
     if len(message.body) < 7 or message.body[0] != 0:

@@ -107,7 +107,9 @@ class TreeBuilder:
             return None
         return self._dataset(address, path, first)
 
-    def _subgroup(self, address: int, path: str, first: str, above: tuple[int, ...]) -> Group | None:
+    def _subgroup(
+        self, address: int, path: str, first: str, above: tuple[int, ...]
+    ) -> Group | None:
         if address in above:
             self._report.add(path, Outcome.DUPLICATED, f"a link back to {first}", "cycle")
             return None

@@ -7,6 +7,7 @@ resolved to strings while scanning, or is refused with its reason.
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass, field
 from enum import Enum
@@ -31,6 +32,7 @@ _IEEE = {
     4: (32, 31, 23, 8, 0, 23, 127),
     8: (64, 63, 52, 11, 0, 52, 1023),
 }
+_NORM_NONE = h5py.h5t.NORM_NONE
 _NUMPY_TAG = re.compile(rb"NUMPY:([<>|]?[mM]8\[\w+\])")
 
 
@@ -87,7 +89,7 @@ def element_of(kind: Any) -> Element:
     if of == h5py.h5t.INTEGER:
         return _integer(kind, size)
     if of == h5py.h5t.FLOAT:
-        return Element(_float(kind, size), size)
+        return _float(kind, size)
     if of == h5py.h5t.BITFIELD:
         if size not in (1, 2, 4, 8):
             raise _refused(f"a bit field of {size} bytes")
@@ -126,9 +128,12 @@ def _order(kind: Any) -> str:
 
 
 def _integer(kind: Any, size: int) -> Element:
-    if size not in (1, 2, 4, 8):
-        raise _refused(f"integers of {size} bytes", "dtype-integer")
     signed = kind.get_sign() != h5py.h5t.SGN_NONE
+    if size > 8:
+        raise _refused(f"integers of {size} bytes", "dtype-integer")
+    if size not in (1, 2, 4, 8):
+        wide = 4 if size < 4 else 8
+        return _converted(kind, size, np.dtype(f"<{'i' if signed else 'u'}{wide}"))
     dtype = np.dtype(f"{_order(kind)}{'i' if signed else 'u'}{size}")
     precision, offset = int(kind.get_precision()), int(kind.get_offset())
     if precision == 8 * size and offset == 0:
@@ -142,24 +147,26 @@ def _integer(kind: Any, size: int) -> Element:
     return Element(dtype, size, codecs=(bits,))
 
 
-def _float(kind: Any, size: int) -> np.dtype[Any]:
-    sign, exponent_at, exponent, mantissa_at, mantissa = kind.get_fields()
-    found = (
-        int(kind.get_precision()),
-        int(sign),
-        int(exponent_at),
-        int(exponent),
-        int(mantissa_at),
-        int(mantissa),
-        int(kind.get_ebias()),
-    )
-    standard = kind.get_norm() == h5py.h5t.NORM_IMPLIED and kind.get_offset() == 0
-    if size not in _IEEE or found != _IEEE[size] or not standard:
+def _float(kind: Any, size: int) -> Element:
+    sign, exponent_at, exponent, mantissa_at, mantissa = (int(n) for n in kind.get_fields())
+    found = (int(kind.get_precision()), sign, exponent_at, exponent, mantissa_at, mantissa)
+    plain = kind.get_norm() == h5py.h5t.NORM_IMPLIED and kind.get_offset() == 0
+    order = _ORDERS.get(kind.get_order())
+    if plain and order is not None and _IEEE.get(size) == (*found, int(kind.get_ebias())):
+        return Element(np.dtype(f"{order}f{size}"), size)
+    if exponent > _IEEE[8][3] or mantissa > _IEEE[8][5] or kind.get_norm() == _NORM_NONE:
         raise _refused(
             f"a float of {found[0]} bits with {exponent} of exponent and {mantissa} of mantissa",
             "dtype-float",
         )
-    return np.dtype(f"{_order(kind)}f{size}")
+    # Every value of a narrower float is a float of 8 bytes; HDF5 itself converts.
+    return _converted(kind, size, np.dtype("<f8"))
+
+
+def _converted(kind: Any, size: int, dtype: np.dtype[Any]) -> Element:
+    encoded = base64.b64encode(kind.encode()).decode("ascii")
+    config = {"id": "refmaker.hdf5_convert", "type": encoded, "dtype": dtype.str}
+    return Element(dtype, size, codecs=(config,))
 
 
 def _string(kind: Any, size: int) -> Element:
@@ -256,7 +263,7 @@ def _member(member: Any, name: str, at: int, fields: list[tuple[str, str]]) -> i
 
 def _is_complex(kind: Any) -> bool:
     try:
-        return np.dtype(kind.dtype).kind == "c"
+        return bool(np.dtype(kind.dtype).kind == "c")
     except (TypeError, ValueError, RuntimeError):
         return False
 

@@ -1,39 +1,43 @@
 """Virtual datasets whose sources are whole chunks: their chunks, moved into one grid.
 
-HDF5 File Format Specification, "Virtual Dataset". A mapping is a box of the virtual dataset
-and a box of a source. It can be expressed where both boxes begin on chunk boundaries and end
-on one or at the edge; everything else is refused with the names of the sources.
+HDF5 File Format Specification, "Virtual Dataset". A mapping selects blocks of the virtual
+dataset and blocks of a source. It can be expressed where the blocks of both consist of whole
+chunks; everything else is refused with the name of the source.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
-from refmaker.errors import RefmakerError, UnsupportedError
+from refmaker.errors import RefmakerError, SourceNotFoundError, UnsupportedError
 from refmaker.model import Array, ChunkTable, chunk_grid
+from refmaker.scanners.hdf5.selection import UNLIMITED, Axis, axes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
 
     from refmaker.scanners.hdf5.dataset import Dataset
 
 __all__ = ["virtual_array"]
 
 _MOST = 10_000
-_Box = tuple[tuple[int, ...], tuple[int, ...]]
+_SERIES = re.compile(r"%(0?\d{0,2})b")
 
 
 @dataclass(frozen=True, slots=True)
-class _Mapping:
-    file: str
-    path: str
+class _Place:
+    """Where one source's chunks go: flat chunk numbers in the source and in the target."""
+
     source: Array
-    target: _Box
-    origin: _Box
+    chunk_shape: tuple[int, ...]
+    origin: NDArray[np.int64]
+    target: NDArray[np.int64]
 
 
 def virtual_array(dataset: Dataset, find: Callable[[str, str], Array]) -> Array:
@@ -51,18 +55,14 @@ def virtual_array(dataset: Dataset, find: Callable[[str, str], Array]) -> Array:
     UnsupportedError
         If its mappings cannot be expressed; names file and dataset of the source.
     """
-    plist = dataset.plist
-    count = int(plist.get_virtual_count())
-    if count > _MOST:
-        raise UnsupportedError(f"{count} virtual mappings", code="virtual")
-    mappings = [_mapping(dataset, plist, i, find) for i in range(count)]
-    if not mappings:
-        raise UnsupportedError("a virtual dataset without mappings", code="virtual")
-    first = mappings[0].source
-    for mapping in mappings:
-        _check(dataset, first, mapping)
+    places: list[_Place] = []
+    for mapping in _mappings(dataset, find):
+        places.append(mapping.place(dataset, places[0] if places else None))
+    if not places:
+        raise UnsupportedError("none of its sources is there", code="virtual")
+    first = places[0]
     grid = chunk_grid(dataset.shape, first.chunk_shape)
-    pieces = [_moved(mapping, first.chunk_shape, grid) for mapping in mappings]
+    pieces = [_moved(place) for place in places]
     urls = tuple(dict.fromkeys(url for piece in pieces for url in piece.urls))
     number = {url: i for i, url in enumerate(urls)}
     table = ChunkTable.from_columns(
@@ -70,20 +70,175 @@ def virtual_array(dataset: Dataset, find: Callable[[str, str], Array]) -> Array:
         urls,
         offset=np.concatenate([piece.offset for piece in pieces]),
         length=np.concatenate([piece.length for piece in pieces]),
-        index=np.concatenate([piece.numbers() for piece in pieces]),
-        url=np.concatenate([_files(piece, number) for piece in pieces]),
+        index=np.concatenate([piece.index for piece in pieces]),
+        url=np.concatenate([piece.files(number) for piece in pieces]),
         inlined={key: data for piece in pieces for key, data in piece.inlined.items()},
     )
+    source = first.source
     return Array(
         dataset.shape,
         first.chunk_shape,
-        first.dtype,
+        source.dtype,
         table,
         fill_value=dataset.stored_fill,
-        order=first.order,
-        filters=first.filters,
-        compressor=first.compressor,
+        order=source.order,
+        filters=source.filters,
+        compressor=source.compressor,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapping:
+    """One mapping whose source has been found."""
+
+    file: str
+    path: str
+    source: Array
+    target: list[Axis]
+    origin: list[Axis]
+
+    def refuse(self, why: str) -> UnsupportedError:
+        """Return the error that says why it cannot be expressed."""
+        return _refused(self.file, self.path, why)
+
+    def place(self, dataset: Dataset, first: _Place | None) -> _Place:
+        """Return where the source's chunks go; `first` is what other sources must agree with."""
+        source, element = self.source, dataset.element
+        if element.codecs or element.dims or source.dtype != element.dtype:
+            raise self.refuse(f"its type {source.dtype} is to be converted to {element.dtype}")
+        if source.chunks.absent and not _same_fill(source.fill_value, dataset.stored_fill):
+            raise self.refuse("it was not written completely and has another fill value")
+        pairs = self._pairs(dataset)
+        chunk = tuple(
+            1 if of is None else source.chunk_shape[of] for of in (pair for _, pair in pairs)
+        )
+        if first is not None and (
+            chunk != first.chunk_shape
+            or source.codecs != first.source.codecs
+            or source.order != first.source.order
+        ):
+            raise self.refuse("its chunks differ in shape or codecs from those of other sources")
+        return self._numbers(dataset, pairs, chunk)
+
+    def _pairs(self, dataset: Dataset) -> list[tuple[Axis, int | None]]:
+        """Pair every axis of the virtual dataset with one of the source, or with none.
+
+        A source with fewer dimensions fills one position along the others.
+        """
+        pairs: list[tuple[Axis, int | None]] = []
+        of = len(self.origin) - 1
+        spare = len(self.target) - len(self.origin)
+        for axis in range(len(self.target) - 1, -1, -1):
+            target = self.target[axis].within(dataset.shape[axis])
+            origin = self.origin[of].within(self.source.shape[of]) if of >= 0 else None
+            if origin is not None and self.target[axis].unlimited and target.block == origin.block:
+                target = target.first(origin.count)
+                origin = origin.first(target.count)
+            if origin is not None and target.length == origin.length:
+                self.origin[of] = origin
+                pairs.append((target, of))
+                of -= 1
+            elif target.length == 1 and spare > 0:
+                pairs.append((target, None))
+                spare -= 1
+            else:
+                raise self.refuse("the selections have different shapes")
+        if of >= 0:
+            raise self.refuse("it has more dimensions")
+        return pairs[::-1]
+
+    def _numbers(
+        self, dataset: Dataset, pairs: list[tuple[Axis, int | None]], chunk: tuple[int, ...]
+    ) -> _Place:
+        source = self.source
+        to: list[NDArray[np.int64]] = []
+        of: list[NDArray[np.int64]] = []
+        for (target, at), size, extent in zip(pairs, chunk, dataset.shape, strict=True):
+            there = target.chunks(size, extent)
+            here = None
+            if at is not None:
+                # Behind its own edge, or the target's, a chunk holds nothing that is seen.
+                edge = self.origin[at].stop if target.stop == extent else source.shape[at]
+                here = self.origin[at].chunks(size, edge)
+                of.append(here if here is not None else np.empty(0, np.int64))
+            if there is None or (at is not None and (here is None or here.size != there.size)):
+                raise self.refuse(f"its blocks do not consist of chunks of {chunk}")
+            if target.stop > extent or (at is not None and self.origin[at].stop > source.shape[at]):
+                raise self.refuse("a selection reaches over the edge")
+            to.append(there)
+        grid = chunk_grid(dataset.shape, chunk)
+        return _Place(source, chunk, _flat(of, source.chunks.grid), _flat(to, grid))
+
+
+def _flat(numbers: list[NDArray[np.int64]], grid: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return flat chunk numbers of all combinations of numbers along each axis, in C order."""
+    if not numbers:
+        return np.zeros(1, np.int64)
+    mesh = np.meshgrid(*numbers, indexing="ij")
+    return np.ravel_multi_index([part.reshape(-1) for part in mesh], grid).astype(np.int64)
+
+
+def _mappings(dataset: Dataset, find: Callable[[str, str], Array]) -> Iterator[_Mapping]:
+    """Yield all mappings; a numbered series of sources is one for each that exists."""
+    plist = dataset.plist
+    count = int(plist.get_virtual_count())
+    if count > _MOST:
+        raise UnsupportedError(f"{count} virtual mappings", code="virtual")
+    for i in range(count):
+        file, path = plist.get_virtual_filename(i), plist.get_virtual_dsetname(i)
+        target = axes_of(plist.get_virtual_vspace(i), dataset.shape)
+        if target is None:
+            raise _refused(file, path, "its place is no regular hyperslab")
+        numbered = any(_SERIES.search(name.replace("%%", "")) for name in (file, path))
+        places = _series(dataset, file, path, target) if numbered else [(file, path, target)]
+        for name, inner, place in places:
+            source = _source(
+                name.replace("%%", "%"), inner.replace("%%", "%"), find, optional=numbered
+            )
+            if source is None:
+                continue
+            origin = axes_of(plist.get_virtual_srcspace(i), source.shape)
+            if origin is None:
+                raise _refused(name, inner, "what it takes of the source is no regular hyperslab")
+            yield _Mapping(name, inner, source, place, origin)
+
+
+def _series(
+    dataset: Dataset, file: str, path: str, target: list[Axis]
+) -> Iterator[tuple[str, str, list[Axis]]]:
+    """Yield the names and the place of each source of a series ``%b``."""
+    growing = [axis for axis, part in enumerate(target) if part.count == UNLIMITED]
+    if len(growing) != 1:
+        raise _refused(file, path, "a numbered series without one growing dimension")
+    axis = growing[0]
+    part = target[axis]
+    starts = range(part.start, dataset.shape[axis], max(1, part.stride))
+    if len(starts) > _MOST:
+        raise _refused(file, path, f"a series of more than {_MOST} sources")
+    for number, start in enumerate(starts):
+        place = [*target]
+        place[axis] = replace(part, start=start, count=1)
+        yield _numbered(file, number), _numbered(path, number), place
+
+
+def _numbered(name: str, number: int) -> str:
+    """Put a number into a name; doubled per cent signs stay doubled."""
+    parts = name.split("%%")
+    return "%%".join(_SERIES.sub(lambda found: f"{number:{found[1] or 'd'}}", p) for p in parts)
+
+
+def _source(
+    file: str, path: str, find: Callable[[str, str], Array], *, optional: bool
+) -> Array | None:
+    """Return a source; None for a missing one of a series, whose place HDF5 leaves unwritten."""
+    try:
+        return find(file, path)
+    except SourceNotFoundError as error:
+        if optional:
+            return None
+        raise _refused(file, path, str(error)) from error
+    except (RefmakerError, OSError) as error:
+        raise _refused(file, path, str(error)) from error
 
 
 def _refused(file: str, path: str, why: str) -> UnsupportedError:
@@ -94,111 +249,47 @@ def _refused(file: str, path: str, why: str) -> UnsupportedError:
     )
 
 
-def _mapping(
-    dataset: Dataset, plist: Any, i: int, find: Callable[[str, str], Array]
-) -> _Mapping:
-    file, path = plist.get_virtual_filename(i), plist.get_virtual_dsetname(i)
-    if "%" in file.replace("%%", "") or "%" in path.replace("%%", ""):
-        raise _refused(file, path, "a numbered series of sources")
-    target = _box(plist.get_virtual_vspace(i))
-    if target is None:
-        raise _refused(file, path, "its place is no single box")
-    try:
-        source = find(file.replace("%%", "%"), path.replace("%%", "%"))
-    except (RefmakerError, OSError) as error:
-        raise _refused(file, path, str(error)) from error
-    space = plist.get_virtual_srcspace(i)
-    origin = _box(space)
-    if space.get_select_type() == h5py.h5s.SEL_ALL:
-        origin = ((0,) * len(source.shape), source.shape)
-    if origin is None:
-        raise _refused(file, path, "it takes no single box of the source")
-    return _Mapping(file, path, source, target, origin)
-
-
-def _box(space: Any) -> _Box | None:
-    """Return start and stop of a selection that is one box, else None."""
-    kind = space.get_select_type()
-    if kind == h5py.h5s.SEL_ALL:
-        shape = tuple(int(n) for n in space.get_simple_extent_dims())
-        return (0,) * len(shape), shape
-    if kind != h5py.h5s.SEL_HYPERSLABS or not space.is_regular_hyperslab():
-        return None
-    start, stride, count, block = space.get_regular_hyperslab()
-    unlimited = int(h5py.h5s.UNLIMITED)
-    stop = []
-    for a, step, n, size in zip(start, stride, count, block, strict=True):
-        if int(n) == unlimited or int(size) == unlimited:
-            return None
-        if int(n) > 1 and int(step) != int(size):
-            return None
-        stop.append(int(a) + int(n) * int(size))
-    return tuple(int(a) for a in start), tuple(stop)
-
-
-def _check(dataset: Dataset, first: Array, mapping: _Mapping) -> None:
-    """Refuse what would read differently through one array's metadata."""
-
-    def refuse(why: str) -> None:
-        raise _refused(mapping.file, mapping.path, why)
-
-    source, element = mapping.source, dataset.element
-    if element.codecs or element.dims or source.dtype != element.dtype:
-        refuse(f"its type {source.dtype} has to be converted to {element.dtype}")
-    same = (
-        source.chunk_shape == first.chunk_shape
-        and source.codecs == first.codecs
-        and source.order == first.order
-    )
-    if not same:
-        refuse("its chunks differ in shape or codecs from those of other sources")
-    (to, to_end), (of, of_end) = mapping.target, mapping.origin
-    if len(to) != len(of) or len(of) != len(source.shape):
-        refuse("it has another number of dimensions")
-    if any(b - a != d - c for a, b, c, d in zip(to, to_end, of, of_end, strict=True)):
-        refuse("the boxes have different shapes")
-    edges = zip(to, to_end, of, of_end, dataset.shape, source.shape, first.chunk_shape, strict=True)
-    for a, b, c, d, n, m, chunk in edges:
-        if b > n or d > m:
-            refuse("a box reaches over the edge")
-        # Both begin on a chunk, so they end in the same way: on one, or inside of one, whose
-        # rest is then cut off by the edge of the virtual dataset.
-        if a % chunk or c % chunk or (b % chunk and b != n):
-            refuse(f"its boxes do not begin and end on chunks of {first.chunk_shape}")
-    if source.chunks.absent and not _same_fill(source.fill_value, dataset.stored_fill):
-        refuse("it was not written completely and has another fill value")
-
-
 def _same_fill(one: Any, other: Any) -> bool:
-    zero = b"\0"
-    left, right = (zero if v is None else np.asarray(v).tobytes().strip(zero) for v in (one, other))
-    return left.strip(zero) == right.strip(zero)
+    left, right = (b"" if v is None else np.asarray(v).tobytes() for v in (one, other))
+    # A fill value that nobody declared is zero, of whatever length.
+    return left == right or not (any(left) or any(right))
 
 
-def _moved(mapping: _Mapping, chunk: tuple[int, ...], grid: tuple[int, ...]) -> ChunkTable:
-    """Return the source's chunks at their places in the virtual grid."""
-    (to, _), (of, end) = mapping.target, mapping.origin
-    start = [a // c for a, c in zip(of, chunk, strict=True)]
-    stop = [-(-b // c) for b, c in zip(end, chunk, strict=True)]
-    window = mapping.source.chunks.window(start, stop)
-    shift = [a // c for a, c in zip(to, chunk, strict=True)]
-    at = tuple(column + move for column, move in zip(window.coordinates(), shift, strict=True))
-    inlined = {}
-    for number, data in window.inlined.items():
-        where = np.unravel_index(number, window.grid)
-        moved = tuple(int(x) + move for x, move in zip(where, shift, strict=True))
-        inlined[int(np.ravel_multi_index(moved, grid))] = data
-    return ChunkTable.from_columns(
-        grid,
-        window.urls,
-        offset=window.offset,
-        length=window.length,
-        index=np.ravel_multi_index(at, grid) if at else np.zeros(window.referenced, np.uint64),
-        url=window.url,
-        inlined=inlined,
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Rows of the virtual dataset's table that come from one source."""
+
+    urls: tuple[str, ...]
+    index: NDArray[np.int64]
+    offset: NDArray[np.uint64]
+    length: NDArray[Any]
+    url: NDArray[np.int32] | None
+    inlined: dict[int, bytes]
+
+    def files(self, number: dict[str, int]) -> NDArray[np.int32]:
+        """Return each row's file in a common list."""
+        names = np.array([number[url] for url in self.urls] or [0], np.int32)
+        return np.full(self.index.size, names[0]) if self.url is None else names[self.url]
+
+
+def _moved(place: _Place) -> _Piece:
+    """Return a source's chunks under their numbers in the virtual dataset."""
+    table = place.source.chunks
+    known = table.numbers().astype(np.int64)
+    rows = np.searchsorted(known, place.origin)
+    present = rows < known.size
+    present[present] = known[rows[present]] == place.origin[present]
+    rows = rows[present]
+    inlined = {
+        int(to): table.inlined[int(of)]
+        for to, of in zip(place.target[~present], place.origin[~present], strict=True)
+        if int(of) in table.inlined
+    }
+    return _Piece(
+        table.urls,
+        place.target[present],
+        table.offset[rows],
+        table.length[rows],
+        None if table.url is None else table.url[rows],
+        inlined,
     )
-
-
-def _files(piece: ChunkTable, number: dict[str, int]) -> np.ndarray[Any, np.dtype[np.int32]]:
-    names = np.array([number[url] for url in piece.urls] or [0], np.int32)
-    return np.broadcast_to(names[0], piece.referenced) if piece.url is None else names[piece.url]

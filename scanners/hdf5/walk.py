@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 
+from refmaker.errors import FormatError
+from refmaker.scanners.hdf5.ahead import Ahead
+
 if TYPE_CHECKING:
     from refmaker.source import Source
 
 __all__ = ["Kind", "Link", "Objects", "walk"]
 
-HEADER = 2048
-"""Bytes fetched ahead at every object: most headers with their messages are shorter."""
 _SOFT_DEPTH = 16
 _RESERVED = frozenset([".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json", ".", "..", ""])
 
@@ -122,16 +123,26 @@ def walk(file: h5py.File, source: Source) -> Objects:
         The open file.
     source : Source
         The same file; it is told ahead which headers are about to be read.
+
+    Raises
+    ------
+    FormatError
+        If the root group cannot be opened.
     """
-    root = h5py.h5g.open(file.id, b"/")
-    address = address_of(root)
+    try:
+        root = h5py.h5g.open(file.id, b"/")
+        address = address_of(root)
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise FormatError(f"its root group cannot be opened: {error}") from error
     found = Objects(address, kinds={address: Kind.GROUP}, ids={address: root}, names={address: "/"})
+    ahead = Ahead(source)
+    ahead.fetch([address])
     level = [address]
     while level:
         new: list[tuple[int, int, bytes]] = []
         for group in level:
             new.extend(_list(found, group))
-        source.prefetch((child, HEADER) for _, child, _ in new)
+        ahead.fetch(child for _, child, _ in new)
         level = [child for group, child, name in new if _open(found, group, child, name)]
     return found
 

@@ -23,12 +23,16 @@ header, :func:`chunk_index_reader` for each layout; each step's readers are give
 Nothing here trusts the file: versions and signatures are known ones or refused,
 checksums are verified where the format has them, all counts and addresses are
 compared with the size of the file and of the dataset. What does not fit raises, and
-the caller asks ``chunk_iter`` of h5py instead.
+the caller asks ``chunk_iter`` of h5py instead, unless :func:`chunk_iter_is_wrong`.
 """
 
 from __future__ import annotations
 
 from refmaker.scanners.hdf5.chunk_index.columns import ChunkColumns
-from refmaker.scanners.hdf5.chunk_index.front import chunk_index_reader, read_chunk_index
+from refmaker.scanners.hdf5.chunk_index.front import (
+    chunk_index_reader,
+    chunk_iter_is_wrong,
+    read_chunk_index,
+)
 
-__all__ = ["ChunkColumns", "chunk_index_reader", "read_chunk_index"]
+__all__ = ["ChunkColumns", "chunk_index_reader", "chunk_iter_is_wrong", "read_chunk_index"]

@@ -78,7 +78,7 @@ def implicit_columns(grid: Grid) -> ChunkColumns:
     last = 0
     for count, limit in zip(grid.counts, most, strict=True):
         last = last * limit + count - 1
-    if layout.address + (last + 1) * layout.chunk_bytes > superblock.file_size:
+    if layout.address + (last + 1) * layout.chunk_bytes > superblock.end:
         raise FormatError("the chunks reach past the end of the file", offset=layout.address)
     index = np.arange(grid.size, dtype=np.uint64)
     place = np.zeros(grid.size, dtype=np.uint64)

@@ -66,7 +66,7 @@ def read_btree1(grid: Grid) -> Steps[ChunkColumns]:
     room = 2 * grid.superblock.chunk_k
     # A last key follows the last child; nothing is to be learned from it.
     length = _HEADER.itemsize + room * entry.itemsize + (entry.itemsize - 8)
-    file_size = grid.superblock.file_size
+    file_size = grid.superblock.end
     nodes = np.array([grid.layout.address], dtype=np.uint64)
     level: int | None = None
     while level != 0:

@@ -87,7 +87,7 @@ def read_btree2(grid: Grid) -> Steps[ChunkColumns]:
     start = grid.layout.address
     if start is None:
         return builder.build()
-    file_size = grid.superblock.file_size
+    file_size = grid.superblock.end
     blocks = yield from fetch([start], _HEADER_SIZE, file_size, "B-tree header")
     header = blocks[0].tobytes()
     if header[:4] != b"BTHD":
@@ -134,8 +134,8 @@ def _parse_header(header: bytes, grid: Grid, offset: int) -> _Tree:
     expected = {10: 8 + 8 * rank, _FILTERED: 12 + grid.layout.size_width + 8 * rank}
     if record_size != expected.get(kind) or node_size != grid.layout.parameters[0]:
         raise FormatError("the version 2 B-tree does not fit the dataset", offset=offset)
-    if depth > _MAX_DEPTH or node_size > grid.superblock.file_size:
-        raise FormatError("impossible parameters of a version 2 B-tree", offset=offset)
+    if depth > _MAX_DEPTH:
+        raise FormatError(f"a version 2 B-tree of depth {depth}", offset=offset)
     root_records = int.from_bytes(header[24:26], "little")
     total = int.from_bytes(header[26:34], "little")
     room = [(node_size - _OVERHEAD) // record_size]

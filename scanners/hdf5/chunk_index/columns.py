@@ -179,10 +179,10 @@ def absolute_offsets(addresses: U64, superblock: Superblock, what: str) -> U64:
     TruncatedError
         One lies past the end of the file (or is undefined).
     """
-    outside = addresses >= superblock.file_size - superblock.base
+    outside = addresses >= superblock.end - superblock.base
     if outside.any():
         raise TruncatedError(
-            f"{what} lies past the end of the file ({superblock.file_size} bytes)",
+            f"{what} lies past the end of the file ({superblock.end} bytes)",
             offset=int(addresses[outside][0]),
         )
     return addresses + np.uint64(superblock.base)
@@ -222,7 +222,7 @@ class ColumnsBuilder:
         Raises
         ------
         FormatError
-            More chunks than the grid has, or an empty one.
+            More chunks than the grid has, an empty one, or one at address 0.
         TruncatedError
             A chunk reaches past the end of the file.
         """
@@ -232,13 +232,17 @@ class ColumnsBuilder:
                 f"the chunk index lists more than the {self.grid.size} chunks of the dataset",
                 offset=self.grid.layout.address,
             )
+        if not address.all():
+            raise FormatError(
+                "a chunk lies where the superblock is", offset=self.grid.superblock.base
+            )
         offset = absolute_offsets(address, self.grid.superblock, "chunk")
         lengths = np.broadcast_to(np.asarray(length, np.uint64), index.shape)
         masks = np.broadcast_to(np.asarray(mask, np.uint32), index.shape)
         if not lengths.all():
             where = int(offset[lengths == 0][0])
             raise FormatError("a chunk of 0 bytes is stored", offset=where)
-        outside = lengths > np.uint64(self.grid.superblock.file_size) - offset
+        outside = lengths > np.uint64(self.grid.superblock.end) - offset
         if outside.any():
             raise TruncatedError(
                 "a chunk reaches past the end of the file", offset=int(offset[outside][0])

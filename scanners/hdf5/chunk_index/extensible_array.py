@@ -80,7 +80,7 @@ class _Array:
 
     @property
     def file_size(self) -> int:
-        return self.elements.grid.superblock.file_size
+        return self.elements.grid.superblock.end
 
     @property
     def prefix(self) -> int:
@@ -144,7 +144,7 @@ def read_extensible_array(grid: Grid) -> Steps[ChunkColumns]:
     if start is None:
         return builder.build()
     what = "extensible array header"
-    blocks = yield from fetch([start], _HEADER_SIZE, grid.superblock.file_size, what)
+    blocks = yield from fetch([start], _HEADER_SIZE, grid.superblock.end, what)
     header = blocks[0].tobytes()
     if header[:4] != b"EAHD":
         raise FormatError("there is no extensible array header", offset=start)

@@ -52,7 +52,7 @@ def read_fixed_array(grid: Grid) -> Steps[ChunkColumns]:
     most = tuple(count for count in grid.max_counts if count is not None)
     if len(most) != len(grid.counts):
         raise FormatError("a fixed array with an unlimited dimension", offset=start)
-    blocks = yield from fetch([start], _HEADER_SIZE, superblock.file_size, "fixed array header")
+    blocks = yield from fetch([start], _HEADER_SIZE, superblock.end, "fixed array header")
     header = blocks[0].tobytes()
     if header[:4] != b"FAHD":
         raise FormatError("there is no fixed array header", offset=start)
@@ -64,7 +64,7 @@ def read_fixed_array(grid: Grid) -> Steps[ChunkColumns]:
         raise FormatError("the fixed array does not fit the dataset", offset=start)
     address = int.from_bytes(header[16:24], "little")
     if address != UNDEFINED:
-        where = absolute(address, superblock.base, superblock.file_size, _WHAT)
+        where = absolute(address, superblock.base, superblock.end, _WHAT)
         if count <= 1 << page_bits:
             yield from _read_block(elements, builder, where, count)
         else:
@@ -80,7 +80,7 @@ def _expected(elements: Elements) -> tuple[bytes, int, int]:
 def _read_block(elements: Elements, builder: ColumnsBuilder, where: int, count: int) -> Steps[None]:
     """Read a data block without pages."""
     end = _PREFIX_SIZE + count * elements.size
-    file_size = elements.grid.superblock.file_size
+    file_size = elements.grid.superblock.end
     blocks = yield from fetch([where], end + 4, file_size, _WHAT)
     offsets = np.array([where], np.uint64)
     check_prefix(blocks, offsets, _expected(elements), _WHAT)
@@ -93,7 +93,7 @@ def _read_pages(
 ) -> Steps[None]:
     """Read a data block with pages: those that were written and hold current chunks."""
     count, per_page = counts
-    file_size = elements.grid.superblock.file_size
+    file_size = elements.grid.superblock.end
     pages = -(-count // per_page)
     prefix = _PREFIX_SIZE + -(-pages // 8) + 4
     if where + prefix + count * elements.size + 4 * pages > file_size:

@@ -19,7 +19,31 @@ if TYPE_CHECKING:
 
     from refmaker.scanners.hdf5.superblock import Superblock
 
-__all__ = ["chunk_index_reader", "read_chunk_index"]
+__all__ = ["chunk_index_reader", "chunk_iter_is_wrong", "read_chunk_index"]
+
+
+def chunk_iter_is_wrong(layout: Layout, maxshape: Sequence[int | None]) -> bool:
+    """Whether HDF5's own listing of the chunks must not be used.
+
+    Extensible arrays count chunks with the unlimited dimension in front. HDF5 does so
+    when it reads and writes data, but not when it lists chunks: where the unlimited
+    dimension is not the first, ``chunk_iter``, ``get_chunk_info`` and
+    ``get_chunk_info_by_coord`` give the places of chunks under other chunks'
+    coordinates (seen with HDF5 2.0.0). Offsets, sizes and masks are right as a set.
+
+    Parameters
+    ----------
+    layout : Layout
+        The dataset's layout.
+    maxshape : sequence of int or None
+        Largest extent; None where unlimited.
+
+    Returns
+    -------
+    bool
+        Neither a fallback to that listing nor a comparison with it makes sense.
+    """
+    return layout.index is IndexType.EXTENSIBLE_ARRAY and maxshape[0] is not None
 
 
 def chunk_index_reader(
@@ -44,7 +68,8 @@ def chunk_index_reader(
     Returns
     -------
     ChunkColumns
-        What ``h5py``'s ``chunk_iter`` would list, sorted.
+        What ``h5py``'s ``chunk_iter`` would list, sorted; where that is wrong
+        (:func:`chunk_iter_is_wrong`), what HDF5 finds when it reads the dataset.
 
     Raises
     ------

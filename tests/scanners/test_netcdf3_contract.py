@@ -1,0 +1,51 @@
+"""The tests that every scanner has to pass, for netCDF classic."""
+
+import importlib.util
+from pathlib import Path
+
+import netCDF4
+
+from refmaker.scanners.netcdf3 import NetCDF3Scanner
+from refmaker.testing import ScannerContract
+
+
+def load(name):
+    """Import a module of this folder, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+files = load("netcdf3_files")
+
+
+class TestNetCDF3(ScannerContract):
+    def scanner(self):
+        return NetCDF3Scanner()
+
+    def files(self, folder):
+        dimensions = {"time": [40], "y": 9, "x": 11}
+        variables = {
+            "time": ("f8", ("time",)),
+            "x": ("f4", ("x",)),
+            "crs": ("i4", ()),
+            "name": ("S1", ("y", "x")),
+            "odd": ("i1", ("time", "y")),
+            "fixed": ("i2", ("y", "x")),
+            "deep": ("f4", ("time", "y", "x")),
+        }
+        made = {}
+        for form in files.FORMATS:
+            made[form] = folder / f"{form}.nc"
+            files.make(made[form], form, dimensions, variables, {"title": form}, fill={"fixed": -1})
+        made["alone"] = folder / "alone.nc"
+        alone = {"a": ("i1", ("time", "x")), "crs": ("i4", ())}
+        files.make(made["alone"], files.CLASSIC, dimensions, alone)
+        made["none"] = folder / "none.nc"
+        files.make(made["none"], files.CLASSIC, {**dimensions, "time": [0]}, variables)
+        return made
+
+    def native_objects(self, path):
+        with netCDF4.Dataset(path) as dataset:
+            return {"/", *dataset.variables}
