@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from refmaker.errors import FormatError
 from refmaker.model import ChunkTable
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["contiguous_table", "piece_shape", "strided_table"]
 
+_SEARCH = 1 << 20
+"""Largest number tried as a divisor; complete for extents up to its square."""
 _STRAY = 16
 """How far from the target a piece may be, as a factor, before data are left in one piece."""
 
@@ -56,12 +59,14 @@ def piece_shape(shape: Sequence[int], itemsize: int, target: int | None) -> tupl
 def _divisor(extent: int, wanted: int) -> int:
     """Return the divisor of `extent` that is best for pieces of `wanted`."""
     wanted = max(1, wanted)
-    low = [n for n in range(1, math.isqrt(extent) + 1) if extent % n == 0]
-    divisors = sorted({*low, *(extent // n for n in low)})
-    below = max(n for n in divisors if n <= wanted)
+    # Extents are read from files: the search has an end even where no data could be so large.
+    small = np.arange(1, min(math.isqrt(extent), _SEARCH) + 1, dtype=np.int64)
+    small = small[extent % small == 0]
+    divisors = np.concatenate([small, (extent // small)[::-1]])
+    below = int(divisors[divisors <= wanted].max())
     if below * _STRAY >= wanted:
         return below
-    above = min((n for n in divisors if n > wanted), default=extent)
+    above = int(divisors[divisors > wanted].min(initial=extent))
     return above if above <= wanted * _STRAY else extent
 
 
@@ -86,7 +91,7 @@ def contiguous_table(
     return strided_table(1, 0, shape, itemsize, offset, url, target, outer=False)
 
 
-def strided_table(  # noqa: PLR0913 - the geometry of a record needs all of them
+def strided_table(  # noqa: PLR0913, PLR0917 - the geometry of a record needs all of them
     count: int,
     stride: int,
     shape: Sequence[int],
@@ -117,12 +122,23 @@ def strided_table(  # noqa: PLR0913 - the geometry of a record needs all of them
         As for `piece_shape`; blocks without gaps between them are joined up to it.
     outer : bool
         Whether the array has a leading dimension that counts the blocks.
+
+    Raises
+    ------
+    FormatError
+        If the data would end beyond any file.
+
+    Notes
+    -----
+    The table is as long as the data have pieces, so the caller compares sizes with those of
+    the file first.
     """
     block = math.prod(shape) * itemsize
     if outer and stride == block:
-        return strided_table(
-            1, 0, (count, *shape), itemsize, offset, url, target, outer=False
-        )
+        return strided_table(1, 0, (count, *shape), itemsize, offset, url, target, outer=False)
+    end = offset + block + (max(count - 1, 0) * stride if outer else 0)
+    if offset < 0 or stride < 0 or end >= 2**63:
+        raise FormatError(f"data from byte {offset} to byte {end}", url=url, offset=offset)
     chunk = piece_shape(shape, itemsize, target)
     grid = tuple(-(-extent // part) for extent, part in zip(shape, chunk, strict=True))
     nbytes = math.prod(chunk) * itemsize

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BLOCK", "CACHE", "FIRST", "WHOLE_FILE", "Remote"]
 
-BLOCK = 64 * 1024
-"""Bytes of one block of the cache; metadata of scientific files clusters at this scale."""
+BLOCK = 8 * 1024
+"""Bytes of one block of the cache: what an announced range costs at least."""
+WINDOW = 64 * 1024
+"""Bytes fetched for a read that was not announced; metadata clusters at this scale."""
 WHOLE_FILE = 16 * 1024**2
 """A remote file up to this size is fetched at once: two round trips cost more."""
 FIRST = 512 * 1024
@@ -56,6 +58,8 @@ class Remote:
     ----------
     fingerprint : Fingerprint
         The file as it was when opened.
+    window : int
+        Bytes of the aligned window that a read brings along which was not announced.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Remote:
         self.url = url
         self._block = block_size
         self._whole_file = whole_file
+        self.window = max(WINDOW, block_size)
         self._cost = cost
         self._lock = RLock()
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
@@ -88,7 +93,11 @@ class Remote:
         first, last = offset // size, (offset + length - 1) // size
         start = offset - first * size
         with self._lock:
-            self._need(range(first, last + 1))
+            for number in range(first, last + 1):
+                if number not in self._blocks:
+                    self._need(self._windows(first, last))
+                    break
+                self._blocks.move_to_end(number)
             if first == last:
                 return self._blocks[first][start : start + length]
             # Only what is wanted is copied: no second copy of a range of many blocks.
@@ -101,8 +110,11 @@ class Remote:
         """Fill a buffer from a range that lies inside the file."""
         view[:] = self.read(offset, len(view))
 
-    def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Fetch what is missing of many ranges in one round, as far as the cache holds it."""
+    def prefetch(self, ranges: Iterable[tuple[int, int]], around: int = 0) -> None:
+        """Fetch what is missing of many ranges in one round, as far as the cache holds it.
+
+        Bytes around a range come along only if something of the range itself is missing.
+        """
         size = self._block
         most = max(1, CACHE // size)
         wanted: set[int] = set()
@@ -113,6 +125,8 @@ class Remote:
             if len(wanted) >= most:
                 break
         with self._lock:
+            if around:
+                wanted = self._surrounded(wanted.difference(self._blocks), -(-around // size))
             self._need(sorted(wanted)[:most])
 
     def describe(self) -> Fingerprint:
@@ -123,6 +137,23 @@ class Remote:
         """Give back the memory of the cache."""
         with self._lock:
             self._blocks.clear()
+
+    def _surrounded(self, numbers: set[int], reach: int) -> set[int]:
+        """Return blocks together with their neighbours."""
+        end = -(-self._size // self._block)
+        return {
+            near
+            for number in numbers
+            for near in range(max(0, number - reach), min(number + reach + 1, end))
+        }
+
+    def _windows(self, first: int, last: int) -> range:
+        """Return the blocks of the windows that hold some blocks, with the head of the file."""
+        width = max(1, self.window // self._block)
+        low, high = first - first % width, last - last % width + width
+        if low == 0:
+            high = max(high, FIRST // self._block)
+        return range(low, min(high, -(-self._size // self._block)))
 
     def _need(self, numbers: range | list[int]) -> None:
         """Have these blocks in the cache, all at once."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from refmaker.errors import MetadataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,13 +43,28 @@ class Fingerprint:
     mtime: float | None = None
     etag: str | None = None
 
+    @classmethod
+    def from_dict(cls, document: Any) -> Fingerprint:
+        """Return the fingerprint that a JSON object holds.
+
+        Raises
+        ------
+        MetadataError
+            If it holds none.
+        """
+        try:
+            size, mtime, etag = (document.get(name) for name in ("size", "mtime", "etag"))
+            return cls(int(size), None if mtime is None else float(mtime), etag and str(etag))
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:
+            raise MetadataError(f"not the fingerprint of a file: {document!r}") from error
+
     def as_dict(self) -> dict[str, Any]:
         """Return the known fields as a JSON object."""
         pairs = {"size": self.size, "mtime": self.mtime, "etag": self.etag}
         return {key: value for key, value in pairs.items() if value is not None}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Cost:
     """What reading a file has cost so far.
 
@@ -133,7 +149,7 @@ class ScanReport:
 
     def count(self, outcome: Outcome) -> int:
         """Return how many objects ended that way."""
-        return Counter(row.outcome for row in self.rows)[outcome]
+        return sum(row.outcome is outcome for row in self.rows)
 
     def having(self, *outcomes: Outcome) -> list[ReportRow]:
         """Return the rows that ended in one of these ways, in file order."""

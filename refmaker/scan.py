@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
     from multiprocessing.connection import Connection
+    from typing import Self
 
     from refmaker.model import Group
     from refmaker.report import ScanReport
@@ -95,42 +97,45 @@ def scan(
     SourceError, UnknownFormatError, FormatError, UnsupportedError, WorkerError
         If the file as a whole cannot be scanned.
     """
-    if isolate == "always" or (isolate == "auto" and _odd(url, storage_options, format)):
-        with Worker() as worker:
-            return worker.scan(
-                url, storage_options, format=format, options=options, timeout=timeout
-            )
-    from refmaker.source import Source
+    if isolate not in ("auto", "always", "never"):
+        raise ValueError(f"isolate={isolate!r} is neither auto, always nor never")
+    options = options or ScanOptions()
+    if isolate != "always":
+        from refmaker.source import Source
 
-    started = time.perf_counter()
-    with Source(url, storage_options) as source:
-        scanner = choose(source.read_upto(0, SNIFF_BYTES), source.url, format)
-        log.debug("%s: %s", source.url, scanner.name)
-        group, report = _guarded(scanner, source, options or ScanOptions())
-        report.requests, report.bytes_read = source.requests, source.bytes_read
-        report.rounds = source.rounds
-        report.sources.setdefault(source.url, source.fingerprint)
-    report.seconds = time.perf_counter() - started
+        started = time.perf_counter()
+        with Source(url, storage_options) as source:
+            head = source.read_upto(0, SNIFF_BYTES)
+            scanner = choose(head, source.url, format)
+            if isolate == "never" or not _suspicious(scanner, head, source.size):
+                group, report = _scan_here(scanner, source, options)
+                report.seconds = time.perf_counter() - started
+                return group, report
+    with Worker() as worker:
+        return worker.scan(url, storage_options, format=format, options=options, timeout=timeout)
+
+
+def _scan_here(scanner: Scanner, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
+    log.debug("%s: %s", source.url, scanner.name)
+    try:
+        group, report = scanner.scan(source, options)
+        if source.path is not None:
+            # What was read of a file that somebody writes to need not belong together. Of
+            # remote files every answer is compared with the one before.
+            source.check_unchanged()
+    except RefmakerError as error:
+        error.located(url=source.url)
+        raise
+    report.requests, report.bytes_read = source.requests, source.bytes_read
+    report.rounds = source.rounds
+    report.sources.setdefault(source.url, source.fingerprint)
     return group, report
 
 
-def _guarded(scanner: Scanner, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
-    try:
-        return scanner.scan(source, options)
-    except RefmakerError as error:
-        raise error.located(url=source.url) from error.__cause__
-
-
-def _odd(
-    url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None, name: str | None
-) -> bool:
+def _suspicious(scanner: Scanner, head: bytes, size: int) -> bool:
     """Whether a scanner wants to be kept apart when it reads this file."""
-    from refmaker.source import Source
-
-    with Source(url, storage_options) as source:
-        head = source.read_upto(0, SNIFF_BYTES)
-        suspicious = getattr(choose(head, source.url, name), "suspicious", None)
-        return bool(suspicious is not None and suspicious(head, source.size))
+    judge = getattr(scanner, "suspicious", None)
+    return bool(judge is not None and judge(head, size))
 
 
 class Worker:
@@ -143,7 +148,7 @@ class Worker:
         self._process: Any = None
         self._pipe: Connection | None = None
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -165,7 +170,7 @@ class Worker:
         WorkerError
             If the process died, or did not answer in time.
         """
-        pipe = self._start()
+        pipe = self._start(str(url))
         try:
             pipe.send((url, storage_options, format, options))
             if not pipe.poll(timeout):
@@ -177,39 +182,62 @@ class Worker:
                 )
             done, result = pipe.recv()
         except (EOFError, ConnectionError) as error:
-            self._process.join(5)
-            code = self._process.exitcode
-            self._stop()
-            how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
             raise WorkerError(
-                f"the scanning process died ({how}): the file makes its format's library abort",
+                f"the scanning process died ({self._last_words()})",
                 url=str(url),
                 hint="the file is probably damaged; the other files are not affected",
             ) from error
+        except BaseException:
+            # Whatever comes now through the pipe would be taken for the next file's answer.
+            self._stop()
+            raise
         if not done:
             raise result
         group, report = result
         return group, report
 
-    def _start(self) -> Connection:
+    def _start(self, url: str) -> Connection:
         if self._pipe is None:
             from multiprocessing import get_context
 
             context = get_context("spawn")
-            self._pipe, theirs = context.Pipe()
+            pipe, theirs = context.Pipe()
+            self._pipe = pipe
             self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-            self._process.start()
-            theirs.close()
+            try:
+                self._process.start()
+                theirs.close()
+                # Loading Python takes its time, which is not the file's.
+                pipe.recv()
+            except (EOFError, OSError, RuntimeError) as error:
+                theirs.close()
+                raise WorkerError(
+                    f"the scanning process did not start ({self._last_words()}: {error})",
+                    url=url,
+                    hint="a script that scans in workers needs 'if __name__ == \"__main__\":'",
+                ) from error
         return self._pipe
+
+    def _last_words(self) -> str:
+        """Clear a dead process away; return what it died of."""
+        process = self._process
+        code = None
+        if process is not None and process.pid is not None:
+            process.join(5)
+            code = process.exitcode
+        self._stop()
+        if code is not None and code < 0:
+            return f"signal {-code}" + (", perhaps for lack of memory" if code == -9 else "")
+        return "no exit code" if code is None else f"exit code {code}"
 
     def _stop(self) -> None:
         if self._pipe is not None:
             self._pipe.close()
             self._pipe = None
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process = None
+        process, self._process = self._process, None
+        if process is not None and process.pid is not None:
+            process.kill()
+            process.join()
 
     def close(self) -> None:
         """Stop the process."""
@@ -218,20 +246,34 @@ class Worker:
 
 def _serve(pipe: Connection) -> None:
     """Scan what is asked for, until the other end closes."""
-    while True:
-        try:
-            url, storage_options, name, options = pipe.recv()
-        except (EOFError, KeyboardInterrupt):
-            return
-        try:
-            answer: tuple[bool, Any] = (
-                True,
-                scan(url, storage_options, format=name, options=options),
-            )
-        except MemoryError:
-            answer = (False, WorkerError("out of memory", url=str(url)))
-        except RefmakerError as error:
-            answer = (False, error)
-        except Exception as error:  # noqa: BLE001 - the edge of the process: tell, do not die
-            answer = (False, WorkerError(f"{type(error).__name__}: {error}", url=str(url)))
-        pipe.send(answer)
+    import signal
+
+    # Ctrl-C reaches the whole group of processes; the other end answers it by stopping this.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(EOFError, ConnectionError):
+        pipe.send("ready")
+        while True:
+            pipe.send_bytes(_answer(*pipe.recv()))
+
+
+def _answer(
+    url: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None,
+    name: str | None,
+    options: ScanOptions | None,
+) -> bytes:
+    """Scan one file; return the pickled result or error."""
+    from multiprocessing.reduction import ForkingPickler
+
+    try:
+        answer: tuple[bool, Any] = True, scan(url, storage_options, format=name, options=options)
+        return bytes(ForkingPickler.dumps(answer))
+    except MemoryError:
+        answer = False, WorkerError("scanning ran out of memory", url=str(url))
+    except RefmakerError as error:
+        answer = False, error
+    except Exception as error:
+        # The edge of the process: it tells what it cannot handle, and lives on.
+        log.debug("%s", url, exc_info=True)
+        answer = False, WorkerError(f"{type(error).__name__}: {error}", url=str(url))
+    return bytes(ForkingPickler.dumps(answer))

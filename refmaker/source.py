@@ -58,7 +58,7 @@ def revisit_limit(size: int) -> int:
     return 4 * size + 64 * 1024**2
 
 
-class Source:
+class Source(Cost):
     """A file, local or remote, and what reading it has cost so far.
 
     Parameters
@@ -68,7 +68,7 @@ class Source:
     storage_options : mapping, optional
         Passed to fsspec.
     block_size : int, optional
-        Bytes of a block of the remote cache; 64 KiB by default.
+        Bytes of a block of the remote cache; 8 KiB by default.
     whole_file : int, optional
         Remote files up to this many bytes are fetched at once; 16 MiB by default.
 
@@ -82,8 +82,8 @@ class Source:
         Bytes.
     fingerprint : Fingerprint
         Size, modification time and entity tag, taken when opened.
-    cost : Cost
-        Requests, bytes and rounds so far, the opening included.
+    requests, bytes_read, rounds : int
+        What reading has cost so far, the opening included; see `Cost`.
 
     Raises
     ------
@@ -109,42 +109,27 @@ class Source:
         block_size: int | None = None,
         whole_file: int | None = None,
     ) -> None:
+        super().__init__()
         self.storage_options = dict(storage_options or {})
-        self.cost = Cost()
         text = os.fspath(url)
         path = local_path(text)
         self.path = None if path is None else os.path.abspath(path)
         self.url = text if self.path is None else self.path
         self._store: _Local | Remote
         if self.path is not None:
-            self._store = _Local(self.path, self.cost)
+            self._store = _Local(self.path, self)
         else:
             from refmaker import remote
 
             self._store = remote.Remote(
                 self.url,
                 self.storage_options,
-                self.cost,
+                self,
                 block_size=remote.BLOCK if block_size is None else block_size,
                 whole_file=remote.WHOLE_FILE if whole_file is None else whole_file,
             )
         self.fingerprint = self._store.fingerprint
         self.size = self.fingerprint.size
-
-    @property
-    def requests(self) -> int:
-        """Requests sent so far; system calls of a local file."""
-        return self.cost.requests
-
-    @property
-    def bytes_read(self) -> int:
-        """Bytes received so far."""
-        return self.cost.bytes_read
-
-    @property
-    def rounds(self) -> int:
-        """Batches of requests that had to wait for one another; 0 for a local file."""
-        return self.cost.rounds
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes.
@@ -219,15 +204,32 @@ class Source:
             at += nbytes
         return blocks
 
-    def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Fetch what of these ranges is not at hand yet, in one round; a hint, never an error."""
+    def prefetch(self, ranges: Iterable[tuple[int, int]], *, around: int = 0) -> None:
+        """Fetch what of these ranges is not at hand yet, in one round; a hint, never an error.
+
+        Parameters
+        ----------
+        ranges : iterable of (int, int)
+            Offset and length of each range; what lies outside the file is left out.
+        around : int
+            Bytes before and behind a range that come along if it has to be fetched.
+        """
         inside = [
             (offset, min(length, self.size - offset))
             for offset, length in ranges
             if 0 <= offset < self.size and length > 0
         ]
         if inside:
-            self._store.prefetch(inside)
+            self._store.prefetch(inside, around)
+
+    def cluster(self, nbytes: int) -> None:
+        """Fetch aligned windows of this size for remote reads that were not announced.
+
+        For formats that keep their metadata together in pages of a known size.
+        """
+        if isinstance(self._store, _Local):
+            return
+        self._store.window = nbytes
 
     def open(self) -> io.RawIOBase:
         """Return a seekable, read-only file view, for libraries that want one."""
@@ -374,7 +376,7 @@ class _Local:
             )
         return got
 
-    def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
+    def prefetch(self, ranges: Iterable[tuple[int, int]], around: int = 0) -> None:
         """Do nothing: the operating system's cache is better at it."""
 
     def close(self) -> None:

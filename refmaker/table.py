@@ -11,7 +11,7 @@ import numpy as np
 from refmaker.errors import MetadataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -189,8 +189,8 @@ class ChunkTable:
                     raise MetadataError("a chunk is referenced twice")
             if index.size == count(grid) and not inlined:
                 index = None
-        if url is not None and url.size and bool(np.all(url == url[0])):
-            urls, url = (urls[int(url[0])],), None
+        if url is not None and bool(np.all(url == url[:1])):
+            urls, url = (urls[int(url[0])],) if url.size else (), None
         return cls(grid, urls, offset, length, url, index, dict(inlined))
 
     @property

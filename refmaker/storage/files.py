@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import secrets
+import stat
 import sys
-import tempfile
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
-from refmaker.errors import SourceError
+from refmaker.errors import RefmakerError, SourceError
 from refmaker.source import Source, local_path
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def replacing(
     ----------
     url : str or os.PathLike
         Where to write; ``-`` is standard output. Locally a temporary file beside it is
-        synchronised to disk and renamed; a store's upload is committed at the end.
+        synchronised to disk and renamed; a store's upload is committed at the end. A link
+        stays, and the file that it points to is replaced; a device or pipe is written to.
 
     Yields
     ------
@@ -65,43 +67,64 @@ def replacing(
     """
     name = os.fspath(url)
     path = local_path(name)
-    if name == STANDARD:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    elif path is None:
-        with _uploading(name, storage_options or {}) as file:
-            yield file
-    else:
-        with _renaming(os.path.abspath(path)) as file:
-            yield file
+    try:
+        if name == STANDARD:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        elif path is None:
+            with _uploading(name, storage_options or {}) as file:
+                yield file
+        elif _is_special(path):
+            with open(path, "wb") as file:
+                yield file
+        else:
+            with _renaming(os.path.realpath(path)) as file:
+                yield file
+    except BrokenPipeError:
+        # The reader of a pipe has gone: the command's business, as everywhere.
+        raise
+    except OSError as error:
+        if isinstance(error, RefmakerError):
+            raise
+        raise SourceError(f"cannot be written: {error.strerror or error}", url=name) from error
+
+
+def _is_special(path: str) -> bool:
+    """Whether something is there that must not be replaced, such as ``/dev/null``."""
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, ValueError):
+        return False
+    return not stat.S_ISREG(mode)
 
 
 @contextmanager
 def _renaming(path: str) -> Iterator[IO[bytes]]:
     folder = os.path.dirname(path)
+    temporary = os.path.join(folder, f".refmaker-{secrets.token_hex(8)}.part")
     try:
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{os.path.basename(path)[:100]}.", suffix=".part", dir=folder
-        )
-    except OSError as error:
-        raise SourceError(
-            f"cannot write there: {error.strerror}", url=path, hint="create the folder first"
-        ) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
+        # Made by open() itself, the file has the rights that the user's umask gives.
+        with _created(temporary, path) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes private files; an output has the rights that the user's umask gives.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
         os.replace(temporary, path)
     except BaseException:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError, ValueError):
             os.unlink(temporary)
         raise
     _synchronise(folder)
+
+
+def _created(temporary: str, path: str) -> IO[bytes]:
+    try:
+        return open(temporary, "xb")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SourceError(
+            "cannot be written: there is no such folder", url=path, hint="create the folder first"
+        ) from error
+    except ValueError as error:
+        raise SourceError(f"cannot be written: {error}", url=path) from error
 
 
 def _synchronise(folder: str) -> None:
@@ -118,6 +141,14 @@ def _synchronise(folder: str) -> None:
 def _uploading(url: str, storage_options: Mapping[str, Any]) -> Iterator[IO[bytes]]:
     from fsspec.core import url_to_fs
 
-    fs, name = url_to_fs(url, **storage_options)
-    with fs.transaction, fs.open(name, "wb") as file:
-        yield file
+    try:
+        fs, name = url_to_fs(url, **storage_options)
+    except (ImportError, ValueError, TypeError) as error:
+        raise SourceError(f"cannot be written: {error}", url=url) from error
+    try:
+        with fs.transaction, fs.open(name, "wb") as file:
+            yield file
+    except NotImplementedError as error:
+        if isinstance(error, RefmakerError):
+            raise
+        raise SourceError("this kind of store cannot be written", url=url) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from refmaker.errors import MetadataError
 from refmaker.report import Fingerprint, ScanReport
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ class ReferenceSet:
         name = os.fspath(url)
         group, header = json.read(read_file(url, storage_options), name)
         report = ScanReport(name, format=str(header.get("format", "")))
-        for source, known in header.get("sources", {}).items():
-            report.sources[source] = Fingerprint(**known)
+        sources = header.get("sources", {})
+        if not isinstance(sources, dict):
+            raise MetadataError("'sources' is no JSON object", url=name, path="refmaker")
+        for source, known in sources.items():
+            report.sources[source] = Fingerprint.from_dict(known)
         return cls(group, report)

@@ -7,7 +7,7 @@ matrix of bytes, from which the unused places are then removed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["format_rows"]
+__all__ = ["Part", "format_rows"]
 
+Part = Union[str, "NDArray[np.uint64]", "tuple[NDArray[np.int32], Sequence[str]]"]
+"""What stands in a row: a text, a number of a column, or the text that a column names."""
 BATCH = 1 << 15
 """Rows formatted at a time: the matrices stay in the processor's cache."""
 _UNUSED = 0
@@ -28,10 +30,11 @@ def _digits(column: NDArray[np.uint64]) -> NDArray[np.uint8]:
     """Return decimal digits, right-aligned, of shape (n, width); unused places are marked."""
     width = len(str(int(column.max()))) if column.size else 1
     out = np.empty((column.size, width), np.uint8)
-    rest = column.astype(np.uint32) if width <= 9 else column.copy()
+    rest: NDArray[Any] = column.astype(np.uint32 if width <= 9 else np.uint64)
+    ten = rest.dtype.type(10)
     for place in range(width - 1, -1, -1):
-        quotient = rest // rest.dtype.type(10)
-        np.subtract(rest, quotient * rest.dtype.type(10), out=rest)
+        quotient = rest // ten
+        np.subtract(rest, quotient * ten, out=rest)
         digit = rest.astype(np.uint8) + np.uint8(48)
         if place < width - 1:
             # What is left of the first digit is not written; a lone zero is.
@@ -41,7 +44,7 @@ def _digits(column: NDArray[np.uint64]) -> NDArray[np.uint8]:
     return out
 
 
-def format_rows(parts: Sequence[str | NDArray[np.uint64] | tuple[NDArray[np.int32], Sequence[str]]]) -> Iterator[bytes]:
+def format_rows(parts: Sequence[Part]) -> Iterator[bytes]:
     """Yield the rows of a table as text, without anything between them.
 
     Parameters
@@ -49,7 +52,8 @@ def format_rows(parts: Sequence[str | NDArray[np.uint64] | tuple[NDArray[np.int3
     parts : sequence
         What a row is made of, in order: a str stands in every row; an unsigned integer array
         of shape (n,) gives a decimal number; a pair of an integer array of shape (n,) and a
-        sequence of str gives the string of that number.
+        sequence of str gives the string of that number. No text holds a NUL, and one part is
+        not a str.
 
     Yields
     ------
@@ -57,6 +61,8 @@ def format_rows(parts: Sequence[str | NDArray[np.uint64] | tuple[NDArray[np.int3
         UTF-8 text of some thousand rows at a time.
     """
     columns = [part for part in parts if not isinstance(part, str)]
+    if not columns:
+        raise ValueError("the number of rows is that of a column, and there is none")
     first = columns[0]
     total = (first[0] if isinstance(first, tuple) else first).size
     for start in range(0, total, BATCH):
