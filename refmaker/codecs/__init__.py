@@ -7,9 +7,11 @@ are data only: importing this module loads neither numpy nor numcodecs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["CODECS", "PACKAGES", "package_of", "register", "requirements"]
 
@@ -36,7 +38,6 @@ PACKAGES: dict[str, str] = {
     "shuffle": "numcodecs",
     "zlib": "numcodecs",
     "zstd": "numcodecs",
-    "imagecodecs_bitshuffle": "imagecodecs-numcodecs",
     "imagecodecs_htj2k": "imagecodecs-numcodecs",
     "imagecodecs_jpegls": "imagecodecs-numcodecs",
     "imagecodecs_lz4h5": "imagecodecs-numcodecs",

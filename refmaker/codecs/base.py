@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -9,9 +10,18 @@ from numcodecs.abc import Codec
 from numcodecs.compat import ensure_contiguous_ndarray
 from numpy.typing import NDArray
 
-from refmaker.errors import CodecError, MetadataError, UnsupportedError
+from refmaker.errors import CodecError, MetadataError, MissingDependencyError, UnsupportedError
 
-__all__ = ["MAX_CHUNK", "Buffer", "DecodeOnly", "bounded", "deliver", "expect", "input_bytes"]
+__all__ = [
+    "MAX_CHUNK",
+    "Buffer",
+    "DecodeOnly",
+    "bounded",
+    "deliver",
+    "expect",
+    "input_bytes",
+    "library",
+]
 
 #: What the codecs work on: a flat run of bytes.
 Buffer = NDArray[np.uint8]
@@ -34,7 +44,7 @@ class DecodeOnly(Codec):  # type: ignore[misc]  # numcodecs carries no types
         """Return the configuration: the codec id and what JSON needs to rebuild the codec."""
         return {"id": self.codec_id} | {name: getattr(self, name) for name in self.fields}
 
-    def encode(self, buf: Any) -> NoReturn:
+    def encode(self, buf: Any) -> NoReturn:  # noqa: ARG002 - the name is part of the interface
         """Refuse: references are read, their targets are never written.
 
         Raises
@@ -47,6 +57,31 @@ class DecodeOnly(Codec):  # type: ignore[misc]  # numcodecs carries no types
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.fields)
         return f"{type(self).__name__}({values})"
+
+
+def library(module: str, package: str | None = None) -> Any:
+    """Import what a codec needs, at the time when it first decodes.
+
+    Parameters
+    ----------
+    module : str
+        Name to import.
+    package : str, optional
+        Name to install, where it is another one.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the package is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        name = package or module.partition(".")[0]
+        raise MissingDependencyError(
+            f"the package {name} is needed to decode this chunk: {error}",
+            hint=f"pip install {name}",
+        ) from error
 
 
 def bounded(name: str, value: Any, low: int, high: int) -> int:

@@ -139,11 +139,11 @@ class ArrayMaker:
         else:
             self._inside(dataset, int(offset), dataset.nbytes)
             chunk, table = contiguous_table(
-                shape, element.dtype.itemsize, int(offset), self._source.url, target
+                shape, element.stored, int(offset), self._source.url, target
             )
         return Array(
             shape, chunk, element.dtype, table,
-            fill_value=dataset.stored_fill, filters=element.codecs,
+            fill_value=_fill(dataset, chunk, table), filters=element.codecs,
         )  # fmt: skip
 
     def _chunked(self, dataset: Dataset, columns: ChunkColumns) -> Array:
@@ -178,7 +178,7 @@ class ArrayMaker:
             (*dataset.chunk_shape, *element.dims),
             element.dtype,
             table,
-            fill_value=dataset.stored_fill,
+            fill_value=_fill(dataset, (*dataset.chunk_shape, *element.dims), table),
             filters=(*element.codecs, *encoding.codecs),
         )
 
@@ -215,3 +215,21 @@ class ArrayMaker:
                 path=dataset.path,
                 offset=offset,
             )
+
+
+def _fill(dataset: Dataset, chunk: tuple[int, ...], table: ChunkTable) -> Any:
+    """Return the value of elements in absent chunks; None if it is zero, or no chunk is absent."""
+    if not table.absent:
+        return None
+    try:
+        return dataset.stored_fill
+    except UnsupportedError:
+        # HDF5 converts the fill value of such types only by reading what was never written.
+        inlined = np.fromiter(table.inlined, np.uint64, len(table.inlined))
+        present = np.union1d(table.numbers(), inlined)
+        gaps = np.flatnonzero(present != np.arange(present.size, dtype=np.uint64))
+        absent = int(gaps[0]) if gaps.size else present.size
+        at = np.unravel_index(absent, table.grid) if table.grid else ()
+        place = tuple(int(n) * c for n, c in zip(at, chunk, strict=True))[: len(dataset.shape)]
+        value = dataset.element_at(place)
+        return value if any(value.tobytes()) else None

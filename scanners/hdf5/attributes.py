@@ -122,30 +122,36 @@ class AttributeReader:
         if isinstance(value, np.ndarray):
             return self._array(value, where, kind)
         if isinstance(value, np.void):
-            if value.dtype.names is None:
-                return "base64:" + base64.b64encode(value.tobytes()).decode("ascii")
-            return {name: self._encode(value[name], where) for name in value.dtype.names}
+            return self._void(value, where)
         if isinstance(value, bytes):
             return self._decode(value, where)
-        if isinstance(value, h5py.h5r.RegionReference):
-            raise UnsupportedError("region references have no JSON form", code="attribute")
         if isinstance(value, h5py.h5r.Reference):
-            return self._names.get(self.address(value), None) if value else None
-        if isinstance(value, complex | np.complexfloating):
-            return [json_number(float(value.real)), json_number(float(value.imag))]
-        if isinstance(value, float | np.floating):
-            if np.longdouble(value) != float(value) and value == value:  # noqa: PLR0124 - not NaN
-                self._warn(f"attribute {where}: a long double was rounded to 8 bytes")
-            return json_number(float(value))
+            return self._path(value)
         if isinstance(value, np.datetime64 | np.timedelta64):
             return str(value)
-        if isinstance(value, bool | np.bool_):
-            return bool(value)
-        if isinstance(value, int | np.integer):
-            return int(value)
-        if value is None or isinstance(value, str):
-            return value
-        raise UnsupportedError(f"a {type(value).__name__} has no JSON form", code="attribute")
+        if value is None or isinstance(value, str | bool | np.bool_ | int | np.integer):
+            return value.item() if isinstance(value, np.generic) else value
+        return self._inexact(value, where)
+
+    def _void(self, value: np.void, where: str) -> Any:
+        if value.dtype.names is None:
+            return "base64:" + base64.b64encode(value.tobytes()).decode("ascii")
+        return {name: self._encode(value[name], where) for name in value.dtype.names}
+
+    def _path(self, reference: Any) -> str | None:
+        if isinstance(reference, h5py.h5r.RegionReference):
+            raise UnsupportedError("region references have no JSON form", code="attribute")
+        return self._names.get(self.address(reference)) if reference else None
+
+    def _inexact(self, value: Any, where: str) -> Any:
+        if isinstance(value, complex | np.complexfloating):
+            return [json_number(float(value.real)), json_number(float(value.imag))]
+        if not isinstance(value, float | np.floating):
+            raise UnsupportedError(f"a {type(value).__name__} has no JSON form", code="attribute")
+        narrow = float(value)
+        if np.isfinite(value) and np.longdouble(value) != narrow:
+            self._warn(f"attribute {where}: a long double was rounded to 8 bytes")
+        return json_number(narrow)
 
     def _array(self, values: np.ndarray[Any, Any], where: str, kind: Any) -> Any:
         if values.dtype.kind in "biu":

@@ -81,7 +81,7 @@ class ChunkFinder:
         try:
             if layout is not None and _mislisted(dataset, layout):
                 if columns is None:
-                    raise FormatError("its chunk index cannot be read")  # noqa: TRY301
+                    raise FormatError("its chunk index cannot be read")
             elif columns is None:
                 columns = iterate(dataset)
             elif self._verify:

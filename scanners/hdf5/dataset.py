@@ -140,6 +140,46 @@ class Dataset:
         self.plist.get_fill_value(value)
         return value
 
+    @property
+    def memory_type(self) -> Any:
+        """The type to read values in: the file's own, or what its codecs make of it."""
+        if not self.element.codecs:
+            # HDF5 copies elements as they are, gaps of compounds included.
+            return self.type
+        if self.type.get_class() == h5py.h5t.STRING:
+            kind = self.type.copy()
+            kind.set_strpad(h5py.h5t.STR_NULLPAD)
+            return kind
+        if self.type.get_class() == h5py.h5t.BITFIELD:
+            # From bit fields HDF5 converts to nothing but bit fields.
+            order = "BE" if self.element.dtype.str[0] == ">" else "LE"
+            return getattr(h5py.h5t, f"STD_B{8 * self.element.dtype.itemsize}{order}")
+        return None
+
+    def element_at(self, place: tuple[int, ...]) -> Any:
+        """Return one element as HDF5 reads it, without conversion but of packed integers.
+
+        Parameters
+        ----------
+        place : tuple of int
+            Its indices in the dataspace.
+
+        Raises
+        ------
+        UnsupportedError
+            If it is an array whose elements differ: no fill value says that.
+        """
+        out = np.zeros(self.element.dims, self.element.dtype)
+        space = self.id.get_space()
+        if place:
+            space.select_hyperslab(place, (1,) * len(place))
+        memory = h5py.h5s.create_simple((1,))
+        self.id.read(memory, space, out, self.memory_type)
+        flat = out.reshape(-1)
+        if flat.tobytes() != flat[:1].tobytes() * flat.size:
+            raise UnsupportedError("a fill value of an array type", code="fill-value")
+        return flat[0]
+
     def read(self) -> NDArray[Any]:
         """Return all values in the element's dtype, without conversion but of packed integers.
 
@@ -150,6 +190,5 @@ class Dataset:
         """
         out = np.zeros(self.zarr_shape, self.element.dtype)
         if out.size:
-            memory = None if self.element.codecs else self.type
-            self.id.read(h5py.h5s.ALL, h5py.h5s.ALL, out, memory)
+            self.id.read(h5py.h5s.ALL, h5py.h5s.ALL, out, self.memory_type)
         return out

@@ -62,7 +62,7 @@ def external_table(
                 hint="HDF5 would read what is missing as zeros",
             )
     shape = dataset.zarr_shape
-    itemsize = dataset.element.dtype.itemsize
+    itemsize = dataset.element.stored
     # A chunk is one range: a cut between two files must be a cut between chunks.
     cuts = math.gcd(*np.cumsum(sizes).tolist()) if len(sizes) > 1 else None
     chunk = piece_shape(shape, itemsize, target if cuts is None else min(cuts, target or cuts))

@@ -73,8 +73,7 @@ def _declared(array: Array) -> Any:
     if array.dtype.kind == "S":
         raw = str(value).encode()
         return np.bytes_(raw) if len(raw) <= array.dtype.itemsize else None
-    scalar = fill_from_document(value, array.dtype) if _fits(value, array.dtype) else None
-    return scalar
+    return fill_from_document(value, array.dtype) if _fits(value, array.dtype) else None
 
 
 def _fits(value: Any, dtype: np.dtype[Any]) -> bool:

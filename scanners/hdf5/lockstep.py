@@ -31,6 +31,9 @@ Blocks: TypeAlias = NDArray[np.uint8]
 ReadBlocks: TypeAlias = Callable[[NDArray[np.uint64], int], Blocks]
 """``read_blocks(offsets, length)``; raises TruncatedError past the end of the file."""
 
+Prefetch: TypeAlias = Callable[[Iterable[tuple[int, int]]], None]
+"""``prefetch(ranges)`` announces ``(offset, length)`` that are about to be read."""
+
 BATCH_BYTES = 8 << 20
 """How much one reader asks for at a time: bounds its memory."""
 
@@ -128,7 +131,7 @@ def run(
     readers: Sequence[Steps[T]],
     read_blocks: ReadBlocks,
     *,
-    prefetch: Callable[[Iterable[tuple[int, int]]], None] | None = None,
+    prefetch: Prefetch | None = None,
     wave_bytes: int = WAVE_BYTES,
 ) -> list[T | Exception]:
     """Advance readers together until all are done.
@@ -177,9 +180,7 @@ def run(
     while wanted:
         todo, wanted = wanted, {}
         for wave in _waves(todo, wave_bytes):
-            if prefetch is not None:
-                prefetch(_places(wave))
-            replies = _fetch_wave(wave, read_blocks)
+            replies = _fetch_wave(wave, read_blocks, prefetch)
             for number in wave:
                 advance(number, replies.pop(number))
     return results
@@ -209,9 +210,11 @@ def _places(wave: dict[int, tuple[Request, ...]]) -> Iterator[tuple[int, int]]:
 
 
 def _fetch_wave(
-    wave: dict[int, tuple[Request, ...]], read_blocks: ReadBlocks
+    wave: dict[int, tuple[Request, ...]], read_blocks: ReadBlocks, prefetch: Prefetch | None
 ) -> dict[int, list[Blocks] | Exception]:
     """One call of ``read_blocks`` per block length; replies per reader."""
+    if prefetch is not None:
+        prefetch(_places(wave))
     by_length: dict[int, list[tuple[int, int, Request]]] = {}
     for number, requests in wave.items():
         for place, request in enumerate(requests):

@@ -73,9 +73,7 @@ class NativeHDF5:
             if shape:
                 space.select_hyperslab(tuple(part.start for part in outer), shape)
             memory = h5py.h5s.create_simple(shape) if shape else h5py.h5s.create(h5py.h5s.SCALAR)
-            # In the file's own type HDF5 copies elements as they are, gaps of compounds included.
-            kind = None if known.element.codecs else known.type
-            identifier.read(memory, space, out, kind)
+            identifier.read(memory, space, out, known.memory_type)
         whole = tuple(slice(None) for _ in shape)
         return out[(*whole, *inner)]
 
@@ -87,6 +85,8 @@ class NativeHDF5:
         found = group[leaf]
         if not found.external:
             return found
+        # While it is open in one way, HDF5 does not open it in another.
+        del found
         access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
         # By default HDF5 looks for external files in the working directory.
         access.set_efile_prefix(b"${ORIGIN}")

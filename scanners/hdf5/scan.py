@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 
-from refmaker.errors import RefmakerError, UnsupportedError
+from refmaker.errors import (
+    LimitError,
+    RefmakerError,
+    SourceError,
+    TruncatedError,
+    UnsupportedError,
+)
 from refmaker.metadata import UNLIMITED
 from refmaker.model import Array, Group
-from refmaker.report import Outcome, ScanReport
+from refmaker.report import Outcome, ReportRow, ScanReport
 from refmaker.scanners.hdf5.arrays import ArrayMaker, inlinable
 from refmaker.scanners.hdf5.attributes import AttributeReader
 from refmaker.scanners.hdf5.chunks import ChunkFinder
@@ -40,6 +46,7 @@ _HIDDEN_OF_SCALES = frozenset([b"CLASS", b"NAME"])
 _HEAD = 512 * 1024
 _ISOLATED = (RefmakerError, OSError, RuntimeError, ValueError, TypeError, KeyError, OverflowError)
 """What one object may raise without costing the others: our errors, and those of h5py."""
+_CODES = {TruncatedError: "truncated", SourceError: "source", LimitError: "budget"}
 
 
 class FileScan:
@@ -53,11 +60,20 @@ class FileScan:
         How to scan.
     visited : frozenset of str
         URLs of the files whose links led here.
+    nested : bool
+        Whether this scan serves a virtual dataset of the same file, which cannot in turn be
+        a source.
     """
 
     def __init__(
-        self, source: Source, options: ScanOptions, visited: frozenset[str] = frozenset()
+        self,
+        source: Source,
+        options: ScanOptions,
+        visited: frozenset[str] = frozenset(),
+        *,
+        nested: bool = False,
     ) -> None:
+        self._nested = nested
         self._source = source
         self._options = options
         self._visited = visited | {source.url}
@@ -69,7 +85,7 @@ class FileScan:
         self._datasets: dict[int, Dataset] = {}
         self._nodes: dict[int, Array | Group] = {}
         self._refusals: dict[int, tuple[Outcome, str, str]] = {}
-        self._linked: dict[str, Group] = {}
+        self._linked: dict[str, tuple[Group, ScanReport]] = {}
 
     def run(self) -> tuple[Group, ScanReport]:
         """Scan the file.
@@ -253,11 +269,13 @@ class FileScan:
 
     def _find_source(self, file: str, path: str) -> Array:
         """Return the array of a virtual dataset's source, with its chunks as stored."""
+        if self._nested:
+            raise UnsupportedError("a virtual dataset over virtual datasets", code="virtual")
         options = replace(self._options, inline_threshold=0)
         if file == ".":
-            group = self._scan_of(self._source.url, options)
+            group, _ = self._scan_of(self._source.url, options)
         else:
-            group = self._scan_of(self._siblings.open(file).url, options)
+            group, _ = self._scan_of(self._siblings.open(file).url, options)
         try:
             node = group[path]
         except KeyError:
@@ -266,7 +284,7 @@ class FileScan:
             raise UnsupportedError("it is a group", code="virtual")
         return node
 
-    def _scan_of(self, url: str, options: ScanOptions) -> Group:
+    def _scan_of(self, url: str, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Scan another file, or this one again with other options; once each."""
         if url not in self._linked:
             source = self._source
@@ -274,16 +292,15 @@ class FileScan:
                 if url in self._visited:
                     raise UnsupportedError("files that name each other in a circle", code="cycle")
                 source = self._siblings.opened[url]
-            inner = FileScan(source, options, self._visited)
-            if url == self._source.url:
-                inner._find_source = _no_chain  # type: ignore[method-assign]  # noqa: SLF001
-            self._linked[url], report = inner.run()
-            for name, fingerprint in report.sources.items():
+            nested = url == self._source.url
+            inner = FileScan(source, options, self._visited, nested=nested)
+            self._linked[url] = inner.run()
+            for name, fingerprint in self._linked[url][1].sources.items():
                 self._report.sources[name] = fingerprint
         return self._linked[url]
 
-    def _external(self, file: str, path: str) -> Array | Group:
-        """Return what an external link leads to.
+    def _external(self, file: str, path: str) -> tuple[Array | Group, list[ReportRow]]:
+        """Return what an external link leads to, and the rows of what lies below that.
 
         Raises
         ------
@@ -296,31 +313,42 @@ class FileScan:
                 code="external-link",
                 hint="follow it with --follow-external",
             )
-        group = self._scan_of(self._siblings.open(file).url, self._options)
-        if not path.strip("/"):
-            return group
+        url = self._siblings.open(file).url
+        if url in self._visited:
+            raise UnsupportedError(f"a link back to {path} in the file {file!r}", code="cycle")
+        group, report = self._scan_of(url, self._options)
+        target = "/".join(["", *filter(None, path.split("/"))])
         try:
-            return group[path]
+            node = group[target] if target else group
         except KeyError:
             raise UnsupportedError(
                 f"there is no {path} in the file {file!r}", code="external-link"
             ) from None
+        rows = [
+            replace(row, path=row.path.removeprefix(target))
+            for row in report.rows
+            if row.path.startswith((f"{target}/", f"{target}@")) and row.path != "/"
+        ]
+        return node, rows
 
     def _refuse(self, address: int, error: Exception) -> None:
-        code = getattr(error, "code", "unreadable")
-        self._refusals[address] = (Outcome.SKIPPED, _reason(error), code)
+        self._refusals[address] = (Outcome.SKIPPED, _reason(error), _code(error))
 
     def _lose(self, path: str, error: Exception, code: str) -> None:
         self._report.add(path, Outcome.SKIPPED, _reason(error), code)
 
 
+def _code(error: Exception) -> str:
+    if isinstance(error, UnsupportedError):
+        return error.code
+    for kind, code in _CODES.items():
+        if isinstance(error, kind):
+            return code
+    return "unreadable"
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, RefmakerError):
-        return f"{error.message} ({error.hint})" if error.hint else error.message
+        text = f"{error.url}: {error.message}" if error.url else error.message
+        return f"{text} ({error.hint})" if error.hint else text
     return str(error).strip("'\"") or type(error).__name__
-
-
-def _no_chain(file: str, path: str) -> Array:
-    raise UnsupportedError(
-        f"a virtual dataset over virtual datasets of the same file ({path})", code="virtual"
-    )

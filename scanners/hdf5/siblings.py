@@ -10,7 +10,7 @@ from refmaker.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Self
 
 __all__ = ["Siblings"]
 
@@ -83,8 +83,8 @@ class Siblings:
             other.close()
         self._open.clear()
 
-    def __enter__(self) -> Siblings:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

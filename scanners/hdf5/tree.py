@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError
@@ -13,7 +14,7 @@ from refmaker.scanners.hdf5.walk import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from refmaker.report import ScanReport
+    from refmaker.report import ReportRow, ScanReport
     from refmaker.scanners.hdf5.walk import Link, Objects
 
 __all__ = ["TreeBuilder"]
@@ -36,7 +37,8 @@ class TreeBuilder:
     report : ScanReport
         Gets a row for every name.
     external : callable
-        Gives what a link to another file leads to, by file name and path.
+        Gives what a link to another file leads to, by file name and path, and the rows of
+        what lies below that, their paths from there.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class TreeBuilder:
         nodes: Mapping[int, Array | Group],
         refusals: Mapping[int, tuple[Outcome, str, str]],
         report: ScanReport,
-        external: Callable[[str, str], Array | Group],
+        external: Callable[[str, str], tuple[Array | Group, list[ReportRow]]],
     ) -> None:
         self._objects = objects
         self._nodes = nodes
@@ -138,16 +140,12 @@ class TreeBuilder:
 
     def _foreign(self, link: Link, path: str) -> Array | Group | None:
         try:
-            node = self._external(link.file or "", link.target)
+            node, below = self._external(link.file or "", link.target)
         except (RefmakerError, OSError) as error:
             code = getattr(error, "code", "external-link")
             self._report.add(path, Outcome.SKIPPED, str(error), code)
             return None
         outcome = Outcome.REFERENCED if isinstance(node, Array) else Outcome.GROUP
         self._report.add(path, outcome, f"{link.target} of {link.file}", "external-link")
-        if isinstance(node, Group):
-            for below, inner in node.walk(path):
-                if below != path:
-                    kind = Outcome.REFERENCED if isinstance(inner, Array) else Outcome.GROUP
-                    self._report.add(below, kind, f"in {link.file}", "external-link")
+        self._report.extend(replace(row, path=path + row.path) for row in below)
         return node

@@ -8,8 +8,10 @@ resolved to strings while scanning, or is refused with its reason.
 from __future__ import annotations
 
 import base64
+import math
 import re
-from dataclasses import dataclass, field
+import struct
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ import numpy as np
 from refmaker.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["Element", "Form", "element_of"]
 
@@ -71,6 +73,11 @@ class Element:
     codecs: tuple[Mapping[str, Any], ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def stored(self) -> int:
+        """Bytes in the file of one element of the Zarr array; its dtype may be wider."""
+        return self.itemsize // math.prod(self.dims)
+
 
 def element_of(kind: Any) -> Element:
     """Return how elements of a datatype are expressed.
@@ -85,35 +92,11 @@ def element_of(kind: Any) -> Element:
     UnsupportedError
         If they cannot be; the code starts with ``dtype-``.
     """
-    of, size = kind.get_class(), int(kind.get_size())
-    if of == h5py.h5t.INTEGER:
-        return _integer(kind, size)
-    if of == h5py.h5t.FLOAT:
-        return _float(kind, size)
-    if of == h5py.h5t.BITFIELD:
-        if size not in (1, 2, 4, 8):
-            raise _refused(f"a bit field of {size} bytes")
-        return Element(np.dtype(f"{_order(kind)}u{size}"), size)
-    if of == h5py.h5t.STRING:
-        return _string(kind, size)
-    if of == h5py.h5t.OPAQUE:
-        tag = _NUMPY_TAG.fullmatch(kind.get_tag())
-        return Element(np.dtype(tag[1].decode() if tag else f"V{size}"), size)
-    if of == h5py.h5t.ENUM:
-        return _enumeration(kind, size)
-    if of == h5py.h5t.ARRAY:
-        return _array(kind, size)
-    if of == h5py.h5t.REFERENCE:
-        if kind.equal(h5py.h5t.STD_REF_OBJ):
-            return Element(np.dtype(object), size, Form.REFERENCES)
-        raise _refused("references to regions or of a newer kind", "dtype-reference")
-    if of == h5py.h5t.COMPOUND or of == getattr(h5py.h5t, "COMPLEX", -2):
-        return _compound(kind, size)
-    if of == h5py.h5t.VLEN:
-        raise _refused("sequences of varying length", "dtype-vlen")
-    if of == h5py.h5t.TIME:
-        raise _refused("the obsolete time class", "dtype-time")
-    raise _refused(f"datatype class {of}")
+    of = kind.get_class()
+    make = _CLASSES.get(of)
+    if make is None:
+        raise _refused(_NAMES.get(of, f"datatype class {of}"), _CODES.get(of, "dtype-other"))
+    return make(kind, int(kind.get_size()))
 
 
 def _refused(what: str, code: str = "dtype-other") -> UnsupportedError:
@@ -138,13 +121,16 @@ def _integer(kind: Any, size: int) -> Element:
     precision, offset = int(kind.get_precision()), int(kind.get_offset())
     if precision == 8 * size and offset == 0:
         return Element(dtype, size)
-    bits = {
+    return Element(dtype, size, codecs=(_bits(dtype, precision, offset),))
+
+
+def _bits(dtype: np.dtype[Any], precision: int, offset: int) -> dict[str, Any]:
+    return {
         "id": "refmaker.hdf5_bits",
         "dtype": dtype.str,
         "precision": precision,
         "offset": offset,
     }
-    return Element(dtype, size, codecs=(bits,))
 
 
 def _float(kind: Any, size: int) -> Element:
@@ -169,12 +155,38 @@ def _converted(kind: Any, size: int, dtype: np.dtype[Any]) -> Element:
     return Element(dtype, size, codecs=(config,))
 
 
+def _bitfield(kind: Any, size: int) -> Element:
+    if size not in (1, 2, 4, 8):
+        raise _refused(f"a bit field of {size} bytes")
+    dtype = np.dtype(f"{_order(kind)}u{size}")
+    # h5py does not tell; the message has them behind its header, class, flags and size.
+    offset, precision = struct.unpack_from("<HH", kind.encode(), 10)
+    if precision == 8 * size and offset == 0:
+        return Element(dtype, size)
+    return Element(dtype, size, codecs=(_bits(dtype, precision, offset),))
+
+
+def _opaque(kind: Any, size: int) -> Element:
+    tag = _NUMPY_TAG.fullmatch(kind.get_tag())
+    return Element(np.dtype(tag[1].decode() if tag else f"V{size}"), size)
+
+
+def _reference(kind: Any, size: int) -> Element:
+    if not kind.equal(h5py.h5t.STD_REF_OBJ):
+        raise _refused("references to regions or of a newer kind", "dtype-reference")
+    return Element(np.dtype(object), size, Form.REFERENCES)
+
+
 def _string(kind: Any, size: int) -> Element:
     if kind.is_variable_str():
         return Element(np.dtype(object), size, Form.STRINGS)
     # xarray decodes fixed-length strings by this attribute.
     utf8 = kind.get_cset() == h5py.h5t.CSET_UTF8
-    return Element(np.dtype(f"S{size}"), size, attributes={"_Encoding": "utf-8"} if utf8 else {})
+    element = Element(np.dtype(f"S{size}"), size)
+    if kind.get_strpad() == h5py.h5t.STR_SPACEPAD:
+        # numpy pads with zeros, and takes spaces for a part of the text.
+        element = _converted(kind, size, element.dtype)
+    return replace(element, attributes={"_Encoding": "utf-8"}) if utf8 else element
 
 
 def _enumeration(kind: Any, size: int) -> Element:
@@ -271,3 +283,23 @@ def _is_complex(kind: Any) -> bool:
 def _pad(fields: list[tuple[str, str]], end: int, at: int) -> None:
     if at > end:
         fields.append((f"_gap{end}", f"V{at - end}"))
+
+
+_CLASSES: dict[int, Callable[[Any, int], Element]] = {
+    h5py.h5t.INTEGER: _integer,
+    h5py.h5t.FLOAT: _float,
+    h5py.h5t.BITFIELD: _bitfield,
+    h5py.h5t.STRING: _string,
+    h5py.h5t.OPAQUE: _opaque,
+    h5py.h5t.ENUM: _enumeration,
+    h5py.h5t.ARRAY: _array,
+    h5py.h5t.REFERENCE: _reference,
+    h5py.h5t.COMPOUND: _compound,
+    # HDF5 2.0 has complex numbers of its own.
+    getattr(h5py.h5t, "COMPLEX", -2): _compound,
+}
+_NAMES = {
+    h5py.h5t.VLEN: "sequences of varying length",
+    h5py.h5t.TIME: "the obsolete time class",
+}
+_CODES = {h5py.h5t.VLEN: "dtype-vlen", h5py.h5t.TIME: "dtype-time"}

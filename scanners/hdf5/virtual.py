@@ -65,12 +65,15 @@ def virtual_array(dataset: Dataset, find: Callable[[str, str], Array]) -> Array:
     pieces = [_moved(place) for place in places]
     urls = tuple(dict.fromkeys(url for piece in pieces for url in piece.urls))
     number = {url: i for i, url in enumerate(urls)}
+    index = np.concatenate([piece.index for piece in pieces])
+    if np.unique(index).size < index.size:
+        raise UnsupportedError("its sources overlap", code="virtual")
     table = ChunkTable.from_columns(
         grid,
         urls,
         offset=np.concatenate([piece.offset for piece in pieces]),
         length=np.concatenate([piece.length for piece in pieces]),
-        index=np.concatenate([piece.index for piece in pieces]),
+        index=index,
         url=np.concatenate([piece.files(number) for piece in pieces]),
         inlined={key: data for piece in pieces for key, data in piece.inlined.items()},
     )

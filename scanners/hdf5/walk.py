@@ -174,7 +174,8 @@ def _list(found: Objects, group: int) -> list[tuple[int, int, bytes]]:
     for name, kind, address in raw:
         text = _text(name)
         below = f"{path.rstrip('/')}/{text}"
-        if text in _RESERVED or "/" in text:
+        # Readers of Zarr take a backslash for a slash.
+        if text in _RESERVED or "/" in text or "\\" in text:
             found.odd_names[below] = f"{text!r} cannot be the name of an array or group"
             continue
         link = _link(identifier, name, text, kind, address)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import pickle
 from fractions import Fraction
-from pathlib import Path
 
 import numcodecs.registry
 import numpy as np
@@ -24,21 +22,11 @@ from refmaker.codecs.b3d_image import (
     undo_prediction,
 )
 from refmaker.errors import CodecError, MetadataError, UnsupportedError
+from tests.codecs import b3d_encoder as b3d
+from tests.codecs import b3d_vectors as vectors
 
 # Places of the mode, the tile size, the version and the type in the client data values.
 MODE, TILE, VERSION, TYPE = 1, 5, 6, 10
-
-
-def load(name):
-    """Import a module of this folder, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-b3d = load("b3d_encoder")
-vectors = load("b3d_vectors")
 
 
 def check(path):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,18 +11,8 @@ from hypothesis import strategies as st
 
 from refmaker.codecs.b3d import B3D
 from refmaker.errors import CodecError
-
-
-def load(name):
-    """Import a module of this folder, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-b3d = load("b3d_encoder")
-vectors = load("b3d_vectors")
+from tests.codecs import b3d_encoder as b3d
+from tests.codecs import b3d_vectors as vectors
 
 
 def sample():

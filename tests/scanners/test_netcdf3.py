@@ -1,6 +1,5 @@
 """netCDF classic: what is read through references is what the netCDF library reads."""
 
-import importlib.util
 import os
 import struct
 import sys
@@ -15,23 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refmaker.errors import FormatError, MissingDependencyError
+from refmaker.metadata import UNLIMITED
 from refmaker.report import Outcome
 from refmaker.scan import ScanOptions
-from refmaker.metadata import UNLIMITED
 from refmaker.scanners.netcdf3 import NetCDF3Scanner
 from refmaker.source import Source
 from refmaker.testing.reading import decode_array, document, open_stock
+from tests.scanners import netcdf3_files as files
 
-
-def load(name):
-    """Import a module of this folder, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-files = load("netcdf3_files")
 CORPUS = Path(
     os.environ.get("REFMAKER_CORPUS", Path(__file__).parents[2] / "../shared/corpus"), "netcdf3"
 )

@@ -1,23 +1,10 @@
 """The tests that every scanner has to pass, for netCDF classic."""
 
-import importlib.util
-from pathlib import Path
-
 import netCDF4
 
 from refmaker.scanners.netcdf3 import NetCDF3Scanner
 from refmaker.testing import ScannerContract
-
-
-def load(name):
-    """Import a module of this folder, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-files = load("netcdf3_files")
+from tests.scanners import netcdf3_files as files
 
 
 class TestNetCDF3(ScannerContract):

@@ -1,33 +1,22 @@
 """Damaged and hostile netCDF classic files: a located error, or refusal by name."""
 
-import importlib.util
 import struct
 import tracemalloc
-from pathlib import Path
 
 import netCDF4
 import numpy as np
 import pytest
 
 from refmaker.errors import FormatError, LimitError, RefmakerError, TruncatedError
+from refmaker.metadata import UNLIMITED
 from refmaker.report import Outcome
 from refmaker.scan import ScanOptions
 from refmaker.scanners import netcdf3_header, netcdf3_layout
-from refmaker.metadata import UNLIMITED
 from refmaker.scanners.netcdf3 import NetCDF3Scanner
 from refmaker.source import Source
 from refmaker.testing.reading import decode_array
+from tests.scanners import netcdf3_files as files
 
-
-def load(name):
-    """Import a module of this folder, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-files = load("netcdf3_files")
 TABLES = ScanOptions(inline_threshold=0)
 SMALL = {"fixed": ("i2", ("x",)), "a": ("i1", ("t", "x")), "one": ("f8", ()), "b": ("i4", ("t",))}
 

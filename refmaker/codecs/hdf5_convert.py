@@ -1,0 +1,83 @@
+"""Conversion of HDF5 datatypes that numpy cannot name."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+import numpy as np
+
+from refmaker.codecs.base import DecodeOnly, deliver, input_bytes, library
+from refmaker.errors import CodecError, MetadataError
+
+__all__ = ["HDF5Convert"]
+
+
+class HDF5Convert(DecodeOnly):
+    """Elements of any HDF5 number type, converted by HDF5 itself.
+
+    For floats with an unusual layout, integers of three bytes and the like. h5py is needed to
+    read them.
+
+    Parameters
+    ----------
+    type : str
+        The datatype in the file as ``H5Tencode`` gives it, base64.
+    dtype : str
+        numpy type string to convert to, such as ``"<f4"``.
+    """
+
+    codec_id = "refmaker.hdf5_convert"
+    fields = ("type", "dtype")
+
+    def __init__(self, type: str, dtype: str) -> None:  # noqa: A002 - the name in the JSON
+        try:
+            self._encoded = base64.b64decode(type, validate=True)
+        except (binascii.Error, TypeError) as error:
+            raise MetadataError(f"{self.codec_id}: the datatype is not base64") from error
+        target = np.dtype(dtype)
+        if target.kind not in "iufcS":
+            raise MetadataError(f"{self.codec_id}: {dtype!r} is no type of numbers or strings")
+        self.type = type
+        self.dtype = target.str
+
+    def decode(self, buf: Any, out: Any = None) -> Any:
+        """Convert the elements of one chunk.
+
+        Raises
+        ------
+        CodecError
+            If the chunk is not a whole number of elements, or HDF5 cannot convert them.
+        """
+        h5t = library("h5py.h5t")
+        raw = input_bytes(buf)
+        try:
+            source = h5t.decode(self._encoded)
+        except (RuntimeError, ValueError) as error:
+            raise CodecError(f"{self.codec_id}: no HDF5 datatype: {error}") from error
+        before, target = source.get_size(), np.dtype(self.dtype)
+        if target.kind == "S" and (
+            source.get_class() != h5t.STRING or source.is_variable_str()
+        ):
+            raise CodecError(f"{self.codec_id}: not strings of fixed length")
+        if before == 0 or raw.size % before:
+            raise CodecError(f"{self.codec_id}: {raw.size} bytes are no whole number of elements")
+        count = raw.size // before
+        # H5Tconvert works in place: the buffer has to hold the elements before and after.
+        work = np.zeros(count * max(before, target.itemsize), np.uint8)
+        work[: raw.size] = raw
+        try:
+            h5t.convert(source, _memory_type(h5t, source, target), count, work)
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise CodecError(f"{self.codec_id}: {error}") from error
+        return deliver(self.codec_id, work[: count * target.itemsize], out)
+
+
+def _memory_type(h5t: Any, source: Any, target: np.dtype[Any]) -> Any:
+    """Return HDF5's type of the converted elements."""
+    kind = h5t.py_create(target)
+    if target.kind == "S":
+        # Between character sets there is no conversion.
+        kind.set_cset(source.get_cset())
+    return kind

@@ -1,0 +1,45 @@
+"""What many rooms' tests need."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from refmaker.scanner import scanners
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def toy(tmp_path_factory, monkeypatch):
+    """Install the toy scanner as a package of somebody else, in worker processes too."""
+    site = tmp_path_factory.mktemp("site")
+    shutil.copy(HERE / "toy.py", site / "refmaker_toy.py")
+    info = site / "refmaker_toy-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: refmaker-toy\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[refmaker.scanners]\ntoy = refmaker_toy:ToyScanner\n")
+    monkeypatch.syspath_prepend(site)
+    scanners.cache_clear()
+    import refmaker_toy
+
+    yield refmaker_toy
+    scanners.cache_clear()
+    sys.modules.pop("refmaker_toy", None)
+
+
+SUMMARY = pytest.StashKey[list]()
+
+
+@pytest.fixture
+def summary(request):
+    """Give a list of lines that are printed when all tests have run."""
+    return request.config.stash.setdefault(SUMMARY, [])
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for line in config.stash.get(SUMMARY, []):
+        terminalreporter.write_line(line)
