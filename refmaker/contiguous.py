@@ -45,7 +45,7 @@ def piece_shape(shape: Sequence[int], itemsize: int, target: int | None) -> tupl
         behind it. A dimension that has no suitable divisor is not cut.
     """
     whole = tuple(max(1, extent) for extent in shape)
-    if target is None or math.prod(whole) * itemsize <= target:
+    if target is None or not whole or math.prod(whole) * itemsize <= target:
         return whole
     inner = itemsize
     axis = len(whole) - 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import re
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -64,9 +65,9 @@ def dtype_from_document(document: Any) -> np.dtype[Any]:
     if isinstance(document, str):
         # numpy takes much more for a dtype, such as "f4,f4" or "float".
         if _SIMPLE.fullmatch(document) is None:
-            raise MetadataError(f"{document!r} is not a dtype")
+            raise MetadataError(f"{reprlib.repr(document)} is not a dtype")
     elif not isinstance(document, list) or not document:
-        raise MetadataError(f"{document!r} is not a dtype")
+        raise MetadataError(f"{reprlib.repr(document)} is not a dtype")
     try:
         if isinstance(document, str):
             return np.dtype(document)
@@ -75,7 +76,7 @@ def dtype_from_document(document: Any) -> np.dtype[Any]:
             fields.append((name, dtype_from_document(kind), *(tuple(part) for part in shape)))
         return np.dtype(fields)
     except (TypeError, ValueError, OverflowError, RecursionError, MemoryError) as error:
-        raise MetadataError(f"{str(document)[:200]} is not a dtype") from error
+        raise MetadataError(f"{reprlib.repr(document)} is not a dtype") from error
 
 
 def json_number(value: float) -> Any:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Array", "ChunkTable", "Group", "Reference", "chunk_grid"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Array:
     """One array: what its elements are, how chunks are encoded, and where they lie.
 
@@ -76,6 +76,9 @@ class Array:
         if self.order not in ("C", "F"):
             raise MetadataError(f"order {self.order!r}")
 
+    def __repr__(self) -> str:
+        return f"<Array {self.dtype} {self.shape} in chunks of {self.chunk_shape}>"
+
     @property
     def codecs(self) -> tuple[Mapping[str, Any], ...]:
         """All codec configurations in the order in which they encode."""
@@ -92,7 +95,7 @@ def chunk_grid(shape: Sequence[int], chunk_shape: Sequence[int]) -> tuple[int, .
     return tuple(-(-n // c) for n, c in zip(shape, chunk_shape, strict=True))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Group:
     """A named collection of arrays and groups.
 
@@ -116,6 +119,9 @@ class Group:
         for name in self.members:
             if not name or "/" in name or name in (".", ".."):
                 raise MetadataError(f"{name!r} cannot be the name of an array or group")
+
+    def __repr__(self) -> str:
+        return f"<Group {list(self.members)}>"
 
     def walk(self, path: str = "") -> Iterator[tuple[str, Array | Group]]:
         """Yield ``(path, node)`` of this group (path ``""``) and all below, parents first."""

@@ -128,7 +128,8 @@ def _scan_here(scanner: Scanner, source: Source, options: ScanOptions) -> tuple[
         raise
     report.requests, report.bytes_read = source.requests, source.bytes_read
     report.rounds = source.rounds
-    report.sources.setdefault(source.url, source.fingerprint)
+    # The scanned file stands first, whatever files it led to: readers sniff that one.
+    report.sources = {source.url: source.fingerprint, **report.sources}
     return group, report
 
 
@@ -175,7 +176,7 @@ class Worker:
             pipe.send((url, storage_options, format, options))
             if not pipe.poll(timeout):
                 self._stop()
-                raise WorkerError(
+                raise WorkerError(  # noqa: TRY301 - the reader sees at once what is meant
                     f"scanning did not end within {timeout:g} s",
                     url=str(url),
                     hint="raise --timeout, or leave the file out",

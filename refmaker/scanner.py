@@ -6,6 +6,7 @@ is an instance of a class with the members of `Scanner`, or a callable that retu
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from refmaker.model import Array, Group
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from refmaker.source import Source
 
 __all__ = ["ENTRY_POINTS", "SNIFF_BYTES", "Native", "Scanner", "choose", "scanners"]
+
+log = logging.getLogger("refmaker.scanner")
 
 ENTRY_POINTS = "refmaker.scanners"
 SNIFF_BYTES = 4096
@@ -84,17 +86,16 @@ class Scanner(Protocol):
 def scanners() -> Mapping[str, Scanner]:
     """Return all installed scanners by name.
 
-    Raises
-    ------
-    ImportError
-        If a registered scanner cannot be loaded.
+    One that cannot be loaded is left out, and the log says why.
     """
     from importlib.metadata import entry_points
 
     found: dict[str, Scanner] = {}
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
         loaded = point.load()
-        scanner: Scanner = loaded() if isinstance(loaded, type) else loaded
+        # A class has all the members that its instances have, but is to be called.
+        made = isinstance(loaded, Scanner) and not isinstance(loaded, type)
+        scanner: Scanner = loaded if made else loaded()
         found[scanner.name] = scanner
     return found
 

@@ -59,7 +59,7 @@ def _narrow(length: NDArray[Any]) -> NDArray[Any]:
     return length.astype(np.uint64, copy=False)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ChunkTable:
     """Where the chunks of one array lie, as columns.
 
@@ -179,8 +179,9 @@ class ChunkTable:
             url = _column("url", url, len(urls)).astype(np.int32, copy=False)
         if index is not None:
             index = _column("index", index, count(grid)).astype(np.uint64, copy=False)
-            if any(c is not None and c.shape != index.shape for c in (offset, length, url)):
-                raise MetadataError("columns of different lengths")
+        if any(c is not None and c.shape != offset.shape for c in (length, url, index)):
+            raise MetadataError("columns of different lengths")
+        if index is not None:
             if index.size > 1 and not bool(np.all(index[1:] > index[:-1])):
                 order = np.argsort(index, kind="stable")
                 index, offset, length = index[order], offset[order], length[order]
@@ -192,6 +193,12 @@ class ChunkTable:
         if url is not None and bool(np.all(url == url[:1])):
             urls, url = (urls[int(url[0])],) if url.size else (), None
         return cls(grid, urls, offset, length, url, index, dict(inlined))
+
+    def __repr__(self) -> str:
+        return (
+            f"<ChunkTable {self.grid}: {self.referenced} referenced, {len(self.inlined)} inlined, "
+            f"{self.absent} absent>"
+        )
 
     @property
     def size(self) -> int:

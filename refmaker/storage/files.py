@@ -67,6 +67,8 @@ def replacing(
     """
     name = os.fspath(url)
     path = local_path(name)
+    if "\0" in name:
+        raise SourceError("cannot be written: no file has a NUL in its name", url=name)
     try:
         if name == STANDARD:
             yield sys.stdout.buffer
@@ -93,7 +95,7 @@ def _is_special(path: str) -> bool:
     """Whether something is there that must not be replaced, such as ``/dev/null``."""
     try:
         mode = os.stat(path).st_mode
-    except (FileNotFoundError, ValueError):
+    except FileNotFoundError:
         return False
     return not stat.S_ISREG(mode)
 
@@ -110,7 +112,7 @@ def _renaming(path: str) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        with suppress(FileNotFoundError, NotADirectoryError, ValueError):
+        with suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(temporary)
         raise
     _synchronise(folder)
@@ -123,8 +125,6 @@ def _created(temporary: str, path: str) -> IO[bytes]:
         raise SourceError(
             "cannot be written: there is no such folder", url=path, hint="create the folder first"
         ) from error
-    except ValueError as error:
-        raise SourceError(f"cannot be written: {error}", url=path) from error
 
 
 def _synchronise(folder: str) -> None:

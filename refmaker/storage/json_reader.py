@@ -6,32 +6,41 @@ error that names the key; nothing is dropped or bent until it fits.
 
 from __future__ import annotations
 
-import base64
-import json
 import re
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from refmaker.errors import MetadataError, UnsupportedError
-from refmaker.metadata import array_from_documents
+from refmaker.errors import LimitError, MetadataError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
-from refmaker.templates import TemplateError, Templates
+from refmaker.storage.generated import expanded, overlaid, rules_by_path
+from refmaker.storage.tree import BASE64, DEPTH, Tree, add_document, assemble
+from refmaker.storage.tree import inlined as bytes_of
+from refmaker.templates import Rule, TemplateError, Templates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["BASE64", "Header", "read"]
+__all__ = ["BASE64", "COMPACT", "Header", "read"]
 
-BASE64 = "base64:"
+COMPACT = "refmaker-compact-1"
+"""Version of a compact document (`refmaker.storage.compact`)."""
+_KEYS_LIMIT = 1 << 20
+"""Keys that are written out one by one, of rules over several arrays."""
 Header = dict[str, Any]
 """What the member ``refmaker`` holds: ``version``, ``format``, ``sources``."""
-_DOCUMENTS = frozenset({".zarray", ".zattrs", ".zgroup"})
-_DEPTH = 512
-"""Groups inside one another; no format that is scanned here nests deeper in practice."""
+
+
+class _Document(NamedTuple):
+    """The parts of a reference document."""
+
+    metadata: dict[str, Any]
+    refs: dict[str, Any]
+    gen: Any = ()
+    templates: Templates | None = None
+    header: Header = {}  # noqa: RUF012 - nobody writes to it
 
 
 def read(data: bytes, url: str = "") -> tuple[Group, Header]:
@@ -40,7 +49,7 @@ def read(data: bytes, url: str = "") -> tuple[Group, Header]:
     Parameters
     ----------
     data : bytes
-        The JSON text.
+        The JSON text: kerchunk's version 0 or 1, or a compact document.
     url : str
         Where it came from, for messages.
 
@@ -56,28 +65,60 @@ def read(data: bytes, url: str = "") -> tuple[Group, Header]:
     MetadataError
         If it is no reference set, or contradicts itself; names the key.
     UnsupportedError
-        If it has ``gen`` rules.
+        If it holds Zarr version 3 documents.
+    LimitError
+        If its rules make more references than are to be held in memory.
     """
-    refs, templates, header = _parse(data, url)
-    tree: dict[str, dict[str, Any]] = {}
+    parts = _parse(data, url)
+    tree: Tree = {}
     chunks: dict[str, dict[str, Any]] = {}
-    for key, value in refs.items():
-        path, _, name = key.rpartition("/")
-        if name in _DOCUMENTS:
-            _check_path(key, url)
-            tree.setdefault(path, {})[name] = _document(key, value, url)
-        elif name == "zarr.json":
-            raise UnsupportedError(
-                "Zarr version 3 documents are not read here", code="zarr-3", url=url, path=key
-            )
-        elif name != ".zmetadata":
-            chunks.setdefault(path if key[:1] != "/" else "/", {})[name] = value
+    for key, value in parts.metadata.items():
+        if not add_document(tree, key, value, url):
+            raise MetadataError("no metadata document has this key", url=url, path=key)
+    for key, value in parts.refs.items():
+        if not add_document(tree, key, value, url):
+            _put(chunks, key, value)
+    rules = _generate(parts, tree, chunks, url) if parts.gen else {}
     _nest(chunks, tree, url)
-    _complete(tree)
-    return _assemble(tree, chunks, templates, url), header
+
+    def table(path: str, array: Array) -> ChunkTable:
+        found = _table(array, chunks.get(path, {}), parts.templates)
+        return overlaid(found, rules.get(path, ()))
+
+    return assemble(tree, table, url), parts.header
 
 
-def _parse(data: bytes, url: str) -> tuple[dict[str, Any], Templates | None, Header]:
+def _put(chunks: dict[str, dict[str, Any]], key: str, value: Any) -> None:
+    path, _, name = key.rpartition("/")
+    chunks.setdefault(path if key[:1] != "/" else "/", {})[name] = value
+
+
+def _generate(
+    parts: _Document, tree: Tree, chunks: dict[str, dict[str, Any]], url: str
+) -> Mapping[str, Sequence[Rule]]:
+    """Return the rules of each array, after those of no single array were written out."""
+    rules, others = rules_by_path(parts.gen, parts.templates, url)
+    for path in rules:
+        if ".zarray" not in tree.get(path, ()):
+            raise MetadataError("a rule of an array that has no .zarray", url=url, path=path)
+    if sum(rule.size for rule in others) > _KEYS_LIMIT:
+        raise LimitError(
+            f"rules over several arrays that make more than {_KEYS_LIMIT} keys",
+            url=url,
+            path="gen",
+        )
+    try:
+        for key, value in expanded(others):
+            path = key.rpartition("/")[0]
+            if path in rules or add_document({}, key, "{}", url):
+                raise MetadataError("a rule makes a key that is not its own", url=url, path=key)
+            _put(chunks, key, value)
+    except TemplateError as error:
+        raise MetadataError(str(error), url=url, path="gen") from error
+    return rules
+
+
+def _parse(data: bytes, url: str) -> _Document:
     import ujson
 
     try:
@@ -87,12 +128,12 @@ def _parse(data: bytes, url: str) -> tuple[dict[str, Any], Templates | None, Hea
     if not isinstance(document, dict):
         raise MetadataError("not a reference set: no JSON object", url=url)
     if "version" not in document:
-        return document, None, {}
-    if document["version"] != 1:
-        raise MetadataError(f"reference version {document['version']!r}, expected 1", url=url)
-    if document.get("gen"):
-        raise UnsupportedError("'gen' rules are not read yet", code="gen", url=url)
-    for name in ("refs", "templates", "refmaker"):
+        return _Document({}, document)
+    if document["version"] not in (1, COMPACT):
+        raise MetadataError(
+            f"reference version {document['version']!r}, expected 1 or {COMPACT!r}", url=url
+        )
+    for name in ("refs", "templates", "refmaker", "metadata"):
         if not isinstance(document.get(name, {}), dict):
             raise MetadataError(f"the member {name!r} is no JSON object", url=url, path=name)
     if "refs" not in document:
@@ -101,28 +142,9 @@ def _parse(data: bytes, url: str) -> tuple[dict[str, Any], Templates | None, Hea
         templates = Templates(document["templates"]) if document.get("templates") else None
     except TemplateError as error:
         raise MetadataError(str(error), url=url, path="templates") from error
-    return document["refs"], templates, document.get("refmaker", {})
-
-
-def _check_path(key: str, url: str) -> None:
-    parts = key.split("/", _DEPTH)
-    if len(parts) > _DEPTH:
-        raise MetadataError(f"groups nested deeper than {_DEPTH}", url=url, path=key[:200])
-    if any(part in ("", ".", "..") for part in parts):
-        raise MetadataError("a key with an empty or relative part", url=url, path=key)
-
-
-def _document(key: str, value: Any, url: str) -> Any:
-    try:
-        if isinstance(value, str):
-            value = json.loads(_inlined(value))
-    except (ValueError, RecursionError) as error:
-        raise MetadataError(f"not JSON: {error}", url=url, path=key) from error
-    if not isinstance(value, dict):
-        raise MetadataError("a metadata document that is no JSON object", url=url, path=key)
-    if value.get("zarr_format", 2) != 2 and not key.endswith(".zattrs"):
-        raise MetadataError(f"Zarr format {value['zarr_format']!r}, expected 2", url=url, path=key)
-    return value
+    metadata = document.get("metadata", {}) if document["version"] == COMPACT else {}
+    header = document.get("refmaker", {})
+    return _Document(metadata, document["refs"], document.get("gen") or (), templates, header)
 
 
 def _nest(chunks: dict[str, dict[str, Any]], tree: Mapping[str, Any], url: str) -> None:
@@ -130,64 +152,14 @@ def _nest(chunks: dict[str, dict[str, Any]], tree: Mapping[str, Any], url: str) 
     for path in [path for path in chunks if ".zarray" not in tree.get(path, ())]:
         owner, _, first = path.rpartition("/")
         rest = [first]
-        while owner and ".zarray" not in tree.get(owner, ()) and len(rest) < _DEPTH:
+        while owner and ".zarray" not in tree.get(owner, ()) and len(rest) < DEPTH:
             owner, _, first = owner.rpartition("/")
             rest.insert(0, first)
         zarray = tree.get(owner, {}).get(".zarray", {})
         if zarray.get("dimension_separator") != "/":
-            raise MetadataError("chunks of an array that has no .zarray", url=url, path=path)
+            raise MetadataError("chunks of an array that has no .zarray", url=url, path=path or "/")
         moved = {".".join([*rest, name]): value for name, value in chunks.pop(path).items()}
         chunks.setdefault(owner, {}).update(moved)
-
-
-def _complete(tree: dict[str, dict[str, Any]]) -> None:
-    """Add the groups that are only there because something lies in them."""
-    tree.setdefault("", {})
-    for path in list(tree):
-        parent = path.rpartition("/")[0]
-        while parent not in tree:
-            tree[parent] = {}
-            parent = parent.rpartition("/")[0]
-
-
-def _assemble(
-    tree: Mapping[str, Mapping[str, Any]],
-    chunks: Mapping[str, dict[str, Any]],
-    templates: Templates | None,
-    url: str,
-) -> Group:
-    """Build the groups from the deepest up, so that every value is made once."""
-    members: dict[str, dict[str, Array | Group]] = {}
-    node: Array | Group = Group()
-    # Sorting keeps the order of equals, and so members that of the document.
-    for path in sorted(tree, key=lambda path: path.count("/") if path else -1, reverse=True):
-        below = members.pop(path, {})
-        try:
-            node = _node(path, tree, below, chunks.get(path, {}), templates)
-        except (MetadataError, TemplateError) as error:
-            raise MetadataError(str(error), url=url, path=path or "/") from error
-        if path:
-            parent, _, name = path.rpartition("/")
-            members.setdefault(parent, {})[name] = node
-    # The root comes last. A set may be one bare array, which then gets a group around it.
-    return node if isinstance(node, Group) else Group({"data": node})
-
-
-def _node(
-    path: str,
-    tree: Mapping[str, Mapping[str, Any]],
-    below: Mapping[str, Array | Group],
-    chunks: Mapping[str, Any],
-    templates: Templates | None,
-) -> Array | Group:
-    found = tree[path]
-    attributes = found.get(".zattrs", {})
-    if ".zarray" not in found:
-        return Group(below, attributes)
-    if below:
-        raise MetadataError(f"an array with members: {', '.join(below)}")
-    array = array_from_documents(found[".zarray"], attributes)
-    return replace(array, chunks=_table(array, chunks, templates))
 
 
 def _table(array: Array, refs: Mapping[str, Any], templates: Templates | None) -> ChunkTable:
@@ -201,7 +173,7 @@ def _table(array: Array, refs: Mapping[str, Any], templates: Templates | None) -
     for key, value in refs.items():
         if not isinstance(value, list):
             try:
-                inlined[number_of[key]] = _inlined(value)
+                inlined[number_of[key]] = bytes_of(value)
             except ValueError as error:
                 raise MetadataError(f"chunk {key!r}: {error}") from error
     if not ranges:
@@ -250,14 +222,3 @@ def _numbers(keys: Sequence[str], grid: tuple[int, ...]) -> NDArray[np.int64]:
         return np.ravel_multi_index(tuple(at.T), grid or (1,)).astype(np.int64).reshape(-1)
     except ValueError as error:
         raise MetadataError(f"a chunk key lies outside the grid of {grid} chunks") from error
-
-
-def _inlined(value: Any) -> bytes:
-    """Return the bytes that a value holds; a JSON object stands for its text, as in fsspec."""
-    if isinstance(value, dict):
-        return json.dumps(value).encode()
-    if not isinstance(value, str):
-        raise MetadataError(f"{type(value).__name__} is neither data nor a reference")
-    if value.startswith(BASE64):
-        return base64.b64decode(value[len(BASE64) :], validate=True)
-    return value.encode()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["ReferenceSet"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ReferenceSet:
     """Groups and arrays whose chunks are byte ranges of other files.
 
@@ -32,6 +32,11 @@ class ReferenceSet:
 
     group: Group
     report: ScanReport = field(default_factory=lambda: ScanReport(""))
+
+    def __repr__(self) -> str:
+        arrays = [array for _, array in self.group.arrays()]
+        chunks = sum(array.chunks.present for array in arrays)
+        return f"<ReferenceSet of {self.report.url!r}: {len(arrays)} arrays, {chunks} chunks>"
 
     def write(
         self,

@@ -22,6 +22,8 @@ Part = Union[str, "NDArray[np.uint64]", "tuple[NDArray[np.int32], Sequence[str]]
 """What stands in a row: a text, a number of a column, or the text that a column names."""
 BATCH = 1 << 15
 """Rows formatted at a time: the matrices stay in the processor's cache."""
+FEW = 512
+"""Rows up to which Python's own formatting is done before numpy has laid out its matrix."""
 _UNUSED = 0
 """Byte that marks a place without a character; JSON text never holds it."""
 
@@ -65,6 +67,9 @@ def format_rows(parts: Sequence[Part]) -> Iterator[bytes]:
         raise ValueError("the number of rows is that of a column, and there is none")
     first = columns[0]
     total = (first[0] if isinstance(first, tuple) else first).size
+    if total <= FEW:
+        yield _few_rows(parts)
+        return
     for start in range(0, total, BATCH):
         stop = min(start + BATCH, total)
         blocks: list[NDArray[np.uint8]] = []
@@ -78,6 +83,18 @@ def format_rows(parts: Sequence[Part]) -> Iterator[bytes]:
                 blocks.append(_digits(part[start:stop]))
         matrix = np.concatenate(blocks, axis=1)
         yield matrix[matrix != _UNUSED].tobytes()
+
+
+def _few_rows(parts: Sequence[Part]) -> bytes:
+    """Return the rows of a short table as text."""
+    row = "".join(part.replace("%", "%%") if isinstance(part, str) else "%s" for part in parts)
+    columns: list[list[Any]] = []
+    for part in parts:
+        if isinstance(part, tuple):
+            columns.append([part[1][number] for number in part[0].tolist()])
+        elif not isinstance(part, str):
+            columns.append(part.tolist())
+    return "".join(map(row.__mod__, zip(*columns, strict=True))).encode()
 
 
 def _strings(numbers: NDArray[np.int32], names: Sequence[str]) -> NDArray[np.uint8]:

@@ -1,0 +1,327 @@
+"""refmaker: read archives of scientific files chunk by chunk, in place, as Zarr.
+
+>>> import refmaker
+>>> refs = refmaker.scan("data.nc")            # doctest: +SKIP
+>>> refs.write("data.refs.json")               # doctest: +SKIP
+>>> refmaker.open_dataset("data.refs.json")    # doctest: +SKIP
+
+Everything named in ``__all__`` is public, and so is the module `refmaker.errors`; heavy
+packages are imported when a function needs them, not before.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from refmaker import errors as errors
+from refmaker.errors import RefmakerError
+from refmaker.report import ScanReport
+from refmaker.scan import ScanOptions
+from refmaker.scan import scan as _scan
+from refmaker.scanner import scanners as _scanners
+from refmaker.storage.reference_set import ReferenceSet
+from refmaker.verify import ArrayCheck
+from refmaker.verify import verify as _verify
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    import xarray as xr
+    import zarr
+
+__all__ = [
+    "ArrayCheck",
+    "ReferenceSet",
+    "RefmakerError",
+    "ScanOptions",
+    "ScanReport",
+    "__version__",
+    "errors",
+    "formats",
+    "open_dataset",
+    "open_datatree",
+    "open_group",
+    "read",
+    "scan",
+    "verify",
+    "write",
+]
+
+__version__ = "0.1.0"
+
+logging.getLogger("refmaker").addHandler(logging.NullHandler())
+
+
+# The functions `scan` and `verify` are defined after the modules of the same names were
+# imported, so that no later import can put a module in a function's place.
+
+
+def scan(  # noqa: PLR0913 - each is a choice of its own
+    url: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    format: str | None = None,  # noqa: A002 - the word users know
+    options: ScanOptions | None = None,
+    isolate: str = "auto",
+    timeout: float | None = None,
+    **option_fields: Any,
+) -> ReferenceSet:
+    """Scan one file: find where each of its chunks lies and how it is encoded.
+
+    Parameters
+    ----------
+    url : str or os.PathLike
+        A path, or any URL that fsspec knows.
+    storage_options : mapping, optional
+        Passed to fsspec.
+    format : str, optional
+        Name of the scanner to use, as `formats` lists them; by default the content decides.
+    options : ScanOptions, optional
+        How to scan.
+    isolate : {"auto", "always", "never"}
+        Whether to scan in a worker process, which a library that aborts or hangs takes down
+        instead of this one; "auto" does so when the file looks odd or there is a time limit.
+        Scripts that scan odd files need the usual ``if __name__ == "__main__":``.
+    timeout : float, optional
+        Seconds after which scanning is given up; needs a worker process.
+    **option_fields
+        Fields of `ScanOptions`, which take precedence over `options`.
+
+    Returns
+    -------
+    ReferenceSet
+        The groups and arrays, and in ``report`` a row for every object of the file.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read.
+    UnknownFormatError
+        If no scanner recognises it.
+    FormatError
+        If it is damaged.
+    UnsupportedError
+        If nothing in it can be referenced.
+    WorkerError
+        If the worker process died or took longer than `timeout`.
+    ValueError
+        If `isolate` is no such word, or "never" together with `timeout`.
+
+    Examples
+    --------
+    >>> refs = refmaker.scan("s3://bucket/data.nc", {"anon": True})    # doctest: +SKIP
+    >>> [row.path for row in refs.report.skipped]                      # doctest: +SKIP
+    []
+    """
+    if isolate not in ("auto", "always", "never"):
+        raise ValueError(f"isolate is {isolate!r}, not 'auto', 'always' or 'never'")
+    if timeout is not None:
+        if isolate == "never":
+            raise ValueError("a time limit needs a worker process, which isolate='never' forbids")
+        isolate = "always"
+    if option_fields:
+        options = replace(options or ScanOptions(), **option_fields)
+    group, report = _scan(
+        url, storage_options, format=format, options=options, isolate=isolate, timeout=timeout
+    )
+    return ReferenceSet(group, report)
+
+
+def read(
+    url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
+) -> ReferenceSet:
+    """Read a reference set that this package or kerchunk wrote as JSON.
+
+    Parameters
+    ----------
+    url : str or os.PathLike
+        Path or URL of the file; ``-`` is standard input.
+    storage_options : mapping, optional
+        Passed to fsspec.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read.
+    MetadataError
+        If it is no reference set.
+    """
+    return ReferenceSet.read(url, storage_options)
+
+
+def write(
+    reference_set: ReferenceSet,
+    out: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a reference set as kerchunk JSON; the same as ``reference_set.write(out)``.
+
+    Parameters
+    ----------
+    reference_set : ReferenceSet
+        What `scan` or `read` returned.
+    out : str or os.PathLike
+        Path or URL of the file, which appears whole or not at all; ``-`` is standard output.
+    storage_options : mapping, optional
+        Passed to fsspec.
+
+    Raises
+    ------
+    SourceError
+        If the place cannot be written.
+    MetadataError
+        If something in the set cannot be expressed.
+    """
+    reference_set.write(out, storage_options)
+
+
+def verify(
+    refs: ReferenceSet | str | os.PathLike[str],
+    *,
+    sample: int | None = 16,
+    storage_options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> list[ArrayCheck]:
+    """Compare what a reference set reads with what the format's own library reads.
+
+    Parameters
+    ----------
+    refs : ReferenceSet, str or os.PathLike
+        A reference set, or the path or URL of one.
+    sample : int, optional
+        Chunks of each array to compare, chosen at random with the first and the last among
+        them; None compares all.
+    storage_options : mapping, optional
+        Passed to fsspec for the file that holds the data.
+    seed : int
+        Decides which chunks are chosen.
+
+    Returns
+    -------
+    list of ArrayCheck
+        One for each array.
+
+    Raises
+    ------
+    SourceError
+        If the reference file or the scanned file cannot be read.
+    MetadataError
+        If `refs` is no reference set, or does not say what was scanned.
+    UnknownFormatError
+        If no scanner recognises the scanned file.
+    """
+    return _verify(refs, sample=sample, storage_options=storage_options, seed=seed)
+
+
+def open_dataset(
+    refs: ReferenceSet | str | os.PathLike[str],
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    reference_options: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> xr.Dataset:
+    """Open one group of a reference set as an xarray dataset.
+
+    Parameters
+    ----------
+    refs : ReferenceSet, str or os.PathLike
+        A reference set, or the path or URL of one in kerchunk JSON.
+    storage_options : mapping, optional
+        Passed to fsspec for the files that hold the data; where they lie behind several
+        protocols, a mapping of protocol to options.
+    reference_options : mapping, optional
+        Passed to fsspec for the reference file itself.
+    **kwargs
+        Passed to `xarray.open_dataset`, such as ``group="x"``, ``chunks={}`` or
+        ``mask_and_scale=False``.
+
+    Returns
+    -------
+    xarray.Dataset
+        Lazy: values are read from the files in place when they are used.
+
+    Raises
+    ------
+    SourceError, MetadataError, UnsupportedError, MissingDependencyError
+        As for `open_group`.
+    """
+    from refmaker.opening import open_dataset as opened
+
+    return opened(
+        refs, storage_options=storage_options, reference_options=reference_options, **kwargs
+    )
+
+
+def open_datatree(
+    refs: ReferenceSet | str | os.PathLike[str],
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    reference_options: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> xr.DataTree:
+    """Open all groups of a reference set as an xarray tree.
+
+    Parameters
+    ----------
+    refs, storage_options, reference_options
+        As for `open_dataset`.
+    **kwargs
+        Passed to `xarray.open_datatree`.
+
+    Returns
+    -------
+    xarray.DataTree
+        Lazy: values are read from the files in place when they are used.
+
+    Raises
+    ------
+    SourceError, MetadataError, UnsupportedError, MissingDependencyError
+        As for `open_group`.
+    """
+    from refmaker.opening import open_datatree as opened
+
+    return opened(
+        refs, storage_options=storage_options, reference_options=reference_options, **kwargs
+    )
+
+
+def open_group(
+    refs: ReferenceSet | str | os.PathLike[str],
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    reference_options: Mapping[str, Any] | None = None,
+) -> zarr.Group:
+    """Open a reference set as a read-only Zarr group.
+
+    Parameters
+    ----------
+    refs, storage_options, reference_options
+        As for `open_dataset`.
+
+    Returns
+    -------
+    zarr.Group
+        Its arrays read their chunks from the files in place.
+
+    Raises
+    ------
+    SourceError
+        If the reference file cannot be read.
+    MetadataError
+        If it is no reference set, or a set fetched from afar names local files.
+    UnsupportedError
+        If a URL is one that fsspec's reference filesystem does not read.
+    MissingDependencyError
+        If a protocol or a codec needs a package that is not installed.
+    """
+    from refmaker.opening import open_group as opened
+
+    return opened(refs, storage_options=storage_options, reference_options=reference_options)
+
+
+def formats() -> list[str]:
+    """Return the names of the formats that can be scanned, those of other packages included."""
+    return sorted(_scanners())

@@ -1,0 +1,55 @@
+"""The command ``refmaker``: one module per verb, each imported when it is needed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from refmaker import __version__
+from refmaker.cli.boundary import Boundary
+
+__all__ = ["main"]
+
+VERBS = ("formats", "info", "scan", "verify")
+
+
+class Verbs(Boundary):
+    """The verbs, found by name in the modules of this package."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs' names."""
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one verb."""
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"refmaker.cli.{cmd_name}").command
+        return command
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={
+        "auto_envvar_prefix": "REFMAKER",
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    },
+)
+@click.version_option(__version__, prog_name="refmaker")
+def main() -> None:
+    """Find where the chunks of HDF5, netCDF and other files lie, so that they open as Zarr.
+
+    Results go to standard output, messages to standard error. Exit codes: 0 done; 1 some input
+    failed, differs, or was lost under --strict; 2 wrong usage; 130 interrupted. Every option
+    can be given by the environment, such as REFMAKER_SCAN_CHUNKS=1MiB.
+
+    \b
+    Example:
+      refmaker scan data.nc -o data.refs.json
+      refmaker info data.refs.json
+      refmaker verify data.refs.json
+    """  # noqa: D301 - \b is click's mark for text that is not to be wrapped

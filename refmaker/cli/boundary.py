@@ -1,0 +1,73 @@
+"""Where exceptions end: one line on standard error and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from refmaker.errors import RefmakerError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["FAILED", "INTERRUPTED", "Boundary", "describe_error", "printable", "report_error"]
+
+FAILED = 1
+INTERRUPTED = 130
+
+log = logging.getLogger("refmaker.cli")
+
+
+def report_error(error: BaseException) -> None:
+    """Print an exception in one line on standard error; its traceback is logged for ``-v``."""
+    text = describe_error(error)["message"]
+    if not isinstance(error, RefmakerError | OSError):
+        text = f"{text}; this is a bug in refmaker, please report it with what -v prints"
+    click.echo(f"error: {printable(text)}", err=True)
+    log.info("traceback", exc_info=error)
+
+
+def describe_error(error: BaseException) -> Mapping[str, Any]:
+    """Return an exception as a JSON object: type, message, path, offset, hint."""
+    if isinstance(error, RefmakerError):
+        text = str(error)
+    elif isinstance(error, OSError):
+        named = f"{error.filename}: " if error.filename else ""
+        text = f"{named}{error.strerror or error}"
+    else:
+        text = f"{type(error).__name__}: {error}"
+    return {
+        "type": type(error).__name__,
+        "message": " ".join(text.split()),
+        "path": getattr(error, "path", None),
+        "offset": getattr(error, "offset", None),
+        "hint": getattr(error, "hint", None),
+    }
+
+
+def printable(text: str) -> str:
+    """Replace what no terminal can show, such as the undecodable bytes of a file's name."""
+    return text.encode("utf-8", "replace").decode()
+
+
+class Boundary(click.Group):
+    """A group of commands whose exceptions become messages and exit codes."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # click ends quietly when nobody reads the output any more
+            # This is the command's edge: nothing may pass it.
+            report_error(error)
+            ctx.exit(FAILED)

@@ -1,0 +1,62 @@
+"""``refmaker info``: what is in a reference file, or would be in that of a data file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from refmaker.cli.options import as_json, storage_options, verbosity
+from refmaker.cli.output import record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from refmaker import ReferenceSet
+
+__all__ = ["command"]
+
+
+@click.command("info", short_help="Show what is in a reference or data file.")
+@click.argument("file")
+@storage_options
+@as_json
+@verbosity
+def command(
+    file: str,
+    storage_options: dict[str, Any] | None,
+    as_json: bool,
+    quiet: bool,  # noqa: ARG001 - the option is everywhere; what was asked for is still printed
+) -> None:
+    """Show arrays, chunks, codecs and target files of a reference file or a data file.
+
+    FILE is a reference file (- for standard input), or a file that can be scanned, which is
+    scanned and shown the same way.
+
+    \b
+    Example:
+      refmaker info data.refs.json
+      refmaker info data.nc --json
+    """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    from refmaker.cli.describe import description, show
+
+    refs = _load(file, storage_options)
+    content = description(file, refs)
+    if as_json:
+        record(content)
+    else:
+        show(content, refs.group)
+
+
+def _load(file: str, storage_options: Mapping[str, Any] | None) -> ReferenceSet:
+    import refmaker
+    from refmaker.source import Source
+    from refmaker.storage.files import STANDARD
+
+    if file == STANDARD:
+        return refmaker.read(file)
+    with Source(file, storage_options) as source:
+        text = source.read_upto(0, 64).lstrip().startswith(b"{")
+    if text:
+        return refmaker.read(file, storage_options)
+    return refmaker.scan(file, storage_options)

@@ -1,0 +1,149 @@
+"""Options that several verbs share, and the types of their values."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = ["SIZE", "STORAGE_OPTION", "as_json", "storage_options", "verbosity"]
+
+_UNITS = {"": 1, "b": 1}
+_UNITS.update(
+    {
+        f"{letter}{rest}": 1024**power
+        for power, letter in enumerate("kmgt", 1)
+        for rest in ("", "ib")
+    }
+)
+_UNITS.update({f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)})
+
+
+class Size(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """A number of bytes: 4096, 64k, 1MiB, 4MB."""
+
+    name = "size"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        """Return the bytes; None for ``none``."""
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]
+        if value.lower() == "none":
+            return None
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", value.strip().lower())
+        if match is None or match[2] not in _UNITS:
+            self.fail(f"{value!r} is not a size such as 4096, 64k, 1MiB or 4MB", param, ctx)
+        return int(float(match[1]) * _UNITS[match[2]])
+
+
+class StorageOption(click.ParamType):  # type: ignore[type-arg]  # as above
+    """One ``key=value``; the value is JSON where it can be, else text."""
+
+    name = "key=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        """Return key and value."""
+        if isinstance(value, tuple):
+            return value
+        key, equals, text = str(value).partition("=")
+        if not equals or not key:
+            self.fail(f"{value!r} is not of the form key=value", param, ctx)
+        try:
+            return key, json.loads(text)
+        except ValueError:
+            return key, text
+
+
+SIZE = Size()
+STORAGE_OPTION = StorageOption()
+
+_storage = click.option(
+    "-S",
+    "--storage-option",
+    type=STORAGE_OPTION,
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Option for fsspec, such as anon=true; may be repeated.",
+)
+
+
+def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--json``, and hand it to the command as the bool `as_json`."""
+
+    @wraps(command)
+    def wrapped(*args: Any, json: bool, **kwargs: Any) -> Any:
+        return command(*args, as_json=json, **kwargs)
+
+    return click.option("--json", is_flag=True, help="Print one JSON record per line.")(wrapped)
+
+
+def storage_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``-S``, and hand its pairs to the command as the dict `storage_options`."""
+
+    @wraps(command)
+    def wrapped(*args: Any, storage_option: Sequence[tuple[str, Any]], **kwargs: Any) -> Any:
+        return command(*args, storage_options=dict(storage_option) or None, **kwargs)
+
+    return _storage(wrapped)
+
+
+def verbosity(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``-q`` and ``-v``, and log to standard error from there on.
+
+    The command gets `quiet`, a bool.
+    """
+
+    @wraps(command)
+    def wrapped(*args: Any, verbose: int, quiet: bool, **kwargs: Any) -> Any:
+        level = logging.ERROR if quiet else logging.WARNING
+        level = {0: level, 1: logging.INFO}.get(verbose, logging.DEBUG)
+        # Until the whole command ends, so that its last errors are logged, too.
+        click.get_current_context().find_root().with_resource(_logging(level))
+        return command(*args, quiet=quiet, **kwargs)
+
+    wrapped = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")(wrapped)
+    return click.option(
+        "-v", "--verbose", count=True, help="Say more; -v adds tracebacks, -vv everything."
+    )(wrapped)
+
+
+class _Echo(logging.Handler):
+    """Writes log records to standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from refmaker.cli.boundary import printable
+
+        click.echo(printable(self.format(record)), err=True)
+
+
+@contextmanager
+def _logging(level: int) -> Iterator[None]:
+    """Show this package's log, and other packages' warnings only to those who ask for more."""
+    handler = _Echo()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logger, warnings = logging.getLogger("refmaker"), logging.getLogger("py.warnings")
+    before = logger.level
+    logger.setLevel(level)
+    logger.addHandler(handler)
+    shown: logging.Handler = handler if level <= logging.INFO else logging.NullHandler()
+    warnings.addHandler(shown)
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        warnings.removeHandler(shown)
+        logger.removeHandler(handler)
+        logger.setLevel(before)

@@ -1,0 +1,197 @@
+"""Where outputs go, and which files they must never replace."""
+
+from __future__ import annotations
+
+import os
+import string
+import sys
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from refmaker.errors import RefmakerError, SourceError, SourceNotFoundError
+from refmaker.source import Source, local_path
+from refmaker.storage.files import STANDARD, read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["DEFAULT_NAME", "check_folder", "check_free", "expand_inputs", "outputs"]
+
+DEFAULT_NAME = "{stem}.refs.json"
+FIELDS = {"stem", "name", "n"}
+
+
+def expand_inputs(inputs: Sequence[str]) -> list[str]:
+    """Return the inputs, with ``-`` replaced by the lines of standard input."""
+    expanded: list[str] = []
+    for name in inputs:
+        if name == STANDARD:
+            expanded += [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
+        else:
+            expanded.append(name)
+    if not expanded:
+        raise click.UsageError("no input: standard input is empty")
+    return expanded
+
+
+def outputs(inputs: Sequence[str], out: str | None, name: str) -> list[str]:
+    """Return the output of each input.
+
+    Parameters
+    ----------
+    inputs : sequence of str
+        Paths or URLs.
+    out : str, optional
+        A file or ``-`` for a single input, a folder for several; by default the current
+        folder.
+    name : str
+        Template of a file's name in a folder: ``{stem}``, ``{name}``, ``{n}``.
+
+    Raises
+    ------
+    click.UsageError
+        If two inputs would be written to one file, or an output is one of the inputs.
+    """
+    if len(inputs) == 1 and out is not None and not _is_folder(out):
+        found = [out]
+    elif out == STANDARD:
+        raise click.UsageError("several inputs cannot be written to standard output")
+    else:
+        if out is not None and local_path(out) is not None and os.path.isfile(out):
+            raise click.UsageError(f"{out} is a file; several inputs need a folder")
+        found = [_join(out, _named(name, i, url)) for i, url in enumerate(inputs, 1)]
+    _refuse_collisions(inputs, found)
+    return found
+
+
+def _is_folder(out: str) -> bool:
+    return out.endswith("/") or (local_path(out) is not None and os.path.isdir(out))
+
+
+def _join(folder: str | None, name: str) -> str:
+    if folder is None:
+        return name
+    return (
+        os.path.join(folder, name)
+        if local_path(folder) is not None
+        else f"{folder.rstrip('/')}/{name}"
+    )
+
+
+def _named(template: str, number: int, url: str) -> str:
+    """Return the output's file name for one input."""
+    path = url if local_path(url) is not None else urlsplit(url.rpartition("::")[2]).path
+    base = os.path.basename(path.rstrip("/")) or "data"
+    stem = os.path.splitext(base)[0]
+    try:
+        fields = {field for _, field, _, _ in string.Formatter().parse(template)} - {None}
+        name = template.format(stem=stem, name=base, n=number) if fields <= FIELDS else ""
+    except (KeyError, ValueError, IndexError):
+        name = ""
+    if not name:
+        raise click.BadParameter(
+            f"{template!r} may hold {{stem}}, {{name}} and {{n}} only", param_hint="--name"
+        )
+    if os.path.basename(name) != name:
+        raise click.BadParameter(f"{name!r} is not the name of a file", param_hint="--name")
+    return name
+
+
+def _identity(url: str) -> str:
+    path = local_path(url)
+    return url if path is None else os.path.realpath(path)
+
+
+def _refuse_collisions(inputs: Sequence[str], found: Sequence[str]) -> None:
+    sources = {_identity(url) for url in inputs}
+    first: dict[str, str] = {}
+    for url, out in zip(inputs, found, strict=True):
+        if out == STANDARD:
+            continue
+        identity = _identity(out)
+        if identity in first:
+            raise click.UsageError(
+                f"{first[identity]} and {url} would both be written to {out};"
+                " tell them apart by --name '{n}-{stem}.refs.json', or scan them one by one"
+            )
+        first[identity] = url
+        if identity in sources or _same_file(out, inputs):
+            raise click.UsageError(f"{out} is an input, and would be overwritten")
+
+
+def _same_file(out: str, inputs: Sequence[str]) -> bool:
+    """Whether an existing output is an input under another name, as hard links are."""
+    path = local_path(out)
+    if path is None or not os.path.exists(path):
+        return False
+    paths = (local_path(url) for url in inputs)
+    return any(os.path.samefile(path, p) for p in paths if p is not None and os.path.exists(p))
+
+
+def check_folder(out: str) -> None:
+    """Refuse a local output whose folder is missing or closed.
+
+    Raises
+    ------
+    SourceError
+        If nothing can be written there.
+    """
+    path = local_path(out)
+    if path is None or out == STANDARD:
+        return
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise SourceError("its folder does not exist", url=out, hint="create the folder first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SourceError("its folder cannot be written", url=out, hint="choose another output")
+
+
+def check_free(out: str, *, overwrite: bool, storage_options: Mapping[str, Any] | None) -> None:
+    """Refuse to replace what is not ours to replace.
+
+    Raises
+    ------
+    SourceError
+        If there is something that is no reference file, or a reference file that may not
+        be overwritten.
+    """
+    if out == STANDARD or not _exists(out, storage_options):
+        return
+    if not _is_reference_file(out, storage_options):
+        raise SourceError(
+            "exists and is not a reference file, so it is not overwritten",
+            url=out,
+            hint="choose another output",
+        )
+    if not overwrite:
+        raise SourceError("exists already", url=out, hint="add --overwrite to replace it")
+
+
+def _exists(out: str, storage_options: Mapping[str, Any] | None) -> bool:
+    path = local_path(out)
+    if path is not None:
+        return os.path.lexists(path)
+    try:
+        Source(out, storage_options).close()
+    except SourceNotFoundError:
+        return False
+    return True
+
+
+def _is_reference_file(out: str, storage_options: Mapping[str, Any] | None) -> bool:
+    """Whether a file is JSON in one of the two forms that hold references."""
+    import ujson
+
+    try:
+        with Source(out, storage_options) as source:
+            if not source.read_upto(0, 64).lstrip().startswith(b"{"):
+                return False
+        document = ujson.loads(read_file(out, storage_options))
+    except (RefmakerError, OSError, ValueError):
+        return False
+    refs = document.get("refs") if "version" in document else document
+    return isinstance(refs, dict) and any(
+        key.rpartition("/")[2] in (".zgroup", ".zarray", ".zmetadata") for key in refs
+    )

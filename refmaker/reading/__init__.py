@@ -1,0 +1,23 @@
+"""Reading through references: safe, lazy, with few requests.
+
+``references``
+    References held as columns: one key is looked up without expanding anything.
+``document``
+    JSON of all versions, compressed or not, to references.
+``rows``
+    The rows of large documents, parsed in bulk.
+``records``
+    kerchunk Parquet, read record by record when a key is asked for.
+``policy``
+    What a document may make a reader do.
+``planner``
+    Concurrent requests gathered, merged, issued and split again.
+``targets``, ``local``, ``http``
+    The files that references point into.
+``cache``
+    Chunks kept on local disk.
+``reader``
+    All of these together: from a key to its bytes.
+``filesystem``, ``store``, ``backend``
+    The reader as an fsspec filesystem, as a Zarr store and as an xarray engine.
+"""

@@ -1,0 +1,226 @@
+"""References as Parquet: a folder that stock fsspec reads lazily, record by record.
+
+The layout is that of fsspec's ``LazyReferenceMapper``: a file ``.zmetadata`` holds all metadata
+documents and the ``record_size``, and ``<array>/refs.<k>.parq`` the chunks number
+``k * record_size`` and following of the array's grid in C order, one row each, in the columns
+``path``, ``offset``, ``size`` and ``raw``. Absent chunks are rows with nulls.
+
+What stock readers need, beyond that description, to tell absent chunks from others: files
+without pandas metadata and Arrow schema; no column ``raw`` where no chunk of a record is
+inlined; offsets and sizes without nulls; records padded to their full size. fsspec opens
+such a folder by ``reference://`` if the packages fastparquet and pandas are installed. It looks
+for the protocol of the targets by going through all references, which fails with nested groups:
+give it ``remote_protocol`` (``"file"`` for local files). A member ``refmaker`` in ``.zmetadata``
+holds what other readers pass over, as in JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.errors import MetadataError, MissingDependencyError
+from refmaker.metadata import documents, dumps
+from refmaker.source import local_path
+from refmaker.storage.folders import replacing_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from refmaker.model import ChunkTable, Group
+
+__all__ = ["METADATA", "arrow", "write"]
+
+METADATA = ".zmetadata"
+_RECORD = 10_000
+"""Rows of a record: what a reader loads for one chunk."""
+_LARGE_RECORD = 100_000
+"""Rows of a record in sets with a larger array than `_MANY` chunks."""
+_MANY = 4_000_000
+_EMPTY_RECORDS = 1000
+"""Records of one array up to which those without any chunk are written, too."""
+_BASE64 = b"base64:"
+
+
+def arrow() -> tuple[Any, Any]:
+    """Return the modules ``pyarrow`` and ``pyarrow.parquet``.
+
+    Raises
+    ------
+    MissingDependencyError
+        If they are not installed.
+    """
+    try:
+        return import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise MissingDependencyError(
+            "references as Parquet need the package pyarrow",
+            hint="pip install 'refmaker[parquet]'",
+        ) from error
+
+
+def write(
+    group: Group,
+    out: str | os.PathLike[str],
+    header: Mapping[str, Any] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    record_size: int | None = None,
+) -> None:
+    """Write a reference set as a folder of Parquet files.
+
+    Parameters
+    ----------
+    group : Group
+        The root group.
+    out : str or os.PathLike
+        The folder, which appears whole or not at all. One that is there is replaced if it holds
+        nothing but a reference set.
+    header : mapping, optional
+        Content of the member ``refmaker``.
+    storage_options : mapping, optional
+        Passed to fsspec.
+    record_size : int, optional
+        Rows of a record; by default the chunks of the largest array, at most 10,000, or
+        100,000 in sets with an array of more than 4 million chunks.
+
+    Raises
+    ------
+    MissingDependencyError
+        If pyarrow is not installed.
+    SourceError
+        If the place cannot be written, or holds something else.
+    MetadataError
+        If something in the set, or the folder's name, cannot be expressed so that stock readers
+        understand it.
+    """
+    arrow()
+    name = os.fspath(out)
+    _check_place(name)
+    for path, _ in group.walk():
+        _check_path(path)
+    if record_size is None:
+        record_size = _default_record_size(group)
+    content = {"metadata": dict(documents(group)), "record_size": record_size}
+    content |= {"zarr_consolidated_format": 1} | ({"refmaker": dict(header)} if header else {})
+    with replacing_folder(out, storage_options, METADATA, _is_ours) as folder:
+        for path, array in group.arrays():
+            for number, data in _records(array.chunks, record_size):
+                folder.put(f"{path}/refs.{number}.parq", data)
+        folder.put(METADATA, dumps(content).encode())
+
+
+def _default_record_size(group: Group) -> int:
+    largest = max((array.chunks.size for _, array in group.arrays()), default=1)
+    return max(1, min(largest, _RECORD if largest <= _MANY else _LARGE_RECORD))
+
+
+def _check_place(name: str) -> None:
+    path = local_path(name)
+    place = name if path is None else os.path.abspath(path)
+    for text, what in (("{", "braces"), ("}", "braces"), (".json", "'.json'")):
+        if text in place:
+            raise MetadataError(
+                f"stock readers do not open a folder with {what} in its path",
+                url=name,
+                hint="choose another output",
+            )
+
+
+def _check_path(path: str) -> None:
+    if any(part.startswith(".z") or "\0" in part for part in path.split("/")):
+        raise MetadataError(
+            "stock readers take a name that begins with '.z' for metadata", path=path
+        )
+
+
+def _is_ours(name: str) -> bool:
+    base = name.rpartition("/")[2]
+    return name == METADATA or (base.startswith("refs.") and base.endswith(".parq"))
+
+
+def _records(table: ChunkTable, size: int) -> Iterator[tuple[int, bytes]]:
+    """Yield number and content of every record of an array."""
+    pyarrow, _ = arrow()
+    urls = pyarrow.array(table.urls, pyarrow.string())
+    total = -(-table.size // size)
+    inlined: dict[int, dict[int, bytes]] = {}
+    for number, data in table.inlined.items():
+        inlined.setdefault(number // size, {})[number % size] = data
+    empty = None
+    for number in _numbers(table, size, total, inlined):
+        low = number * size
+        rows = slice(low, min(low + size, table.referenced))
+        if table.index is not None:
+            bounds = np.array([low, low + size], np.uint64)
+            rows = slice(*np.searchsorted(table.index, bounds).tolist())
+        if rows.start < rows.stop or number in inlined:
+            yield number, _record(table, urls, rows, low, size, inlined.get(number))
+            continue
+        empty = empty or _record(table, urls, rows, low, size, None)
+        yield number, empty
+
+
+def _numbers(table: ChunkTable, size: int, total: int, inlined: Mapping[int, Any]) -> Iterator[int]:
+    """Yield the numbers of the records to write: all, or of a vast array those with chunks."""
+    if total <= _EMPTY_RECORDS or table.index is None:
+        yield from range(total)
+        return
+    used = np.unique(table.index // np.uint64(size)).astype(np.int64)
+    yield from np.union1d(used, np.fromiter(inlined, np.int64, len(inlined))).tolist()
+
+
+def _record(
+    table: ChunkTable,
+    urls: Any,
+    rows: slice,
+    low: int,
+    size: int,
+    inlined: Mapping[int, bytes] | None,
+) -> bytes:
+    pyarrow, parquet = arrow()
+    places: NDArray[Any] | slice = slice(0, rows.stop - rows.start)
+    if table.index is not None:
+        places = (table.index[rows] - np.uint64(low)).astype(np.int64)
+    file = np.zeros(size, np.int32)
+    absent = np.ones(size, bool)
+    offset, length = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    absent[places] = False
+    offset[places], length[places] = table.offset[rows], table.length[rows]
+    if table.url is not None:
+        file[places] = table.url[rows]
+    columns = {
+        "path": urls.take(pyarrow.array(file, mask=absent)),
+        "offset": pyarrow.array(offset),
+        "size": pyarrow.array(length),
+    }
+    schema = [
+        pyarrow.field("path", pyarrow.string()),
+        pyarrow.field("offset", pyarrow.int64(), nullable=False),
+        pyarrow.field("size", pyarrow.int64(), nullable=False),
+    ]
+    if inlined:
+        values: list[bytes | None] = [None] * size
+        for place, data in inlined.items():
+            # fsspec takes this prefix for its own, so bytes that begin with it are encoded.
+            encoded = data.startswith(_BASE64)
+            values[place] = _BASE64 + base64.b64encode(data) if encoded else data
+        columns["raw"] = pyarrow.array(values, pyarrow.binary())
+        schema.append(pyarrow.field("raw", pyarrow.binary()))
+    sink = pyarrow.BufferOutputStream()
+    parquet.write_table(
+        pyarrow.Table.from_arrays(list(columns.values()), schema=pyarrow.schema(schema)),
+        sink,
+        row_group_size=size,
+        compression="zstd",
+        use_dictionary=["path"],
+        write_statistics=False,
+        store_schema=False,
+    )
+    return bytes(sink.getvalue())

@@ -1,0 +1,163 @@
+"""Metadata documents by key, back to groups and arrays; shared by the readers of all forms."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from refmaker.errors import MetadataError, UnsupportedError
+from refmaker.metadata import array_from_documents
+from refmaker.model import Array, ChunkTable, Group
+from refmaker.templates import TemplateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["BASE64", "DEPTH", "DOCUMENTS", "Tree", "add_document", "assemble", "inlined"]
+
+BASE64 = "base64:"
+DOCUMENTS = frozenset({".zarray", ".zattrs", ".zgroup"})
+DEPTH = 512
+"""Groups inside one another; no format that is scanned here nests deeper in practice."""
+
+Tree = dict[str, dict[str, dict[str, Any]]]
+"""Path of a group or array, to the name of a document, to its content."""
+
+
+def add_document(tree: Tree, key: str, value: Any, url: str = "") -> bool:
+    """Put one key of a reference set into a tree, if it is that of a metadata document.
+
+    Parameters
+    ----------
+    tree : dict
+        Changed in place.
+    key : str
+        Such as ``"group/array/.zarray"``.
+    value : str or dict
+        The document, or its JSON text.
+    url : str
+        Where the set lies, for messages.
+
+    Returns
+    -------
+    bool
+        Whether the key is one of metadata, ``.zmetadata`` (which is passed over) included.
+
+    Raises
+    ------
+    MetadataError
+        If the path or the document is not possible.
+    UnsupportedError
+        If it is a document of Zarr version 3.
+    """
+    path, _, name = key.rpartition("/")
+    if name in DOCUMENTS:
+        _check_path(key, url)
+        tree.setdefault(path, {})[name] = _document(key, value, url)
+        return True
+    if name == "zarr.json":
+        raise UnsupportedError(
+            "Zarr version 3 documents are not read here", code="zarr-3", url=url, path=key
+        )
+    return name == ".zmetadata"
+
+
+def assemble(tree: Tree, tables: Callable[[str, Array], ChunkTable], url: str = "") -> Group:
+    """Build the root group.
+
+    Parameters
+    ----------
+    tree : dict
+        All documents; groups that are only there because something lies in them are added.
+    tables : callable
+        Returns the chunks of the array of a path.
+    url : str
+        Where the set lies, for messages.
+
+    Raises
+    ------
+    MetadataError
+        If documents or tables contradict themselves; names the array or group.
+    """
+    _complete(tree)
+    members: dict[str, dict[str, Array | Group]] = {}
+    node: Array | Group = Group()
+    # Sorting keeps the order of equals, and so members that of the document.
+    for path in sorted(tree, key=lambda path: path.count("/") if path else -1, reverse=True):
+        below = members.pop(path, {})
+        try:
+            node = _node(path, tree[path], below, tables)
+        except (MetadataError, TemplateError) as error:
+            raise MetadataError(str(error), url=url, path=path or "/") from error
+        if path:
+            parent, _, name = path.rpartition("/")
+            members.setdefault(parent, {})[name] = node
+    # The root comes last. A set may be one bare array, which then gets a group around it.
+    return node if isinstance(node, Group) else Group({"data": node})
+
+
+def inlined(value: Any) -> bytes:
+    """Return the bytes that a value holds; a JSON object stands for its text, as in fsspec.
+
+    Raises
+    ------
+    MetadataError
+        If it holds none.
+    ValueError
+        If it is broken base64.
+    """
+    if isinstance(value, dict):
+        return json.dumps(value).encode()
+    if not isinstance(value, str):
+        raise MetadataError(f"{type(value).__name__} is neither data nor a reference")
+    if value.startswith(BASE64):
+        return base64.b64decode(value[len(BASE64) :], validate=True)
+    return value.encode()
+
+
+def _check_path(key: str, url: str) -> None:
+    parts = key.split("/", DEPTH)
+    if len(parts) > DEPTH:
+        raise MetadataError(f"groups nested deeper than {DEPTH}", url=url, path=key[:200])
+    if any(part in ("", ".", "..") for part in parts):
+        raise MetadataError("a key with an empty or relative part", url=url, path=key)
+
+
+def _document(key: str, value: Any, url: str) -> dict[str, Any]:
+    try:
+        if isinstance(value, str):
+            value = json.loads(inlined(value))
+    except (ValueError, RecursionError) as error:
+        raise MetadataError(f"not JSON: {error}", url=url, path=key) from error
+    if not isinstance(value, dict):
+        raise MetadataError("a metadata document that is no JSON object", url=url, path=key)
+    if value.get("zarr_format", 2) != 2 and not key.endswith(".zattrs"):
+        raise MetadataError(f"Zarr format {value['zarr_format']!r}, expected 2", url=url, path=key)
+    return value
+
+
+def _complete(tree: Tree) -> None:
+    """Add the groups that are only there because something lies in them."""
+    tree.setdefault("", {})
+    for path in list(tree):
+        parent = path.rpartition("/")[0]
+        while parent not in tree:
+            tree[parent] = {}
+            parent = parent.rpartition("/")[0]
+
+
+def _node(
+    path: str,
+    found: Mapping[str, Any],
+    below: Mapping[str, Array | Group],
+    tables: Callable[[str, Array], ChunkTable],
+) -> Array | Group:
+    attributes = found.get(".zattrs", {})
+    if ".zarray" not in found:
+        return Group(below, attributes)
+    if below:
+        raise MetadataError(f"an array with members: {', '.join(below)}")
+    array = array_from_documents(found[".zarray"], attributes)
+    return replace(array, chunks=tables(path, array))

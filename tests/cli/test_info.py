@@ -1,0 +1,92 @@
+"""``refmaker info``."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import refmaker
+
+
+@pytest.fixture
+def sparse(toy, tmp_path):
+    return toy.write_toy(
+        tmp_path / "s.toy",
+        {"s": np.arange(24, dtype=">u2").reshape(12, 2), "g/t": np.arange(3000.0)},
+        skip=(1,),
+        compressed=True,
+    )
+
+
+def test_a_reference_file_and_its_data_file_are_shown_alike(run, sparse):
+    run("scan", sparse, "-o", "s.json")
+    (refs,) = run("info", "s.json", "--json").records
+    (data,) = run("info", sparse, "--json").records
+    assert (refs.pop("input"), data.pop("input")) == ("s.json", str(sparse))
+    assert refs == data
+    assert refs["format"] == "toy"
+    assert refs["groups"] == ["/", "g"]
+    s, _ = refs["arrays"]
+    assert s == {
+        "path": "s",
+        "shape": [12, 2],
+        "chunk_shape": [4, 2],
+        "dimensions": ["s_0", "s_1"],
+        "dtype": ">u2",
+        "fill_value": 7,
+        "codecs": ["zlib"],
+        "packages": ["numcodecs"],
+        "nbytes": 48,
+        "chunks": {"total": 3, "referenced": 2, "inlined": 0, "absent": 1},
+    }
+    assert refs["packages"] == ["numcodecs"]
+    (target,) = refs["targets"]
+    assert target["url"] == str(sparse)
+    assert target["chunks"] == 2 + 749
+    table = refmaker.read("s.json").group
+    assert target["bytes"] == sum(int(a.chunks.length.sum()) for _, a in table.arrays())
+
+
+def test_the_tree(run, sparse):
+    lines = run("info", sparse).out.splitlines()
+    assert lines[0] == f"{sparse}  (toy, 2 arrays, 753 chunks)"
+    assert lines[1] == (
+        "├── s  (s_0: 12, s_1: 2)  >u2  chunks (4, 2)  zlib  [2 referenced, 1 absent]"
+    )
+    assert lines[2] == "└── g/"
+    assert lines[3].startswith("    └── t  (t_0: 3000)  float64  chunks (4)  zlib")
+    assert lines[4] == "files:"
+    assert "packages needed to decode: numcodecs" in lines
+
+
+def test_what_is_skipped_is_shown(run, files):
+    assert "skipped: odd: " in run("info", files["lossy"]).out
+    (told,) = run("info", files["lossy"], "--json").records
+    assert told["skipped"][0]["code"] == "dtype-unknown"
+
+
+def test_standard_input(run, files):
+    text = run("scan", files["a"], "-o", "-").raw
+    (told,) = run("info", "-", "--json", input=text).records
+    assert [entry["path"] for entry in told["arrays"]] == ["x", "g/y"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file"),
+        (b"", "the file is empty"),
+        (b"{", "not JSON"),
+        (b'{"version": 7, "refs": {}}', "reference version 7"),
+        (b'{"version": 1, "refs": {"x/0": ["a", 0, 1]}}', "no .zarray"),
+        (b"what is this", "not a format that is known here"),
+    ],
+)
+def test_bad_files(run, tmp_path, content, message):
+    path = tmp_path / "f"
+    if content is not None:
+        path.write_bytes(content)
+    ran = run("info", path, code=1)
+    assert message in ran.err
+    assert ran.err.count("\n") == 1
+    assert ran.out == ""

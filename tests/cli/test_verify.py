@@ -1,0 +1,104 @@
+"""``refmaker verify`` and ``refmaker formats``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def refs(run, files, tmp_path):
+    run("scan", files["a"], "-o", "a.json")
+    return tmp_path / "a.json"
+
+
+def test_equal(run, refs):
+    ran = run("verify", refs)
+    assert ran.out.splitlines() == [
+        "equal      x  3 of 3 chunks compared",
+        "equal      g/y  16 of 150 chunks compared",
+    ]
+    assert run("verify", refs, "-q").out == ""
+
+
+def test_records(run, refs):
+    x, y = run("verify", refs, "--json", "--sample", "5").records
+    assert x == {
+        "path": "x", "chunks": 3, "compared": 3, "equal": 3, "different": 0, "reason": "",
+    }  # fmt: skip
+    assert (y["chunks"], y["compared"], y["equal"]) == (150, 5, 5)
+    assert [told["compared"] for told in run("verify", refs, "--json", "--all").records] == [3, 150]
+
+
+def test_a_difference_fails(run, refs, files):
+    data = bytearray(files["a"].read_bytes())
+    data[16384 + 5] ^= 1
+    files["a"].write_bytes(data)
+    # The reference set still describes the file; what is compared with is what changed.
+    text = refs.read_text().replace(",16384,", ",16400,")
+    refs.write_text(text)
+    ran = run("verify", refs, code=1)
+    assert ran.out.startswith("DIFFERENT  x  3 of 3 chunks compared, 1 differ: [0:4] has other")
+    (x, y) = run("verify", refs, "--json", code=1).records
+    assert (x["equal"], x["different"]) == (2, 1)
+    assert y["different"] == 0
+
+
+def test_what_cannot_be_compared_fails(run, toy, tmp_path):
+    import numpy as np
+
+    path = toy.write_toy(tmp_path / "n.toy", {"x": np.arange(400)}, broken=True)
+    run("scan", path, "-o", "n.json")
+    ran = run("verify", "n.json", code=1)
+    assert ran.out.startswith("not sure   x  0 of 100 chunks compared: no native values: OSError")
+
+
+def test_standard_input(run, refs):
+    assert run("verify", "-", input=refs.read_bytes()).out.startswith("equal")
+
+
+def test_a_missing_source(run, refs, files):
+    files["a"].unlink()
+    assert run("verify", refs, code=1).err == (
+        f"error: {files['a']}: no such file (check the path; globs are expanded by the shell)\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--sample", "0"], ["--sample", "x"], ["--what"]])
+def test_wrong_usage(run, refs, arguments):
+    run("verify", refs, *arguments, code=2)
+
+
+def test_a_set_that_points_nowhere(run, tmp_path):
+    path = tmp_path / "e.json"
+    path.write_text(json.dumps({"version": 1, "refs": {".zgroup": '{"zarr_format":2}'}}))
+    assert "does not say which file was scanned" in run("verify", path, code=1).err
+
+
+def test_formats(run):
+    told = run("formats", "--json").records
+    formats = {entry["name"]: entry for entry in told if entry["kind"] == "format"}
+    assert formats["toy"] == {"kind": "format", "name": "toy", "suffixes": [".toy"]}
+    codecs = {entry["name"]: entry for entry in told if entry["kind"] == "codec"}
+    assert codecs["zlib"]["package"] == "numcodecs"
+    assert codecs["zlib"]["installed"]
+    lines = run("formats").out.splitlines()
+    assert any(line.split() == ["toy", ".toy"] for line in lines)
+
+
+def test_formats_tells_what_is_not_installed(run, monkeypatch):
+    import refmaker.codecs
+
+    monkeypatch.setitem(refmaker.codecs.PACKAGES, "madeup", "no-such-package")
+    told = run("formats", "--json").records
+    assert {
+        "kind": "codec",
+        "name": "madeup",
+        "package": "no-such-package",
+        "installed": None,
+    } in told
+    assert any(
+        line.split() == ["madeup", "no-such-package", "not", "installed"]
+        for line in run("formats").out.splitlines()
+    )

@@ -1,0 +1,76 @@
+"""The benchmarks run: on inputs too small to say anything, and without the peers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def bench(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(BENCHMARKS / "hdf5.py"), "--folder", str(folder), *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("inputs")
+
+
+@pytest.fixture(scope="module")
+def cases(folder: Path) -> list[dict[str, Any]]:
+    small = ["--scale", "0.0005", "--no-peers", "--repeat", "1"]
+    done = bench(folder, *small, "--only", "climate", "--only", "btree-v1", "--json")
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)["cases"]
+    return found
+
+
+def test_every_case_is_there_with_its_figures(cases: list[dict[str, Any]]) -> None:
+    assert [(case["name"], case.get("store")) for case in cases] == [
+        ("btree-v1", None),
+        ("climate", None),
+        ("climate", "counting"),
+        ("climate", "http"),
+        ("btree-v1", "counting"),
+        ("btree-v1", "http"),
+    ]
+    tree = cases[0]["tools"]["refmaker"]
+    # 22 x 22 chunks: 1000 times the square root of 0.0005, along each dimension.
+    assert tree["references"] == 484
+    assert 0 < tree["scan_cpu"] < tree["written_cpu"] < tree["process_cpu"]
+    assert tree["peak"] >= tree["import_peak"] > 0
+
+
+def test_a_source_and_its_store_count_the_same(cases: list[dict[str, Any]]) -> None:
+    for case in cases[2:]:
+        found = case["found"]
+        assert found["requests"] == found["counted_requests"] > 0
+        assert found["bytes"] == found["counted_bytes"] == found["size"]
+        assert all(target["passed"] for target in case["targets"]), case
+
+
+def test_the_table_is_for_people_and_inputs_are_kept(
+    folder: Path, cases: list[dict[str, Any]]
+) -> None:
+    assert cases
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    done = bench(
+        folder, "--scale", "0.0005", "--no-peers", "--repeat", "1", "--only", "climate",
+        "--no-remote", "--check",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "an ordinary climate file" in done.stdout
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_a_case_that_does_not_exist_is_refused(folder: Path) -> None:
+    done = bench(folder, "--only", "nothing")
+    assert done.returncode == 2
+    assert "no case nothing" in done.stderr

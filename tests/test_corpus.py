@@ -1,0 +1,182 @@
+"""Real files of other people's making; set ``REFMAKER_CORPUS`` to the folder that holds them.
+
+Each is scanned or refused cleanly, everything referenced equals what the format's own library
+reads, and every object is accounted for. The shares are printed and may only improve.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import os
+import resource
+from functools import cache
+from pathlib import Path
+
+import h5py
+import netCDF4
+import numpy as np
+import pytest
+
+from refmaker.errors import RefmakerError, WorkerError
+from refmaker.report import Outcome
+from refmaker.scan import Worker
+from refmaker.testing import open_stock
+
+HERE = Path(__file__).parent
+CORPUS = Path(os.environ.get("REFMAKER_CORPUS") or HERE.parent.parent / "shared" / "corpus")
+TIMEOUT = 60
+KEPT = {Outcome.REFERENCED, Outcome.INLINED, Outcome.DUPLICATED}
+
+
+def load(path):
+    """Import a module that is no package's."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+h5_oracle = load(HERE / "scanners" / "hdf5" / "oracle.py")
+
+
+class HDF5:
+    """HDF5 and netCDF4, read by h5py."""
+
+    # Files, and objects by what became of them; refused ones may only become fewer.
+    files_read = 124
+    kept = 2892
+    refused = 83
+    # What HDF5 and its plugins here cannot read themselves: nothing to compare with.
+    broken = frozenset()
+    unreadable = frozenset(
+        {
+            ("hdf5plugin__test_zfp_110xxx.h5", "compressed"),  # of a later plugin than there is
+            ("purehdf__blosc.h5", "snappy"),  # Blosc is built without that compressor
+        }
+    )
+
+    def open(self, path):
+        import hdf5plugin  # noqa: F401 - the filters that real files use
+
+        return h5py.File(path, "r", locking=False)
+
+    def objects(self, file):
+        return h5_oracle.names(file)
+
+    def difference(self, file, name, found):
+        return h5_oracle.difference(file, name, found)
+
+
+class NetCDF3:
+    """NetCDF classic, read by the netCDF library."""
+
+    files_read = 23
+    kept = 0
+    refused = 2
+    unreadable = frozenset()
+    # The library refuses the whole file.
+    broken = frozenset({"netcdfc__bad_cdf5_begin.nc"})
+
+    def open(self, path):
+        return netCDF4.Dataset(path)
+
+    def objects(self, file):
+        return {"/", *(f"/{name}" for name in file.variables)}
+
+    def difference(self, file, name, found):
+        variable = file[name]
+        variable.set_auto_maskandscale(False)
+        variable.set_auto_chartostring(False)
+        true = np.asarray(variable[...])
+        return h5_oracle.different_numbers(true, np.asarray(found).reshape(true.shape))
+
+
+FORMATS = {"hdf5": HDF5(), "netcdf3": NetCDF3()}
+
+
+@cache
+def index():
+    """Return (format, path) of the files of formats that have a scanner."""
+    table = CORPUS / "INDEX.tsv"
+    if not table.exists():
+        return ()
+    with table.open(newline="") as lines:
+        rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return tuple((row["format"], row["path"]) for row in rows if row["format"] in FORMATS)
+
+
+class Examiner:
+    """Scans files in one worker, each once."""
+
+    def __init__(self):
+        self.worker = Worker()
+        self.seen = {}
+
+    def examine(self, kind, path):
+        """Return the report, None if the file was refused, and all that is wrong."""
+        if path not in self.seen:
+            self.seen[path] = self._examine(FORMATS[kind], CORPUS / path)
+        return self.seen[path]
+
+    def _examine(self, kind, path):
+        try:
+            group, report = self.worker.scan(path, timeout=TIMEOUT)
+        except WorkerError as error:
+            return None, [str(error)]
+        except RefmakerError as error:
+            assert str(path) in str(error)
+            return None, []
+        if path.name in kind.broken:
+            return report, [f"{name} in a broken file" for name, _ in group.arrays()]
+        with kind.open(path) as file:
+            rows = {row.path.strip("/") for row in report.rows}
+            names = {name.strip("/") for name in kind.objects(file)}
+            wrong = [f"no row for {name}" for name in sorted(names - rows)]
+            stock = open_stock(group)
+            for name, _ in group.arrays():
+                if (path.name, name) in kind.unreadable:
+                    continue
+                try:
+                    told = kind.difference(file, name, stock[name][...])
+                except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
+                    told = f"{type(error).__name__}: {error}"
+                if told:
+                    wrong.append(f"{name}: {told}")
+        return report, wrong
+
+
+@pytest.fixture(scope="module")
+def examiner():
+    found = Examiner()
+    yield found
+    found.worker.close()
+
+
+@pytest.mark.skipif(not index(), reason="the corpus is not there; see REFMAKER_CORPUS")
+@pytest.mark.parametrize(("kind", "path"), index(), ids=[path for _, path in index()])
+@pytest.mark.filterwarnings("ignore")
+def test_file(examiner, kind, path):
+    _, wrong = examiner.examine(kind, path)
+    assert wrong == []
+
+
+@pytest.mark.skipif(not index(), reason="the corpus is not there; see REFMAKER_CORPUS")
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.filterwarnings("ignore")
+def test_shares(examiner, kind, summary):
+    reports = [examiner.examine(kind, path)[0] for of, path in index() if of == kind]
+    read = [report for report in reports if report is not None]
+    counts = {outcome: sum(r.count(outcome) for r in read) for outcome in Outcome}
+    kept = sum(counts[outcome] for outcome in KEPT)
+    shares = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
+    summary.append(f"corpus {kind}: {len(read)} of {len(reports)} files read; {shares}")
+    assert len(read) >= FORMATS[kind].files_read
+    assert kept >= FORMATS[kind].kept
+    assert counts[Outcome.SKIPPED] <= FORMATS[kind].refused
+
+
+@pytest.mark.skipif(not index(), reason="the corpus is not there; see REFMAKER_CORPUS")
+def test_memory(examiner):
+    examiner.worker.close()
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1024**2
