@@ -8,8 +8,8 @@ vendor's encoder are decoded as well where there is a folder of them.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,21 +18,12 @@ import numpy as np
 
 from refmaker.codecs.b3d import B3D
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.codecs import b3d_encoder
+
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from numpy.typing import NDArray
-
-ENCODER = Path(__file__).parents[1] / "tests" / "codecs" / "b3d_encoder.py"
-
-
-def load_encoder() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("b3d_encoder", ENCODER)
-    if spec is None or spec.loader is None:
-        raise SystemExit(f"{ENCODER} is missing")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def picture(shape: tuple[int, ...], seed: int) -> NDArray[np.uint16]:
@@ -46,7 +37,6 @@ def picture(shape: tuple[int, ...], seed: int) -> NDArray[np.uint16]:
 
 def generated(side: int, seed: int) -> dict[str, tuple[list[int], bytes, int]]:
     """Chunks by name: client data values, encoded bytes, pixels."""
-    encoder = load_encoder()
     flat, deep = picture((side, side), seed), picture((4, side // 2, side // 2), seed)
     byte = (flat // 8).clip(0, 255).astype(np.uint8)
     noise = np.random.default_rng(seed).integers(0, 1 << 16, flat.shape).astype(np.uint16)
@@ -63,8 +53,8 @@ def generated(side: int, seed: int) -> dict[str, tuple[list[int], bytes, int]]:
     }
     chunks = {}
     for name, (image, settings) in cases.items():
-        values = encoder.parameters(image, **settings)
-        chunks[name] = values, encoder.encode(image, values), image.size
+        values = b3d_encoder.parameters(image, **settings)
+        chunks[name] = values, b3d_encoder.encode(image, values), image.size
     return chunks
 
 

@@ -1,0 +1,39 @@
+"""Scan a netCDF4 file, write its references, and open them: with refmaker, and without."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import xarray as xr
+
+import refmaker
+
+SOURCE = Path(__file__).with_name("air.nc")
+
+
+def main() -> None:
+    references = refmaker.scan(SOURCE)
+    for row in references.report.rows:
+        print(f"{row.path:8} {row.outcome}")
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "air.refs.json"
+        references.write(path)
+
+        # With refmaker.
+        ours = refmaker.open_dataset(path)
+        print(ours["air"].mean("time").values.round(2)[:2, :4])
+
+        # With what every Zarr user has.
+        stock = xr.open_dataset(
+            "reference://",
+            engine="zarr",
+            backend_kwargs={"storage_options": {"fo": str(path)}, "consolidated": True},
+        )
+        with xr.open_dataset(SOURCE, engine="h5netcdf") as native:
+            xr.testing.assert_identical(stock.load(), native.load())
+            xr.testing.assert_identical(ours.load(), native)
+        print("identical to what h5netcdf reads")
+
+
+if __name__ == "__main__":
+    main()
