@@ -47,7 +47,12 @@ def command(
     say("codecs:")
     table(
         [
-            (f"  {entry['name']}", entry["package"], entry["installed"] or "not installed")
+            (
+                f"  {entry['name']}",
+                entry["package"],
+                entry["installed"] or "not installed",
+                entry["note"],
+            )
             for entry in codecs
         ]
     )
@@ -55,7 +60,7 @@ def command(
 
 def _codecs() -> list[dict[str, Any]]:
     """Return the known codec ids with the package that decodes each, and its version."""
-    from refmaker.codecs import PACKAGES, package_of
+    from refmaker.codecs import NOTES, PACKAGES, package_of
 
     return [
         {
@@ -63,6 +68,7 @@ def _codecs() -> list[dict[str, Any]]:
             "name": name,
             "package": package_of(name),
             "installed": _version(package_of(name)),
+            "note": NOTES.get(name, ""),
         }
         for name in sorted(PACKAGES)
     ]

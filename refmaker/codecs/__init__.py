@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["CODECS", "PACKAGES", "package_of", "register", "requirements"]
+__all__ = ["CODECS", "NOTES", "PACKAGES", "package_of", "register", "requirements"]
 
 #: Codec ids of this package: ``id -> "module:Class"``.
 CODECS: dict[str, str] = {
@@ -53,6 +53,12 @@ PACKAGES: dict[str, str] = {
     "refmaker.hdf5_nbit": "refmaker",
     "refmaker.hdf5_scaleoffset": "refmaker",
     "refmaker.hdf5_zfp": "imagecodecs",
+}
+
+#: What should be known before relying on a codec.
+NOTES: dict[str, str] = {
+    "refmaker.b3d": "equal to the vendor's code run under emulation; never tried on files that a "
+    "GPU wrote",
 }
 
 

@@ -57,10 +57,13 @@ class AttributeReader:
 
     @staticmethod
     def names(identifier: Any) -> list[bytes]:
-        """Return the names of an object's attributes, in the order in which they were made."""
+        """Return the names of an object's attributes, in the order of their making if it is known."""
         found: list[bytes] = []
+        tracked = identifier.get_create_plist().get_attr_creation_order()
+        by_age = tracked & h5py.h5p.CRT_ORDER_TRACKED
+        order = h5py.h5.INDEX_CRT_ORDER if by_age else h5py.h5.INDEX_NAME
         # A callback that returns something ends the iteration.
-        h5py.h5a.iterate(identifier, lambda name, *_: found.append(name))
+        h5py.h5a.iterate(identifier, lambda name, *_: found.append(name), index_type=order)
         return found
 
     def read(self, identifier: Any, name: bytes) -> Any:

@@ -210,13 +210,20 @@ def _zstd(stage: Stage) -> tuple[Config, ...]:
 def _b3d(stage: Stage) -> tuple[Config, ...]:
     config = {"id": "refmaker.b3d", "cd_values": list(stage.values)}
     try:
-        B3D(cd_values=list(stage.values))
+        codec = B3D(cd_values=list(stage.values))
     except UnsupportedError:
         raise
     except (RefmakerError, ValueError, TypeError) as error:
         raise UnsupportedError(
             f"B3D (HDF5 filter {B3D_FILTER}): {error}", code="filter-undecodable"
         ) from error
+    # The vendor's plugin takes elements that are no integers for single bytes.
+    if stage.size is not None and codec.nbytes != stage.size:
+        raise UnsupportedError(
+            f"B3D (HDF5 filter {B3D_FILTER}): its settings stand for {codec.nbytes} bytes, a chunk "
+            f"has {stage.size}",
+            code="filter-undecodable",
+        )
     return _one(config)
 
 
