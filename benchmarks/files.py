@@ -158,6 +158,8 @@ def paged(path: Path, scale: float) -> None:
         for scale_of in scales:
             scale_of.make_scale()
             scale_of[...] = range(scale_of.size)
+        # As netCDF does it, all is defined before anything is written.
+        fields = []
         for number in range(30):
             data = file.create_dataset(
                 f"var{number:02d}", shape, "f4", chunks=chunk, maxshape=(None, *sizes[1:]),
@@ -166,6 +168,8 @@ def paged(path: Path, scale: float) -> None:
             data.attrs.update(attributes_of(number))
             for axis, scale_of in enumerate(scales):
                 data.dims[axis].attach_scale(scale_of)
+            fields.append(data)
+        for number, data in enumerate(fields):
             stored = gzipped(chunk, number)
             for corner in corners(shape, chunk):
                 data.id.write_direct_chunk(corner, stored)

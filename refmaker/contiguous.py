@@ -91,7 +91,7 @@ def contiguous_table(
     return strided_table(1, 0, shape, itemsize, offset, url, target, outer=False)
 
 
-def strided_table(  # noqa: PLR0913, PLR0917 - the geometry of a record needs all of them
+def strided_table(  # noqa: PLR0913 - the geometry of a record needs all of them
     count: int,
     stride: int,
     shape: Sequence[int],

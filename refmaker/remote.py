@@ -32,6 +32,8 @@ FIRST = 512 * 1024
 """Bytes fetched together with the file's size, where that is possible (HTTP)."""
 PART = 8 * 1024**2
 """Largest single request; larger ranges are split and fetched concurrently."""
+WAVE = 128 * 1024**2
+"""Bytes under way at a time, which are in memory twice until they are in the cache."""
 CACHE = 512 * 1024**2
 """Bytes of blocks kept; beyond it those unused for longest are dropped."""
 LATENCY, BANDWIDTH = 0.05, 50e6
@@ -182,7 +184,7 @@ class Remote:
         return cost > self._size / BANDWIDTH or spent > self._size / 4
 
     def _fetch(self, numbers: list[int]) -> None:
-        """Fetch blocks as few ranges, concurrently, in one round."""
+        """Fetch blocks as few ranges, concurrently, in one round unless they are very many."""
         if self._cost.bytes_read > revisit_limit(self._size):
             raise LimitError("reading revisits the file without end", url=self.url)
         size = self._block
@@ -193,7 +195,16 @@ class Remote:
                 runs[-1][1] = number + 1
             else:
                 runs.append([number, number + 1])
-        self._keep(self._ranges.fetch([(a * size, min(b * size, self._size)) for a, b in runs]))
+        wave: list[tuple[int, int]] = []
+        nbytes = 0
+        for a, b in runs:
+            wave.append((a * size, min(b * size, self._size)))
+            nbytes += (b - a) * size
+            if nbytes >= WAVE:
+                self._keep(self._ranges.fetch(wave))
+                wave, nbytes = [], 0
+        if wave:
+            self._keep(self._ranges.fetch(wave))
 
     def _keep(self, pieces: list[Piece]) -> None:
         """Cut pieces into blocks; each piece is let go as soon as it is cut."""

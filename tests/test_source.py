@@ -359,6 +359,14 @@ class TestCache:
         assert max(b - a for a, b in batch) == 64 * KIB
         assert opened.rounds == 2
 
+    def test_very_large_fetches_come_in_waves(self, opened, monkeypatch):
+        monkeypatch.setattr(remote, "PART", 8 * KIB)
+        monkeypatch.setattr(remote, "WAVE", 64 * KIB)
+        assert opened.read(0, SIZE) == DATA
+        asked = [sum(b - a for a, b in batch) for batch in CountingFileSystem.batches]
+        assert asked == [64 * KIB] * 4 + [SIZE - 256 * KIB]
+        assert opened.rounds == 6
+
     def test_a_quarter_of_the_file_is_worth_the_rest(self):
         CountingFileSystem.install(f=DATA)
         with Source("counting://f", block_size=KIB, whole_file=0) as opened:
@@ -603,9 +611,7 @@ class TestHttp:
         ],
     )
     @pytest.mark.parametrize("when", ["open", "read"])
-    def test_refusals(  # noqa: PLR0917 - a table
-        self, server, small_first, status, kind, words, requests, when
-    ):
+    def test_refusals(self, server, small_first, status, kind, words, requests, when):
         url = server.url("data.bin")
         opened = None if when == "open" else Source(url, block_size=KIB, whole_file=0)
         server.reset()

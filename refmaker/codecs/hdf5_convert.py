@@ -57,9 +57,7 @@ class HDF5Convert(DecodeOnly):
         except (RuntimeError, ValueError) as error:
             raise CodecError(f"{self.codec_id}: no HDF5 datatype: {error}") from error
         before, target = source.get_size(), np.dtype(self.dtype)
-        if target.kind == "S" and (
-            source.get_class() != h5t.STRING or source.is_variable_str()
-        ):
+        if target.kind == "S" and (source.get_class() != h5t.STRING or source.is_variable_str()):
             raise CodecError(f"{self.codec_id}: not strings of fixed length")
         if before == 0 or raw.size % before:
             raise CodecError(f"{self.codec_id}: {raw.size} bytes are no whole number of elements")

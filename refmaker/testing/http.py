@@ -198,19 +198,22 @@ class _Handler(BaseHTTPRequestHandler):
         if not path.is_relative_to(self.owner.folder) or not path.is_file():
             self._empty(404)
             return
-        data, state = path.read_bytes(), path.stat()
+        state = path.stat()
+        size = state.st_size
         wanted = _RANGE.fullmatch(self.headers.get("Range", "")) if behaviour.ranges else None
-        start, stop = 0, len(data)
+        start, stop = 0, size
         if wanted is not None:
             start = int(wanted[1])
-            stop = min(int(wanted[2] or len(data)) + 1, len(data))
-            if start >= len(data):
-                self._empty(416, Content_Range=f"bytes */{len(data)}")
+            stop = min(int(wanted[2] or size) + 1, size)
+            if start >= size:
+                self._empty(416, Content_Range=f"bytes */{size}")
                 return
-        sent = memoryview(data)[start:stop][: behaviour.truncate]
+        with path.open("rb") as file:
+            file.seek(start)
+            sent = file.read(stop - start)[: behaviour.truncate]
         self.send_response(200 if wanted is None else 206)
         if wanted is not None:
-            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(data)}")
+            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{size}")
         if behaviour.ranges:
             self.send_header("Accept-Ranges", "bytes")
         if behaviour.etag:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AttributeReader"]
 
+_PLAIN = frozenset([h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING])
 _LIMIT = 8 * 1024**2
 """Bytes of one attribute, in memory, that are read at most."""
 
@@ -57,7 +58,7 @@ class AttributeReader:
 
     @staticmethod
     def names(identifier: Any) -> list[bytes]:
-        """Return the names of an object's attributes, in the order of their making if it is known."""
+        """Return the names of an object's attributes, the oldest first if that is known."""
         found: list[bytes] = []
         tracked = identifier.get_create_plist().get_attr_creation_order()
         by_age = tracked & h5py.h5p.CRT_ORDER_TRACKED
@@ -78,24 +79,40 @@ class AttributeReader:
         """
         attribute = h5py.h5a.open(identifier, name)
         kind = attribute.get_type()
-        if _holds_region_references(kind):
+        of = kind.get_class()
+        if of not in _PLAIN and _holds_region_references(kind):
             raise UnsupportedError(
                 "the HDF5 library aborts when it reads sequences of region references",
                 code="attribute",
             )
         space = attribute.get_space()
         if space.get_simple_extent_type() == h5py.h5s.NULL:
-            return "" if kind.get_class() == h5py.h5t.STRING else []
-        shape = tuple(int(extent) for extent in attribute.shape)
+            return "" if of == h5py.h5t.STRING else []
+        shape = space.get_simple_extent_dims()
         if math.prod(shape) * kind.get_size() > _LIMIT:
             raise UnsupportedError(f"larger than {_LIMIT} bytes", code="attribute")
-        values = np.empty(shape, dtype=attribute.dtype)
-        # Between opaque types with different tags there is no conversion, not even to the same.
-        attribute.read(values, kind if kind.get_class() == h5py.h5t.OPAQUE else None)
+        scalar = self.scalars and shape == (1,)
+        if of == h5py.h5t.STRING and (scalar or shape == ()) and not kind.is_variable_str():
+            return self._text(attribute, kind, str(name))
+        dtype = kind.dtype
+        values = np.empty(shape, dtype)
+        memory = None
+        if of == h5py.h5t.OPAQUE:
+            # Between opaque types with different tags there is no conversion, not even to the same.
+            memory = kind
+        elif of == h5py.h5t.ARRAY:
+            # In numpy their dimensions are the array's, of which HDF5 knows nothing.
+            memory = h5py.h5t.py_create(dtype)
+        attribute.read(values, memory)
         value = self._encode(values, str(name), kind)
-        if shape == (1,) and self.scalars and isinstance(value, list) and len(value) == 1:
-            return value[0]
-        return value
+        return value[0] if scalar and isinstance(value, list) and len(value) == 1 else value
+
+    def _text(self, attribute: Any, kind: Any, where: str) -> str:
+        """Return one fixed-length string, the commonest attribute of all."""
+        raw = np.empty(attribute.shape, f"S{kind.get_size()}")
+        # Read in its own type, its bytes are not converted.
+        attribute.read(raw, kind)
+        return self._decode(raw.tobytes().rstrip(_padding(kind)), where)
 
     def references(self, identifier: Any, name: bytes) -> list[list[int]]:
         """Return the addresses that an attribute of sequences of object references names.
@@ -162,7 +179,7 @@ class AttributeReader:
         if values.dtype.kind == "f" and values.dtype.itemsize <= 8 and np.isfinite(values).all():
             return values.astype(np.float64).tolist()
         if values.dtype.kind == "S" and kind is not None and kind.get_class() == h5py.h5t.STRING:
-            pad = b" " if kind.get_strpad() == h5py.h5t.STR_SPACEPAD else b"\0"
+            pad = _padding(kind)
             values = np.array(
                 [v.rstrip(pad) for v in values.reshape(-1).tolist()] or [b""], object
             )[: values.size].reshape(values.shape)
@@ -177,6 +194,11 @@ class AttributeReader:
         except UnicodeDecodeError:
             self._warn(f"attribute {where}: not UTF-8, read as Latin-1")
             return value.decode("latin-1")
+
+
+def _padding(kind: Any) -> bytes:
+    """Return what fills up the strings of a fixed-length type."""
+    return b" " if kind.get_strpad() == h5py.h5t.STR_SPACEPAD else b"\0"
 
 
 def _holds_region_references(kind: Any, *, inside_sequence: bool = False) -> bool:

@@ -67,7 +67,8 @@ class Dimensions:
         self._by_id = {
             scale.dimension_id: address
             for address, scale in scales.items()
-            if scale.dimension_id is not None
+            # Variables have the attribute, too: the number of their first dimension.
+            if scale.dimension_id is not None and scale.is_scale
         }
         self._named: dict[tuple[str, str], int] = {}
         for address, scale in scales.items():
@@ -77,9 +78,14 @@ class Dimensions:
         self._count = 0
         self.warnings: list[str] = []
         self.unlimited: dict[str, list[str]] = {}
+        # All at once: the numbers of nameless dimensions follow from the order of the datasets.
+        self._names = {address: self._name(address) for address in scales}
 
     def names(self, address: int) -> tuple[str, ...]:
         """Return one name for each dimension of a dataset."""
+        return self._names[address]
+
+    def _name(self, address: int) -> tuple[str, ...]:
         scale = self._scales[address]
         group, _ = _split(scale.path)
         scales = [self._scale_of(address, axis) for axis in range(len(scale.shape))]
@@ -125,7 +131,8 @@ class Dimensions:
             if seen == address:
                 return leaf
             if seen is not None or at == "":
-                return f"{home}/{leaf}".strip("/")
+                # Hidden by another of its name, or out of sight: its path tells them apart.
+                return f"{home}/{leaf}".removeprefix("/") if home else f"/{leaf}"
             at = at.rpartition("/")[0]
 
     def _phony_name(self, group: str, scale: Scale, axis: int, taken: Sequence[str]) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["open_file", "with_plugins"]
 
+_CACHE = {"rdcc_nslots": 127}
+"""HDF5 keeps a table of chunks for every open dataset; all of a file are open at once here."""
 _PAGE_MOST = 8 * 1024**2
 """Bytes of a page that are fetched at once at most, whatever the file says."""
 
@@ -43,7 +45,7 @@ def open_file(source: Source) -> Iterator[h5py.File]:
         if source.path is not None:
             file = _open_local(source.path)
         else:
-            file = h5py.File(source.open(), "r")
+            file = h5py.File(source.open(), "r", **_CACHE)
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         reason = re.sub(r"^.*?\((.*)\)$", r"\1", str(error).strip("'\""))
         raise FormatError(

@@ -44,6 +44,8 @@ _NETCDF_MARKS = frozenset(
 _HIDDEN = _NETCDF_MARKS | {b"DIMENSION_LIST", b"REFERENCE_LIST", b"DIMENSION_LABELS"}
 _HIDDEN_OF_SCALES = frozenset([b"CLASS", b"NAME"])
 _HEAD = 512 * 1024
+_LAST = chr(0x10FFFF)
+"""Sorts behind all names: netCDF numbers dimensions of groups before those of the groups above."""
 _ISOLATED = (RefmakerError, OSError, RuntimeError, ValueError, TypeError, KeyError, OverflowError)
 """What one object may raise without costing the others: our errors, and those of h5py."""
 _CODES = {TruncatedError: "truncated", SourceError: "source", LimitError: "budget"}
@@ -85,7 +87,7 @@ class FileScan:
         self._datasets: dict[int, Dataset] = {}
         self._nodes: dict[int, Array | Group] = {}
         self._refusals: dict[int, tuple[Outcome, str, str]] = {}
-        self._linked: dict[str, tuple[Group, ScanReport]] = {}
+        self._linked: dict[tuple[str, int], tuple[Group, ScanReport]] = {}
 
     def run(self) -> tuple[Group, ScanReport]:
         """Scan the file.
@@ -147,7 +149,7 @@ class FileScan:
         """Collect what names dimensions, in the order in which netCDF numbers them."""
         found = {}
         paths = sorted(
-            self._datasets.items(), key=lambda item: item[1].path.rpartition("/")[0].split("/")
+            self._datasets.items(), key=lambda item: [*item[1].path.split("/")[:-1], _LAST]
         )
         for address, dataset in paths:
             scale = Scale(dataset.path, dataset.shape, dataset.maxshape)
@@ -286,7 +288,8 @@ class FileScan:
 
     def _scan_of(self, url: str, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Scan another file, or this one again with other options; once each."""
-        if url not in self._linked:
+        key = url, options.inline_threshold
+        if key not in self._linked:
             source = self._source
             if url != source.url:
                 if url in self._visited:
@@ -294,10 +297,9 @@ class FileScan:
                 source = self._siblings.opened[url]
             nested = url == self._source.url
             inner = FileScan(source, options, self._visited, nested=nested)
-            self._linked[url] = inner.run()
-            for name, fingerprint in self._linked[url][1].sources.items():
-                self._report.sources[name] = fingerprint
-        return self._linked[url]
+            self._linked[key] = inner.run()
+            self._report.sources.update(self._linked[key][1].sources)
+        return self._linked[key]
 
     def _external(self, file: str, path: str) -> tuple[Array | Group, list[ReportRow]]:
         """Return what an external link leads to, and the rows of what lies below that.

@@ -67,8 +67,8 @@ class TreeBuilder:
         """
         self._attributes = attributes
         self._report.add("/", Outcome.GROUP)
-        for path, reason in self._objects.odd_names.items():
-            self._report.add(path, Outcome.SKIPPED, reason, "name")
+        for path, (reason, code) in self._objects.lost.items():
+            self._report.add(path, Outcome.SKIPPED, reason, code)
         return self._group(self._objects.root, "", ())
 
     def _group(self, address: int, path: str, above: tuple[int, ...]) -> Group:
@@ -78,13 +78,18 @@ class TreeBuilder:
             )
         members: dict[str, Array | Group] = {}
         links = self._objects.links.get(address, [])
-        taken = {link.name for link in links}
+        taken = {link.name for link in links if not self._is_dimension(link)}
         for link in links:
             node = self._member(link, f"{path}/{link.name}", address, (*above, address))
             if node is not None:
                 name = variable_name(link.name)
                 members[link.name if name in taken else name] = node
         return Group(members, self._attributes.get(address, {}))
+
+    def _is_dimension(self, link: Link) -> bool:
+        """Whether a name stands for nothing but a dimension, and is free for a variable."""
+        refusal = None if link.address is None else self._refusals.get(link.address)
+        return refusal is not None and refusal[2] == "dimension"
 
     def _member(
         self, link: Link, path: str, group: int, above: tuple[int, ...]

@@ -183,8 +183,9 @@ def _string(kind: Any, size: int) -> Element:
     # xarray decodes fixed-length strings by this attribute.
     utf8 = kind.get_cset() == h5py.h5t.CSET_UTF8
     element = Element(np.dtype(f"S{size}"), size)
-    if kind.get_strpad() == h5py.h5t.STR_SPACEPAD:
-        # numpy pads with zeros, and takes spaces for a part of the text.
+    padding = kind.get_strpad()
+    if padding == h5py.h5t.STR_SPACEPAD or (padding == h5py.h5t.STR_NULLTERM and size > 1):
+        # numpy pads with zeros: it takes spaces, and what lies behind a first zero, for text.
         element = _converted(kind, size, element.dtype)
     return replace(element, attributes={"_Encoding": "utf-8"}) if utf8 else element
 
@@ -258,6 +259,10 @@ def _member(member: Any, name: str, at: int, fields: list[tuple[str, str]]) -> i
         _pad(fields, end, at + size)
         return at + size
     element = element_of(member)
+    if _is_terminated(member):
+        # Converting would cost every table of C and PyTables its plain codecs, for the sake of
+        # bytes behind the end of a text that hardly any writer leaves there.
+        element = replace(element, codecs=())
     if element.form is not Form.RAW or element.codecs:
         raise _refused(
             "a compound with strings of varying length, references or packed integers",
@@ -271,6 +276,11 @@ def _member(member: Any, name: str, at: int, fields: list[tuple[str, str]]) -> i
         raise _refused("a compound with arrays of compounds or large arrays", "dtype-compound")
     fields.extend((f"{name}.{i}", element.dtype.str) for i in range(count))
     return at + size
+
+
+def _is_terminated(kind: Any) -> bool:
+    text = kind.get_class() == h5py.h5t.STRING and not kind.is_variable_str()
+    return bool(text and kind.get_strpad() == h5py.h5t.STR_NULLTERM)
 
 
 def _is_complex(kind: Any) -> bool:

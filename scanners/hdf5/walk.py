@@ -73,8 +73,8 @@ class Objects:
         Path under which each object was met first.
     errors : dict of int to str
         Why objects could not be opened or listed.
-    odd_names : dict of str to str
-        Links left out because of their names, by path, and why.
+    lost : dict of str to tuple
+        Links that are left out, by path: why, and the code of that.
     """
 
     root: int
@@ -83,7 +83,7 @@ class Objects:
     ids: dict[int, Any] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
     errors: dict[int, str] = field(default_factory=dict)
-    odd_names: dict[str, str] = field(default_factory=dict)
+    lost: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def resolve(self, path: str, group: int, depth: int = _SOFT_DEPTH) -> int | None:
         """Return the address that a path names, following soft links; None if it dangles.
@@ -176,9 +176,16 @@ def _list(found: Objects, group: int) -> list[tuple[int, int, bytes]]:
         below = f"{path.rstrip('/')}/{text}"
         # Readers of Zarr take a backslash for a slash.
         if text in _RESERVED or "/" in text or "\\" in text:
-            found.odd_names[below] = f"{text!r} cannot be the name of an array or group"
+            found.lost[below] = f"{text!r} cannot be the name of an array or group", "name"
             continue
-        link = _link(identifier, name, text, kind, address)
+        try:
+            link = _link(identifier, name, text, kind, address)
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+            found.lost[below] = f"the link cannot be read: {error}", "unreadable"
+            continue
+        if link is None:
+            found.lost[below] = f"a user-defined link of class {kind}", "user-link"
+            continue
         links.append(link)
         if link.address is not None and link.address not in found.kinds:
             found.kinds[link.address] = Kind.UNREADABLE
@@ -187,7 +194,8 @@ def _list(found: Objects, group: int) -> list[tuple[int, int, bytes]]:
     return new
 
 
-def _link(group: Any, name: bytes, text: str, kind: int, address: int) -> Link:
+def _link(group: Any, name: bytes, text: str, kind: int, address: int) -> Link | None:
+    """Return a link; None if only its user knows where it leads."""
     if kind == h5py.h5l.TYPE_HARD:
         return Link(text, address=address)
     if kind == h5py.h5l.TYPE_SOFT:
@@ -195,7 +203,7 @@ def _link(group: Any, name: bytes, text: str, kind: int, address: int) -> Link:
     if kind == h5py.h5l.TYPE_EXTERNAL:
         file, target = group.links.get_val(name)
         return Link(text, target=_text(target), file=_text(file))
-    return Link(text, target=f"(user-defined link of class {kind})", file="")
+    return None
 
 
 def _open(found: Objects, group: int, address: int, name: bytes) -> bool:

@@ -348,7 +348,7 @@ class TestEveryCodec:
         (HDF5Lzf, {"nbytes": 2**33}),
         (HDF5Blosc2, {"nbytes": "8"}),
         (HDF5Convert, {"type": "%", "dtype": "<i4"}),
-        (HDF5Convert, {"type": "AAAA", "dtype": "S4"}),
+        (HDF5Convert, {"type": "AAAA", "dtype": "U4"}),
     ],
 )
 def test_nonsense_settings_are_refused(codec, settings):

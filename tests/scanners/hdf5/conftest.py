@@ -51,9 +51,9 @@ class Scanned:
         return {row.path: row.outcome for row in self.report.rows}
 
 
-def complain(path, options, refused, name):
+def complain(path, options, refused, scanner):
     """Scan once; return the result and everything that is wrong with it."""
-    result = Scanned(*scan(path, options=ScanOptions(**options), format=name))
+    result = Scanned(*scan(path, options=ScanOptions(**options), format=scanner))
     wrong = []
     with h5py.File(path, "r", locking=False) as file:
         expected = oracle.names(file)
@@ -90,8 +90,8 @@ def check():
     the default options gave.
     """
 
-    def compare(path, refused=None, *, format=None):
-        results = [complain(path, options, refused or {}, format) for options in VARIANTS]
+    def compare(path, refused=None, *, scanner=None):
+        results = [complain(path, options, refused or {}, scanner) for options in VARIANTS]
         assert [text for _, wrong in results for text in wrong] == []
         return results[0][0]
 

@@ -7,6 +7,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+
 from refmaker.scan import scan
 from refmaker.testing.reading import document
 
@@ -80,7 +81,9 @@ def test_other_kinds(path):
         d.attrs.create("enum", 1, dtype=enum)
         d.attrs.create("ragged", np.array([np.arange(2), np.arange(1)], object), (2,),
                        h5py.vlen_dtype("i4"))  # fmt: skip
-        d.attrs.create("subarray", np.arange(6).reshape(2, 3), (2,), np.dtype(("i4", (3,))))
+        kind = h5py.h5t.array_create(h5py.h5t.STD_I32LE, (3,))
+        made = h5py.h5a.create(d.id, b"subarray", kind, h5py.h5s.create_simple((2,)))
+        made.write(np.arange(6, dtype="i4").reshape(2, 3), kind)
         d.attrs.create("latin", np.bytes_(b"caf\xe9"))
         d.attrs.create("latin vlen", b"caf\xe9", dtype=h5py.string_dtype("ascii"))
         times = np.array(["2020-01-01", "NaT"], "M8[D]")
@@ -123,7 +126,7 @@ def test_dangling_references(path):
         f["gone"] = 1
         d = f.create_dataset("d", (3000,), "f4")
         d.attrs["gone"] = f["gone"].ref
-        d.attrs.create("null", None, (2,), h5py.ref_dtype)
+        h5py.h5a.create(d.id, b"null", h5py.h5t.STD_REF_OBJ, h5py.h5s.create_simple((2,)))
         d.attrs["fine"] = 1
         del f["gone"]
     found, _ = attributes(path)

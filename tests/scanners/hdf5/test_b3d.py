@@ -43,7 +43,8 @@ def test_chunks_of_the_vendor_read_through_references(path, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "word"), [(1, 9, "mode"), (1, 100, "mode"), (6, 2, "version"), (10, 3, "type")]
+    ("place", "value", "word"),
+    [(1, 9, "mode"), (1, 100, "mode"), (6, 2, "version"), (10, 3, "type")],
 )
 def test_what_the_decoder_excludes_is_refused_by_name(place, value, word, tmp_path):
     encoded, values, _ = vector(SHIPPED[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
+
 from refmaker.scan import ScanOptions, scan
 from refmaker.testing import open_stock
 

@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+
 from refmaker.scan import ScanOptions, scan
 from refmaker.testing.reading import document
 
@@ -39,7 +40,9 @@ def test_values_and_missing_ones(check, path, stored, mark, dtype, written):
         f["x"].make_scale("x")
         d = f.create_dataset("d", (2000,), dtype, chunks=(500,), fillvalue=number)
         if written != "none":
-            d[: 2000 if written == "all" else 700] = np.arange(2000 if written == "all" else 700) % 11
+            d[: 2000 if written == "all" else 700] = (
+                np.arange(2000 if written == "all" else 700) % 11
+            )
         if missing is not None:
             d.attrs["_FillValue"] = np.array([missing], dtype)
         d.dims[0].attach_scale(f["x"])

@@ -65,7 +65,7 @@ def test_user_block(check, path, libver, block):
     with path.open("r+b") as raw:
         raw.write(b"#!/bin/sh\n" + bytes(block - 10))
     # Behind a larger block nobody looks for the signature, unless told what the file is.
-    check(path, format=None if block <= 2048 else "hdf5")
+    check(path, scanner=None if block <= 2048 else "hdf5")
 
 
 def test_compact_is_inlined(check, path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
+
 from refmaker.scan import scan
 
 RNG = np.random.default_rng(3)
