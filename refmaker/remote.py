@@ -112,11 +112,17 @@ class Remote:
         """Fill a buffer from a range that lies inside the file."""
         view[:] = self.read(offset, len(view))
 
-    def prefetch(self, ranges: Iterable[tuple[int, int]], around: int = 0) -> None:
-        """Fetch what is missing of many ranges in one round, as far as the cache holds it.
+    def at_hand(self, ranges: Iterable[tuple[int, int]]) -> bool:
+        """Tell whether ranges can be read without a request."""
+        size = self._block
+        return all(
+            number in self._blocks
+            for offset, length in ranges
+            for number in range(offset // size, (offset + length - 1) // size + 1)
+        )
 
-        Bytes around a range come along only if something of the range itself is missing.
-        """
+    def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Fetch what is missing of many ranges in one round, as far as the cache holds it."""
         size = self._block
         most = max(1, CACHE // size)
         wanted: set[int] = set()
@@ -127,8 +133,6 @@ class Remote:
             if len(wanted) >= most:
                 break
         with self._lock:
-            if around:
-                wanted = self._surrounded(wanted.difference(self._blocks), -(-around // size))
             self._need(sorted(wanted)[:most])
 
     def describe(self) -> Fingerprint:
@@ -139,15 +143,6 @@ class Remote:
         """Give back the memory of the cache."""
         with self._lock:
             self._blocks.clear()
-
-    def _surrounded(self, numbers: set[int], reach: int) -> set[int]:
-        """Return blocks together with their neighbours."""
-        end = -(-self._size // self._block)
-        return {
-            near
-            for number in numbers
-            for near in range(max(0, number - reach), min(number + reach + 1, end))
-        }
 
     def _windows(self, first: int, last: int) -> range:
         """Return the blocks of the windows that hold some blocks, with the head of the file."""

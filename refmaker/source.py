@@ -204,23 +204,19 @@ class Source(Cost):
             at += nbytes
         return blocks
 
-    def prefetch(self, ranges: Iterable[tuple[int, int]], *, around: int = 0) -> None:
-        """Fetch what of these ranges is not at hand yet, in one round; a hint, never an error.
+    def at_hand(self, ranges: Iterable[tuple[int, int]]) -> bool:
+        """Tell whether ranges can be read without a request; those of local files always."""
+        return self._store.at_hand(ranges)
 
-        Parameters
-        ----------
-        ranges : iterable of (int, int)
-            Offset and length of each range; what lies outside the file is left out.
-        around : int
-            Bytes before and behind a range that come along if it has to be fetched.
-        """
+    def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Fetch what of these ranges is not at hand yet, in one round; a hint, never an error."""
         inside = [
             (offset, min(length, self.size - offset))
             for offset, length in ranges
             if 0 <= offset < self.size and length > 0
         ]
         if inside:
-            self._store.prefetch(inside, around)
+            self._store.prefetch(inside)
 
     def cluster(self, nbytes: int) -> None:
         """Fetch aligned windows of this size for remote reads that were not announced.
@@ -376,7 +372,10 @@ class _Local:
             )
         return got
 
-    def prefetch(self, ranges: Iterable[tuple[int, int]], around: int = 0) -> None:
+    def at_hand(self, ranges: Iterable[tuple[int, int]]) -> bool:  # noqa: ARG002
+        return True
+
+    def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Do nothing: the operating system's cache is better at it."""
 
     def close(self) -> None:

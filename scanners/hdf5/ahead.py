@@ -1,7 +1,7 @@
 """What HDF5 is about to read of many objects, fetched together before it asks.
 
 The library reads one small piece after the other: an object header, its continuation, the
-heap of its attributes, that heap's index. Against a remote file each costs a round trip.
+heap of its attributes, the index of its chunks. Against a remote file each costs a round trip.
 Readers here walk the same structures of all objects in lockstep, only so that their bytes
 are at hand; what they find is thrown away, and what they do not understand is left alone.
 
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refmaker.errors import TruncatedError
+from refmaker.scanners.hdf5.chunk_index import chunk_index_reader
+from refmaker.scanners.hdf5.layout import Storage, layout_reader
 from refmaker.scanners.hdf5.lockstep import Request, run
 from refmaker.scanners.hdf5.object_header import UNDEFINED, find_message
 from refmaker.scanners.hdf5.superblock import superblock_reader
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ahead"]
 
-_LINK_INFO, _ATTRIBUTE_INFO = 0x0002, 0x0015
+_DATASPACE, _LINK_INFO, _ATTRIBUTE_INFO = 0x0001, 0x0002, 0x0015
 _HEAD = 512
 _AROUND = 16 * 1024
 _DIRECT_MOST = 64 * 1024
@@ -54,7 +56,7 @@ class Ahead:
             self._superblock = None if isinstance(found, Exception) else found
 
     def fetch(self, addresses: Iterable[int]) -> None:
-        """Fetch headers, and heaps of links and attributes, of objects.
+        """Fetch headers, heaps of links and attributes, and chunk indexes of objects.
 
         Parameters
         ----------
@@ -64,15 +66,43 @@ class Ahead:
         if self._superblock is None:
             return
         known = self._superblock
-        readers = [_object(address, known.base, known.end) for address in addresses]
-        run(readers, self._source.read_blocks, prefetch=self._widely)
+        found = list(addresses)
+        # Two readers an object, side by side: neither waits for what the other reads.
+        readers = [_heaps_of(address, known.base, known.end) for address in found]
+        readers += [_index_of(address, known) for address in found]
+        run(readers, self._source.read_blocks, cache=self)
 
-    def _widely(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Fetch ranges with what lies around them: the parts of an object are written together."""
-        self._source.prefetch(ranges, around=_AROUND)
+    def at_hand(self, ranges: Iterable[tuple[int, int]]) -> bool:
+        """Tell whether ranges can be read without a request."""
+        return self._source.at_hand(ranges)
+
+    def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Fetch ranges, small ones with what lies around them: objects are written together."""
+        wanted = []
+        for at, length in ranges:
+            reach = 0 if length > _HEAD or self._source.at_hand([(at, length)]) else _AROUND
+            start = max(0, at - reach)
+            wanted.append((start, at + length + reach - start))
+        self._source.prefetch(wanted)
 
 
-def _object(address: int, base: int, size: int) -> Steps[None]:
+def _index_of(address: int, superblock: Superblock) -> Steps[None]:
+    """Read the chunk index, if the object is a chunked dataset."""
+    layout = yield from layout_reader(address, superblock)
+    if layout.storage is not Storage.CHUNKED:
+        return
+    space = yield from find_message(_DATASPACE, address, superblock.base, superblock.end)
+    if space is None:
+        return
+    version, rank, flags = struct.unpack_from("<BBB", space.body)
+    at = 8 if version == 1 else 4
+    shape = struct.unpack_from(f"<{rank}Q", space.body, at)
+    limits = struct.unpack_from(f"<{rank}Q", space.body, at + 8 * rank) if flags & 1 else shape
+    maxshape = [None if limit == UNDEFINED else limit for limit in limits]
+    yield from chunk_index_reader(layout, superblock, shape, maxshape)
+
+
+def _heaps_of(address: int, base: int, size: int) -> Steps[None]:
     """Read an object's header to its end, and the heaps that its messages name."""
     heaps: list[int] = []
     trees: list[int] = []

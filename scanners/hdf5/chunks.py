@@ -50,7 +50,7 @@ class ChunkFinder:
         self._source = source
         self._warn = warn
         self._verify = verify
-        self._prefetch = source.prefetch if source.path is None else None
+        self._cache = source if source.path is None else None
         [found] = run([superblock_reader(source.size)], source.read_blocks)
         self._superblock: Superblock | Exception = found
 
@@ -112,7 +112,7 @@ class ChunkFinder:
             return {}
         superblock = self._superblock
         readers = [layout_reader(dataset.address, superblock) for dataset in datasets]
-        results = run(readers, self._source.read_blocks, prefetch=self._prefetch)
+        results = run(readers, self._source.read_blocks, cache=self._cache)
         return {
             dataset.address: result
             for dataset, result in zip(datasets, results, strict=True)
@@ -128,7 +128,7 @@ class ChunkFinder:
             chunk_index_reader(layouts[d.address], self._superblock, d.shape, d.maxshape)
             for d in datasets
         ]
-        results = run(readers, self._source.read_blocks, prefetch=self._prefetch)
+        results = run(readers, self._source.read_blocks, cache=self._cache)
         found: dict[int, ChunkColumns | Exception] = {}
         for dataset, result in zip(datasets, results, strict=True):
             checkable = not _mislisted(dataset, layouts[dataset.address])

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refmaker.errors import FormatError, TruncatedError, UnsupportedError
 
-__all__ = ["Blocks", "ReadBlocks", "Request", "Steps", "batches", "fetch", "run"]
+__all__ = ["Blocks", "Cache", "ReadBlocks", "Request", "Steps", "batches", "fetch", "run"]
 
 T = TypeVar("T")
 
@@ -31,8 +31,18 @@ Blocks: TypeAlias = NDArray[np.uint8]
 ReadBlocks: TypeAlias = Callable[[NDArray[np.uint64], int], Blocks]
 """``read_blocks(offsets, length)``; raises TruncatedError past the end of the file."""
 
-Prefetch: TypeAlias = Callable[[Iterable[tuple[int, int]]], None]
-"""``prefetch(ranges)`` announces ``(offset, length)`` that are about to be read."""
+
+class Cache(Protocol):
+    """What stands before a file whose every round of requests is dear."""
+
+    def at_hand(self, ranges: Iterable[tuple[int, int]]) -> bool:
+        """Tell whether ``(offset, length)`` can be read without a request."""
+        ...
+
+    def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Fetch what is missing of many ranges in one round."""
+        ...
+
 
 BATCH_BYTES = 8 << 20
 """How much one reader asks for at a time: bounds its memory."""
@@ -131,7 +141,7 @@ def run(
     readers: Sequence[Steps[T]],
     read_blocks: ReadBlocks,
     *,
-    prefetch: Prefetch | None = None,
+    cache: Cache | None = None,
     wave_bytes: int = WAVE_BYTES,
 ) -> list[T | Exception]:
     """Advance readers together until all are done.
@@ -145,9 +155,10 @@ def run(
         ``(len(offsets), length)`` and raises TruncatedError if any block reaches past
         the end of the file. Any other error of it ends the whole run: it says nothing
         about one reader.
-    prefetch : callable, optional
-        Is told the ``(offset, length)`` of all blocks of a round before they are read:
-        blocks of different lengths are then one round of requests, too.
+    cache : Cache, optional
+        Through which the blocks are read. Readers whose blocks are at hand are advanced
+        first; when all others wait, it is told what they wait for: blocks of different
+        lengths, wanted at different stages, are then one round of requests.
     wave_bytes : int, optional
         Upper bound of the bytes held for all readers at a time (a single reader's
         request may exceed it).
@@ -178,9 +189,10 @@ def run(
     for number in range(len(readers)):
         advance(number, None)
     while wanted:
-        todo, wanted = wanted, {}
+        todo = _next(wanted, cache)
+        wanted = {number: wait for number, wait in wanted.items() if number not in todo}
         for wave in _waves(todo, wave_bytes):
-            replies = _fetch_wave(wave, read_blocks, prefetch)
+            replies = _fetch_wave(wave, read_blocks)
             for number in wave:
                 advance(number, replies.pop(number))
     return results
@@ -202,19 +214,29 @@ def _waves(
     yield wave
 
 
-def _places(wave: dict[int, tuple[Request, ...]]) -> Iterator[tuple[int, int]]:
-    for requests in wave.values():
-        for request in requests:
-            for offset in request.offsets.tolist():
-                yield offset, request.length
+def _next(
+    wanted: dict[int, tuple[Request, ...]], cache: Cache | None
+) -> dict[int, tuple[Request, ...]]:
+    """Return the readers to advance now, with their blocks in the cache if there is one."""
+    if cache is None:
+        return wanted
+    ready = {n: wait for n, wait in wanted.items() if cache.at_hand(_places(wait))}
+    if ready:
+        return ready
+    cache.prefetch(place for wait in wanted.values() for place in _places(wait))
+    return wanted
+
+
+def _places(requests: tuple[Request, ...]) -> Iterator[tuple[int, int]]:
+    for request in requests:
+        for offset in request.offsets.tolist():
+            yield offset, request.length
 
 
 def _fetch_wave(
-    wave: dict[int, tuple[Request, ...]], read_blocks: ReadBlocks, prefetch: Prefetch | None
+    wave: dict[int, tuple[Request, ...]], read_blocks: ReadBlocks
 ) -> dict[int, list[Blocks] | Exception]:
     """One call of ``read_blocks`` per block length; replies per reader."""
-    if prefetch is not None:
-        prefetch(_places(wave))
     by_length: dict[int, list[tuple[int, int, Request]]] = {}
     for number, requests in wave.items():
         for place, request in enumerate(requests):
