@@ -27,7 +27,9 @@ SEED = 20240229
 
 def path_of(folder: Path, name: str, scale: float) -> Path:
     """Where the file of a name and scale is kept."""
-    return folder / f"{name}-{scale:g}.{'nc' if name in ('climate', 'variables') else 'h5'}"
+    return (
+        folder / f"{name}-{scale:g}.{'nc' if name in ('climate', 'grown', 'variables') else 'h5'}"
+    )
 
 
 def scaled(count: int, scale: float, least: int = 1) -> int:
@@ -112,7 +114,22 @@ def variables(path: Path, scale: float) -> None:
 
 
 def climate(path: Path, scale: float) -> None:
-    """An ordinary file of 30 variables, 5,280 chunks, compressed with shuffle and gzip."""
+    """An ordinary file of 30 variables, 5,280 chunks, compressed with shuffle and gzip.
+
+    Everything is defined before data are written, as models, CMOR and xarray do.
+    """
+    many_fields(path, scale, grown=False)
+
+
+def grown(path: Path, scale: float) -> None:
+    """What `climate` holds, each variable defined when the one before it was filled.
+
+    Headers, heaps and indexes then lie scattered over the whole file.
+    """
+    many_fields(path, scale, grown=True)
+
+
+def many_fields(path: Path, scale: float, *, grown: bool) -> None:
     import netCDF4
     import numpy as np
 
@@ -121,12 +138,18 @@ def climate(path: Path, scale: float) -> None:
         file.setncatts({"Conventions": "CF-1.8", "title": "climate", "history": "generated"})
         grid_of(file, sizes)
         pool = noise((8, *sizes[1:]), 2)
-        for number in range(30):
+
+        def define(number: int) -> Any:
             variable = file.createVariable(
                 f"var{number:02d}", "f4", ("time", "lat", "lon"), fill_value=1e20,
                 chunksizes=(1, *sizes[1:]), zlib=True, complevel=1, shuffle=True,
             )  # fmt: skip
             variable.setncatts(attributes_of(number))
+            return variable
+
+        defined = [] if grown else [define(number) for number in range(30)]
+        for number in range(30):
+            variable = define(number) if grown else defined[number]
             for step in range(sizes[0]):
                 field = pool[(step + number) % len(pool)]
                 variable[step] = np.roll(field, 7 * step + number)
@@ -209,6 +232,7 @@ FILES: dict[str, Callable[[Path, float], None]] = {
     "fixed-array": fixed_array,
     "variables": variables,
     "climate": climate,
+    "grown": grown,
     "paged": paged,
     "scattered": scattered,
     "tiny": tiny,

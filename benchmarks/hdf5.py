@@ -67,6 +67,7 @@ LOCAL = (
 )
 REMOTE = (
     Remote("climate", "an ordinary climate file, netCDF4", {"rounds": 6, "bytes": 3e6}),
+    Remote("grown", "the same, defined and filled in turn", {"rounds": 6, "bytes": 3e6}),
     Remote("scattered", "metadata scattered between data", {"rounds": 10}),
     Remote("paged", "metadata in pages of 4 MiB", {"requests": 3}),
     Remote("variables", "2,000 variables of 50 chunks, netCDF4", {"share": 1.2}),

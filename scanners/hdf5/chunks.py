@@ -190,19 +190,20 @@ def iterate(dataset: Dataset) -> ChunkColumns:
     rows: list[Any] = []
     # The callback must return None: anything else ends the iteration.
     dataset.id.chunk_iter(rows.append)
-    count, rank = len(rows), len(dataset.shape)
-    # Damaged indexes name places that no signed integer holds.
-    corner = np.array([row.chunk_offset for row in rows], np.uint64).reshape(count, rank)
-    scaled = corner // np.array(dataset.chunk_shape, np.uint64)
-    inside = np.all(scaled < np.array(dataset.grid, np.uint64), axis=1)
-    places = scaled[inside].astype(np.int64)
-    index = np.ravel_multi_index(tuple(places.T), dataset.grid).astype(np.uint64)
+    rank = len(dataset.shape)
+    if not rows:
+        none = np.empty(0, np.uint64)
+        return ChunkColumns(none, none, none, none.astype(np.uint32))
+    corners, masks, offsets, sizes = zip(*rows, strict=True)
+    scaled = np.array(corners, np.int64).reshape(len(rows), rank) // dataset.chunk_shape
+    inside = (scaled < dataset.grid).all(axis=1)
+    index = np.ravel_multi_index(tuple(scaled[inside].T), dataset.grid).astype(np.uint64)
     order = np.argsort(index, kind="stable")
     return ChunkColumns(
         index[order],
-        np.array([row.byte_offset for row in rows], np.uint64)[inside][order],
-        np.array([row.size for row in rows], np.uint64)[inside][order],
-        np.array([row.filter_mask for row in rows], np.uint32)[inside][order],
+        np.array(offsets, np.uint64)[inside][order],
+        np.array(sizes, np.uint64)[inside][order],
+        np.array(masks, np.uint32)[inside][order],
     )
 
 

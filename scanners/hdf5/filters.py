@@ -282,7 +282,7 @@ def mask_policy(lengths: NDArray[np.uint64], masks: NDArray[np.uint32], nbytes: 
     return MaskPolicy(masks=table, inline=inline, pad_to=pad_to)
 
 
-def encoding_for(  # noqa: PLR0913 - the columns of one dataset
+def encoding_for(
     pipeline: Sequence[Filter],
     lengths: NDArray[np.uint64],
     masks: NDArray[np.uint32],

@@ -64,12 +64,12 @@ def open_file(source: Source) -> Iterator[h5py.File]:
 def _open_local(path: str) -> h5py.File:
     """Open a local file without a lock: archives are often read-only, or know no locks."""
     try:
-        return h5py.File(path, "r", locking=False)
+        return h5py.File(path, "r", locking=False, **_CACHE)
     except OSError as error:
         # Where this process has the file open already, HDF5 wants the same kind of locking.
         if "locking flag" not in str(error):
             raise
-        return h5py.File(path, "r")
+        return h5py.File(path, "r", **_CACHE)
 
 
 def _read_by_pages(file: h5py.File, source: Source) -> None:
