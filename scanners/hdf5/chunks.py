@@ -195,9 +195,12 @@ def iterate(dataset: Dataset) -> ChunkColumns:
         none = np.empty(0, np.uint64)
         return ChunkColumns(none, none, none, none.astype(np.uint32))
     corners, masks, offsets, sizes = zip(*rows, strict=True)
-    scaled = np.array(corners, np.int64).reshape(len(rows), rank) // dataset.chunk_shape
-    inside = (scaled < dataset.grid).all(axis=1)
-    index = np.ravel_multi_index(tuple(scaled[inside].T), dataset.grid).astype(np.uint64)
+    # Damaged indexes name places that no signed integer holds.
+    corner = np.array(corners, np.uint64).reshape(len(rows), rank)
+    scaled = corner // np.array(dataset.chunk_shape, np.uint64)
+    inside = (scaled < np.array(dataset.grid, np.uint64)).all(axis=1)
+    places = scaled[inside].astype(np.int64)
+    index = np.ravel_multi_index(tuple(places.T), dataset.grid).astype(np.uint64)
     order = np.argsort(index, kind="stable")
     return ChunkColumns(
         index[order],
