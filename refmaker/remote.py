@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import LimitError
 from refmaker.ranges import Piece, Ranges
-from refmaker.source import revisit_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -180,7 +179,7 @@ class Remote:
 
     def _fetch(self, numbers: list[int]) -> None:
         """Fetch blocks as few ranges, concurrently, in one round unless they are very many."""
-        if self._cost.bytes_read > revisit_limit(self._size):
+        if self._cost.bytes_read > self.fingerprint.revisit_limit:
             raise LimitError("reading revisits the file without end", url=self.url)
         size = self._block
         most = max(1, PART // size)

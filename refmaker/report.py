@@ -58,6 +58,14 @@ class Fingerprint:
         except (AttributeError, TypeError, ValueError, OverflowError) as error:
             raise MetadataError(f"not the fingerprint of a file: {document!r}") from error
 
+    @property
+    def revisit_limit(self) -> int:
+        """How many bytes of the file may be asked for in all.
+
+        Whatever a damaged file makes a reader ask for, the cost stays in proportion.
+        """
+        return 4 * self.size + 64 * 1024**2
+
     def as_dict(self) -> dict[str, Any]:
         """Return the known fields as a JSON object."""
         pairs = {"size": self.size, "mtime": self.mtime, "etag": self.etag}

@@ -50,14 +50,6 @@ def local_path(url: str) -> str | None:
     return url
 
 
-def revisit_limit(size: int) -> int:
-    """Return how many bytes of a file of `size` bytes may be asked for in all.
-
-    Whatever a damaged file makes a reader ask for, the cost stays in proportion.
-    """
-    return 4 * size + 64 * 1024**2
-
-
 class Source(Cost):
     """A file, local or remote, and what reading it has cost so far.
 
@@ -186,7 +178,7 @@ class Source(Cost):
         offsets = np.asarray(offsets, np.uint64)
         if offsets.size:
             self._check(int(offsets.max()), length)
-        if offsets.size * length > revisit_limit(self.size):
+        if offsets.size * length > self.fingerprint.revisit_limit:
             raise LimitError(
                 f"{offsets.size} ranges of {length} bytes in a file of {self.size}", url=self.url
             )

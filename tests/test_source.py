@@ -14,7 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refmaker import ranges, remote, source
+from refmaker import ranges, remote
 from refmaker.errors import (
     LimitError,
     MissingDependencyError,
@@ -23,6 +23,7 @@ from refmaker.errors import (
     SourceNotFoundError,
     TruncatedError,
 )
+from refmaker.report import Fingerprint
 from refmaker.source import Source, local_path
 from refmaker.testing.counting import CountingFileSystem
 from refmaker.testing.http import Behaviour, RangeServer
@@ -418,7 +419,7 @@ class TestCache:
 
     def test_reading_again_without_end(self, opened, stingy, monkeypatch):
         monkeypatch.setattr(remote, "CACHE", KIB)
-        monkeypatch.setattr(remote, "revisit_limit", lambda size: size)
+        monkeypatch.setattr(Fingerprint, "revisit_limit", property(lambda self: self.size))
         for at in range(SIZE // KIB + 1):
             opened.read((at % 2) * 5 * KIB, 1)
         with pytest.raises(LimitError, match="without end"):
@@ -430,13 +431,15 @@ class TestCache:
         opened.read(21 * KIB, 10)
         opened.read(47 * KIB, 2 * KIB)
         opened.prefetch([(65 * KIB, 1)])
-        opened.prefetch([(81 * KIB, 1), (65 * KIB, 1)], around=2 * KIB)
+        assert opened.at_hand([(65 * KIB, 1), (20 * KIB, 4)])
+        assert not opened.at_hand([(65 * KIB, 1), (81 * KIB, 1)])
+        opened.prefetch([(81 * KIB, 1), (65 * KIB, 1)])
         opened.read(SIZE - 1, 1)
         assert CountingFileSystem.batches == [
             [(16 * KIB, 24 * KIB)],
             [(40 * KIB, 56 * KIB)],
             [(65 * KIB, 66 * KIB)],
-            [(79 * KIB, 84 * KIB)],
+            [(81 * KIB, 82 * KIB)],
             [(SIZE // KIB // 8 * 8 * KIB, SIZE)],
         ]
         opened.cluster(1)
@@ -723,4 +726,4 @@ def test_opening_a_local_file_loads_nothing_for_remote_ones(folder):
 def test_limits_are_sane():
     assert remote.FIRST % remote.BLOCK == 0
     assert remote.PART % remote.BLOCK == 0
-    assert source.revisit_limit(0) > 0
+    assert Fingerprint(0).revisit_limit > 0

@@ -7,11 +7,11 @@ reference searches the whole file, once for every dimension of every dataset.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["Dimensions", "Scale"]
 
@@ -31,8 +31,6 @@ class Scale:
         Extents; None in `maxshape` where unlimited.
     is_scale : bool
         Whether it is a dimension scale.
-    attached : list of list of int
-        Addresses of the scales attached to each dimension.
     dimension_id : int, optional
         netCDF4's number of the dimension that this scale stands for.
     coordinates : tuple of int
@@ -43,7 +41,6 @@ class Scale:
     shape: tuple[int, ...]
     maxshape: tuple[int | None, ...]
     is_scale: bool = False
-    attached: list[list[int]] = field(default_factory=list)
     dimension_id: int | None = None
     coordinates: tuple[int, ...] = ()
 
@@ -60,10 +57,16 @@ class Dimensions:
     ----------
     scales : dict of int to Scale
         Every dataset, by address, in the order in which dimensions are to be numbered.
+    attached : callable
+        Gives, by a dataset's address, the addresses of the scales attached to each dimension.
+        It is only asked where netCDF4's numbers do not tell: references are slow to resolve.
     """
 
-    def __init__(self, scales: dict[int, Scale]) -> None:
+    def __init__(
+        self, scales: dict[int, Scale], attached: Callable[[int], list[list[int]]]
+    ) -> None:
         self._scales = scales
+        self._attached = attached
         self._by_id = {
             scale.dimension_id: address
             for address, scale in scales.items()
@@ -88,7 +91,7 @@ class Dimensions:
     def _name(self, address: int) -> tuple[str, ...]:
         scale = self._scales[address]
         group, _ = _split(scale.path)
-        scales = [self._scale_of(address, axis) for axis in range(len(scale.shape))]
+        scales = self._numbered(scale) or self._by_reference(address, scale)
         taken: list[str] = []
         for axis, found in enumerate(scales):
             name = self._visible(found, group) if found is not None else None
@@ -101,25 +104,39 @@ class Dimensions:
                     unlimited.append(name)
         return tuple(taken)
 
-    def _scale_of(self, address: int, axis: int) -> int | None:
-        """Return the address of the scale of one dimension."""
-        scale = self._scales[address]
-        if len(scale.coordinates) == len(scale.shape) and axis < len(scale.coordinates):
-            found = self._by_id.get(scale.coordinates[axis])
-            if found is not None:
-                return found
+    def _numbered(self, scale: Scale) -> list[int | None]:
+        """Return the scales that netCDF4's numbers name; none if they do not fit the dataset.
+
+        A file put together by other tools may hold the numbers of another one.
+        """
+        found: list[int | None] = [self._by_id.get(number) for number in scale.coordinates]
+        if len(found) != len(scale.shape):
+            return []
+        for address, extent in zip(found, scale.shape, strict=True):
+            known = self._scales.get(-1 if address is None else address)
+            if known is None or not known.shape:
+                return []
+            if known.shape[0] != extent and known.maxshape[0] is not None:
+                return []
+        return found
+
+    def _by_reference(self, address: int, scale: Scale) -> list[int | None]:
+        """Return the first scale attached to each dimension; a scale names its own."""
         if scale.is_scale and len(scale.shape) == 1:
-            return address
-        attached = scale.attached[axis] if axis < len(scale.attached) else []
-        known = [target for target in attached if target in self._scales]
-        if len(known) > 1:
-            self.warnings.append(
-                f"{scale.path}: dimension {axis} has {len(known)} scales; "
-                f"{self._scales[known[0]].path} names it"
-            )
-        if known:
-            return known[0]
-        return address if scale.is_scale and axis == 0 else None
+            return [address]
+        found: list[int | None] = []
+        attached = self._attached(address)
+        for axis in range(len(scale.shape)):
+            targets = attached[axis] if axis < len(attached) else []
+            known = [target for target in targets if target in self._scales]
+            if len(known) > 1:
+                self.warnings.append(
+                    f"{scale.path}: dimension {axis} has {len(known)} scales; "
+                    f"{self._scales[known[0]].path} names it"
+                )
+            own = address if scale.is_scale and axis == 0 else None
+            found.append(known[0] if known else own)
+        return found
 
     def _visible(self, address: int, group: str) -> str:
         """Return the shortest name under which a scale is seen from a group."""

@@ -107,7 +107,7 @@ class FileScan:
             self._reader = AttributeReader(file, self._objects.names, self._report.warn)
             self._list_attributes()
             self._describe()
-            dimensions = Dimensions(self._scales())
+            dimensions = Dimensions(self._scales(), self._attached)
             self._make_arrays(dimensions)
             group = TreeBuilder(
                 self._objects, self._nodes, self._refusals, self._report, self._external
@@ -153,13 +153,7 @@ class FileScan:
         )
         for address, dataset in paths:
             scale = Scale(dataset.path, dataset.shape, dataset.maxshape)
-            names = self._attribute_names[address]
             scale.is_scale = self._internal(address, b"CLASS") == "DIMENSION_SCALE"
-            if b"DIMENSION_LIST" in names:
-                try:
-                    scale.attached = self._reader.references(dataset.id, b"DIMENSION_LIST")
-                except _ISOLATED as error:
-                    self._lose(f"{dataset.path}@DIMENSION_LIST", error, "attribute")
             number = self._internal(address, b"_Netcdf4Dimid")
             scale.dimension_id = number if isinstance(number, int) else None
             listed = self._internal(address, b"_Netcdf4Coordinates")
@@ -170,6 +164,17 @@ class FileScan:
                 )  # fmt: skip
             found[address] = scale
         return found
+
+    def _attached(self, address: int) -> list[list[int]]:
+        """Return the addresses of the scales attached to each dimension of a dataset."""
+        if b"DIMENSION_LIST" not in self._attribute_names[address]:
+            return []
+        dataset = self._datasets[address]
+        try:
+            return self._reader.references(dataset.id, b"DIMENSION_LIST")
+        except _ISOLATED as error:
+            self._lose(f"{dataset.path}@DIMENSION_LIST", error, "attribute")
+            return []
 
     def _internal(self, address: int, name: bytes) -> Any:
         """Return an attribute of HDF5's or netCDF's own; None if there is none of use."""
