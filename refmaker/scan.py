@@ -29,6 +29,9 @@ __all__ = ["ScanOptions", "Worker", "scan"]
 
 log = logging.getLogger("refmaker.scan")
 
+TIMEOUT = 1800.0
+"""Seconds that a worker gets for a file where nobody says otherwise."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanOptions:
@@ -83,7 +86,7 @@ def scan(
         Whether to scan in a worker process, which a library that aborts or hangs takes down
         instead of this one; "auto" does so when the scanner calls the file odd.
     timeout : float, optional
-        Seconds after which a worker is stopped.
+        Seconds after which a worker is stopped; 1800 by default.
 
     Returns
     -------
@@ -171,13 +174,14 @@ class Worker:
         WorkerError
             If the process died, or did not answer in time.
         """
+        limit = TIMEOUT if timeout is None else timeout
         pipe = self._start(str(url))
         try:
             pipe.send((url, storage_options, format, options))
-            if not pipe.poll(timeout):
+            if not pipe.poll(limit):
                 self._stop()
                 raise WorkerError(  # noqa: TRY301 - the reader sees at once what is meant
-                    f"scanning did not end within {timeout:g} s",
+                    f"scanning did not end within {limit:g} s",
                     url=str(url),
                     hint="raise --timeout, or leave the file out",
                 )

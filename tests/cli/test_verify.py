@@ -97,7 +97,10 @@ def test_formats_tells_what_is_not_installed(run, monkeypatch):
         "name": "madeup",
         "package": "no-such-package",
         "installed": None,
+        "note": "",
     } in told
+    [b3d] = [entry for entry in told if entry["name"] == "refmaker.b3d"]
+    assert "never tried on files that a GPU wrote" in b3d["note"]
     assert any(
         line.split() == ["madeup", "no-such-package", "not", "installed"]
         for line in run("formats").out.splitlines()
