@@ -97,7 +97,7 @@ class NetCDF3Scanner:
         report = ScanReport(source.url, format=self.name)
         header = read_header(source, options.inline_budget)
         _warn(header, report)
-        attributes = _attributes("/", header.attributes, report)
+        attributes = _attributes("", header.attributes, report)
         if header.record_dimension is not None:
             attributes[UNLIMITED] = [header.dimensions[header.record_dimension].name]
         report.add("/", Outcome.GROUP)
@@ -113,7 +113,7 @@ class NetCDF3Scanner:
         members = {}
         for layout in found:
             name = layout.variable.name
-            report.add(name, *_outcome(layout, name in values))
+            report.add(f"/{name}", *_outcome(layout, name in values))
             if not layout.refused:
                 chunk, table = _table(layout, values.get(name), source.url, options.chunk_bytes)
                 members[name] = _array(header, layout, chunk, table, report)
@@ -256,7 +256,7 @@ def _attributes(path: str, attributes: Sequence[Attribute], report: ScanReport) 
     """Return attributes as JSON values; one that has no place loses only itself."""
     values: dict[str, Any] = {}
     for attribute in attributes:
-        where = f"{path}@{attribute.name}"
+        where = f"/{path}@{attribute.name}"
         if attribute.raw is None:
             reason = "its values are larger than the budget for attributes"
             report.add(where, Outcome.SKIPPED, reason, "limit")

@@ -46,7 +46,8 @@ _HIDDEN_OF_SCALES = frozenset([b"CLASS", b"NAME"])
 _HEAD = 512 * 1024
 _LAST = chr(0x10FFFF)
 """Sorts behind all names: netCDF numbers dimensions of groups before those of the groups above."""
-_ISOLATED = (RefmakerError, OSError, RuntimeError, ValueError, TypeError, KeyError, OverflowError)
+_H5PY = (OSError, RuntimeError, ValueError, TypeError, KeyError, OverflowError)
+_ISOLATED = (RefmakerError, MemoryError, *_H5PY)
 """What one object may raise without costing the others: our errors, and those of h5py."""
 _CODES = {TruncatedError: "truncated", SourceError: "source", LimitError: "budget"}
 

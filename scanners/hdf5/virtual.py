@@ -7,6 +7,7 @@ chunks; everything else is refused with the name of the source.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["virtual_array"]
 
 _MOST = 10_000
+"""Mappings of a dataset, and sources of a series."""
+_CHUNKS_MOST = 2**26
+"""Chunks of one mapping: a selection costs memory, however few of its chunks were written."""
 _SERIES = re.compile(r"%(0?\d{0,2})b")
 
 
@@ -169,6 +173,8 @@ class _Mapping:
             if target.stop > extent or (at is not None and self.origin[at].stop > source.shape[at]):
                 raise self.refuse("a selection reaches over the edge")
             to.append(there)
+        if math.prod(part.size for part in to) > _CHUNKS_MOST:
+            raise self.refuse(f"more than {_CHUNKS_MOST} chunks")
         grid = chunk_grid(dataset.shape, chunk)
         return _Place(source, chunk, _flat(of, source.chunks.grid), _flat(to, grid))
 
