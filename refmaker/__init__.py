@@ -27,10 +27,12 @@ from refmaker.verify import verify as _verify
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     import xarray as xr
     import zarr
+
+    from refmaker.reading.store import RefmakerStore
 
 __all__ = [
     "ArrayCheck",
@@ -44,6 +46,8 @@ __all__ = [
     "open_dataset",
     "open_datatree",
     "open_group",
+    "open_store",
+    "pattern",
     "read",
     "scan",
     "verify",
@@ -59,7 +63,7 @@ logging.getLogger("refmaker").addHandler(logging.NullHandler())
 # imported, so that no later import can put a module in a function's place.
 
 
-def scan(  # noqa: PLR0913 - each is a choice of its own
+def scan(
     url: str | os.PathLike[str],
     storage_options: Mapping[str, Any] | None = None,
     *,
@@ -130,24 +134,106 @@ def scan(  # noqa: PLR0913 - each is a choice of its own
     return ReferenceSet(group, report)
 
 
+def pattern(  # noqa: PLR0913 - each is a choice of its own
+    pattern: str,
+    like: str | os.PathLike[str],
+    values: Mapping[str, Any],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    layout: str = "auto",
+    check: int = 2,
+    existing: bool = False,
+    shared: Collection[str] = (),
+    varying: Collection[str] = (),
+    format: str | None = None,  # noqa: A002 - the word users know
+) -> ReferenceSet:
+    """Make one reference set of many files from the pattern of their names and one of them.
+
+    Parameters
+    ----------
+    pattern : str
+        A path or URL with fields: ``{name:d}`` or ``{name:03d}`` for integers,
+        ``{name:%Y%m%d}`` for dates, ``{name}`` for texts.
+    like : str or os.PathLike
+        The one file that is scanned.
+    values : mapping of str to sequence
+        The values of each field: integers, dates or texts. Each field becomes a dimension
+        before those that variables have in the file, or takes the place of one of size 1 and
+        the same name.
+    storage_options : mapping, optional
+        Passed to fsspec.
+    layout : {"auto", "ranges", "file"}
+        "ranges" takes the chunks of every file to lie where they lie in `like`; "file" makes
+        each file one chunk, from which the codec ``refmaker.file`` reads a variable. By
+        default the former, if nothing is compressed, packed or counted from a date.
+    check : int
+        Files to compare with `like`.
+    existing : bool
+        Look which files are there; chunks of the others are absent.
+    shared : collection of str
+        More variables that are taken from `like`, besides the coordinates of dimensions.
+    varying : collection of str
+        Coordinates of dimensions that each file has its own of.
+    format : str, optional
+        Name of the scanner to use.
+
+    Returns
+    -------
+    ReferenceSet
+        The cube.
+
+    Raises
+    ------
+    MetadataError
+        If pattern, values and file do not fit together, or a compared file differs.
+    SourceError, UnknownFormatError, FormatError, UnsupportedError
+        If `like` cannot be scanned, or no compared file is there.
+
+    Examples
+    --------
+    >>> refs = refmaker.pattern(                                       # doctest: +SKIP
+    ...     "s3://bucket/{run:%Y%m%d}/{member:02d}.nc", "one.nc",
+    ...     {"run": ["2020-01-01", "2020-01-02"], "member": range(10)},
+    ... )
+    """
+    from refmaker.patterns.cube import cube
+
+    return cube(
+        pattern,
+        like,
+        values,
+        storage_options,
+        layout=layout,
+        check=check,
+        existing=existing,
+        shared=shared,
+        varying=varying,
+        format=format,
+    )
+
+
 def read(
     url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
 ) -> ReferenceSet:
-    """Read a reference set that this package or kerchunk wrote as JSON.
+    """Read a reference set that this package or kerchunk wrote, as JSON or Parquet.
 
     Parameters
     ----------
     url : str or os.PathLike
-        Path or URL of the file; ``-`` is standard input.
+        Path or URL; ``-`` is standard input.
     storage_options : mapping, optional
         Passed to fsspec.
 
     Raises
     ------
     SourceError
-        If the file cannot be read.
+        If it cannot be read.
     MetadataError
         If it is no reference set.
+    MissingDependencyError
+        If it is Parquet, and pyarrow is not installed.
+    UnsupportedError
+        If it is an Icechunk repository.
     """
     return ReferenceSet.read(url, storage_options)
 
@@ -156,17 +242,24 @@ def write(
     reference_set: ReferenceSet,
     out: str | os.PathLike[str],
     storage_options: Mapping[str, Any] | None = None,
+    *,
+    format: str | None = None,  # noqa: A002 - the word users know
+    relative: bool = False,
 ) -> None:
-    """Write a reference set as kerchunk JSON; the same as ``reference_set.write(out)``.
+    """Write a reference set; the same as ``reference_set.write(out)``.
 
     Parameters
     ----------
     reference_set : ReferenceSet
         What `scan` or `read` returned.
     out : str or os.PathLike
-        Path or URL of the file, which appears whole or not at all; ``-`` is standard output.
+        Path or URL, which appears whole or not at all; ``-`` is standard output.
     storage_options : mapping, optional
         Passed to fsspec.
+    format : {"json", "compact", "parquet", "icechunk"}, optional
+        By default the name's ending decides: ``.parquet``, ``.icechunk``, or JSON.
+    relative : bool
+        Name the files by their paths from where the set lies.
 
     Raises
     ------
@@ -174,8 +267,10 @@ def write(
         If the place cannot be written.
     MetadataError
         If something in the set cannot be expressed.
+    MissingDependencyError
+        If the format needs a package that is not installed.
     """
-    reference_set.write(out, storage_options)
+    reference_set.write(out, storage_options, format=format, relative=relative)
 
 
 def verify(
@@ -293,13 +388,14 @@ def open_group(
     *,
     storage_options: Mapping[str, Any] | None = None,
     reference_options: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> zarr.Group:
     """Open a reference set as a read-only Zarr group.
 
     Parameters
     ----------
-    refs, storage_options, reference_options
-        As for `open_dataset`.
+    refs, storage_options, reference_options, **options
+        As for `open_store`.
 
     Returns
     -------
@@ -308,18 +404,64 @@ def open_group(
 
     Raises
     ------
-    SourceError
-        If the reference file cannot be read.
-    MetadataError
-        If it is no reference set, or a set fetched from afar names local files.
-    UnsupportedError
-        If a URL is one that fsspec's reference filesystem does not read.
-    MissingDependencyError
-        If a protocol or a codec needs a package that is not installed.
+    SourceError, MetadataError, LimitError, UnsupportedError, MissingDependencyError
+        As for `open_store`.
     """
     from refmaker.opening import open_group as opened
 
-    return opened(refs, storage_options=storage_options, reference_options=reference_options)
+    return opened(
+        refs, storage_options=storage_options, reference_options=reference_options, **options
+    )
+
+
+def open_store(
+    refs: ReferenceSet | str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    reference_options: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> RefmakerStore:
+    """Open a reference set as a read-only Zarr store.
+
+    Parameters
+    ----------
+    refs : ReferenceSet, str or os.PathLike
+        A reference set, or the path or URL of one: kerchunk JSON, also compressed by gzip or
+        Zstandard, a compact document, or a folder of Parquet files.
+    storage_options : mapping, optional
+        Passed to fsspec for the files that hold the data. Either options for all of them, or
+        a mapping of protocols (``"s3"``) and prefixes (``"https://host/data/"``) to options.
+        Secrets for all files go to one host only.
+    reference_options : mapping, optional
+        Passed to fsspec for the reference file itself.
+    **options
+        ``verify_sources`` ("size", "full" or "off"): what to compare with the fingerprints of
+        the files. ``allow``: protocols and prefixes that the set may name; by default a set
+        from afar may name what is behind its own protocol, and nothing on this machine.
+        ``codecs``: ids of codecs to allow beside those that are known to be safe. ``cache``
+        and ``cache_bytes``: a folder in which fetched chunks are kept, and its size.
+        ``plan``: how requests are gathered and merged (`refmaker.reading.planner.Plan`).
+
+    Returns
+    -------
+    RefmakerStore
+        A `zarr.abc.store.Store`.
+
+    Raises
+    ------
+    SourceError
+        If the reference file cannot be read.
+    MetadataError
+        If it is no reference set, or names what it may not.
+    LimitError
+        If it is larger than can be in good faith.
+    UnsupportedError
+        If a URL is one that is not read.
+    MissingDependencyError
+        If a protocol or a codec needs a package that is not installed.
+    """
+    from refmaker.opening import open_store as opened
+
+    return opened(refs, storage_options, reference_options, **options)
 
 
 def formats() -> list[str]:

@@ -52,9 +52,10 @@ def _load(file: str, storage_options: Mapping[str, Any] | None) -> ReferenceSet:
     import refmaker
     from refmaker.source import Source
     from refmaker.storage.files import STANDARD
+    from refmaker.storage.formats import stored_form
 
-    if file == STANDARD:
-        return refmaker.read(file)
+    if file == STANDARD or stored_form(file) != "json":
+        return refmaker.read(file, storage_options)
     with Source(file, storage_options) as source:
         text = source.read_upto(0, 64).lstrip().startswith(b"{")
     if text:

@@ -17,6 +17,7 @@ from refmaker.errors import RefmakerError
 from refmaker.scan import ScanOptions, Worker
 from refmaker.source import local_path
 from refmaker.storage.files import STANDARD
+from refmaker.storage.formats import form_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +38,7 @@ class Job:
     timeout: float | None
     overwrite: bool
     strict: bool
+    compact: bool
     stats: bool
     quiet: bool
     as_json: bool
@@ -99,7 +101,10 @@ class Job:
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="Give up on an input after this time.",
+    help="Give up on an input after this time.  [default: 1800, in a process of its own]",
+)
+@click.option(
+    "--compact", is_flag=True, help="Write rules where chunks follow any; read by refmaker only."
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 if any object was skipped.")
 @click.option(
@@ -134,6 +139,9 @@ def command(ctx: click.Context, /, **values: Any) -> None:
     job = _job(values)
     if job.as_json and STANDARD in targets:
         raise click.UsageError("--json and the references cannot both go to standard output")
+    for out in targets:
+        if job.compact and form_of_name(out) != "json":
+            raise click.UsageError(f"--compact is a form of JSON, and {out} is to be another")
     _prepare(inputs, targets, job)
     statuses = _scan_all(inputs, targets, job)
     if "failed" in statuses or (job.strict and "partial" in statuses):
@@ -160,7 +168,7 @@ def _job(values: Mapping[str, Any]) -> Job:
         verify_index=values["verify_index"],
     )
     same = ("format", "storage_options", "isolate", "timeout", "overwrite", "strict", "stats")
-    shown = ("quiet", "as_json")
+    shown = ("compact", "quiet", "as_json")
     return Job(options=options, **{name: values[name] for name in (*same, *shown)})
 
 
@@ -190,7 +198,8 @@ def _scan_all(inputs: Sequence[str], targets: Sequence[str], job: Job) -> set[st
                 check_free(
                     out, overwrite=job.overwrite, storage_options=job.output_options(url, out)
                 )
-                refs.write(out, job.output_options(url, out))
+                form = "compact" if job.compact else None
+                refs.write(out, job.output_options(url, out), format=form)
             except Exception as error:  # noqa: BLE001 - one input never costs the others
                 statuses.add("failed")
                 _tell_failure(url, error, job)

@@ -13,6 +13,7 @@ import click
 from refmaker.errors import RefmakerError, SourceError, SourceNotFoundError
 from refmaker.source import Source, local_path
 from refmaker.storage.files import STANDARD, read_file
+from refmaker.storage.formats import COMPACT, form_of_name, is_reference_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,7 +68,10 @@ def outputs(inputs: Sequence[str], out: str | None, name: str) -> list[str]:
 
 
 def _is_folder(out: str) -> bool:
-    return out.endswith("/") or (local_path(out) is not None and os.path.isdir(out))
+    if out.endswith("/"):
+        return True
+    # What ends in .parquet is a reference set, whether it is there already or not.
+    return form_of_name(out) == "json" and local_path(out) is not None and os.path.isdir(out)
 
 
 def _join(folder: str | None, name: str) -> str:
@@ -181,9 +185,12 @@ def _exists(out: str, storage_options: Mapping[str, Any] | None) -> bool:
 
 
 def _is_reference_file(out: str, storage_options: Mapping[str, Any] | None) -> bool:
-    """Whether a file is JSON in one of the two forms that hold references."""
+    """Whether it is JSON in one of the forms that hold references, or such a folder."""
     import ujson
 
+    path = local_path(out)
+    if path is not None and os.path.isdir(path):
+        return is_reference_folder(path)
     try:
         with Source(out, storage_options) as source:
             if not source.read_upto(0, 64).lstrip().startswith(b"{"):
@@ -191,6 +198,8 @@ def _is_reference_file(out: str, storage_options: Mapping[str, Any] | None) -> b
         document = ujson.loads(read_file(out, storage_options))
     except (RefmakerError, OSError, ValueError):
         return False
+    if document.get("version") == COMPACT:
+        return True
     refs = document.get("refs") if "version" in document else document
     return isinstance(refs, dict) and any(
         key.rpartition("/")[2] in (".zgroup", ".zarray", ".zmetadata") for key in refs

@@ -18,6 +18,7 @@ __all__ = ["CODECS", "NOTES", "PACKAGES", "package_of", "register", "requirement
 #: Codec ids of this package: ``id -> "module:Class"``.
 CODECS: dict[str, str] = {
     "refmaker.b3d": "refmaker.codecs.b3d:B3D",
+    "refmaker.file": "refmaker.patterns.whole_file:WholeFile",
     "refmaker.hdf5_bits": "refmaker.codecs.hdf5_bits:HDF5Bits",
     "refmaker.hdf5_bitshuffle": "refmaker.codecs.hdf5_bitshuffle:HDF5Bitshuffle",
     "refmaker.hdf5_blosc2": "refmaker.codecs.hdf5_blosc2:HDF5Blosc2",
@@ -43,6 +44,7 @@ PACKAGES: dict[str, str] = {
     "imagecodecs_lz4h5": "imagecodecs-numcodecs",
     "imagecodecs_szip": "imagecodecs-numcodecs",
     "refmaker.b3d": "refmaker",
+    "refmaker.file": "refmaker",
     "refmaker.hdf5_bits": "refmaker",
     "refmaker.hdf5_bitshuffle": "imagecodecs",
     "refmaker.hdf5_blosc2": "blosc2",

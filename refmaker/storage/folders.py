@@ -14,7 +14,7 @@ from refmaker.source import local_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Folder", "ReadableFolder", "open_folder", "replacing_folder"]
+__all__ = ["Folder", "ReadableFolder", "new_folder", "open_folder", "replacing_folder"]
 
 _BATCH = 256
 """Files that are uploaded together."""
@@ -161,18 +161,65 @@ class _LocalFolder:
 
 
 @contextmanager
-def _renaming(path: str, is_ours: Callable[[str], bool]) -> Iterator[_LocalFolder]:
-    _check_old(path, is_ours)
-    parent = os.path.dirname(path)
-    temporary, old = (
-        os.path.join(parent, f".refmaker-{secrets.token_hex(8)}.{end}") for end in ("part", "old")
-    )
+def new_folder(url: str | os.PathLike[str]) -> Iterator[str]:
+    """Make a local folder where there is nothing yet, whole or not at all.
+
+    Parameters
+    ----------
+    url : str or os.PathLike
+        Its path.
+
+    Yields
+    ------
+    str
+        The folder to fill, which takes its name when the block ends well.
+
+    Raises
+    ------
+    SourceError
+        If there is something, or the place cannot be written.
+    """
+    path = os.path.abspath(os.fspath(url))
+    _check_nothing(path)
+    temporary = _aside(path, "part")
+    try:
+        _make(temporary, path)
+        yield temporary
+        _LocalFolder(temporary).synchronise()
+        _check_nothing(path)
+        os.rename(temporary, path)
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError) and not isinstance(error, RefmakerError):
+            text = f"cannot be written: {error.strerror or error}"
+            raise SourceError(text, url=path) from error
+        raise
+    _synchronise(os.path.dirname(path))
+
+
+def _check_nothing(path: str) -> None:
+    if os.path.lexists(path):
+        raise SourceError("exists already", url=path, hint="choose another output, or delete it")
+
+
+def _aside(path: str, end: str) -> str:
+    return os.path.join(os.path.dirname(path), f".refmaker-{secrets.token_hex(8)}.{end}")
+
+
+def _make(temporary: str, path: str) -> None:
     try:
         os.mkdir(temporary)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SourceError(
             "cannot be written: there is no such folder", url=path, hint="create the folder first"
         ) from error
+
+
+@contextmanager
+def _renaming(path: str, is_ours: Callable[[str], bool]) -> Iterator[_LocalFolder]:
+    _check_old(path, is_ours)
+    temporary, old = _aside(path, "part"), _aside(path, "old")
+    _make(temporary, path)
     try:
         folder = _LocalFolder(temporary)
         yield folder
@@ -183,7 +230,7 @@ def _renaming(path: str, is_ours: Callable[[str], bool]) -> Iterator[_LocalFolde
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    _synchronise(parent)
+    _synchronise(os.path.dirname(path))
     shutil.rmtree(old, ignore_errors=True)
 
 

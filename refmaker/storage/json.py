@@ -19,14 +19,14 @@ from refmaker.storage.json_reader import BASE64, Header, read
 from refmaker.storage.text import format_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from refmaker.model import ChunkTable, Group
     from refmaker.report import Fingerprint
 
-__all__ = ["Header", "header", "read", "write"]
+__all__ = ["Header", "chunk_members", "header", "read", "template_names", "write"]
 
 
 def write(group: Group, file: IO[bytes], header: Header | None = None) -> None:
@@ -47,7 +47,7 @@ def write(group: Group, file: IO[bytes], header: Header | None = None) -> None:
         If a URL or attribute cannot be written so that stock readers understand it.
     """
     urls = tuple(dict.fromkeys(url for _, array in group.arrays() for url in array.chunks.urls))
-    names = _template_names(urls)
+    names = template_names(urls)
     file.write(b'{"version":1,"templates":')
     file.write(dumps({name: url for url, name in names.items()}).encode())
     if header:
@@ -55,12 +55,19 @@ def write(group: Group, file: IO[bytes], header: Header | None = None) -> None:
     file.write(b',"refs":{')
     file.write(",\n".join(_metadata_members(group)).encode())
     for path, array in group.arrays():
-        for text in _chunk_members(path, array.chunks, names):
+        for text in chunk_members(path, array.chunks, names):
             file.write(text)
     file.write(b"}}\n")
 
 
-def _template_names(urls: Sequence[str]) -> dict[str, str]:
+def template_names(urls: Collection[str]) -> dict[str, str]:
+    """Return the name of each URL's template, after a look at whether it can have one.
+
+    Raises
+    ------
+    MetadataError
+        If a URL holds ``{{``.
+    """
     for url in urls:
         if "{{" in url:
             raise MetadataError(
@@ -80,8 +87,8 @@ def _metadata_members(group: Group) -> Iterator[str]:
         yield f"{dumps(key)}:{dumps(dumps(document))}"
 
 
-def _chunk_members(path: str, table: ChunkTable, names: Mapping[str, str]) -> Iterator[bytes]:
-    """Yield the members of one array's chunks, each with a comma before it."""
+def chunk_members(path: str, table: ChunkTable, names: Mapping[str, str]) -> Iterator[bytes]:
+    """Yield the members of one array's chunks as JSON text, each with a comma before it."""
     start = f",\n{dumps(path)[:-1]}/"
     for number, data in table.inlined.items():
         key = _key(number, table.grid)

@@ -13,6 +13,7 @@ import numpy as np
 
 from refmaker.errors import LimitError, MetadataError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
+from refmaker.storage.formats import COMPACT
 from refmaker.storage.generated import expanded, overlaid, rules_by_path
 from refmaker.storage.tree import BASE64, DEPTH, Tree, add_document, assemble
 from refmaker.storage.tree import inlined as bytes_of
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["BASE64", "COMPACT", "Header", "read"]
+__all__ = ["BASE64", "Header", "read"]
 
-COMPACT = "refmaker-compact-1"
-"""Version of a compact document (`refmaker.storage.compact`)."""
 _KEYS_LIMIT = 1 << 20
 """Keys that are written out one by one, of rules over several arrays."""
 Header = dict[str, Any]
@@ -98,9 +97,9 @@ def _generate(
 ) -> Mapping[str, Sequence[Rule]]:
     """Return the rules of each array, after those of no single array were written out."""
     rules, others = rules_by_path(parts.gen, parts.templates, url)
-    for path in rules:
-        if ".zarray" not in tree.get(path, ()):
-            raise MetadataError("a rule of an array that has no .zarray", url=url, path=path)
+    # Of an array with "/" between the parts of its chunk numbers, for one.
+    for path in [path for path in rules if ".zarray" not in tree.get(path, ())]:
+        others += rules.pop(path)
     if sum(rule.size for rule in others) > _KEYS_LIMIT:
         raise LimitError(
             f"rules over several arrays that make more than {_KEYS_LIMIT} keys",

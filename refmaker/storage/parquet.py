@@ -7,11 +7,11 @@ documents and the ``record_size``, and ``<array>/refs.<k>.parq`` the chunks numb
 
 What stock readers need, beyond that description, to tell absent chunks from others: files
 without pandas metadata and Arrow schema; no column ``raw`` where no chunk of a record is
-inlined; offsets and sizes without nulls; records padded to their full size. fsspec opens
-such a folder by ``reference://`` if the packages fastparquet and pandas are installed. It looks
-for the protocol of the targets by going through all references, which fails with nested groups:
-give it ``remote_protocol`` (``"file"`` for local files). A member ``refmaker`` in ``.zmetadata``
-holds what other readers pass over, as in JSON.
+inlined; offsets and sizes without nulls, with statistics that say so; records padded to their
+full size. fsspec opens such a folder by ``reference://`` if the packages fastparquet and pandas
+are installed. It looks for the protocol of the targets by going through all references, which
+fails with nested groups: give it ``remote_protocol`` (``"file"`` for local files). A member
+``refmaker`` in ``.zmetadata`` holds what other readers pass over, as in JSON.
 """
 
 from __future__ import annotations
@@ -220,7 +220,8 @@ def _record(
         row_group_size=size,
         compression="zstd",
         use_dictionary=["path"],
-        write_statistics=False,
+        # Not knowing that there are no nulls, fastparquet reads integers as floats.
+        write_statistics=["offset", "size"],
         store_schema=False,
     )
     return bytes(sink.getvalue())

@@ -138,13 +138,19 @@ def read_record(data: bytes, size: int) -> Record:
     """
     pyarrow, parquet = arrow()
     try:
-        file = parquet.ParquetFile(pyarrow.BufferReader(data), read_dictionary=["path"])
-        rows = file.metadata.num_rows
+        metadata = parquet.read_metadata(pyarrow.BufferReader(data))
+        rows, names = metadata.num_rows, metadata.schema.names
         if rows > size:
             raise MetadataError(f"{rows} rows in a record of {size}")
         if rows > RECORD_LIMIT:
             raise LimitError(f"{rows} rows in a record, at most {RECORD_LIMIT} are read")
-        found = file.read(columns=[name for name in _COLUMNS if name in file.schema_arrow.names])
+        file = parquet.ParquetFile(
+            pyarrow.BufferReader(data),
+            metadata=metadata,
+            # Not expanded: a long text of many rows may take a few bytes in the file.
+            read_dictionary=["path"] if "path" in names else None,
+        )
+        found = file.read(columns=[name for name in _COLUMNS if name in names])
     except (pyarrow.ArrowException, OSError) as error:
         if isinstance(error, RefmakerError):
             raise

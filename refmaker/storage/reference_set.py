@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import MetadataError
+from refmaker.errors import MetadataError, UnsupportedError
 from refmaker.report import Fingerprint, ScanReport
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
     from refmaker.model import Group
@@ -42,16 +42,25 @@ class ReferenceSet:
         self,
         out: str | os.PathLike[str],
         storage_options: Mapping[str, Any] | None = None,
+        *,
+        format: str | None = None,  # noqa: A002 - the word users know
+        relative: bool = False,
     ) -> None:
-        """Write the set as kerchunk JSON, version 1.
+        """Write the set.
 
         Parameters
         ----------
         out : str or os.PathLike
-            Path or URL of the file, which appears whole or not at all; ``-`` is standard
-            output.
+            Path or URL, which appears whole or not at all; ``-`` is standard output.
         storage_options : mapping, optional
             Passed to fsspec.
+        format : {"json", "compact", "parquet", "icechunk"}, optional
+            kerchunk JSON, version 1; JSON with rules, which only this package reads; a folder
+            of Parquet files; an Icechunk repository. By default the name's ending decides
+            between ``.parquet`` (or ``.parq``), ``.icechunk``, and JSON for all others.
+        relative : bool
+            Name the files by their paths from where the set lies, so that both can be moved
+            together. Only this package reads such a set from any working directory.
 
         Raises
         ------
@@ -59,14 +68,43 @@ class ReferenceSet:
             If the place cannot be written.
         MetadataError
             If something in the set cannot be expressed.
+        MissingDependencyError
+            If the format needs a package that is not installed.
+        ValueError
+            If there is no such format.
         """
-        from refmaker import __version__
-        from refmaker.storage import json
-        from refmaker.storage.files import replacing
+        from refmaker.storage.formats import FORMATS, form_of_name
 
-        header = json.header(__version__, self.report.format, self.report.sources)
-        with replacing(out, storage_options) as file:
-            json.write(self.group, file, header)
+        form = form_of_name(out) if format is None else format
+        if form not in FORMATS:
+            raise ValueError(f"format is {format!r}, not one of {', '.join(FORMATS)}")
+        if form == "icechunk":
+            from refmaker.storage import icechunk
+
+            if relative:
+                raise MetadataError("Icechunk knows no relative paths", url=os.fspath(out))
+            icechunk.write(self.group, out, self.report.sources, storage_options)
+            return
+        _write(self, out, storage_options, form, relative=relative)
+
+    def rewrite(self, prefixes: Mapping[str, str]) -> ReferenceSet:
+        """Return the set with other names of the files that it points into.
+
+        Parameters
+        ----------
+        prefixes : mapping of str to str
+            Old to new beginnings of paths or URLs, such as ``{"/archive": "s3://bucket"}``;
+            the first that fits counts, and only whole parts of a path fit.
+
+        Raises
+        ------
+        MetadataError
+            If a prefix is that of no file, or two files would get the same name.
+        """
+        from refmaker.storage import rewrite
+
+        urls = rewrite.used_urls(self.group, self.report.sources)
+        return _renamed(self, rewrite.new_prefixes(urls, list(prefixes.items())))
 
     @classmethod
     def read(
@@ -74,33 +112,95 @@ class ReferenceSet:
         url: str | os.PathLike[str],
         storage_options: Mapping[str, Any] | None = None,
     ) -> ReferenceSet:
-        """Read a set that this package or kerchunk wrote as JSON.
+        """Read a set that this package or kerchunk wrote, as JSON or Parquet.
 
         Parameters
         ----------
         url : str or os.PathLike
-            Path or URL of the file; ``-`` is standard input.
+            Path or URL; ``-`` is standard input.
         storage_options : mapping, optional
             Passed to fsspec.
 
         Raises
         ------
         SourceError
-            If the file cannot be read.
+            If it cannot be read.
         MetadataError
             If it is no reference set.
+        MissingDependencyError
+            If it is Parquet, and pyarrow is not installed.
+        UnsupportedError
+            If it is an Icechunk repository.
         """
-        import os
-
-        from refmaker.storage import json
-        from refmaker.storage.files import read_file
+        from refmaker.storage import rewrite
+        from refmaker.storage.formats import stored_form
 
         name = os.fspath(url)
-        group, header = json.read(read_file(url, storage_options), name)
+        form = stored_form(url)
+        if form == "icechunk":
+            raise UnsupportedError(
+                "the references in an Icechunk repository cannot be read back",
+                code="icechunk-read",
+                url=name,
+                hint="keep the reference set as JSON or Parquet, too",
+            )
+        group, header = _read(name, form, storage_options)
         report = ScanReport(name, format=str(header.get("format", "")))
         sources = header.get("sources", {})
         if not isinstance(sources, dict):
             raise MetadataError("'sources' is no JSON object", url=name, path="refmaker")
         for source, known in sources.items():
             report.sources[source] = Fingerprint.from_dict(known)
-        return cls(group, report)
+        found = cls(group, report)
+        if header.get("relative") is True:
+            urls = rewrite.used_urls(group, sources)
+            return _renamed(found, rewrite.absolute(urls, name))
+        return found
+
+
+def _write(
+    refs: ReferenceSet,
+    out: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None,
+    form: str,
+    *,
+    relative: bool,
+) -> None:
+    from refmaker import __version__
+    from refmaker.storage import compact, json, parquet, rewrite
+    from refmaker.storage.files import STANDARD, replacing
+
+    if relative:
+        if os.fspath(out) == STANDARD:
+            raise MetadataError("standard output lies nowhere that paths could be relative to")
+        urls = rewrite.used_urls(refs.group, refs.report.sources)
+        refs = _renamed(refs, rewrite.relative(urls, out))
+    header = json.header(__version__, refs.report.format, refs.report.sources)
+    header |= {"relative": True} if relative else {}
+    if form == "parquet":
+        parquet.write(refs.group, out, header, storage_options)
+        return
+    with replacing(out, storage_options) as file:
+        (compact.write if form == "compact" else json.write)(refs.group, file, header)
+
+
+def _read(
+    name: str, form: str, storage_options: Mapping[str, Any] | None
+) -> tuple[Group, dict[str, Any]]:
+    if form == "parquet":
+        from refmaker.storage import parquet_reader
+
+        return parquet_reader.read(name, storage_options)
+    from refmaker.storage import json
+    from refmaker.storage.files import read_file
+
+    return json.read(read_file(name, storage_options), name)
+
+
+def _renamed(refs: ReferenceSet, renaming: Mapping[str, str]) -> ReferenceSet:
+    """Return a set with other URLs, in its fingerprints too."""
+    from refmaker.storage.rewrite import renamed
+
+    sources = {renaming.get(url, url): known for url, known in refs.report.sources.items()}
+    report = replace(refs.report, sources=sources)
+    return replace(refs, group=renamed(refs.group, renaming), report=report)

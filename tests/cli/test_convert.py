@@ -125,6 +125,7 @@ def test_bad_input(run, tmp_path):
 def test_scan_writes_every_form(run, files):
     run("scan", files["a"], "-o", "c.json", "--compact", "--inline", "0B", "--chunks", "none")
     assert json.loads(Path("c.json").read_text())["gen"]
+    assert "--compact" in run("scan", files["a"], "-o", "x.parquet", "--compact", code=2).err
     for _ in range(2):
         run("scan", files["b"], "-o", "c.parquet", "--overwrite")
         assert sorted(os.listdir("c.parquet")) == [".zmetadata", "z"]
@@ -132,3 +133,18 @@ def test_scan_writes_every_form(run, files):
     run("verify", "c.json")
     run("verify", "c.parquet")
     assert run("info", "c.parquet", "--json").records[0]["arrays"]
+
+
+@pytest.mark.filterwarnings("ignore:.*numcodecs.*")
+def test_icechunk(run, scanned):
+    import zarr
+
+    from refmaker.storage.icechunk import open_repository
+
+    name, _ = scanned
+    run("convert", name, "a.icechunk")
+    store = open_repository("a.icechunk").readonly_session("main").store
+    assert zarr.open_group(store, mode="r")["x"][:].tolist() == list(range(10))
+    assert "not a reference file" in run("convert", name, "a.icechunk", "--overwrite", code=1).err
+    assert "cannot be read back" in run("convert", "a.icechunk", "b.json", code=1).err
+    assert "relative" in run("convert", name, "b.icechunk", "--relative", code=1).err

@@ -1,0 +1,115 @@
+"""``refmaker convert``: a reference set in another form, or with other URLs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from refmaker.cli.options import as_json, storage_options, verbosity
+from refmaker.cli.output import counted, record, say
+from refmaker.cli.targets import check_folder, check_free
+from refmaker.storage.files import STANDARD
+from refmaker.storage.formats import FORMATS, form_of_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["command"]
+
+
+class Rewriting(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """One ``PREFIX=NEW``; the first ``=`` separates."""
+
+    name = "prefix=new"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Return both parts."""
+        if isinstance(value, tuple):
+            return value
+        old, equals, new = str(value).partition("=")
+        if not equals or not old:
+            self.fail(f"{value!r} is not of the form PREFIX=NEW", param, ctx)
+        return old, new
+
+
+@click.command("convert", short_help="Change the form of a reference set, or its URLs.")
+@click.argument("source", metavar="FROM")
+@click.argument("out", metavar="TO")
+@click.option(
+    "--to",
+    type=click.Choice(FORMATS),
+    help="Form of TO.  [default: by its ending, .parquet or .icechunk, else json]",
+)
+@click.option(
+    "--rewrite",
+    type=Rewriting(),
+    multiple=True,
+    metavar="PREFIX=NEW",
+    help="Replace the beginning of files' names; may be repeated, the first that fits counts.",
+)
+@click.option(
+    "--relative", is_flag=True, help="Name files relative to TO, so that they move together."
+)
+@click.option(
+    "--overwrite/--no-overwrite",
+    default=False,
+    show_default=True,
+    help="Replace an existing reference set; nothing else is ever replaced.",
+)
+@storage_options
+@as_json
+@verbosity
+def command(  # noqa: PLR0913 - one parameter for each option
+    *,
+    source: str,
+    out: str,
+    to: str | None,
+    rewrite: Sequence[tuple[str, str]],
+    relative: bool,
+    overwrite: bool,
+    storage_options: Mapping[str, Any] | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write the reference set FROM in another form to TO, exactly.
+
+    FROM is a reference set as JSON, compact JSON or Parquet (- for standard input), TO a file,
+    a folder for Parquet, an Icechunk repository, or - for standard output. json is kerchunk's;
+    compact takes a few bytes for each array whose chunks follow a rule, and is read by refmaker
+    only; parquet is a folder that fsspec reads lazily.
+
+    Storage options are used for FROM, and for TO behind the same protocol. A PREFIX fits whole
+    names of folders only.
+
+    \b
+    Example:
+      refmaker convert cube.json cube.parquet
+      refmaker convert cube.json small.json --to compact
+      refmaker convert cube.json out.json --rewrite /archive=s3://bucket/archive
+    """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    import refmaker
+
+    if as_json and out == STANDARD:
+        raise click.UsageError("--json and the references cannot both go to standard output")
+    same = source.partition("://")[0] == out.partition("://")[0]
+    options = storage_options if same else None
+    check_folder(out)
+    check_free(out, overwrite=overwrite, storage_options=options)
+    refs = refmaker.read(source, storage_options)
+    if rewrite:
+        refs = refs.rewrite(dict(rewrite))
+    form = to or form_of_name(out)
+    # What has come to stand there while the set was read is not ours either.
+    check_free(out, overwrite=overwrite, storage_options=options)
+    refs.write(out, options, format=form, relative=relative)
+    arrays = [array for _, array in refs.group.arrays()]
+    chunks = sum(array.chunks.present for array in arrays)
+    if as_json:
+        counts = {"arrays": len(arrays), "chunks": chunks}
+        record({"input": source, "output": out, "format": form, "status": "ok", **counts})
+    elif not quiet:
+        what = f"{counted(len(arrays), 'array')}, {counted(chunks, 'chunk')}"
+        say(f"{source}: {what} -> {out} ({form})", err=out == STANDARD)

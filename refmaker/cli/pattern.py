@@ -1,0 +1,160 @@
+"""``refmaker pattern``: a cube of many files from their names and one of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from refmaker.cli.options import as_json, storage_options, verbosity
+from refmaker.cli.output import counted, record, say
+from refmaker.cli.targets import check_folder, check_free
+from refmaker.storage.files import STANDARD
+from refmaker.storage.formats import FORMATS, form_of_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["command"]
+
+
+class Assignment(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """One ``NAME=TEXT``."""
+
+    name = "name=text"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Return both parts."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = str(value).partition("=")
+        if not equals or not name or not text:
+            self.fail(f"{value!r} is not of the form NAME=...", param, ctx)
+        return name, text
+
+
+@click.command("pattern", short_help="Write references to many files, by a pattern of their names.")
+@click.argument("pattern")
+@click.option("--like", required=True, metavar="FILE", help="The one file that is scanned.")
+@click.option("-o", "--out", required=True, metavar="OUT", help="The reference set, or -.")
+@click.option(
+    "--range",
+    "ranges",
+    type=Assignment(),
+    multiple=True,
+    metavar="NAME=START:STOP[:STEP]",
+    help="Values of a field, STOP among them; steps of dates: 30min, 6h, 1D, 1M, 1Y.",
+)
+@click.option(
+    "--values",
+    "lists",
+    type=Assignment(),
+    multiple=True,
+    metavar="NAME=A,B,C",
+    help="Values of a field, one by one.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["auto", "ranges", "file"]),
+    default="auto",
+    show_default=True,
+    help="'ranges': chunks lie where they lie in FILE; 'file': each file is one chunk.",
+)
+@click.option(
+    "--check",
+    type=click.IntRange(min=0),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Files to compare with FILE.",
+)
+@click.option("--existing", is_flag=True, help="Look which files are there; the rest is absent.")
+@click.option("--shared", multiple=True, metavar="NAME", help="A variable to take from FILE.")
+@click.option("--varying", multiple=True, metavar="NAME", help="A coordinate of each file's own.")
+@click.option("-f", "--format", metavar="NAME", help="Take this scanner, whatever the content.")
+@click.option("--to", type=click.Choice(FORMATS), help="Form of OUT.  [default: by its ending]")
+@click.option(
+    "--overwrite/--no-overwrite",
+    default=False,
+    show_default=True,
+    help="Replace an existing reference set; nothing else is ever replaced.",
+)
+@storage_options
+@as_json
+@verbosity
+def command(*, pattern: str, **options: Any) -> None:
+    """Write one reference set for all files that PATTERN names, scanning none but one.
+
+    PATTERN is a URL with fields: {name:03d} for integers, {name:%Y%m%d} for dates, {name} for
+    texts. Each field becomes a dimension with the given values as its coordinate, before those
+    that the variables have in FILE (or in the place of one of size 1 and the same name).
+    Coordinates of FILE's own dimensions are the same in all files, unless --varying says
+    otherwise.
+
+    Where FILE is not compressed, every file's chunks are taken to lie at the same places; else
+    each file is one chunk, decoded as a whole by refmaker's codec refmaker.file, which raises
+    for files of another type, shape or packing. A file that is missing is a missing chunk with
+    --existing, and an error when it is read without.
+
+    \b
+    Example:
+      refmaker pattern 's3://bucket/{run:%Y%m%d}/{level:d}/{member:02d}.nc' --like one.nc \\
+        --range run=2020-01-01:2020-01-31:1D --values level=1000,850 --range member=0:9 -o cube.json
+    """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    import refmaker
+
+    out, storage = options["out"], options["storage_options"]
+    if options["as_json"] and out == STANDARD:
+        raise click.UsageError("--json and the references cannot both go to standard output")
+    same = pattern.partition("://")[0] == out.partition("://")[0]
+    out_options = storage if same else None
+    check_folder(out)
+    check_free(out, overwrite=options["overwrite"], storage_options=out_options)
+    values = _values(pattern, options["ranges"], options["lists"])
+    names = ("layout", "check", "existing", "shared", "varying", "format")
+    refs = refmaker.pattern(
+        pattern, options["like"], values, storage, **{name: options[name] for name in names}
+    )
+    form = options["to"] or form_of_name(out)
+    check_free(out, overwrite=options["overwrite"], storage_options=out_options)
+    refs.write(out, out_options, format=form)
+    _tell(pattern, out, refs, options)
+
+
+def _values(
+    pattern: str, ranges: Sequence[tuple[str, str]], lists: Sequence[tuple[str, str]]
+) -> Mapping[str, Any]:
+    from refmaker.patterns.url_pattern import parse_pattern
+    from refmaker.patterns.values import parse_list, parse_range
+
+    kinds = parse_pattern(pattern).kinds
+    found: dict[str, Any] = {}
+    for given, parse in ((ranges, parse_range), (lists, parse_list)):
+        for name, text in given:
+            if name in found:
+                raise click.UsageError(f"the values of {name!r} are given twice")
+            if name not in kinds:
+                raise click.UsageError(f"the pattern has no field {name!r}")
+            found[name] = parse(name, kinds[name], text)
+    return found
+
+
+def _tell(pattern: str, out: str, refs: Any, options: Mapping[str, Any]) -> None:
+    report = refs.report
+    arrays = [array for _, array in refs.group.arrays()]
+    files = {url for array in arrays for url in array.chunks.urls}
+    if options["as_json"]:
+        counts = {"arrays": len(arrays), "files": len(files)}
+        told = report.as_dict()
+        record({"pattern": pattern, "output": out, "status": "ok", **counts, **told})
+        return
+    if options["quiet"]:
+        return
+    for row in report.skipped:
+        say(f"skipped: {row.path}: {row.reason} [{row.code}]", err=True)
+    for warning in report.warnings:
+        say(f"warning: {warning}", err=True)
+    what = f"{counted(len(arrays), 'array')}, {counted(len(files), 'file')}"
+    say(f"{pattern}: {what} -> {out}", err=out == STANDARD)

@@ -1,0 +1,308 @@
+"""One scanned file, repeated over all values of a pattern.
+
+Two layouts are possible. ``ranges``: every file has its chunks at the same places as the one
+that was scanned, which is so for files of one program without compression. ``file``: each file is
+one chunk, from which the codec ``refmaker.file`` reads a variable; it also looks at every file's
+type, shape and packing, and raises where they differ.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.errors import LimitError, MetadataError
+from refmaker.model import Array, ChunkTable, Group, chunk_grid
+from refmaker.patterns import samples
+from refmaker.patterns.url_pattern import UrlPattern, parse_pattern
+from refmaker.patterns.values import Values
+from refmaker.patterns.whole_file import config_of
+from refmaker.report import Outcome, ScanReport
+from refmaker.scan import ScanOptions, scan
+from refmaker.source import local_path
+from refmaker.storage.reference_set import ReferenceSet
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["LAYOUTS", "Plan", "cube"]
+
+LAYOUTS = ("auto", "ranges", "file")
+_CHUNKS_LIMIT = 1 << 26
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is assumed of every file.
+
+    Parameters
+    ----------
+    like : str
+        The file that was scanned.
+    scanner : str
+        Its format.
+    options : ScanOptions
+        How it was scanned.
+    ranges : bool
+        Whether all chunks lie at the same places.
+    varying, shared : mapping of str to Array
+        Variables that each file has its own of, and those that are taken from the scanned file.
+    """
+
+    like: str
+    scanner: str
+    options: ScanOptions
+    ranges: bool
+    varying: Mapping[str, Array]
+    shared: Mapping[str, Array]
+
+
+def cube(  # noqa: PLR0913 - each is a choice of its own
+    pattern: str,
+    like: str | os.PathLike[str],
+    values: Mapping[str, Any],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    layout: str = "auto",
+    check: int = 2,
+    existing: bool = False,
+    shared: Collection[str] = (),
+    varying: Collection[str] = (),
+    format: str | None = None,  # noqa: A002 - the word users know
+) -> ReferenceSet:
+    """Make the reference set of many files from their names and one of them.
+
+    The parameters are those of `refmaker.pattern`.
+
+    Raises
+    ------
+    MetadataError
+        If pattern, values and file do not fit together, or a sampled file differs.
+    SourceError, UnknownFormatError, FormatError, UnsupportedError
+        If the file cannot be scanned.
+    """
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout is {layout!r}, not one of {', '.join(LAYOUTS)}")
+    path = local_path(pattern)
+    # In references, as everywhere, local files are named by absolute paths.
+    parsed = parse_pattern(pattern if path is None else os.path.abspath(path))
+    taken = _values(parsed, values)
+    options = ScanOptions(inline_threshold=0, chunk_bytes=None)
+    group, report = scan(like, storage_options, format=format, options=options)
+    plan, lost = _plan(group, report, set(parsed.kinds), layout, set(shared), set(varying))
+    plan = replace(plan, options=options)
+    urls = parsed.urls(taken)
+    done = samples.check(plan, urls, check, storage_options) if check else []
+    there = samples.existing(urls, storage_options) if existing else np.ones(len(urls), bool)
+    account = _report(parsed, plan, lost, report)
+    account.sources.update(report.sources)
+    if existing and not bool(there.all()):
+        account.warn(f"{int((~there).sum())} of {len(urls)} files are not there")
+    if not done and check:
+        account.warn("no file was compared with the one that was scanned")
+    inlined, _ = scan(like, storage_options, format=plan.scanner)
+    return ReferenceSet(_assemble(group, inlined, plan, taken, urls, there), account)
+
+
+def _values(pattern: UrlPattern, values: Mapping[str, Any]) -> dict[str, Values]:
+    kinds = pattern.kinds
+    for name in values:
+        if name not in kinds:
+            raise MetadataError(f"the pattern has no field {name!r}", path=pattern.text)
+    found = {}
+    for name, kind in kinds.items():
+        if name not in values:
+            raise MetadataError(
+                f"there are no values of the field {name!r}",
+                path=pattern.text,
+                hint=f"--range {name}=START:STOP or --values {name}=A,B,C",
+            )
+        given = values[name]
+        found[name] = given if isinstance(given, Values) else Values.of(name, kind, given)
+        if found[name].kind != kind:
+            raise MetadataError(f"{name!r} takes values of the kind {kind}", path=pattern.text)
+    return found
+
+
+def _plan(
+    group: Group,
+    report: ScanReport,
+    fields: set[str],
+    layout: str,
+    shared: set[str],
+    varying: set[str],
+) -> tuple[Plan, dict[str, str]]:
+    """Decide what becomes of every variable; return the plan, and what is lost and why."""
+    arrays = dict(group.arrays())
+    for name in (shared | varying) - set(arrays):
+        raise MetadataError(f"there is no variable {name!r}", url=report.url)
+    own: dict[str, Array] = {}
+    common: dict[str, Array] = {}
+    for path, array in arrays.items():
+        base = path.rpartition("/")[2]
+        if base in fields and path not in varying:
+            _check_replaced(path, array, report.url)
+        elif path in varying or (path not in shared and not _is_coordinate(base, array, fields)):
+            own[path] = array
+        else:
+            common[path] = array
+    if not own:
+        raise MetadataError("no variable differs from file to file", url=report.url)
+    ranges = all(_fixed(array, report.url) for array in own.values()) and not any(
+        array.codecs for array in common.values()
+    )
+    if layout == "ranges" and not ranges:
+        names = [path for path, array in own.items() if not _fixed(array, report.url)]
+        raise MetadataError(
+            "the chunks cannot be at the same places in every file: compressed, inlined or packed"
+            f" are {', '.join(names) or 'shared variables'}",
+            url=report.url,
+            hint="--layout file",
+        )
+    ranges = ranges and layout != "file"
+    lost = {} if ranges else {
+        path: "texts of variable length are not read from whole files"
+        for path, array in own.items() if array.dtype.hasobject
+    }  # fmt: skip
+    kept = {path: array for path, array in own.items() if path not in lost}
+    return Plan(report.url, report.format, ScanOptions(), ranges, kept, common), lost
+
+
+def _is_coordinate(base: str, array: Array, fields: set[str]) -> bool:
+    """Whether a variable is the coordinate of a dimension of its own, the same in every file."""
+    names = array.dimension_names
+    return names is not None and names == (base,) and base not in fields
+
+
+def _check_replaced(path: str, array: Array, url: str) -> None:
+    if any(extent != 1 for extent in array.shape):
+        raise MetadataError(
+            f"its values would be replaced by those of the pattern, but it has {array.shape}",
+            url=url,
+            path=path,
+            hint="give the field another name",
+        )
+
+
+def _fixed(array: Array, url: str) -> bool:
+    """Whether the chunks of a variable are surely as long, and mean the same, in every file."""
+    table = array.chunks
+    packed = {"scale_factor", "add_offset"} & set(array.attributes)
+    counted = " since " in str(array.attributes.get("units", ""))
+    whole = not table.inlined and not table.absent and set(table.urls) <= {url}
+    return whole and not array.codecs and not packed and not counted
+
+
+def _report(
+    pattern: UrlPattern, plan: Plan, lost: Mapping[str, str], scanned: ScanReport
+) -> ScanReport:
+    report = ScanReport(pattern.text, plan.scanner)
+    for row in scanned.rows:
+        if row.path.strip("/") in lost:
+            reason = lost[row.path.strip("/")]
+            report.add(row.path, Outcome.SKIPPED, reason, "pattern-vlen")
+        else:
+            report.add(row.path, row.outcome, row.reason, row.code)
+    for warning in scanned.warnings:
+        report.warn(warning)
+    if plan.ranges:
+        report.warn("every file is taken to have its chunks where the scanned file has them")
+    return report
+
+
+def _assemble(
+    group: Group,
+    inlined: Group,
+    plan: Plan,
+    values: Mapping[str, Values],
+    urls: Sequence[str],
+    there: NDArray[np.bool_],
+) -> Group:
+    """Build the cube's groups from the deepest up."""
+    done: dict[str, Array | Group] = {}
+    for path, node in reversed(list(group.walk())):
+        if isinstance(node, Group):
+            prefix = f"{path}/" if path else ""
+            members: dict[str, Array | Group] = {}
+            if not path:
+                members |= {name: value.coordinate(name) for name, value in values.items()}
+            members |= {n: done.pop(prefix + n) for n in node.members if prefix + n in done}
+            done[path] = Group(members, node.attributes)
+        elif path in plan.varying:
+            done[path] = _repeated(path, node, plan, values, urls, there)
+        elif path in plan.shared:
+            # Small ones were kept by this scan: they need no file any more.
+            done[path] = inlined[path]
+    root = done[""]
+    if not isinstance(root, Group):
+        raise MetadataError("the scanned file is a single array", url=plan.like)
+    return root
+
+
+def _repeated(
+    path: str,
+    array: Array,
+    plan: Plan,
+    values: Mapping[str, Values],
+    urls: Sequence[str],
+    there: NDArray[np.bool_],
+) -> Array:
+    """Return a variable with the fields of the pattern as its first dimensions."""
+    leaf = path.rpartition("/")[2]
+    names = array.dimension_names or tuple(f"{leaf}_{i}" for i in range(len(array.shape)))
+    kept = [axis for axis, name in enumerate(names) if name not in values]
+    for axis in set(range(len(names))) - set(kept):
+        if array.shape[axis] != 1:
+            raise MetadataError(
+                f"its dimension {names[axis]!r} is a field of the pattern, but has"
+                f" {array.shape[axis]} elements in one file",
+                path=path,
+                hint="give the field another name",
+            )
+    sizes = tuple(len(value) for value in values.values())
+    inner = array.chunk_shape if plan.ranges else tuple(max(1, n) for n in array.shape)
+    shape = (*sizes, *(array.shape[axis] for axis in kept))
+    chunks = (*(1 for _ in sizes), *(inner[axis] for axis in kept))
+    grid = chunk_grid(shape, chunks)
+    if plan.ranges:
+        table, codec = _same_places(array.chunks, grid, urls, there), None
+    else:
+        number = np.flatnonzero(there) if 0 not in grid else np.empty(0, np.int64)
+        zeros = np.zeros(number.size, np.uint64)
+        named = tuple(urls) if number.size else ()
+        table = ChunkTable.from_columns(
+            grid, named, offset=zeros, length=zeros, index=number, url=number
+        )
+        codec = config_of(path, array, plan.scanner)
+    return replace(
+        array,
+        shape=shape,
+        chunk_shape=chunks,
+        chunks=table,
+        order=array.order if plan.ranges else "C",
+        filters=() if codec is None else (codec,),
+        compressor=None,
+        dimension_names=(*values, *(names[axis] for axis in kept)),
+    )
+
+
+def _same_places(
+    table: ChunkTable, grid: tuple[int, ...], urls: Sequence[str], there: NDArray[np.bool_]
+) -> ChunkTable:
+    files, rows = np.flatnonzero(there), table.referenced
+    if files.size * rows > _CHUNKS_LIMIT:
+        raise LimitError(f"{files.size * rows} chunks, at most {_CHUNKS_LIMIT} are held in memory")
+    index = (files[:, None] * table.size + table.numbers().astype(np.int64)).reshape(-1)
+    return ChunkTable.from_columns(
+        grid,
+        tuple(urls),
+        offset=np.tile(table.offset, files.size),
+        length=np.tile(table.length, files.size),
+        index=index,
+        url=np.repeat(files, rows),
+    )
