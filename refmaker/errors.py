@@ -6,6 +6,7 @@
     └── RefmakerError                 url, path, offset, hint: where and what to do
         ├── SourceError               (OSError)            a file or host cannot be read
         │   ├── SourceNotFoundError   (FileNotFoundError)  there is nothing at that URL
+        │   ├── MissingTargetError                         a file that references name is gone
         │   └── SourceChangedError                         it is not the file that was scanned
         ├── FormatError               (ValueError)         bytes break the format's specification
         │   ├── UnknownFormatError                         no scanner recognises the file
@@ -14,6 +15,7 @@
         ├── CodecError                (ValueError)         a chunk's bytes cannot be decoded
         ├── LimitError                (ValueError)         a bound that protects the reader is hit
         ├── MetadataError             (ValueError)         a reference set contradicts itself
+        │   └── PolicyError                                it wants what it is not allowed
         ├── WorkerError               (RuntimeError)       a scanning process died or hung
         └── MissingDependencyError    (ImportError)        an optional package is not installed
 
@@ -30,6 +32,8 @@ __all__ = [
     "LimitError",
     "MetadataError",
     "MissingDependencyError",
+    "MissingTargetError",
+    "PolicyError",
     "RefmakerError",
     "SourceChangedError",
     "SourceError",
@@ -122,6 +126,14 @@ class SourceChangedError(SourceError):
     """The file differs from the one that was scanned."""
 
 
+class MissingTargetError(SourceError):
+    """A file that references point into is not there.
+
+    It is no ``FileNotFoundError`` on purpose: readers of Zarr take that for a chunk that was
+    never written, and would fill in values.
+    """
+
+
 class FormatError(RefmakerError, ValueError):
     """Bytes break the rules of the format's specification."""
 
@@ -167,6 +179,10 @@ class LimitError(RefmakerError, ValueError):
 
 class MetadataError(RefmakerError, ValueError):
     """A reference set contradicts itself or its format."""
+
+
+class PolicyError(MetadataError):
+    """A reference document wants what it is not allowed; nothing of it was done."""
 
 
 class WorkerError(RefmakerError, RuntimeError):

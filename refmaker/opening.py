@@ -1,78 +1,156 @@
-"""Reference sets as open Zarr groups and xarray datasets, through stock fsspec.
-
-The chunks are handed to fsspec's own reference filesystem (``reference://``) with their URLs
-already expanded, so no template of a document is ever evaluated by anything but
-`refmaker.templates`.
-"""
+"""Reference sets as open Zarr stores, groups and xarray datasets."""
 
 from __future__ import annotations
 
-import base64
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from refmaker.codecs import package_of
-from refmaker.errors import MetadataError, MissingDependencyError, UnsupportedError
-from refmaker.metadata import documents, dumps
-from refmaker.source import local_path
+from refmaker.errors import MissingDependencyError
+from refmaker.metadata import dumps
+from refmaker.model import Group
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
     import xarray as xr
     import zarr
-    from zarr.abc.store import Store
 
-    from refmaker.model import ChunkTable, Group
+    from refmaker.reading.planner import Plan
+    from refmaker.reading.reader import Reader
+    from refmaker.reading.store import RefmakerStore
 
-__all__ = ["open_dataset", "open_datatree", "open_group", "open_store", "references"]
+__all__ = ["open_dataset", "open_datatree", "open_group", "open_store"]
 
-Refs = ReferenceSet | str | os.PathLike[str]
-_BASE64 = b"base64:"
+Refs = ReferenceSet | Group | str | os.PathLike[str]
+_ENGINE: dict[str, Any] = {"engine": "zarr", "zarr_format": 2}
+_OPTIONS = frozenset({"allow", "cache", "cache_bytes", "codecs", "plan", "verify_sources"})
 
 
-def references(group: Group) -> dict[str, Any]:
-    """Return a reference set as the plain mapping that fsspec's filesystem takes.
+def open_store(  # noqa: PLR0913 - each is a choice of its own
+    refs: Refs,
+    storage_options: Mapping[str, Any] | None = None,
+    reference_options: Mapping[str, Any] | None = None,
+    *,
+    verify_sources: str = "size",
+    allow: Sequence[str] | None = None,
+    codecs: Sequence[str] = (),
+    cache: str | os.PathLike[str] | None = None,
+    cache_bytes: int = 10 * 1024**3,
+    plan: Plan | None = None,
+) -> RefmakerStore:
+    """Open a reference set as a read-only Zarr store.
 
     Parameters
     ----------
-    group : Group
-        The root group.
+    refs : ReferenceSet, Group, str or os.PathLike
+        A reference set, or the path or URL of one: kerchunk JSON (version 0 or 1, also
+        compressed by gzip or Zstandard) or a folder of kerchunk Parquet.
+    storage_options : mapping, optional
+        Passed to fsspec for the files that hold the data. Either options for all of them; or
+        a mapping of protocols (``"s3"``) or prefixes (``"https://host/data/"``) to options, of
+        which the longest that fits counts. Secrets for all files go to one host only.
+    reference_options : mapping, optional
+        Passed to fsspec for the reference file itself.
+    verify_sources : {"size", "full", "off"}
+        What to compare with the fingerprints that the set recorded when it was made: sizes
+        where that costs no request; also ETags or times, whatever it costs; or nothing.
+    allow : sequence of str, optional
+        Protocols and prefixes that the set may name. By default a set from afar may name what
+        is behind its own protocol, and nothing on this machine.
+    codecs : sequence of str
+        Ids of codecs to allow beside those that are known to decode and do nothing else.
+    cache : str or os.PathLike, optional
+        Folder in which fetched chunks are kept for the next time.
+    cache_bytes : int
+        Bytes that this folder may take; what was unused for longest is dropped.
+    plan : Plan, optional
+        How requests are gathered and merged.
 
-    Returns
-    -------
-    dict
-        Zarr keys to the text of a metadata document, an inlined chunk's bytes, ``[url]``, or
-        ``[url, offset, length]``; reference specification, version 0.
+    Raises
+    ------
+    SourceError
+        If the reference file cannot be read.
+    MetadataError
+        If it is no reference set, or names what it may not (`PolicyError`).
+    LimitError
+        If it is larger than can be in good faith.
+    UnsupportedError
+        If a URL is one that is not read.
+    MissingDependencyError
+        If a protocol or a codec needs a package that is not installed.
     """
-    found = dict(documents(group))
-    consolidated = {"metadata": found, "zarr_consolidated_format": 1}
-    refs: dict[str, Any] = {".zmetadata": dumps(consolidated)}
-    refs.update((key, dumps(document)) for key, document in found.items())
-    for path, array in group.arrays():
-        refs.update(_chunk_references(path, array.chunks))
-    return refs
+    from refmaker.reading.planner import Plan as DefaultPlan
+    from refmaker.reading.reader import Options
+    from refmaker.reading.store import RefmakerStore
+
+    options = Options(
+        storage_options=dict(storage_options or {}),
+        verify_sources=verify_sources,
+        allow=None if allow is None else tuple(allow),
+        codecs=tuple(codecs),
+        plan=plan or DefaultPlan(width=_width()),
+        cache=None if cache is None else os.path.abspath(cache),
+        cache_bytes=cache_bytes,
+    )
+    reader = _reader(refs, reference_options, options)
+    _check_codecs(reader, whole=not isinstance(refs, Group))
+    return RefmakerStore(reader)
 
 
-def _chunk_references(path: str, table: ChunkTable) -> Iterator[tuple[str, Any]]:
-    prefix = f"{path}/" if path else ""
-    for number, data in table.inlined.items():
-        at = np.unravel_index(number, table.grid) if table.grid else ()
-        # fsspec takes this prefix for its own, so bytes that happen to begin with it are encoded.
-        value = _BASE64 + base64.b64encode(data) if data.startswith(_BASE64) else data
-        yield prefix + (".".join(str(int(part)) for part in at) or "0"), value
-    if not table.referenced:
-        return
-    columns = [column.tolist() for column in table.coordinates()]
-    names = [".".join(map(str, at)) for at in zip(*columns, strict=True)] if columns else ["0"]
-    files = [0] * table.referenced if table.url is None else table.url.tolist()
-    rows = zip(names, files, table.offset.tolist(), table.length.tolist(), strict=True)
-    for name, file, offset, length in rows:
-        url = table.urls[file]
-        yield prefix + name, [url, offset, length] if offset or length else [url]
+def _width() -> int:
+    """Return how many chunks Zarr asks for at the same time."""
+    import zarr
+
+    return int(zarr.config.get("async.concurrency") or 10)
+
+
+def _reader(refs: Refs, reference_options: Mapping[str, Any] | None, options: Any) -> Reader:
+    from refmaker.reading.opened import open_reader
+    from refmaker.reading.reader import Reader
+    from refmaker.reading.references import References
+
+    if isinstance(refs, Group):
+        return Reader(References.of_group(refs), None, options)
+    if isinstance(refs, ReferenceSet):
+        sources = {url: known.as_dict() for url, known in refs.report.sources.items()}
+        references = References.of_group(refs.group, {"sources": sources})
+        return Reader(references, refs.report.url or None, options)
+    return open_reader(os.fspath(refs), reference_options, options)
+
+
+def _check_codecs(reader: Reader, *, whole: bool) -> None:
+    """Name the package to install, where Zarr would only say that a codec is not available.
+
+    Unless `whole`, an array that cannot be decoded is left to those who read it.
+    """
+    from numcodecs import get_codec
+    from numcodecs.errors import UnknownCodecError
+
+    from refmaker.codecs import register
+
+    seen: dict[str, str] = {}
+    registered = False
+    for path, config in reader.codec_configs(check=whole):
+        seen.setdefault(dumps(config), path)
+    for text, path in seen.items():
+        config = json.loads(text)
+        if not registered and str(config.get("id")).startswith("refmaker."):
+            # Entry points do this for an installed package; a source tree has none.
+            register()
+            registered = True
+        if not whole:
+            continue
+        try:
+            get_codec(dict(config))
+        except (UnknownCodecError, ImportError) as error:
+            raise MissingDependencyError(
+                f"nothing that is installed decodes {config.get('id')!r}",
+                path=path,
+                hint=f"pip install {package_of(str(config.get('id')))}",
+            ) from error
 
 
 def open_group(
@@ -80,18 +158,14 @@ def open_group(
     *,
     storage_options: Mapping[str, Any] | None = None,
     reference_options: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> zarr.Group:
     """Open a reference set as a read-only Zarr group.
 
     Parameters
     ----------
-    refs : ReferenceSet, str or os.PathLike
-        A reference set, or the path or URL of one in kerchunk JSON.
-    storage_options : mapping, optional
-        Passed to fsspec for the files that hold the data; where they lie behind several
-        protocols, a mapping of protocol to options.
-    reference_options : mapping, optional
-        Passed to fsspec for the reference file itself.
+    refs, storage_options, reference_options, **options
+        As for `open_store`.
 
     Returns
     -------
@@ -100,19 +174,15 @@ def open_group(
 
     Raises
     ------
-    SourceError
-        If the reference file cannot be read.
-    MetadataError
-        If it is no reference set, or a set fetched from afar names local files.
-    UnsupportedError
-        If a URL is one that fsspec's reference filesystem does not read.
-    MissingDependencyError
-        If a protocol or a codec needs a package that is not installed.
+    SourceError, MetadataError, LimitError, UnsupportedError, MissingDependencyError
+        As for `open_store`.
     """
     import zarr
 
-    store = _checked_store(refs, storage_options, reference_options)
-    return zarr.open_group(store, mode="r", zarr_format=2, use_consolidated=True)
+    store = open_store(refs, storage_options, reference_options, **options)
+    known: Any = {} if store.reader.version == 3 else {"zarr_format": 2}
+    consolidated = store.reader.consolidated or None
+    return zarr.open_group(store, mode="r", use_consolidated=consolidated, **known)
 
 
 def open_dataset(
@@ -127,7 +197,7 @@ def open_dataset(
     Parameters
     ----------
     refs, storage_options, reference_options
-        As for `open_group`.
+        As for `open_store`, whose other options may stand among `kwargs`.
     **kwargs
         Passed to `xarray.open_dataset`, such as ``group="x"``, ``chunks={}`` or
         ``mask_and_scale=False``.
@@ -139,13 +209,13 @@ def open_dataset(
 
     Raises
     ------
-    SourceError, MetadataError, UnsupportedError, MissingDependencyError
-        As for `open_group`.
+    SourceError, MetadataError, LimitError, UnsupportedError, MissingDependencyError
+        As for `open_store`.
     """
     import xarray as xr
 
-    store = _checked_store(refs, storage_options, reference_options)
-    return xr.open_dataset(store, **{**_ENGINE, **kwargs})  # type: ignore[arg-type]
+    store, rest = _for_xarray(refs, storage_options, reference_options, kwargs)
+    return xr.open_dataset(store, **rest)  # type: ignore[arg-type]
 
 
 def open_datatree(
@@ -160,7 +230,7 @@ def open_datatree(
     Parameters
     ----------
     refs, storage_options, reference_options
-        As for `open_group`.
+        As for `open_store`, whose other options may stand among `kwargs`.
     **kwargs
         Passed to `xarray.open_datatree`.
 
@@ -171,151 +241,27 @@ def open_datatree(
 
     Raises
     ------
-    SourceError, MetadataError, UnsupportedError, MissingDependencyError
-        As for `open_group`.
+    SourceError, MetadataError, LimitError, UnsupportedError, MissingDependencyError
+        As for `open_store`.
     """
     import xarray as xr
 
-    store = _checked_store(refs, storage_options, reference_options)
-    return xr.open_datatree(store, **{**_ENGINE, **kwargs})  # type: ignore[arg-type]
+    store, rest = _for_xarray(refs, storage_options, reference_options, kwargs)
+    return xr.open_datatree(store, **rest)  # type: ignore[arg-type]
 
 
-_ENGINE: dict[str, Any] = {"engine": "zarr", "consolidated": True, "zarr_format": 2}
-
-
-def open_store(group: Group, storage_options: Mapping[str, Any] | None = None) -> Store:
-    """Return a read-only Zarr store of a reference set.
-
-    Parameters
-    ----------
-    group : Group
-        The root group.
-    storage_options : mapping, optional
-        As for `open_group`.
-
-    Raises
-    ------
-    UnsupportedError, MissingDependencyError
-        As for `open_group`.
-    """
-    from fsspec.implementations.reference import ReferenceFileSystem
-    from zarr.storage import FsspecStore
-
-    _register_codecs(group)
-    targets = _targets(_urls(group), storage_options or {})
-    fs = ReferenceFileSystem(references(group), fs=targets, asynchronous=True)
-    return FsspecStore(fs, read_only=True, path="")
-
-
-def _checked_store(
+def _for_xarray(
     refs: Refs,
     storage_options: Mapping[str, Any] | None,
     reference_options: Mapping[str, Any] | None,
-) -> Store:
-    if not isinstance(refs, ReferenceSet):
-        name = os.fspath(refs)
-        refs = ReferenceSet.read(name, reference_options)
-        if local_path(name) is None:
-            _refuse_local(name, refs.group)
-    store = open_store(refs.group, storage_options)
-    _check_codecs(refs.group)
-    return store
-
-
-def _urls(group: Group) -> Iterator[str]:
-    """Yield every file that the chunks point into."""
-    for _, array in group.arrays():
-        if array.chunks.referenced:
-            yield from array.chunks.urls
-
-
-def _refuse_local(name: str, group: Group) -> None:
-    """Refuse a set from afar that names local files: its author may not read them."""
-    for url in _urls(group):
-        if local_path(url) is not None:
-            raise MetadataError(
-                f"a reference set from afar names the local file {url}",
-                url=name,
-                hint="download the reference file first if you trust it",
-            )
-
-
-def _register_codecs(group: Group) -> None:
-    """Entry points do this for an installed package; a source tree has none."""
-    for _, array in group.arrays():
-        if any(str(codec.get("id", "")).startswith("refmaker.") for codec in array.codecs):
-            from refmaker.codecs import register
-
-            register()
-            return
-
-
-def _check_codecs(group: Group) -> None:
-    """Name the package to install, where zarr would only say that a codec is not available."""
-    from numcodecs import get_codec
-    from numcodecs.errors import UnknownCodecError
-
-    seen = set()
-    for path, array in group.arrays():
-        for config in array.codecs:
-            text = dumps(dict(config))
-            if text not in seen:
-                seen.add(text)
-                try:
-                    get_codec(dict(config))
-                except (UnknownCodecError, ImportError) as error:
-                    raise MissingDependencyError(
-                        f"nothing that is installed decodes {config.get('id')!r}",
-                        path=path,
-                        hint=f"pip install {package_of(str(config.get('id')))}",
-                    ) from error
-
-
-def _targets(urls: Iterable[str], storage_options: Mapping[str, Any]) -> dict[str | None, Any]:
-    """Return one asynchronous filesystem per protocol, as fsspec's reference filesystem needs.
-
-    Left to itself it makes one for the first protocol it meets, and a synchronous one where
-    zarr's event loop needs the other kind.
-    """
-    protocols: dict[str | None, Any] = {None: _filesystem("file", {})}
-    used = dict.fromkeys(_protocol(url) for url in urls)
-    remote = [name for name in used if name not in (None, "file")]
-    nested = bool(storage_options) and all(
-        key in used and isinstance(value, dict) for key, value in storage_options.items()
-    )
-    for name in used:
-        if name is not None:
-            options = storage_options if name in remote or nested else {}
-            protocols[name] = _filesystem(name, options.get(name, {}) if nested else options)
-    return protocols
-
-
-def _protocol(url: str) -> str | None:
-    from fsspec.core import split_protocol
-
-    if "::" in url:
-        raise UnsupportedError(
-            "fsspec's reference filesystem does not read chained URLs",
-            code="chained-url",
-            url=url,
-            hint="unpack the archive, and scan the file itself",
-        )
-    protocol: str | None = split_protocol(url)[0]
-    return protocol
-
-
-def _filesystem(protocol: str, options: Mapping[str, Any]) -> Any:
-    import fsspec
-    from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
-
-    try:
-        if fsspec.get_filesystem_class(protocol).async_impl:
-            return fsspec.filesystem(protocol, **{**options, "asynchronous": True})
-        return AsyncFileSystemWrapper(fsspec.filesystem(protocol, **options), asynchronous=True)
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"reading {protocol}:// needs a package that is not installed ({error})",
-            hint="pip install 'refmaker[http]', 'refmaker[s3]', 'refmaker[gcs]' or similar",
-        ) from error
-    except ValueError as error:
-        raise UnsupportedError(str(error), code="protocol-unknown") from error
+    kwargs: Mapping[str, Any],
+) -> tuple[RefmakerStore, dict[str, Any]]:
+    """Return the store, and what xarray's own engine for Zarr takes."""
+    ours = {name: value for name, value in kwargs.items() if name in _OPTIONS}
+    rest = {name: value for name, value in kwargs.items() if name not in _OPTIONS}
+    # With `chunks` the word `cache` also means something to xarray, but a folder it is not.
+    if isinstance(ours.get("cache"), bool):
+        rest["cache"] = ours.pop("cache")
+    store = open_store(refs, storage_options, reference_options, **ours)
+    known = dict(_ENGINE) if store.reader.version == 2 else {"engine": "zarr"}
+    return store, {**known, "consolidated": store.reader.consolidated, **rest}

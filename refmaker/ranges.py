@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from refmaker.report import Cost
 
-__all__ = ["Piece", "Ranges"]
+__all__ = ["Piece", "Ranges", "explained", "may_pass"]
 
 RETRIES = 3
 """How often a request is repeated after an error that may pass."""
@@ -187,7 +187,7 @@ class Ranges:
             if not todo:
                 break
             # One error that lasts decides, whatever became of the others.
-            last = next((results[i] for i in todo if not _may_pass(results[i])), None)
+            last = next((results[i] for i in todo if not may_pass(results[i])), None)
             if last is not None or attempt == RETRIES:
                 _fail(last or results[todo[0]], self.url)
             time.sleep(PAUSE * 2**attempt)
@@ -241,7 +241,8 @@ def _status(error: BaseException) -> int | None:
     return status if isinstance(status, int) else None
 
 
-def _may_pass(error: Exception) -> bool:
+def may_pass(error: Exception) -> bool:
+    """Whether asking again may help."""
     status = _status(error)
     return status in PASSING if status is not None else not isinstance(error, _LASTING)
 
@@ -249,10 +250,10 @@ def _may_pass(error: Exception) -> bool:
 def _fail(error: Exception, url: str) -> NoReturn:
     if isinstance(error, RefmakerError):
         raise error
-    raise _explained(error, url) from error
+    raise explained(error, url) from error
 
 
-def _explained(error: Exception, url: str) -> RefmakerError:
+def explained(error: Exception, url: str) -> RefmakerError:
     """Return the error of this package that says what a store's error means."""
     if isinstance(error, FileNotFoundError):
         return SourceNotFoundError("no such file", url=url)

@@ -12,6 +12,8 @@ CLASSES = [getattr(errors, name) for name in errors.__all__]
 BUILTINS = {
     "SourceError": OSError,
     "SourceNotFoundError": FileNotFoundError,
+    "MissingTargetError": OSError,
+    "PolicyError": ValueError,
     "SourceChangedError": OSError,
     "FormatError": ValueError,
     "UnknownFormatError": ValueError,

@@ -6,18 +6,24 @@
     JSON of all versions, compressed or not, to references.
 ``rows``
     The rows of large documents, parsed in bulk.
+``generated``
+    References that rules describe, in windows that can be read ahead.
 ``records``
     kerchunk Parquet, read record by record when a key is asked for.
-``policy``
-    What a document may make a reader do.
+``policy``, ``limits``
+    What a document may make a reader do, and what it may cost.
 ``planner``
     Concurrent requests gathered, merged, issued and split again.
 ``targets``, ``local``, ``http``
     The files that references point into.
+``integrity``
+    Whether what came is what was scanned.
 ``cache``
     Chunks kept on local disk.
 ``reader``
     All of these together: from a key to its bytes.
+``opened``
+    The documents that this process has open.
 ``filesystem``, ``store``, ``backend``
     The reader as an fsspec filesystem, as a Zarr store and as an xarray engine.
 """

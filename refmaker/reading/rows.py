@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Block", "Rows", "parse_rows"]
 
-WINDOW = 1 << 14
+WINDOW = 1 << 13
 """Rows looked at together: the temporary columns stay in the processor's cache."""
 _FEW = 64
 """A block of fewer rows costs more than it saves."""
@@ -29,7 +29,7 @@ _ZERO, _SPAN = np.uint8(48), np.uint8(10)
 _SPACE = b" \t\r\n"
 
 _ROW = re.compile(
-    rb'[ \t\r\n]*"((?:(?:[^"\\]|\\.)*/)?)([0-9]+(?:\.[0-9]+)*)"[ \t\r\n]*:[ \t\r\n]*'
+    rb'[ \t\r\n]*"((?:(?:[^"\\]|\\.)*(?:/|\\/))?)([0-9]+(?:\.[0-9]+)*)"[ \t\r\n]*:[ \t\r\n]*'
     rb'\[[ \t\r\n]*"((?:[^"\\]|\\.)*)"'
     rb"(?:[ \t\r\n]*,[ \t\r\n]*([0-9]+)[ \t\r\n]*,[ \t\r\n]*([0-9]+))?[ \t\r\n]*\]"
     rb"[ \t\r\n]*,?[ \t\r\n]*",
@@ -180,10 +180,10 @@ class _Window:
         """Return how many leading rows are the first one but for their digits."""
         keep = begins | ~digit
         shape = np.where(digit, _ZERO, self._text)[keep]
-        edges = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])[self._edges]
-        width = int(edges[1])
-        same = np.flatnonzero(np.diff(edges) != width)
-        count = int(same[0]) if same.size else edges.size - 1
+        widths = np.add.reduceat(keep, self._edges[:-1], dtype=np.int32)
+        width = int(widths[0])
+        others = np.flatnonzero(widths != width)
+        count = int(others[0]) if others.size else widths.size
         table = shape[: count * width].reshape(count, width)
         differs = np.flatnonzero((table != table[0]).any(axis=1))
         return int(differs[0]) if differs.size else count
@@ -247,4 +247,3 @@ class _Window:
         if match is None:
             raise AssertionError("a row like one that matches")
         return match[3]
-

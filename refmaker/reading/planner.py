@@ -1,0 +1,333 @@
+"""Concurrent requests for chunks: gathered for an instant, merged when near, split again.
+
+Zarr asks for the chunks of a selection one by one, ten at a time. A planner waits about a
+millisecond for the others, fetches what lies near in a file as one range, and gives everyone
+their part. When as many readers wait as ever do, and walk through an array in even steps,
+there are more behind them: what they will ask for next comes with the same request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from refmaker.errors import TruncatedError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from refmaker.reading.references import Located
+    from refmaker.table import ChunkTable
+
+    Fetch = Callable[[str, int, int | None], Awaitable[bytes]]
+    Key = tuple[str, int, int | None]
+
+__all__ = ["Plan", "Planner"]
+
+CONCURRENT = 32
+"""Requests under way at a time."""
+_ROWS = 1 << 14
+"""Chunks fetched ahead of their readers at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How requests are gathered and merged.
+
+    Parameters
+    ----------
+    gather : float
+        Seconds to wait for further requests.
+    gap : int
+        Bytes between two ranges that are fetched along rather than asked for apart; a
+        negative number merges nothing.
+    block : int
+        Bytes of a merged request at most.
+    ahead : int
+        Bytes fetched at first ahead of readers that walk through an array; later as much as
+        was read already, but not more than `ahead_most`. 0 fetches nothing ahead.
+    ahead_most : int
+        Bytes fetched ahead at a time at most; twice as many may wait to be asked for.
+    width : int
+        Readers that wait at the same time from which on there are thought to be more.
+    """
+
+    gather: float = 0.001
+    gap: int = 128 * 1024
+    block: int = 16 * 1024**2
+    ahead: int = 4 * 1024**2
+    ahead_most: int = 32 * 1024**2
+    width: int = 10
+
+
+class Planner:
+    """Gathers, merges, fetches and splits.
+
+    Parameters
+    ----------
+    fetch : callable
+        ``await fetch(url, start, stop)`` gives the bytes of one range.
+    plan : Plan
+        How.
+    """
+
+    def __init__(self, fetch: Fetch, plan: Plan) -> None:
+        self._fetch = fetch
+        self._plan = plan
+        # Futures belong to one event loop, and so does everything that waits together.
+        self._lanes: dict[asyncio.AbstractEventLoop, _Lane] = {}
+        self._lock = Lock()
+
+    async def read(
+        self, url: str, start: int, stop: int | None, located: Located | None = None
+    ) -> memoryview:
+        """Return one range.
+
+        Parameters
+        ----------
+        url : str
+        start, stop : int
+            First byte, and the byte behind the last; None for `stop` means the whole file.
+        located : Located, optional
+            The row of a table that this is all of; lets the next rows be fetched ahead.
+
+        Raises
+        ------
+        Exception
+            What `fetch` raises.
+        """
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            lane = self._lanes.get(loop)
+            if lane is None:
+                # A lane and its loop know one another, so that neither would ever go.
+                self._lanes = {k: v for k, v in self._lanes.items() if not k.is_closed()}
+                lane = self._lanes[loop] = _Lane(self._fetch, self._plan, loop)
+        return await lane.read(url, start, stop, located)
+
+
+class _Wish:
+    """One range that somebody waits for, or will."""
+
+    __slots__ = ("future", "row", "start", "stop", "table")
+
+    def __init__(
+        self,
+        future: asyncio.Future[memoryview],
+        start: int,
+        stop: int | None,
+        table: ChunkTable | None,
+        row: int,
+    ) -> None:
+        self.future = future
+        self.start = start
+        self.stop = stop
+        self.table = table
+        self.row = row
+
+
+class _Walk(NamedTuple):
+    """A walk through an array that is being read ahead."""
+
+    url: str
+    last: int
+    """Row of the last chunk that was fetched ahead."""
+    step: int
+    trigger: int
+    """Row at which more has to be fetched."""
+    nbytes: int
+    """Bytes that the last look ahead fetched."""
+
+
+class _Lane:
+    """What waits in one event loop."""
+
+    def __init__(self, fetch: Fetch, plan: Plan, loop: asyncio.AbstractEventLoop) -> None:
+        self._fetch = fetch
+        self._plan = plan
+        self._waiting: dict[str, list[_Wish]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._active: set[_Wish] = set()
+        self._kept: OrderedDict[Key, _Wish] = OrderedDict()
+        self._kept_bytes = 0
+        self._walks: dict[int, _Walk] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._gate = asyncio.Semaphore(CONCURRENT)
+        self._call_later = loop.call_later
+        self._create_future = loop.create_future
+        self._create_task = loop.create_task
+
+    async def read(
+        self, url: str, start: int, stop: int | None, located: Located | None
+    ) -> memoryview:
+        wish = self._take(url, start, stop, located)
+        if wish is None:
+            table, row = (None, 0) if located is None else (located.table, located.row)
+            wish = _Wish(self._create_future(), start, stop, table, row)
+            self._waiting.setdefault(url, []).append(wish)
+            if self._timer is None:
+                self._timer = self._call_later(self._plan.gather, self._flush)
+        self._active.add(wish)
+        try:
+            return await wish.future
+        finally:
+            self._active.discard(wish)
+
+    def _take(
+        self, url: str, start: int, stop: int | None, located: Located | None
+    ) -> _Wish | None:
+        """Return the wish that was made ahead for this range, and look further ahead."""
+        wish = self._kept.pop((url, start, stop), None)
+        if wish is None:
+            return None
+        self._kept_bytes -= (wish.stop or 0) - wish.start
+        walk = None if located is None else self._walks.get(id(located.table))
+        if (
+            walk is not None
+            and located is not None
+            and located.table is not None
+            and located.row >= walk.trigger
+            and walk.url == url
+        ):
+            more = min(max(self._plan.ahead, 2 * walk.nbytes), self._plan.ahead_most)
+            self._issue(url, self._ahead(url, located.table, walk.last, walk.step, more))
+        return None if wish.future.cancelled() else wish
+
+    def _flush(self) -> None:
+        """Send what has gathered."""
+        self._timer = None
+        waiting, self._waiting = self._waiting, {}
+        crowded = len(self._active) >= self._plan.width and self._plan.ahead > 0
+        for url, wishes in waiting.items():
+            self._issue(url, [*wishes, *(self._guess(url, wishes) if crowded else ())])
+
+    def _guess(self, url: str, wishes: list[_Wish]) -> list[_Wish]:
+        """Return what the readers of one file will want next, if they walk in even steps."""
+        table = wishes[-1].table
+        mine = [wish for wish in self._active if wish.table is table]
+        rows = np.array(sorted({wish.row for wish in mine}))
+        if table is None or len(rows) < max(2, self._plan.width // 2):
+            return []
+        steps = np.diff(rows)
+        if bool((steps != steps[0]).any()):
+            return []
+        nbytes = sum((wish.stop or 0) - wish.start for wish in mine)
+        more = min(max(self._plan.ahead, nbytes), self._plan.ahead_most)
+        return self._ahead(url, table, int(rows[-1]), int(steps[0]), more)
+
+    def _ahead(self, url: str, table: ChunkTable, last: int, step: int, most: int) -> list[_Wish]:
+        """Make wishes for rows behind the last one, as far as they lie near in the same file."""
+        if last >= table.referenced:
+            return []
+        rows = np.arange(last, min(table.referenced, last + step * _ROWS + 1), step)
+        start = table.offset[rows].astype(np.int64)
+        stop = start + table.length[rows].astype(np.int64)
+        near = (start[1:] >= stop[:-1]) & (start[1:] - stop[:-1] <= self._plan.gap)
+        near &= np.cumsum(stop[1:] - start[1:]) <= most
+        if table.url is not None:
+            near &= table.url[rows[1:]] == table.url[last]
+        far = np.flatnonzero(~near)
+        count = int(far[0]) if far.size else near.size
+        wishes = []
+        for row, a, b in zip(
+            rows[1 : count + 1].tolist(),
+            start[1 : count + 1].tolist(),
+            stop[1 : count + 1].tolist(),
+            strict=True,
+        ):
+            key = (url, a, b)
+            if b > a and key not in self._kept:
+                wish = self._kept[key] = _Wish(self._create_future(), a, b, table, row)
+                self._kept_bytes += b - a
+                wishes.append(wish)
+        if wishes:
+            nbytes = int(stop[count] - start[1])
+            end = int(rows[count])
+            trigger = end - (end - last) // 2
+            self._walks[id(table)] = _Walk(url, end, step, trigger, nbytes)
+            self._forget()
+        else:
+            self._walks.pop(id(table), None)
+        return wishes
+
+    def _forget(self) -> None:
+        """Drop what nobody has asked for, the oldest first."""
+        while self._kept_bytes > 2 * self._plan.ahead_most:
+            _, wish = self._kept.popitem(last=False)
+            self._kept_bytes -= (wish.stop or 0) - wish.start
+            wish.future.cancel()
+        if len(self._walks) > 256:
+            self._walks.clear()
+
+    def _issue(self, url: str, wishes: list[_Wish]) -> None:
+        for run in _merged(wishes, self._plan):
+            task = self._create_task(self._run(url, run))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, url: str, run: list[_Wish]) -> None:
+        """Fetch one merged range, and give everyone their part."""
+        start = run[0].start
+        stop = None if run[0].stop is None else max(wish.stop or 0 for wish in run)
+        try:
+            async with self._gate:
+                data = memoryview(await self._fetch(url, start, stop))
+        except TruncatedError as error:
+            # One range behind the end of the file costs the others nothing.
+            if len(run) == 1 or stop is None:
+                self._fail(run, error)
+            else:
+                for wish in run:
+                    if wish in self._active:
+                        self._issue(url, [wish])
+                    else:
+                        self._fail([wish], error)
+        except BaseException as error:
+            # Whatever it is, those who wait have to hear of it.
+            self._fail(run, error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            for wish in run:
+                if not wish.future.done():
+                    end = None if wish.stop is None else wish.stop - start
+                    wish.future.set_result(data[wish.start - start : end])
+
+    def _fail(self, run: Iterable[_Wish], error: BaseException) -> None:
+        for wish in run:
+            if wish.future.done():
+                continue
+            if wish in self._active:
+                wish.future.set_exception(error)
+            else:
+                # Nobody asked for it yet; whoever does will hear for themselves.
+                wish.future.cancel()
+
+
+def _merged(wishes: list[_Wish], plan: Plan) -> list[list[_Wish]]:
+    """Return wishes for one file in runs that are fetched as one range each."""
+    runs: list[list[_Wish]] = []
+    end = 0
+    for wish in sorted(wishes, key=lambda wish: (wish.stop is not None, wish.start)):
+        last = runs[-1] if runs else None
+        if last is not None and wish.stop is None and last[0].stop is None:
+            last.append(wish)
+        elif (
+            last is not None
+            and wish.stop is not None
+            and last[0].stop is not None
+            and wish.start - end <= plan.gap
+            and max(end, wish.stop) - last[0].start <= plan.block
+            and plan.gap >= 0
+        ):
+            last.append(wish)
+            end = max(end, wish.stop)
+        else:
+            runs.append([wish])
+            end = wish.stop or 0
+    return runs

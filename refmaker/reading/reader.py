@@ -1,0 +1,304 @@
+"""From a key to its bytes: references, policy, planner and targets together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from refmaker.errors import MetadataError, RefmakerError
+from refmaker.reading.integrity import MODES
+from refmaker.reading.limits import DEFAULT, Limits
+from refmaker.reading.local import LocalFiles
+from refmaker.reading.planner import Plan, Planner
+from refmaker.reading.policy import Policy, protocol_of
+from refmaker.reading.references import sources_of
+from refmaker.reading.targets import Remotes, require_protocol
+from refmaker.source import local_path
+from refmaker.storage.rewrite import absolute
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from refmaker.reading.cache import ChunkCache
+    from refmaker.reading.opened import Location
+    from refmaker.reading.references import Located, Lookup
+
+    Data = bytes | memoryview
+
+__all__ = ["Options", "Reader"]
+
+_RESOLVED = 1 << 16
+"""Relative URLs remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a reference set is read.
+
+    Parameters
+    ----------
+    storage_options : mapping
+        For the files that references point into; see `Policy.options`.
+    verify_sources : {"size", "full", "off"}
+        What to compare with the recorded fingerprints: the size where that costs no request,
+        also ETag or time of modification whatever it costs, or nothing.
+    allow : sequence of str, optional
+        Protocols and prefixes that the document may name; see `Policy`.
+    codecs : sequence of str
+        Codec ids to allow beside those that are known to be safe.
+    plan : Plan
+        How requests are gathered and merged.
+    limits : Limits
+        What the document may cost.
+    cache : str, optional
+        Folder in which fetched chunks are kept.
+    cache_bytes : int
+        Bytes that the folder may take.
+    """
+
+    storage_options: Mapping[str, Any] = field(default_factory=dict)
+    verify_sources: str = "size"
+    allow: Sequence[str] | None = None
+    codecs: Sequence[str] = ()
+    plan: Plan = field(default_factory=Plan)
+    limits: Limits = DEFAULT
+    cache: str | None = None
+    cache_bytes: int = 10 * 1024**3
+
+    def __post_init__(self) -> None:
+        if self.verify_sources not in MODES:
+            raise ValueError(f"verify_sources is {self.verify_sources!r}, not one of {MODES}")
+
+
+class Reader:
+    """Reads the keys of one reference set.
+
+    Parameters
+    ----------
+    references : Lookup
+        Where everything lies.
+    origin : str, optional
+        URL or path of the document; None for a set that was made in this process.
+    options : Options
+        How to read.
+    location : Location, optional
+        Where another process finds the document; without one, all references travel.
+
+    Raises
+    ------
+    PolicyError
+        If the document names a file that it may not.
+    MetadataError
+        If its fingerprints are none.
+    """
+
+    def __init__(
+        self,
+        references: Lookup,
+        origin: str | None = None,
+        options: Options | None = None,
+        location: Location | None = None,
+    ) -> None:
+        options = options or Options()
+        self.references = references
+        self.location = location
+        self.origin = origin
+        self.options = options
+        self.policy = Policy(origin, allow=options.allow, codecs=options.codecs)
+        self._relative = origin is not None and references.header.get("relative") is True
+        self._resolved: dict[str, str] = {}
+        self._check_early()
+        known = sources_of(references.header, origin or "")
+        self._sources = {self._resolve(url): found for url, found in known.items()}
+        self._renew()
+
+    def _check_early(self) -> None:
+        """Look at one file of each host and each folder at the top.
+
+        When it is read, every single one is looked at.
+        """
+        urls = {url[: url.find("/", 9)]: url for url in self.references.urls()}
+        protocols: dict[str, str] = {}
+        for url in map(self._resolve, urls.values()):
+            self.policy.check_url(url)
+            protocols.setdefault(protocol_of(url), url)
+        for protocol, url in protocols.items():
+            require_protocol(protocol, url)
+
+    def _resolve(self, url: str) -> str:
+        """Return the absolute URL of one that may be relative to the document."""
+        if not self._relative:
+            return url
+        found = self._resolved.get(url)
+        if found is None:
+            found = absolute([url], self.origin or "").get(url, url)
+            if len(self._resolved) < _RESOLVED:
+                self._resolved[url] = found
+        return found
+
+    def _renew(self) -> None:
+        """Start afresh; handles and event loops do not outlive a fork."""
+        self._process = os.getpid()
+        options = self.options
+        self._local = LocalFiles(self._sources, options.verify_sources)
+        self._remotes = Remotes(
+            self.policy, options.storage_options, self._sources, options.verify_sources
+        )
+        self._planner = Planner(self._remotes.fetch, options.plan)
+        self._cache: ChunkCache | None = None
+        if options.cache is not None:
+            from refmaker.reading.cache import ChunkCache
+
+            self._cache = ChunkCache(options.cache, options.cache_bytes, self._sources)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.location is not None:
+            return self.location.restore, (self.options,)
+        return Reader, (self.references, self.origin, self.options)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Reader) or self.options != other.options:
+            return False
+        if self.location is not None or other.location is not None:
+            return self.location == other.location
+        return self.references is other.references
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def locate(self, key: str) -> bytes | Located | None:
+        """Return inlined bytes, a place, or None where there is no such key.
+
+        Raises
+        ------
+        PolicyError
+            If the place is none that the document may name.
+        MetadataError
+            If the document contradicts itself here.
+        """
+        try:
+            found = self.references.get(key)
+            if found is None:
+                return None
+            if isinstance(found, bytes):
+                self.policy.check_document(key, found)
+                return found
+            found = found._replace(url=self._resolve(found.url)) if self._relative else found
+            self.policy.check_url(found.url)
+        except RefmakerError as error:
+            raise error.located(url=self.origin, path=key) from error
+        return found
+
+    async def _locate(self, key: str) -> bytes | Located | None:
+        if self.references.ready(key):
+            return self.locate(key)
+        return await asyncio.to_thread(self.locate, key)
+
+    @cached_property
+    def consolidated(self) -> bool:
+        """Whether all metadata stand together in one document."""
+        return self.references.get(".zmetadata") is not None
+
+    @cached_property
+    def version(self) -> int:
+        """Version of the Zarr format that the metadata are in."""
+        return 3 if self.references.get("zarr.json") is not None else 2
+
+    def codec_configs(self, *, check: bool) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield the array and the configuration of every codec that metadata here name.
+
+        Parameters
+        ----------
+        check : bool
+            Whether codecs that the policy does not allow raise an error now.
+        """
+        for key, data in self.references.metadata():
+            if check:
+                self.policy.check_document(key, data)
+            if key.rpartition("/")[2] != ".zarray":
+                continue
+            try:
+                document = json.loads(data)
+                named = [*(document.get("filters") or ()), document.get("compressor")]
+            except (ValueError, RecursionError, AttributeError, TypeError) as error:
+                raise MetadataError(f"not metadata: {error}", url=self.origin, path=key) from error
+            for config in named:
+                if isinstance(config, dict):
+                    yield key.rpartition("/")[0], config
+
+    async def read(
+        self, key: str, start: int | None = None, stop: int | None = None
+    ) -> Data | None:
+        """Return the bytes of a key, or a slice of them; None where there is no such key.
+
+        Parameters
+        ----------
+        key : str
+        start, stop : int, optional
+            As in ``value[start:stop]``.
+
+        Raises
+        ------
+        RefmakerError
+            If there is a reference, and it cannot be read; names the key and the file.
+        """
+        if self._process != os.getpid():
+            self._renew()
+        found = await self._locate(key)
+        if found is None:
+            return None
+        if isinstance(found, bytes):
+            return found if start is None and stop is None else found[start:stop]
+        try:
+            data = await self._fetch(found, start, stop)
+            if key.rpartition("/")[2][:1] in (".", "z"):
+                self.policy.check_document(key, bytes(data))
+        except RefmakerError as error:
+            raise error.located(path=key) from error
+        return data
+
+    async def _fetch(self, found: Located, start: int | None, stop: int | None) -> Data:
+        if found.length is None:
+            return (await self._range(found.url, 0, None, None))[start:stop]
+        first, last, _ = slice(start, stop).indices(found.length)
+        low, high = found.offset + first, found.offset + max(first, last)
+        if low == high:
+            return b""
+        all_of_it = high - low == found.length
+        return await self._range(found.url, low, high, found if all_of_it else None)
+
+    async def _range(self, url: str, start: int, stop: int | None, found: Located | None) -> Data:
+        path = local_path(url)
+        if path is not None:
+            return await self._local.read(path, start, stop)
+        if self._cache is None:
+            return await self._planner.read(url, start, stop, found)
+        kept = self._cache.get(url, start, stop)
+        if kept is not None:
+            return kept
+        data = await self._planner.read(url, start, stop, found)
+        await asyncio.to_thread(self._cache.put, url, start, stop, data)
+        return data
+
+    async def size(self, key: str) -> int | None:
+        """Return the number of bytes of a key; None where there is no such key."""
+        found = await self._locate(key)
+        if found is None:
+            return None
+        if isinstance(found, bytes):
+            return len(found)
+        if found.length is not None:
+            return found.length
+        path = local_path(found.url)
+        return os.stat(path).st_size if path is not None else await self._remotes.size(found.url)
+
+    async def read_many(
+        self, items: Sequence[tuple[str, int | None, int | None]]
+    ) -> list[Data | Exception | None]:
+        """Return many keys or slices; what went wrong with one is returned in its place."""
+        return await asyncio.gather(  # type: ignore[return-value]
+            *(self.read(*item) for item in items), return_exceptions=True
+        )
