@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Collection, Mapping
 
-    import xarray as xr
-    import zarr
-
-    from refmaker.reading.store import RefmakerStore
+    from refmaker.opening import open_dataset as open_dataset
+    from refmaker.opening import open_datatree as open_datatree
+    from refmaker.opening import open_group as open_group
+    from refmaker.opening import open_store as open_store
 
 __all__ = [
     "ArrayCheck",
@@ -57,6 +57,21 @@ __all__ = [
 __version__ = "0.1.0"
 
 logging.getLogger("refmaker").addHandler(logging.NullHandler())
+
+_OPENING = frozenset(["open_dataset", "open_datatree", "open_group", "open_store"])
+
+
+def __getattr__(name: str) -> Any:
+    """Import the functions that open reference sets when one is first asked for."""
+    if name not in _OPENING:
+        raise AttributeError(f"module 'refmaker' has no attribute {name!r}")
+    from refmaker import opening
+
+    return getattr(opening, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_OPENING})
 
 
 # The functions `scan` and `verify` are defined after the modules of the same names were
@@ -309,159 +324,6 @@ def verify(
         If no scanner recognises the scanned file.
     """
     return _verify(refs, sample=sample, storage_options=storage_options, seed=seed)
-
-
-def open_dataset(
-    refs: ReferenceSet | str | os.PathLike[str],
-    *,
-    storage_options: Mapping[str, Any] | None = None,
-    reference_options: Mapping[str, Any] | None = None,
-    **kwargs: Any,
-) -> xr.Dataset:
-    """Open one group of a reference set as an xarray dataset.
-
-    Parameters
-    ----------
-    refs : ReferenceSet, str or os.PathLike
-        A reference set, or the path or URL of one in kerchunk JSON.
-    storage_options : mapping, optional
-        Passed to fsspec for the files that hold the data; where they lie behind several
-        protocols, a mapping of protocol to options.
-    reference_options : mapping, optional
-        Passed to fsspec for the reference file itself.
-    **kwargs
-        Passed to `xarray.open_dataset`, such as ``group="x"``, ``chunks={}`` or
-        ``mask_and_scale=False``.
-
-    Returns
-    -------
-    xarray.Dataset
-        Lazy: values are read from the files in place when they are used.
-
-    Raises
-    ------
-    SourceError, MetadataError, UnsupportedError, MissingDependencyError
-        As for `open_group`.
-    """
-    from refmaker.opening import open_dataset as opened
-
-    return opened(
-        refs, storage_options=storage_options, reference_options=reference_options, **kwargs
-    )
-
-
-def open_datatree(
-    refs: ReferenceSet | str | os.PathLike[str],
-    *,
-    storage_options: Mapping[str, Any] | None = None,
-    reference_options: Mapping[str, Any] | None = None,
-    **kwargs: Any,
-) -> xr.DataTree:
-    """Open all groups of a reference set as an xarray tree.
-
-    Parameters
-    ----------
-    refs, storage_options, reference_options
-        As for `open_dataset`.
-    **kwargs
-        Passed to `xarray.open_datatree`.
-
-    Returns
-    -------
-    xarray.DataTree
-        Lazy: values are read from the files in place when they are used.
-
-    Raises
-    ------
-    SourceError, MetadataError, UnsupportedError, MissingDependencyError
-        As for `open_group`.
-    """
-    from refmaker.opening import open_datatree as opened
-
-    return opened(
-        refs, storage_options=storage_options, reference_options=reference_options, **kwargs
-    )
-
-
-def open_group(
-    refs: ReferenceSet | str | os.PathLike[str],
-    *,
-    storage_options: Mapping[str, Any] | None = None,
-    reference_options: Mapping[str, Any] | None = None,
-    **options: Any,
-) -> zarr.Group:
-    """Open a reference set as a read-only Zarr group.
-
-    Parameters
-    ----------
-    refs, storage_options, reference_options, **options
-        As for `open_store`.
-
-    Returns
-    -------
-    zarr.Group
-        Its arrays read their chunks from the files in place.
-
-    Raises
-    ------
-    SourceError, MetadataError, LimitError, UnsupportedError, MissingDependencyError
-        As for `open_store`.
-    """
-    from refmaker.opening import open_group as opened
-
-    return opened(
-        refs, storage_options=storage_options, reference_options=reference_options, **options
-    )
-
-
-def open_store(
-    refs: ReferenceSet | str | os.PathLike[str],
-    storage_options: Mapping[str, Any] | None = None,
-    reference_options: Mapping[str, Any] | None = None,
-    **options: Any,
-) -> RefmakerStore:
-    """Open a reference set as a read-only Zarr store.
-
-    Parameters
-    ----------
-    refs : ReferenceSet, str or os.PathLike
-        A reference set, or the path or URL of one: kerchunk JSON, also compressed by gzip or
-        Zstandard, a compact document, or a folder of Parquet files.
-    storage_options : mapping, optional
-        Passed to fsspec for the files that hold the data. Either options for all of them, or
-        a mapping of protocols (``"s3"``) and prefixes (``"https://host/data/"``) to options.
-        Secrets for all files go to one host only.
-    reference_options : mapping, optional
-        Passed to fsspec for the reference file itself.
-    **options
-        ``verify_sources`` ("size", "full" or "off"): what to compare with the fingerprints of
-        the files. ``allow``: protocols and prefixes that the set may name; by default a set
-        from afar may name what is behind its own protocol, and nothing on this machine.
-        ``codecs``: ids of codecs to allow beside those that are known to be safe. ``cache``
-        and ``cache_bytes``: a folder in which fetched chunks are kept, and its size.
-        ``plan``: how requests are gathered and merged (`refmaker.reading.planner.Plan`).
-
-    Returns
-    -------
-    RefmakerStore
-        A `zarr.abc.store.Store`.
-
-    Raises
-    ------
-    SourceError
-        If the reference file cannot be read.
-    MetadataError
-        If it is no reference set, or names what it may not.
-    LimitError
-        If it is larger than can be in good faith.
-    UnsupportedError
-        If a URL is one that is not read.
-    MissingDependencyError
-        If a protocol or a codec needs a package that is not installed.
-    """
-    from refmaker.opening import open_store as opened
-
-    return opened(refs, storage_options, reference_options, **options)
 
 
 def formats() -> list[str]:

@@ -69,6 +69,11 @@ def open_store(  # noqa: PLR0913 - each is a choice of its own
     plan : Plan, optional
         How requests are gathered and merged.
 
+    Returns
+    -------
+    RefmakerStore
+        A `zarr.abc.store.Store`.
+
     Raises
     ------
     SourceError

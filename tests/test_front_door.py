@@ -38,7 +38,8 @@ def test_everything_named_is_there_and_nothing_else():
     modules = {module.name for module in pkgutil.iter_modules(refmaker.__path__)}
     visible = {
         name
-        for name, value in vars(refmaker).items()
+        for name in dir(refmaker)
+        for value in [getattr(refmaker, name)]
         if (not name.startswith("_") or name == "__version__")
         and not (inspect.ismodule(value) and name in modules - {"errors"})
         and getattr(value, "__module__", "refmaker").startswith("refmaker")
