@@ -52,7 +52,7 @@ def test_a_source_and_its_store_count_the_same(cases: list[dict[str, Any]]) -> N
     for case in cases[2:]:
         found = case["found"]
         assert found["requests"] == found["counted_requests"] > 0
-        assert found["bytes"] == found["counted_bytes"] == found["size"]
+        assert 0 < found["bytes"] == found["counted_bytes"] <= found["size"]
         assert all(target["passed"] for target in case["targets"]), case
 
 

@@ -7,9 +7,7 @@ reads, and every object is accounted for. The shares are printed and may only im
 from __future__ import annotations
 
 import csv
-import importlib.util
 import os
-import resource
 from functools import cache
 from pathlib import Path
 
@@ -20,24 +18,14 @@ import pytest
 
 from refmaker.errors import RefmakerError, WorkerError
 from refmaker.report import Outcome
-from refmaker.scan import Worker
 from refmaker.testing import open_stock
+from tests.scanners.hdf5 import oracle as h5_oracle
+from tests.watched import LIMIT, WatchedWorker
 
 HERE = Path(__file__).parent
 CORPUS = Path(os.environ.get("REFMAKER_CORPUS") or HERE.parent.parent / "shared" / "corpus")
 TIMEOUT = 60
 KEPT = {Outcome.REFERENCED, Outcome.INLINED, Outcome.DUPLICATED}
-
-
-def load(path):
-    """Import a module that is no package's."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-h5_oracle = load(HERE / "scanners" / "hdf5" / "oracle.py")
 
 
 def misnamed(file, group, path=""):
@@ -133,7 +121,7 @@ class Examiner:
     """Scans files in one worker, each once."""
 
     def __init__(self):
-        self.worker = Worker()
+        self.worker = WatchedWorker()
         self.seen = {}
 
     def examine(self, kind, path):
@@ -201,5 +189,6 @@ def test_shares(examiner, kind, summary):
 
 @pytest.mark.skipif(not index(), reason="the corpus is not there; see REFMAKER_CORPUS")
 def test_memory(examiner):
-    examiner.worker.close()
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1024**2
+    for kind, path in index():
+        examiner.examine(kind, path)
+    assert 0 < examiner.worker.peak < LIMIT

@@ -238,7 +238,6 @@ class TestStockReaders:
                 xr.open_dataset("reference://", engine="zarr", storage_options=options, **kwargs)
 
     def test_kerchunk(self, where):
-        pytest.importorskip("kerchunk", reason="kerchunk is installed for benchmarks only")
         with pytest.raises(ValueError, match=compact.COMPACT):
             xr.open_dataset(where, engine="kerchunk")
 

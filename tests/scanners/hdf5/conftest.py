@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 from pathlib import Path
 
 import h5py
@@ -12,23 +11,13 @@ import pytest
 from refmaker.report import Outcome
 from refmaker.scan import ScanOptions, scan
 from refmaker.testing import open_stock
+from tests.scanners.hdf5 import oracle
 
 VARIANTS = (
     {},
     {"inline_threshold": 0, "chunk_bytes": 64, "verify_index": True},
     {"chunk_bytes": None, "inline_threshold": 2**20},
 )
-
-
-def load(name):
-    """Import a module of this folder, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-oracle = load("oracle")
 
 
 class Scanned:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import resource
-
 import h5py
 import numpy as np
 import pytest
 
 from refmaker.errors import FormatError, RefmakerError, WorkerError
 from refmaker.report import Outcome
-from refmaker.scan import Worker, scan
+from refmaker.scan import scan
 from refmaker.testing.damage import damaged
+from tests.watched import LIMIT, WatchedWorker
 
 TIMEOUT = 4
-MEMORY = 1024**2
-"""KiB that a worker may take."""
 
 
 def write(path, libver):
@@ -48,7 +45,7 @@ def whole(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def worker():
-    with Worker() as found:
+    with WatchedWorker() as found:
         yield found
 
 
@@ -135,8 +132,7 @@ def test_every_byte_of_the_superblock(whole, worker, tmp_path):
 
 
 def test_memory(worker):
-    worker.close()
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < MEMORY
+    assert 0 < worker.peak < LIMIT
 
 
 @pytest.mark.parametrize("data", [b"", b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n" + bytes(1000),
