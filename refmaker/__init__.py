@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker import errors as errors
 from refmaker.errors import RefmakerError
+from refmaker.materialize import Materialized, materialize
 from refmaker.report import ScanReport
 from refmaker.scan import ScanOptions
 from refmaker.scan import scan as _scan
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayCheck",
+    "Materialized",
     "ReferenceSet",
     "RefmakerError",
     "ScanOptions",
@@ -43,6 +45,7 @@ __all__ = [
     "__version__",
     "errors",
     "formats",
+    "materialize",
     "open_dataset",
     "open_datatree",
     "open_group",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, WorkerError
@@ -52,6 +52,8 @@ class ScanOptions:
         Follow links and external storage that leave the file's own directory.
     verify_index : bool
         Compare every chunk position with the format's own library while scanning.
+    settings : mapping of str to str
+        Choices that only some formats know, by name; see `refmaker.scanner.Setting`.
     """
 
     inline_threshold: int = 1024
@@ -59,6 +61,7 @@ class ScanOptions:
     chunk_bytes: int | None = 4 * 1024**2
     follow_external: bool = False
     verify_index: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def scan(

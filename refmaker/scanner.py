@@ -7,13 +7,14 @@ is an instance of a class with the members of `Scanner`, or a callable that retu
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from refmaker.errors import UnknownFormatError
+from refmaker.errors import MetadataError, UnknownFormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
@@ -23,7 +24,18 @@ if TYPE_CHECKING:
     from refmaker.scan import ScanOptions
     from refmaker.source import Source
 
-__all__ = ["ENTRY_POINTS", "SNIFF_BYTES", "Native", "Scanner", "choose", "scanners"]
+__all__ = [
+    "ENTRY_POINTS",
+    "SNIFF_BYTES",
+    "Collector",
+    "Native",
+    "Scanner",
+    "Setting",
+    "all_settings",
+    "choose",
+    "scanners",
+    "setting_values",
+]
 
 log = logging.getLogger("refmaker.scanner")
 
@@ -82,6 +94,96 @@ class Scanner(Protocol):
         ...
 
 
+@runtime_checkable
+class Collector(Scanner, Protocol):
+    """A scanner of a format whose objects are spread over many files, such as image series."""
+
+    def collect(
+        self,
+        urls: Sequence[str],
+        storage_options: Mapping[str, Any] | None,
+        options: ScanOptions,
+    ) -> tuple[Group, ScanReport]:
+        """Return one reference set of many files, and the account of every one of them.
+
+        Parameters
+        ----------
+        urls : sequence of str
+            The files; what is not of the format gets a row of the report and costs nothing else.
+        storage_options : mapping or None
+            Passed to fsspec.
+        options : ScanOptions
+            How to scan.
+        """
+        ...
+
+    def native_collection(
+        self, urls: Sequence[str], storage_options: Mapping[str, Any] | None
+    ) -> AbstractContextManager[Native]:
+        """Open many files with the format's own library."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A choice that only one format knows, which scanners list in an attribute ``settings``.
+
+    Parameters
+    ----------
+    name : str
+        As in ``--name``; lower case, with ``-`` between words.
+    default : str
+        Its value where nobody says otherwise.
+    help : str
+        One line for ``scan --help``.
+    choices : tuple of str
+        The values it may have; empty if any.
+    """
+
+    name: str
+    default: str
+    help: str
+    choices: tuple[str, ...] = ()
+
+
+def all_settings() -> Mapping[str, tuple[Setting, tuple[str, ...]]]:
+    """Return the settings of all installed scanners by name, each with the formats that know it."""
+    found: dict[str, tuple[Setting, tuple[str, ...]]] = {}
+    for scanner in scanners().values():
+        for setting in getattr(scanner, "settings", ()):
+            _, formats = found.get(setting.name, (setting, ()))
+            found[setting.name] = setting, (*formats, scanner.name)
+    return found
+
+
+def setting_values(scanner: Scanner, options: ScanOptions) -> dict[str, str]:
+    """Return the value of each of a scanner's settings.
+
+    Settings of other formats are passed over, so that one call can scan files of many kinds.
+
+    Raises
+    ------
+    MetadataError
+        If a value is not among the setting's choices, or no format has such a setting.
+    """
+    values = {setting.name: setting.default for setting in getattr(scanner, "settings", ())}
+    for name, value in options.settings.items():
+        known = all_settings()
+        if name not in known:
+            raise MetadataError(
+                f"no format has a setting {name!r}",
+                hint=f"known: {', '.join(sorted(known)) or 'none'}",
+            )
+        choices = known[name][0].choices
+        if choices and value not in choices:
+            raise MetadataError(
+                f"setting {name} is {value!r}", hint=f"it can be {', '.join(choices)}"
+            )
+        if name in values:
+            values[name] = value
+    return values
+
+
 @lru_cache(maxsize=1)
 def scanners() -> Mapping[str, Scanner]:
     """Return all installed scanners by name.
@@ -92,7 +194,11 @@ def scanners() -> Mapping[str, Scanner]:
 
     found: dict[str, Scanner] = {}
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
-        loaded = point.load()
+        try:
+            loaded = point.load()
+        except (ImportError, AttributeError) as error:
+            log.warning("the scanner %s cannot be loaded: %s", point.name, error)
+            continue
         # A class has all the members that its instances have, but is to be called.
         made = isinstance(loaded, Scanner) and not isinstance(loaded, type)
         scanner: Scanner = loaded if made else loaded()

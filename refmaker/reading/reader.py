@@ -88,6 +88,11 @@ class Reader:
     location : Location, optional
         Where another process finds the document; without one, all references travel.
 
+    Attributes
+    ----------
+    sources : dict of str to Fingerprint
+        The files that the set was made from, as they were then.
+
     Raises
     ------
     PolicyError
@@ -113,7 +118,7 @@ class Reader:
         self._resolved: dict[str, str] = {}
         self._check_early()
         known = sources_of(references.header, origin or "")
-        self._sources = {self._resolve(url): found for url, found in known.items()}
+        self.sources = {self._resolve(url): found for url, found in known.items()}
         self._renew()
 
     def _check_early(self) -> None:
@@ -144,16 +149,16 @@ class Reader:
         """Start afresh; handles and event loops do not outlive a fork."""
         self._process = os.getpid()
         options = self.options
-        self._local = LocalFiles(self._sources, options.verify_sources)
+        self._local = LocalFiles(self.sources, options.verify_sources)
         self._remotes = Remotes(
-            self.policy, options.storage_options, self._sources, options.verify_sources
+            self.policy, options.storage_options, self.sources, options.verify_sources
         )
         self._planner = Planner(self._remotes.fetch, options.plan)
         self._cache: ChunkCache | None = None
         if options.cache is not None:
             from refmaker.reading.cache import ChunkCache
 
-            self._cache = ChunkCache(options.cache, options.cache_bytes, self._sources)
+            self._cache = ChunkCache(options.cache, options.cache_bytes, self.sources)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.location is not None:

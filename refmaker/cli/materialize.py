@@ -1,0 +1,77 @@
+"""``refmaker materialize``: a virtual store made real."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from refmaker.cli.boundary import FAILED, report_error
+from refmaker.cli.options import STORAGE_OPTION, as_json, storage_options, verbosity
+from refmaker.cli.output import counted, human_size, record, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["command"]
+
+
+@click.command("materialize", short_help="Copy all chunks into a real Zarr store.")
+@click.argument("refs")
+@click.argument("out")
+@click.option(
+    "--cache", metavar="FOLDER", help="Take chunks from this folder where they are there already."
+)
+@click.option(
+    "--out-option",
+    "out_options",
+    multiple=True,
+    type=STORAGE_OPTION,
+    help="An option of fsspec's for OUT; may be repeated.",
+)
+@storage_options
+@as_json
+@verbosity
+@click.pass_context
+def command(  # noqa: PLR0913 - one parameter for each option
+    ctx: click.Context,
+    *,
+    refs: str,
+    out: str,
+    cache: str | None,
+    out_options: Sequence[tuple[str, Any]],
+    storage_options: dict[str, Any] | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Copy every chunk of the reference set REFS, as it is encoded, to the Zarr store OUT.
+
+    OUT is a folder, or a URL that fsspec can write to. What was interrupted goes on when it is
+    called again. OUT cannot be opened before it is complete: metadata are written last. Chunks
+    that cannot be read are named, and are tried again by the next call; the exit code is then 1.
+
+    \b
+    Example:
+      refmaker materialize cube.json cube.zarr
+      refmaker materialize cube.json s3://bucket/cube.zarr --out-option profile=mine
+    """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    import refmaker
+
+    done = refmaker.materialize(
+        refs, out, storage_options, out_options=dict(out_options), cache=cache
+    )
+    for error in done.failures:
+        report_error(error)
+    if as_json:
+        counts = {"chunks": done.chunks, "copied": done.copied, "kept": done.kept}
+        status = "ok" if done.complete else "partial"
+        more = {"bytes": done.nbytes, "failed": done.failed}
+        record({"input": refs, "output": done.url, "status": status, **counts, **more})
+    elif not quiet:
+        parts = [f"{counted(done.copied, 'chunk')} copied ({human_size(done.nbytes)})"]
+        parts += [f"{done.kept} there already"] if done.kept else []
+        parts += [f"{done.failed} failed"] if done.failed else []
+        end = "" if done.complete else "; not complete, call again to try those once more"
+        say(f"{refs}: {', '.join(parts)} -> {done.url}{end}")
+    if not done.complete:
+        ctx.exit(FAILED)
