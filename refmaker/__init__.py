@@ -22,6 +22,7 @@ from refmaker.report import ScanReport
 from refmaker.scan import ScanOptions
 from refmaker.scan import scan as _scan
 from refmaker.scanner import scanners as _scanners
+from refmaker.serve import serve, serving
 from refmaker.storage.reference_set import ReferenceSet
 from refmaker.verify import ArrayCheck
 from refmaker.verify import verify as _verify
@@ -53,6 +54,8 @@ __all__ = [
     "pattern",
     "read",
     "scan",
+    "serve",
+    "serving",
     "verify",
     "write",
 ]

@@ -14,7 +14,7 @@ ROOMS = (
     ("refmaker.cli", "refmaker.catalog"),
     ("refmaker",),
     ("refmaker.testing",),
-    ("refmaker.verify", "refmaker.materialize"),
+    ("refmaker.verify", "refmaker.materialize", "refmaker.serve"),
     ("refmaker.combine", "refmaker.patterns"),
     ("refmaker.opening", "refmaker.reading"),
     ("refmaker.storage",),

@@ -11,7 +11,7 @@ from refmaker.cli.boundary import Boundary
 
 __all__ = ["main"]
 
-VERBS = ("convert", "formats", "info", "materialize", "pattern", "scan", "verify")
+VERBS = ("convert", "formats", "info", "materialize", "pattern", "scan", "serve", "verify")
 
 
 class Verbs(Boundary):
