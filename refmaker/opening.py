@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.codecs import package_of
 from refmaker.errors import MissingDependencyError
+from refmaker.libraries import load_proj_before_eccodes
 from refmaker.metadata import dumps
 from refmaker.model import Group
 from refmaker.storage.reference_set import ReferenceSet
@@ -219,6 +220,7 @@ def open_dataset(
     """
     import xarray as xr
 
+    load_proj_before_eccodes()
     store, rest = _for_xarray(refs, storage_options, reference_options, kwargs)
     return xr.open_dataset(store, **rest)  # type: ignore[arg-type]
 
@@ -251,6 +253,7 @@ def open_datatree(
     """
     import xarray as xr
 
+    load_proj_before_eccodes()
     store, rest = _for_xarray(refs, storage_options, reference_options, kwargs)
     return xr.open_datatree(store, **rest)  # type: ignore[arg-type]
 

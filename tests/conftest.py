@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from refmaker.libraries import load_proj_before_eccodes
 from refmaker.scanner import scanners
 
+load_proj_before_eccodes()
 HERE = Path(__file__).parent
 
 

@@ -220,7 +220,8 @@ class _Assembly:
             rules = Rules(entries, self._templates) if entries else None
         except TemplateError as error:
             raise MetadataError(str(error), path="gen" if entries else "templates") from error
-        self._made = References(rules=rules, header=head.get("refmaker", {}))
+        compact = head.get("version") == COMPACT
+        self._made = References(rules=rules, header=head.get("refmaker", {}), compact=compact)
         self._inlined = 0
         self._keys = 0
         self._urls: dict[str, str] = {}

@@ -116,6 +116,8 @@ class References:
         References that are described by patterns; they replace all others of the same key.
     header : mapping
         The document's member ``refmaker``.
+    compact : bool
+        Whether they come from a compact document, which other readers refuse.
     """
 
     documents: dict[str, bytes] = field(default_factory=dict)
@@ -123,6 +125,7 @@ class References:
     others: dict[str, Reference] = field(default_factory=dict)
     rules: Rules | None = None
     header: Mapping[str, Any] = field(default_factory=dict)
+    compact: bool = False
 
     @classmethod
     def of_group(cls, group: Group, header: Mapping[str, Any] | None = None) -> References:

@@ -1,0 +1,199 @@
+"""``refmaker catalog``: entries for intake, and STAC items."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from refmaker.cli.boundary import FAILED
+from refmaker.cli.options import as_json, storage_options, verbosity
+from refmaker.cli.output import counted, record, say, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["command"]
+
+
+class Parameter(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """One ``NAME=VALUE``; the value is a text, as 007 is no number in a file's name."""
+
+    name = "name=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Return both."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = str(value).partition("=")
+        if not equals or not name:
+            self.fail(f"{value!r} is not of the form NAME=VALUE", param, ctx)
+        return name, text
+
+
+@click.group("catalog", short_help="Put reference sets into catalogs.")
+def command() -> None:
+    """Put reference sets into intake catalogs, and look after what is there.
+
+    \b
+    Example:
+      refmaker catalog add catalog.yaml cube.json --description "air temperature"
+      refmaker catalog list catalog.yaml
+      refmaker catalog check catalog.yaml
+      refmaker catalog stac cube.json > item.json
+    """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+
+
+@command.command("add", short_help="Add a reference set to a catalog.")
+@click.argument("catalog")
+@click.argument("refs")
+@click.option("--name", help="Name of the entry.  [default: from REFS]")
+@click.option("--description", default="", help="A sentence for people.")
+@click.option("--group", default="", help="Path of the group to open.  [default: the root]")
+@click.option(
+    "--driver",
+    type=click.Choice(["stock", "refmaker"]),
+    help="Who reads it.  [default: stock, where that can]",
+)
+@click.option(
+    "--intake",
+    type=click.Choice(["1", "2"]),
+    default="2",
+    show_default=True,
+    help="Format of a new catalog.",
+)
+@click.option(
+    "--param",
+    "parameters",
+    type=Parameter(),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Default of a field of REFS; may be repeated.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an entry of the same name.")
+@storage_options
+@verbosity
+def add(*, parameters: Sequence[tuple[str, str]], quiet: bool, **values: Any) -> None:
+    """Add the reference set REFS to CATALOG, a YAML file that is made if it is not there.
+
+    REFS may have fields, such as refs/{date:%Y%m%d}.json, which become parameters. Entries are
+    made of stock drivers where those can read the set, and name it relative to the catalog. -S
+    gives options for the files that hold the data; secrets are refused.
+
+    \b
+    Example:
+      refmaker catalog add catalog.yaml cube.json
+      refmaker catalog add catalog.yaml 'refs/{date:%Y%m%d}.json' --param date=20240101
+    """  # noqa: D301 - as above
+    from refmaker import catalog
+
+    where = values.pop("catalog")
+    chosen = dict(parameters)
+    entry = catalog.add(where, intake=int(values.pop("intake")), parameters=chosen, **values)
+    if not quiet:
+        driver = "stock drivers" if entry.stock else "the driver of refmaker"
+        say(f"{where}: {entry.name} ({driver})")
+
+
+@command.command("list", short_help="List the entries of a catalog.")
+@click.argument("catalog")
+@as_json
+@verbosity
+def list_entries(*, catalog: str, as_json: bool, quiet: bool) -> None:
+    """List the entries of CATALOG: name, driver, description.
+
+    \b
+    Example:
+      refmaker catalog list catalog.yaml
+    """  # noqa: D301 - as above
+    from refmaker.catalog import entries
+
+    del quiet
+    found = entries(catalog)
+    if as_json:
+        for entry in found:
+            named = {"name": entry.name, "driver": entry.driver}
+            record({**named, "description": entry.description})
+    else:
+        table([(entry.name, entry.driver, entry.description) for entry in found])
+
+
+@command.command("show", short_help="Show one entry of a catalog.")
+@click.argument("catalog")
+@click.argument("name")
+@verbosity
+def show(*, catalog: str, name: str, quiet: bool) -> None:
+    """Show the entry NAME of CATALOG as JSON, as it is written.
+
+    \b
+    Example:
+      refmaker catalog show catalog.yaml air
+    """  # noqa: D301 - as above
+    from refmaker.catalog import entries
+
+    del quiet
+    found = {entry.name: entry for entry in entries(catalog)}
+    if name not in found:
+        known = ", ".join(found) or "none"
+        raise click.UsageError(f"{catalog} has no entry {name!r}; it has: {known}")
+    say(json.dumps(found[name].written, indent=2, ensure_ascii=False))
+
+
+@command.command("check", short_help="Open every entry of a catalog.")
+@click.argument("catalog")
+@as_json
+@verbosity
+@click.pass_context
+def check(ctx: click.Context, *, catalog: str, as_json: bool, quiet: bool) -> None:
+    """Open every entry of CATALOG with intake, and read a value of every variable.
+
+    The exit code is 1 if any entry fails.
+
+    \b
+    Example:
+      refmaker catalog check catalog.yaml --json
+    """  # noqa: D301 - as above
+    from refmaker import catalog as room
+
+    found = room.check(catalog)
+    for entry in found:
+        if as_json:
+            record({"name": entry.name, "variables": entry.variables, "reason": entry.reason})
+        elif entry.reason:
+            say(f"failed: {entry.name}: {entry.reason}", err=True)
+        elif not quiet:
+            say(f"{entry.name}: {counted(entry.variables, 'variable')}")
+    if not all(entry.ok for entry in found):
+        ctx.exit(FAILED)
+
+
+@command.command("stac", short_help="Print a STAC item for a reference set.")
+@click.argument("refs")
+@click.option("--id", "name", help="Of the item.  [default: from REFS]")
+@click.option("--href", help="Where others find the set.  [default: REFS]")
+@storage_options
+@verbosity
+def stac(
+    *,
+    refs: str,
+    name: str | None,
+    href: str | None,
+    storage_options: dict[str, Any] | None,
+    quiet: bool,
+) -> None:
+    """Print a STAC item whose asset is the reference set REFS.
+
+    Time and place come from the coordinates.
+
+    \b
+    Example:
+      refmaker catalog stac cube.json --href https://example.org/cube.json > item.json
+    """  # noqa: D301 - as above
+    from refmaker.catalog import stac_item
+
+    del quiet
+    item = stac_item(refs, id=name, href=href, storage_options=storage_options)
+    say(json.dumps(item.to_dict(include_self_link=False), indent=2))
