@@ -16,12 +16,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from refmaker import errors as errors
+from refmaker.combine import Appended, CombineOptions, append, combine
 from refmaker.errors import RefmakerError
 from refmaker.materialize import Materialized, materialize
 from refmaker.report import ScanReport
 from refmaker.scan import ScanOptions
 from refmaker.scan import scan as _scan
+from refmaker.scan_many import Progress, Scanned, scan_many
 from refmaker.scanner import scanners as _scanners
+from refmaker.source import local_path as _local_path
 from refmaker.serve import serve, serving
 from refmaker.storage.reference_set import ReferenceSet
 from refmaker.verify import ArrayCheck
@@ -29,7 +32,7 @@ from refmaker.verify import verify as _verify
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from refmaker.opening import open_dataset as open_dataset
     from refmaker.opening import open_datatree as open_datatree
@@ -37,13 +40,19 @@ if TYPE_CHECKING:
     from refmaker.opening import open_store as open_store
 
 __all__ = [
+    "Appended",
     "ArrayCheck",
+    "CombineOptions",
     "Materialized",
+    "Progress",
     "ReferenceSet",
     "RefmakerError",
     "ScanOptions",
     "ScanReport",
+    "Scanned",
     "__version__",
+    "append",
+    "combine",
     "errors",
     "formats",
     "materialize",
@@ -54,6 +63,7 @@ __all__ = [
     "pattern",
     "read",
     "scan",
+    "scan_many",
     "serve",
     "serving",
     "verify",
@@ -85,7 +95,7 @@ def __dir__() -> list[str]:
 
 
 def scan(
-    url: str | os.PathLike[str],
+    url: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     storage_options: Mapping[str, Any] | None = None,
     *,
     format: str | None = None,  # noqa: A002 - the word users know
@@ -96,10 +106,14 @@ def scan(
 ) -> ReferenceSet:
     """Scan one file: find where each of its chunks lies and how it is encoded.
 
+    Files that are one object together, such as the slices of a DICOM series, are given as a
+    directory or a list; of other files `scan_many` scans many, and `combine` joins them.
+
     Parameters
     ----------
-    url : str or os.PathLike
-        A path, or any URL that fsspec knows.
+    url : str, os.PathLike, or sequence of them
+        A path, or any URL that fsspec knows; a directory, a prefix that ends in ``/``, or a list
+        of files, directories and patterns.
     storage_options : mapping, optional
         Passed to fsspec.
     format : str, optional
@@ -129,7 +143,7 @@ def scan(
     FormatError
         If it is damaged.
     UnsupportedError
-        If nothing in it can be referenced.
+        If nothing in it can be referenced, or several files are no object together.
     WorkerError
         If the worker process died or took longer than `timeout`.
     ValueError
@@ -149,10 +163,38 @@ def scan(
         isolate = "always"
     if option_fields:
         options = replace(options or ScanOptions(), **option_fields)
+    single = _single_file(url)
+    if single is None:
+        from refmaker.collection import collect
+        from refmaker.inputs import expand_inputs
+
+        urls = expand_inputs(url, storage_options).urls
+        return ReferenceSet(
+            *collect(
+                urls,
+                storage_options,
+                format=format,
+                options=options,
+                isolate=isolate,
+                timeout=timeout,
+            )
+        )
     group, report = _scan(
-        url, storage_options, format=format, options=options, isolate=isolate, timeout=timeout
+        single, storage_options, format=format, options=options, isolate=isolate, timeout=timeout
     )
     return ReferenceSet(group, report)
+
+
+def _single_file(url: Any) -> str | os.PathLike[str] | None:
+    """Return what means one file; None for a list, a directory, a prefix."""
+    from os import PathLike, fspath
+    from os.path import isdir
+
+    if not isinstance(url, str | PathLike):
+        return None
+    name = str(fspath(url))
+    path = _local_path(name)
+    return None if (name.endswith("/") if path is None else isdir(path)) else url
 
 
 def pattern(  # noqa: PLR0913 - each is a choice of its own

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from refmaker.scanner import SNIFF_BYTES, choose
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from multiprocessing.connection import Connection
     from typing import Self
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from refmaker.scanner import Scanner
     from refmaker.source import Source
 
-__all__ = ["ScanOptions", "Worker", "scan"]
+__all__ = ["ScanOptions", "Worker", "WorkerNotStartedError", "scan", "scan_source"]
 
 log = logging.getLogger("refmaker.scan")
 
@@ -114,14 +114,38 @@ def scan(
             head = source.read_upto(0, SNIFF_BYTES)
             scanner = choose(head, source.url, format)
             if isolate == "never" or not _suspicious(scanner, head, source.size):
-                group, report = _scan_here(scanner, source, options)
-                report.seconds = time.perf_counter() - started
-                return group, report
+                return _scan_here(scanner, source, options, started)
     with Worker() as worker:
-        return worker.scan(url, storage_options, format=format, options=options, timeout=timeout)
+        found: tuple[Group, ScanReport] = worker.scan(
+            url, storage_options, format=format, options=options, timeout=timeout
+        )
+        return found
 
 
-def _scan_here(scanner: Scanner, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
+def scan_source(
+    source: Source,
+    format: str | None = None,  # noqa: A002 - the word users know
+    options: ScanOptions | None = None,
+) -> tuple[Group, ScanReport]:
+    """Scan a file that is open already; otherwise as `scan`.
+
+    Parameters
+    ----------
+    source : Source
+        The file, which stays open.
+    format : str, optional
+        Name of the scanner to use.
+    options : ScanOptions, optional
+        How to scan.
+    """
+    started = time.perf_counter()
+    scanner = choose(source.read_upto(0, SNIFF_BYTES), source.url, format)
+    return _scan_here(scanner, source, options or ScanOptions(), started)
+
+
+def _scan_here(
+    scanner: Scanner, source: Source, options: ScanOptions, started: float
+) -> tuple[Group, ScanReport]:
     log.debug("%s: %s", source.url, scanner.name)
     try:
         group, report = scanner.scan(source, options)
@@ -136,6 +160,7 @@ def _scan_here(scanner: Scanner, source: Source, options: ScanOptions) -> tuple[
     report.rounds = source.rounds
     # The scanned file stands first, whatever files it led to: readers sniff that one.
     report.sources = {source.url: source.fingerprint, **report.sources}
+    report.seconds = time.perf_counter() - started
     return group, report
 
 
@@ -149,11 +174,18 @@ class Worker:
     """A process that scans files one after another, and may die without harm.
 
     Use as a context manager. A worker that died or hung is replaced at the next file.
+
+    Parameters
+    ----------
+    idle : float, optional
+        Seconds without a task after which the process ends of itself; never by default.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, idle: float | None = None) -> None:
+        self._idle = idle
         self._process: Any = None
         self._pipe: Connection | None = None
+        self._ready = False
 
     def __enter__(self) -> Self:
         return self
@@ -169,8 +201,19 @@ class Worker:
         format: str | None = None,  # noqa: A002 - as in scan()
         options: ScanOptions | None = None,
         timeout: float | None = None,
-    ) -> tuple[Group, ScanReport]:
+        call: Callable[..., Any] | None = None,
+        more: tuple[Any, ...] = (),
+    ) -> Any:
         """Scan one file in the worker; parameters and result as in `scan`.
+
+        Parameters
+        ----------
+        url, storage_options, format, options, timeout
+            As in `scan`.
+        call : callable, optional
+            What to do with them there, instead of `scan`; a function of a module.
+        more : tuple
+            Further arguments of `call`, behind the storage options.
 
         Raises
         ------
@@ -178,31 +221,93 @@ class Worker:
             If the process died, or did not answer in time.
         """
         limit = TIMEOUT if timeout is None else timeout
-        pipe = self._start(str(url))
+        name = str(url)
+        pipe = self.post((url, storage_options, format, options, call, *more))
+        if not self._ready:
+            # Loading Python takes its time, which is not the file's.
+            self.receive(name)
         try:
-            pipe.send((url, storage_options, format, options))
-            if not pipe.poll(limit):
-                self._stop()
-                raise WorkerError(  # noqa: TRY301 - the reader sees at once what is meant
-                    f"scanning did not end within {limit:g} s",
-                    url=str(url),
-                    hint="raise --timeout, or leave the file out",
-                )
-            done, result = pipe.recv()
-        except (EOFError, ConnectionError) as error:
-            raise WorkerError(
-                f"the scanning process died ({self._last_words()})",
-                url=str(url),
-                hint="the file is probably damaged; the other files are not affected",
-            ) from error
+            answered = pipe.poll(limit)
         except BaseException:
             # Whatever comes now through the pipe would be taken for the next file's answer.
-            self._stop()
+            self.close()
             raise
-        if not done:
+        if not answered:
+            raise self.overdue(name, limit)
+        return self.receive(name)
+
+    def post(self, task: tuple[Any, ...]) -> Connection:
+        """Ask for a scan, and return the pipe through which the answer will come.
+
+        Parameters
+        ----------
+        task : tuple
+            URL, storage options, format, options, what to call instead of `scan`, and what
+            more to give it.
+
+        Raises
+        ------
+        WorkerError
+            If the process cannot be started, or has died.
+        """
+        url = str(task[0])
+        pipe = self._start(url)
+        try:
+            pipe.send(task)
+        except ConnectionError as error:
+            raise self._died(url) from error
+        except BaseException:
+            self.close()
+            raise
+        return pipe
+
+    def receive(self, url: str) -> Any:
+        """Wait for what the process says next.
+
+        Parameters
+        ----------
+        url : str
+            The file that it was given, for messages.
+
+        Returns
+        -------
+        object
+            What the call returned; None if the process has only now begun to work.
+
+        Raises
+        ------
+        WorkerError
+            If the process died.
+        RefmakerError
+            If the call did.
+        """
+        assert self._pipe is not None, "nothing was asked for"  # noqa: S101 - a bug of the caller
+        try:
+            done, result = self._pipe.recv()
+        except (EOFError, ConnectionError) as error:
+            raise self._died(url) from error
+        except BaseException:
+            self.close()
+            raise
+        if done is None:
+            self._ready = True
+        elif not done:
             raise result
-        group, report = result
-        return group, report
+        return result
+
+    def overdue(self, url: str, limit: float) -> WorkerError:
+        """Stop the process, and return the error that says why."""
+        self.close()
+        return WorkerError(
+            f"scanning did not end within {limit:g} s",
+            url=url,
+            hint="raise --timeout, or leave the file out",
+        )
+
+    @property
+    def working(self) -> bool:
+        """Whether the process has begun to work; loading Python takes its time."""
+        return self._ready
 
     def _start(self, url: str) -> Connection:
         if self._pipe is None:
@@ -211,20 +316,31 @@ class Worker:
             context = get_context("spawn")
             pipe, theirs = context.Pipe()
             self._pipe = pipe
-            self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+            self._process = context.Process(target=_serve, args=(theirs, self._idle), daemon=True)
             try:
-                self._process.start()
+                with _free_to_start():
+                    self._process.start()
+            except (OSError, RuntimeError) as error:
+                raise self._unborn(url, error) from error
+            finally:
                 theirs.close()
-                # Loading Python takes its time, which is not the file's.
-                pipe.recv()
-            except (EOFError, OSError, RuntimeError) as error:
-                theirs.close()
-                raise WorkerError(
-                    f"the scanning process did not start ({self._last_words()}: {error})",
-                    url=url,
-                    hint="a script that scans in workers needs 'if __name__ == \"__main__\":'",
-                ) from error
         return self._pipe
+
+    def _died(self, url: str) -> WorkerError:
+        if not self._ready:
+            return self._unborn(url, EOFError())
+        return WorkerError(
+            f"the scanning process died ({self._last_words()})",
+            url=url,
+            hint="the file is probably damaged; the other files are not affected",
+        )
+
+    def _unborn(self, url: str, error: Exception) -> WorkerError:
+        return WorkerNotStartedError(
+            f"the scanning process did not start ({self._last_words()}: {error})",
+            url=url,
+            hint="a script that scans in workers needs 'if __name__ == \"__main__\":'",
+        )
 
     def _last_words(self) -> str:
         """Clear a dead process away; return what it died of."""
@@ -233,12 +349,14 @@ class Worker:
         if process is not None and process.pid is not None:
             process.join(5)
             code = process.exitcode
-        self._stop()
+        self.close()
         if code is not None and code < 0:
             return f"signal {-code}" + (", perhaps for lack of memory" if code == -9 else "")
         return "no exit code" if code is None else f"exit code {code}"
 
-    def _stop(self) -> None:
+    def close(self) -> None:
+        """Stop the process."""
+        self._ready = False
         if self._pipe is not None:
             self._pipe.close()
             self._pipe = None
@@ -247,20 +365,38 @@ class Worker:
             process.kill()
             process.join()
 
-    def close(self) -> None:
-        """Stop the process."""
-        self._stop()
+
+class WorkerNotStartedError(WorkerError):
+    """A scanning process did not come to its first file: no file is to blame."""
 
 
-def _serve(pipe: Connection) -> None:
+@contextmanager
+def _free_to_start() -> Iterator[None]:
+    """Let a process start another though it is daemonic, as Dask's workers are.
+
+    The rule that forbids it is there lest children be left behind; these end when the pipe to
+    whoever started them closes.
+    """
+    from multiprocessing import current_process
+
+    config = getattr(current_process(), "_config", {})
+    daemonic = config.pop("daemon", None)
+    try:
+        yield
+    finally:
+        if daemonic is not None:
+            config["daemon"] = daemonic
+
+
+def _serve(pipe: Connection, idle: float | None) -> None:
     """Scan what is asked for, until the other end closes."""
     import signal
 
     # Ctrl-C reaches the whole group of processes; the other end answers it by stopping this.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, ConnectionError):
-        pipe.send("ready")
-        while True:
+        pipe.send((None, None))
+        while idle is None or pipe.poll(idle):
             pipe.send_bytes(_answer(*pipe.recv()))
 
 
@@ -269,12 +405,15 @@ def _answer(
     storage_options: Mapping[str, Any] | None,
     name: str | None,
     options: ScanOptions | None,
+    call: Callable[..., Any] | None = None,
+    *more: Any,
 ) -> bytes:
     """Scan one file; return the pickled result or error."""
     from multiprocessing.reduction import ForkingPickler
 
     try:
-        answer: tuple[bool, Any] = True, scan(url, storage_options, format=name, options=options)
+        result = (call or scan)(url, storage_options, *more, format=name, options=options)
+        answer: tuple[bool, Any] = True, result
         return bytes(ForkingPickler.dumps(answer))
     except MemoryError:
         answer = False, WorkerError("scanning ran out of memory", url=str(url))

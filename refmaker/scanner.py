@@ -147,26 +147,39 @@ class Setting:
 
 
 def all_settings() -> Mapping[str, tuple[Setting, tuple[str, ...]]]:
-    """Return the settings of all installed scanners by name, each with the formats that know it."""
+    """Return the settings of all installed scanners by name, each with the formats that know it.
+
+    Where several formats know one, it has the choices of all of them.
+    """
     found: dict[str, tuple[Setting, tuple[str, ...]]] = {}
     for scanner in scanners().values():
         for setting in getattr(scanner, "settings", ()):
-            _, formats = found.get(setting.name, (setting, ()))
-            found[setting.name] = setting, (*formats, scanner.name)
+            other, formats = found.get(setting.name, (setting, ()))
+            found[setting.name] = _joined(other, setting), (*formats, scanner.name)
     return found
+
+
+def _joined(one: Setting, other: Setting) -> Setting:
+    free = not (one.choices and other.choices)
+    choices = () if free else tuple(dict.fromkeys((*one.choices, *other.choices)))
+    texts = "; ".join(dict.fromkeys((one.help, other.help)))
+    defaults = " or ".join(dict.fromkeys((one.default, other.default)))
+    return Setting(one.name, defaults, texts, choices)
 
 
 def setting_values(scanner: Scanner, options: ScanOptions) -> dict[str, str]:
     """Return the value of each of a scanner's settings.
 
-    Settings of other formats are passed over, so that one call can scan files of many kinds.
+    Settings and choices of other formats are passed over, so that one call can scan files of
+    many kinds.
 
     Raises
     ------
     MetadataError
         If a value is not among the setting's choices, or no format has such a setting.
     """
-    values = {setting.name: setting.default for setting in getattr(scanner, "settings", ())}
+    own = {setting.name: setting for setting in getattr(scanner, "settings", ())}
+    values = {name: setting.default for name, setting in own.items()}
     for name, value in options.settings.items():
         known = all_settings()
         if name not in known:
@@ -179,7 +192,7 @@ def setting_values(scanner: Scanner, options: ScanOptions) -> dict[str, str]:
             raise MetadataError(
                 f"setting {name} is {value!r}", hint=f"it can be {', '.join(choices)}"
             )
-        if name in values:
+        if name in own and (not own[name].choices or value in own[name].choices):
             values[name] = value
     return values
 

@@ -11,7 +11,20 @@ from refmaker.cli.boundary import Boundary
 
 __all__ = ["main"]
 
-VERBS = ("convert", "formats", "info", "materialize", "pattern", "scan", "serve", "verify")
+VERBS = (
+    "append",
+    "cache",
+    "catalog",
+    "combine",
+    "convert",
+    "formats",
+    "info",
+    "materialize",
+    "pattern",
+    "scan",
+    "serve",
+    "verify",
+)
 
 
 class Verbs(Boundary):

@@ -1,61 +1,39 @@
-"""``refmaker scan``: files to reference files."""
+"""``refmaker scan``: files to reference sets."""
 
 from __future__ import annotations
 
-import os
-from contextlib import ExitStack
-from dataclasses import dataclass
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.boundary import FAILED, describe_error, report_error
+from refmaker.cli.account import FAILED as INPUT_FAILED
+from refmaker.cli.account import IGNORED, Account
+from refmaker.cli.boundary import FAILED
 from refmaker.cli.options import SIZE, as_json, storage_options, verbosity
-from refmaker.cli.output import counted, human_size, record, say
-from refmaker.cli.targets import DEFAULT_NAME, check_folder, check_free, expand_inputs, outputs
+from refmaker.cli.scan_runs import Job, scan_collection, scan_cube, scan_each
+from refmaker.cli.settings import SettingsCommand, take_settings
+from refmaker.cli.targets import DEFAULT_NAME, is_single, outputs
 from refmaker.errors import RefmakerError
-from refmaker.scan import ScanOptions, Worker
-from refmaker.source import local_path
+from refmaker.inputs import Inputs, expand_inputs
+from refmaker.scan import ScanOptions
 from refmaker.storage.files import STANDARD
 from refmaker.storage.formats import form_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from refmaker import ReferenceSet
-
 __all__ = ["command"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """What is the same for every input."""
-
-    format: str | None
-    options: ScanOptions
-    storage_options: Mapping[str, Any] | None
-    isolate: str
-    timeout: float | None
-    overwrite: bool
-    strict: bool
-    compact: bool
-    stats: bool
-    quiet: bool
-    as_json: bool
-
-    def output_options(self, url: str, out: str) -> Mapping[str, Any] | None:
-        """Return fsspec's options for an output: the input's, behind the same protocol."""
-        same = url.partition("://")[0] == out.partition("://")[0]
-        return self.storage_options if same else None
-
-
-@click.command("scan", short_help="Write a reference file for each file.")
+@click.command("scan", cls=SettingsCommand, short_help="Write reference files for files.")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option(
     "-o",
     "--out",
     metavar="OUT",
-    help="The reference file, or - for standard output; for several inputs a folder."
+    help="The reference file, or - for standard output; for several inputs a folder, or one"
+    " file (.json, .parquet) for what is one object together."
     "  [default: named by --name, in the current folder]",
 )
 @click.option(
@@ -104,6 +82,40 @@ class Job:
     help="Give up on an input after this time.  [default: 1800, in a process of its own]",
 )
 @click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes that scan.  [default: the cores; twice as many for many remote files]",
+)
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Scan on the workers of this Dask scheduler, such as tcp://host:8786.",
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    default=2,
+    show_default=True,
+    help="Try an input again so often after an error that may pass; not for a single input.",
+)
+@click.option(
+    "--cache/--no-cache",
+    default=True,
+    show_default=True,
+    help="Of several inputs, scan only those that have changed since they were scanned.",
+)
+@click.option(
+    "--concat",
+    metavar="DIM",
+    multiple=True,
+    help="Join all inputs to one cube along this dimension; may be repeated.",
+)
+@click.option(
+    "--combine", is_flag=True, help="Join all inputs to one cube by their coordinates."
+)
+@click.option(
     "--compact", is_flag=True, help="Write rules where chunks follow any; read by refmaker only."
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 if any object was skipped.")
@@ -119,12 +131,17 @@ class Job:
 @verbosity
 @click.pass_context
 def command(ctx: click.Context, /, **values: Any) -> None:
-    """Scan files, and write a reference file for each.
+    """Scan files, and write a reference file for each, or one for all.
 
-    INPUT is a path or any URL that fsspec knows; - reads names from standard input, one a
-    line. Objects that cannot be referenced are skipped and named on standard error; the rest is
-    written, also under --strict. An input that fails leaves no output and does not stop the
-    others. --json prints, for each input, what became of it.
+    INPUT is a path or any URL that fsspec knows, a folder, a pattern such as 'a/**/*.nc' or
+    s3://bucket/*.nc, a prefix such as s3://bucket/folder/; @list.txt and - (standard input) name
+    files, one a line. Objects that cannot be referenced are skipped and named on standard error;
+    the rest is written, also under --strict. An input that fails leaves no output and does not
+    stop the others. --json prints, for each input, what became of it.
+
+    Several inputs are scanned at a time, each in a process; one that dies, hangs or runs out of
+    memory costs its one file. What is found is kept (see refmaker cache), so that a run that was
+    interrupted goes on where it was: give the same command again with --overwrite.
 
     Storage options are used for the inputs, and for outputs behind the same protocol.
 
@@ -132,20 +149,62 @@ def command(ctx: click.Context, /, **values: Any) -> None:
     Example:
       refmaker scan data.nc -o data.refs.json
       refmaker scan *.h5 -o refs/ --name '{stem}.refs.json' --json
+      refmaker scan archive/ -o refs/ --jobs 8
+      refmaker scan 'daily/*.nc' -o year.json --concat time
+      refmaker scan series/ -o volume.json
       refmaker scan s3://bucket/data.nc -S anon=true -o -
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
-    inputs = expand_inputs(values["inputs"])
-    targets = outputs(inputs, values["out"], values["name"])
     job = _job(values)
-    if job.as_json and STANDARD in targets:
+    inputs = _inputs(values["inputs"], job.storage_options)
+    account = job.account
+    if values["combine"] or values["concat"]:
+        out = _single(values["out"])
+        _check(inputs.urls, [out], job)
+        scan_cube(inputs, out, job, values["concat"] or None)
+    elif is_single(inputs, values["out"]) and values["out"] is not None:
+        _check(inputs.urls, [values["out"]], job)
+        try:
+            scan_collection(inputs, values["out"], job)
+        except LookupError as error:
+            raise click.UsageError(str(error)) from error
+    else:
+        targets = outputs(inputs.urls, values["out"], values["name"])
+        _check(inputs.urls, targets, job)
+        scan_each(inputs, targets, job)
+    if (
+        INPUT_FAILED in account.statuses
+        or account.statuses == {IGNORED}
+        or (job.strict and account.statuses & {"partial", IGNORED})
+    ):
+        ctx.exit(FAILED)
+
+
+def _inputs(names: Sequence[str], storage_options: Mapping[str, Any] | None) -> Inputs:
+    lines: list[str] = []
+    if STANDARD in names:
+        lines = [line for line in sys.stdin if line.strip()]
+        if not lines:
+            raise click.UsageError("no input: standard input is empty")
+    return expand_inputs(names, storage_options, stdin=lines)
+
+
+def _single(out: str | None) -> str:
+    if out is None:
+        raise click.UsageError("one reference set of many files needs a name: add -o OUT")
+    return out
+
+
+def _check(inputs: Sequence[str], targets: Sequence[str], job: Job) -> None:
+    """Refuse what cannot be written before hours are spent on scanning."""
+    if job.account.as_json and STANDARD in targets:
         raise click.UsageError("--json and the references cannot both go to standard output")
     for out in targets:
         if job.compact and form_of_name(out) != "json":
             raise click.UsageError(f"--compact is a form of JSON, and {out} is to be another")
-    _prepare(inputs, targets, job)
-    statuses = _scan_all(inputs, targets, job)
-    if "failed" in statuses or (job.strict and "partial" in statuses):
-        ctx.exit(FAILED)
+    try:
+        job.prepare(inputs, targets)
+    except RefmakerError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _job(values: Mapping[str, Any]) -> Job:
@@ -166,97 +225,16 @@ def _job(values: Mapping[str, Any]) -> Job:
         chunk_bytes=values["chunks"],
         follow_external=values["follow_external"],
         verify_index=values["verify_index"],
+        settings=take_settings(values),
     )
-    same = ("format", "storage_options", "isolate", "timeout", "overwrite", "strict", "stats")
-    shown = ("compact", "quiet", "as_json")
-    return Job(options=options, **{name: values[name] for name in (*same, *shown)})
-
-
-def _prepare(inputs: Sequence[str], targets: Sequence[str], job: Job) -> None:
-    """Refuse outputs that cannot be written before hours are spent on scanning."""
-    if len(inputs) > 1 and local_path(targets[0]) is not None:
-        os.makedirs(os.path.dirname(targets[0]) or ".", exist_ok=True)
-    for url, out in zip(inputs, targets, strict=True):
-        try:
-            check_folder(out)
-            check_free(out, overwrite=job.overwrite, storage_options=job.output_options(url, out))
-        except RefmakerError as error:
-            raise click.UsageError(str(error)) from error
-
-
-def _scan_all(inputs: Sequence[str], targets: Sequence[str], job: Job) -> set[str]:
-    """Scan every input whatever becomes of the others, and return the statuses."""
-    statuses = set()
-    with ExitStack() as stack:
-        worker = None
-        apart = len(inputs) > 1 or job.timeout is not None
-        if job.isolate == "always" or (job.isolate == "auto" and apart):
-            worker = stack.enter_context(Worker())
-        for url, out in zip(inputs, targets, strict=True):
-            try:
-                refs = _scan_one(url, job, worker)
-                check_free(
-                    out, overwrite=job.overwrite, storage_options=job.output_options(url, out)
-                )
-                form = "compact" if job.compact else None
-                refs.write(out, job.output_options(url, out), format=form)
-            except Exception as error:  # noqa: BLE001 - one input never costs the others
-                statuses.add("failed")
-                _tell_failure(url, error, job)
-            else:
-                statuses.add(_tell(url, out, refs, job))
-    return statuses
-
-
-def _scan_one(url: str, job: Job, worker: Worker | None) -> ReferenceSet:
-    import refmaker
-
-    if worker is None:
-        return refmaker.scan(
-            url,
-            job.storage_options,
-            format=job.format,
-            options=job.options,
-            isolate=job.isolate,
-        )
-    group, report = worker.scan(
-        url,
-        job.storage_options,
-        format=job.format,
-        options=job.options,
-        timeout=job.timeout,
+    if values["jobs"] is not None and values["dask"] is not None:
+        raise click.UsageError("--jobs and --dask exclude one another")
+    if values["isolate"] == "never" and (values["jobs"] or values["dask"]):
+        raise click.UsageError("--jobs and --dask scan in processes, which --isolate never forbids")
+    same = ("format", "storage_options", "isolate", "timeout", "overwrite", "strict", "compact")
+    many = ("jobs", "dask", "retries", "cache", "quiet")
+    return Job(
+        options=options,
+        account=Account(values["as_json"], values["quiet"], values["stats"]),
+        **{name: values[name] for name in (*same, *many)},
     )
-    return refmaker.ReferenceSet(group, report)
-
-
-def _tell(url: str, out: str, refs: ReferenceSet, job: Job) -> str:
-    """Print what became of an input that was written, and return its status."""
-    report = refs.report
-    status = "ok" if report.lossless else "partial"
-    if job.as_json:
-        record({"input": url, "output": out, "status": status, **report.as_dict(), "error": None})
-        return status
-    if job.quiet:
-        return status
-    for row in report.skipped:
-        say(f"skipped: {url}: {row.path}: {row.reason} [{row.code}]", err=True)
-    for warning in report.warnings:
-        say(f"warning: {url}: {warning}", err=True)
-    counts = report.as_dict()
-    parts = [f"{counts['referenced']} referenced", f"{counts['inlined']} inlined"]
-    parts += [f"{counts['duplicated']} duplicated"] if counts["duplicated"] else []
-    parts += [f"{len(report.skipped)} skipped"] if report.skipped else []
-    if job.stats:
-        cost = f"{counted(report.requests, 'request')}, {human_size(report.bytes_read)}"
-        parts.append(f"{report.seconds:.2f} s, {cost}")
-    say(f"{url}: {', '.join(parts)} -> {out}", err=out == STANDARD)
-    return status
-
-
-def _tell_failure(url: str, error: Exception, job: Job) -> None:
-    if job.as_json:
-        nothing = {"referenced": 0, "inlined": 0, "skipped": [], "warnings": []}
-        cost = {"seconds": 0.0, "requests": 0, "bytes_read": 0}
-        told = describe_error(error)
-        record({"input": url, "output": None, "status": "failed", **nothing, **cost, "error": told})
-    report_error(error)

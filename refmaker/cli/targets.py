@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import string
-import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -18,23 +17,24 @@ from refmaker.storage.formats import COMPACT, form_of_name, is_reference_folder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["DEFAULT_NAME", "check_folder", "check_free", "expand_inputs", "outputs"]
+    from refmaker.inputs import Inputs
+
+__all__ = ["DEFAULT_NAME", "check_folder", "check_free", "is_single", "outputs"]
 
 DEFAULT_NAME = "{stem}.refs.json"
 FIELDS = {"stem", "name", "n"}
 
 
-def expand_inputs(inputs: Sequence[str]) -> list[str]:
-    """Return the inputs, with ``-`` replaced by the lines of standard input."""
-    expanded: list[str] = []
-    for name in inputs:
-        if name == STANDARD:
-            expanded += [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
-        else:
-            expanded.append(name)
-    if not expanded:
-        raise click.UsageError("no input: standard input is empty")
-    return expanded
+def is_single(inputs: Inputs, out: str | None) -> bool:
+    """Tell whether one reference set is to be made of files that are many, or may be."""
+    many = len(inputs.urls) > 1 or bool(inputs.searched)
+    if out is None or not many:
+        return False
+    if out == STANDARD:
+        return True
+    name = out.rstrip("/").lower()
+    one = name.endswith((".json", ".json.zst", ".json.gz")) or form_of_name(out) != "json"
+    return one and not _is_folder(out)
 
 
 def outputs(inputs: Sequence[str], out: str | None, name: str) -> list[str]:

@@ -18,7 +18,10 @@ __all__ = ["CODECS", "NOTES", "PACKAGES", "package_of", "register", "requirement
 #: Codec ids of this package: ``id -> "module:Class"``.
 CODECS: dict[str, str] = {
     "refmaker.b3d": "refmaker.codecs.b3d:B3D",
+    "refmaker.dicom": "refmaker.codecs.dicom:DICOM",
     "refmaker.file": "refmaker.patterns.whole_file:WholeFile",
+    "refmaker.grib": "refmaker.codecs.grib:GRIB",
+    "refmaker.grib_coordinates": "refmaker.codecs.grib_coordinates:GRIBCoordinates",
     "refmaker.hdf5_bits": "refmaker.codecs.hdf5_bits:HDF5Bits",
     "refmaker.hdf5_bitshuffle": "refmaker.codecs.hdf5_bitshuffle:HDF5Bitshuffle",
     "refmaker.hdf5_blosc2": "refmaker.codecs.hdf5_blosc2:HDF5Blosc2",
@@ -29,6 +32,10 @@ CODECS: dict[str, str] = {
     "refmaker.hdf5_nbit": "refmaker.codecs.hdf5_nbit:HDF5Nbit",
     "refmaker.hdf5_scaleoffset": "refmaker.codecs.hdf5_scaleoffset:HDF5ScaleOffset",
     "refmaker.hdf5_zfp": "refmaker.codecs.hdf5_zfp:HDF5Zfp",
+    "refmaker.tiff_complexint": "refmaker.codecs.tiff_complexint:TIFFComplexInt",
+    "refmaker.tiff_pad": "refmaker.codecs.tiff_pad:TIFFPad",
+    "refmaker.tiff_predictor": "refmaker.codecs.tiff_predictor:TIFFPredictor",
+    "refmaker.tiff_samples_first": "refmaker.codecs.tiff_samples_first:TIFFSamplesFirst",
 }
 
 #: What has to be installed, besides refmaker itself for its own ids, to decode each codec id.
@@ -37,6 +44,7 @@ PACKAGES: dict[str, str] = {
     "bz2": "numcodecs",
     "fletcher32": "numcodecs",
     "shuffle": "numcodecs",
+    "lzma": "numcodecs",
     "zlib": "numcodecs",
     "zstd": "numcodecs",
     "imagecodecs_htj2k": "imagecodecs-numcodecs",
@@ -44,7 +52,10 @@ PACKAGES: dict[str, str] = {
     "imagecodecs_lz4h5": "imagecodecs-numcodecs",
     "imagecodecs_szip": "imagecodecs-numcodecs",
     "refmaker.b3d": "refmaker",
+    "refmaker.dicom": "imagecodecs",
     "refmaker.file": "refmaker",
+    "refmaker.grib": "imagecodecs",
+    "refmaker.grib_coordinates": "refmaker",
     "refmaker.hdf5_bits": "refmaker",
     "refmaker.hdf5_bitshuffle": "imagecodecs",
     "refmaker.hdf5_blosc2": "blosc2",
@@ -55,6 +66,10 @@ PACKAGES: dict[str, str] = {
     "refmaker.hdf5_nbit": "refmaker",
     "refmaker.hdf5_scaleoffset": "refmaker",
     "refmaker.hdf5_zfp": "imagecodecs",
+    "refmaker.tiff_complexint": "refmaker",
+    "refmaker.tiff_pad": "refmaker",
+    "refmaker.tiff_predictor": "refmaker",
+    "refmaker.tiff_samples_first": "refmaker",
 }
 
 #: What should be known before relying on a codec.

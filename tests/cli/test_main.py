@@ -35,7 +35,8 @@ def test_help_loads_nothing_heavy(arguments):
     assert last.startswith("exit 0")
     loaded = set(last.split("[")[1].rstrip("]").replace("'", "").split(", "))
     assert "refmaker.cli" in loaded
-    assert not HEAVY & loaded
+    # The options of scanners are known when these are loaded, and some of them need arrays.
+    assert not (HEAVY - {"numpy"} if arguments[0] == "scan" else HEAVY) & loaded
 
 
 def test_python_m_refmaker_is_the_command():
@@ -49,15 +50,29 @@ def test_python_m_refmaker_is_the_command():
     assert done.stdout == f"refmaker, version {refmaker.__version__}\n"
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_help_has_an_example(verb, run):
-    text = run(verb, "--help").out
+def leaves(command, words=()):
+    """Yield the words of every command that is no group of others."""
+    for name in command.list_commands(None):
+        below = command.get_command(None, name)
+        more = hasattr(below, "list_commands")
+        yield from leaves(below, (*words, name)) if more else [(*words, name)]
+
+
+# What these print is JSON anyway, or nothing at all.
+WITHOUT_RECORDS = {("catalog", "add"), ("catalog", "show"), ("catalog", "stac"), ("serve",)}
+
+
+@pytest.mark.parametrize("words", list(leaves(main)), ids=" ".join)
+def test_every_help_has_an_example(words, run):
+    text = run(*words, "--help").out
     assert "Example:" in text
-    assert f"refmaker {verb}" in text
-    assert "--json" in text
+    assert f"refmaker {' '.join(words)}" in text
+    assert ("--json" in text) == (words not in WITHOUT_RECORDS)
     assert "--quiet" in text
     assert "--verbose" in text
-    command = main.get_command(None, verb)
+    command = main
+    for word in words:
+        command = command.get_command(None, word)
     for parameter in command.params:
         assert parameter.param_type_name == "argument" or parameter.help, parameter.name
 

@@ -1,0 +1,79 @@
+"""``refmaker append``: more files to a reference set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from refmaker.cli.combine import combine_options, combining, expanded, tell
+from refmaker.cli.options import as_json, storage_options, verbosity
+from refmaker.cli.output import counted, record, say
+from refmaker.source import Source
+from refmaker.storage.files import STANDARD
+from refmaker.storage.formats import stored_form
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["command"]
+
+
+@click.command("append", short_help="Add files to a reference set.")
+@click.argument("target", metavar="SET")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option(
+    "--scan/--no-scan",
+    "scanning",
+    default=True,
+    show_default=True,
+    help="Scan inputs that are no reference sets.",
+)
+@combining
+@storage_options
+@as_json
+@verbosity
+def command(*, target: str, inputs: Sequence[str], scanning: bool, **values: Any) -> None:
+    """Add files, or reference sets of files, to the reference set SET.
+
+    SET is JSON, Parquet or an Icechunk repository; it changes as a whole or not at all. A file
+    that is in it already is passed over; one that has changed since is an error. Everything is
+    compared with what is there, as `refmaker combine` does. Give the options that SET was made
+    with.
+
+    \b
+    Example:
+      refmaker append year.json 2024-07-01.nc --concat time
+      refmaker append runs.parquet new/*.json --coord 'run={run:%Y%m%d}.nc'
+    """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    import refmaker
+
+    options = combine_options(values)
+    names = expanded(inputs, values["storage_options"])
+    sets = [_opened(name, values["storage_options"], scanning=scanning) for name in names]
+    done = refmaker.append(target, sets, values["storage_options"], options=options)
+    quiet = values["quiet"] or values["as_json"]
+    counts = {} if done.refs is None else tell(done.refs, quiet=quiet)
+    if values["as_json"]:
+        told = {"added": len(done.added), "known": len(done.known)}
+        record({"inputs": len(names), "output": target, "status": "ok"} | told | counts)
+    elif not quiet:
+        known = f", {len(done.known)} were there" if done.known else ""
+        say(f"{target}: {counted(len(done.added), 'file')} added{known}")
+
+
+def _opened(name: str, storage_options: Any, *, scanning: bool) -> Any:
+    """Return an input: the set that it is, or what a scan of it gives."""
+    import refmaker
+
+    if not scanning or _is_set(name, storage_options):
+        return refmaker.read(name, storage_options)
+    return refmaker.scan(name, storage_options)
+
+
+def _is_set(name: str, storage_options: Any) -> bool:
+    """Whether an input is a reference set; no file that is scanned begins like one."""
+    if name == STANDARD or stored_form(name) != "json":
+        return True
+    with Source(name, storage_options) as source:
+        return source.read_upto(0, 64).lstrip().startswith(b"{")

@@ -1,0 +1,238 @@
+"""``refmaker combine``: many reference sets to one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from refmaker.cli.options import SIZE, as_json, storage_options, verbosity
+from refmaker.cli.output import counted, record, say
+from refmaker.cli.targets import check_folder, check_free
+from refmaker.storage.files import STANDARD
+from refmaker.storage.formats import FORMATS, form_of_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from refmaker import ReferenceSet
+
+__all__ = ["combine_options", "combining", "command", "expanded", "tell"]
+
+
+class Assignment(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """One ``NAME=VALUE``; the first ``=`` separates."""
+
+    name = "name=value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Return both parts."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = str(value).partition("=")
+        if not equals or not name or not text:
+            self.fail(f"{value!r} is not of the form NAME=VALUE", param, ctx)
+        return name, text
+
+
+_ASSIGNMENT = Assignment()
+_MANY: dict[str, Any] = {"multiple": True, "metavar": "NAME"}
+_OPTIONS: tuple[Callable[..., Any], ...] = (
+    click.option(
+        "--concat", **_MANY,
+        help="Join along this dimension; may be repeated."
+        "  [default: those whose coordinates differ]",
+    ),
+    click.option(
+        "--coord", "coords", type=_ASSIGNMENT, multiple=True, metavar="NAME=WHERE",
+        help="Join along NAME, with a coordinate from WHERE: '{date:%Y%m%d}.nc', index, attr:x,"
+        " vattr:variable:x, data:variable, cf:variable, or values as a JSON list.",
+    ),
+    click.option("--shared", **_MANY, help="A variable that is the same in all inputs."),
+    click.option("--varying", **_MANY, help="A coordinate that gets a new dimension, too."),
+    click.option("--drop", **_MANY, help="Leave a variable or group out."),
+    click.option(
+        "--order", type=click.Choice(["coordinate", "given"]), default="coordinate",
+        show_default=True, help="Sort by coordinate, or keep the order of the inputs.",
+    ),
+    click.option("--any-order", is_flag=True, help="Allow coordinates that rise and fall."),
+    click.option(
+        "--duplicates", type=click.Choice(["error", "first", "last"]), default="error",
+        show_default=True, help="Where several inputs have the same place in the cube.",
+    ),
+    click.option(
+        "--join", type=click.Choice(["exact", "outer"]), default="exact", show_default=True,
+        help="Refuse cubes with holes, or leave them empty and make the union of grids.",
+    ),
+    click.option("--regular", **_MANY, help="Complete a coordinate to equal distances."),
+    click.option(
+        "--attributes", type=click.Choice(["drop", "error", "first"]), default="drop",
+        show_default=True, help="Attributes that differ and do not change what values mean.",
+    ),
+    click.option(
+        "--static", type=click.Choice(["compare", "first"]), default="compare", show_default=True,
+        help="Compare variables that lack the dimension, or take the first unseen.",
+    ),
+    click.option("--reencode-times", is_flag=True, help="Write all times in the same units."),
+    click.option("--split-eras", is_flag=True, help="Make a group of each kind of inputs."),
+    click.option(
+        "--chunks", metavar="common|NAME=N,...",
+        help="Cut chunks of uncompressed data to a common size, or to N along dimensions.",
+    ),
+    click.option(
+        "--inline-odd", is_flag=True, help="Keep the values of odd inputs in the set itself."
+    ),
+    click.option(
+        "--inline-budget", type=SIZE, default="16MiB", show_default=True,
+        help="Most bytes of one variable to keep in the set.",
+    ),
+)  # fmt: skip
+
+
+def combining(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how to combine; `combine_options` reads them."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def combine_options(values: Mapping[str, Any]) -> Any:
+    """Return the `CombineOptions` that a command line asks for.
+
+    Raises
+    ------
+    click.BadParameter
+        If a value cannot be understood.
+    """
+    from refmaker import CombineOptions
+
+    if values["inline_budget"] is None:
+        raise click.BadParameter("a size is needed", param_hint="--inline-budget")
+    return CombineOptions(
+        concat=values["concat"] or None,
+        coords={name: _selector(text) for name, text in values["coords"]},
+        shared=values["shared"],
+        varying=values["varying"],
+        drop=values["drop"],
+        order=values["order"],
+        monotonic=not values["any_order"],
+        duplicates=values["duplicates"],
+        join=values["join"],
+        regular=values["regular"],
+        attributes=values["attributes"],
+        static=values["static"],
+        times="reencode" if values["reencode_times"] else "same",
+        eras="split" if values["split_eras"] else "error",
+        chunks=_chunks(values["chunks"]),
+        odd="inline" if values["inline_odd"] else "error",
+        inline_budget=values["inline_budget"],
+    )
+
+
+def _selector(text: str) -> Any:
+    if not text.startswith("["):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r} is no list in JSON: {error}", param_hint="--coord"
+        ) from error
+
+
+def _chunks(text: str | None) -> Any:
+    if text is None or text == "common":
+        return text
+    sizes: dict[str, int] = {}
+    for part in text.split(","):
+        name, _, number = part.partition("=")
+        if not name.strip() or not number.strip().isdigit() or int(number) < 1:
+            raise click.BadParameter(
+                f"{part!r} is neither common nor a size such as time=1", param_hint="--chunks"
+            )
+        sizes[name.strip()] = int(number)
+    return sizes
+
+
+def expanded(inputs: Sequence[str], storage_options: Mapping[str, Any] | None) -> list[str]:
+    """Return the names of sets: patterns, folders, lists and standard input resolved."""
+    from refmaker.inputs import expand_inputs
+
+    found: list[str] = []
+    for name in inputs:
+        whole = form_of_name(name) != "json" and not any(mark in name for mark in "*?[")
+        found += [name] if whole else expand_inputs([name], storage_options).urls
+    if not found:
+        raise click.UsageError("there is no input")
+    return found
+
+
+def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
+    """Print warnings and what was skipped; return what there is."""
+    arrays = [array for _, array in refs.group.arrays()]
+    if not quiet:
+        for row in refs.report.skipped:
+            say(f"skipped: {row.path}: {row.reason} [{row.code}]", err=True)
+        for warning in refs.report.warnings:
+            say(f"warning: {warning}", err=True)
+    chunks = sum(array.chunks.present for array in arrays)
+    return {"arrays": len(arrays), "chunks": chunks, "sources": len(refs.report.sources)}
+
+
+@click.command("combine", short_help="Make one reference set of many.")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("-o", "--out", required=True, metavar="OUT", help="The combined reference set.")
+@click.option(
+    "--to",
+    type=click.Choice(FORMATS),
+    help="Form of OUT.  [default: by its ending, .parquet or .icechunk, else json]",
+)
+@click.option(
+    "--overwrite/--no-overwrite",
+    default=False,
+    show_default=True,
+    help="Replace an existing reference set; nothing else is ever replaced.",
+)
+@combining
+@storage_options
+@as_json
+@verbosity
+def command(**values: Any) -> None:
+    """Combine reference sets into one cube, or refuse and say what differs.
+
+    INPUT is a reference set as JSON or Parquet, also of other tools; - reads names from standard
+    input and @FILE from a file, one a line. Everything that decides what values mean has to be
+    the same in all inputs: types, chunks, codecs, packing, units, and the values of variables
+    without the dimension. What differs is named with file, variable and both values.
+
+    \b
+    Example:
+      refmaker combine day*.json -o year.json --concat time
+      refmaker combine run*.json -o runs.parquet --coord 'run={run:%Y%m%d}.nc'
+      refmaker combine *.json -o all.json --concat time --reencode-times --chunks common
+    """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    import refmaker
+
+    out, options = values["out"], combine_options(values)
+    if values["as_json"] and out == STANDARD:
+        raise click.UsageError("--json and the references cannot both go to standard output")
+    inputs = expanded(values["inputs"], values["storage_options"])
+    overwrite = values["overwrite"]
+    check_folder(out)
+    check_free(out, overwrite=overwrite, storage_options=values["storage_options"])
+    refs = refmaker.combine(inputs, values["storage_options"], options=options)
+    form = values["to"] or form_of_name(out)
+    # What has come to stand there while the sets were read is not ours either.
+    check_free(out, overwrite=overwrite, storage_options=values["storage_options"])
+    refs.write(out, values["storage_options"], format=form)
+    counts = tell(refs, quiet=values["quiet"] or values["as_json"])
+    if values["as_json"]:
+        told = {"warnings": list(refs.report.warnings), "skipped": len(refs.report.skipped)}
+        record({"inputs": len(inputs), "output": out, "format": form, "status": "ok"}
+               | counts | told)  # fmt: skip
+    elif not values["quiet"]:
+        what = f"{counted(counts['arrays'], 'array')}, {counted(counts['chunks'], 'chunk')}"
+        say(f"{counted(len(inputs), 'set')}: {what} -> {out} ({form})", err=out == STANDARD)

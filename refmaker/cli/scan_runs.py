@@ -1,0 +1,211 @@
+"""The kinds of runs of ``refmaker scan``: a set for each input, for a collection, for a cube."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from refmaker.cli.account import FAILED, IGNORED, Account
+from refmaker.cli.output import counted
+from refmaker.cli.progress import ProgressShown
+from refmaker.cli.targets import check_folder, check_free
+from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError, UnsupportedError
+from refmaker.source import local_path
+from refmaker.storage.files import STANDARD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from refmaker import ReferenceSet
+    from refmaker.inputs import Inputs
+    from refmaker.scan import ScanOptions
+    from refmaker.scan_many import Scanned
+
+__all__ = ["Job", "scan_collection", "scan_cube", "scan_each"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is the same for every input."""
+
+    format: str | None
+    options: ScanOptions
+    storage_options: Mapping[str, Any] | None
+    isolate: str
+    timeout: float | None
+    jobs: int | None
+    dask: str | None
+    retries: int
+    cache: bool
+    overwrite: bool
+    strict: bool
+    compact: bool
+    quiet: bool
+    account: Account
+
+    def prepare(self, inputs: Sequence[str], targets: Sequence[str]) -> None:
+        """Refuse outputs that cannot be written, and make the folder of several.
+
+        Raises
+        ------
+        SourceError
+            If something stands there, or nothing can be put there.
+        """
+        if len(targets) > 1 and local_path(targets[0]) is not None:
+            os.makedirs(os.path.dirname(targets[0]) or ".", exist_ok=True)
+        for url, out in zip(inputs, targets, strict=False):
+            check_folder(out)
+            self._check_free(url, out)
+
+    def write(self, refs: ReferenceSet, url: str, out: str) -> None:
+        """Write a reference set; what has come to stand there meanwhile is not ours."""
+        self._check_free(url, out)
+        refs.write(out, self._options(url, out), format="compact" if self.compact else None)
+
+    def many(self, inputs: Inputs) -> Iterator[Scanned]:
+        """Scan many files at a time, and show how far that has come."""
+        from refmaker.scan_many import scan_many
+
+        with ProgressShown(len(inputs.urls), quiet=self.quiet) as shown:
+            yield from scan_many(
+                inputs,
+                self.storage_options,
+                format=self.format,
+                options=self.options,
+                jobs=0 if self.isolate == "never" else self.jobs,
+                dask=self.dask,
+                cache=self.cache,
+                retries=self.retries,
+                timeout=self.timeout,
+                ordered=False,
+                on_progress=shown.update,
+            )
+
+    def _check_free(self, url: str, out: str) -> None:
+        check_free(out, overwrite=self.overwrite, storage_options=self._options(url, out))
+
+    def _options(self, url: str, out: str) -> Mapping[str, Any] | None:
+        """Return fsspec's options for an output: the input's, behind the same protocol."""
+        same = url.partition("://")[0] == out.partition("://")[0]
+        return self.storage_options if same else None
+
+
+def scan_each(inputs: Inputs, targets: Sequence[str], job: Job) -> None:
+    """Write a reference set for every input, whatever becomes of the others."""
+    account = job.account
+    if len(inputs.urls) == 1 and job.dask is None:
+        _scan_alone(inputs.urls[0], targets[0], job)
+        return
+    for file in job.many(inputs):
+        url, out = file.url, targets[file.number]
+        tell = partial(account.failed, url, file.error) if file.error else None
+        if tell is not None and file.foreign:
+            tell = partial(tell, IGNORED)
+        if tell is None:
+            try:
+                refs = file.references()
+                job.write(refs, url, out)
+                tell = partial(account.done, url, out, refs.report, cached=file.cached)
+            except Exception as error:  # noqa: BLE001 - one input never costs the others
+                tell = partial(account.failed, url, error)
+        account.in_turn(file.number, tell)
+
+
+def _scan_alone(url: str, out: str, job: Job) -> None:
+    """Scan the only input, in this process unless it looks odd."""
+    try:
+        refs = _scanned(url, job)
+        job.write(refs, url, out)
+    except Exception as error:  # noqa: BLE001 - printed, and the exit code says it
+        job.account.failed(url, error)
+    else:
+        job.account.done(url, out, refs.report)
+
+
+def _scanned(url: str, job: Job) -> ReferenceSet:
+    import refmaker
+
+    how: dict[str, Any] = {"format": job.format, "options": job.options}
+    if job.timeout is not None:
+        return refmaker.scan(url, job.storage_options, timeout=job.timeout, **how)
+    return refmaker.scan(url, job.storage_options, isolate=job.isolate, **how)
+
+
+def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
+    """Write one reference set of files that are one object together.
+
+    Raises
+    ------
+    LookupError
+        If the files are not of a format whose objects are spread over many.
+    """
+    from refmaker import ReferenceSet
+    from refmaker.collection import collect, find_collector
+
+    urls = inputs.urls
+    try:
+        name = find_collector(urls, job.storage_options, job.format).name
+    except (UnsupportedError, UnknownFormatError) as error:
+        where = "standard output" if out == STANDARD else f"one reference set, {out}"
+        raise LookupError(f"several inputs cannot be written to {where}: {error}") from error
+    label = urls[0] if len(urls) == 1 else f"{counted(len(urls), 'file')}, {urls[0]} ... {urls[-1]}"
+    apart = job.isolate == "always" or (job.isolate == "auto" and len(urls) > 1)
+    try:
+        refs = ReferenceSet(
+            *collect(
+                urls,
+                job.storage_options,
+                format=name,
+                options=job.options,
+                isolate="always" if apart or job.timeout is not None else "never",
+                timeout=job.timeout,
+            )
+        )
+        job.write(refs, urls[0], out)
+    except Exception as error:  # noqa: BLE001 - printed, and the exit code says it
+        job.account.failed(label, error)
+    else:
+        job.account.done(label, out, refs.report)
+
+
+def scan_cube(inputs: Inputs, out: str, job: Job, concat: Sequence[str] | None) -> None:
+    """Write one reference set of all inputs, joined along dimensions.
+
+    Inputs that cannot be scanned are left out and named, also in the set's report.
+    """
+    from refmaker.combine import combine
+
+    account = job.account
+    good: dict[int, Scanned] = {}
+    bad: list[Scanned] = []
+    for file in job.many(inputs):
+        if file.error is None:
+            good[file.number] = file
+            continue
+        account.failed(file.url, file.error, IGNORED if file.foreign else FAILED)
+        bad.append(file)
+    label = f"{counted(len(good), 'file')}"
+    try:
+        if not good:
+            raise _nothing_to_combine(inputs)
+        refs = combine(
+            [good[number].references() for number in sorted(good)],
+            job.storage_options,
+            concat=concat,
+        )
+        for file in bad:
+            refs.report.warn(f"{file.url} is not in the cube: {file.error}")
+        job.write(refs, inputs.urls[0], out)
+    except Exception as error:  # noqa: BLE001 - printed, and the exit code says it
+        account.failed(label, error)
+    else:
+        account.done(label, out, refs.report)
+
+
+def _nothing_to_combine(inputs: Inputs) -> RefmakerError:
+    return MetadataError(
+        f"none of {counted(len(inputs.urls), 'file')} could be scanned",
+        hint="the lines above say why",
+    )

@@ -1,0 +1,221 @@
+"""Coordinates along the rows and columns of GRIB grids that are rectangles.
+
+Coordinates run as the data do (flag table 3.4): columns eastwards unless bit 0x80 is set, rows
+southwards unless bit 0x40 is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refmaker.codecs.grib_gaussian import gaussian_latitudes, gaussian_rows
+from refmaker.codecs.grib_grid import I_NEGATIVE, J_POSITIVE
+from refmaker.codecs.grib_projections import (
+    AlbersEqualArea,
+    Ellipsoid,
+    LambertAzimuthal,
+    LambertConformal,
+    Mercator,
+    PolarStereographic,
+)
+from refmaker.codecs.grib_transverse import Geostationary, TransverseMercator
+from refmaker.errors import FormatError, UnsupportedError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from refmaker.codecs.grib_grid import Definition
+    from refmaker.codecs.grib_projections import Projection
+
+    Axis = NDArray[np.float64]
+
+__all__ = [
+    "LATLON",
+    "PROJECTED",
+    "ROTATED",
+    "geostationary",
+    "latlon_axes",
+    "projected_axes",
+    "projection",
+    "row_latitudes",
+]
+
+#: Kinds whose rows and columns are latitudes and longitudes, of the earth or of a turned sphere.
+LATLON = frozenset({"regular_ll", "regular_gg", "rotated_ll", "rotated_gg"})
+ROTATED = frozenset({"rotated_ll", "rotated_gg"})
+#: Kinds whose rows and columns are y and x of a map projection.
+PROJECTED = frozenset(
+    {
+        "mercator",
+        "transverse_mercator",
+        "polar_stereographic",
+        "lambert",
+        "albers",
+        "lambert_azimuthal_equal_area",
+        "space_view",
+    }
+)
+_SHIFTED = 0x0F
+"""Scanning modes whose rows are shifted by half a grid length, or differ in length."""
+_ROUNDING = 1e-3
+"""How far, in degrees, rounded increments may miss the last point and still be used."""
+
+
+def check_scanning(grid: Definition) -> None:
+    """Refuse grids whose points do not form straight columns.
+
+    Raises
+    ------
+    UnsupportedError
+        With code ``grib-grid``.
+    """
+    if grid.edition == 2 and grid.scanning & _SHIFTED:
+        raise UnsupportedError(
+            f"rows with an offset (scanning mode {grid.scanning:08b})", code="grib-grid"
+        )
+
+
+def latlon_axes(grid: Definition) -> tuple[Axis, Axis]:
+    """Return latitudes of rows and longitudes of columns, in degrees; for `LATLON` grids.
+
+    Raises
+    ------
+    FormatError
+        If first and last latitude contradict the scanning mode, or are none of the grid's.
+    """
+    check_scanning(grid)
+    return row_latitudes(grid), _longitudes(grid)
+
+
+def row_latitudes(grid: Definition) -> Axis:
+    """Return the latitudes of rows, reduced grids included, in degrees, shape (rows,)."""
+    found = grid.values
+    first, last, northwards = found["La1"], found["La2"], bool(grid.scanning & J_POSITIVE)
+    if max(abs(first), abs(last)) > 90 + 1e-6:
+        raise FormatError(f"latitudes from {first} to {last}")
+    if grid.rows > 1 and (last > first) != northwards:
+        raise FormatError(
+            f"latitudes from {first} to {last}, with rows running "
+            f"{'north' if northwards else 'south'}wards (scanning mode {grid.scanning:08b})"
+        )
+    if "N" in found:
+        rows = gaussian_rows(int(found["N"]), first, grid.rows, northwards=northwards)
+        return gaussian_latitudes(int(found["N"]))[rows]
+    return _spaced(first, last, grid.rows, found.get("Dj"))
+
+
+def _longitudes(grid: Definition) -> Axis:
+    """Return the longitudes of columns, without a jump at the date line."""
+    first, last = grid.values["Lo1"], grid.values["Lo2"]
+    if max(abs(first), abs(last)) > 720:
+        raise FormatError(f"longitudes from {first} to {last}")
+    if grid.scanning & I_NEGATIVE:
+        if first < last:
+            last -= 360
+    elif last < first:
+        first, last = (first, last + 360) if last < 0 else (first - 360, last)
+    return _spaced(first, last, grid.columns, None)
+
+
+def _spaced(first: float, last: float, count: int, step: float | None) -> Axis:
+    if count == 1:
+        return np.array([first])
+    if step and step > 0:
+        step = step if last > first else -step
+        # The increment is the writer's own number where it fits: ecCodes takes it too.
+        if abs(first + step * (count - 1) - last) <= _ROUNDING:
+            axis = first + step * np.arange(count)
+            axis[-1] = last
+            return axis
+    return np.linspace(first, last, count)
+
+
+def projection(grid: Definition) -> Projection:
+    """Return the map projection of a `PROJECTED` grid other than a view from space.
+
+    Raises
+    ------
+    FormatError
+        If its parameters are impossible.
+    """
+    earth = Ellipsoid(*grid.axes)
+    number = grid.values
+    angle = {name: float(np.deg2rad(value)) for name, value in number.items()}
+    if grid.kind == "mercator":
+        if number["orientation"]:
+            raise UnsupportedError("a Mercator grid that is turned", code="grib-grid")
+        return Mercator(earth, angle["LaD"], angle["Lo1"])
+    if grid.kind == "transverse_mercator":
+        offset = (number["false_easting"], number["false_northing"])
+        return TransverseMercator(earth, angle["La0"], angle["Lo0"], number["scale"], offset)
+    if grid.kind == "polar_stereographic":
+        south = bool(number["south"])
+        return PolarStereographic(earth, angle["LaD"], angle["LoV"], south=south)
+    if grid.kind == "lambert_azimuthal_equal_area":
+        return LambertAzimuthal(earth, angle["La0"], angle["Lo0"])
+    cone = LambertConformal if grid.kind == "lambert" else AlbersEqualArea
+    return cone(earth, angle["Latin1"], angle["Latin2"], angle["LoV"], angle["LaD"])
+
+
+def projected_axes(grid: Definition) -> tuple[Axis, Axis]:
+    """Return y of rows and x of columns, in metres; in radians for a view from space.
+
+    Raises
+    ------
+    FormatError
+        If the parameters of the projection are impossible.
+    """
+    check_scanning(grid)
+    if grid.kind == "space_view":
+        return _scan_angles(grid)
+    number = grid.values
+    if grid.kind == "transverse_mercator":
+        x, y = number["X1"], number["Y1"]
+    else:
+        first = np.deg2rad([number["La1"], number["Lo1"]])
+        x, y = map(float, projection(grid).forward(first[0], first[1]))
+    if not (np.isfinite(x) and np.isfinite(y)) or not number["Dx"] > 0 < number["Dy"]:
+        raise FormatError(
+            f"a {grid.kind} grid from {x}, {y} m in steps of {number['Dx']}, {number['Dy']} m"
+        )
+    east = -1 if grid.scanning & I_NEGATIVE else 1
+    north = 1 if grid.scanning & J_POSITIVE else -1
+    return (
+        y + north * number["Dy"] * np.arange(grid.rows),
+        x + east * number["Dx"] * np.arange(grid.columns),
+    )
+
+
+def geostationary(grid: Definition) -> Geostationary:
+    """Return the projection of a view from space.
+
+    Raises
+    ------
+    FormatError
+        If its parameters are impossible.
+    UnsupportedError
+        If the satellite is not above the equator, or the image is turned.
+    """
+    number = grid.values
+    # Writers have put either 0 or 180 degrees for images with north on top.
+    if number["Lap"] or number["orientation"] % 180:
+        raise UnsupportedError("a view from space that is not upright", code="grib-grid")
+    earth = Ellipsoid(*grid.axes)
+    return Geostationary(earth, number["Nr"] * earth.major, float(np.deg2rad(number["Lop"])))
+
+
+def _scan_angles(grid: Definition) -> tuple[Axis, Axis]:
+    """Return the angles at which lines and columns are seen (template 3.90, notes 2 and 3)."""
+    number = grid.values
+    view = geostationary(grid)
+    if not number["dx"] > 0 < number["dy"]:
+        raise FormatError("an earth without diameter in a view from space")
+    # The diameter of the earth, as an angle, spans dx by dy grid lengths.
+    diameter = 2 * np.arcsin(view.earth.major / view.distance)
+    flat = view.earth.minor / view.earth.major
+    across, up = diameter / number["dx"], flat * diameter / number["dy"]
+    columns = np.arange(grid.columns) - (number["Xp"] - number["Xo"])
+    rows = np.arange(grid.rows) - (number["Yp"] - number["Yo"])
+    return rows * up, columns * across

@@ -1,0 +1,143 @@
+"""Many reference sets to one.
+
+``options``
+    What may be asked for.
+``members``
+    The inputs, in memory or read when needed.
+``selectors``
+    Coordinates along a dimension, from names, attributes, variables, lists.
+``axes``
+    The positions of every input along a dimension.
+``values``, ``times``
+    Values of small arrays, read and written; times in other units.
+``agreement``
+    What must be the same in all inputs, and what is not.
+``placing``
+    Chunk tables of many inputs to one.
+``views``
+    Uncompressed chunks cut or joined.
+``variables``, ``groups``
+    One variable; one group of all inputs.
+``appending``
+    More files to a set that is stored.
+
+This module is imported by ``import refmaker``, so it loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from refmaker.combine.options import Appended, CombineOptions
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping
+
+    from refmaker.storage.reference_set import ReferenceSet
+
+__all__ = ["Appended", "CombineOptions", "append", "combine"]
+
+
+def combine(
+    sets: Iterable[ReferenceSet | str | os.PathLike[str]],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    options: CombineOptions | None = None,
+    **option_fields: Any,
+) -> ReferenceSet:
+    """Combine reference sets into one cube, or refuse and say why.
+
+    Parameters
+    ----------
+    sets : iterable of ReferenceSet, str or os.PathLike
+        Reference sets, or paths or URLs of such (JSON or Parquet, also of kerchunk).
+    storage_options : mapping, optional
+        Passed to fsspec, for the sets and for those data that have to be read.
+    options : CombineOptions, optional
+        How to combine.
+    **option_fields
+        Fields of `CombineOptions`, which take precedence over `options`; such as
+        ``concat="time"``.
+
+    Returns
+    -------
+    ReferenceSet
+        The cube. Its report has a row for every variable, and the sources of all inputs.
+
+    Raises
+    ------
+    MetadataError
+        If there is nothing to combine, or what must agree differs: every difference is named
+        with file, variable and both values.
+    SourceError
+        If a set, or data that have to be read, cannot be.
+    LimitError
+        If more data would have to be read than `CombineOptions` allows.
+
+    Examples
+    --------
+    >>> days = [refmaker.scan(name) for name in names]    # doctest: +SKIP
+    >>> cube = refmaker.combine(days, concat="time")      # doctest: +SKIP
+    >>> cube.write("cube.json")                           # doctest: +SKIP
+    """
+    from refmaker.combine.cube import combine_members
+    from refmaker.combine.members import members
+
+    if option_fields:
+        options = replace(options or CombineOptions(), **option_fields)
+    options = options or CombineOptions()
+    found = members(sets, storage_options, options.drop, options.preprocess)
+    return combine_members(found, options)
+
+
+def append(
+    target: str | os.PathLike[str],
+    sets: Iterable[ReferenceSet | str | os.PathLike[str]],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    options: CombineOptions | None = None,
+    **option_fields: Any,
+) -> Appended:
+    """Add reference sets to one that is stored: all of them or none, and none twice.
+
+    Parameters
+    ----------
+    target : str or os.PathLike
+        A reference set as JSON or Parquet, or an Icechunk repository. It changes as a whole or
+        not at all.
+    sets : iterable of ReferenceSet, str or os.PathLike
+        The inputs, as for `combine`. Those whose file is in the set already are passed over.
+    storage_options : mapping, optional
+        Passed to fsspec.
+    options : CombineOptions, optional
+        How to combine; the same as when the set was made.
+    **option_fields
+        Fields of `CombineOptions`, which take precedence over `options`.
+
+    Returns
+    -------
+    Appended
+        Which inputs were added, and which were there.
+
+    Raises
+    ------
+    MetadataError
+        If the inputs do not agree with one another or with what is there.
+    SourceChangedError
+        If a file was there and has changed since, or somebody else has changed the set meanwhile.
+    SourceError
+        If something cannot be read, or the set not be written.
+
+    Examples
+    --------
+    >>> today = refmaker.scan("2024-07-01.nc")                        # doctest: +SKIP
+    >>> refmaker.append("cube.json", [today], concat="time").added    # doctest: +SKIP
+    ['2024-07-01.nc']
+    """
+    from refmaker.combine import appending
+
+    if option_fields:
+        options = replace(options or CombineOptions(), **option_fields)
+    return appending.append(target, sets, storage_options, options or CombineOptions())

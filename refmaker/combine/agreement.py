@@ -1,0 +1,218 @@
+"""What must be the same in all inputs, and how differences are told."""
+
+from __future__ import annotations
+
+import reprlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.errors import MetadataError
+from refmaker.metadata import dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from refmaker.combine.members import Member
+    from refmaker.model import Array
+
+__all__ = ["MEANING", "Findings", "attribute_values", "same_fill"]
+
+MEANING = frozenset(
+    {
+        "scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", "units",
+        "calendar", "flag_values", "flag_masks", "flag_meanings", "valid_min", "valid_max",
+        "valid_range", "grid_mapping", "cell_methods", "positive", "standard_name", "axis",
+        "bounds", "climatology", "formula_terms", "compress", "dtype", "_Encoding", "leap_month",
+        "leap_year", "month_lengths", "units_metadata", "sample_dimension", "instance_dimension",
+    }
+)  # fmt: skip
+"""Attributes that decide what values mean, after the CF conventions (and xarray's)."""
+_SHOWN = 20
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 100
+
+
+@dataclass(slots=True)
+class Findings:
+    """Differences that keep inputs from being combined, collected to be told together.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The inputs.
+    """
+
+    members: Sequence[Member]
+    lines: list[str] = field(default_factory=list)
+    hints: dict[str, None] = field(default_factory=dict)
+    first: tuple[str, str] | None = None
+
+    def differ(
+        self, path: str, what: str, one: int, other: int, values: tuple[Any, Any], hint: str = ""
+    ) -> None:
+        """Note that two inputs differ in something."""
+        here, there = (_REPR.repr(value) for value in values)
+        self.say(
+            path,
+            f"{what} is {here} in {self.members[one].name},"
+            f" but {there} in {self.members[other].name}",
+            other,
+            hint,
+        )
+
+    def say(self, path: str, text: str, member: int | None = None, hint: str = "") -> None:
+        """Note anything else."""
+        if self.first is None:
+            url = "" if member is None else self.members[member].name
+            self.first = url, path
+        self.lines.append(f"{path}: {text}")
+        if hint:
+            self.hints.setdefault(hint)
+
+    def finish(self) -> None:
+        """Raise what was found.
+
+        Raises
+        ------
+        MetadataError
+            With a line for each difference.
+        """
+        if not self.lines:
+            return
+        lines = self.lines[:_SHOWN]
+        if len(self.lines) > _SHOWN:
+            lines.append(f"and {len(self.lines) - _SHOWN} more differences")
+        _, path = self.first or ("", "")
+        text = lines[0]
+        if len(lines) > 1:
+            text = "\n  ".join([f"{len(self.lines)} differences:", *lines])
+        raise MetadataError(
+            f"the inputs cannot be combined: {text}",
+            path=path or None,
+            hint="; ".join(self.hints) or None,
+        )
+
+
+def same_fill(one: Any, other: Any) -> bool:
+    """Tell whether two fill values are the same; NaN equals itself."""
+    if one is None or other is None:
+        return one is other
+    if one is other:
+        return True
+    if isinstance(one, str) or isinstance(other, str):
+        return type(one) is type(other) and bool(one == other)
+    return np.asarray(one).tobytes() == np.asarray(other).tobytes()
+
+
+def attribute_values(
+    nodes: Sequence[tuple[int, Mapping[str, Any]]],
+    must_agree: Callable[[str], bool],
+    found: Findings,
+    path: str,
+    policy: str,
+    hint: Callable[[str], str] = lambda _: "",
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the attributes that a combined node has.
+
+    Parameters
+    ----------
+    nodes : sequence of (int, mapping)
+        Number of an input, and the node's attributes in it.
+    must_agree : callable
+        Tells from its name whether an attribute has to be the same everywhere.
+    found : Findings
+        Gets the differences that are none to be passed over.
+    path : str
+        The node.
+    policy : {"drop", "error", "first"}
+        What to do with the others.
+    hint : callable
+        A remedy for a difference in an attribute.
+
+    Returns
+    -------
+    dict
+        The attributes.
+    list of str
+        Names of those that were left out, or taken from the first.
+    """
+    first, base = nodes[0]
+    differing: dict[str, int] = {}
+    for number, attributes in nodes[1:]:
+        if attributes is base or attributes == base:
+            continue
+        for name in (*base, *(key for key in attributes if key not in base)):
+            if name not in differing and not _same(base, attributes, name):
+                differing[name] = number
+    passed = []
+    kept = dict(base)
+    lookup = dict(nodes) if differing else {}
+    for name, number in differing.items():
+        if must_agree(name) or policy == "error":
+            values = base.get(name), lookup[number].get(name)
+            found.differ(path, f"attribute {name}", first, number, values, hint(name))
+            continue
+        passed.append(name)
+        if policy == "drop":
+            kept.pop(name, None)
+    return kept, passed
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> bool:
+    if (name in one) != (name in other):
+        return False
+    left, right = one[name], other[name]
+    return bool(left == right) or dumps(left) == dumps(right)
+
+
+def compare_arrays(
+    path: str,
+    arrays: Iterable[tuple[int, Array]],
+    found: Findings,
+    fields: Sequence[str],
+    hints: Mapping[str, str],
+    differing: set[int] | None = None,
+) -> None:
+    """Compare fields of arrays with those of the first of them.
+
+    Parameters
+    ----------
+    path : str
+        The variable.
+    arrays : iterable of (int, Array)
+        Number of an input, and its array.
+    found : Findings
+        Gets the first difference of each field.
+    fields : sequence of str
+        Names of the fields of `Array`.
+    hints : mapping of str to str
+        Remedies by field.
+    differing : set of int, optional
+        Gets the numbers of the inputs that differ, instead of `found`.
+    """
+    items = iter(arrays)
+    first, base = next(items)
+    expected = [getattr(base, name) for name in fields]
+    told: set[str] = set()
+    for number, array in items:
+        for name, value in zip(fields, expected, strict=True):
+            other = getattr(array, name)
+            if other is value or (name != "fill_value" and other == value):
+                continue
+            if name == "fill_value" and same_fill(value, other):
+                continue
+            if differing is not None:
+                differing.add(number)
+            elif name not in told:
+                told.add(name)
+                what = _WORDS.get(name, name)
+                found.differ(path, what, first, number, (value, other), hints.get(name, ""))
+
+
+_WORDS = {
+    "chunk_shape": "chunk shape", "fill_value": "fill value", "compressor": "codec",
+    "filters": "codec (filters)", "dimension_names": "names of dimensions",
+    "order": "order in chunks",
+}  # fmt: skip

@@ -1,0 +1,200 @@
+"""More inputs to a set that is stored: all of them or none, and none twice."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from refmaker.combine.cube import combine_members
+from refmaker.combine.members import Member, members
+from refmaker.combine.options import Appended, CombineOptions
+from refmaker.errors import MetadataError, SourceChangedError
+from refmaker.source import local_path
+from refmaker.storage.formats import COMPACT, stored_form
+from refmaker.storage.reference_set import ReferenceSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from refmaker.report import Fingerprint
+
+__all__ = ["append", "extend"]
+
+
+def append(
+    target: str | os.PathLike[str],
+    sets: Iterable[ReferenceSet | str | os.PathLike[str]],
+    storage_options: Mapping[str, Any] | None,
+    options: CombineOptions,
+) -> Appended:
+    """Add inputs to a reference set that is stored; see `refmaker.combine.append`."""
+    found = members(sets, storage_options, options.drop, options.preprocess)
+    form = stored_form(target)
+    if form == "icechunk":
+        from refmaker.combine.icechunk_append import append_icechunk
+
+        return append_icechunk(target, found, options, storage_options)
+    with _alone(target):
+        before = _state(target)
+        header = _header(target, form, storage_options)
+        base = ReferenceSet.read(target, storage_options)
+        done = extend(base, found, options)
+        if done.added and done.refs is not None:
+            if _state(target) != before:
+                raise SourceChangedError(
+                    "somebody else has changed the set meanwhile",
+                    url=os.fspath(target),
+                    hint="append again",
+                )
+            written = header.get("form", form)
+            done.refs.write(
+                target, storage_options, format=written, relative=bool(header.get("relative"))
+            )
+    return done
+
+
+def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions) -> Appended:
+    """Add inputs to a set in memory; what is returned is another set.
+
+    Parameters
+    ----------
+    base : ReferenceSet
+        What is there.
+    found : sequence of Member
+        The inputs.
+    options : CombineOptions
+        How to combine.
+
+    Raises
+    ------
+    MetadataError, SourceChangedError, SourceError
+        As for `append`.
+    """
+    fresh, known = _sorted_out(base, found)
+    if not fresh:
+        return Appended([], known, base)
+    added = [member.name for member in fresh]
+    if options.eras == "split":
+        raise MetadataError("a set of eras cannot be appended to", hint="combine all inputs anew")
+    new = combine_members(_numbered(fresh), options)
+    both = [
+        Member(0, base, found[0].storage_options),
+        Member(1, new, found[0].storage_options),
+    ]
+    joined = combine_members(both, _existing(options))
+    report = joined.report
+    report.url, report.format = base.report.url, base.report.format or new.report.format
+    report.rows[:] = new.report.rows
+    return Appended(added, known, joined)
+
+
+def _existing(options: CombineOptions) -> CombineOptions:
+    """Return the options for joining two cubes, whose dimensions both are there."""
+    concat = options.concat
+    if concat is not None or options.coords:
+        concat = tuple(dict.fromkeys((*(concat or ()), *options.coords)))
+    # A cube may have holes where an earlier one was allowed to; dates from names may be finer.
+    times = "reencode" if options.coords else options.times
+    return replace(
+        options, concat=concat, coords={}, times=times, shared=(), varying=(), drop=(),
+        preprocess=None,
+    )  # fmt: skip
+
+
+def _numbered(found: Sequence[Member]) -> list[Member]:
+    return [replace(member, number=i) for i, member in enumerate(found)]
+
+
+def _sorted_out(base: ReferenceSet, found: Sequence[Member]) -> tuple[list[Member], list[str]]:
+    """Return the inputs that are new, and the names of those that are there.
+
+    Raises
+    ------
+    SourceChangedError
+        If one was there, and is another file now.
+    """
+    known: dict[str, Fingerprint | None] = {}
+    for _, array in base.group.arrays():
+        # Sets of other tools remember no fingerprints.
+        known.update((_place(url), None) for url in array.chunks.urls)
+    known.update((_place(url), print_) for url, print_ in base.report.sources.items())
+    fresh: list[Member] = []
+    there: list[str] = []
+    for member in found:
+        own = {_place(url): print_ for url, print_ in member.refs.report.sources.items()}
+        for url, print_ in own.items():
+            if known.get(url) not in (None, print_):
+                raise SourceChangedError(
+                    "it has changed since it was added to the set",
+                    url=url,
+                    hint="combine all inputs anew",
+                )
+        scanned = next(iter(own), None)
+        if scanned in known:
+            there.append(member.name)
+            continue
+        known.update(own)
+        fresh.append(member)
+    return fresh, there
+
+
+def _place(url: str) -> str:
+    path = local_path(url)
+    return url if path is None else os.path.abspath(path)
+
+
+def _header(
+    target: str | os.PathLike[str], form: str, storage_options: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return how the set is stored: relative names, compact form."""
+    import json
+
+    from refmaker.storage.files import read_file
+
+    if form == "parquet":
+        from refmaker.storage.folders import open_folder
+
+        document = json.loads(open_folder(target, storage_options).read(".zmetadata"))
+    else:
+        text = read_file(target, storage_options)
+        if b'"relative"' not in text and COMPACT.encode() not in text:
+            return {}
+        document = json.loads(text)
+    header = document.get("refmaker") if isinstance(document, dict) else None
+    found = dict(header) if isinstance(header, dict) else {}
+    found.pop("form", None)
+    if isinstance(document, dict) and document.get("version") == COMPACT:
+        found["form"] = "compact"
+    return found
+
+
+def _state(target: str | os.PathLike[str]) -> tuple[int, ...] | None:
+    """Return what tells whether a local set was changed."""
+    path = local_path(os.fspath(target))
+    if path is None:
+        return None
+    with suppress(OSError):
+        found = os.stat(os.path.join(path, ".zmetadata") if os.path.isdir(path) else path)
+        return found.st_ino, found.st_size, found.st_mtime_ns
+    return None
+
+
+@contextmanager
+def _alone(target: str | os.PathLike[str]) -> Iterator[None]:
+    """Keep other processes from appending to anything in the same local folder meanwhile."""
+    path = local_path(os.fspath(target))
+    handle = None
+    try:
+        if path is not None:
+            with suppress(ImportError, OSError):
+                import fcntl
+
+                folder = os.path.dirname(os.path.realpath(path.rstrip("/")))
+                handle = os.open(folder, os.O_RDONLY)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)

@@ -1,0 +1,235 @@
+"""Which dimensions inputs are joined along, and the axes that they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.combine import selectors
+from refmaker.combine.agreement import compare_arrays
+from refmaker.combine.axes import Axis, counted_axis, labelled_axis
+from refmaker.combine.values import inline_array, read_values
+from refmaker.combine.variables import equal_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from refmaker.combine.cube import Trees
+    from refmaker.combine.variables import Context
+    from refmaker.model import Array
+
+    Item = tuple[int, Array]
+
+__all__ = ["Plan", "plan"]
+
+
+@dataclass(slots=True)
+class Plan:
+    """The axes of the cube.
+
+    Parameters
+    ----------
+    axes : dict of (str, str) to Axis
+        Along dimensions that inputs have, by the group of the coordinate and their name.
+    new : dict of str to Axis
+        Along dimensions that no input has.
+    made : dict of (str, str) to Array
+        The coordinates of all of them.
+    """
+
+    axes: dict[tuple[str, str], Axis] = field(default_factory=dict)
+    new: dict[str, Axis] = field(default_factory=dict)
+    made: dict[tuple[str, str], Array] = field(default_factory=dict)
+
+    def new_axes(self) -> tuple[Axis, ...]:
+        """Return the axes that variables get as their first dimensions."""
+        return tuple(self.new.values())
+
+    def new_coordinates(self) -> Mapping[str, Array]:
+        """Return the coordinates that the root group gets."""
+        return {name: self.made["", name] for name in self.new}
+
+    def coordinate(self, path: str, name: str) -> Array | None:
+        """Return the coordinate that takes the place of a variable, if one does."""
+        return self.made.get((path, name)) if (path, name) in self.axes else None
+
+
+@dataclass(slots=True)
+class _Dimension:
+    """A dimension that inputs have, with its size in each and the arrays of its coordinate."""
+
+    sizes: dict[int, int] = field(default_factory=dict)
+    items: list[Item] = field(default_factory=list)
+
+
+def plan(trees: Trees, context: Context) -> Plan:
+    """Return the axes; what is wrong goes to the context's findings.
+
+    Parameters
+    ----------
+    trees : Trees
+        All groups of all inputs.
+    context : Context
+        The inputs, and how to combine them.
+    """
+    options, found = context.options, context.found
+    dimensions = _dimensions(trees, context)
+    made = Plan()
+    wanted = dict.fromkeys((*(options.concat or ()), *options.coords))
+    there = {name for _, name in dimensions}
+    for key, dimension in dimensions.items():
+        name = key[1]
+        if name in options.coords:
+            _selected(key, dimension, made, context)
+        elif name in wanted or _differs(key, dimension, context):
+            _existing(key, dimension, made, context)
+    for name in wanted:
+        if name not in there:
+            _new(name, trees, made, context)
+    for name in options.regular:
+        if name not in wanted and all(name != key[1] for key in made.axes):
+            found.say(name, "no inputs are joined along it, so it cannot be made regular")
+    return made
+
+
+def _dimensions(trees: Trees, context: Context) -> dict[tuple[str, str], _Dimension]:
+    """Return the dimensions of all inputs, by the group of their coordinate and their name."""
+    known: dict[tuple[str, str], _Dimension] = {}
+    homes: dict[tuple[str, str], _Dimension] = {}
+    for path, names in trees.arrays.items():
+        for name, items in names.items():
+            inner = f"{path}/{name}" if path else name
+            for i, array in items:
+                for n, extent in zip(array.dimension_names or (), array.shape, strict=False):
+                    dimension = homes.get((path, n))
+                    if dimension is None:
+                        home = trees.home(path, n)
+                        key = (path if home is None else home, n)
+                        dimension = homes[path, n] = known.setdefault(key, _Dimension())
+                    if dimension.sizes.setdefault(i, extent) != extent:
+                        values = dimension.sizes[i], extent
+                        context.found.differ(inner, f"size of dimension {n}", i, i, values)
+    for (path, name), dimension in known.items():
+        arrays = trees.arrays[path].get(name, ())
+        dimension.items = [item for item in arrays if item[1].dimension_names == (name,)]
+    return known
+
+
+def _differs(key: tuple[str, str], dimension: _Dimension, context: Context) -> bool:
+    """Whether inputs are to be joined along a dimension that nobody named."""
+    options = context.options
+    if (options.concat is not None and options.join != "outer") or len(dimension.items) < 2:
+        return False
+    first = dimension.items[0]
+    path = "/".join(filter(None, key))
+    return any(not equal_values(path, first, item, context) for item in dimension.items[1:])
+
+
+def _existing(key: tuple[str, str], dimension: _Dimension, made: Plan, context: Context) -> None:
+    """Add the axis along a dimension that inputs have."""
+    name = key[1]
+    count = len(context.members)
+    if not dimension.items:
+        if context.options.coords or len(context.options.concat or ()) > 1:
+            context.found.say(
+                name, "it has no coordinate, which joining along several dimensions needs",
+                hint=f"say where it comes from (coords={{{name!r}: ...}})",
+            )  # fmt: skip
+            return
+        made.axes[key] = counted_axis(name, [dimension.sizes.get(i) for i in range(count)])
+        context.warnings[f"{name} has no coordinate: inputs follow one another as given"] = None
+        return
+    missing = dimension.sizes.keys() - {i for i, _ in dimension.items}
+    inner = "/".join(filter(None, key))
+    if missing:
+        i = min(missing)
+        context.found.say(inner, f"{context.name(i)} has the dimension, but no coordinate of it", i)
+        return
+    before = len(context.found.lines)
+    attributes = context.attributes(inner, dimension.items, False)
+    if len({array.dtype.newbyteorder("=") for _, array in dimension.items}) > 1:
+        compare_arrays(
+            inner, dimension.items, context.found, ("dtype",),
+            {"dtype": "write all times in the same units (times='reencode')"},
+        )  # fmt: skip
+    if len(context.found.lines) > before:
+        return
+    values = read_values([(context.members[i], inner, array) for i, array in dimension.items])
+    vectors: list[NDArray[Any] | None] = [None] * count
+    for (i, _), vector in zip(dimension.items, values, strict=True):
+        vectors[i] = vector
+    axis = labelled_axis(name, vectors, context.options, context.found)
+    if axis is None or axis.labels is None:
+        return
+    made.axes[key] = axis
+    like = replace(dimension.items[0][1], attributes=attributes)
+    made.made[key] = _coordinate(axis.labels, like, name)
+
+
+def _coordinate(labels: NDArray[Any], like: Array, name: str) -> Array:
+    if like.dtype.hasobject:
+        from refmaker.combine.selectors import coordinate_array
+
+        return replace(coordinate_array(labels, name), attributes=like.attributes)
+    return inline_array(labels, like, (name,))
+
+
+def _selected(key: tuple[str, str], dimension: _Dimension, made: Plan, context: Context) -> None:
+    """Add the axis along a dimension that inputs have, with a coordinate from elsewhere."""
+    name = key[1]
+    vectors = selectors.select(name, context.options.coords[name], context)
+    if vectors is None:
+        return
+    for i, size in dimension.sizes.items():
+        if vectors[i].size != size:
+            context.found.say(
+                name, f"{vectors[i].size} values for {size} elements in {context.name(i)}", i
+            )
+            return
+    own = [vectors[i] if i in dimension.sizes else None for i in range(len(vectors))]
+    axis = labelled_axis(name, own, context.options, context.found)
+    if axis is not None and axis.labels is not None:
+        made.axes[key] = axis
+        made.made[key] = selectors.coordinate_array(axis.labels, name)
+
+
+def _new(name: str, trees: Trees, made: Plan, context: Context) -> None:
+    """Add the axis along a dimension that no input has."""
+    scalar = trees.arrays[""].get(name, [])
+    like = None
+    vectors: Sequence[NDArray[Any]] | None
+    if name in context.options.coords:
+        vectors = selectors.select(name, context.options.coords[name], context)
+    elif scalar:
+        vectors = selectors.select(name, f"data:{name}", context)
+        like = scalar[0][1]
+        before = len(context.found.lines)
+        attributes = context.attributes(name, scalar, False)
+        if len(context.found.lines) > before:
+            return
+        like = replace(like, attributes=attributes)
+    else:
+        context.found.say(
+            name, "no input has such a dimension, nor a variable of that name",
+            hint=f"say where its coordinate comes from (coords={{{name!r}: ...}})",
+        )  # fmt: skip
+        return
+    if vectors is None:
+        return
+    if any(vector.size != 1 for vector in vectors):
+        i = next(i for i, vector in enumerate(vectors) if vector.size != 1)
+        text = f"{vectors[i].size} values for the new dimension in {context.name(i)}, expected one"
+        context.found.say(name, text, i)
+        return
+    axis = labelled_axis(name, list(vectors), context.options, context.found)
+    if axis is None or axis.labels is None:
+        return
+    made.new[name] = axis
+    if like is not None and not like.dtype.hasobject:
+        made.made["", name] = inline_array(np.asarray(axis.labels), like, (name,))
+    else:
+        made.made["", name] = selectors.coordinate_array(axis.labels, name)

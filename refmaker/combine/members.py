@@ -1,0 +1,104 @@
+"""The inputs: reference sets in memory, or read from where they are stored."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from refmaker.errors import MetadataError
+from refmaker.model import Array, Group
+from refmaker.storage.reference_set import ReferenceSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+__all__ = ["Member", "members"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Member:
+    """One input.
+
+    Parameters
+    ----------
+    number : int
+        Its place among the inputs.
+    refs : ReferenceSet
+        What it holds.
+    storage_options : mapping, optional
+        Passed to fsspec for data that have to be read.
+    """
+
+    number: int
+    refs: ReferenceSet
+    storage_options: Mapping[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages: the data's file, or where the set lies."""
+        return next(iter(self.names), f"input {self.number + 1}")
+
+    @property
+    def names(self) -> list[str]:
+        """The file that was scanned and the place of the set, where they are known."""
+        report = self.refs.report
+        # The scanned file stands first among the sources.
+        found = [*list(report.sources)[:1], report.url]
+        if not found[0]:
+            urls = (url for _, array in self.refs.group.arrays() for url in array.chunks.urls)
+            found.insert(0, next(urls, ""))
+        return [name for name in dict.fromkeys(found) if name]
+
+
+def members(
+    sets: Iterable[ReferenceSet | str | os.PathLike[str]],
+    storage_options: Mapping[str, Any] | None = None,
+    drop: Collection[str] = (),
+    preprocess: Callable[[ReferenceSet], ReferenceSet] | None = None,
+) -> list[Member]:
+    """Return the inputs, those that are stored read.
+
+    Parameters
+    ----------
+    sets : iterable of ReferenceSet, str or os.PathLike
+        The inputs.
+    storage_options : mapping, optional
+        Passed to fsspec.
+    drop : collection of str
+        Names or paths of variables and groups to leave out.
+    preprocess : callable, optional
+        Called with each input, after some were dropped.
+
+    Raises
+    ------
+    MetadataError
+        If there is no input, or one is no reference set.
+    SourceError
+        If one cannot be read.
+    """
+    found: list[Member] = []
+    for given in sets:
+        refs = given
+        if not isinstance(refs, ReferenceSet):
+            if not isinstance(refs, str | os.PathLike):
+                raise MetadataError(f"{type(given).__name__} is neither a reference set nor a path")
+            refs = ReferenceSet.read(refs, storage_options)
+        if drop:
+            refs = replace(refs, group=_without(refs.group, frozenset(drop)))
+        if preprocess is not None:
+            refs = preprocess(refs)
+        found.append(Member(len(found), refs, storage_options))
+    if not found:
+        raise MetadataError("there is nothing to combine")
+    return found
+
+
+def _without(group: Group, drop: frozenset[str], path: str = "") -> Group:
+    kept: dict[str, Array | Group] = {}
+    for name, node in group.members.items():
+        here = f"{path}{name}"
+        if name in drop or here in drop:
+            continue
+        kept[name] = _without(node, drop, f"{here}/") if isinstance(node, Group) else node
+    return replace(group, members=kept)

@@ -1,0 +1,142 @@
+"""What may be asked for when reference sets are combined.
+
+This module is imported by ``import refmaker``, so it loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from refmaker.storage.reference_set import ReferenceSet
+
+__all__ = ["Appended", "CombineOptions"]
+
+_WORDS = {
+    "order": ("coordinate", "given"),
+    "duplicates": ("error", "first", "last"),
+    "join": ("exact", "outer"),
+    "attributes": ("drop", "error", "first"),
+    "static": ("compare", "first"),
+    "times": ("same", "reencode"),
+    "eras": ("error", "split"),
+    "odd": ("error", "inline"),
+}
+_NAMES = ("concat", "shared", "varying", "regular", "drop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CombineOptions:
+    """How to combine reference sets. Without any, nothing is assumed and nothing is repaired.
+
+    Parameters
+    ----------
+    concat : sequence of str or str, optional
+        Dimensions to join along, existing ones or new ones. By default those whose
+        coordinates differ between the inputs, as ``xarray.combine_by_coords`` does it.
+    coords : mapping of str to selector
+        Where the coordinate along a dimension comes from; see `refmaker.combine.selectors`.
+        Its keys are dimensions to join along, too.
+    shared : sequence of str
+        Variables that do not get a new dimension; they have to be the same in all inputs.
+    varying : sequence of str
+        Coordinates and variables without the dimension that get it nevertheless.
+    drop : sequence of str
+        Names or paths of variables and groups to leave out.
+    order : {"coordinate", "given"}
+        Sort along a dimension by coordinate, or keep the order of the inputs.
+    monotonic : bool
+        Refuse an order in which a coordinate neither only rises nor only falls.
+    duplicates : {"error", "first", "last"}
+        What to do where several inputs have the same place in the cube.
+    join : {"exact", "outer"}
+        Refuse cubes with holes, or leave chunks absent there; "outer" also makes the union of
+        grids that differ along other dimensions.
+    regular : sequence of str
+        Dimensions whose coordinate is completed to equal distances; the gaps are absent chunks.
+    attributes : {"drop", "error", "first"}
+        What to do with attributes that differ and say nothing about what values mean.
+    static : {"compare", "first"}
+        Compare variables without the dimension, by value, or take the first input's unseen.
+    times : {"same", "reencode"}
+        Refuse times in different units, or write all in the same.
+    eras : {"error", "split"}
+        Refuse inputs that differ in dtype, chunks, codecs or packing, or make a group of each
+        kind.
+    chunks : str or mapping of str to int, optional
+        Chunks of uncompressed data: ``"common"`` for the largest that fit into those of all
+        inputs, or sizes along dimensions, to which chunks are cut.
+    odd : {"error", "inline"}
+        Refuse an input whose chunks, codecs or packing differ from the others', or keep its
+        values in the set itself, encoded as the others are, where that changes none.
+    inline_threshold : int
+        Bytes of a variable in one input up to which it is joined and kept in the set itself.
+    inline_budget : int
+        Bytes of one variable that may be kept in the set in all.
+    compare_budget : int
+        Bytes of one variable of one input that may be read to compare it.
+    preprocess : callable, optional
+        Called with every input's `ReferenceSet`; returns another.
+
+    Raises
+    ------
+    ValueError
+        If an option is none of its words.
+    """
+
+    concat: tuple[str, ...] | None = None
+    coords: Mapping[str, Any] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
+    varying: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    order: str = "coordinate"
+    monotonic: bool = True
+    duplicates: str = "error"
+    join: str = "exact"
+    regular: tuple[str, ...] = ()
+    attributes: str = "drop"
+    static: str = "compare"
+    times: str = "same"
+    eras: str = "error"
+    chunks: str | Mapping[str, int] | None = None
+    odd: str = "error"
+    inline_threshold: int = 1024
+    inline_budget: int = 16 * 1024**2
+    compare_budget: int = 256 * 1024**2
+    preprocess: Callable[[ReferenceSet], ReferenceSet] | None = None
+
+    def __post_init__(self) -> None:
+        for name, words in _WORDS.items():
+            if getattr(self, name) not in words:
+                raise ValueError(f"{name} is {getattr(self, name)!r}, not one of {words}")
+        for name in _NAMES:
+            value = getattr(self, name)
+            if isinstance(value, str):
+                value = (value,)
+            object.__setattr__(self, name, None if value is None else tuple(value))
+        if isinstance(self.chunks, str) and self.chunks != "common":
+            raise ValueError(f"chunks is {self.chunks!r}, not 'common' or sizes by dimension")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields by name."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of the inputs.
+
+    Parameters
+    ----------
+    added, known : list of str
+        Files that were added, and those that had been there.
+    refs : ReferenceSet, optional
+        The set as it is now; None for an Icechunk repository, which cannot be read back.
+    """
+
+    added: list[str]
+    known: list[str]
+    refs: ReferenceSet | None = None

@@ -1,0 +1,299 @@
+"""Chunk tables of many inputs to one table over the cube's grid, in bulk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.model import Array, ChunkTable, chunk_grid
+from refmaker.table import count as product
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from refmaker.combine.agreement import Findings
+    from refmaker.combine.axes import Axis
+
+__all__ = ["Claims", "Layout", "claims", "misaligned", "place"]
+
+Item = tuple[int, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The geometry of one variable of the cube.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Its dimensions.
+    axes : tuple of Axis or None
+        For each of them the axis, if inputs are joined along it.
+    local : tuple of int
+        For each of them the dimension of the inputs' arrays; -1 for one that they lack.
+    shape, chunk_shape : tuple of int
+        Elements of the cube and of a chunk.
+    """
+
+    names: tuple[str, ...]
+    axes: tuple[Axis | None, ...]
+    local: tuple[int, ...]
+    shape: tuple[int, ...]
+    chunk_shape: tuple[int, ...]
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Chunks along each dimension."""
+        return chunk_grid(self.shape, self.chunk_shape)
+
+    @property
+    def joined(self) -> tuple[int, ...]:
+        """The dimensions with an axis."""
+        return tuple(j for j, axis in enumerate(self.axes) if axis is not None)
+
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """Chunks along the dimensions with an axis."""
+        grid = self.grid
+        return tuple(grid[j] for j in self.joined)
+
+    def local_grid(self, array: Array) -> tuple[int, ...]:
+        """Return an input's chunks along the cube's dimensions."""
+        grid = array.chunks.grid
+        return tuple(1 if k < 0 else grid[k] for k in self.local)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Inputs whose grids are alike.
+
+    Parameters
+    ----------
+    items : ndarray of int64, shape (n,)
+        Their places in the list of items.
+    grid : tuple of int
+        Their grid, along the cube's dimensions.
+    maps : tuple of ndarray
+        For each dimension the cube's chunk number of every chunk along it, of shape
+        (n, chunks) where there is an axis, else (1, chunks).
+    """
+
+    items: NDArray[np.int64]
+    grid: tuple[int, ...]
+    maps: tuple[NDArray[np.int64], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Which input has which cell; a cell is a chunk number along the joined dimensions.
+
+    Parameters
+    ----------
+    cell : ndarray of int64, shape (n,)
+        Flat numbers of cells, ascending.
+    item : ndarray of int64, shape (n,)
+        Place in the list of items of the input that has it.
+    """
+
+    cell: NDArray[np.int64]
+    item: NDArray[np.int64]
+
+    def twice(self) -> NDArray[np.int64]:
+        """Return the rows whose cell is that of the row before."""
+        return np.flatnonzero(self.cell[1:] == self.cell[:-1]) + 1
+
+
+def misaligned(path: str, items: Sequence[Item], layout: Layout, found: Findings) -> set[int]:
+    """Return the inputs whose chunks are not chunks of the cube, and explain the first.
+
+    A chunk of an input has to begin where one of the cube begins, and may be partial at the
+    end of the cube only.
+    """
+    bad: set[int] = set()
+    numbers = np.array([i for i, _ in items], np.int64)
+    for j in layout.joined:
+        axis, size = layout.axes[j], layout.chunk_shape[j]
+        if axis is None:
+            continue
+        start, count = axis.start[numbers], axis.count[numbers]
+        end = start + count
+        wrong_start = start % size != 0
+        wrong_end = (end % size != 0) & (end != axis.size)
+        for k in np.flatnonzero(wrong_start | wrong_end).tolist():
+            i = int(numbers[k])
+            if i in axis.scattered:
+                continue
+            if not bad:
+                found.say(path, _explained(axis, size, i, bool(wrong_end[k]), found), i, _REMEDY)
+            bad.add(i)
+        for i in axis.scattered:
+            if not _whole_chunks(axis, axis.scattered[i], size) and i in set(numbers.tolist()):
+                if not bad:
+                    name = found.members[i].name
+                    text = f"chunks of {size} along {axis.name} in {name} hold positions of the"
+                    found.say(path, f"{text} cube that do not follow one another", i, _REMEDY)
+                bad.add(i)
+    return bad
+
+
+_REMEDY = (
+    "cut chunks where data are not compressed (chunks='common'), split into groups"
+    " (eras='split'), or leave the input out"
+)
+
+
+def _explained(axis: Axis, size: int, member: int, at_end: bool, found: Findings) -> str:
+    name = found.members[member].name
+    start, n = int(axis.start[member]), int(axis.count[member])
+    if at_end:
+        return (
+            f"the last chunk along {axis.name} in {name} is partial ({n} elements in chunks of"
+            f" {size}), but is not the last of the cube, which has {axis.size} elements"
+        )
+    return (
+        f"{name} begins at position {start} along {axis.name}, which is inside a chunk of {size}"
+        f" elements; inputs before it end with partial chunks"
+    )
+
+
+def _whole_chunks(axis: Axis, at: NDArray[np.int64], size: int) -> bool:
+    """Whether each chunk's positions are those of one chunk of the cube, in order."""
+    first = at[::size]
+    expected = np.repeat(first, size)[: at.size] + np.arange(at.size) % size
+    lengths = np.minimum(size, axis.size - first)
+    own = np.minimum(size, at.size - np.arange(first.size) * size)
+    aligned = bool(np.all(first % size == 0)) and bool(np.all(at == expected))
+    return aligned and bool(np.all(lengths == own))
+
+
+def _batches(items: Sequence[Item], layout: Layout) -> list[Batch]:
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for k, (_, array) in enumerate(items):
+        alike.setdefault(array.chunks.grid, []).append(k)
+    numbers = np.array([i for i, _ in items], np.int64)
+    found = []
+    for places in alike.values():
+        rows = np.array(places, np.int64)
+        local = layout.local_grid(items[places[0]][1])
+        maps = []
+        for axis, size, n in zip(layout.axes, layout.chunk_shape, local, strict=True):
+            steps = np.arange(n, dtype=np.int64)[None, :]
+            if axis is None:
+                maps.append(steps)
+                continue
+            chunk = (axis.start[numbers[rows]] // size)[:, None] + steps
+            for row, i in enumerate(numbers[rows].tolist()):
+                if axis.scattered and i in axis.scattered:
+                    chunk[row] = axis.scattered[i][::size] // size
+            maps.append(chunk)
+        found.append(Batch(rows, local, tuple(maps)))
+    return found
+
+
+def _flat(batch: Batch, grid: Sequence[int], dims: Sequence[int]) -> NDArray[np.int64]:
+    """Return flat numbers of a batch's chunks over some dimensions, shape (inputs, chunks)."""
+    total = np.zeros((batch.items.size, 1), np.int64)
+    stride = product([grid[j] for j in dims])
+    for j in dims:
+        stride //= max(1, grid[j])
+        part = batch.maps[j] * stride
+        total = (total[:, :, None] + part[:, None, :]).reshape(batch.items.size, -1)
+    return total
+
+
+def claims(items: Sequence[Item], layout: Layout) -> Claims:
+    """Return which input has which cell, ascending; of one cell, in the order of the inputs."""
+    grid, dims = layout.grid, layout.joined
+    cells, owners = [], []
+    for batch in _batches(items, layout):
+        flat = _flat(batch, grid, dims)
+        cells.append(flat.reshape(-1))
+        owners.append(np.repeat(batch.items, flat.shape[1]))
+    cell, item = np.concatenate(cells), np.concatenate(owners)
+    if cell.size > 1 and not bool(np.all(cell[1:] > cell[:-1])):
+        order = np.lexsort((item, cell))
+        cell, item = cell[order], item[order]
+    return Claims(cell, item)
+
+
+def place(
+    items: Sequence[Item], layout: Layout, lost: NDArray[np.int64] | None = None
+) -> ChunkTable:
+    """Return the table of the cube.
+
+    Parameters
+    ----------
+    items : sequence of (int, Array)
+        Number of each input, and its array; all of one chunk shape.
+    layout : Layout
+        The cube's geometry.
+    lost : ndarray of int64, shape (n, 2), optional
+        Pairs of an item's place and a cell that it gives up to another input.
+    """
+    grid = layout.grid
+    urls: dict[str, int] = {}
+    index: list[NDArray[Any]] = []
+    offset: list[NDArray[Any]] = []
+    length: list[NDArray[Any]] = []
+    file: list[NDArray[Any]] = []
+    inlined: dict[int, bytes] = {}
+    for batch in _batches(items, layout):
+        flat = _flat(batch, grid, range(len(grid)))
+        gone = _given_up(batch, layout, lost)
+        for row, k in enumerate(batch.items.tolist()):
+            table = items[k][1].chunks
+            numbers = flat[row]
+            kept = None if gone is None or row not in gone else gone[row]
+            for number, data in table.inlined.items():
+                if kept is None or kept[number]:
+                    inlined[int(numbers[number])] = data
+            if not table.referenced:
+                continue
+            here = numbers if table.index is None else numbers[table.index.astype(np.int64)]
+            columns = [here, table.offset, table.length, _files(table, urls)]
+            if kept is not None:
+                rows = kept if table.index is None else kept[table.index.astype(np.int64)]
+                columns = [column[rows] for column in columns]
+            for parts, column in zip((index, offset, length, file), columns, strict=True):
+                parts.append(column)
+    if not index:
+        return ChunkTable.inline(grid, inlined)
+    return ChunkTable.from_columns(
+        grid,
+        tuple(urls),
+        offset=np.concatenate(offset),
+        length=np.concatenate(length),
+        index=np.concatenate(index),
+        url=np.concatenate(file),
+        inlined=inlined,
+    )
+
+
+def _files(table: ChunkTable, urls: dict[str, int]) -> NDArray[np.int32]:
+    numbers = [urls.setdefault(url, len(urls)) for url in table.urls]
+    if table.url is None:
+        return np.full(table.referenced, numbers[0], np.int32)
+    return np.array(numbers, np.int32)[table.url]
+
+
+def _given_up(
+    batch: Batch, layout: Layout, lost: NDArray[np.int64] | None
+) -> dict[int, NDArray[np.bool_]] | None:
+    """Return, for the inputs of a batch that give up cells, which of their chunks they keep."""
+    if lost is None or not lost.size:
+        return None
+    cells = _flat(batch, layout.grid, layout.joined)
+    inner = tuple(batch.grid[j] for j in layout.joined)
+    shape = [batch.grid[j] if j in layout.joined else 1 for j in range(len(batch.grid))]
+    found = {}
+    for row, k in enumerate(batch.items.tolist()):
+        mine = lost[lost[:, 0] == k, 1]
+        if mine.size:
+            kept = ~np.isin(cells[row], mine)
+            wide = np.broadcast_to(kept.reshape(inner).reshape(shape), batch.grid)
+            found[row] = wide.reshape(-1)
+    return found

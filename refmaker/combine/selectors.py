@@ -1,0 +1,295 @@
+"""Where the coordinate along a dimension comes from.
+
+==================  ==============================================================
+selector            the value of each input
+==================  ==============================================================
+``"{date:%Y%m%d}"`` the field of a file's name, after the pattern (see below)
+``"index"``         its place among the inputs
+``"attr:x"``        the attribute ``x`` of its root group (``attr:group/x`` of another)
+``"vattr:v:x"``     the attribute ``x`` of its variable ``v``
+``"data:v"``        the values of its variable ``v``
+``"cf:v"``          the same as dates, after the CF conventions
+a list              the value at its place
+a mapping           the value under its file's name
+a function          what it returns for the input's `ReferenceSet` and file name
+==================  ==============================================================
+
+A pattern fits at the end of a file's name or path, from a ``/`` on: ``"sst_{date:%Y%m%d}.nc"``.
+Fields are ``{name:%Y%m%d}`` for dates, ``{name:d}`` or ``{name:03d}`` for integers and ``{name}``
+for texts; the field with the dimension's name is taken.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from refmaker.combine import times
+from refmaker.combine.values import inline_array, read_values
+from refmaker.errors import MetadataError
+from refmaker.model import Array, ChunkTable
+from refmaker.patterns.url_pattern import Field, parse_pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from refmaker.combine.members import Member
+    from refmaker.combine.variables import Context
+    from refmaker.patterns.url_pattern import UrlPattern
+
+__all__ = ["coordinate_array", "select"]
+
+_NUMBERS = {"Y": r"\d{4}", "y": r"\d\d", "j": r"\d{3}"}
+
+
+def select(name: str, selector: Any, context: Context) -> list[NDArray[Any]] | None:
+    """Return the coordinate of each input along a dimension.
+
+    Parameters
+    ----------
+    name : str
+        The dimension.
+    selector : object
+        As in the table above.
+    context : Context
+        The inputs.
+
+    Returns
+    -------
+    list of ndarray, each of shape (n,), or None
+        None if an input has none, which the findings tell.
+
+    Raises
+    ------
+    MetadataError
+        If the selector is none.
+    SourceError
+        If values have to be read, and cannot be.
+    """
+    members = context.members
+    values: list[Any] = []
+    before = len(context.found.lines)
+    if isinstance(selector, str) and selector.startswith(("data:", "cf:")):
+        return _of_variables(name, selector, context)
+    for member in members:
+        try:
+            values.append(_one(name, selector, member, len(members)))
+        except MetadataError as error:
+            context.found.say(name, error.message, member.number, error.hint or "")
+    if len(context.found.lines) > before:
+        return None
+    try:
+        return _alike([np.atleast_1d(_plain(value)) for value in values])
+    except (TypeError, ValueError) as error:
+        context.found.say(name, f"values of different kinds: {error}")
+        return None
+
+
+def _one(name: str, selector: Any, member: Member, count: int) -> Any:
+    if isinstance(selector, str):
+        return _by_text(name, selector, member)
+    if callable(selector):
+        return selector(member.refs, member.name)
+    if hasattr(selector, "keys"):
+        for known in member.names:
+            if known in selector:
+                return selector[known]
+        raise MetadataError(f"there is no value for {member.name}")
+    values = list(selector)
+    if len(values) != count:
+        raise MetadataError(f"{len(values)} values for {count} inputs")
+    return values[member.number]
+
+
+def _by_text(name: str, selector: str, member: Member) -> Any:
+    if selector == "index":
+        return member.number
+    word, _, rest = selector.partition(":")
+    if word == "attr":
+        path, _, attribute = rest.rpartition("/")
+        node = member.refs.group if not path else _node(member, path)
+        return _attribute(member, node, path, attribute)
+    if word == "vattr":
+        variable, _, attribute = rest.partition(":")
+        return _attribute(member, _node(member, variable), variable, attribute)
+    if "{" in selector:
+        return _of_name(name, parse_pattern(selector), member)
+    raise MetadataError(
+        f"{selector!r} says nowhere that a coordinate could come from",
+        hint="a pattern with {fields}, index, attr:x, vattr:variable:x, data:variable, cf:variable",
+    )
+
+
+def _node(member: Member, path: str) -> Any:
+    try:
+        return member.refs.group[path]
+    except KeyError:
+        raise MetadataError(f"{member.name} has no {path!r}") from None
+
+
+def _attribute(member: Member, node: Any, path: str, name: str) -> Any:
+    if name not in node.attributes:
+        where = f" of {path!r}" if path else ""
+        raise MetadataError(f"{member.name} has no attribute {name!r}{where}")
+    return node.attributes[name]
+
+
+def _of_name(name: str, pattern: UrlPattern, member: Member) -> Any:
+    """Return the value of one field of a file's name."""
+    if name not in pattern.kinds:
+        raise MetadataError(
+            f"the pattern {pattern.text!r} has no field {name!r}",
+            hint=f"its fields are {', '.join(pattern.kinds)}",
+        )
+    expression = _expression(pattern)
+    found = []
+    for url in member.names:
+        path = urlsplit(url).path if "://" in url else url
+        match = expression.search(path)
+        if match is not None:
+            found.append(_value(name, pattern, match))
+    if not found:
+        raise MetadataError(f"the pattern {pattern.text!r} does not fit the name {member.name}")
+    if any(value != found[0] for value in found):
+        raise MetadataError(f"the names {', '.join(member.names)} give different values")
+    return found[0]
+
+
+def _expression(pattern: UrlPattern) -> re.Pattern[str]:
+    parts = [r"(?:^|/)"]
+    number: dict[str, int] = {}
+    for token in pattern.tokens:
+        if isinstance(token, str):
+            parts.append(re.escape(token))
+            continue
+        n = number[token.name] = number.get(token.name, 0) + 1
+        parts.append(f"(?P<{token.name}__{n}>{_part(token)})")
+    return re.compile("".join(parts) + r"\Z")
+
+
+def _part(field: Field) -> str:
+    if field.kind == "integer":
+        width = field.spec[:-1]
+        return rf"\d{{{int(width)},}}" if width else r"\d+"
+    if field.kind == "text":
+        return r"[^/]+?"
+    pieces = re.split(r"%(.)", field.spec)
+    text = ""
+    for k, piece in enumerate(pieces):
+        if k % 2:
+            text += "%" if piece == "%" else _NUMBERS.get(piece, r"\d\d")
+        else:
+            text += re.escape(piece)
+    return text
+
+
+def _value(name: str, pattern: UrlPattern, match: re.Match[str]) -> Any:
+    fields = [token for token in pattern.tokens if isinstance(token, Field) and token.name == name]
+    texts = [match[f"{name}__{n}"] for n in range(1, len(fields) + 1)]
+    values: set[Any]
+    if fields[0].kind == "integer":
+        values = {int(text) for text in texts}
+    elif fields[0].kind == "text":
+        values = set(texts)
+    else:
+        # A date may be spread over several fields of one name, as {t:%Y}/{t:%m}.
+        specs = " ".join(field.spec for field in fields)
+        try:
+            return datetime.strptime(" ".join(texts), specs).replace(tzinfo=UTC)
+        except (ValueError, re.error) as error:
+            raise MetadataError(f"{match[0]!r}: {error}") from error
+    if len(values) != 1:
+        raise MetadataError(f"{match[0]!r} has different values of {name!r}")
+    return values.pop()
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as numpy has it; dates become datetime64."""
+    if isinstance(value, datetime):
+        plain = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        return np.datetime64(plain, "us")
+    if isinstance(value, date):
+        return np.datetime64(value, "us")
+    return value
+
+
+def _alike(vectors: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Bring vectors to one dtype, without changing what they say."""
+    kinds = {vector.dtype.kind for vector in vectors}
+    if not (kinds <= set("iuf") or len(kinds) == 1) or not kinds <= set("iufMUbS"):
+        raise TypeError(f"{', '.join(sorted(str(vector.dtype) for vector in vectors)[:3])}")
+    dtype = np.result_type(*{vector.dtype for vector in vectors})
+    made = [vector.astype(dtype) for vector in vectors]
+    if any(bool(np.any(a != b)) for a, b in zip(made, vectors, strict=True)):
+        raise ValueError("integers that a float cannot hold")
+    return made
+
+
+def _of_variables(name: str, selector: str, context: Context) -> list[NDArray[Any]] | None:
+    word, _, path = selector.partition(":")
+    items = []
+    for member in context.members:
+        try:
+            node = _node(member, path)
+        except MetadataError as error:
+            context.found.say(name, error.message, member.number)
+            return None
+        if not isinstance(node, Array) or len(node.shape) > 1:
+            context.found.say(
+                name, f"{path} in {member.name} is no variable of at most one dimension"
+            )
+            return None
+        items.append((member, path, node))
+    values = [np.atleast_1d(vector) for vector in read_values(items)]
+    if word == "cf":
+        try:
+            return [
+                times.dates(vector, array.attributes)
+                for vector, (_, _, array) in zip(values, items, strict=True)
+            ]
+        except MetadataError as error:
+            context.found.say(name, error.message, None, error.hint or "")
+            return None
+    units = {(a.attributes.get("units"), a.attributes.get("calendar")) for _, _, a in items}
+    if len(units) > 1:
+        shown = sorted(str(unit) for unit, _ in units)[:2]
+        context.found.say(
+            name, f"{path} has different units, such as {' and '.join(shown)}",
+            hint=f"compare dates (cf:{path})",
+        )  # fmt: skip
+        return None
+    if any(vector.dtype.hasobject for vector in values):
+        values = [np.array([str(v) for v in vector.tolist()], np.str_) for vector in values]
+    return _alike(values)
+
+
+def coordinate_array(labels: NDArray[Any], name: str) -> Array:
+    """Return values as a coordinate that CF conventions describe, kept in the set itself.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n,)
+        Numbers, texts or dates.
+    name : str
+        The dimension.
+    """
+    attributes: dict[str, Any] = {}
+    values = np.asarray(labels)
+    if values.dtype.kind == "M":
+        values, unit = times.whole_units(values)
+        attributes = {
+            "units": f"{unit} since 1970-01-01", "calendar": "proleptic_gregorian",
+            "standard_name": "time",
+        }  # fmt: skip
+    dtype = values.dtype.newbyteorder("<") if values.dtype.itemsize > 1 else values.dtype
+    like = Array(
+        (values.size,), (max(1, values.size),), dtype,
+        ChunkTable.empty((1 if values.size else 0,)), attributes=attributes,
+    )  # fmt: skip
+    return inline_array(values, like, (name,))

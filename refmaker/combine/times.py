@@ -1,0 +1,311 @@
+"""Times of the CF conventions: decoded, and written in other units without losing any.
+
+Implements sections 4.4 (time coordinate, calendars) and 7.1 (units of boundaries) of the CF
+conventions for units of constant length. All arithmetic is on whole microseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.combine.values import inline_array, read_values
+from refmaker.errors import MetadataError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from refmaker.combine.cube import Trees
+    from refmaker.combine.variables import Context
+    from refmaker.model import Array
+
+    Item = tuple[int, Array]
+
+__all__ = ["dates", "in_same_units", "whole_units"]
+
+_UNITS = re.compile(r"\s*([A-Za-z]+)\s+since\s+(\S.*?)\s*", re.IGNORECASE)
+_MICROSECONDS = {
+    "days": 86_400_000_000, "hours": 3_600_000_000, "minutes": 60_000_000, "seconds": 1_000_000,
+    "milliseconds": 1000, "microseconds": 1,
+}  # fmt: skip
+_NAMES = {
+    "day": "days", "d": "days", "hour": "hours", "hr": "hours", "hrs": "hours", "h": "hours",
+    "minute": "minutes", "min": "minutes", "mins": "minutes", "second": "seconds",
+    "sec": "seconds", "secs": "seconds", "s": "seconds", "msec": "milliseconds",
+    "millisecond": "milliseconds", "msecs": "milliseconds", "ms": "milliseconds",
+    "microsecond": "microseconds",
+}  # fmt: skip
+_GREGORIAN = frozenset({"standard", "gregorian", "proleptic_gregorian"})
+_REFORM = np.datetime64("1582-10-15", "us").astype(np.int64)
+
+
+def _parsed(units: str) -> tuple[str, str] | None:
+    """Return unit and reference of ``days since 2000-01-01``; None if it is no such text."""
+    match = _UNITS.fullmatch(units)
+    if match is None:
+        return None
+    word = match[1].lower()
+    return _NAMES.get(word, word), match[2]
+
+
+def _calendar(attributes: Mapping[str, Any]) -> str:
+    calendar = str(attributes.get("calendar", "standard")).lower()
+    return "standard" if calendar == "gregorian" else calendar
+
+
+def _distance(units: str, other: str, calendar: str) -> int:
+    """Return the microseconds from the reference of other units to that of `units`."""
+    try:
+        import cftime
+    except ImportError as error:
+        raise MissingDependencyError(
+            "times in other units need the package cftime", hint="pip install cftime"
+        ) from error
+    try:
+        here, there = (cftime.num2date(0, text, calendar) for text in (units, other))
+        delta = here - there
+    except (ValueError, TypeError, OverflowError) as error:
+        raise MetadataError(f"{units!r} are no units of times: {error}") from error
+    return int((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds)
+
+
+def _counted(values: NDArray[Any], unit: str) -> NDArray[np.int64]:
+    """Return times in a unit as microseconds, rounded to one.
+
+    Raises
+    ------
+    MetadataError
+        If the unit has no constant length, or a time is out of reach.
+    """
+    if unit not in _MICROSECONDS:
+        raise MetadataError(f"{unit!r} have no constant length")
+    size = _MICROSECONDS[unit]
+    limit = 2**62 // size
+    if values.dtype.kind not in "iuf" or not bool(np.all(np.abs(values.astype(float)) < limit)):
+        raise MetadataError("a time is not a number, or out of reach")
+    if values.dtype.kind in "iu":
+        return values.astype(np.int64) * size
+    whole = np.floor(values.astype(np.float64))
+    part = values.astype(np.float64) - whole
+    return whole.astype(np.int64) * size + np.rint(part * size).astype(np.int64)
+
+
+def dates(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[Any]:
+    """Return times as datetime64[us].
+
+    Parameters
+    ----------
+    values : ndarray
+        Numbers.
+    attributes : mapping
+        ``units`` and ``calendar``.
+
+    Raises
+    ------
+    MetadataError
+        If the units are none of times, or the calendar is not the one that everybody uses.
+    """
+    units = str(attributes.get("units", ""))
+    parsed = _parsed(units)
+    if parsed is None:
+        raise MetadataError(f"{units!r} are no units of times")
+    if any(name in attributes for name in ("scale_factor", "add_offset")):
+        raise MetadataError("packed times are not decoded")
+    fill = attributes.get("_FillValue", attributes.get("missing_value"))
+    if isinstance(fill, int | float) and bool(np.any(values == fill)):
+        raise MetadataError("a time is missing")
+    calendar = _calendar(attributes)
+    if calendar not in _GREGORIAN:
+        raise MetadataError(
+            f"dates in the calendar {calendar!r} are none that numpy has",
+            hint="take the numbers (data:...), which are in the units of the files",
+        )
+    shift = _distance(units, "days since 1970-01-01", calendar)
+    found = _counted(values, parsed[0]) + shift
+    if calendar == "standard" and bool(np.any(found < _REFORM)):
+        raise MetadataError("dates before 1582-10-15 in the standard calendar are not decoded")
+    return found.astype("M8[us]")
+
+
+def whole_units(values: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
+    """Return dates as whole numbers of the largest unit since 1970-01-01 that allows it.
+
+    Parameters
+    ----------
+    values : ndarray of datetime64
+
+    Returns
+    -------
+    ndarray of int64
+    str
+        ``days`` to ``microseconds``.
+    """
+    counted = values.astype("M8[us]").astype(np.int64)
+    unit = _fitting(counted, "days")
+    return counted // _MICROSECONDS[unit], unit
+
+
+def _fitting(counted: NDArray[np.int64], largest: str) -> str:
+    """Return the largest unit, from one on, of which all times are whole numbers."""
+    units = list(_MICROSECONDS)
+    for unit in units[units.index(largest) :]:
+        if not bool(np.any(counted % _MICROSECONDS[unit])):
+            return unit
+    return "microseconds"
+
+
+def in_same_units(trees: Trees, context: Context) -> Trees:
+    """Write times that are counted from different dates in the same units, where that is asked.
+
+    Parameters
+    ----------
+    trees : Trees
+        All groups of all inputs.
+    context : Context
+        The inputs, and how to combine them; its findings get what cannot be done.
+
+    Returns
+    -------
+    Trees
+        With variables replaced: times, and boundaries of times.
+    """
+    if context.options.times != "reencode":
+        return trees
+    arrays = {path: dict(names) for path, names in trees.arrays.items()}
+    for path, names in arrays.items():
+        for name, items in list(names.items()):
+            if not _differ(items):
+                continue
+            inner = f"{path}/{name}" if path else name
+            group = [name, *_bounds(items, names)]
+            group += [n for n in _followers(name, names) if n not in group]
+            try:
+                made = _rewritten([(n, names[n]) for n in group], context, inner)
+            except MetadataError as error:
+                context.found.say(inner, error.message, None, error.hint or "")
+                continue
+            names.update(made)
+            context.warnings[f"{inner}: times were written in the same units"] = None
+    return type(trees)(trees.groups, arrays)
+
+
+def _key(array: Array) -> tuple[str, str] | None:
+    units = array.attributes.get("units")
+    if not isinstance(units, str) or _parsed(units) is None:
+        return None
+    return units, _calendar(array.attributes)
+
+
+def _differ(items: Sequence[Item]) -> bool:
+    keys = {_key(array) for _, array in items}
+    return len(keys) > 1 and None not in keys
+
+
+def _bounds(items: Sequence[Item], names: Mapping[str, Sequence[Item]]) -> list[str]:
+    """Return the names of boundaries without units of their own."""
+    found: dict[str, None] = {}
+    for _, array in items:
+        for attribute in ("bounds", "climatology"):
+            name = array.attributes.get(attribute)
+            if isinstance(name, str) and name in names:
+                found[name] = None
+    return [name for name in found if all("units" not in a.attributes for _, a in names[name])]
+
+
+def _followers(name: str, names: Mapping[str, Sequence[Item]]) -> list[str]:
+    """Return nothing but what has the very units of a coordinate, file by file.
+
+    Boundaries often repeat the units of their coordinate; then they change with it.
+    """
+    own = {i: _key(array) for i, array in names[name]}
+    bounds = {
+        array.attributes.get(word) for _, array in names[name] for word in ("bounds", "climatology")
+    }
+    return [
+        other
+        for other, items in names.items()
+        if other in bounds and all(_key(a) is not None and _key(a) == own.get(i) for i, a in items)
+    ]
+
+
+def _rewritten(
+    group: Sequence[tuple[str, Sequence[Item]]], context: Context, path: str
+) -> dict[str, list[Item]]:
+    """Return a variable and its boundaries in the units of the first input, or finer ones."""
+    (_, items), *_ = group
+    own = {i: array.attributes for i, array in items}
+    calendars = {_calendar(attributes) for attributes in own.values()}
+    if len(calendars) > 1:
+        named = " and ".join(sorted(calendars))
+        raise MetadataError(f"the calendars {named} cannot be brought together")
+    (calendar,) = calendars
+    parsed = {i: _parsed(str(attributes["units"])) or ("", "") for i, attributes in own.items()}
+    base = str(items[0][1].attributes["units"])
+    total = sum(array.nbytes for _, arrays in group for _, array in arrays)
+    if total > context.options.inline_budget:
+        raise MetadataError(
+            f"writing its {total} bytes anew is more than may be kept in the set",
+            hint="raise inline_budget",
+        )
+    shifts: dict[str, int] = {}
+    counted: dict[str, list[NDArray[np.int64]]] = {}
+    for name, arrays in group:
+        values = read_values([(context.members[i], path, array) for i, array in arrays])
+        counted[name] = []
+        for (i, array), part in zip(arrays, values, strict=True):
+            if i not in own:
+                raise MetadataError(f"{name} is in inputs that lack the variable that it bounds")
+            _check_missing(part, array)
+            units = str(own[i]["units"])
+            if units not in shifts:
+                shifts[units] = _distance(units, base, calendar)
+            counted[name].append(_counted(part, parsed[i][0]) + shifts[units])
+    unit = parsed[items[0][0]][0]
+    if any(array.dtype.kind != "f" for _, arrays in group for _, array in arrays):
+        every = np.concatenate([part.reshape(-1) for parts in counted.values() for part in parts])
+        unit = _fitting(every, unit)
+    units = f"{unit} since {parsed[items[0][0]][1]}"
+    return {
+        name: [
+            (i, _array(part, array, unit, units))
+            for (i, array), part in zip(arrays, counted[name], strict=True)
+        ]
+        for name, arrays in group
+    }
+
+
+def _check_missing(values: NDArray[Any], array: Array) -> None:
+    if any(name in array.attributes for name in ("scale_factor", "add_offset")):
+        raise MetadataError("packed times are not written anew")
+    marks = [array.attributes.get(name) for name in ("_FillValue", "missing_value")]
+    marks = [*marks, array.fill_value]
+    if any(isinstance(m, int | float | np.generic) and bool(np.any(values == m)) for m in marks):
+        zero = all(m is None or m == 0 for m in marks)
+        if not zero:
+            raise MetadataError("missing times are not written anew")
+
+
+def _array(counted: NDArray[np.int64], array: Array, unit: str, units: str) -> Array:
+    """Return times in a unit, in a type that holds all of them."""
+    size = _MICROSECONDS[unit]
+    attributes = dict(array.attributes)
+    if "units" in attributes:
+        attributes["units"] = units
+    if array.dtype.kind == "f":
+        values: NDArray[Any] = counted / size
+        dtype: np.dtype[Any] = np.dtype("<f8")
+        if bool(np.any(_counted(values, unit) != counted)):
+            raise MetadataError("a time is lost in floating-point numbers")
+    else:
+        values, dtype = counted // size, np.dtype("<i8")
+    # What marked missing values in the old type need not exist in the new one; there are none.
+    for name in ("_FillValue", "missing_value", "valid_min", "valid_max", "valid_range"):
+        attributes.pop(name, None)
+    like = replace(array, dtype=dtype, attributes=attributes, fill_value=None)
+    names = array.dimension_names or ()
+    return replace(inline_array(values, like, names), dimension_names=array.dimension_names)

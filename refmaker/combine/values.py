@@ -1,0 +1,300 @@
+"""Values of small arrays: read wherever their chunks lie, and written into the set itself."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.errors import CodecError, RefmakerError
+from refmaker.metadata import array_document, dumps
+from refmaker.model import Array, ChunkTable, Group
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from refmaker.combine.members import Member
+    from refmaker.reading.reader import Reader
+
+__all__ = ["cut_inline", "decode_chunk", "inline_array", "read_values", "same_bytes"]
+
+_PLAIN = 1024
+"""Bytes up to which values are kept uncompressed."""
+_KEY = "values"
+_BATCH = 64
+"""Chunks that are asked for together."""
+_SAFE: dict[tuple[str | None, str], bool] = {}
+_REMEMBERED = 4096
+
+
+def read_values(items: Sequence[tuple[Member, str, Array]]) -> list[NDArray[Any]]:
+    """Return the values of arrays of many inputs; requests are sent together.
+
+    Parameters
+    ----------
+    items : sequence of (Member, str, Array)
+        An input, the path of one of its arrays (for messages), and the array.
+
+    Returns
+    -------
+    list of ndarray
+        In the arrays' shapes and dtypes. Where no chunk was written: the fill value, or zeros.
+
+    Raises
+    ------
+    SourceError
+        If a chunk cannot be read.
+    CodecError
+        If one cannot be decoded.
+    PolicyError
+        If a set names what it may not.
+    """
+    found: list[NDArray[Any] | None] = [_plain(array) for _, _, array in items]
+    rest = [i for i, values in enumerate(found) if values is None]
+    for start in range(0, len(rest), _BATCH):
+        batch = rest[start : start + _BATCH]
+        for i, chunks in zip(batch, _fetch([items[i] for i in batch]), strict=True):
+            member, path, array = items[i]
+            try:
+                found[i] = _assembled(array, chunks)
+            except RefmakerError as error:
+                raise error.located(url=member.name, path=path) from error
+    return [values for values in found if values is not None]
+
+
+def _plain(array: Array) -> NDArray[Any] | None:
+    """Return the values of an array that is one inlined chunk without codecs."""
+    table = array.chunks
+    if len(table.inlined) != 1 or table.size != 1 or array.codecs or array.dtype.hasobject:
+        return None
+    count = math.prod(array.chunk_shape)
+    (data,) = table.inlined.values()
+    if len(data) < count * array.dtype.itemsize:
+        return None
+    chunk = np.frombuffer(data, array.dtype, count)
+    if array.chunk_shape == array.shape and (len(array.shape) < 2 or array.order == "C"):
+        return chunk.reshape(array.shape)
+    order: Any = array.order
+    shaped = chunk.reshape(array.chunk_shape, order=order)
+    return shaped[tuple(slice(0, extent) for extent in array.shape)]
+
+
+def _fetch(items: Sequence[tuple[Member, str, Array]]) -> list[dict[int, bytes]]:
+    """Return the encoded bytes of every chunk of some arrays, by number."""
+    from fsspec.asyn import get_loop, sync
+
+    from refmaker.reading.reader import Options, Reader
+    from refmaker.reading.references import References
+
+    readers: list[Reader | None] = []
+    for member, path, array in items:
+        origin = member.refs.report.url or None
+        _check_codecs(origin, path, array)
+        if not array.chunks.referenced:
+            readers.append(None)
+            continue
+        sources = {
+            url: member.refs.report.sources[url].as_dict()
+            for url in array.chunks.urls
+            if url in member.refs.report.sources
+        }
+        references = References.of_group(Group({_KEY: array}), {"sources": sources})
+        options = Options(storage_options=dict(member.storage_options or {}))
+        readers.append(Reader(references, origin, options))
+    # In fsspec's own loop: whoever calls may have one running, as notebooks do.
+    arrays = [array for _, _, array in items]
+    done: list[dict[int, bytes]] = sync(get_loop(), _fetch_all, readers, arrays)
+    return done
+
+
+def _check_codecs(origin: str | None, path: str, array: Array) -> None:
+    """Refuse codecs that do more than decode, where a stored set names them."""
+    from refmaker.codecs import register
+    from refmaker.reading.policy import Policy
+
+    text = dumps([dict(codec) for codec in array.codecs])
+    if (origin, text) in _SAFE:
+        return
+    Policy(origin).check_document(f"{path}/.zarray", dumps(array_document(array)).encode())
+    if "refmaker." in text:
+        register()
+    if len(_SAFE) < _REMEMBERED:
+        _SAFE[origin, text] = True
+
+
+async def _fetch_all(
+    readers: Sequence[Reader | None], arrays: Sequence[Array]
+) -> list[dict[int, bytes]]:
+    import asyncio
+
+    return list(await asyncio.gather(*map(_fetch_one, readers, arrays)))
+
+
+async def _fetch_one(reader: Reader | None, array: Array) -> dict[int, bytes]:
+    table = array.chunks
+    found = dict(table.inlined)
+    if reader is None:
+        return found
+    numbers = table.numbers().astype(np.int64)
+    at = np.unravel_index(numbers, table.grid) if table.grid else ()
+    columns = [column.tolist() for column in at]
+    keys = [".".join(map(str, parts)) for parts in zip(*columns, strict=True)] or ["0"]
+    for start in range(0, len(keys), _BATCH):
+        part = keys[start : start + _BATCH]
+        items = [(f"{_KEY}/{key}", None, None) for key in part]
+        for number, data in zip(
+            numbers[start : start + _BATCH].tolist(), await reader.read_many(items), strict=True
+        ):
+            if isinstance(data, Exception):
+                raise data
+            if data is not None:
+                found[number] = bytes(data)
+    return found
+
+
+def _assembled(array: Array, chunks: Mapping[int, bytes]) -> NDArray[Any]:
+    fill = array.fill_value
+    values: NDArray[Any]
+    if fill is None:
+        values = np.zeros(array.shape, array.dtype)
+        if array.dtype.hasobject:
+            values[...] = ""
+    else:
+        values = np.full(array.shape, fill, array.dtype)
+    for number, data in chunks.items():
+        chunk = decode_chunk(array, data)
+        if not array.shape:
+            values[()] = chunk[()]
+            continue
+        at = np.unravel_index(number, array.chunks.grid)
+        region = tuple(
+            slice(int(i) * part, min((int(i) + 1) * part, extent))
+            for i, part, extent in zip(at, array.chunk_shape, array.shape, strict=True)
+        )
+        values[region] = chunk[tuple(slice(0, part.stop - part.start) for part in region)]
+    return values
+
+
+def decode_chunk(array: Array, raw: bytes) -> NDArray[Any]:
+    """Return one chunk's elements, in the chunk's shape.
+
+    Raises
+    ------
+    CodecError
+        If a codec fails or yields another number of bytes.
+    """
+    import numcodecs
+
+    data: Any = raw
+    try:
+        for config in reversed(array.codecs):
+            data = numcodecs.get_codec(dict(config)).decode(data)
+        if array.dtype.hasobject:
+            chunk = np.asarray(data, dtype=object)
+        else:
+            if isinstance(data, np.ndarray):
+                # Codecs return what they like; the bytes are what counts.
+                data = data.tobytes("A")
+            chunk = np.frombuffer(bytes(data), array.dtype, count=math.prod(array.chunk_shape))
+        order: Any = array.order
+        return chunk.reshape(array.chunk_shape, order=order)
+    except RefmakerError:
+        raise
+    except Exception as error:  # codecs of other packages raise anything
+        raise CodecError(f"a chunk cannot be decoded: {type(error).__name__}: {error}") from error
+
+
+def same_bytes(left: NDArray[Any], right: NDArray[Any]) -> bool:
+    """Tell whether two arrays hold the same values: NaN equals itself, 0.0 not -0.0."""
+    if left.shape != right.shape:
+        return False
+    if left.dtype.hasobject or right.dtype.hasobject:
+        return bool(left.tolist() == right.tolist())
+    right = right.astype(left.dtype.newbyteorder(right.dtype.byteorder), copy=False)
+    native = left.dtype.newbyteorder("=")
+    return bool(left.astype(native).tobytes() == right.astype(native).tobytes())
+
+
+def inline_array(values: NDArray[Any], like: Array, names: tuple[str, ...]) -> Array:
+    """Return values as an array that is one inlined chunk.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of any shape; not of objects.
+    like : Array
+        Gives byte order, fill value and attributes.
+    names : tuple of str
+        The dimensions.
+    """
+    values = values.astype(like.dtype, copy=False)
+    data = np.ascontiguousarray(values).tobytes()
+    filters: tuple[Mapping[str, Any], ...] = ()
+    compressor: Mapping[str, Any] | None = None
+    if len(data) > _PLAIN:
+        # Values at constant distances shrink to almost nothing.
+        size = like.dtype.itemsize
+        if size > 1:
+            planes = np.frombuffer(data, np.uint8).reshape(-1, size).T
+            data = planes.tobytes()
+            filters = ({"id": "shuffle", "elementsize": size},)
+        data = zlib.compress(data, 6)
+        compressor = {"id": "zlib", "level": 6}
+    chunk = tuple(max(1, extent) for extent in values.shape)
+    grid = tuple(1 if extent else 0 for extent in values.shape)
+    full = 0 not in grid
+    return replace(
+        like,
+        shape=values.shape,
+        chunk_shape=chunk,
+        chunks=ChunkTable.inline(grid, {0: data} if full else {}),
+        order="C",
+        filters=filters,
+        compressor=compressor,
+        dimension_names=names,
+    )
+
+
+def cut_inline(values: NDArray[Any], like: Array) -> ChunkTable:
+    """Return values as inlined chunks, encoded as those of another array.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of the same number of dimensions as `like`.
+    like : Array
+        Gives chunk shape, order, codecs and the fill of edge chunks.
+
+    Raises
+    ------
+    CodecError
+        If a codec cannot encode, or what it encodes does not come back as it was.
+    """
+    import numcodecs
+
+    grid = tuple(-(-n // c) for n, c in zip(values.shape, like.chunk_shape, strict=True))
+    order: Any = like.order
+    chunks: dict[int, bytes] = {}
+    for number, at in enumerate(np.ndindex(*grid)):
+        chunk = np.full(
+            like.chunk_shape, 0 if like.fill_value is None else like.fill_value, like.dtype
+        )
+        source = tuple(slice(i * c, (i + 1) * c) for i, c in zip(at, like.chunk_shape, strict=True))
+        part = values[source]
+        chunk[tuple(slice(0, n) for n in part.shape)] = part
+        data: Any = chunk.tobytes(order)
+        try:
+            for config in like.codecs:
+                data = numcodecs.get_codec(dict(config)).encode(data)
+        except Exception as error:  # codecs of other packages raise anything
+            raise CodecError(f"values cannot be encoded: {error}") from error
+        encoded = data.tobytes() if isinstance(data, np.ndarray) else bytes(data)
+        if not same_bytes(decode_chunk(like, encoded), chunk):
+            raise CodecError("values do not come back from the others' codecs as they were")
+        chunks[number] = encoded
+    return ChunkTable.inline(grid, chunks)

@@ -1,0 +1,445 @@
+"""One variable of many inputs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.combine import agreement, joining, odd, placing, views
+from refmaker.combine.placing import Layout
+from refmaker.combine.values import read_values, same_bytes
+from refmaker.errors import LimitError
+from refmaker.table import count as product
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from numpy.typing import NDArray
+
+    from refmaker.combine.agreement import Findings
+    from refmaker.combine.axes import Axis
+    from refmaker.combine.members import Member
+    from refmaker.combine.options import CombineOptions
+    from refmaker.model import Array
+
+    Item = tuple[int, Array]
+
+__all__ = ["Context", "combine_variable", "equal_values", "static_variable"]
+
+_ALIKE = ("dtype", "fill_value")
+_CHUNKED = ("chunk_shape", "filters", "compressor", "order")
+_HINTS = {
+    "dtype": "split into groups (eras='split')",
+    "fill_value": "split into groups (eras='split')",
+    "chunk_shape": "cut chunks where data are not compressed (chunks='common'), split into groups"
+    " (eras='split'), or keep odd inputs' values in the set (odd='inline')",
+    "filters": "split into groups (eras='split'), or keep odd inputs' values in the set"
+    " (odd='inline')",
+}
+_HINTS["compressor"] = _HINTS["order"] = _HINTS["filters"]
+
+
+@dataclass(slots=True)
+class Context:
+    """What is the same for all variables.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The inputs.
+    options : CombineOptions
+        How to combine.
+    found : Findings
+        Gets what is wrong.
+    warnings : dict of str to None
+        Gets what a reader should know.
+    """
+
+    members: Sequence[Member]
+    options: CombineOptions
+    found: Findings
+    warnings: dict[str, None] = field(default_factory=dict)
+
+    def name(self, member: int) -> str:
+        """Return what an input is called."""
+        return self.members[member].name
+
+    def attributes(self, path: str, items: Sequence[tuple[int, Any]], all_of_them: bool) -> Any:
+        """Return the attributes of a variable or group, and whether they agree."""
+
+        def hint(name: str) -> str:
+            if name in ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned"):
+                return _HINTS["filters"]
+            if name in ("units", "calendar"):
+                return "write all times in the same units (times='reencode')"
+            return "leave the variable out (drop=...)"
+
+        kept, passed = agreement.attribute_values(
+            [(i, node.attributes) for i, node in items],
+            lambda name: all_of_them or name in agreement.MEANING,
+            self.found,
+            path,
+            self.options.attributes,
+            hint,
+        )
+        if passed:
+            word = "left out" if self.options.attributes == "drop" else "taken from the first input"
+            named = ", ".join(sorted(passed))
+            self.warnings[f"{path}: attributes that differ were {word}: {named}"] = None
+        return kept
+
+
+def combine_variable(
+    path: str,
+    items: list[Item],
+    axes: Sequence[Axis | None],
+    new: Sequence[Axis],
+    context: Context,
+    *,
+    crossed: bool = False,
+) -> Array | None:
+    """Join a variable along the dimensions of the cube.
+
+    Parameters
+    ----------
+    path : str
+        Its path.
+    items : sequence of (int, Array)
+        The inputs that have it, in order, and their arrays.
+    axes : sequence of Axis or None
+        For each of its dimensions the axis, if inputs are joined along it.
+    new : sequence of Axis
+        The axes that it gets as its first dimensions.
+    context : Context
+        The inputs, and how to combine them.
+    crossed : bool
+        Whether inputs are joined along other dimensions, which this variable lacks: what several
+        inputs say of one place has to be the same then.
+
+    Returns
+    -------
+    Array or None
+        None if the inputs differ, which the context's findings tell.
+    """
+    found, options = context.found, context.options
+    before = len(found.lines)
+    layout = _layout(path, items, axes, new, context)
+    if layout is None:
+        return None
+    packing: Collection[int] = ()
+    if options.odd == "inline":
+        items, packing = odd.repacked(path, items, context)
+    attributes = context.attributes(path, items, all_of_them=False)
+    small = joining.is_small(items, options)
+    fields = _ALIKE
+    if small:
+        # Values are read and written anew: their order of bytes does not matter.
+        items = [(i, _native(array, items[0][1])) for i, array in items]
+    agreement.compare_arrays(path, items, found, fields, _HINTS)
+    if len(found.lines) > before:
+        return None
+    like = replace(items[0][1], attributes=attributes)
+    if small and joining.worth_it(items, layout, options):
+        return joining.join(path, items, layout, like, context, crossed=crossed)
+    return _placed(path, items, layout, like, context, set(packing), crossed=crossed)
+
+
+def _native(array: Array, like: Array) -> Array:
+    if array.dtype == like.dtype or array.dtype.newbyteorder("=") != like.dtype.newbyteorder("="):
+        return array
+    fill = array.fill_value
+    if fill is not None:
+        fill = np.asarray(fill).astype(like.dtype)[()]
+    return replace(array, fill_value=fill)
+
+
+def _layout(
+    path: str,
+    items: Sequence[Item],
+    axes: Sequence[Axis | None],
+    new: Sequence[Axis],
+    context: Context,
+) -> Layout | None:
+    """Return the geometry, after a look at names and extents of every input's dimensions."""
+    found = context.found
+    first, base = items[0]
+    before = len(found.lines)
+    agreement.compare_arrays(path, items, found, ("dimension_names",), {})
+    if len(found.lines) > before:
+        return None
+    leaf = path.rpartition("/")[2]
+    names = base.dimension_names or tuple(f"{leaf}_{k}" for k in range(len(base.shape)))
+    for k, (name, axis) in enumerate(zip(names, axes, strict=True)):
+        for i, array in items:
+            expected = base.shape[k] if axis is None else int(axis.count[i])
+            if array.shape[k] == expected:
+                continue
+            if axis is None:
+                values = base.shape[k], array.shape[k]
+                found.differ(
+                    path, f"size of dimension {name}", first, i, values,
+                    f"join along it (concat={name!r}), or make the union of grids (join='outer')",
+                )  # fmt: skip
+            else:
+                found.say(
+                    path, f"{array.shape[k]} elements along {name} in {context.name(i)}, whose"
+                    f" coordinate has {expected}", i,
+                )  # fmt: skip
+            return None
+    for axis in new:
+        if any(axis.count[i] != 1 for i, _ in items):
+            found.say(path, f"an input has no place, or several, along {axis.name}")
+            return None
+    sizes = (base.shape[k] if axis is None else axis.size for k, axis in enumerate(axes))
+    return Layout(
+        (*(axis.name for axis in new), *names),
+        (*new, *axes),
+        (*(-1 for _ in new), *range(len(names))),
+        (*(axis.size for axis in new), *sizes),
+        (*(1 for _ in new), *base.chunk_shape),
+    )
+
+
+def _placed(
+    path: str,
+    items: list[Item],
+    layout: Layout,
+    like: Array,
+    context: Context,
+    inlined: set[int],
+    *,
+    crossed: bool,
+) -> Array | None:
+    """Join by moving chunks."""
+    options, found = context.options, context.found
+    if options.chunks is not None:
+        items = views.recut_all(items, layout, options.chunks)
+        like = replace(like, chunk_shape=items[0][1].chunk_shape, chunks=items[0][1].chunks)
+        lead = layout.chunk_shape[: len(layout.shape) - len(like.shape)]
+        layout = replace(layout, chunk_shape=(*lead, *like.chunk_shape))
+    if options.odd == "inline":
+        items = odd.reencoded(path, items, layout, context, inlined)
+    before = len(found.lines)
+    agreement.compare_arrays(path, items, found, _CHUNKED, _HINTS)
+    if len(found.lines) > before or placing.misaligned(path, items, layout, found):
+        return None
+    claims = placing.claims(items, layout)
+    lost = _settled(path, items, layout, claims, context, crossed=crossed)
+    if lost is None:
+        return None
+    twice = claims.twice().size
+    fill = like.fill_value
+    if claims.cell.size - twice < product(layout.cells):
+        if options.join == "exact" and not any(
+            axis is not None and axis.name in options.regular for axis in layout.axes
+        ):
+            _tell_hole(path, items, layout, claims.cell, context)
+            return None
+        absent = any(array.chunks.absent for _, array in items)
+        known, fill = joining.gap_fill(like, absent=absent)
+        if not known:
+            found.say(
+                path, f"there are gaps, and no value of {like.dtype} is declared for them",
+                hint="leave the variable out (drop=...), or cubes with holes (join='exact')",
+            )  # fmt: skip
+            return None
+    return replace(
+        like,
+        shape=layout.shape,
+        chunk_shape=layout.chunk_shape,
+        chunks=placing.place(items, layout, lost),
+        fill_value=fill,
+        dimension_names=layout.names,
+    )
+
+
+def _tell_hole(
+    path: str, items: Sequence[Item], layout: Layout, cells: NDArray[np.int64], context: Context
+) -> None:
+    """Name the first place of the cube that no input has."""
+    del items
+    unique = np.unique(cells)
+    gap = np.flatnonzero(unique != np.arange(unique.size))
+    cell = int(gap[0]) if gap.size else int(unique.size)
+    missing = product(layout.cells) - unique.size
+    at = np.unravel_index(cell, layout.cells)
+    where = []
+    for j, number in zip(layout.joined, at, strict=True):
+        axis = layout.axes[j]
+        if axis is not None:
+            where.append(axis.label(int(number) * layout.chunk_shape[j]))
+    context.found.say(
+        path, f"no input has it at {', '.join(where)} ({missing} of {product(layout.cells)} places"
+        " along the joined dimensions are empty)",
+        hint="leave holes empty (join='outer')",
+    )  # fmt: skip
+
+
+def _settled(
+    path: str,
+    items: Sequence[Item],
+    layout: Layout,
+    claims: placing.Claims,
+    context: Context,
+    *,
+    crossed: bool,
+) -> NDArray[np.int64] | None:
+    """Return which items give up which cells; None if that cannot be said."""
+    rows = claims.twice()
+    if not rows.size:
+        return np.empty((0, 2), np.int64)
+    policy = context.options.duplicates
+    lost: list[tuple[int, int]] = []
+    verdicts: dict[tuple[int, int], bool] = {}
+    keeper: dict[int, int] = {}
+    for row in rows.tolist():
+        cell, later = int(claims.cell[row]), int(claims.item[row])
+        earlier = keeper.setdefault(cell, int(claims.item[row - 1]))
+        pair = (earlier, later)
+        if pair not in verdicts:
+            two = items[earlier], items[later]
+            verdicts[pair] = _same_data(path, two, layout, context, crossed=crossed)
+        if verdicts[pair] or policy == "first":
+            lost.append((later, cell))
+        elif policy == "last" and not crossed:
+            lost.append((earlier, cell))
+            keeper[cell] = later
+        else:
+            _tell_twice(path, items, layout, cell, pair, context, crossed)
+            return None
+    return np.array(lost, np.int64)
+
+
+def _same_data(
+    path: str, pair: tuple[Item, Item], layout: Layout, context: Context, *, crossed: bool
+) -> bool:
+    """Whether two inputs have the same values, as far as that has to be looked at."""
+    (i, left), (k, right) = pair
+    if left.shape == right.shape and left.chunks.same(right.chunks):
+        return True
+    same_place = all(
+        axis is None or (axis.start[i] == axis.start[k] and axis.count[i] == axis.count[k])
+        for axis in layout.axes
+    )
+    worth = crossed or max(left.nbytes, right.nbytes) <= context.options.inline_threshold
+    if not same_place or not worth:
+        return False
+    return equal_values(path, *pair, context)
+
+
+def _tell_twice(
+    path: str,
+    items: Sequence[Item],
+    layout: Layout,
+    cell: int,
+    pair: tuple[int, int],
+    context: Context,
+    crossed: bool,
+) -> None:
+    at = np.unravel_index(cell, layout.cells)
+    where = []
+    for j, number in zip(layout.joined, at, strict=True):
+        axis = layout.axes[j]
+        if axis is not None:
+            where.append(axis.label(int(number) * layout.chunk_shape[j]))
+    one, other = (items[k][0] for k in pair)
+    if crossed:
+        hint = "join it along the other dimensions, too (varying=...), or leave it out (drop=...)"
+        text = "have different values, and it lacks the dimension that tells them apart"
+    else:
+        hint = "keep one of them (duplicates='first' or 'last')"
+        text = "both have it"
+    context.found.say(
+        path, f"at {', '.join(where)}, {context.name(one)} and {context.name(other)} {text}",
+        other, hint,
+    )  # fmt: skip
+
+
+def static_variable(
+    path: str, items: Sequence[Item], context: Context, *, all_attributes: bool = False
+) -> Array | None:
+    """Return a variable that is the same in all inputs, after a look at whether it is.
+
+    Parameters
+    ----------
+    path, items, context
+        As for `combine_variable`.
+    all_attributes : bool
+        Whether all attributes are its content, as those of a grid mapping are.
+
+    Returns
+    -------
+    Array or None
+        The first input's; None if another one differs.
+    """
+    found = context.found
+    before = len(found.lines)
+    attributes = context.attributes(path, items, all_attributes)
+    names = ("shape", "dimension_names")
+    hints = {
+        "shape": "join along the dimension that differs (concat=...), or make the union of grids"
+        " (join='outer')"
+    }
+    agreement.compare_arrays(path, items, found, names, hints)
+    if len(found.lines) > before:
+        return None
+    first, base = items[0]
+    if context.options.static == "compare":
+        for i, array in items[1:]:
+            if _same_inlined(base, array):
+                continue
+            if not equal_values(path, (first, base), (i, array), context):
+                found.say(
+                    path, f"its values differ between {context.name(first)} and {context.name(i)},"
+                    " and no dimension tells them apart", i,
+                    "join along a dimension that tells the inputs apart (concat=..., coords=...),"
+                    " or let the variable have it (varying=...)",
+                )  # fmt: skip
+                return None
+    return replace(base, attributes=attributes)
+
+
+def _same_inlined(one: Array, other: Array) -> bool:
+    """Whether two arrays are inlined, encoded alike and the same, bytes and all."""
+    left, right = one.chunks, other.chunks
+    return (
+        not left.referenced
+        and not right.referenced
+        and left.inlined == right.inlined
+        and one.dtype == other.dtype
+        and one.chunk_shape == other.chunk_shape
+        and one.codecs == other.codecs
+        and one.order == other.order
+        and agreement.same_fill(one.fill_value, other.fill_value)
+    )
+
+
+def equal_values(path: str, one: Item, other: Item, context: Context) -> bool:
+    """Tell whether two inputs have the same values of a variable; they are read if need be.
+
+    Raises
+    ------
+    LimitError
+        If more would have to be read than is allowed.
+    """
+    (_, left), (k, right) = one, other
+    if left.shape != right.shape or left.dtype.newbyteorder("=") != right.dtype.newbyteorder("="):
+        return False
+    if _same_inlined(left, right):
+        return True
+    alike = left.chunk_shape == right.chunk_shape and left.codecs == right.codecs
+    if alike and left.dtype == right.dtype and left.chunks.same(right.chunks):
+        return agreement.same_fill(left.fill_value, right.fill_value)
+    limit = context.options.compare_budget
+    if math.prod(left.shape) * left.dtype.itemsize > limit:
+        raise LimitError(
+            f"comparing it would read {left.nbytes} bytes of {context.name(k)}",
+            url=context.name(k),
+            path=path,
+            hint="take the first input's unseen (static='first'), or raise compare_budget",
+        )
+    values = read_values([(context.members[n], path, a) for n, a in (one, other)])
+    return same_bytes(*values)

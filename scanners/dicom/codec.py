@@ -1,0 +1,220 @@
+"""The codec that decodes the frames of an array: one that any reader has, where it is right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from refmaker.errors import UnsupportedError
+from refmaker.scanners.dicom.transfer import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from refmaker.scanners.dicom.pixels import Layout
+    from refmaker.scanners.dicom.streams import Stream
+
+__all__ = ["Decoding", "compressed", "uncompressed"]
+
+_STOCK: dict[Kind, dict[str, Any]] = {
+    Kind.JPEG: {"id": "imagecodecs_jpeg"},
+    Kind.JPEG_LS: {"id": "imagecodecs_jpegls"},
+    Kind.JPEG_2000: {"id": "imagecodecs_jpeg2k"},
+    Kind.JPEG_XL: {"id": "imagecodecs_jpegxl"},
+    Kind.DEFLATED_FRAMES: {"id": "imagecodecs_deflate", "raw": True},
+}
+_IMAGES = (Kind.JPEG, Kind.JPEG_LS, Kind.JPEG_2000, Kind.JPEG_XL)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How chunks are decoded.
+
+    Parameters
+    ----------
+    codec : mapping or None
+        Configuration of the compressor; None if chunks are the elements.
+    photometric : str
+        PhotometricInterpretation of what comes out.
+    """
+
+    codec: Mapping[str, Any] | None
+    photometric: str
+
+
+def uncompressed(
+    layout: Layout, frames: int, rows: int, columns: int, *, trust_bits: bool, **fields: Any
+) -> Decoding:
+    """Return how chunks of uncompressed cells are decoded.
+
+    Parameters
+    ----------
+    layout : Layout
+        The frames.
+    frames, rows, columns : int
+        Of one chunk.
+    trust_bits : bool
+        Whether bits above the stored ones are taken to be clean.
+    **fields
+        More settings of the codec.
+    """
+    dirty = layout.stored < layout.allocated and not trust_bits and not layout.packed
+    settings = {
+        "bits": layout.stored if dirty else None,
+        "packed": layout.packed,
+        "swapped": layout.swapped,
+        "ybr422": layout.halved,
+        **fields,
+    }
+    photometric = "YBR_FULL" if layout.photometric == "YBR_FULL_422" else layout.photometric
+    if not any(settings.values()) and settings.get("skip") is None:
+        return Decoding(None, photometric)
+    shape = [frames, rows, columns, layout.samples]
+    return Decoding(_own(layout, shape, **settings), photometric)
+
+
+def compressed(
+    layout: Layout, streams: Iterable[Stream | None], *, fragments: bool, trust_bits: bool
+) -> Decoding:
+    """Return how chunks of one encapsulated frame are decoded.
+
+    Parameters
+    ----------
+    layout : Layout
+        The frames.
+    streams : iterable of Stream or None
+        What the first frame of each instance says of itself.
+    fragments : bool
+        Whether chunks hold headers of items.
+    trust_bits : bool
+        Whether bits above the stored ones are taken to be clean, in frames that are not images of
+        a precision of their own.
+
+    Raises
+    ------
+    UnsupportedError
+        If the streams are not what the header says, with code ``pixel-layout``.
+    """
+    shape = [1, layout.rows, layout.columns, layout.samples]
+    if layout.kind in _IMAGES:
+        return _image(layout, set(streams), shape, fragments=fragments)
+    if layout.kind is Kind.RLE:
+        dirty = layout.stored < layout.allocated and not trust_bits
+        if not (dirty or fragments or layout.packed or layout.samples > 1):
+            stock = {"id": "imagecodecs_dicomrle", "dtype": layout.dtype}
+            return Decoding(stock, layout.photometric)
+        own = _own(
+            layout,
+            shape,
+            encoding="rle",
+            fragments=fragments,
+            bits=layout.stored if dirty else None,
+            packed=layout.packed,
+            planar=layout.samples > 1,
+        )
+        return Decoding(own, layout.photometric)
+    found = uncompressed(
+        layout,
+        1,
+        layout.rows,
+        layout.columns,
+        trust_bits=trust_bits,
+        fragments=fragments,
+        planar=layout.planar,
+    )
+    if layout.kind is Kind.RAW:
+        return found
+    if found.codec is None:
+        return Decoding(_STOCK[layout.kind], found.photometric)
+    return Decoding({**found.codec, "encoding": "deflate"}, found.photometric)
+
+
+def _image(
+    layout: Layout, streams: set[Stream | None], shape: list[int], *, fragments: bool
+) -> Decoding:
+    for stream in streams:
+        if stream is not None:
+            _agree(layout, stream)
+    colours = {_colours(layout, stream) for stream in streams}
+    bits = {_bits(layout, stream) for stream in streams}
+    if len(colours) > 1 or len(bits) > 1:
+        raise UnsupportedError(
+            "the frames of the instances differ in colours or precision", code="pixel-layout"
+        )
+    (rgb, photometric), (significant,) = colours.pop(), bits
+    exact = not fragments and significant is None and None not in streams
+    widths = {_decoded_bytes(stream) for stream in streams if stream is not None}
+    if exact and widths == {layout.type.itemsize} and layout.kind is not Kind.JPEG_XL:
+        stock = dict(_STOCK[layout.kind])
+        if rgb:
+            stock |= {"colorspace_data": "RGB", "colorspace_jpeg": "RGB"}
+        return Decoding(stock, photometric)
+    if layout.kind is Kind.JPEG_XL and not fragments and significant is None:
+        return Decoding(_STOCK[layout.kind], photometric)
+    own = _own(
+        layout, shape, encoding=layout.kind.value, fragments=fragments, bits=significant, rgb=rgb
+    )
+    return Decoding(own, photometric)
+
+
+def _agree(layout: Layout, stream: Stream) -> None:
+    ours = (layout.rows, layout.columns, layout.samples)
+    theirs = (stream.rows, stream.columns, stream.components)
+    if ours != theirs:
+        raise UnsupportedError(
+            f"the header tells of {ours} rows, columns and samples, a frame of {theirs}",
+            code="pixel-layout",
+        )
+    if stream.precision > layout.allocated:
+        raise UnsupportedError(
+            f"samples of {stream.precision} bits in cells of {layout.allocated}",
+            code="pixel-layout",
+        )
+
+
+def _colours(layout: Layout, stream: Stream | None) -> tuple[bool, str]:
+    """Return whether to keep a decoder from converting, and what comes out."""
+    told = layout.photometric
+    if layout.samples != 3:
+        return False, told
+    if layout.kind in (Kind.JPEG_2000, Kind.JPEG_XL):
+        # Decoders undo the transforms that the standard names so.
+        halved = "YBR_FULL" if told == "YBR_FULL_422" else told
+        return False, "RGB" if told in ("YBR_ICT", "YBR_RCT", "XYB") else halved
+    if layout.kind is not Kind.JPEG:
+        return False, told
+    if stream is not None and stream.lossless:
+        return True, told
+    colours = stream.colours if stream is not None else ""
+    rgb = colours == "RGB" or (not colours and told == "RGB")
+    return rgb, "RGB"
+
+
+def _bits(layout: Layout, stream: Stream | None) -> int | None:
+    """Return how many bits of decoded samples count, if the others are not what they should be."""
+    wide = layout.allocated
+    if layout.kind is Kind.JPEG:
+        clean = stream is not None and not layout.signed and stream.precision <= layout.stored
+        return None if clean or layout.stored == wide else layout.stored
+    if layout.kind is Kind.JPEG_LS:
+        precision = layout.stored if stream is None else stream.precision
+        return precision if layout.signed and precision < wide else None
+    if layout.kind is Kind.JPEG_2000:
+        differs = stream is not None and stream.signed != layout.signed
+        if stream is not None and differs and layout.samples == 1 and stream.precision < wide:
+            return stream.precision
+        return None
+    return layout.stored if layout.signed and layout.stored < wide else None
+
+
+def _decoded_bytes(stream: Stream) -> int:
+    """Return the bytes of a sample as decoders give it."""
+    return 1 if stream.precision <= 8 else 2 if stream.precision <= 16 else 4
+
+
+def _own(layout: Layout, shape: list[int], **settings: Any) -> dict[str, Any]:
+    """Return a configuration of our own codec, without what is as it would be anyhow."""
+    kept = {name: value for name, value in settings.items() if value not in (None, False, "raw")}
+    if settings.get("skip") is not None:
+        kept["skip"] = settings["skip"]
+    return {"id": "refmaker.dicom", "shape": shape, "dtype": layout.dtype, **kept}

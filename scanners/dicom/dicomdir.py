@@ -1,0 +1,83 @@
+"""DICOMDIR: the files that a media directory names.
+
+Implements PS3.3, annex F. The records are taken as they stand in the sequence, whatever their
+links say: broken links lose no file then, and none can lead in a circle.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from refmaker.errors import FormatError
+from refmaker.scanners.dicom.tags import (
+    DIRECTORY_RECORD_SEQUENCE,
+    REFERENCED_FILE_ID,
+    SOP_CLASS_UID,
+)
+from refmaker.source import local_path
+
+if TYPE_CHECKING:
+    from refmaker.scanners.dicom.header import Header
+
+__all__ = ["directory_files", "is_directory"]
+
+_MEDIA_STORAGE = "1.2.840.10008.1.3.10"
+_MEDIA_STORAGE_CLASS = 0x00020002
+
+
+def is_directory(header: Header) -> bool:
+    """Tell whether a file is a media directory."""
+    return (
+        DIRECTORY_RECORD_SEQUENCE in header
+        or header.text(_MEDIA_STORAGE_CLASS) == _MEDIA_STORAGE
+        or header.text(SOP_CLASS_UID) == _MEDIA_STORAGE
+    )
+
+
+def directory_files(header: Header) -> tuple[list[str], str]:
+    """Return the URLs of the files that a media directory names, each once, in its order.
+
+    Parameters
+    ----------
+    header : Header
+        Of the DICOMDIR; `DIRECTORY_RECORD_SEQUENCE` has to be among its elements.
+
+    Returns
+    -------
+    list of str
+        Beside the directory or below it, where names may differ in case: the file that is
+        there is taken. A name that leads out of the directory's folder is left out.
+    str
+        What is wrong, if the records are damaged and only those before the damage could be
+        read; else empty.
+    """
+    base, _, _ = header.url.replace(os.sep, "/").rpartition("/")
+    found: dict[str, None] = {}
+    wrong = ""
+    try:
+        for record in header.iter_items(DIRECTORY_RECORD_SEQUENCE):
+            parts = [str(part) for part in record.values(REFERENCED_FILE_ID)]
+            if parts and not any(part in ("", ".", "..") or "/" in part for part in parts):
+                found[_there(base, parts)] = None
+    except FormatError as error:
+        wrong = f"the records of the media directory are damaged: {error.message}"
+    return list(found), wrong
+
+
+def _there(base: str, parts: list[str]) -> str:
+    """Return the path of a file, in the letters that a local folder has it."""
+    if local_path(base) is None:
+        return "/".join([base, *parts])
+    path = base
+    for part in parts:
+        exact = f"{path}/{part}"
+        if not os.path.exists(exact):
+            try:
+                names = os.listdir(path or "/")
+            except OSError:
+                names = []
+            same = sorted(name for name in names if name.lower() == part.lower())
+            exact = f"{path}/{same[0]}" if same else exact
+        path = exact
+    return path

@@ -1,0 +1,287 @@
+"""Frames of an instance as chunks: where each lies, and how it is decoded.
+
+Implements PS3.5, section 8 and annex A, and PS3.3, C.7.6.3: native frames are computed from
+the size of a frame, encapsulated frames are found by the offset tables or the items.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.errors import MetadataError, RefmakerError, TruncatedError, UnsupportedError
+from refmaker.model import Array, ChunkTable
+from refmaker.scanners.dicom.codec import compressed
+from refmaker.scanners.dicom.items import Located, locate
+from refmaker.scanners.dicom.native_frames import deflated_array, native_array, stacked_array
+from refmaker.scanners.dicom.pixel_bytes import PixelBytes
+from refmaker.scanners.dicom.pixels import Layout, frame_count, layout
+from refmaker.scanners.dicom.streams import Stream, describe
+from refmaker.scanners.dicom.transfer import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from refmaker.scan import ScanOptions
+    from refmaker.scanners.dicom.header import Header, PixelElement
+    from refmaker.source import Source
+
+__all__ = ["Frames", "instance_array", "layout_key", "stack"]
+
+_HEAD = 512
+"""Bytes of a frame in which its first marker segments stand as a rule."""
+_LONG_HEAD = 256 * 1024
+"""Bytes of a frame whose markers stand behind a colour profile or a thumbnail."""
+_IMAGES = (Kind.JPEG, Kind.JPEG_LS, Kind.JPEG_2000)
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """The frames of one or many instances, without any meaning.
+
+    Parameters
+    ----------
+    array : Array
+        Shape ``(frames, rows, columns)``, or ``(frames, rows, columns, samples)`` where a pixel
+        has several samples; dtype, codecs and chunk table are final, dimension names and
+        attributes are not set.
+    photometric : str
+        PhotometricInterpretation of the *decoded* values: JPEG and JPEG 2000 in YBR decode to
+        ``"RGB"``, all else is as the header says.
+    warnings : tuple of str
+        What a reader should know; tags, never values.
+    """
+
+    array: Array
+    photometric: str
+    warnings: tuple[str, ...] = ()
+
+
+def layout_key(header: Header) -> Layout:
+    """Return what has to be equal in instances that are stacked: hashable, comparable.
+
+    Frame size, samples, element type, bits, photometric interpretation and compression.
+
+    Raises
+    ------
+    FormatError, UnsupportedError
+        If the image cannot be referenced at all; the code says why (``video``, ``jpip``,
+        ``transfer-syntax``, ``pixel-layout``, ``no-pixels``, ``encapsulation``).
+    """
+    try:
+        return layout(header)
+    except RefmakerError as error:
+        raise error.located(url=header.url) from None
+
+
+def instance_array(
+    header: Header,
+    options: ScanOptions,
+    source: Source | None = None,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    per_frame: bool = False,
+    trust_bits: bool = False,
+) -> Frames:
+    """Return the frames of one instance, stacked along a leading frame axis.
+
+    Parameters
+    ----------
+    header : Header
+        The instance.
+    options : ScanOptions
+        ``chunk_bytes`` is the target size of native chunks.
+    source : Source, optional
+        The file, if it is open; otherwise it is opened, only if the header is not enough.
+    storage_options : mapping, optional
+        Passed to fsspec when it is opened.
+    per_frame : bool
+        Whether no chunk may hold more than one frame, so that frames can be moved about the
+        grid. Frames of 1 bit that do not begin on a byte cannot be kept apart: then
+        ``chunk_shape[0]`` is more than 1 nevertheless.
+    trust_bits : bool
+        Whether bits of a native sample above BitsStored are taken to be clean, so that
+        readers without this package can read the frames.
+
+    Raises
+    ------
+    UnsupportedError
+        If the image cannot be referenced; the code says why.
+    FormatError, TruncatedError
+        If the file is damaged.
+    """
+    try:
+        found = layout(header)
+        if found.kind is not Kind.NATIVE:
+            with PixelBytes(header, source, storage_options) as data:
+                return _encapsulated(header, found, data, trust_bits=trust_bits)
+        return _native(header, found, options, per_frame=per_frame, trust_bits=trust_bits)
+    except RefmakerError as error:
+        raise error.located(url=header.url) from None
+
+
+def stack(
+    headers: Sequence[Header],
+    options: ScanOptions,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    trust_bits: bool = False,
+) -> Frames:
+    """Return the frames of many single-frame instances of equal `layout_key`, in their order.
+
+    Raises
+    ------
+    MetadataError
+        If the instances differ in layout, or one has several frames.
+    UnsupportedError, FormatError, TruncatedError
+        As for `instance_array`, naming the file.
+    """
+    if not headers:
+        raise MetadataError("no instances to stack")
+    found = layout_key(headers[0])
+    offsets = np.empty(len(headers), np.int64)
+    lengths = np.empty(len(headers), np.int64)
+    streams: set[Stream | None] = set()
+    single = True
+    warnings: dict[str, None] = {}
+    for i, header in enumerate(headers):
+        try:
+            pixels = _single(header, found)
+            if found.kind is Kind.NATIVE:
+                offsets[i] = pixels.offset
+                warnings.update(dict.fromkeys(_fits(header, pixels, found, 1)))
+                continue
+            with PixelBytes(header, None, storage_options) as data:
+                located = locate(header, data, 1)
+                streams.add(_stream(found, located, data))
+            offsets[i], lengths[i] = located.offset[0], located.length[0]
+            single &= located.single
+            warnings.update(dict.fromkeys(located.warnings))
+        except RefmakerError as error:
+            raise error.located(url=header.url) from None
+    urls = tuple(header.url for header in headers)
+    told = tuple(warnings)
+    if found.kind is Kind.NATIVE:
+        array, decoding = stacked_array(
+            found, offsets, urls, options.chunk_bytes, trust_bits=trust_bits
+        )
+        return Frames(array, decoding.photometric, told)
+    located = Located(offsets, lengths, single, told)
+    return _frames(found, located, streams, urls, trust_bits=trust_bits)
+
+
+def _single(header: Header, found: Layout) -> PixelElement:
+    """Return the pixel data of an instance that can be stacked with others."""
+    if layout(header) != found:
+        raise MetadataError("the instances differ in the layout of their pixels")
+    if (frame_count(header) or 1) != 1:
+        raise MetadataError("an instance of several frames is no slice")
+    if header.deflated is not None or header.pixels is None:
+        raise MetadataError("an instance that is deflated cannot be stacked")
+    return header.pixels
+
+
+def _native(
+    header: Header, found: Layout, options: ScanOptions, *, per_frame: bool, trust_bits: bool
+) -> Frames:
+    assert header.pixels is not None  # noqa: S101 - the layout would have been refused
+    pixels, frames = header.pixels, frame_count(header) or 1
+    warnings = _fits(header, pixels, found, frames)
+    if header.deflated is not None:
+        array, decoding = deflated_array(
+            found, frames, header.deflated, pixels.offset, header.url, header.size
+        )
+    else:
+        array, decoding = native_array(
+            found,
+            frames,
+            pixels.offset,
+            header.url,
+            options.chunk_bytes,
+            per_frame=per_frame,
+            trust_bits=trust_bits,
+        )
+    return Frames(array, decoding.photometric, (*header.warnings, *warnings))
+
+
+def _fits(header: Header, pixels: PixelElement, found: Layout, frames: int) -> tuple[str, ...]:
+    """Compare the bytes of all frames with those of the element and of the file."""
+    needed = found.chunk_bytes(frames)
+    length = pixels.length or 0
+    if length < needed:
+        raise TruncatedError(
+            f"{frames} frames take {needed} bytes, the pixel data have {length}",
+            offset=pixels.offset,
+        )
+    if header.deflated is None and pixels.offset + needed > header.size:
+        raise TruncatedError(
+            "the file ends inside the pixel data",
+            offset=pixels.offset,
+            hint="the file is incomplete",
+        )
+    if found.halved and length >= needed // 2 * 3:
+        raise UnsupportedError(
+            "the pixel data are too long for halved chrominance", code="pixel-layout"
+        )
+    extra = length - needed - needed % 2
+    return (f"the pixel data have {extra} bytes more than their frames",) if extra > 0 else ()
+
+
+def _encapsulated(
+    header: Header, found: Layout, data: PixelBytes, *, trust_bits: bool
+) -> Frames:
+    located = locate(header, data, frame_count(header))
+    streams = {_stream(found, located, data)}
+    made = _frames(found, located, streams, (header.url,), trust_bits=trust_bits)
+    return Frames(made.array, made.photometric, (*header.warnings, *made.warnings))
+
+
+def _stream(found: Layout, located: Located, data: PixelBytes) -> Stream | None:
+    """Return what the first frame says of itself."""
+    if found.kind not in _IMAGES:
+        return None
+    at, length = int(located.offset[0]) + 8, int(located.length[0]) - 8
+    for enough in (_HEAD, _LONG_HEAD):
+        stream = describe(data.upto(at, min(length, enough)))
+        if stream is not None or length <= enough:
+            return stream
+    return None
+
+
+def _frames(
+    found: Layout,
+    located: Located,
+    streams: set[Stream | None],
+    urls: tuple[str, ...],
+    *,
+    trust_bits: bool,
+) -> Frames:
+    """Return encapsulated frames, one chunk each."""
+    offset, length = located.offset, located.length
+    if located.single:
+        # The header of the only item is no part of the frame.
+        offset, length = offset + 8, length - 8
+        if found.kind is Kind.RAW:
+            length = np.minimum(length, found.chunk_bytes(1))
+            if bool(np.any(length != found.chunk_bytes(1))):
+                raise TruncatedError("a fragment is shorter than its frame")
+    decoding = compressed(
+        found, streams, fragments=not located.single, trust_bits=trust_bits
+    )
+    table = ChunkTable.from_columns(
+        (len(offset), *(1,) * len(found.shape)),
+        urls,
+        offset=offset,
+        length=length,
+        url=np.arange(len(urls)) if len(urls) > 1 else None,
+    )
+    array = Array(
+        (len(offset), *found.shape),
+        (1, *found.shape),
+        found.type,
+        table,
+        compressor=decoding.codec,
+    )
+    return Frames(array, decoding.photometric, located.warnings)

@@ -1,0 +1,228 @@
+"""What the pixels of an instance are: cells, samples, bits, colours.
+
+Implements the image pixel module (PS3.3, C.7.6.3) with the constraints of PS3.5, section 8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refmaker.errors import FormatError, UnsupportedError
+from refmaker.scanners.dicom.tags import (
+    BITS_ALLOCATED,
+    BITS_STORED,
+    COLUMNS,
+    DOUBLE_FLOAT_PIXEL_DATA,
+    FLOAT_PIXEL_DATA,
+    NUMBER_OF_FRAMES,
+    PHOTOMETRIC_INTERPRETATION,
+    PIXEL_DATA_PROVIDER_URL,
+    PIXEL_REPRESENTATION,
+    PLANAR_CONFIGURATION,
+    ROWS,
+    SAMPLES_PER_PIXEL,
+)
+from refmaker.scanners.dicom.transfer import Kind, transfer_syntax
+from refmaker.scanners.dicom.values import tag_text
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from refmaker.scanners.dicom.header import Header
+
+__all__ = ["Layout", "frame_count", "layout"]
+
+_HALVED = ("YBR_FULL_422", "YBR_PARTIAL_422")
+"""Two pixels share their chrominance (PS3.3, C.7.6.3.1.2)."""
+_FLOATS = {FLOAT_PIXEL_DATA: "f4", DOUBLE_FLOAT_PIXEL_DATA: "f8"}
+_CELLS = {1: 1, 8: 1, 12: 2, 16: 2, 32: 4, 64: 8}
+"""Bytes of a decoded sample by the bits of a cell."""
+_PACKED = (1, 12)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What has to be equal in instances whose frames make one array.
+
+    Parameters
+    ----------
+    kind : Kind
+        How frames are compressed.
+    rows, columns, samples : int
+        Of a frame.
+    allocated, stored : int
+        Bits of a cell, and how many of them count.
+    dtype : str
+        numpy type string of a decoded sample, in the byte order of the file.
+    photometric : str
+        PhotometricInterpretation as the header says.
+    planar : bool
+        Whether uncompressed frames hold one plane per sample.
+    swapped : bool
+        Whether samples of 8 bits were written as big-endian words.
+    """
+
+    kind: Kind
+    rows: int
+    columns: int
+    samples: int
+    allocated: int
+    stored: int
+    dtype: str
+    photometric: str
+    planar: bool
+    swapped: bool
+
+    @property
+    def type(self) -> np.dtype[Any]:
+        """The numpy type of a decoded sample."""
+        return np.dtype(self.dtype)
+
+    @property
+    def signed(self) -> bool:
+        """Whether samples are two's complement."""
+        return self.type.kind == "i"
+
+    @property
+    def packed(self) -> int | None:
+        """Bits of a cell, where cells lie without gaps."""
+        cells = self.plain or self.kind is Kind.RLE
+        return self.allocated if cells and self.allocated in _PACKED else None
+
+    @property
+    def halved(self) -> bool:
+        """Whether uncompressed frames hold half of the chrominance."""
+        return self.plain and self.samples == 3 and self.photometric in _HALVED
+
+    @property
+    def plain(self) -> bool:
+        """Whether frames are cells, once they are inflated."""
+        return self.kind in (Kind.NATIVE, Kind.RAW, Kind.DEFLATED_FRAMES)
+
+    @property
+    def pixels(self) -> int:
+        """Samples of a decoded frame."""
+        return self.rows * self.columns * self.samples
+
+    @property
+    def frame_bits(self) -> int:
+        """Bits of an uncompressed frame as it is stored."""
+        return self.pixels * self.allocated * (2 if self.halved else 3) // 3
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns, and samples where there are several."""
+        plane = (self.rows, self.columns)
+        return plane if self.samples == 1 else (*plane, self.samples)
+
+    def chunk_bytes(self, frames: int) -> int:
+        """Return the bytes of uncompressed frames as they are stored; whole words if swapped."""
+        nbytes = -(-self.frame_bits * frames // 8)
+        return nbytes + nbytes % 2 if self.swapped else nbytes
+
+
+def frame_count(header: Header) -> int | None:
+    """Return NumberOfFrames, or None where the header does not tell.
+
+    Raises
+    ------
+    FormatError
+        If it is not a positive number.
+    """
+    count = header.integer(NUMBER_OF_FRAMES)
+    if count is not None and count < 1:
+        raise FormatError("there are no frames", path=tag_text(NUMBER_OF_FRAMES))
+    return count
+
+
+def layout(header: Header) -> Layout:
+    """Return what the pixels of an instance are.
+
+    Raises
+    ------
+    UnsupportedError
+        If references cannot express them, or nothing decodes them: ``no-pixels``, ``video``,
+        ``jpip``, ``transfer-syntax``, ``pixel-layout``, ``encapsulation``.
+    FormatError
+        If the header contradicts itself.
+    """
+    syntax = transfer_syntax(header.transfer_syntax)
+    if syntax.kind is Kind.JPIP or PIXEL_DATA_PROVIDER_URL in header:
+        raise UnsupportedError("the pixel data lie on a JPIP server", code="jpip")
+    if header.pixels is None or header.pixels.length == 0:
+        raise UnsupportedError("the file has no pixel data", code="no-pixels")
+    if syntax.kind is Kind.VIDEO:
+        raise UnsupportedError(
+            f"{syntax.name}: frames of a video stream have no byte ranges", code="video"
+        )
+    if syntax.kind is Kind.UNKNOWN:
+        raise UnsupportedError(
+            f"nothing decodes the transfer syntax {syntax.uid} ({syntax.name})",
+            code="transfer-syntax",
+        )
+    if header.pixels.encapsulated != (syntax.kind is not Kind.NATIVE):
+        what = "are" if header.pixels.encapsulated else "are not"
+        raise UnsupportedError(
+            f"the pixel data {what} encapsulated, which contradicts the transfer syntax "
+            f"{syntax.name}",
+            code="encapsulation",
+        )
+    rows, columns = _extent(header, ROWS), _extent(header, COLUMNS)
+    samples = header.integer(SAMPLES_PER_PIXEL) or 1
+    photometric = header.text(PHOTOMETRIC_INTERPRETATION)
+    swapped = False
+    order = ">" if syntax.big_pixels and syntax.kind is Kind.NATIVE else "<"
+    allocated = _extent(header, BITS_ALLOCATED)
+    stored = header.integer(BITS_STORED) or allocated
+    name = _FLOATS.get(header.pixels.tag)
+    if name is None:
+        sign = "i" if header.integer(PIXEL_REPRESENTATION) == 1 else "u"
+        if allocated not in _CELLS or not 1 <= stored <= allocated:
+            raise _odd(f"cells of {allocated} bits of which {stored} are stored")
+        name = f"{sign}{_CELLS[allocated]}"
+        swapped = allocated == 8 and order == ">" and header.pixels.vr == "OW"
+        if allocated == 1:
+            name = "u1"
+    elif allocated != 8 * int(name[1]):
+        raise FormatError("floats of another size", path=tag_text(BITS_ALLOCATED))
+    if samples not in (1, 3, 4) or (samples > 1 and allocated in _PACKED):
+        raise _odd(f"{samples} samples in a pixel")
+    planar = samples > 1 and header.integer(PLANAR_CONFIGURATION) == 1
+    found = Layout(
+        syntax.kind,
+        rows,
+        columns,
+        samples,
+        allocated,
+        stored,
+        np.dtype(f"{order}{name}").str,
+        photometric,
+        planar,
+        swapped,
+    )
+    _check(found)
+    return found
+
+
+def _check(found: Layout) -> None:
+    """Refuse what the specification does not define."""
+    if found.kind is Kind.NATIVE and found.photometric == "YBR_PARTIAL_420":
+        raise _odd("uncompressed YBR_PARTIAL_420")
+    if found.halved and (found.columns % 2 or found.planar or found.allocated != 8):
+        raise _odd("halved chrominance in such a frame")
+    if found.allocated in _PACKED and found.kind is Kind.JPEG:
+        raise _odd(f"compressed cells of {found.allocated} bits")
+
+
+def _odd(what: str) -> UnsupportedError:
+    return UnsupportedError(f"nothing decodes {what}", code="pixel-layout")
+
+
+def _extent(header: Header, tag: int) -> int:
+    found = header.integer(tag)
+    if found is None or not 1 <= found <= 1 << 16:
+        raise FormatError("the image has no such extent", path=tag_text(tag))
+    return found

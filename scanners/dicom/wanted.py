@@ -1,0 +1,47 @@
+"""The attributes that a scan looks at; the rest of a header is passed over."""
+
+from __future__ import annotations
+
+from refmaker.scanners.dicom.metadata import SAFE
+from refmaker.scanners.dicom.privacy import IDENTIFYING, UIDS
+from refmaker.scanners.dicom.tags import (
+    NUMBER_OF_FRAMES,
+    PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
+    SERIES_INSTANCE_UID,
+    SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
+    SOP_CLASS_UID,
+    STUDY_INSTANCE_UID,
+)
+
+__all__ = ["WANTED"]
+
+_TIMES = {0x00080031, 0x00080032, 0x00080033, 0x0008002A, 0x00189074, 0x00189151}
+_PLANE = {0x00200032, 0x00200037, 0x00280030}
+_PRIVATE = {0x00190010, 0x0019100C, 0x20010010, 0x20011003}
+_ENHANCED = {0x00209161, 0x00209162, 0x00209163, 0x00209228, 0x00209222, 0x00209221}
+_DIFFUSION = {0x00189087, 0x00189089}
+_PALETTE = {0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203, 0x00283000}
+_SLIDE = {0x00480008, 0x00480105, 0x00480006, 0x00480007, 0x00480302, 0x00480303, 0x00620002}
+_STRUCTURE = {
+    NUMBER_OF_FRAMES,
+    PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
+    SERIES_INSTANCE_UID,
+    SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
+    SOP_CLASS_UID,
+    STUDY_INSTANCE_UID,
+}
+
+WANTED: frozenset[int] = frozenset(
+    _STRUCTURE
+    | _TIMES
+    | _PLANE
+    | _PRIVATE
+    | _ENHANCED
+    | _DIFFUSION
+    | _PALETTE
+    | _SLIDE
+    | SAFE.keys()
+    | IDENTIFYING.keys()
+    | UIDS.keys()
+)
+"""Tags of all that becomes geometry, dimensions, attributes, or an identifier to look for."""

@@ -1,0 +1,196 @@
+"""The fields of a file as they are found: places as columns, sections as rows of equal kind."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["FieldList", "Kind", "Pile"]
+
+_PRODUCT2 = 9
+"""Octets of section 4 before its template: length, number, coordinate values, template number."""
+_FEW = 8
+_UNSTRUCTURED = b"\0\x65"
+
+
+class Kind(NamedTuple):
+    """What fields have in common whose product definitions are of one layout.
+
+    Parameters
+    ----------
+    edition : int
+        1 or 2.
+    discipline : int
+        Octet 7 of section 0; 0 in edition 1.
+    template : int
+        Product definition template; 0 in edition 1.
+    identification : int
+        Bytes of section 1 in each row, which stand first.
+    width : int
+        Bytes of a row.
+    local : int
+        Number of the local section, see `FieldList.locals`.
+    vertical : int
+        Vertical coordinate values that stand at the end of a row, 4 bytes each.
+    grid : int
+        Number of the grid where names depend on it, else -1.
+    """
+
+    edition: int
+    discipline: int
+    template: int
+    identification: int
+    width: int
+    local: int
+    vertical: int = 0
+    grid: int = -1
+
+
+@dataclass(slots=True)
+class Pile:
+    """Product definitions of one kind, one row after the other."""
+
+    number: int
+    raw: bytearray = field(default_factory=bytearray)
+
+
+class FieldList:
+    """Takes fields one by one, and gives them back as columns.
+
+    Attributes
+    ----------
+    piles : dict of Kind to Pile
+        Sections 1 and 4 (edition 2: without the list of vertical coordinates; edition 1:
+        section 1 alone) of all fields, by kind.
+    grids : dict of (int, bytes) to int
+        Edition and grid definition to its number. A message of edition 1 that has none stands
+        with the grid's number and the centre in place of the section.
+    grid_places : list of (int, int)
+        Offset and length of each grid definition where it was first met; length 0 where there
+        is no section.
+    locals : dict of bytes to int
+        Local section to its number; 0 is that of no section.
+    """
+
+    def __init__(self) -> None:
+        self.piles: dict[Kind, Pile] = {}
+        self.grids: dict[tuple[int, bytes], int] = {}
+        self.grid_places: list[tuple[int, int]] = []
+        self.locals: dict[bytes, int] = {b"": 0}
+        self._message, self._offset, self._length = array("Q"), array("Q"), array("Q")
+        self._part, self._grid, self._pile = array("I"), array("I"), array("I")
+        self._packing, self._vertical = array("H"), array("H")
+
+    def mark(self) -> int:
+        """Return how many fields there are."""
+        return len(self._message)
+
+    def add1(self, at: int, length: int, product: bytes, grid: bytes, flag: int) -> None:
+        """Add the field of a message of edition 1.
+
+        Parameters
+        ----------
+        at, length : int
+            Where the message lies.
+        product : bytes
+            Section 1.
+        grid : bytes
+            Section 2; empty where there is none.
+        flag : int
+            Octet 4 of section 4.
+        """
+        section = grid or bytes((product[6], product[4]))
+        kind = Kind(1, 0, 0, 0, len(product), 0)
+        vertical = grid[3] if len(grid) > 3 else 0
+        number = self._grid_number((1, section), (at + 8 + len(product), len(grid)))
+        self._add((at, at, length, 1), number, kind, product, (flag >> 4, vertical))
+
+    def add2(
+        self,
+        place: tuple[int, int, int, int],
+        sections: tuple[int, bytes, bytes, bytes, bytes],
+        packing: int,
+        grid_at: int,
+    ) -> None:
+        """Add a field of a message of edition 2.
+
+        Parameters
+        ----------
+        place : tuple of int
+            Offset of the message, offset and length of the chunk, number of the field.
+        sections : tuple
+            Discipline, and sections 1, 2 (empty if there is none), 3 and 4.
+        packing : int
+            Data representation template.
+        grid_at : int
+            Where section 3 begins.
+        """
+        discipline, product, local, grid, what = sections
+        vertical = int.from_bytes(what[5:7], "big")
+        # Few values describe a generalised vertical coordinate, on which names depend; many are
+        # the coefficients of all levels.
+        few = vertical if vertical <= _FEW else 0
+        body = what[_PRODUCT2 : len(what) - 4 * (vertical - few)]
+        template = int.from_bytes(what[7:9], "big")
+        number = self.locals.setdefault(local, len(self.locals)) if local else 0
+        width = len(product) + len(body)
+        # The staggered grids of a model on an unstructured mesh have variables of their own.
+        on = self._grid_number((2, grid), (grid_at, len(grid)))
+        where = on if grid[12:14] == _UNSTRUCTURED else -1
+        kind = Kind(2, discipline, template, len(product), width, number, few, where)
+        self._add(place, on, kind, product + body, (packing, vertical))
+
+    def _grid_number(self, grid: tuple[int, bytes], place: tuple[int, int]) -> int:
+        number = self.grids.get(grid)
+        if number is None:
+            number = self.grids[grid] = len(self.grids)
+            self.grid_places.append(place)
+        return number
+
+    def _add(
+        self,
+        place: tuple[int, int, int, int],
+        grid: int,
+        kind: Kind,
+        row: bytes,
+        rest: tuple[int, int],
+    ) -> None:
+        pile = self.piles.get(kind)
+        if pile is None:
+            pile = self.piles[kind] = Pile(len(self.piles))
+        pile.raw += row
+        self._message.append(place[0])
+        self._offset.append(place[1])
+        self._length.append(place[2])
+        self._part.append(place[3])
+        self._grid.append(grid)
+        self._pile.append(pile.number)
+        self._packing.append(rest[0])
+        self._vertical.append(rest[1])
+
+    def column(self, name: str) -> NDArray[np.int64]:
+        """Return a column, shape (fields,).
+
+        Parameters
+        ----------
+        name : {"message", "offset", "length", "part", "grid", "pile", "packing", "vertical"}
+            Offset of the message; offset and length of the chunk; number of the field in its
+            message, from 1; number of the grid; number of the pile, whose rows stand in the
+            order of the fields; template of the packing (edition 1: flags of section 4); number
+            of vertical coordinate values.
+        """
+        values: array[int] = getattr(self, f"_{name}")
+        return np.frombuffer(values, values.typecode).astype(np.int64) if values else _NONE
+
+    def rows(self, kind: Kind) -> NDArray[np.uint8]:
+        """Return the rows of a pile, shape (n, width)."""
+        return np.frombuffer(bytes(self.piles[kind].raw), np.uint8).reshape(-1, kind.width)
+
+
+_NONE = np.empty(0, np.int64)

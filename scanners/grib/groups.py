@@ -1,0 +1,304 @@
+"""From variables to arrays and groups: shared dimensions, coordinates, chunks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.model import Array, ChunkTable, Group
+from refmaker.scanners.grib.coordinates import (
+    axis_array,
+    bounds_array,
+    generated_array,
+    inline_array,
+    valid_array,
+)
+from refmaker.scanners.grib.times import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from refmaker.scanners.grib.geometry import Grid
+    from refmaker.scanners.grib.table import MessageTable
+    from refmaker.scanners.grib.variables import Axis, Variable
+
+__all__ = ["Builder", "nested"]
+
+_METHODS = {
+    "accum": "sum", "avg": "mean", "max": "maximum", "min": "minimum", "diff": "range",
+    "sd": "standard_deviation", "rms": "root_mean_square",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Builder:
+    """Makes the members of groups.
+
+    Parameters
+    ----------
+    table : MessageTable
+        All fields.
+    grids : sequence of Grid
+        By number.
+    grid_places : sequence of (int, int)
+        Offset and length of the definition of each; length 0 where it is not in the file.
+    url : str
+        The file.
+    dtype : str
+        Of values: ``"<f8"`` or ``"<f4"``.
+    inline : int
+        Bytes of a grid definition that are inlined at most.
+    """
+
+    table: MessageTable
+    grids: Sequence[Grid]
+    grid_places: Sequence[tuple[int, int]]
+    url: str
+    dtype: str = "<f8"
+    inline: int = 1024
+    _known: dict[int, dict[str, Array]] = field(default_factory=dict)
+
+    def members(self, variables: Sequence[Variable]) -> dict[str, Array]:
+        """Return the arrays of one group: its variables, and what coordinates they share."""
+        shared = _Shared()
+        taken = {variable.place.name for variable in variables}
+        names = shared.axis_names(variables, taken)
+        made: dict[str, Array] = {}
+        coordinates: dict[str, Array] = {}
+        grids = list(dict.fromkeys(variable.grid for variable in variables))
+        for variable, axes in zip(variables, names, strict=True):
+            suffix = f"_{grids.index(variable.grid) + 1}" if variable.grid != grids[0] else ""
+            made[variable.place.name] = self._variable(variable, axes, suffix, coordinates)
+        return {**made, **coordinates}
+
+    def _variable(
+        self,
+        variable: Variable,
+        axes: Sequence[tuple[str, Axis, NDArray[np.int64]]],
+        suffix: str,
+        coordinates: dict[str, Array],
+    ) -> Array:
+        """Return the array of a variable, and add its coordinates."""
+        grid = self.grids[variable.grid]
+        told: list[str] = []
+        dimensions: list[str] = []
+        shape: list[int] = []
+        at: list[NDArray[np.int64]] = []
+        by_name: dict[str, tuple[str, Axis, NDArray[np.int64]]] = {}
+        for name, axis, positions in axes:
+            along = name if len(axis.values) > 1 else None
+            told.append(name)
+            by_name[axis.name] = name, axis, positions
+            if along is not None:
+                dimensions.append(name)
+                shape.append(len(axis.values))
+                at.append(positions)
+            if name not in coordinates:
+                coordinates[name] = axis_array(axis, name, along)
+                if axis.bounds is not None:
+                    coordinates[f"{name}_bounds"] = bounds_array(axis, along)
+        told.append(self._valid_time(variable, by_name, coordinates))
+        names = tuple(f"{name}{suffix}" for name in grid.dimension_names)
+        attributes = self._attributes(variable, grid)
+        for name, array in self._of_grid(variable.grid, suffix).items():
+            coordinates.setdefault(name, array)
+            if len(array.shape) and name not in names:
+                told.append(name)
+            elif not array.shape:
+                attributes["grid_mapping"] = name
+        hidden = [name for name in told if name not in dimensions]
+        attributes["coordinates"] = " ".join(hidden)
+        rows = variable.rows
+        index = np.ravel_multi_index(tuple(at), shape) if shape else np.zeros(1, np.int64)
+        table = ChunkTable.from_columns(
+            (*shape, *(1,) * len(grid.shape)),
+            (self.url,),
+            offset=self.table.offset[rows],
+            length=self.table.length[rows],
+            index=index,
+        )
+        return Array(
+            (*shape, *grid.shape),
+            (*(1,) * len(shape), *grid.shape),
+            np.dtype(self.dtype),
+            table,
+            fill_value=np.dtype(self.dtype).type(np.nan),
+            compressor={"id": "refmaker.grib", "dtype": self.dtype, **grid.codec},
+            dimension_names=(*dimensions, *names),
+            attributes=attributes,
+        )
+
+    def _valid_time(
+        self,
+        variable: Variable,
+        axes: Mapping[str, tuple[str, Axis, NDArray[np.int64]]],
+        coordinates: dict[str, Array],
+    ) -> str:
+        """Add the coordinate of valid times; return its name."""
+        (time_name, time, time_at), (step_name, step, step_at) = axes["time"], axes["step"]
+        reference, end = (np.asarray(axis.values, np.int64) for axis in (time, step))
+        values = reference[:, None] + end[None, :]
+        until = self.table.until[variable.rows]
+        known = until != UNKNOWN
+        values[time_at[known], step_at[known]] = until[known]
+        dimensions = []
+        for axis, (name, extent) in enumerate(zip((time_name, step_name), values.shape, strict=True)):
+            if extent > 1:
+                dimensions.append(name)
+            else:
+                values = values.take([0], axis=axis)
+        values = values.reshape([extent for extent in values.shape if extent > 1])
+        array = valid_array(values, tuple(dimensions))
+        return _agreed("valid_time", array, coordinates)
+
+    def _of_grid(self, number: int, suffix: str) -> dict[str, Array]:
+        """Return the coordinates and the mapping of a grid by name."""
+        grid = self.grids[number]
+        if number not in self._known:
+            offset, length = self.grid_places[number]
+            place = (self.url, offset, length) if length > self.inline else None
+            made = {
+                name: inline_array(item.values, (name,), item.attributes)
+                for name, item in grid.coordinates.items()
+            }
+            for name, item in grid.generated.items():
+                made[name] = generated_array(item, grid, grid.dimension_names, place)
+            if grid.mapping is not None:
+                made["crs"] = inline_array(np.zeros((), np.int32), (), grid.mapping)
+            self._known[number] = made
+        if not suffix:
+            return self._known[number]
+        return {f"{name}{suffix}": _renamed(a, suffix) for name, a in self._known[number].items()}
+
+    def _attributes(self, variable: Variable, grid: Grid) -> dict[str, Any]:
+        """Return what all fields of a variable have in common."""
+        used = np.unique(self.table.template[variable.rows]).tolist()
+        names = [self.table.names[template] for template in used]
+        attributes = dict(names[0].attributes)
+        for other in names[1:]:
+            attributes = {k: v for k, v in attributes.items() if other.attributes.get(k) == v}
+        attributes["GRIB_typeOfLevel"] = names[0].type_of_level
+        attributes["GRIB_stepType"] = names[0].step_type
+        attributes["GRIB_gridType"] = grid.kind
+        if names[0].step_type in _METHODS:
+            attributes["cell_methods"] = f"step: {_METHODS[names[0].step_type]}"
+        if grid.note:
+            attributes["comment"] = grid.note
+        return attributes
+
+
+def _renamed(array: Array, suffix: str) -> Array:
+    names = tuple(f"{name}{suffix}" for name in array.dimension_names or ())
+    return Array(
+        array.shape, array.chunk_shape, array.dtype, array.chunks, array.fill_value, array.order,
+        array.filters, array.compressor, names, array.attributes,
+    )  # fmt: skip
+
+
+def _agreed(name: str, array: Array, coordinates: dict[str, Array]) -> str:
+    """Add a coordinate under a name that no other one has; return it."""
+    count, chosen = 1, name
+    while chosen in coordinates:
+        other = coordinates[chosen]
+        if other.dimension_names == array.dimension_names and other.chunks.same(array.chunks):
+            return chosen
+        count += 1
+        chosen = f"{name}_{count}"
+    coordinates[chosen] = array
+    return chosen
+
+
+class _Shared:
+    """The axes that the variables of a group share, and what they are called."""
+
+    def __init__(self) -> None:
+        self._sets: dict[str, list[Axis]] = {}
+
+    def axis_names(
+        self, variables: Sequence[Variable], taken: set[str]
+    ) -> list[list[tuple[str, Axis, NDArray[np.int64]]]]:
+        """Return, per variable and axis, its name in the group, the axis and the positions.
+
+        Axes of equal coordinates are one; one that holds at least half of another's is laid
+        upon that, and chunks are absent where the variable has no field.
+        """
+        chosen: dict[tuple[str, tuple[bytes, bytes]], tuple[str, Axis]] = {}
+        found: dict[str, dict[tuple[bytes, bytes], Axis]] = {}
+        for variable in variables:
+            for axis in variable.axes:
+                found.setdefault(axis.name, {}).setdefault(axis.key, axis)
+        for kind, sets in found.items():
+            kept: list[tuple[str, Axis]] = []
+            for key, axis in sorted(sets.items(), key=lambda item: -len(item[1].values)):
+                host = next((item for item in kept if _fits(axis, item[1])), None)
+                if host is None:
+                    name = kind if not kept else f"{kind}_{len(kept) + 1}"
+                    while name in taken:
+                        name += "_axis"
+                    host = name, axis
+                    kept.append(host)
+                chosen[kind, key] = host
+        named = []
+        for variable in variables:
+            row = []
+            for axis, at in zip(variable.axes, variable.at, strict=True):
+                name, host = chosen[axis.name, axis.key]
+                row.append((name, host, at if host is axis else _positions(axis, host)[at]))
+            named.append(row)
+        return named
+
+
+def _codes(axis: Axis) -> list[Any]:
+    values = axis.values.tolist()
+    if axis.bounds is None:
+        return values
+    return [(value, *pair) for value, pair in zip(values, axis.bounds.tolist(), strict=True)]
+
+
+def _fits(axis: Axis, host: Axis) -> bool:
+    """Whether an axis is laid upon another."""
+    if axis.key == host.key:
+        return True
+    if len(axis.values) < 2 or 2 * len(axis.values) < len(host.values):
+        return False
+    if (axis.bounds is None) != (host.bounds is None):
+        return False
+    return set(_codes(axis)) <= set(_codes(host))
+
+
+def _positions(axis: Axis, host: Axis) -> NDArray[np.int64]:
+    if axis.key == host.key:
+        return np.arange(len(axis.values))
+    where = {code: i for i, code in enumerate(_codes(host))}
+    return np.array([where[code] for code in _codes(axis)], np.int64)
+
+
+def nested(groups: Iterable[tuple[tuple[str, ...], dict[str, Array]]]) -> dict[str, Array | Group]:
+    """Return the members of the root group.
+
+    Parameters
+    ----------
+    groups : iterable of (path, members)
+        Paths are distinct.
+    """
+    tree: dict[str, Any] = {}
+    for path, members in groups:
+        at = tree
+        for name in path:
+            below = at.setdefault(name, {})
+            if isinstance(below, Array):
+                # A group and an array of one name: the group gives way.
+                below = at.setdefault(f"{name}_group", {})
+            at = below
+        at.update(members)
+    return {name: _node(node) for name, node in tree.items()}
+
+
+def _node(node: Any) -> Array | Group:
+    if isinstance(node, Array):
+        return node
+    return Group({name: _node(below) for name, below in node.items()})

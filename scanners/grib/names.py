@@ -1,0 +1,253 @@
+"""What fields are called: ecCodes is asked once per template, numbers stand in where it is not.
+
+ecCodes is given the field's own sections with a constant field of no bits in place of the data,
+so that nothing of the file is read for it, and the names are those it would give the message.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Names", "Sections", "ask"]
+
+_UNKNOWN = frozenset({"unknown", "undef", "", "~", None})
+_TEXT = ("shortName", "cfVarName", "cfName", "name", "units", "typeOfLevel", "stepType", "dataType")
+_NUMBERS = ("paramId", "number", "level", "topLevel", "bottomLevel")
+_WAVES = ("directionNumber", "frequencyNumber")
+_STATISTICS = {0: "avg", 1: "accum", 2: "max", 3: "min", 4: "diff", 5: "rms", 6: "sd", 7: "cov"}
+_SURFACES = {
+    1: "surface", 100: "isobaricInPa", 101: "meanSea", 102: "heightAboveSea",
+    103: "heightAboveGround", 104: "sigma", 105: "hybrid", 107: "theta",
+}  # fmt: skip
+_STEP_UNITS = {
+    0: 60, 1: 3600, 2: 86400, 10: 10800, 11: 21600, 12: 43200, 13: 1, 14: 900, 15: 1800,
+}  # fmt: skip
+"""ecCodes' table of its key ``stepUnits``, which is that of no edition."""
+_CACHE = 4096
+
+
+class Sections(NamedTuple):
+    """The sections of a field that decide how it is called, as in the file.
+
+    Parameters
+    ----------
+    edition, discipline : int
+        Of section 0.
+    product : bytes
+        Section 1.
+    local : bytes
+        Section 2 of edition 2; empty where there is none.
+    grid : bytes
+        Section 3 of edition 2, section 2 of edition 1; empty where there is none.
+    what : bytes
+        Section 4 of edition 2 without vertical coordinates; empty in edition 1.
+    """
+
+    edition: int
+    discipline: int
+    product: bytes
+    local: bytes
+    grid: bytes
+    what: bytes
+
+
+class Names(NamedTuple):
+    """What ecCodes, or this module in its place, says of fields of one template.
+
+    Parameters
+    ----------
+    name : str
+        Name of the variable: ecCodes' ``cfVarName``, else its ``shortName``, else numbers such
+        as ``d0c1n8`` (discipline, category, parameter number) or ``t2p11`` (table, parameter).
+    type_of_level, step_type : str
+        As ecCodes calls them.
+    level, bottom : float or None
+        Level of the field, and the second level of a layer.
+    member : int or None
+        Member of an ensemble.
+    step : tuple of int or None
+        Start and end of the forecast step in seconds.
+    direction, frequency : int or None
+        Numbers of a wave spectrum.
+    attributes : dict
+        ``GRIB_`` attributes, with ``long_name``, ``units`` and ``standard_name``.
+    origin : dict
+        ``GRIB_`` attributes of the file as a whole: edition and centre.
+    """
+
+    name: str
+    type_of_level: str
+    step_type: str
+    level: float | None = None
+    bottom: float | None = None
+    member: int | None = None
+    step: tuple[int, int] | None = None
+    direction: int | None = None
+    frequency: int | None = None
+    attributes: Mapping[str, Any] = {}
+    origin: Mapping[str, Any] = {}
+
+
+@lru_cache(maxsize=_CACHE)
+def ask(sections: Sections) -> Names:
+    """Return what fields of these sections are called; the answers are kept.
+
+    Parameters
+    ----------
+    sections : Sections
+        Of one field of the template.
+    """
+    try:
+        import eccodes
+    except (ImportError, RuntimeError):
+        # The package raises RuntimeError where it finds no library.
+        return _numeric(sections)
+    try:
+        handle = eccodes.codes_new_from_message(message(sections))
+    except eccodes.CodesInternalError:
+        return _numeric(sections)
+    try:
+        return _names(eccodes, handle, sections)
+    finally:
+        eccodes.codes_release(handle)
+
+
+def message(sections: Sections) -> bytes:
+    """Return a message of these sections whose data are one constant."""
+    if sections.edition == 1:
+        product = bytearray(sections.product)
+        product[7] &= 0x80 if len(sections.grid) > 2 else 0
+        data = bytes((0, 0, 12, 8, 0, 0, 0, 0, 0, 0, 0, 0))
+        body = bytes(product) + (sections.grid if len(sections.grid) > 2 else b"") + data + b"7777"
+        return b"GRIB" + (len(body) + 8).to_bytes(3, "big") + b"\1" + body
+    points = sections.grid[6:10]
+    data = b"\0\0\0\x15\5" + points + bytes(12) + b"\0\0\0\6\6\xff" + b"\0\0\0\5\7" + b"7777"
+    body = sections.product + sections.local + sections.grid + sections.what + data
+    head = b"GRIB\0\0" + bytes((sections.discipline, 2))
+    return head + (len(body) + 16).to_bytes(8, "big") + body
+
+
+def _get(eccodes: Any, handle: int, key: str, kind: type | None = None) -> Any:
+    try:
+        return eccodes.codes_get(handle, key, kind)
+    except (eccodes.CodesInternalError, ValueError, UnicodeDecodeError):
+        return None
+
+
+def _names(eccodes: Any, handle: int, sections: Sections) -> Names:
+    found = {key: _get(eccodes, handle, key, str) for key in _TEXT}
+    found |= {key: _get(eccodes, handle, key) for key in _NUMBERS}
+    fallback = _numeric(sections)
+    name = next(
+        (found[key] for key in ("cfVarName", "shortName") if found[key] not in _UNKNOWN), None
+    )
+    known = name is not None
+    attributes = dict(fallback.attributes)
+    for key in ("paramId", "shortName", "name", "units", "cfName", "dataType"):
+        if known and found[key] not in _UNKNOWN:
+            attributes[f"GRIB_{key}"] = found[key]
+    if known and found["name"] not in _UNKNOWN:
+        attributes |= {"long_name": found["name"], "units": found["units"] or "1"}
+        if found["cfName"] not in _UNKNOWN:
+            attributes["standard_name"] = found["cfName"]
+    level = _get(eccodes, handle, "level", float)
+    waves = [_get(eccodes, handle, key, int) for key in _WAVES]
+    kind = found["typeOfLevel"]
+    return Names(
+        _tidy(name) if known else fallback.name,
+        kind if kind not in _UNKNOWN else fallback.type_of_level,
+        found["stepType"] if found["stepType"] not in _UNKNOWN else fallback.step_type,
+        level,
+        _bottom(found),
+        found["number"] if isinstance(found["number"], int) else None,
+        _step(eccodes, handle),
+        *waves,
+        attributes,
+        _origin(eccodes, handle),
+    )
+
+
+def _origin(eccodes: Any, handle: int) -> dict[str, Any]:
+    keys = ("edition", "centre", "centreDescription", "subCentre")
+    found = {f"GRIB_{key}": _get(eccodes, handle, key) for key in keys}
+    return {key: value for key, value in found.items() if value not in _UNKNOWN}
+
+
+def _bottom(found: Mapping[str, Any]) -> float | None:
+    """Return the second level where there is a layer."""
+    top, bottom = found["topLevel"], found["bottomLevel"]
+    if top is None or bottom is None or top == bottom:
+        return None
+    return float(bottom)
+
+
+def _step(eccodes: Any, handle: int) -> tuple[int, int] | None:
+    """Return both ends of the forecast step in seconds, if ecCodes can tell them."""
+    ends = [_get(eccodes, handle, key, int) for key in ("startStep", "endStep")]
+    unit = _STEP_UNITS.get(_get(eccodes, handle, "stepUnits", int))
+    if unit is None or None in ends:
+        return None
+    return ends[0] * unit, ends[1] * unit
+
+
+def _tidy(name: str) -> str:
+    return re.sub(r"[^\w.+-]", "_", name).strip(".") or "unnamed"
+
+
+def _numeric(sections: Sections) -> Names:
+    """Return names made of the numbers in the sections."""
+    product, what = sections.product, sections.what
+    if sections.edition == 1:
+        table, parameter, level, indicator = product[3], product[8], product[9], product[20]
+        statistic = {2: "max", 3: "avg", 4: "accum", 5: "diff"}.get(indicator, "instant")
+        attributes = {
+            "GRIB_centreNumber": product[4],
+            "GRIB_table2Version": table,
+            "GRIB_indicatorOfParameter": parameter,
+        }
+        return Names(
+            f"t{table}p{parameter}", f"level_{level}", statistic,
+            float(product[10] << 8 | product[11]), attributes=attributes,
+        )  # fmt: skip
+    template = int.from_bytes(what[7:9], "big")
+    category, number = (what[9], what[10]) if len(what) > 10 else (255, 255)
+    name = f"d{sections.discipline}c{category}n{number}"
+    attributes = {
+        "GRIB_centreNumber": int.from_bytes(product[5:7], "big"),
+        "GRIB_discipline": sections.discipline,
+        "GRIB_parameterCategory": category,
+        "GRIB_parameterNumber": number,
+        "GRIB_productDefinitionTemplateNumber": template,
+    }
+    return Names(name, *_numeric_place(template, what), attributes=attributes)
+
+
+def _numeric_place(template: int, what: bytes) -> tuple[str, str, float | None]:
+    """Return type of level, kind of step and level from code tables alone."""
+    from refmaker.scanners.grib.templates import TEMPLATES
+
+    octets = TEMPLATES.get(template)
+    if octets is None or len(what) < octets.length:
+        return "unknown", "instant", None
+    step = "instant"
+    if octets.interval:
+        code = what[octets.interval + 11]
+        step = _STATISTICS.get(code, f"statistic_{code}")
+    if not octets.surfaces:
+        return "none", step, None
+    at = octets.surfaces - 1
+    first, second = what[at], what[at + 6]
+    kind = _SURFACES.get(first, f"level_{first}")
+    if second != 255:
+        kind = f"{kind}Layer" if first == second else f"{kind}_{second}"
+    scale, value = what[at + 1], int.from_bytes(what[at + 2 : at + 6], "big")
+    level = None
+    if scale != 255 and value != 2**32 - 1:
+        power = -(scale & 0x7F) if scale & 0x80 else scale
+        level = value / 10**power if power > 0 else float(value * 10**-power)
+    return kind, step, level

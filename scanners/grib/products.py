@@ -1,0 +1,229 @@
+"""From product definitions to columns: times, levels, members, and what is left as a template.
+
+Implements sections 1 and 4 of edition 2 and section 1 of edition 1. Fields that differ only in
+what columns hold share a *template*: the octets with those that vary blanked out, about which
+names are asked once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refmaker.scanners.grib.templates import TEMPLATES
+from refmaker.scanners.grib.times import UNKNOWN, add_time, big_endian, seconds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from refmaker.scanners.grib.fields import Kind
+    from refmaker.scanners.grib.templates import Octets
+
+__all__ = ["ABSENT", "Product", "read_products"]
+
+ABSENT = -1
+"""Stands for a member or percentile that a field does not have."""
+MANY = (100, 104, 105, 107, 111, 118, 119, 150, 168)
+"""Types of surfaces (table 4.5) that come in such numbers that no name depends on the value."""
+_MANY1 = (100, 107, 109, 111, 113, 119)
+"""The same in edition 1 (table 3)."""
+_ISOBARIC, _HECTO = 100, 100.0
+_CUMULATED = 24 * 3600
+_ECMWF, _MARS = 98, 1
+
+
+@dataclass(slots=True)
+class Product:
+    """Columns of the fields of one pile, each of shape (n,).
+
+    Parameters
+    ----------
+    reference : ndarray of int64
+        Reference time, seconds since 1970; `UNKNOWN` where there is none.
+    start, end : ndarray of int64
+        Forecast time in seconds after the reference time, of an interval its two ends;
+        `UNKNOWN` where only ecCodes can tell.
+    until : ndarray of int64
+        End of the overall interval, seconds since 1970, or `UNKNOWN`.
+    level : ndarray of float64
+        Level in the unit of its type; NaN where the template tells it.
+    bottom : ndarray of float64
+        The same of the second surface.
+    member, percentile : ndarray of int64
+        `ABSENT` where there is none.
+    lower, upper : ndarray of float64
+        Limits of a probability, or NaN.
+    template : ndarray of uint8, shape (n, width)
+        The octets with the varying ones blanked out.
+    """
+
+    reference: NDArray[np.int64]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    until: NDArray[np.int64]
+    level: NDArray[np.float64]
+    bottom: NDArray[np.float64]
+    member: NDArray[np.int64]
+    percentile: NDArray[np.int64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    template: NDArray[np.uint8]
+
+
+def read_products(kind: Kind, rows: NDArray[np.uint8]) -> Product:
+    """Read the product definitions of one pile.
+
+    Parameters
+    ----------
+    kind : Kind
+        What they are.
+    rows : ndarray of uint8, shape (n, width)
+        Their octets.
+    """
+    return _edition1(rows) if kind.edition == 1 else _edition2(kind, rows)
+
+
+def _blank(rows: NDArray[np.uint8]) -> Product:
+    n = len(rows)
+    unknown = np.full(n, UNKNOWN)
+    nothing = np.full(n, np.nan)
+    absent = np.full(n, ABSENT)
+    return Product(
+        unknown, unknown, unknown, unknown, nothing, nothing, absent, absent, nothing, nothing,
+        rows.copy(),
+    )  # fmt: skip
+
+
+def _edition2(kind: Kind, rows: NDArray[np.uint8]) -> Product:
+    product = _blank(rows)
+    if kind.identification < 21:
+        return product
+    when = rows[:, 12:19].astype(np.int64)
+    product.reference = _date2(when)
+    product.template[:, 12:19] = 0
+    octets = TEMPLATES.get(kind.template)
+    # The number of time ranges shows in the length; more than one are left to ecCodes.
+    length = kind.width - kind.identification + 9 - 4 * kind.vertical
+    if octets is None or length != octets.length:
+        return product
+    # Octet k of section 4 is column `base + k`: its first 9 octets are not in the rows.
+    base = kind.identification - 10
+    if octets.unit:
+        _forecast(product, rows, base, octets)
+    if octets.surfaces:
+        _surfaces(product, rows, base + octets.surfaces)
+    if octets.member:
+        product.member = rows[:, base + octets.member].astype(np.int64)
+        product.template[:, base + octets.member] = 0
+    if octets.percentile:
+        product.percentile = rows[:, base + octets.percentile].astype(np.int64)
+        product.template[:, base + octets.percentile] = 0
+    if octets.limits:
+        product.lower = _scaled(rows, base + octets.limits + 1)
+        product.upper = _scaled(rows, base + octets.limits + 6)
+    return product
+
+
+def _date2(when: NDArray[np.int64]) -> NDArray[np.int64]:
+    year = when[:, 0] << 8 | when[:, 1]
+    return seconds((year, when[:, 2], when[:, 3]), (when[:, 4], when[:, 5], when[:, 6]))
+
+
+def _forecast(product: Product, rows: NDArray[np.uint8], base: int, octets: Octets) -> None:
+    """Read forecast time and interval."""
+    at = base + octets.unit
+    width = (octets.surfaces or octets.unit + 5) - octets.unit - 1
+    amount = big_endian(rows[:, at + 1 : at + 1 + width], signed=True)
+    unit = rows[:, at].astype(np.int64)
+    reference = product.reference
+    start = add_time(reference, amount, unit, 2)
+    end = start
+    if octets.interval:
+        at = base + octets.interval
+        product.until = _date2(rows[:, at : at + 7].astype(np.int64))
+        length = big_endian(rows[:, at + 15 : at + 19])
+        # Some writers count back from a forecast time that is the end of the interval.
+        length = np.where(length >> 31, length - (1 << 32), length)
+        after = add_time(start, length, rows[:, at + 14].astype(np.int64), 2)
+        # Where forecasts of successive reference times are processed (increment 1) the range
+        # is not one of forecast time, and the forecast ends where it starts.
+        end = np.where(rows[:, at + 13] == 1, start, after)
+        # No name depends on the length of what is summed up from the reference time on, once
+        # that is longer than a day; it is then another one in every field.
+        since = (start == reference) & (end - start > _CUMULATED) & (rows[:, at + 12] == 1)
+        product.template[np.ix_(since, np.arange(at + 14, at + 19))] = 0
+        product.template[:, at : at + 7] = 0
+        product.template[:, at + 8 : at + 12] = 0
+        at = base + octets.unit
+    known = (start != UNKNOWN) & (end != UNKNOWN)
+    product.start = np.where(known, start - reference, UNKNOWN)
+    product.end = np.where(known, end - reference, UNKNOWN)
+    blank = np.ix_(known, np.arange(at, at + 1 + width))
+    product.template[blank] = 0
+
+
+def _scaled(rows: NDArray[np.uint8], at: int) -> NDArray[np.float64]:
+    """Return numbers of a scale factor and a value; NaN where they are missing."""
+    factor = big_endian(rows[:, at : at + 1], signed=True)
+    value = big_endian(rows[:, at + 1 : at + 5], signed=True).astype(np.float64)
+    missing = (rows[:, at] == 255) | (rows[:, at + 1 : at + 5] == 255).all(axis=1)
+    power = 10.0 ** np.abs(np.where(missing, 0, factor))
+    return np.where(missing, np.nan, np.where(factor > 0, value / power, value * power))
+
+
+def _surfaces(product: Product, rows: NDArray[np.uint8], at: int) -> None:
+    """Read both surfaces where they come in numbers; leave others to the template."""
+    kinds = rows[:, at], rows[:, at + 6]
+    # Both surfaces of a layer are read, or none; ecCodes alone knows the unit of pressure layers.
+    layer = np.isin(kinds[1], MANY) & (kinds[0] != _ISOBARIC)
+    many = np.isin(kinds[0], MANY) & (layer | (kinds[1] == 255))
+    for kind, first, name in ((kinds[0], at + 1, "level"), (kinds[1], at + 7, "bottom")):
+        value = _scaled(rows, first)
+        these = many & (kind != 255) & ~np.isnan(value)
+        # ecCodes tells pressures in hPa from 100 Pa on, and in Pa below.
+        hecto = these & (kinds[0] == _ISOBARIC) & (value >= _HECTO)
+        setattr(product, name, np.where(these, np.where(hecto, value / _HECTO, value), np.nan))
+        product.template[np.ix_(these, np.arange(first, first + 5))] = 0
+        product.template[these, first] = hecto[these]
+
+
+def _edition1(rows: NDArray[np.uint8]) -> Product:
+    product = _blank(rows)
+    octet = rows.astype(np.int64)
+    century, year = octet[:, 24], octet[:, 12]
+    full = np.where(century > 0, (century - 1) * 100 + year, 1900 + year)
+    zero = np.zeros_like(full)
+    product.reference = seconds((full, octet[:, 13], octet[:, 14]), (octet[:, 15], octet[:, 16], zero))
+    _forecast1(product, octet)
+    kind = octet[:, 9]
+    many = np.isin(kind, _MANY1)
+    level = (octet[:, 10] << 8 | octet[:, 11]).astype(np.float64)
+    level = np.where(kind == 107, level / 10000, level)
+    product.level = np.where(many, level, np.nan)
+    product.template[np.ix_(many, [10, 11])] = 0
+    # Names depend neither on the decimal scale factor nor on whether there is a bitmap.
+    product.template[:, [12, 13, 14, 15, 16, 24, 26, 27]] = 0
+    product.template[:, 7] &= 0x80
+    if rows.shape[1] > 50:
+        mars = (octet[:, 4] == _ECMWF) & (octet[:, 40] == _MARS)
+        product.member = np.where(mars, octet[:, 49], ABSENT)
+        product.template[np.ix_(mars, [49])] = 0
+    return product
+
+
+def _forecast1(product: Product, octet: NDArray[np.int64]) -> None:
+    """Read the forecast time of the time range indicators (table 5) that are in use."""
+    unit, first, second, indicator = (octet[:, at] for at in (17, 18, 19, 20))
+    reference = product.reference
+    ranges = np.isin(indicator, (2, 3, 4, 5))
+    known = ranges | np.isin(indicator, (0, 1, 10))
+    begin = np.where(indicator == 10, first << 8 | second, np.where(indicator == 1, 0, first))
+    start = add_time(reference, begin, unit, 1)
+    end = add_time(reference, np.where(ranges, second, begin), unit, 1)
+    known &= (start != UNKNOWN) & (end != UNKNOWN)
+    product.start = np.where(known, start - reference, UNKNOWN)
+    product.end = np.where(known, end - reference, UNKNOWN)
+    product.until = np.where(known & ranges, end, UNKNOWN)
+    product.template[np.ix_(known, [17, 18, 19])] = 0

@@ -1,0 +1,115 @@
+"""Headers of messages, read with as few bytes and requests as their lengths allow.
+
+Small messages are read as blocks and cut in memory, large ones are hopped over. Of a remote
+file the headers that lie ahead are fetched together when messages follow at one distance.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from refmaker.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+__all__ = ["HEADER", "HeaderReader"]
+
+HEADER = 512
+"""Bytes read of a message at first: all its sections but the data, as a rule."""
+_SMALL = {True: 32 * 1024, False: 256 * 1024}
+"""Mean length of messages up to which blocks are read, of local and of remote files."""
+_BLOCK = {True: 1024**2, False: 4 * 1024**2}
+_SPARSE = 16 * 1024**2
+"""Remote files from this size on are read in blocks of `HEADER` bytes; see `Source`."""
+_AHEAD = 64
+"""Headers fetched together at most, where messages follow at equal distances."""
+
+
+class HeaderReader:
+    """Reads pieces of a file, mostly forwards.
+
+    Use as a context manager.
+
+    Parameters
+    ----------
+    source : Source
+        The file. What reading costs is counted there.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.size = source.size
+        self._account = source
+        self._source = source
+        self._own: Source | None = None
+        self._local = source.path is not None
+        self._block = HEADER
+        self._start, self._buffer = 0, b""
+        self._piece_start, self._piece = 0, b""
+        self._mean = 0.0
+        self._last = self._ahead = 0
+
+    def __enter__(self) -> Self:
+        if not self._local and self.size > _SPARSE:
+            self._own = Source(
+                self._account.url, self._account.storage_options, block_size=HEADER
+            )
+            self._source = self._own
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._own is not None:
+            self._own.close()
+            self._account.requests += self._own.requests
+            self._account.bytes_read += self._own.bytes_read
+            self._account.rounds += self._own.rounds
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return the bytes of a range, fewer at the end of the file."""
+        at = offset - self._start
+        if at >= 0 and at + length <= len(self._buffer):
+            return self._buffer[at : at + length]
+        wanted = max(length, self._block)
+        if not self._local:
+            self._source.prefetch([(offset, wanted)])
+        self._start, self._buffer = offset, self._source.read_upto(offset, wanted)
+        return self._buffer[:length]
+
+    def peek(self, offset: int, length: int) -> bytes:
+        """Return the bytes of a range as `read` does, without leaving the place it reads at."""
+        for start, held in ((self._start, self._buffer), (self._piece_start, self._piece)):
+            at = offset - start
+            if at >= 0 and at + length <= len(held):
+                return held[at : at + length]
+        wanted = max(length, HEADER)
+        if not self._local:
+            self._source.prefetch([(offset, wanted)])
+        self._piece_start, self._piece = offset, self._source.read_upto(offset, wanted)
+        return self._piece[:length]
+
+    def end(self, offset: int, length: int) -> bytes:
+        """Return the last bytes of a message, with the header of the next where that is far."""
+        if self._block > HEADER:
+            return self.peek(offset, length)
+        return self.read(offset, length + HEADER)[:length]
+
+    def hop(self, offset: int, length: int) -> None:
+        """Learn that a message of `length` bytes lies at `offset`; prepares what comes next."""
+        self._mean += (length - self._mean) * (0.05 if self._mean else 1)
+        small = self._mean < _SMALL[self._local]
+        self._block = _BLOCK[self._local] if small else HEADER
+        if self._local or small:
+            return
+        # Messages of one grid that are packed simply have one length, and so have their
+        # headers one distance. A guess that misses costs no round, but the bytes.
+        self._ahead = min(_AHEAD, max(1, 2 * self._ahead)) if length == self._last else 0
+        self._last = length
+        following = offset + length
+        if self._ahead > 1 and not self._source.at_hand([(following - 4, 4 + HEADER)]):
+            self.announce([following + length * i for i in range(self._ahead)])
+
+    def announce(self, offsets: Sequence[int]) -> None:
+        """Fetch the headers of messages that begin at these offsets, in one round."""
+        if not self._local:
+            self._source.prefetch([(max(0, at - 4), 4 + HEADER) for at in offsets])

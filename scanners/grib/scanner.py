@@ -1,0 +1,337 @@
+"""The scanner of GRIB files: walk, message table, layout, account."""
+
+from __future__ import annotations
+
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.errors import FormatError, LimitError, UnsupportedError
+from refmaker.model import Array, ChunkTable, Group
+from refmaker.report import Outcome, ScanReport
+from refmaker.scanner import Setting, setting_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from refmaker.scan import ScanOptions
+    from refmaker.scanner import Native
+    from refmaker.scanners.grib.geometry import Grid
+    from refmaker.scanners.grib.table import MessageTable
+    from refmaker.scanners.grib.walk import Walk
+    from refmaker.source import Source
+
+__all__ = ["FIELDS", "GRIBScanner"]
+
+FIELDS = "refmaker:fields"
+"""Attribute of the root group: how many fields there are, and what became of them."""
+UNSORTED = "_unsorted"
+"""Group of fields that have no place in a layout."""
+_MARK = b"GRIB"
+_GZIP, _BZIP2 = b"\x1f\x8b", b"BZh"
+_WARNINGS = 10
+
+
+class GRIBScanner:
+    """Scanner of GRIB files, editions 1 and 2, mixed as they come.
+
+    Attributes
+    ----------
+    name : str
+        ``"grib"``.
+    suffixes : tuple of str
+        Usual file name endings.
+    settings : tuple of Setting
+        ``layout``, ``sidecar`` and ``precision``.
+    """
+
+    name = "grib"
+    suffixes: tuple[str, ...] = (
+        ".grib", ".grib2", ".grib1", ".grb", ".grb2", ".grb1", ".gb2", ".gb1",
+    )  # fmt: skip
+    settings = (
+        Setting(
+            "layout", "tree", "GRIB: how fields are arranged",
+            ("tree", "cfgrib", "kerchunk", "flat"),
+        ),
+        Setting(
+            "sidecar", "verify", "GRIB: use of .idx and .index files beside the file",
+            ("trust", "verify", "ignore"),
+        ),
+        Setting("precision", "64", "GRIB: bits of values as they are read", ("64", "32")),
+    )  # fmt: skip
+
+    def sniff(self, head: bytes, url: str) -> float:  # noqa: ARG002 - the protocol's signature
+        """Return how sure it is that a file is GRIB.
+
+        Parameters
+        ----------
+        head : bytes
+            The file's first bytes: 1.0 where a message begins there, less where one begins
+            after a bulletin header, or inside gzip or bzip2.
+        url : str
+            Not looked at.
+        """
+        if _is_message(head):
+            return 1.0
+        at = head.find(_MARK)
+        while at > 0:
+            if _is_message(head[at:]):
+                return 0.6
+            at = head.find(_MARK, at + 1)
+        return 0.9 if _is_message(_inside(head)) else 0.0
+
+    def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
+        """Return the reference set of a file and what became of each of its fields.
+
+        Parameters
+        ----------
+        source : Source
+            The file.
+        options : ScanOptions
+            ``settings`` choose the layout, the use of sidecars and the precision; grid
+            definitions of up to ``inline_threshold`` bytes are inlined.
+
+        Returns
+        -------
+        Group
+            The root group, in the layout asked for. Its attribute ``refmaker:fields`` counts
+            fields: ``found = placed + duplicates + unsorted``.
+        ScanReport
+            A row for every array, which says how many fields it holds, and for every damaged
+            message.
+
+        Raises
+        ------
+        FormatError
+            If there is no whole message in the file.
+        UnsupportedError
+            If the file is compressed as a whole, with code ``compressed``.
+        """
+        from refmaker.scanners.grib.fields import FieldList
+        from refmaker.scanners.grib.reader import HeaderReader
+        from refmaker.scanners.grib.sidecars import walk_file
+        from refmaker.scanners.grib.table import message_table
+        from refmaker.scanners.grib.walk import Walk, gaps_in_words
+
+        values = setting_values(self, options)
+        report = ScanReport(source.url, format=self.name)
+        head = source.read_upto(0, 4096)
+        if head[:2] == _GZIP or head[:3] == _BZIP2:
+            raise _compressed(head)
+        found = FieldList()
+        with HeaderReader(source) as reader:
+            walk = Walk(reader, found)
+            walk_file(walk, source, values["sidecar"], report)
+        for text in gaps_in_words(walk.gaps, _WARNINGS):
+            report.warn(text)
+        if not found.mark():
+            raise _nothing(walk)
+        group = _assemble(message_table(found), source.url, values, options, report)
+        for damage in walk.damage:
+            path = f"/_damaged/byte_{damage.offset}"
+            report.add(path, Outcome.SKIPPED, damage.reason, damage.code)
+        return group, report
+
+    @contextmanager
+    def native(self, source: Source) -> Iterator[Native]:
+        """Open the file with ecCodes.
+
+        Parameters
+        ----------
+        source : Source
+            The file.
+
+        Raises
+        ------
+        MissingDependencyError
+            If ecCodes is not installed.
+        """
+        from refmaker.scanners.grib.native import open_native
+
+        with open_native(source) as native:
+            yield native
+
+
+def _is_message(head: bytes) -> bool:
+    """Whether a message of edition 1 or 2 begins here, as far as the first bytes tell."""
+    if head[:4] != _MARK or len(head) < 8:
+        return False
+    if head[7] == 1:
+        # Section 1 of 28 bytes or more; a bare beginning is taken at its word.
+        return len(head) < 11 or int.from_bytes(head[8:11], "big") >= 28
+    return head[7] == 2
+
+
+def _inside(head: bytes) -> bytes:
+    """Return the first bytes of what gzip or bzip2 holds."""
+    try:
+        if head[:2] == _GZIP:
+            return zlib.decompressobj(31).decompress(head, 64)
+        if head[:3] == _BZIP2:
+            import bz2
+
+            return bz2.BZ2Decompressor().decompress(head, 64)
+    except (zlib.error, OSError, ValueError):
+        pass
+    return b""
+
+
+def _compressed(head: bytes) -> UnsupportedError:
+    name = "gzip" if head[:2] == _GZIP else "bzip2"
+    tool = "gunzip" if name == "gzip" else "bunzip2"
+    return UnsupportedError(
+        f"the file is compressed with {name} as a whole, so that no message has a byte range",
+        code="compressed",
+        hint=f"decompress it ({tool}) and scan what comes out",
+    )
+
+
+def _nothing(walk: Walk) -> FormatError:
+    for damage in walk.damage:
+        return FormatError(f"no whole message: {damage.reason}", offset=damage.offset)
+    return FormatError(
+        "no GRIB message in the file", hint="GRIB files hold messages from 'GRIB' to '7777'"
+    )
+
+
+def _assemble(
+    table: MessageTable,
+    url: str,
+    values: dict[str, str],
+    options: ScanOptions,
+    report: ScanReport,
+) -> Group:
+    """Place every field, and account for it."""
+    from refmaker.scanners.grib.groups import Builder, nested
+    from refmaker.scanners.grib.layouts import PLACES, grid_labels
+    from refmaker.scanners.grib.variables import DUPLICATES, variables
+
+    grids, of_section, problems = _grids(table)
+    grid = of_section[table.grid]
+    good = table.placeable & (grid >= 0)
+    rows = np.flatnonzero(good)
+    placed = table.take(rows)
+    dtype = "<f8" if values["precision"] == "64" else "<f4"
+    first = [int(np.flatnonzero(of_section == number)[0]) for number in range(len(grids))]
+    places = [table.grid_places[section] for section in first]
+    builder = Builder(placed, grids, places, url, dtype, options.inline_threshold)
+    by_path: dict[tuple[str, ...], list[Any]] = {}
+    found = variables(placed, grid[rows], grid_labels(grids), PLACES[values["layout"]])
+    for variable in found:
+        by_path.setdefault(variable.place.path, []).append(variable)
+    groups = [(path, builder.members(members)) for path, members in by_path.items()]
+    unsorted = _unsorted(table, np.flatnonzero(~good), url, problems, grid)
+    counts = {"found": len(table), "placed": 0, "duplicates": 0, "unsorted": len(unsorted)}
+    report.add("/", Outcome.GROUP)
+    for (path, members), (_, parts) in zip(groups, by_path.items(), strict=True):
+        again = bool(path) and path[0] == DUPLICATES
+        _account(path, members, {v.place.name: len(v.rows) for v in parts}, again, report)
+        counts["duplicates" if again else "placed"] += sum(len(v.rows) for v in parts)
+    for name, (array, reason) in unsorted.items():
+        report.add(f"/{UNSORTED}/{name}", Outcome.REFERENCED, reason, "unsorted")
+        groups.append(((UNSORTED,), {name: array}))
+    _check(counts)
+    attributes = {"Conventions": "CF-1.7", **_origin(table), FIELDS: counts}
+    return Group(nested(groups), attributes)
+
+
+def _check(counts: dict[str, int]) -> None:
+    """See that no field is lost: the sum is proved, not believed."""
+    if counts["found"] != counts["placed"] + counts["duplicates"] + counts["unsorted"]:
+        raise RuntimeError(f"fields were lost in the layout: {counts}")
+
+
+def _account(
+    path: tuple[str, ...], members: dict[str, Array], counts: dict[str, int], again: bool,
+    report: ScanReport,
+) -> None:  # fmt: skip
+    for name, array in members.items():
+        where = "/" + "/".join((*path, name))
+        if name in counts:
+            outcome = Outcome.DUPLICATED if again else Outcome.REFERENCED
+            reason = "1 field" if counts[name] == 1 else f"{counts[name]} fields"
+            if again:
+                reason += ", each in the file before"
+            report.add(where, outcome, reason, "duplicate" if again else "fields")
+        elif array.chunks.referenced:
+            report.add(where, Outcome.REFERENCED, "computed from the grid definition", "computed")
+        else:
+            report.add(where, Outcome.INLINED, "a coordinate", "coordinate")
+
+
+def _grids(table: MessageTable) -> tuple[list[Grid], NDArray[np.int64], dict[int, str]]:
+    """Read every grid definition.
+
+    Returns
+    -------
+    list of Grid
+        Distinct grids.
+    ndarray of int64
+        Number of the grid of each definition; -1 where it cannot be read.
+    dict
+        By definition: why it cannot be read.
+    """
+    from refmaker.scanners.grib import geometry
+
+    grids: list[Grid] = []
+    numbers: dict[str, int] = {}
+    found = np.full(len(table.grids), -1)
+    problems: dict[int, str] = {}
+    for i, (edition, section) in enumerate(table.grids):
+        try:
+            if edition == 1 and len(section) == 2:
+                section = geometry.predefined(section[0], section[1])  # noqa: PLW2901
+            grid = geometry.grid(edition, section)
+        except (FormatError, LimitError, UnsupportedError) as error:
+            problems[i] = error.message
+            continue
+        found[i] = numbers.setdefault(grid.key, len(numbers))
+        if found[i] == len(grids):
+            grids.append(grid)
+    return grids, found, problems
+
+
+def _unsorted(
+    table: MessageTable,
+    rows: NDArray[np.int64],
+    url: str,
+    problems: dict[int, str],
+    grid: NDArray[np.int64],
+) -> dict[str, tuple[Array, str]]:
+    """Return the bytes of fields that cannot be placed, each as an array of its own."""
+    made = {}
+    for row in rows.tolist():
+        offset, length = int(table.offset[row]), int(table.length[row])
+        reason = (
+            "its times cannot be told" if grid[row] >= 0
+            else problems[int(table.grid[row])]
+        )  # fmt: skip
+        names = table.names[int(table.template[row])]
+        attributes = dict(names.attributes) | {
+            "GRIB_typeOfLevel": names.type_of_level, "comment": f"a message as it is: {reason}",
+        }  # fmt: skip
+        chunk = ChunkTable.from_columns(
+            (1,), (url,), offset=np.array([offset]), length=np.array([length])
+        )
+        array = Array(
+            (length,), (length,), np.dtype("u1"), chunk,
+            dimension_names=(f"bytes_{row}",), attributes=attributes,
+        )  # fmt: skip
+        made[f"message_{row:05}"] = array, reason
+    return made
+
+
+def _origin(table: MessageTable) -> dict[str, Any]:
+    """Return what all fields say of their origin."""
+    found = [names.origin for names in table.names]
+    shared = {
+        key: value for key, value in found[0].items() if all(o.get(key) == value for o in found)
+    }
+    if "GRIB_centreDescription" in shared:
+        shared["institution"] = shared["GRIB_centreDescription"]
+    return shared

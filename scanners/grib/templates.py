@@ -1,0 +1,86 @@
+"""Where the varying octets of product definition templates stand (section 4, edition 2).
+
+Implements the parts of templates 4.N that tell one field of a series from the next: forecast
+time, surfaces, member, percentile, limits of a probability, and the interval that is processed.
+Templates whose parts move with counts inside them are not listed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["DERIVED", "TEMPLATES", "Octets"]
+
+
+class Octets(NamedTuple):
+    """Octet numbers in section 4, counted from 1 as in the Manual on Codes; 0 where absent.
+
+    Parameters
+    ----------
+    length : int
+        Octets of the section when it processes one time range.
+    unit : int
+        Unit of the forecast time, which follows.
+    surfaces : int
+        Type of the first surface: scale factor and value follow, then the second surface.
+    member : int
+        Number of the perturbation.
+    percentile : int
+        Percentile.
+    limits : int
+        Type of probability: scale factor and value of the lower limit follow, then the upper.
+    interval : int
+        End of the overall interval, 7 octets of date and time. The number of time ranges
+        follows after it, missing values in 4 octets, and per range: kind of processing, kind
+        of increment, unit, length, unit and length of the increment.
+    """
+
+    length: int
+    unit: int = 0
+    surfaces: int = 0
+    member: int = 0
+    percentile: int = 0
+    limits: int = 0
+    interval: int = 0
+
+
+TEMPLATES: dict[int, Octets] = {
+    0: Octets(34, 18, 23),
+    1: Octets(37, 18, 23, member=36),
+    2: Octets(36, 18, 23),
+    5: Octets(47, 18, 23, limits=37),
+    6: Octets(35, 18, 23, percentile=35),
+    7: Octets(34, 18, 23),
+    8: Octets(58, 18, 23, interval=35),
+    9: Octets(71, 18, 23, limits=37, interval=48),
+    10: Octets(59, 18, 23, percentile=35, interval=36),
+    11: Octets(61, 18, 23, member=36, interval=38),
+    12: Octets(60, 18, 23, interval=37),
+    15: Octets(37, 18, 23),
+    40: Octets(36, 20, 25),
+    41: Octets(39, 20, 25, member=38),
+    42: Octets(60, 20, 25, interval=37),
+    43: Octets(63, 20, 25, member=38, interval=40),
+    44: Octets(45, 31, 34),
+    45: Octets(50, 31, 36, member=49),
+    46: Octets(71, 31, 36, interval=48),
+    47: Octets(74, 31, 36, member=49, interval=51),
+    48: Octets(58, 42, 47),
+    49: Octets(61, 42, 47, member=60),
+    60: Octets(44, 18, 23, member=36),
+    61: Octets(68, 18, 23, member=36, interval=45),
+    70: Octets(39, 23, 28),
+    71: Octets(42, 23, 28, member=41),
+    72: Octets(63, 23, 28, interval=40),
+    73: Octets(66, 23, 28, member=41, interval=43),
+    76: Octets(37, 21, 26),
+    77: Octets(40, 21, 26, member=39),
+    78: Octets(61, 21, 26, interval=38),
+    79: Octets(64, 21, 26, member=39, interval=41),
+    80: Octets(59, 43, 48),
+    81: Octets(62, 43, 48, member=61),
+}
+"""By number of the product definition template."""
+
+DERIVED = {2: 35, 3: 35, 4: 35, 12: 35, 13: 35, 14: 35}
+"""Templates of derived forecasts: the octet that tells how they are derived (table 4.7)."""

@@ -1,0 +1,17 @@
+"""TIFF and BigTIFF.
+
+``scanner``, ``native``
+    The scanner: sniffs, scans, opens natively.
+``directory``, ``entries``, ``chain``, ``stride``
+    What the bytes say: directories, tags and their values, for all pages at once.
+``pages``, ``kinds``, ``facts``, ``tags``
+    Pages as columns, and which of them are stored alike.
+``codecs``
+    How strips and tiles are decoded.
+``image``, ``placement``, ``segments``, ``pieces``, ``strips``
+    Arrays from pages: where segments lie, and where they come to lie.
+"""
+
+from refmaker.scanners.tiff.scanner import TIFFScanner
+
+__all__ = ["TIFFScanner"]

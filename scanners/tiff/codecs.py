@@ -1,0 +1,300 @@
+"""Which codecs decode the segments of an image, and into what.
+
+Implements sections 8 (baseline), 13-15 (LZW, predictor, tiles), 22 (JPEG) of TIFF 6.0, its
+Technical Notes 2 and 3, and the registered compressions. Ids of numcodecs and imagecodecs are
+used wherever they decode exactly; those of this package where none does.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.errors import UnsupportedError
+from refmaker.scanners.tiff.facts import Facts, element_type
+from refmaker.scanners.tiff.tags import JPEG, compression_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Encoding", "encoding"]
+
+_STREAMS: dict[int, Mapping[str, Any]] = {
+    5: {"id": "imagecodecs_lzw"},
+    8: {"id": "zlib"},
+    32773: {"id": "imagecodecs_packbits"},
+    32946: {"id": "zlib"},
+    34925: {"id": "lzma"},
+    34926: {"id": "zstd"},
+    50000: {"id": "zstd"},
+    50013: {"id": "zlib"},
+}
+"""Compressions of plain bytes."""
+
+_IMAGES: dict[int, Mapping[str, Any]] = {
+    22610: {"id": "imagecodecs_jpegxr"},
+    33003: {"id": "imagecodecs_jpeg2k"},
+    33004: {"id": "imagecodecs_jpeg2k"},
+    33005: {"id": "imagecodecs_jpeg2k"},
+    34712: {"id": "imagecodecs_jpeg2k"},
+    34887: {"id": "imagecodecs_lerc"},
+    34927: {"id": "imagecodecs_webp"},
+    34933: {"id": "imagecodecs_png"},
+    34934: {"id": "imagecodecs_jpegxr"},
+    50001: {"id": "imagecodecs_webp"},
+    50002: {"id": "imagecodecs_jpegxl"},
+    52546: {"id": "imagecodecs_jpegxl"},
+}
+"""Compressions that know the shape and type of their image."""
+
+_FAX = {2: "imagecodecs_ccittrle", 3: "imagecodecs_ccittfax3", 4: "imagecodecs_ccittfax4"}
+_YCBCR = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How the segments of an image are decoded.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        Of the decoded elements.
+    steps : tuple of dict
+        Codec configurations in the order in which they decode.
+    ragged : int
+        Number of `steps` after which a short last strip has to be filled up; -1 if segments
+        are stored plainly, and it is the table's business.
+    segment_bytes, row_bytes : int
+        Bytes of a full segment at that point, and of one row.
+    """
+
+    dtype: np.dtype[Any]
+    steps: tuple[Mapping[str, Any], ...]
+    ragged: int
+    segment_bytes: int
+    row_bytes: int
+
+    @property
+    def plain(self) -> bool:
+        """Whether the bytes of the file are those of the elements."""
+        return not self.steps
+
+    def padded(self, rows: int) -> Encoding:
+        """Return the same with a step that fills up a last strip of some rows."""
+        at = max(self.ragged, 0)
+        tail = self.row_bytes * rows
+        pad = {"id": "refmaker.tiff_pad", "nbytes": self.segment_bytes, "tail": tail}
+        return replace(self, steps=(*self.steps[:at], pad, *self.steps[at:]))
+
+    def split(self) -> tuple[tuple[Mapping[str, Any], ...], Mapping[str, Any] | None]:
+        """Return the steps as an array's ``filters`` and ``compressor``."""
+        if not self.steps:
+            return (), None
+        return tuple(reversed(self.steps[1:])), self.steps[0]
+
+
+def encoding(facts: Facts) -> Encoding:
+    """Return how the segments of an image are decoded.
+
+    Raises
+    ------
+    UnsupportedError
+        If nothing decodes them; the message names the tag and its value.
+    """
+    if facts.compression in _FAX:
+        return _fax(facts)
+    if facts.compression in JPEG:
+        return _jpeg(facts)
+    if facts.compression in _IMAGES:
+        return _image(facts)
+    if facts.compression in (65000, 65001, 65002):
+        return _eer(facts)
+    if facts.compression != 1 and facts.compression not in _STREAMS:
+        raise UnsupportedError(
+            f"Compression {facts.compression} ({compression_name(facts.compression)}) "
+            "is decoded by nothing here",
+            code="compression",
+        )
+    return _stream(facts)
+
+
+def _stream(facts: Facts) -> Encoding:
+    """Plain bytes, perhaps compressed: bit order, compression, packing, predictor."""
+    dtype = element_type(facts)
+    if facts.photometric == _YCBCR and facts.subsampling != (1, 1) and not facts.separate:
+        raise UnsupportedError(
+            f"YCbCrSubSampling {facts.subsampling[0]}x{facts.subsampling[1]} of data that are "
+            "not JPEG",
+            code="subsampling",
+        )
+    steps: list[Mapping[str, Any]] = []
+    if facts.fill_order == 2:
+        steps.append({"id": "imagecodecs_bitorder"})
+    if facts.compression in _STREAMS:
+        steps.append(_STREAMS[facts.compression])
+    ragged = len(steps) if steps else -1
+    steps += _unpacked(facts, dtype)
+    if ragged < 0 and steps:
+        ragged = 0
+    dtype = _native(dtype) if _repacked(facts) else dtype
+    steps += _predicted(facts, dtype)
+    if ragged < 0 and steps:
+        ragged = 0
+    nbytes = facts.row_bytes * facts.chunk_length
+    return Encoding(dtype, tuple(steps), ragged, nbytes, facts.row_bytes)
+
+
+def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    # Written out, so that references made on any machine are the same.
+    return dtype.newbyteorder("<")
+
+
+def _repacked(facts: Facts) -> bool:
+    return facts.sample_format == 5 or facts.bits not in (8, 16, 32, 64, 128)
+
+
+def _unpacked(facts: Facts, dtype: np.dtype[Any]) -> list[Mapping[str, Any]]:
+    """Return the step that makes elements of samples that are none."""
+    if not _repacked(facts):
+        return []
+    if facts.predictor > 1 and (facts.sample_format == 5 or facts.sample_format == 3):
+        raise UnsupportedError(
+            f"Predictor {facts.predictor} of samples in SampleFormat {facts.sample_format} with "
+            f"{facts.bits} bits",
+            code="predictor",
+        )
+    if facts.sample_format == 5:
+        return [
+            {
+                "id": "refmaker.tiff_complexint",
+                "bits": facts.bits // 2,
+                "byteorder": facts.byteorder,
+            }
+        ]
+    if facts.sample_format == 3:
+        return [{"id": "imagecodecs_float24", "byteorder": facts.byteorder}]
+    return [
+        {
+            "id": "imagecodecs_packints",
+            "dtype": _native(dtype).str,
+            "bitspersample": facts.bits,
+            "runlen": facts.run,
+        }
+    ]
+
+
+def _predicted(facts: Facts, dtype: np.dtype[Any]) -> list[Mapping[str, Any]]:
+    """Return the step that undoes a predictor."""
+    if facts.predictor in (0, 1):
+        return []
+    if facts.predictor not in (2, 3):
+        raise UnsupportedError(f"Predictor {facts.predictor} is not known", code="predictor")
+    if dtype.kind in "cb" or (facts.predictor == 3 and facts.sample_format != 3):
+        raise UnsupportedError(f"Predictor {facts.predictor} of {dtype}", code="predictor")
+    several = facts.samples > 1 and not facts.separate
+    shape = [facts.chunk_length, facts.chunk_width, *([facts.samples] if several else [])]
+    if facts.predictor == 2 and facts.bits not in (8, 16, 32, 64):
+        return [{"id": "refmaker.tiff_predictor", "shape": shape, "bits": facts.bits}]
+    return [
+        {
+            "id": "imagecodecs_delta" if facts.predictor == 2 else "imagecodecs_floatpred",
+            "axis": -2 if several else -1,
+            "dist": 1,
+            "shape": shape,
+            "dtype": dtype.str,
+        }
+    ]
+
+
+def _image(facts: Facts) -> Encoding:
+    """A codec that knows the shape and type of what it decodes."""
+    dtype = _native(element_type(facts))
+    if facts.bits not in (8, 16, 32, 64) and facts.compression == 34887:
+        raise UnsupportedError(f"LERC of {facts.bits} bits", code="bits")
+    step = dict(_IMAGES[facts.compression])
+    if step["id"] == "imagecodecs_webp":
+        step["hasalpha"] = facts.samples == 4 and not facts.separate
+    return Encoding(dtype, (step,), 1, *_decoded(facts, dtype))
+
+
+def _decoded(facts: Facts, dtype: np.dtype[Any]) -> tuple[int, int]:
+    row = facts.run * dtype.itemsize
+    return row * facts.chunk_length, row
+
+
+def _jpeg(facts: Facts) -> Encoding:
+    """JPEG with its tables, and the colours that the photometric interpretation asks for."""
+    dtype = _native(element_type(facts))
+    space, out = _colours(facts)
+    step = {
+        "id": "imagecodecs_jpeg",
+        "tables": base64.b64encode(facts.tables).decode() if facts.tables else None,
+        "header": None,
+        "bitspersample": facts.bits,
+        "colorspace_jpeg": space,
+        "colorspace_data": out,
+    }
+    if facts.compression == 6:
+        raise UnsupportedError("Compression 6 (old-style JPEG)", code="compression")
+    return Encoding(dtype, (step,), 1, *_decoded(facts, dtype))
+
+
+def _colours(facts: Facts) -> tuple[int | None, int | None]:
+    """Return the colour spaces of the JPEG stream and of the result, in libjpeg's terms."""
+    if facts.separate:
+        return None, 1
+    if facts.extra_samples:
+        return None, None
+    if facts.photometric == _YCBCR:
+        return None, 2
+    if facts.photometric == 2:
+        # Without a JFIF marker nothing but the tag says what the colours are.
+        return (None if facts.jfif else 2), 2
+    if facts.photometric == 5:
+        return None, 4
+    if facts.photometric > 3 and facts.samples > 1:
+        raise UnsupportedError(
+            f"PhotometricInterpretation {facts.photometric} of JPEG data", code="photometric"
+        )
+    return None, None
+
+
+def _fax(facts: Facts) -> Encoding:
+    """CCITT compressions: rows of black and white runs."""
+    if facts.bits != 1 or (facts.samples > 1 and not facts.separate):
+        raise UnsupportedError(
+            f"Compression {facts.compression} of {facts.samples} samples of {facts.bits} bits",
+            code="bits",
+        )
+    steps: list[Mapping[str, Any]] = []
+    if facts.fill_order == 2:
+        steps.append({"id": "imagecodecs_bitorder"})
+    step = {
+        "id": _FAX[facts.compression],
+        "height": facts.chunk_length,
+        "width": facts.chunk_width,
+    }
+    if facts.compression == 3:
+        step["t4options"] = facts.t4_options
+    steps.append(step)
+    return Encoding(np.dtype(bool), tuple(steps), len(steps), facts.run * facts.chunk_length, facts.run)
+
+
+def _eer(facts: Facts) -> Encoding:
+    """Electron event representation."""
+    if facts.compression == 65002:
+        skip, horizontal, vertical = facts.skip_bits
+    else:
+        skip, horizontal, vertical = (7 if facts.compression == 65001 else 8), 2, 2
+    step = {
+        "id": "imagecodecs_eer",
+        "shape": [facts.chunk_length, facts.chunk_width],
+        "skipbits": skip,
+        "horzbits": horizontal,
+        "vertbits": vertical,
+        "superres": 0,
+    }
+    return Encoding(np.dtype("u1"), (step,), 1, facts.run * facts.chunk_length, facts.run)

@@ -1,0 +1,361 @@
+"""The directories of a TIFF file, and the values of their tags.
+
+The one module of this package that other scanners may use: files of other formats carry TIFF
+directories, too. Implements sections 2 and 8 of TIFF 6.0, BigTIFF, and Technical Note 1
+(SubIFDs). Everything is done for all pages at once; what a file claims is compared with its
+size before anything is read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.errors import FormatError, LimitError
+from refmaker.scanners.tiff.chain import Pile, Trouble, read_below, walk
+from refmaker.scanners.tiff.entries import ASCII, RATIONALS, SIZES, TYPES, Format, layouts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from refmaker.scanners.tiff.entries import Layout
+    from refmaker.source import Source
+
+__all__ = ["SUBIFDS", "Directory", "is_tiff", "read_directory"]
+
+SUBIFDS = 330
+_DEPTH = 8
+"""Levels of SubIFDs below SubIFDs that are followed."""
+_LAYOUTS = 4096
+"""Different structures of directories in one file; real files have a handful."""
+_MAGIC = {b"II*\0": ("<", False), b"MM\0*": (">", False)}
+_MAGIC |= {b"II+\0": ("<", True), b"MM\0+": (">", True)}
+
+
+def is_tiff(head: bytes) -> bool:
+    """Tell whether a file starts like a TIFF or BigTIFF file."""
+    return head[:4] in _MAGIC and (not _MAGIC[head[:4]][1] or head[4:8] in _BIG)
+
+
+_BIG = (b"\x08\0\0\0", b"\0\x08\0\0")
+
+
+def read_directory(source: Source, *, trust_stride: bool = False) -> Directory:
+    """Read all directories of a file: the main chain, and SubIFDs below it.
+
+    Parameters
+    ----------
+    source : Source
+        The file.
+    trust_stride : bool
+        Whether directories of a remote file that lie at equal distances and differ regularly may
+        be inferred from a sample of them.
+
+    Raises
+    ------
+    FormatError, TruncatedError
+        If the file does not start like TIFF or its first directory cannot be read.
+    """
+    head = source.read_upto(0, 16)
+    if not is_tiff(head):
+        raise FormatError("it does not start like a TIFF file", url=source.url, offset=0)
+    form = Format(*_MAGIC[head[:4]])
+    start = form.integer(head[8:16] if form.big else head[4:8])
+    if start == 0:
+        raise FormatError("a TIFF file without a directory", url=source.url, offset=0)
+    pile = Pile(source, form)
+    try:
+        walk(pile, start, trust_stride)
+        return _with_subifds(source, pile)
+    except FormatError as error:
+        raise error.located(url=source.url)
+
+
+def _with_subifds(source: Source, pile: Pile) -> Directory:
+    found = Directory(source, pile)
+    main, first = len(pile.offsets), 0
+    for _ in range(_DEPTH):
+        last = len(pile.offsets)
+        wanted = [
+            [] if value is None else np.atleast_1d(value).astype(np.int64).tolist()
+            for value in found.values(SUBIFDS, np.arange(first, last))
+        ]
+        if not any(wanted):
+            break
+        read_below(pile, first, last, wanted)
+        found = Directory(source, pile)
+        first = last
+    found.main = main
+    return found
+
+
+class Directory:
+    """The directories of one file, as columns.
+
+    Attributes
+    ----------
+    source : Source
+        The file.
+    form : Format
+        Byte order, and whether it is BigTIFF.
+    main : int
+        Number of pages of the main chain, which are numbered first.
+    offset, parent : ndarray of int64, shape (n,)
+        First byte of each directory; the page it hangs below, or -1.
+    troubles : list of Trouble
+        Directories that the file names and that cannot be read.
+    inferred : int
+        How many were not read but inferred from others.
+    """
+
+    def __init__(self, source: Source, pile: Pile) -> None:
+        self.source = source
+        self.form = pile.form
+        self.offset = np.array(pile.offsets, np.int64)
+        self.parent = np.array(pile.parents, np.int64)
+        self.main = len(pile.offsets)
+        self.troubles: list[Trouble] = pile.troubles
+        self.inferred = pile.inferred
+        self.layouts = [
+            layout
+            for numbers, blocks in pile.sorted()
+            for layout in layouts(blocks, numbers, pile.form)
+        ]
+        if len(self.layouts) > _LAYOUTS:
+            raise LimitError(f"directories of {len(self.layouts)} different structures")
+        self._layout_of = np.zeros(len(self.offset), np.int64)
+        self._row_of = np.zeros(len(self.offset), np.int64)
+        for i, layout in enumerate(self.layouts):
+            self._layout_of[layout.pages] = i
+            self._row_of[layout.pages] = np.arange(layout.pages.size)
+
+    def __len__(self) -> int:
+        return int(self.offset.size)
+
+    def codes(self, page: int) -> NDArray[np.uint16]:
+        """Return the tags of a page, in file order."""
+        return self.layouts[int(self._layout_of[page])].codes
+
+    def has(self, code: int) -> NDArray[np.bool_]:
+        """Return for every page whether it has a tag, shape (n,)."""
+        found = np.zeros(len(self), bool)
+        for layout in self.layouts:
+            if layout.find(code) >= 0:
+                found[layout.pages] = True
+        return found
+
+    def _groups(self, numbers: NDArray[np.int64]) -> Iterator[tuple[Layout, Any, Any]]:
+        """Yield each layout among some pages, their positions in `numbers`, their rows in it."""
+        which = self._layout_of[numbers]
+        if which.size and bool((which == which[0]).all()):
+            yield self.layouts[int(which[0])], slice(None), self._row_of[numbers]
+            return
+        order = np.argsort(which, kind="stable")
+        edges = np.flatnonzero(np.diff(which[order])) + 1
+        for part in np.split(order, edges):
+            if part.size:
+                yield self.layouts[int(which[part[0]])], part, self._row_of[numbers[part]]
+
+    def place(
+        self, code: int, numbers: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return where the values of a tag lie.
+
+        Parameters
+        ----------
+        code : int
+            The tag.
+        numbers : ndarray of int64, shape (m,)
+            The pages.
+
+        Returns
+        -------
+        offset, count, type : ndarray of int64, shape (m,)
+            First byte of the values, their number, their field type; -1, 0 and 0 where a page
+            does not have the tag.
+
+        Notes
+        -----
+        What a damaged file claims is passed on: compare with its size before reading.
+        """
+        offset = np.full(numbers.size, -1, np.int64)
+        count, kind = np.zeros((2, numbers.size), np.int64)
+        form = self.form
+        for layout, where, rows in self._groups(numbers):
+            at = layout.find(code)
+            if at < 0:
+                continue
+            kind[where] = layout.types[at]
+            # A count beyond any file is one all the same when it is cut.
+            n = np.minimum(layout.counts[rows, at], np.uint64(2**40)).astype(np.int64)
+            count[where] = n
+            raw = np.ascontiguousarray(layout.raw[rows, at])
+            away = raw.view(f"{form.byteorder}u{form.word}")[:, 0]
+            away = np.minimum(away.astype(np.uint64), np.uint64(2**62)).astype(np.int64)
+            here = self.offset[numbers[where]] + (form.lead + at * form.entry + 4 + form.word)
+            inside = n * SIZES[layout.types[at]] <= form.word
+            offset[where] = np.where(inside, here, away)
+        return offset, count, kind
+
+    def column(self, code: int, default: int = -1) -> NDArray[np.int64]:
+        """Return the first value of an integer tag for every page, shape (n,).
+
+        Values that lie outside of the file are as if the tag were not there.
+        """
+        found = np.full(len(self), default, np.int64)
+        form = self.form
+        for layout in self.layouts:
+            at = layout.find(code)
+            if at < 0 or int(layout.types[at]) not in TYPES:
+                continue
+            dtype = np.dtype(TYPES[int(layout.types[at])]).newbyteorder(form.byteorder)
+            if dtype.kind not in "iu":
+                continue
+            size = int(SIZES[layout.types[at]])
+            n = layout.counts[:, at]
+            inside = n.astype(np.float64) * size <= form.word
+            raw = layout.raw[:, at]
+            here = inside & (n > 0)
+            values = np.ascontiguousarray(raw[here, : dtype.itemsize]).view(dtype)[:, 0]
+            found[layout.pages[here]] = _signed(values)
+            if bool(inside.all()):
+                continue
+            far = ~inside
+            away = np.ascontiguousarray(raw[far]).view(f"{form.byteorder}u{form.word}")[:, 0]
+            there = away.astype(np.float64) + size <= self.source.size
+            blocks = self.source.read_blocks(away[there].astype(np.uint64), size)
+            values = np.ascontiguousarray(blocks[:, : dtype.itemsize]).view(dtype)[:, 0]
+            found[layout.pages[far][there]] = _signed(values)
+        return found
+
+    def stacked(
+        self, code: int, numbers: NDArray[np.int64], most: int = 2**40
+    ) -> NDArray[Any] | None:
+        """Return the values of a tag that has equally many of one type on all of some pages.
+
+        Parameters
+        ----------
+        code : int
+            The tag.
+        numbers : ndarray of int64, shape (m,)
+            The pages.
+        most : int
+            Values of each page to read at most.
+
+        Returns
+        -------
+        ndarray, shape (m, count)
+            The values in the machine's byte order, rationals as pairs along a third dimension;
+            None if the pages differ in type or count, or values lie outside of the file.
+
+        Raises
+        ------
+        LimitError
+            If pages share values so much that together they are far larger than the file.
+        """
+        offset, count, kind = self.place(code, numbers)
+        if numbers.size == 0 or int(kind[0]) not in TYPES:
+            return None
+        if bool((count != count[0]).any()) or bool((kind != kind[0]).any()) or count[0] == 0:
+            return None
+        whole = int(count[0]) * int(SIZES[kind[0]])
+        nbytes = min(int(count[0]), most) * int(SIZES[kind[0]])
+        if int(offset.max()) + nbytes > self.source.size:
+            return None
+        if whole <= self.form.word:
+            blocks = self._inside(code, numbers)[:, :nbytes]
+        else:
+            blocks = self.source.read_blocks(offset.astype(np.uint64), nbytes)
+        dtype = np.dtype(TYPES[int(kind[0])]).newbyteorder(self.form.byteorder)
+        if dtype.kind != "S":
+            values = np.ascontiguousarray(blocks).view(dtype)
+            values = values.astype(dtype.newbyteorder("="), copy=False)
+        else:
+            values = np.ascontiguousarray(blocks)
+        if int(kind[0]) in RATIONALS:
+            values = values.reshape(len(blocks), -1, 2)
+        return values
+
+    def _inside(self, code: int, numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the fields of entries that hold their values themselves, shape (m, word)."""
+        blocks = np.empty((numbers.size, self.form.word), np.uint8)
+        for layout, where, rows in self._groups(numbers):
+            blocks[where] = layout.raw[rows, layout.find(code)]
+        return blocks
+
+    def differing(self, numbers: NDArray[np.int64]) -> list[int]:
+        """Return the tags whose values differ between some pages, or that only some have."""
+        codes = {int(c) for layout, _, _ in self._groups(numbers) for c in layout.codes}
+        return sorted(code for code in codes if self._differs(code, numbers))
+
+    def _differs(self, code: int, numbers: NDArray[np.int64]) -> bool:
+        offset, count, kind = self.place(code, numbers)
+        if bool((offset == offset[0]).all()):
+            return False
+        if bool((count != count[0]).any()) or bool((kind != kind[0]).any()):
+            return True
+        nbytes = int(count[0]) * int(SIZES[kind[0]])
+        if nbytes <= self.form.word:
+            rows = self._inside(code, numbers)[:, :nbytes]
+            return bool((rows != rows[0]).any())
+        # The first ones tell most; all are read only where those agree.
+        for part in (numbers[:16], numbers):
+            values = self.stacked(code, part)
+            if values is None or bool((values != values[0]).any()):
+                return True
+        return False
+
+    def value(self, page: int, code: int) -> Any:
+        """Return the value of one page's tag, None if it has none or it cannot be read.
+
+        Text is a str (up to the first null that ends it), one number an int or float, several
+        an ndarray; rationals are float; UNDEFINED, and BYTE with more than one value, bytes.
+        """
+        return self.values(code, np.array([page]))[0]
+
+    def values(self, code: int, numbers: NDArray[np.int64]) -> list[Any]:
+        """Return the value of one tag for many pages, read together; see `value`."""
+        found: list[Any] = [None] * numbers.size
+        offset, count, kind = self.place(code, numbers)
+        size = self.source.size
+        nbytes = count * SIZES[np.clip(kind, 0, SIZES.size - 1)]
+        there = (nbytes > 0) & (offset + nbytes <= size)
+        if int(nbytes[there].sum()) > self.source.fingerprint.revisit_limit:
+            raise LimitError(f"values of tag {code} overlap", url=self.source.url)
+        groups = np.stack([kind[there], count[there]], axis=1)
+        for group in np.unique(groups, axis=0):
+            mine = np.flatnonzero(there & (kind == group[0]) & (count == group[1]))
+            rows = self.stacked(code, numbers[mine])
+            if rows is not None:
+                for at, row in zip(mine.tolist(), rows, strict=True):
+                    found[at] = _plain(row, int(group[0]))
+        return found
+
+
+def _signed(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Return any integers as int64; those that do not fit become the largest one."""
+    if values.dtype.kind == "u" and values.dtype.itemsize == 8:
+        values = np.minimum(values, np.uint64(2**63 - 1))
+    return values.astype(np.int64)
+
+
+def _plain(row: NDArray[Any], kind: int) -> Any:
+    if kind == ASCII:
+        return _text(row.tobytes())
+    if kind in RATIONALS:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            row = row[:, 0].astype(np.float64) / row[:, 1]
+    elif kind == 7 or (kind == 1 and row.size > 1):
+        return row.tobytes()
+    return row[0].item() if row.size == 1 else row
+
+
+def _text(data: bytes) -> str:
+    data = data.rstrip(b"\0")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")

@@ -1,0 +1,137 @@
+"""Entries of image file directories: field types, and values by the thousand.
+
+Implements "Image File Directory" of TIFF 6.0 (section 2) and its BigTIFF widening: an entry is
+code, type, count, and either the values themselves or the offset where they lie.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["ASCII", "TYPES", "Format", "Layout", "layouts"]
+
+ASCII = 2
+RATIONALS = (5, 10)
+
+TYPES: dict[int, str] = {
+    1: "u1", 2: "S1", 3: "u2", 4: "u4", 5: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 10: "i4",
+    11: "f4", 12: "f8", 13: "u4", 16: "u8", 17: "i8", 18: "u8",
+}  # fmt: skip
+"""Numpy type of each field type; the rationals (5, 10) are pairs of theirs."""
+
+SIZES = np.zeros(65536, np.int64)
+"""Bytes of one value of each field type; 0 for types that nobody knows."""
+for _type, _dtype in TYPES.items():
+    SIZES[_type] = np.dtype(_dtype).itemsize * (2 if _type in RATIONALS else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a file writes its directories.
+
+    Parameters
+    ----------
+    byteorder : {"<", ">"}
+        Of every number in the file.
+    big : bool
+        Whether it is BigTIFF: offsets and counts of 8 bytes.
+    """
+
+    byteorder: str
+    big: bool
+
+    @property
+    def lead(self) -> int:
+        """Bytes of the number of entries, before them."""
+        return 8 if self.big else 2
+
+    @property
+    def entry(self) -> int:
+        """Bytes of an entry."""
+        return 20 if self.big else 12
+
+    @property
+    def word(self) -> int:
+        """Bytes of an offset, of a count, and of the values that an entry can hold itself."""
+        return 8 if self.big else 4
+
+    def size(self, entries: int) -> int:
+        """Bytes of a directory: its entries, their number, the offset of the next."""
+        return self.lead + entries * self.entry + self.word
+
+    def integer(self, data: bytes) -> int:
+        """Return an unsigned integer."""
+        return int.from_bytes(data, "little" if self.byteorder == "<" else "big")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Directories that have the same tags of the same types, as columns.
+
+    Parameters
+    ----------
+    pages : ndarray of int64, shape (m,)
+        Their numbers.
+    codes, types : ndarray of uint16, shape (k,)
+        Tag and field type of each entry.
+    counts : ndarray of uint64, shape (m, k)
+        Number of values of each.
+    raw : ndarray of uint8, shape (m, k, word)
+        The values, or their offset, as they lie in the file.
+    """
+
+    pages: NDArray[np.int64]
+    codes: NDArray[np.uint16]
+    types: NDArray[np.uint16]
+    counts: NDArray[np.uint64]
+    raw: NDArray[np.uint8]
+
+    def find(self, code: int) -> int:
+        """Return the position of a tag's first entry, -1 if there is none."""
+        found = np.flatnonzero(self.codes == code)
+        return int(found[0]) if found.size else -1
+
+
+def layouts(blocks: NDArray[np.uint8], numbers: NDArray[np.int64], form: Format) -> list[Layout]:
+    """Sort directories of equal length by the tags and types that they have.
+
+    Parameters
+    ----------
+    blocks : ndarray of uint8, shape (m, size)
+        The bytes of each directory.
+    numbers : ndarray of int64, shape (m,)
+        The page numbers.
+    form : Format
+        Of the file.
+    """
+    count = (blocks.shape[1] - form.lead - form.word) // form.entry
+    entries = blocks[:, form.lead : form.lead + count * form.entry]
+    entries = entries.reshape(len(blocks), count, form.entry)
+    heads = np.ascontiguousarray(entries[:, :, :4]).reshape(len(blocks), -1)
+    if bool((heads == heads[0]).all()):
+        return [_layout(entries, numbers, form)]
+    rows = np.ascontiguousarray(heads).view(f"V{heads.shape[1]}").reshape(-1)
+    _, kinds = np.unique(rows, return_inverse=True)
+    order = np.argsort(kinds, kind="stable")
+    edges = np.flatnonzero(np.diff(kinds[order])) + 1
+    return [_layout(entries[part], numbers[part], form) for part in np.split(order, edges)]
+
+
+def _layout(entries: NDArray[np.uint8], numbers: NDArray[np.int64], form: Format) -> Layout:
+    order, word = form.byteorder, form.word
+
+    def numeric(start: int, stop: int) -> NDArray[Any]:
+        part = np.ascontiguousarray(entries[:, :, start:stop])
+        return part.view(f"{order}u{stop - start}")[..., 0]
+
+    first = entries[:1]
+    heads = np.ascontiguousarray(first[0, :, :4]).view(f"{order}u2").astype(np.uint16)
+    counts = numeric(4, 4 + word)
+    raw = np.ascontiguousarray(entries[:, :, 4 + word :])
+    return Layout(numbers, heads[:, 0], heads[:, 1], counts, raw)

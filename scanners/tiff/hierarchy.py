@@ -1,0 +1,408 @@
+"""Images to groups and arrays: ``<image>/<level>/image`` with coordinates and attributes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.errors import FormatError, LimitError, MetadataError, TruncatedError, UnsupportedError
+from refmaker.model import ChunkTable, Group, chunk_grid
+from refmaker.report import Outcome
+from refmaker.scanners.tiff import ngff
+from refmaker.scanners.tiff.coordinates import (
+    LARGEST,
+    axis_coordinate,
+    centres,
+    inline_array,
+    spatial_reference,
+)
+from refmaker.scanners.tiff.image import image_array
+from refmaker.scanners.tiff.meaning import Axis
+from refmaker.scanners.tiff.stacked import stacked_array
+from refmaker.scanners.tiff.tag_groups import geo_keys, json_value, tag_group
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from refmaker.model import Array
+    from refmaker.report import ScanReport
+    from refmaker.scan import ScanOptions
+    from refmaker.scanners.tiff.geo import Georeference
+    from refmaker.scanners.tiff.meaning import Image, Level
+    from refmaker.scanners.tiff.pages import Pages
+
+__all__ = ["IMAGE", "Builder", "Member"]
+
+IMAGE = "image"
+"""Name of the array of pixels in every dataset."""
+Member = "Array | Group"
+_PHOTOMETRIC = {
+    0: "miniswhite", 1: "minisblack", 2: "rgb", 3: "palette", 4: "mask", 5: "separated",
+    6: "ycbcr", 8: "cielab", 9: "icclab", 10: "itulab", 32803: "cfa", 32844: "logl",
+    32845: "logluv", 34892: "linear_raw",
+}  # fmt: skip
+_PALETTE = 3
+_COLORMAP = 320
+_DESCRIPTION = 270
+_PLAIN = frozenset({"generic", "geo", "shaped"})
+"""Flavours that say nothing of microscopy, and keep samples where they are stored."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """How an image becomes arrays.
+
+    Parameters
+    ----------
+    image : Image
+        With its leading axes in their final order.
+    names : tuple of str
+        Dimensions of the arrays.
+    sample_axis : int
+        As for `image_array`; None where pages have one sample.
+    merged : bool
+        Whether samples multiply the channels.
+    ngff : bool
+        Whether it is described as NGFF.
+    """
+
+    image: Image
+    names: tuple[str, ...]
+    sample_axis: int | None = None
+    merged: bool = False
+    ngff: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Builder:
+    """Builds the groups of images.
+
+    Parameters
+    ----------
+    pages : Pages
+        All pages.
+    options : ScanOptions
+        How to scan.
+    report : ScanReport
+        Gets a row for every array and group.
+    layout : {"auto", "ngff", "native"}
+        Whose order of dimensions arrays have.
+    version : {"0.4", "0.5"}
+        Of NGFF.
+    """
+
+    pages: Pages
+    options: ScanOptions
+    report: ScanReport
+    layout: str = "auto"
+    version: str = "0.4"
+
+    def image(
+        self, image: Image, path: str, *, flat: bool
+    ) -> tuple[dict[str, Array | Group], dict[str, Any], bool]:
+        """Return what stands in an image's group, and whether it is NGFF.
+
+        Parameters
+        ----------
+        image : Image
+            The image.
+        path : str
+            Of its group, ``""`` for the root.
+        flat : bool
+            Whether an only level stands in the group itself.
+
+        Returns
+        -------
+        members : dict
+            Arrays and groups by name.
+        attributes : dict
+            Of the group.
+        described : bool
+            Whether the attributes are those of an NGFF image.
+        """
+        plan = self._plan(image)
+        alone = flat and len(image.levels) == 1
+        members: dict[str, Array | Group] = {}
+        found: list[tuple[str, Array]] = []
+        for at, level in enumerate(plan.image.levels):
+            inner = path if alone else _below(path, str(at))
+            datasets = self._level(plan, level, inner, found[0][1].shape if found else None)
+            if IMAGE in datasets:
+                found.append((IMAGE if alone else f"{at}/{IMAGE}", datasets[IMAGE]))
+            if alone:
+                members.update(datasets)
+            elif datasets:
+                members[str(at)] = Group(datasets)
+                self.report.add(f"/{inner}", Outcome.GROUP)
+        tags = self._tags(plan)
+        if tags is not None:
+            self._add(_below(path, "tiff"), tags)
+            members["tiff"] = tags
+        attributes = {} if not found else self._described(plan, found)
+        return members, attributes, bool(attributes)
+
+    def _plan(self, image: Image) -> _Plan:
+        """Return how an image's dimensions are arranged."""
+        image = image.squeezed()
+        first = max(image.first, 0)
+        samples = int(self.pages.samples[first])
+        separate = samples > 1 and int(self.pages.planar[first]) == 2
+        names = tuple(axis.name for axis in image.axes)
+        wanted = self.layout == "ngff" or (
+            self.layout == "auto" and self._biological(image, samples)
+        )
+        if wanted and not (image.stacked and samples > 1):
+            ordered = image.ordered(ngff.RANK, 2)
+            names = tuple(axis.name for axis in ordered.axes)
+            if samples == 1:
+                full, merged, place = (*names, "y", "x"), False, None
+            elif "c" in names:
+                full, merged, place = (*names, "y", "x"), True, names.index("c")
+            else:
+                place, merged = names.count("t"), False
+                full = (*names[:place], "c", *names[place:], "y", "x")
+            why = ngff.problem(full)
+            if not why:
+                return _Plan(ordered, full, place, merged, ngff=True)
+            self.report.warn(f"{image.name or 'an image'} is not described as NGFF: {why}")
+        if samples == 1:
+            return _Plan(image, (*names, "y", "x"))
+        sample = "band" if image.geo is not None else "s"
+        if separate:
+            return _Plan(image, (*names, sample, "y", "x"), len(names))
+        return _Plan(image, (*names, "y", "x", sample), -1)
+
+    def _biological(self, image: Image, samples: int) -> bool:
+        """Tell whether an image is such that its readers expect NGFF."""
+        if image.geo is not None or image.role:
+            return False
+        if image.flavour not in _PLAIN or len(image.levels) > 1:
+            return True
+        known = {axis.name for axis in image.axes} & {"t", "c", "z"}
+        scaled = any(axis.scale is not None for axis in (*image.axes, *image.pixels))
+        return image.flavour == "shaped" and samples == 1 and bool(known or scaled)
+
+    def _level(
+        self, plan: _Plan, level: Level, path: str, base: tuple[int, ...] | None
+    ) -> dict[str, Array]:
+        """Return the arrays of one level: pixels, mask, coordinates."""
+        where = _below(path, IMAGE)
+        try:
+            array = self._pixels(plan, level)
+        except (UnsupportedError, FormatError, LimitError, MetadataError) as error:
+            self.report.add(f"/{where}", Outcome.SKIPPED, error.message, _code(error))
+            return {}
+        self.report.add(f"/{where}", Outcome.REFERENCED)
+        members = {IMAGE: array}
+        if level.mask >= 0:
+            members |= self._mask(level, path)
+        extra = self._coordinates(plan, array, base or array.shape)
+        if base is None:
+            extra |= self._positions(plan)
+        for name in extra:
+            self.report.add(f"/{_below(path, name)}", Outcome.INLINED, "a coordinate", "coordinate")
+        if extra:
+            listed = [name for name in extra if name not in plan.names]
+            linked: dict[str, Any] = {"coordinates": " ".join(listed)} if listed else {}
+            if "spatial_ref" in extra:
+                linked["grid_mapping"] = "spatial_ref"
+            members[IMAGE] = replace(array, attributes={**array.attributes, **linked})
+        return members | extra
+
+    def _pixels(self, plan: _Plan, level: Level) -> Array:
+        image, first = plan.image, max(plan.image.first, 0)
+        attributes = self._attributes(plan, first)
+        if image.stacked:
+            return stacked_array(self.pages, level.numbers, plan.names, attributes, self.options)
+        array = image_array(
+            self.pages,
+            level.numbers.reshape(-1),
+            image.extents,
+            plan.names,
+            attributes,
+            self.options,
+            sample_axis=-1 if plan.sample_axis is None else plan.sample_axis,
+            merge_samples=plan.merged,
+            fill_value=image.fill_value,
+        )
+        if level.extent is None:
+            return array
+        cropped = _cropped(array, level.extent)
+        # Tables are how arrays are known among those that pages were placed in.
+        self.pages.placed[-1] = replace(self.pages.placed[-1], chunks=cropped.chunks)
+        return cropped
+
+    def _attributes(self, plan: _Plan, page: int) -> dict[str, Any]:
+        image = plan.image
+        found = json_value(dict(image.attributes))
+        if image.name and "long_name" not in found:
+            found["long_name"] = image.name
+        photometric = int(self.pages.photometric[page])
+        found["photometric"] = _PHOTOMETRIC.get(photometric, str(photometric))
+        orientation = int(self.pages.orientation[page])
+        if orientation > 1:
+            found["orientation"] = orientation
+        if photometric == _PALETTE:
+            table = self.pages.tag(page, _COLORMAP)
+            if isinstance(table, np.ndarray) and table.size % 3 == 0 and table.size <= 3 * 256:
+                found["colormap"] = json_value(table.reshape(3, -1))
+        return dict(found)
+
+    def _mask(self, level: Level, path: str) -> dict[str, Array]:
+        where = _below(path, "mask")
+        numbers = np.array([level.mask], np.int64)
+        try:
+            mask = image_array(
+                self.pages, numbers, (), ("y", "x"), {"long_name": "mask"}, self.options
+            )
+        except (UnsupportedError, FormatError, LimitError, MetadataError) as error:
+            self.report.add(f"/{where}", Outcome.SKIPPED, error.message, _code(error))
+            return {}
+        self.report.add(f"/{where}", Outcome.REFERENCED)
+        return {"mask": mask}
+
+    def _coordinates(self, plan: _Plan, array: Array, base: tuple[int, ...]) -> dict[str, Array]:
+        """Return the coordinates of one level by name."""
+        image = plan.image
+        sizes = dict(zip(plan.names, array.shape, strict=True))
+        whole = dict(zip(plan.names, base, strict=True))
+        found: dict[str, Array] = {}
+        for axis in self._axes(plan):
+            if axis.name in "yx" and image.geo is not None:
+                continue
+            size = sizes[axis.name]
+            coordinate = axis_coordinate(axis, size, whole[axis.name] / size if size else 1.0)
+            if coordinate is not None:
+                found[axis.name] = coordinate
+        if image.geo is not None:
+            found |= _geographic(image.geo, sizes, whole)
+        return found
+
+    def _axes(self, plan: _Plan) -> tuple[Axis, ...]:
+        """Return one axis for each dimension of the arrays."""
+        image = plan.image
+        first = max(image.first, 0)
+        samples = int(self.pages.samples[first])
+        known = {axis.name: axis for axis in (*image.axes, *image.pixels)}
+        if "c" in plan.names:
+            count = known["c"].size if "c" in known else 1
+            if samples > 1:
+                known["c"] = Axis("c", count * samples)
+            labels = tuple(one.label for one in self._channels(plan))
+            if any(labels) and not known["c"].labels:
+                known["c"] = replace(known["c"], labels=labels)
+        if image.geo is not None and samples > 1:
+            known["band"] = Axis("band", samples, values=())
+        return tuple(known.get(name, Axis(name)) for name in plan.names)
+
+    def _channels(self, plan: _Plan) -> Any:
+        image = plan.image
+        first = max(image.first, 0)
+        samples = int(self.pages.samples[first])
+        count = next((axis.size for axis in image.axes if axis.name == "c"), 1)
+        color = int(self.pages.photometric[first]) in (2, 6)
+        return ngff.channel_labels(image.channels, count, samples, color=color)
+
+    def _positions(self, plan: _Plan) -> dict[str, Array]:
+        names = tuple(axis.name for axis in plan.image.axes)
+        return {
+            one.name: inline_array(one.values, names, {"units": one.unit} if one.unit else {})
+            for one in plan.image.positions
+        }
+
+    def _tags(self, plan: _Plan) -> Group | None:
+        image = plan.image
+        names = tuple(axis.name for axis in image.axes)
+        numbers = image.levels[0].numbers
+        if image.stacked:
+            numbers, names = np.zeros((), np.int64), ()
+        skip = {_DESCRIPTION} if image.flavour == "ome" else set()
+        return tag_group(self.pages, numbers, names, skip=frozenset(skip))
+
+    def _described(self, plan: _Plan, found: list[tuple[str, Array]]) -> dict[str, Any]:
+        """Return the NGFF attributes of an image's group, empty if it is not described so."""
+        if not plan.ngff:
+            return {}
+        image = plan.image
+        bits = image.attributes.get("significant_bits")
+        return ngff.image_attributes(
+            image.name,
+            self._axes(plan),
+            [path for path, _ in found],
+            [array.shape for _, array in found],
+            self._channels(plan),
+            found[0][1].dtype,
+            version=self.version,
+            bits=bits if isinstance(bits, int) else None,
+        )
+
+    def _add(self, path: str, group: Group) -> None:
+        """Account for a group of inlined arrays."""
+        self.report.add(f"/{path}", Outcome.GROUP)
+        for name in group.members:
+            self.report.add(f"/{path}/{name}", Outcome.INLINED, "a tag of the pages", "tag")
+
+
+def _below(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+def _code(error: Exception) -> str:
+    """Return the stable short form of why an array was refused."""
+    code = getattr(error, "code", "")
+    if code:
+        return str(code)
+    return "truncated" if isinstance(error, TruncatedError) else "damaged"
+
+
+def _cropped(array: Array, extent: tuple[int, int]) -> Array:
+    """Return an array without the padding of its last two dimensions."""
+    names = array.dimension_names or ()
+    shape = tuple(
+        min(size, extent["yx".index(name)]) if name in ("y", "x") else size
+        for name, size in zip(names, array.shape, strict=True)
+    )
+    grid = chunk_grid(shape, array.chunk_shape)
+    table: ChunkTable = array.chunks.window((0,) * len(grid), grid)
+    return replace(array, shape=shape, chunks=table)
+
+
+def _geographic(
+    geo: Georeference, sizes: Mapping[str, int], whole: Mapping[str, int]
+) -> dict[str, Array]:
+    """Return x, y and the grid mapping of one level."""
+    width, height = sizes["x"], sizes["y"]
+    transform = geo.at(whole["x"] / max(width, 1), whole["y"] / max(height, 1))
+    found: dict[str, Array] = {}
+    reference = spatial_reference(geo, transform)
+    keys = {"geo_keys": geo_keys(geo.keys)} if geo.keys else {}
+    found["spatial_ref"] = replace(reference, attributes={**reference.attributes, **keys})
+    if "band" in sizes:
+        found["band"] = inline_array(np.arange(1, sizes["band"] + 1), ("band",))
+    if transform is not None and geo.rectilinear and max(width, height) <= LARGEST:
+        x, y = centres(transform, width, height)
+        if geo.geographic:
+            kinds = ("longitude", "degrees_east"), ("latitude", "degrees_north")
+        else:
+            kinds = ("projection_x_coordinate", "metre"), ("projection_y_coordinate", "metre")
+        for name, values, (standard, unit), axis in (
+            ("x", x, kinds[0], "X"), ("y", y, kinds[1], "Y"),
+        ):  # fmt: skip
+            attributes = {"axis": axis, "standard_name": standard, "long_name": standard}
+            if geo.geographic or "crs_wkt" in geo.crs:
+                attributes["units"] = _linear_unit(geo.crs, unit)
+            found[name] = inline_array(values, (name,), attributes)
+    return found
+
+
+def _linear_unit(crs: Mapping[str, Any], default: str) -> str:
+    """Return the unit of the coordinates: metres unless the reference system says feet."""
+    if default != "metre":
+        return default
+    text = str(crs.get("crs_wkt", ""))
+    for name, unit in (("US survey foot", "US_survey_foot"), ("foot", "foot")):
+        if f'LENGTHUNIT["{name}"' in text.partition("CS[Cartesian")[2]:
+            return unit
+    return default

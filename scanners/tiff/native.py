@@ -1,0 +1,190 @@
+"""TIFF files in the hands of tifffile: the oracle of ``verify``."""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.errors import FormatError, MissingDependencyError, UnsupportedError
+from refmaker.model import Array
+from refmaker.report import ScanReport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from refmaker.model import Group
+    from refmaker.scan import ScanOptions
+    from refmaker.scanners.tiff.pages import Pages, Placed
+    from refmaker.scanners.tiff.scanner import TIFFScanner
+    from refmaker.source import Source
+
+__all__ = ["open_native"]
+
+_KEPT = 4
+"""Decoded pages kept for the next question."""
+
+
+@contextmanager
+def open_native(
+    source: Source, scanner: TIFFScanner, options: ScanOptions
+) -> Iterator[NativeTIFF]:
+    """Open a file, and those that belong to it, with tifffile.
+
+    Parameters
+    ----------
+    source : Source
+        The file.
+    scanner : TIFFScanner
+        Tells which pages an array came from; what they hold is tifffile's word.
+    options : ScanOptions
+        As it was scanned.
+
+    Raises
+    ------
+    MissingDependencyError
+        If tifffile is not installed.
+    FormatError
+        If tifffile does not open the file.
+    """
+    try:
+        import tifffile
+    except ImportError as error:
+        raise MissingDependencyError(
+            "reading TIFF files natively needs tifffile",
+            hint="pip install tifffile imagecodecs, or 'refmaker[tiff]'",
+        ) from error
+    report = ScanReport(source.url, format=scanner.name)
+    group, pages = scanner.scan_pages(source, options, report)
+    with ExitStack() as stack:
+        files = []
+        for part in pages.sources:
+            try:
+                file = tifffile.TiffFile(part.path if part.path is not None else part.open())
+            except (tifffile.TiffFileError, ValueError, OSError) as error:
+                raise FormatError(f"tifffile refuses it: {error}", url=part.url) from error
+            files.append(stack.enter_context(file))
+        yield NativeTIFF(group, pages, files)
+
+
+class NativeTIFF:
+    """Arrays of a reference set, as tifffile reads them.
+
+    Parameters
+    ----------
+    group : Group
+        The reference set.
+    pages : Pages
+        The pages it was made of.
+    files : list of tifffile.TiffFile
+        The same files, opened.
+    """
+
+    def __init__(self, group: Group, pages: Pages, files: list[Any]) -> None:
+        placed = {id(item.chunks): item for item in pages.placed}
+        self._placed: Mapping[str, Placed] = {
+            path: placed[id(array.chunks)]
+            for path, array in group.arrays()
+            if id(array.chunks) in placed
+        }
+        self._arrays = dict(group.arrays())
+        self._pages = pages
+        self._files = files
+        self._decoded: dict[int, NDArray[Any]] = {}
+
+    def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Return the true values of a region of one array, in its dtype.
+
+        Parameters
+        ----------
+        path : str
+            Of the array in the reference set.
+        array : Array
+            What the reference set says of it.
+        region : tuple of slice
+            One slice of elements for each dimension.
+
+        Raises
+        ------
+        UnsupportedError
+            If tifffile does not decode the page.
+        """
+        name = path.strip("/")
+        if name not in self._placed:
+            return _inline(self._arrays[name])[region]
+        item = self._placed[name]
+        if item.following:
+            return self._following(item, array)[region].astype(array.dtype, copy=False)
+        return self._stacked(item, array, region)
+
+    def _stacked(self, item: Placed, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Return a region of pages that are stacked."""
+        rank, axis = len(item.prefix), item.sample_axis
+        extents = [range(part.start, part.stop) for part in region]
+        # One pixel's samples last, whatever the order of the result.
+        last = range(1) if axis is None or item.merged else extents.pop(axis)
+        lead, (rows, columns) = extents[:rank], extents[rank:]
+        shape = (*(len(span) for span in extents), len(last))
+        found = np.full(shape, array.fill_value or 0, array.dtype.newbyteorder("="))
+        for place in np.ndindex(*shape[:rank]):
+            at = [span[i] for span, i in zip(lead, place, strict=True)]
+            samples = slice(last.start, last.stop)
+            if axis is not None and item.merged:
+                at[axis], sample = divmod(at[axis], array.shape[axis] // item.prefix[axis])
+                samples = slice(sample, sample + 1)
+            number = int(np.ravel_multi_index(tuple(at), item.prefix)) if at else 0
+            page = int(item.numbers[number])
+            if page >= 0:
+                values = self._page(page)
+                found[place] = values[rows.start : rows.stop, columns.start : columns.stop, samples]
+        if axis is None or item.merged:
+            found = found[..., 0]
+        else:
+            found = np.moveaxis(found, -1, axis)
+        return found.astype(array.dtype, copy=False)
+
+    def _page(self, page: int) -> NDArray[Any]:
+        """Return a decoded page, shape (length, width, samples)."""
+        if page not in self._decoded:
+            from tifffile import TiffPage
+
+            pages = self._pages
+            file = self._files[int(pages.file[page])]
+            file.filehandle.seek(int(pages.offset[page]))
+            try:
+                values = np.asarray(TiffPage(file, 0).asarray())
+            except Exception as error:  # whatever a decoder raises, the page has no oracle
+                raise UnsupportedError(
+                    f"tifffile does not decode {pages.path(page)}: {error}", code="native"
+                ) from error
+            if int(pages.planar[page]) == 2 and int(pages.samples[page]) > 1:
+                values = np.moveaxis(values, 0, -1)
+            while len(self._decoded) >= _KEPT:
+                del self._decoded[next(iter(self._decoded))]
+            shape = (int(pages.length[page]), int(pages.width[page]), -1)
+            self._decoded[page] = values.reshape(shape)
+        return self._decoded[page]
+
+    def _following(self, item: Placed, array: Array) -> NDArray[Any]:
+        """Return images that follow the first page's data, as a view of the file."""
+        page = int(item.numbers[0])
+        handle = self._files[int(self._pages.file[page])].filehandle
+        first = self._pages.tag(page, 324)
+        first = self._pages.tag(page, 273) if first is None else first
+        handle.seek(int(np.atleast_1d(first)[0]) + item.skip)
+        values = handle.read_array(array.dtype, math.prod(array.shape))
+        return np.asarray(values).reshape(array.shape)
+
+
+def _inline(array: Array) -> NDArray[Any]:
+    """Return what was made while scanning, such as coordinates: there is nothing else to ask."""
+    values = np.empty(array.shape, array.dtype)
+    data = array.chunks.get(0)
+    if array.chunks.size != 1 or array.codecs or not isinstance(data, bytes):
+        raise UnsupportedError("it was not made of pages", code="native")
+    values[...] = np.frombuffer(data, array.dtype).reshape(array.chunk_shape)
+    return values

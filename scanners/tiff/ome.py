@@ -1,0 +1,270 @@
+"""OME-TIFF: images, levels and files as the OME-XML in the first page lays them out.
+
+Implements the OME-TIFF specification: ``TiffData`` blocks, files by UUID, ``BinaryOnly`` files
+with a companion, and pyramids in SubIFDs.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refmaker.errors import FormatError, SourceNotFoundError
+from refmaker.scanners.tiff.meaning import Image, Level
+from refmaker.scanners.tiff.ome_xml import BinaryOnly, Document, read_document
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from refmaker.report import ScanReport
+    from refmaker.scanners.tiff.ome_xml import Data, Pixels
+    from refmaker.scanners.tiff.pages import Pages
+    from refmaker.scanners.tiff.siblings import Siblings
+
+__all__ = ["below", "is_ome", "read_images"]
+
+
+def is_ome(description: str) -> bool:
+    """Tell whether an image description is OME-XML."""
+    return description[-16:].rstrip("\0 \r\n\t").endswith("OME>")
+
+
+def read_images(
+    pages: Pages, text: str, siblings: Siblings, report: ScanReport, *, fill: bool
+) -> tuple[Pages, list[Image], str]:
+    """Return the images of an OME-TIFF file and its siblings.
+
+    Parameters
+    ----------
+    pages : Pages
+        Of the scanned file.
+    text : str
+        Its OME-XML.
+    siblings : Siblings
+        Opens the other files.
+    report : ScanReport
+        Gets a warning for what the description says wrongly.
+    fill : bool
+        Whether planes in files that are not there become absent chunks.
+
+    Returns
+    -------
+    Pages
+        Of all files.
+    list of Image
+        As far as the pages are as described.
+    str
+        The document that describes them.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If a file is not there, and `fill` is false.
+    FormatError
+        If the document is damaged.
+    """
+    document = read_document(text)
+    if document.binary_only is not None:
+        text, document = _companion(document.binary_only, siblings)
+    names = _files(document, posixpath.basename(pages.sources[0].url), report)
+    joined, number = _open_all(pages, names, siblings, report, fill=fill)
+    found = []
+    for at, pixels in enumerate(document.images):
+        image = _image(pixels, joined, names, number, report, f"OME image {at}")
+        if image is not None:
+            found.append(image)
+    return joined, found, text
+
+
+def _companion(other: BinaryOnly, siblings: Siblings) -> tuple[str, Document]:
+    """Return the document that a file with pixels only names, as if it stood in that file."""
+    try:
+        text = siblings.text(other.name)
+        if not text.lstrip("\ufeff \r\n\t").startswith("<"):
+            # The metadata file may be a TIFF file of the series.
+            text = siblings.pages(other.name).text(0)
+    except SourceNotFoundError as error:
+        raise SourceNotFoundError(
+            f"its OME-XML is in {other.name!r}, which is not there",
+            url=error.url,
+            hint="put the files of the series into one folder",
+        ) from error
+    document = read_document(text)
+    if document.binary_only is not None:
+        raise FormatError(f"the OME-XML of {other.name!r} is in yet another file")
+    return text, replace(document, uuid=other.uuid)
+
+
+def _files(document: Document, own: str, report: ScanReport) -> dict[tuple[str, str], str]:
+    """Return for each (UUID, name) that blocks of planes have which file it means.
+
+    The empty name stands for the scanned file itself.
+    """
+    blocks = [block for pixels in document.images for block in pixels.data]
+    keys = dict.fromkeys((block.uuid, block.name) for block in blocks)
+    names = {}
+    for uuid, name in keys:
+        same = bool(document.uuid) and uuid == document.uuid
+        # Without an identity of its own, a file is known by its name.
+        same = same or (not document.uuid and name.lower() == own.lower())
+        names[uuid, name] = "" if same or not (uuid or name) else name
+    others = {name for name in names.values() if name}
+    if len(others) == 1 and "" not in names.values() and own not in others:
+        report.warn(
+            f"the OME-XML calls this file {next(iter(others))!r}; it names no other, so that all "
+            "planes are taken to be in this one"
+        )
+        return dict.fromkeys(names, "")
+    return names
+
+
+def _open_all(
+    pages: Pages,
+    names: dict[tuple[str, str], str],
+    siblings: Siblings,
+    report: ScanReport,
+    *,
+    fill: bool,
+) -> tuple[Pages, dict[str, int]]:
+    """Return the pages of all files as one, and each file's number there; -1 if it is missing."""
+    number = {"": 0}
+    files = [pages]
+    for name in names.values():
+        if name in number:
+            continue
+        try:
+            found = siblings.pages(name)
+        except SourceNotFoundError as error:
+            if not fill:
+                raise SourceNotFoundError(
+                    f"the series needs {name!r}, which is not there",
+                    url=error.url,
+                    hint="put its files into one folder, or fill with --missing-siblings fill",
+                ) from error
+            report.warn(f"planes of {name!r}, which is not there, read as the fill value")
+            number[name] = -1
+            continue
+        if found.sources[0].url == pages.sources[0].url:
+            number[name] = 0
+            continue
+        number[name] = len(files)
+        files.append(found)
+        report.sources[found.sources[0].url] = found.sources[0].fingerprint
+    return (type(pages).join(files) if len(files) > 1 else pages), number
+
+
+def _image(
+    pixels: Pixels,
+    pages: Pages,
+    names: dict[tuple[str, str], str],
+    number: dict[str, int],
+    report: ScanReport,
+    what: str,
+) -> Image | None:
+    """Return one image, or None with a warning if its pages are not as described."""
+    if pixels.problem:
+        report.warn(f"{what} is not read as such: {pixels.problem}")
+        return None
+    files = pages.file[pages.main]
+    chains = [pages.main[files == at] for at in range(len(pages.urls))]
+    planes = int(np.prod([axis.size for axis in pixels.axes], dtype=np.int64))
+    numbers = np.full(planes, -1, np.int64)
+    told = 0
+    for block in pixels.data:
+        file = number[names[block.uuid, block.name]]
+        if file >= 0:
+            told += _place(block, chains[file], numbers)
+    if not pixels.data:
+        count = min(planes, chains[0].size)
+        numbers[:count] = chains[0][:count]
+    if told:
+        report.warn(f"{what}: {told} blocks of planes lie outside of the image or the file")
+    present = numbers[numbers >= 0]
+    if present.size == 0:
+        report.warn(f"{what} has no pages")
+        return None
+    mismatch = _mismatch(pixels, pages, present)
+    if mismatch:
+        report.warn(f"{what} is not read as such: {mismatch}")
+        return None
+    if present.size < planes and -1 not in number.values():
+        missing = planes - present.size
+        report.warn(f"{what}: {missing} of {planes} planes are not in the file")
+    extents = tuple(axis.size for axis in pixels.axes)
+    levels = [numbers, *below(pages, numbers)]
+    return Image(
+        "ome",
+        pixels.axes,
+        tuple(Level(level.reshape(extents)) for level in levels),
+        name=pixels.name,
+        pixels=pixels.pixels,
+        channels=pixels.channels,
+        positions=tuple(
+            replace(one, values=one.values.reshape(extents)) for one in pixels.positions
+        ),
+        attributes=pixels.attributes,
+    )
+
+
+def _place(block: Data, chain: NDArray[np.int64], numbers: NDArray[np.int64]) -> bool:
+    """Enter the pages of one block; return whether some of it has no place."""
+    if min(block.first, block.page, block.count) < 0:
+        return True
+    count = block.count or chain.size - block.page
+    fits = min(count, numbers.size - block.first, chain.size - block.page)
+    if fits > 0:
+        numbers[block.first : block.first + fits] = chain[block.page : block.page + fits]
+    return fits < min(count, numbers.size - block.first)
+
+
+def _mismatch(pixels: Pixels, pages: Pages, present: NDArray[np.int64]) -> str:
+    first = int(present[0])
+    expected = (*pixels.shape, pixels.samples) if pixels.samples > 1 else pixels.shape
+    if tuple(pages.shape(first)) != expected:
+        return f"pages of {tuple(pages.shape(first))}, described as {expected}"
+    kinds = pages.kind[present]
+    other = np.flatnonzero(kinds != kinds[0])
+    if other.size and kinds[0] >= 0:
+        page = int(present[other[0]])
+        return f"page {page} is stored differently from page {first}"
+    return ""
+
+
+def below(pages: Pages, numbers: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the levels below some pages: the k-th SubIFD of each, as far as all have one.
+
+    Parameters
+    ----------
+    pages : Pages
+        All pages.
+    numbers : ndarray of int64
+        Those of the base level; -1 where there is none.
+
+    Returns
+    -------
+    list of ndarray of int64
+        Like `numbers`, for each level.
+    """
+    kids = np.flatnonzero(pages.parent >= 0)
+    present = np.flatnonzero(numbers >= 0)
+    if kids.size == 0 or present.size == 0:
+        return []
+    parents = pages.parent[kids]
+    order = np.argsort(parents, kind="stable")
+    kids, parents = kids[order], parents[order]
+    first = np.searchsorted(parents, numbers[present], side="left")
+    count = np.searchsorted(parents, numbers[present], side="right") - first
+    levels = []
+    for level in range(int(count.min())):
+        found = np.full(numbers.shape, -1, np.int64)
+        found[present] = kids[first + level]
+        kinds: Sequence[int] = np.unique(pages.kind[found[present]]).tolist()
+        if len(kinds) > 1:
+            break
+        levels.append(found)
+    return levels

@@ -1,0 +1,150 @@
+"""The TIFF scanner."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refmaker.report import Outcome, ScanReport
+from refmaker.scanner import Setting, setting_values
+from refmaker.scanners.tiff.directory import is_tiff, read_directory
+from refmaker.scanners.tiff.pages import Pages
+from refmaker.scanners.tiff.series import tree
+from refmaker.scanners.tiff.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from refmaker.model import Group
+    from refmaker.scan import ScanOptions
+    from refmaker.scanner import Native
+    from refmaker.source import Source
+
+__all__ = ["TIFFScanner"]
+
+
+class TIFFScanner:
+    """Scanner of TIFF and BigTIFF files.
+
+    Attributes
+    ----------
+    name : str
+        ``"tiff"``.
+    suffixes : tuple of str
+        Usual file name endings.
+    settings : tuple of Setting
+        What users may choose.
+    """
+
+    name = "tiff"
+    suffixes: tuple[str, ...] = (".tif", ".tiff", ".btf", ".tf8", ".svs", ".lsm", ".stk", ".ndpi")
+    settings: tuple[Setting, ...] = (
+        Setting(
+            "trust-stride",
+            "no",
+            "infer TIFF directories at equal distances in remote files from a sample of them",
+            ("no", "yes"),
+        ),
+        *SETTINGS,
+    )
+
+    def sniff(self, head: bytes, url: str) -> float:  # noqa: ARG002 - the protocol's signature
+        """Return how sure it is that a file is TIFF.
+
+        Parameters
+        ----------
+        head : bytes
+            The file's first bytes.
+        url : str
+            Not looked at.
+
+        Returns
+        -------
+        float
+            0.9 for the signature of TIFF or BigTIFF, 0.5 if the file is DICOM as well, else 0.
+        """
+        if not is_tiff(head):
+            return 0.0
+        return 0.5 if head[128:132] == b"DICM" else 0.9
+
+    def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
+        """Return the reference set of a file and what became of each of its images.
+
+        Parameters
+        ----------
+        source : Source
+            The file.
+        options : ScanOptions
+            Uncompressed contiguous data are cut or joined towards ``chunk_bytes``; filled-up
+            last strips are inlined within ``inline_budget``.
+
+        Raises
+        ------
+        FormatError, TruncatedError
+            If the file does not start like TIFF, or its first directory cannot be read.
+        """
+        report = ScanReport(source.url, format=self.name)
+        return self.scan_pages(source, options, report)[0], report
+
+    def scan_pages(
+        self, source: Source, options: ScanOptions, report: ScanReport
+    ) -> tuple[Group, Pages]:
+        """Return the reference set of a file, and the pages that it was made of.
+
+        Parameters
+        ----------
+        source : Source
+            The file.
+        options : ScanOptions
+            As for `scan`.
+        report : ScanReport
+            Gets the rows.
+        """
+        values = setting_values(self, options)
+        directory = read_directory(source, trust_stride=values["trust-stride"] == "yes")
+        group, pages = tree(Pages([directory]), source, options, report, values)
+        for trouble in directory.troubles:
+            report.add(trouble.path, Outcome.SKIPPED, trouble.reason, trouble.code)
+        if directory.inferred:
+            report.warn(
+                f"{directory.inferred} of {directory.main} directories were not read but inferred "
+                "from their neighbours (trust-stride)"
+            )
+        _account(pages, report)
+        return group, pages
+
+    @contextmanager
+    def native(self, source: Source) -> Iterator[Native]:
+        """Open the file with tifffile.
+
+        Parameters
+        ----------
+        source : Source
+            A local file is opened in place, any other through its ranges.
+
+        Raises
+        ------
+        MissingDependencyError
+            If tifffile is not installed.
+        FormatError
+            If tifffile does not open the file.
+        """
+        from refmaker.scan import ScanOptions
+        from refmaker.scanners.tiff.native import open_native
+
+        with open_native(source, self, ScanOptions()) as native:
+            yield native
+
+
+def _account(pages: Pages, report: ScanReport) -> None:
+    """Give the scanned file's pages that are in no array a row of their own."""
+    for page in np.flatnonzero(pages.file == 0).tolist():
+        if page not in pages.tried:
+            problem = pages.problem(page)
+            reason = problem.message if problem else "it is part of no image"
+            code = problem.code if problem else "unplaced"
+            report.add(pages.path(page), Outcome.SKIPPED, reason, code)
+    for text in pages.warnings:
+        report.warn(text)
