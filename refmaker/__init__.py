@@ -19,13 +19,14 @@ from refmaker import errors as errors
 from refmaker.combine import Appended, CombineOptions, append, combine
 from refmaker.errors import RefmakerError
 from refmaker.materialize import Materialized, materialize
+from refmaker.overview import describe, report
 from refmaker.report import ScanReport
 from refmaker.scan import ScanOptions
 from refmaker.scan import scan as _scan
 from refmaker.scan_many import Progress, Scanned, scan_many
 from refmaker.scanner import scanners as _scanners
-from refmaker.source import local_path as _local_path
 from refmaker.serve import serve, serving
+from refmaker.source import local_path as _local_path
 from refmaker.storage.reference_set import ReferenceSet
 from refmaker.verify import ArrayCheck
 from refmaker.verify import verify as _verify
@@ -53,6 +54,7 @@ __all__ = [
     "__version__",
     "append",
     "combine",
+    "describe",
     "errors",
     "formats",
     "materialize",
@@ -62,6 +64,7 @@ __all__ = [
     "open_store",
     "pattern",
     "read",
+    "report",
     "scan",
     "scan_many",
     "serve",

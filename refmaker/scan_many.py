@@ -107,7 +107,7 @@ class Progress:
     cached: int
 
 
-def cores() -> int:
+def _cores() -> int:
     """Return how many processors this process may use."""
     try:
         return len(os.sched_getaffinity(0))
@@ -117,7 +117,7 @@ def cores() -> int:
 
 def default_jobs(urls: Sequence[str]) -> int:
     """Return how many processes scan files: more than there are cores where these are remote."""
-    most = cores()
+    most = _cores()
     if any(local_path(url) is None for url in urls):
         most = max(most, min(most * _REMOTE_JOBS, len(urls) // _REMOTE_FILES))
     return max(1, min(len(urls), most))
@@ -233,7 +233,7 @@ def _workers(
         executor, threads = _dask(stack, dask)
         return executor, _WINDOW * max(1, threads)
     if executor is not None:
-        return executor, _WINDOW * int(getattr(executor, "_max_workers", None) or cores())
+        return executor, _WINDOW * int(getattr(executor, "_max_workers", None) or _cores())
     return None, default_jobs(urls) if jobs is None else min(jobs, len(urls))
 
 

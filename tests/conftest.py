@@ -15,6 +15,12 @@ load_proj_before_eccodes()
 HERE = Path(__file__).parent
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """Keep what scans remember away from the user's own cache, and from other tests."""
+    monkeypatch.setenv("REFMAKER_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture
 def toy(tmp_path_factory, monkeypatch):
     """Install the toy scanner as a package of somebody else, in worker processes too."""

@@ -160,3 +160,14 @@ def test_errors_are_what_callers_catch_already(tmp_path):
         refmaker.scan(tmp_path / "absent")
     assert isinstance(caught.value, refmaker.RefmakerError)
     assert issubclass(refmaker.errors.UnknownFormatError, ValueError)
+
+
+def test_functions_are_not_hidden_by_modules_of_their_names():
+    """Commands have twins here, and some of these are called as a module is."""
+    program = (
+        "import refmaker, refmaker.report, refmaker.scan, refmaker.verify, refmaker.materialize\n"
+        "import refmaker.serve, refmaker.combine\n"
+        "names = 'report scan verify materialize serve combine'.split()\n"
+        "assert all(callable(getattr(refmaker, name)) for name in names)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -21,6 +21,7 @@ import numpy as np
 from refmaker.errors import FormatError, TruncatedError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.report import Outcome, ScanReport
+from refmaker.scanner import Setting, setting_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from refmaker.source import Source
 
 MAGIC = b"TOYFMT1\n"
+TONES = ("quiet", "loud")
 FILL = 7
 
 
@@ -38,6 +40,9 @@ class ToyScanner:
 
     name = "toy"
     suffixes = (".toy",)
+    settings = (
+        Setting("tone", "quiet", "An attribute of the root group, unless it is quiet.", TONES),
+    )
 
     def sniff(self, head: bytes, url: str) -> float:
         """Recognise the first bytes."""
@@ -67,7 +72,9 @@ class ToyScanner:
             level[name] = array
             kept = array.chunks.inlined and not array.chunks.referenced
             report.add(entry["name"], Outcome.INLINED if kept else Outcome.REFERENCED)
-        return _group(tree), report
+        tone = setting_values(self, options)["tone"]
+        group = _group(tree)
+        return (group if tone == "quiet" else Group(group.members, {"tone": tone})), report
 
     @contextmanager
     def native(self, source: Source) -> Iterator[ToyFile]:

@@ -21,6 +21,7 @@ VERBS = (
     "info",
     "materialize",
     "pattern",
+    "report",
     "scan",
     "serve",
     "verify",

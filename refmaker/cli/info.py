@@ -38,10 +38,11 @@ def command(
       refmaker info data.refs.json
       refmaker info data.nc --json
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
-    from refmaker.cli.describe import description, show
+    import refmaker
+    from refmaker.cli.tree import show
 
     refs = _load(file, storage_options)
-    content = description(file, refs)
+    content = refmaker.describe(refs, file)
     if as_json:
         record(content)
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.boundary import printable
+from refmaker.overview.amounts import counted, human_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,20 +24,6 @@ def record(values: Mapping[str, Any]) -> None:
 def say(text: str, *, err: bool = False) -> None:
     """Print a line for people."""
     click.echo(printable(text), err=err)
-
-
-def counted(count: int, noun: str) -> str:
-    """Return ``1 chunk`` or ``3 chunks``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def human_size(nbytes: float) -> str:
-    """Return a number of bytes with a binary unit."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if nbytes < 1024:
-            return f"{nbytes:.0f} {unit}" if unit == "B" else f"{nbytes:.1f} {unit}"
-        nbytes /= 1024
-    return f"{nbytes:.1f} TiB"
 
 
 def table(rows: Sequence[Sequence[str]]) -> None:

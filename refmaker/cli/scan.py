@@ -112,9 +112,7 @@ __all__ = ["command"]
     multiple=True,
     help="Join all inputs to one cube along this dimension; may be repeated.",
 )
-@click.option(
-    "--combine", is_flag=True, help="Join all inputs to one cube by their coordinates."
-)
+@click.option("--combine", is_flag=True, help="Join all inputs to one cube by their coordinates.")
 @click.option(
     "--compact", is_flag=True, help="Write rules where chunks follow any; read by refmaker only."
 )

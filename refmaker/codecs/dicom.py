@@ -56,6 +56,8 @@ class DICOM(DecodeOnly):
         Whether two pixels share their chrominance.
     rgb : bool
         Whether a JPEG stream without a word on its colours is RGB.
+    last : int, optional
+        Bytes of a last chunk that holds fewer frames than the others.
     skip : int, optional
         Bytes in front of the pixels in a deflated data set, which is what the chunk then is.
     """
@@ -72,6 +74,7 @@ class DICOM(DecodeOnly):
         "swapped",
         "ybr422",
         "rgb",
+        "last",
         "skip",
     )
 
@@ -88,6 +91,7 @@ class DICOM(DecodeOnly):
         swapped: bool = False,
         ybr422: bool = False,
         rgb: bool = False,
+        last: int | None = None,
         skip: int | None = None,
     ) -> None:
         if not isinstance(shape, list | tuple) or len(shape) != 4:
@@ -113,6 +117,7 @@ class DICOM(DecodeOnly):
         self.swapped = bool(swapped)
         self.ybr422 = bool(ybr422)
         self.rgb = bool(rgb)
+        self.last = None if last is None else bounded("last", last, 0, _LARGEST)
         self.skip = None if skip is None else bounded("skip", skip, 0, _LARGEST)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
@@ -155,16 +160,17 @@ class DICOM(DecodeOnly):
             raw = np.frombuffer(raw, np.uint8)
         elif self.encoding == "deflate":
             raw = self._inflated(raw, nbytes)
-        if self.packed is not None:
-            if raw.size > nbytes + 1:
-                expect(self.codec_id, raw.size, nbytes, "the chunk of packed cells")
-            return unpack_cells(raw, self.packed, self._count).astype(self._type, copy=False)
+        if self.swapped:
+            raw = swap_pairs(raw)
         # Values of odd length are padded by a byte (PS3.5, 8.1.1).
         if raw.size == nbytes + 1:
-            raw = swap_pairs(raw)[:nbytes] if self.swapped else raw[:nbytes]
-        elif self.swapped:
-            raw = swap_pairs(raw)
+            raw = raw[:nbytes]
+        if raw.size == self.last:
+            # Behind the last frame of the array nobody looks.
+            raw = np.concatenate([raw, np.zeros(max(0, nbytes - raw.size), np.uint8)])
         expect(self.codec_id, raw.size, nbytes, "the chunk")
+        if self.packed is not None:
+            return unpack_cells(raw, self.packed, self._count).astype(self._type, copy=False)
         cells = raw.view(self._type)
         return expand_422(cells) if self.ybr422 else cells
 

@@ -58,31 +58,25 @@ def unpack_cells(raw: Buffer, width: int, count: int) -> NDArray[Any]:
     Parameters
     ----------
     raw : ndarray of uint8, shape (n,)
-        The packed cells.
+        The packed cells, with a part of a byte behind the last one.
     width : int
         1 or 12.
     count : int
-        Cells wanted; what the bytes do not hold is 0, which is for frames behind the last one.
+        How many cells there are.
 
     Returns
     -------
     ndarray of uint8 or uint16, shape (count,)
     """
     if width == 1:
-        cells = np.unpackbits(raw, bitorder="little")[:count]
-    else:
-        whole = raw[: raw.size // 3 * 3].reshape(-1, 3).astype(np.uint16)
-        cells = np.empty((len(whole), 2), np.uint16)
-        cells[:, 0] = whole[:, 0] | (whole[:, 1] & 0x0F) << 8
-        cells[:, 1] = whole[:, 1] >> 4 | whole[:, 2] << 4
-        rest = raw[len(whole) * 3 :].astype(np.uint16)
-        flat = cells.reshape(-1)
-        if rest.size == 2:
-            flat = np.append(flat, rest[0] | (rest[1] & 0x0F) << 8)
-        cells = flat[:count]
-    if cells.size < count:
-        cells = np.concatenate([cells, np.zeros(count - cells.size, cells.dtype)])
-    return cells
+        return np.unpackbits(raw, count=count, bitorder="little")
+    padded = np.zeros(-(-raw.size // 3) * 3, np.uint8)
+    padded[: raw.size] = raw
+    three = padded.reshape(-1, 3).astype(np.uint16)
+    cells = np.empty((len(three), 2), np.uint16)
+    cells[:, 0] = three[:, 0] | (three[:, 1] & 0x0F) << 8
+    cells[:, 1] = three[:, 1] >> 4 | three[:, 2] << 4
+    return cells.reshape(-1)[:count]
 
 
 def swap_pairs(raw: Buffer) -> Buffer:

@@ -6,7 +6,7 @@ southwards unless bit 0x40 is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from refmaker.codecs.grib_grid import Definition
     from refmaker.codecs.grib_projections import Projection
 
-    Axis = NDArray[np.float64]
+    Axis = NDArray[Any]
 
 __all__ = [
     "LATLON",
     "PROJECTED",
     "ROTATED",
+    "careless",
+    "check_scanning",
     "geostationary",
     "latlon_axes",
     "projected_axes",
@@ -59,8 +61,10 @@ PROJECTED = frozenset(
 )
 _SHIFTED = 0x0F
 """Scanning modes whose rows are shifted by half a grid length, or differ in length."""
-_ROUNDING = 1e-3
-"""How far, in degrees, rounded increments may miss the last point and still be used."""
+_ROUNDING = 0.1
+"""How far, in steps, increments may miss the last row and still be used."""
+_FORWARD = frozenset({"lambert", "polar_stereographic", "mercator"})
+"""Kinds whose first point is the south-western one whatever the scanning mode says."""
 
 
 def check_scanning(grid: Definition) -> None:
@@ -125,7 +129,7 @@ def _spaced(first: float, last: float, count: int, step: float | None) -> Axis:
     if step and step > 0:
         step = step if last > first else -step
         # The increment is the writer's own number where it fits: ecCodes takes it too.
-        if abs(first + step * (count - 1) - last) <= _ROUNDING:
+        if abs(first + step * (count - 1) - last) <= _ROUNDING * abs(step):
             axis = first + step * np.arange(count)
             axis[-1] = last
             return axis
@@ -144,8 +148,6 @@ def projection(grid: Definition) -> Projection:
     number = grid.values
     angle = {name: float(np.deg2rad(value)) for name, value in number.items()}
     if grid.kind == "mercator":
-        if number["orientation"]:
-            raise UnsupportedError("a Mercator grid that is turned", code="grib-grid")
         return Mercator(earth, angle["LaD"], angle["Lo1"])
     if grid.kind == "transverse_mercator":
         offset = (number["false_easting"], number["false_northing"])
@@ -180,12 +182,51 @@ def projected_axes(grid: Definition) -> tuple[Axis, Axis]:
         raise FormatError(
             f"a {grid.kind} grid from {x}, {y} m in steps of {number['Dx']}, {number['Dy']} m"
         )
-    east = -1 if grid.scanning & I_NEGATIVE else 1
-    north = 1 if grid.scanning & J_POSITIVE else -1
-    return (
-        y + north * number["Dy"] * np.arange(grid.rows),
-        x + east * number["Dx"] * np.arange(grid.columns),
+    east, north = directions(grid)
+    rows = y + north * number["Dy"] * np.arange(grid.rows)
+    columns = x + east * number["Dx"] * np.arange(grid.columns)
+    if grid.kind == "mercator" and number["orientation"]:
+        _check_upright(grid, float(rows[-1]), float(columns[-1]))
+    return rows, columns
+
+
+def directions(grid: Definition) -> tuple[int, int]:
+    """Return 1 or -1 for x along columns and for y along rows of a projected grid.
+
+    Writers of conformal grids set the scanning mode so carelessly that ecCodes takes the first
+    point for the south-western one always; so does this, but for a Mercator grid whose last
+    latitude is the southern one.
+    """
+    if grid.kind in _FORWARD:
+        south = grid.kind == "mercator" and grid.values["La2"] < grid.values["La1"]
+        return 1, -1 if south and not grid.scanning & J_POSITIVE else 1
+    return -1 if grid.scanning & I_NEGATIVE else 1, 1 if grid.scanning & J_POSITIVE else -1
+
+
+def careless(grid: Definition) -> str:
+    """Return what is to be warned of: directions that the scanning mode says otherwise."""
+    mode = (
+        -1 if grid.scanning & I_NEGATIVE else 1,
+        1 if grid.scanning & J_POSITIVE else -1,
     )
+    if grid.kind not in _FORWARD or directions(grid) == mode:
+        return ""
+    return (
+        f"scanning mode {grid.scanning:08b} of a {grid.kind} grid is not heeded, as in ecCodes: "
+        "its first point is taken for the south-western one"
+    )
+
+
+def _check_upright(grid: Definition, y: float, x: float) -> None:
+    """Compare the last point with that of the message: some writers misuse the orientation."""
+    number = grid.values
+    latitude, longitude = (float(np.rad2deg(part)) for part in projection(grid).inverse(x, y))
+    step = max(number["Dx"], number["Dy"]) / 1e5
+    off = abs((longitude - number["Lo2"] + 180) % 360 - 180)
+    if max(off, abs(latitude - number["La2"])) > step:
+        raise UnsupportedError(
+            f"a Mercator grid that is turned by {number['orientation']} degrees", code="grib-grid"
+        )
 
 
 def geostationary(grid: Definition) -> Geostationary:
@@ -210,6 +251,13 @@ def _scan_angles(grid: Definition) -> tuple[Axis, Axis]:
     """Return the angles at which lines and columns are seen (template 3.90, notes 2 and 3)."""
     number = grid.values
     view = geostationary(grid)
+    if grid.scanning & (I_NEGATIVE | J_POSITIVE):
+        # Real files contradict the specification here, ecCodes both.
+        raise UnsupportedError(
+            f"a view from space of scanning mode {grid.scanning:08b}, in which writers order "
+            "points differently",
+            code="grib-grid",
+        )
     if not number["dx"] > 0 < number["dy"]:
         raise FormatError("an earth without diameter in a view from space")
     # The diameter of the earth, as an angle, spans dx by dy grid lengths.
@@ -217,5 +265,5 @@ def _scan_angles(grid: Definition) -> tuple[Axis, Axis]:
     flat = view.earth.minor / view.earth.major
     across, up = diameter / number["dx"], flat * diameter / number["dy"]
     columns = np.arange(grid.columns) - (number["Xp"] - number["Xo"])
-    rows = np.arange(grid.rows) - (number["Yp"] - number["Yo"])
+    rows = (number["Yp"] - number["Yo"]) - np.arange(grid.rows)
     return rows * up, columns * across

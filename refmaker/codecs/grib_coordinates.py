@@ -76,8 +76,7 @@ class GRIBCoordinates(DecodeOnly):
         section = input_bytes(buf).tobytes()
         try:
             grid = read_definition(self.edition, section)
-            if grid.points != prod(self.shape):
-                raise FormatError(f"{grid.points} points in a chunk of shape {self.shape}")
+            expect(self.codec_id, grid.points, prod(self.shape), "the number of points")
             found = points(grid) if grid.kind in KNOWN else grid_points(section, grid)
         except (FormatError, LimitError) as error:
             raise CodecError(f"{self.codec_id}: {error}") from error

@@ -186,8 +186,9 @@ def _decode_1(field: Field, points: int | None, dtype: np.dtype[Any]) -> NDArray
     """Decode simple packing of edition 1 (section 4: octet 4 flags, 5-6 E, 7-10 R, 11 bits)."""
     section = field.sections[4]
     flags, width = int(section[3]), int(section[10])
-    # Spherical harmonics, complex packing, further flags.
-    if flags & 0xD0:
+    # Spherical harmonics, complex packing, further flags. Without section 2 the grid may be a
+    # predefined one, of whose poles only one point is stored.
+    if flags & 0xD0 or 2 not in field.sections:
         return _by_eccodes(field, -1, points, dtype)
     if width > MAX_WIDTH:
         damaged(f"values of {width} bits")

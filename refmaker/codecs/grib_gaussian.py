@@ -87,6 +87,9 @@ def gaussian_rows(parallels: int, first: float, rows: int, *, northwards: bool) 
         If there are no such rows.
     """
     latitudes = gaussian_latitudes(parallels)
+    if rows == latitudes.size:
+        # All of them, whatever the first latitude is said to be.
+        return slice(None, None, -1) if northwards else slice(None)
     start = int(np.argmin(np.abs(latitudes - first)))
     spacing = 90.0 / parallels
     last = start - rows + 1 if northwards else start + rows - 1

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from refmaker.codecs.base import MAX_CHUNK
 from refmaker.codecs.grib_grid_templates import READERS_1, READERS_2
 from refmaker.codecs.grib_octets import Octets
+from refmaker.codecs.grib_reduced import circle_rows
 from refmaker.errors import FormatError, LimitError
 
 if TYPE_CHECKING:
@@ -196,7 +197,9 @@ def _edition_2(octets: Octets) -> Definition:
     if octets.byte(5) != 3:
         raise FormatError(f"section {octets.byte(5)} instead of 3")
     points, template = octets.number(7, 4), octets.number(13, 2)
-    if octets.byte(6) != 0:  # the grid is the originating centre's affair (code table 3.0)
+    # The grid is the originating centre's affair, or there is none (code table 3.0). Other
+    # numbers are reserved, but met with sound templates.
+    if octets.byte(6) in (1, 255) or template == 65535:
         return Definition(
             f"source_{octets.byte(6)}", 2, template, 0, 0, points, None, 0, 0, (0.0, 0.0)
         )
@@ -237,8 +240,15 @@ def _edition_1(octets: Octets) -> Definition:
             raise FormatError(f"neither a number of columns nor lengths of rows ({kind})")
         columns, kind = 0, _REDUCED.get(kind, kind)
         lengths = octets.row_lengths(rows, 2, place + 4 * octets.byte(4))
-    points = int(lengths.sum()) if lengths is not None else columns * rows
     values, flags, scanning = READERS_1[template](octets) if template in READERS_1 else ({}, 0, 0)
+    points = columns * rows
+    if lengths is not None:
+        # Nothing in the section counts the points that a part of the globe holds.
+        if "N" in values:
+            _, counts = circle_rows(lengths, values["Lo1"], values["Lo2"], values["unit"])
+            points = int(counts.sum())
+        else:
+            points = int(lengths.sum())
     axes = _EARTHS[2 if octets.byte(17) & 0x40 else 0]
     return Definition(
         kind, 1, template, columns, rows, points, lengths, scanning, flags, axes, values

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 
-__all__ = ["healpix"]
+__all__ = ["check_healpix", "healpix"]
 
 _CENTRE = 4
 """Position of a point in its cell (code table 3.8)."""
@@ -29,18 +29,11 @@ def healpix(grid: Definition) -> Points:
 
     Raises
     ------
-    FormatError
-        If the number of points is another one, or nested cells are no power of two.
-    UnsupportedError
-        If the points are not the centres of their cells.
+    FormatError, UnsupportedError
+        See `check_healpix`.
     """
+    check_healpix(grid)
     side, nested = int(grid.values["Nside"]), bool(grid.values["nested"])
-    if side < 1 or 12 * side**2 != grid.points:
-        raise FormatError(f"{grid.points} points on a HEALPix grid of Nside {side}")
-    if grid.values["position"] != _CENTRE:
-        raise UnsupportedError("points that are not centres of their cells", code="grib-grid")
-    if nested and side & (side - 1):
-        raise FormatError(f"nested cells of Nside {side}, not a power of two")
     ring, turn, cells = _nested(side) if nested else _rings(side)
     # Number of cells from the pole, in units of a quarter of a ring, gives the height.
     polar = np.minimum(ring, 4 * side - ring)
@@ -55,6 +48,29 @@ def healpix(grid: Definition) -> Points:
     latitude = np.where(polar < side, np.sign(z) * cap, np.rad2deg(np.arcsin(np.clip(z, -1, 1))))
     longitude = turn * 90 / cells + (grid.values["Lo1"] - 45)
     return latitude, longitude % 360
+
+
+def check_healpix(grid: Definition) -> None:
+    """Check the definition of a HEALPix grid.
+
+    Raises
+    ------
+    FormatError
+        If the number of points is another one, or Nside of nested cells is no power of two.
+    UnsupportedError
+        If the points are not the centres of their cells, or not in the plain order.
+    """
+    side, nested = int(grid.values["Nside"]), int(grid.values["nested"])
+    if side < 1 or 12 * side**2 != grid.points:
+        raise FormatError(f"{grid.points} points on a HEALPix grid of Nside {side}")
+    if grid.values["position"] != _CENTRE:
+        raise UnsupportedError("points that are not centres of their cells", code="grib-grid")
+    if nested and side & (side - 1):
+        raise FormatError(f"nested cells of Nside {side}, not a power of two")
+    if nested > 1 or grid.scanning:
+        raise UnsupportedError(
+            f"HEALPix cells of order {nested}, scanning mode {grid.scanning:08b}", code="grib-grid"
+        )
 
 
 def _rings(side: int) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from refmaker.errors import FormatError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Octets"]
 

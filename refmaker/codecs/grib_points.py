@@ -9,7 +9,6 @@ import numpy as np
 from refmaker.codecs.grib_axes import (
     LATLON,
     PROJECTED,
-    ROTATED,
     check_scanning,
     geostationary,
     latlon_axes,
@@ -99,4 +98,16 @@ def unrotated(
     east, up = sine * x + cosine * z, -cosine * x + sine * z
     found = np.rad2deg(np.arcsin(np.clip(up, -1, 1)))
     turned = np.rad2deg(np.arctan2(y, east)) + grid.values["pole_longitude"]
-    return found, (turned + 180) % 360 - 180
+    turned = 180 - (180 - turned) % 360
+    # ecCodes rounds what it has turned so, but it does not turn regular Gaussian grids at all.
+    return (found, turned) if grid.kind == "rotated_gg" else (_rounded(found), _rounded(turned))
+
+
+def _rounded(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round as ecCodes does: to millionths of a degree, counted in single precision.
+
+    Coordinates of one grid from two tools then are equal, not just less than a metre apart.
+    """
+    millionths = (degrees * 1e6).astype(np.float32).astype(np.float64)
+    rounded: NDArray[np.float64] = np.copysign(np.floor(np.abs(millionths) + 0.5), degrees) / 1e6
+    return rounded

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.codecs.grib_grid import I_NEGATIVE
 from refmaker.errors import FormatError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -14,17 +13,19 @@ if TYPE_CHECKING:
 
     from refmaker.codecs.grib_grid import Definition
 
-__all__ = ["reduced_longitudes"]
+__all__ = ["circle_rows", "reduced_longitudes", "reduced_rows"]
 
-_J_CONSECUTIVE, _ALTERNATING = 0x20, 0x10
+_J_CONSECUTIVE, _ALTERNATING, _I_NEGATIVE = 0x20, 0x10, 0x80
+_NEAR = 1e-9
+"""What division may add to a number of grid lengths."""
 
 
-def reduced_longitudes(grid: Definition) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def reduced_longitudes(grid: Definition) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the longitude of each point, row by row, and the number of points of each row.
 
-    Rows of a Gaussian grid divide the whole circle; of a part of the globe the message holds
-    the points from its first to its last longitude. Rows of a latitude/longitude grid are
-    divided from the first to the last longitude.
+    Rows of a Gaussian grid divide the whole circle, beginning at longitude 0; the message holds
+    those points that lie between its first and its last longitude. Rows of a latitude/longitude
+    grid are divided from the first to the last longitude.
 
     Raises
     ------
@@ -33,57 +34,100 @@ def reduced_longitudes(grid: Definition) -> tuple[NDArray[np.float64], NDArray[n
     UnsupportedError
         If rows run westwards or in turns, or points are consecutive along columns.
     """
+    lengths, begin, counts = reduced_rows(grid)
+    if begin is None:
+        return _divided(grid, lengths), lengths
+    return _circles(lengths, begin, counts) % 360, counts
+
+
+def reduced_rows(
+    grid: Definition,
+) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, NDArray[np.int64]]:
+    """Check the rows of a reduced grid.
+
+    Returns
+    -------
+    lengths : ndarray of int64, shape (rows,)
+        Points of each row, of the whole circle on Gaussian grids.
+    begin : ndarray of int64, shape (rows,), or None
+        The first of them that the message holds; None for other than Gaussian grids.
+    counts : ndarray of int64, shape (rows,)
+        How many it holds.
+
+    Raises
+    ------
+    FormatError, UnsupportedError
+        See `reduced_longitudes`.
+    """
     mode = grid.scanning if grid.edition == 2 else grid.scanning & ~_ALTERNATING
-    if mode & (I_NEGATIVE | _J_CONSECUTIVE | _ALTERNATING):
+    if mode & (_I_NEGATIVE | _J_CONSECUTIVE | _ALTERNATING):
         raise UnsupportedError(
             f"a reduced grid of scanning mode {grid.scanning:08b}", code="grib-grid"
         )
     lengths = grid.row_lengths
-    if lengths is None or (lengths < 0).any():
+    if lengths is None:
         raise FormatError("a reduced grid without lengths of rows")
-    first, last = grid.values["Lo1"], grid.values["Lo2"]
-    if max(abs(first), abs(last)) > 720:
-        raise FormatError(f"longitudes from {first} to {last}")
-    if last < first:
-        first, last = (first, last + 360) if last < 0 else (first - 360, last)
+    first, last = _ends(grid.values["Lo1"], grid.values["Lo2"])
     if "N" not in grid.values:
-        return _divided(grid, lengths, first, last)
-    whole = int(lengths.sum()) == grid.points
-    if whole and last - first >= 360 - 360 / max(1, int(lengths.max())) - 2e-3:
-        return _circles(lengths, np.zeros_like(lengths), lengths, first), lengths
-    return _part(grid, lengths, first, last)
-
-
-def _part(
-    grid: Definition, lengths: NDArray[np.int64], first: float, last: float
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the points of whole circles that lie between two longitudes."""
-    # Longitudes are rounded to the unit of angles: of the message itself, or of edition 1.
-    slack = grid.values["unit"] / 360
-    begin = np.ceil(lengths * (first / 360 - slack)).astype(np.int64)
-    end = np.floor(lengths * (last / 360 + slack)).astype(np.int64)
-    counts = np.clip(end - begin + 1, 0, lengths)
+        begin, counts = None, lengths
+    else:
+        begin, counts = circle_rows(lengths, first, last, grid.values["unit"])
+        if grid.edition == 2 and int(counts.sum()) != grid.points:
+            # Older software counted otherwise: as many steps as fit between the longitudes,
+            # wherever they begin; and ends are wrong on grids that are whole.
+            steps = np.floor(lengths * (last - first) / 360 + _NEAR).astype(np.int64) + 1
+            counts = lengths if grid.points == int(lengths.sum()) else np.minimum(steps, lengths)
     if int(counts.sum()) != grid.points:
         raise FormatError(
-            f"{int(counts.sum())} points between longitudes {first} and {last} on a grid "
-            f"of {grid.points}"
+            f"{int(counts.sum())} points between longitudes {first} and {last} on a grid of "
+            f"{grid.points}"
         )
-    return _circles(lengths, begin, counts, 0.0), counts
+    return lengths, begin, counts
+
+
+def circle_rows(
+    lengths: NDArray[np.int64], first: float, last: float, unit: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the points of whole circles that lie between two longitudes.
+
+    Parameters
+    ----------
+    lengths : ndarray of int64, shape (rows,)
+        Points of the whole circle on each row.
+    first, last : float
+        Longitudes in degrees.
+    unit : float
+        Unit of longitudes in degrees: by as much whole circles may be open.
+
+    Returns
+    -------
+    begin, counts : ndarray of int64, shape (rows,)
+        Number of the first point, counted from longitude 0, and number of points.
+    """
+    first, last = _ends(first, last)
+    begin = np.ceil(lengths * first / 360 - _NEAR).astype(np.int64)
+    if last - first + 360 / max(1, int(lengths.max())) >= 360 - unit:
+        return begin, lengths
+    end = np.floor(lengths * last / 360 + _NEAR).astype(np.int64)
+    return begin, np.clip(end - begin + 1, 0, lengths)
+
+
+def _ends(first: float, last: float) -> tuple[float, float]:
+    if max(abs(first), abs(last)) > 720:
+        raise FormatError(f"longitudes from {first} to {last}")
+    return first, last if last >= first else last + 360
 
 
 def _circles(
-    lengths: NDArray[np.int64], begin: NDArray[np.int64], counts: NDArray[np.int64], first: float
-) -> NDArray[np.float64]:
+    lengths: NDArray[np.int64], begin: NDArray[np.int64], counts: NDArray[np.int64]
+) -> NDArray[Any]:
     place = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts - begin, counts)
-    return first + place * 360.0 / np.repeat(lengths, counts)
+    return place * 360.0 / np.repeat(lengths, counts)
 
 
-def _divided(
-    grid: Definition, lengths: NDArray[np.int64], first: float, last: float
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _divided(grid: Definition, lengths: NDArray[np.int64]) -> NDArray[Any]:
     """Return points that divide the way from the first to the last longitude."""
-    if int(lengths.sum()) != grid.points:
-        raise FormatError(f"rows of {int(lengths.sum())} points on a grid of {grid.points}")
+    first, last = _ends(grid.values["Lo1"], grid.values["Lo2"])
     longest = max(1, int(lengths.max()))
     span = last - first
     # Whole circles end one step before they would begin again.
@@ -91,4 +135,5 @@ def _divided(
     steps = np.where(around, lengths, np.maximum(lengths - 1, 1))
     place = np.arange(grid.points) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     step = (360.0 if around else span) / np.maximum(steps, 1)
-    return first + place * np.repeat(step, lengths), lengths
+    longitudes: NDArray[Any] = first + place * np.repeat(step, lengths)
+    return longitudes

@@ -45,9 +45,8 @@ class Findings:
     """
 
     members: Sequence[Member]
-    lines: list[str] = field(default_factory=list)
+    lines: list[tuple[str, str]] = field(default_factory=list)
     hints: dict[str, None] = field(default_factory=dict)
-    first: tuple[str, str] | None = None
 
     def differ(
         self, path: str, what: str, one: int, other: int, values: tuple[Any, Any], hint: str = ""
@@ -58,16 +57,12 @@ class Findings:
             path,
             f"{what} is {here} in {self.members[one].name},"
             f" but {there} in {self.members[other].name}",
-            other,
             hint,
         )
 
-    def say(self, path: str, text: str, member: int | None = None, hint: str = "") -> None:
+    def say(self, path: str, text: str, hint: str = "") -> None:
         """Note anything else."""
-        if self.first is None:
-            url = "" if member is None else self.members[member].name
-            self.first = url, path
-        self.lines.append(f"{path}: {text}")
+        self.lines.append((path, text))
         if hint:
             self.hints.setdefault(hint)
 
@@ -81,18 +76,16 @@ class Findings:
         """
         if not self.lines:
             return
-        lines = self.lines[:_SHOWN]
+        hint = "; ".join(self.hints) or None
+        if len(self.lines) == 1:
+            path, text = self.lines[0]
+            raise MetadataError(f"the inputs cannot be combined: {text}", path=path, hint=hint)
+        lines = [f"{len(self.lines)} differences:"]
+        lines += [f"{path}: {text}" for path, text in self.lines[:_SHOWN]]
         if len(self.lines) > _SHOWN:
-            lines.append(f"and {len(self.lines) - _SHOWN} more differences")
-        _, path = self.first or ("", "")
-        text = lines[0]
-        if len(lines) > 1:
-            text = "\n  ".join([f"{len(self.lines)} differences:", *lines])
-        raise MetadataError(
-            f"the inputs cannot be combined: {text}",
-            path=path or None,
-            hint="; ".join(self.hints) or None,
-        )
+            lines.append(f"and {len(self.lines) - _SHOWN} more")
+        text = "\n  ".join(lines)
+        raise MetadataError(f"the inputs cannot be combined: {text}", hint=hint)
 
 
 def same_fill(one: Any, other: Any) -> bool:

@@ -35,7 +35,7 @@ def append(
     if form == "icechunk":
         from refmaker.combine.icechunk_append import append_icechunk
 
-        return append_icechunk(target, found, options, storage_options)
+        return append_icechunk(target, found, options, storage_options, _existing)
     with _alone(target):
         before = _state(target)
         header = _header(target, form, storage_options)

@@ -156,10 +156,10 @@ def _sound(
     directions: dict[int, int] = {}
     for i, vector in distinct:
         if vector.dtype.kind in "fcmM" and bool(np.any(vector != vector)):  # noqa: PLR0124 - NaN
-            found.say(name, f"its coordinate is not a number in {found.members[i].name}", i)
+            found.say(name, f"its coordinate is not a number in {found.members[i].name}")
             continue
         if np.unique(vector).size != vector.size:
-            found.say(name, f"its coordinate holds a value twice in {found.members[i].name}", i)
+            found.say(name, f"its coordinate holds a value twice in {found.members[i].name}")
             continue
         if vector.size > 1:
             directions.setdefault(_steps(vector), i)
@@ -168,7 +168,6 @@ def _sound(
         found.say(
             name,
             f"its coordinate is not sorted in {where}",
-            directions[0],
             "keep the order of the files (order='given', monotonic=False)",
         )
     if options.order == "coordinate" and {1, -1} <= set(directions):

@@ -147,7 +147,7 @@ def _existing(key: tuple[str, str], dimension: _Dimension, made: Plan, context: 
     inner = "/".join(filter(None, key))
     if missing:
         i = min(missing)
-        context.found.say(inner, f"{context.name(i)} has the dimension, but no coordinate of it", i)
+        context.found.say(inner, f"{context.name(i)} has the dimension, but no coordinate of it")
         return
     before = len(context.found.lines)
     attributes = context.attributes(inner, dimension.items, False)
@@ -187,7 +187,7 @@ def _selected(key: tuple[str, str], dimension: _Dimension, made: Plan, context: 
     for i, size in dimension.sizes.items():
         if vectors[i].size != size:
             context.found.say(
-                name, f"{vectors[i].size} values for {size} elements in {context.name(i)}", i
+                name, f"{vectors[i].size} values for {size} elements in {context.name(i)}"
             )
             return
     own = [vectors[i] if i in dimension.sizes else None for i in range(len(vectors))]
@@ -223,7 +223,7 @@ def _new(name: str, trees: Trees, made: Plan, context: Context) -> None:
     if any(vector.size != 1 for vector in vectors):
         i = next(i for i, vector in enumerate(vectors) if vector.size != 1)
         text = f"{vectors[i].size} values for the new dimension in {context.name(i)}, expected one"
-        context.found.say(name, text, i)
+        context.found.say(name, text)
         return
     axis = labelled_axis(name, list(vectors), context.options, context.found)
     if axis is None or axis.labels is None:

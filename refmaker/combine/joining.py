@@ -125,7 +125,7 @@ def join(
         if bool(mine.any()):
             same = same_bytes(values[region][_spread(mine, shaped)], shaped[_spread(mine, shaped)])
             if not same and (policy == "error" or crossed):
-                _tell(path, items, layout, owner[claimed][mine][0], place, context)
+                _tell(path, items, layout, (int(owner[claimed][mine][0]), place), context)
                 return None
             if policy != "last" or same:
                 shaped = np.where(mine, values[region], shaped)
@@ -178,16 +178,20 @@ def _region(member: int, layout: Layout) -> tuple[Any, Any]:
 
 
 def _tell(
-    path: str, items: Sequence[Item], layout: Layout, one: int, other: int, context: Context
+    path: str, items: Sequence[Item], layout: Layout, pair: tuple[int, int], context: Context
 ) -> None:
-    names = context.name(items[int(one)][0]), context.name(items[other][0])
-    where = ", ".join(layout.names[j] for j in layout.joined)
+    one, other = (items[k][0] for k in pair)
+    axes = [axis for axis in layout.axes if axis is not None]
+    shared = (np.intersect1d(axis.positions(one), axis.positions(other)) for axis in axes)
+    where = ", ".join(
+        axis.label(int(at[0])) for axis, at in zip(axes, shared, strict=True) if at.size
+    )
     context.found.say(
-        path, f"{names[0]} and {names[1]} have different values at the same place along {where}",
-        items[other][0],
+        path,
+        f"{context.name(one)} and {context.name(other)} have different values at {where}",
         "keep one of them (duplicates='first' or 'last'), or join along the dimension that tells"
         " them apart",
-    )  # fmt: skip
+    )
 
 
 def _filled(

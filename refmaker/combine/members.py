@@ -37,6 +37,10 @@ class Member:
     @property
     def name(self) -> str:
         """What it is called in messages: the data's file, or where the set lies."""
+        report = self.refs.report
+        if len(report.sources) > 1 and report.url:
+            # A cube of many files is called by its own name.
+            return report.url
         return next(iter(self.names), f"input {self.number + 1}")
 
     @property

@@ -128,14 +128,14 @@ def misaligned(path: str, items: Sequence[Item], layout: Layout, found: Findings
             if i in axis.scattered:
                 continue
             if not bad:
-                found.say(path, _explained(axis, size, i, bool(wrong_end[k]), found), i, _REMEDY)
+                found.say(path, _explained(axis, size, i, bool(wrong_end[k]), found), _REMEDY)
             bad.add(i)
         for i in axis.scattered:
             if not _whole_chunks(axis, axis.scattered[i], size) and i in set(numbers.tolist()):
                 if not bad:
                     name = found.members[i].name
                     text = f"chunks of {size} along {axis.name} in {name} hold positions of the"
-                    found.say(path, f"{text} cube that do not follow one another", i, _REMEDY)
+                    found.say(path, f"{text} cube that do not follow one another", _REMEDY)
                 bad.add(i)
     return bad
 

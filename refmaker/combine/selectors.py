@@ -81,7 +81,7 @@ def select(name: str, selector: Any, context: Context) -> list[NDArray[Any]] | N
         try:
             values.append(_one(name, selector, member, len(members)))
         except MetadataError as error:
-            context.found.say(name, error.message, member.number, error.hint or "")
+            context.found.say(name, error.message, error.hint or "")
     if len(context.found.lines) > before:
         return None
     try:
@@ -238,7 +238,7 @@ def _of_variables(name: str, selector: str, context: Context) -> list[NDArray[An
         try:
             node = _node(member, path)
         except MetadataError as error:
-            context.found.say(name, error.message, member.number)
+            context.found.say(name, error.message)
             return None
         if not isinstance(node, Array) or len(node.shape) > 1:
             context.found.say(
@@ -254,7 +254,7 @@ def _of_variables(name: str, selector: str, context: Context) -> list[NDArray[An
                 for vector, (_, _, array) in zip(values, items, strict=True)
             ]
         except MetadataError as error:
-            context.found.say(name, error.message, None, error.hint or "")
+            context.found.say(name, error.message, error.hint or "")
             return None
     units = {(a.attributes.get("units"), a.attributes.get("calendar")) for _, _, a in items}
     if len(units) > 1:

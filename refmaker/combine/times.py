@@ -187,7 +187,7 @@ def in_same_units(trees: Trees, context: Context) -> Trees:
             try:
                 made = _rewritten([(n, names[n]) for n in group], context, inner)
             except MetadataError as error:
-                context.found.say(inner, error.message, None, error.hint or "")
+                context.found.say(inner, error.message, error.hint or "")
                 continue
             names.update(made)
             context.warnings[f"{inner}: times were written in the same units"] = None

@@ -186,7 +186,7 @@ def _layout(
             else:
                 found.say(
                     path, f"{array.shape[k]} elements along {name} in {context.name(i)}, whose"
-                    f" coordinate has {expected}", i,
+                    f" coordinate has {expected}",
                 )  # fmt: skip
             return None
     for axis in new:
@@ -353,8 +353,7 @@ def _tell_twice(
         hint = "keep one of them (duplicates='first' or 'last')"
         text = "both have it"
     context.found.say(
-        path, f"at {', '.join(where)}, {context.name(one)} and {context.name(other)} {text}",
-        other, hint,
+        path, f"at {', '.join(where)}, {context.name(one)} and {context.name(other)} {text}", hint,
     )  # fmt: skip
 
 
@@ -394,7 +393,7 @@ def static_variable(
             if not equal_values(path, (first, base), (i, array), context):
                 found.say(
                     path, f"its values differ between {context.name(first)} and {context.name(i)},"
-                    " and no dimension tells them apart", i,
+                    " and no dimension tells them apart",
                     "join along a dimension that tells the inputs apart (concat=..., coords=...),"
                     " or let the variable have it (varying=...)",
                 )  # fmt: skip

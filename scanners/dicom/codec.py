@@ -21,7 +21,6 @@ _STOCK: dict[Kind, dict[str, Any]] = {
     Kind.JPEG_LS: {"id": "imagecodecs_jpegls"},
     Kind.JPEG_2000: {"id": "imagecodecs_jpeg2k"},
     Kind.JPEG_XL: {"id": "imagecodecs_jpegxl"},
-    Kind.DEFLATED_FRAMES: {"id": "imagecodecs_deflate", "raw": True},
 }
 _IMAGES = (Kind.JPEG, Kind.JPEG_LS, Kind.JPEG_2000, Kind.JPEG_XL)
 
@@ -58,7 +57,10 @@ def uncompressed(
     **fields
         More settings of the codec.
     """
-    dirty = layout.stored < layout.allocated and not trust_bits and not layout.packed
+    dirty = layout.stored < layout.allocated and not trust_bits
+    if layout.packed:
+        # Cells of 12 bits are unpacked to 16, and have their sign in between.
+        dirty = layout.packed > 1 and (layout.signed or layout.stored < layout.allocated)
     settings = {
         "bits": layout.stored if dirty else None,
         "packed": layout.packed,
@@ -87,8 +89,8 @@ def compressed(
     fragments : bool
         Whether chunks hold headers of items.
     trust_bits : bool
-        Whether bits above the stored ones are taken to be clean, in frames that are not images of
-        a precision of their own.
+        Whether bits above the stored ones are taken to be clean, in frames that are not images
+        of a precision of their own.
 
     Raises
     ------
@@ -124,9 +126,9 @@ def compressed(
     )
     if layout.kind is Kind.RAW:
         return found
-    if found.codec is None:
-        return Decoding(_STOCK[layout.kind], found.photometric)
-    return Decoding({**found.codec, "encoding": "deflate"}, found.photometric)
+    # Stock codecs do not inflate a stream without the header of zlib.
+    own = found.codec or _own(layout, shape)
+    return Decoding({**own, "encoding": "deflate"}, found.photometric)
 
 
 def _image(
@@ -194,7 +196,12 @@ def _bits(layout: Layout, stream: Stream | None) -> int | None:
     """Return how many bits of decoded samples count, if the others are not what they should be."""
     wide = layout.allocated
     if layout.kind is Kind.JPEG:
-        clean = stream is not None and not layout.signed and stream.precision <= layout.stored
+        # What a lossy coder overshoots is no dirt: cutting it off would turn white into black.
+        clean = (
+            stream is not None
+            and not layout.signed
+            and (stream.precision <= layout.stored or not stream.lossless)
+        )
         return None if clean or layout.stored == wide else layout.stored
     if layout.kind is Kind.JPEG_LS:
         precision = layout.stored if stream is None else stream.precision

@@ -279,9 +279,7 @@ def coordinates(
     raise AssertionError("all dimensions together tell all frames apart")
 
 
-def _spread(
-    values: NDArray[Any], first: NDArray[np.int64], shape: tuple[int, ...]
-) -> NDArray[Any]:
+def _spread(values: NDArray[Any], first: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[Any]:
     out = values[np.maximum(first, 0)]
     if bool((first < 0).any()):
         if out.dtype.kind in "iu":

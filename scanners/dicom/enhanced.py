@@ -52,7 +52,9 @@ GROUPS = frozenset(
 """Functional groups, by the tag of their sequence, whose attributes are looked at."""
 
 
-def frame_elements(header: Dataset, frames: int) -> tuple[dict[int, Element], list[dict[int, Element]]]:
+def frame_elements(
+    header: Dataset, frames: int
+) -> tuple[dict[int, Element], list[dict[int, Element]]]:
     """Return the attributes that all frames share, and those of each frame.
 
     Parameters
@@ -99,20 +101,16 @@ def _items(header: Dataset, tag: int) -> Iterator[dict[int, Element]]:
 
 def _flatten(item: dict[int, Element], into: dict[int, Element], header: Dataset) -> None:
     """Bring the attributes of an item's functional groups onto one level."""
-    for tag in item:
-        if tag in GROUPS:
-            vr, raw = item[tag]
-            if raw:
-                implicit = header.implicit or vr == b"UN"
-                inner = next(iter_items(raw, implicit=implicit, big=header.big), None)
-                if inner:
-                    into.update(inner)
-                    if _GRADIENT_DIRECTION_SEQUENCE in inner:
-                        _flatten(
-                            {_GRADIENT_DIRECTION_SEQUENCE: inner[_GRADIENT_DIRECTION_SEQUENCE]},
-                            into,
-                            header,
-                        )
+    for tag, (vr, raw) in item.items():
+        if tag not in GROUPS or not raw:
+            continue
+        implicit = header.implicit or vr == b"UN"
+        inner = next(iter_items(raw, implicit=implicit, big=header.big), None)
+        if inner:
+            into.update(inner)
+            direction = inner.get(_GRADIENT_DIRECTION_SEQUENCE)
+            if direction is not None and tag != _GRADIENT_DIRECTION_SEQUENCE:
+                _flatten({_GRADIENT_DIRECTION_SEQUENCE: direction}, into, header)
 
 
 def index_pointers(header: Dataset) -> list[int]:

@@ -29,6 +29,8 @@ PARALLEL = 1e-4
 """Largest difference between the components of orientations that count as one."""
 _UNIT = 1e-2
 """How far the direction cosines may be from unit length and right angles."""
+_GROUPS = 256
+"""Orientations in one series; a camera that moves freely has no planes to tell apart."""
 _TILT = 0.02
 """Degrees between the step and the frames' normal that rounded positions can cause."""
 _RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -108,19 +110,15 @@ def orientation_groups(orientation: NDArray[np.float64]) -> NDArray[np.int64]:
     while bool((group < 0).any()):
         first = int(np.argmax(group < 0))
         if known[first]:
-            near = np.abs(orientation - orientation[first]).max(axis=1) <= PARALLEL
-            near &= known
+            apart = np.asarray(np.abs(orientation - orientation[first]).max(axis=1))
+            near = known & np.asarray(apart <= PARALLEL)
         else:
             near = ~known
         group[near & (group < 0)] = number
         number += 1
         if number > _GROUPS:
-            # A camera that moves freely: what is left are frames, not planes of a stack.
             group[group < 0] = number
     return group
-
-
-_GROUPS = 256
 
 
 def stack(position: NDArray[np.float64], orientation: NDArray[np.float64]) -> Stack | None:
@@ -157,9 +155,9 @@ def stack(position: NDArray[np.float64], orientation: NDArray[np.float64]) -> St
     if grid is None:
         deviation = _deviation(places, np.arange(heads.size))
         return Stack(rank, offset, places[0], None, deviation=deviation)
-    step = (places[-1] - places[0]) / grid[-1]
+    step = np.asarray((places[-1] - places[0]) / float(grid[-1]), np.float64)
     length = float(np.linalg.norm(step))
-    even = np.arange(int(grid[-1]) + 1) * length
+    even = np.arange(int(grid[-1]) + 1, dtype=np.float64) * length
     even[grid] = (places - places[0]) @ (step / length)
     present = np.zeros(even.size, bool)
     present[grid] = True
@@ -248,7 +246,9 @@ def attributes(
     step = found.step
     sizes = [None if not np.isfinite(value) else float(value) for value in spacing]
     result: dict[str, Any] = {"affine": None, "affine_ras": None}
-    away = across if step is None else step / np.linalg.norm(step)
+    if across is None:
+        return result
+    away = across if step is None else np.asarray(step / np.linalg.norm(step))
     if step is not None and None not in sizes:
         matrix = affine(step, orientation, spacing, found.first)
         result["affine"] = matrix.tolist()
@@ -257,7 +257,7 @@ def attributes(
     result["origin"] = found.first.tolist()
     result["direction"] = np.stack([away, orientation[3:], orientation[:3]], axis=1).tolist()
     result["z_uniform"] = found.even
-    if step is not None and across is not None:
+    if step is not None:
         sine = float(np.linalg.norm(np.cross(away, across)))
         tilt = float(np.degrees(np.arctan2(sine, float(away @ across))))
         if tilt > _TILT:

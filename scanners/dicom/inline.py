@@ -40,10 +40,11 @@ def inlined_array(
     Longer arrays are compressed with zlib, the bytes of numbers sorted by their place in the
     number, which costs coordinates of even steps a third of their size.
     """
-    values = np.ascontiguousarray(values).reshape(np.shape(values))
+    shape: tuple[int, ...] = np.shape(values)
+    values = np.ascontiguousarray(values)
     if values.dtype.byteorder == ">" or values.dtype == object:
         raise TypeError(f"values of {values.dtype} are not written inline")
-    chunk = tuple(max(1, extent) for extent in values.shape)
+    chunk = tuple(max(1, extent) for extent in shape)
     data = values.tobytes()
     filters: tuple[dict[str, Any], ...] = ()
     compressor = None
@@ -53,10 +54,10 @@ def inlined_array(
             sorted_bytes = np.frombuffer(data, np.uint8).reshape(-1, values.dtype.itemsize)
             data = sorted_bytes.T.tobytes()
         data, compressor = zlib.compress(data, 9), dict(_ZLIB)
-    grid = tuple(min(1, extent) for extent in values.shape)
+    grid = tuple(min(1, extent) for extent in shape)
     chunks = ChunkTable.inline(grid, {0: data} if values.size else {})
     return Array(
-        values.shape,
+        shape,
         chunk,
         values.dtype,
         chunks,

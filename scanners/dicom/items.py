@@ -168,8 +168,10 @@ def _walk(data: PixelBytes, at: int) -> tuple[NDArray[np.int64], tuple[str, ...]
             break
         if at + 8 > size:
             raise TruncatedError("the file ends between fragments", offset=at)
-        # Eight bytes that end a file behind a fragment are the delimiter: nothing else fits.
-        head = data.read(at, 8) if at + 8 < size or not found else _END
+        # Eight bytes that end a file behind a fragment are the delimiter, unless the file was
+        # cut in the item behind it: not worth a request for every one of thousands of files.
+        seen = at + 8 < size or len(found) != 1 or data.at_hand(at, 8)
+        head = data.read(at, 8) if seen else _END
         if head[:4] == _END:
             break
         end = at + 8 + int.from_bytes(head[4:], "little")
@@ -179,6 +181,8 @@ def _walk(data: PixelBytes, at: int) -> tuple[NDArray[np.int64], tuple[str, ...]
             raise TruncatedError("the file ends inside a fragment", offset=at)
         found.append((at, end))
         at = end
+    if not found and at == size:
+        raise TruncatedError("the file ends in front of the fragments", offset=at)
     if not found:
         raise FormatError("the pixel data have no fragment", offset=at)
     return np.array(found, np.int64), warnings
@@ -189,6 +193,12 @@ def _from_items(data: PixelBytes, first: int, frames: int, warnings: list[str]) 
     items, odd = _walk(data, first)
     told = (*warnings, *odd)
     starts, ends = items[:, 0], items[:, 1]
+    # Where a file was cut between two fragments, the rest must not pass for the whole.
+    if odd and (warnings or len(items) != frames) and (frames > 1 or not _whole(data, items)):
+        raise TruncatedError(
+            f"the file ends behind {len(items)} fragments, without a delimiter",
+            offset=int(ends[-1]),
+        )
     if len(items) == frames:
         return Located(starts, ends - starts, single=True, warnings=told)
     if frames == 1:
@@ -205,6 +215,14 @@ def _from_items(data: PixelBytes, first: int, frames: int, warnings: list[str]) 
         )
     stops = np.append(ends[begins[1:] - 1], ends[-1])
     return Located(starts[begins], stops - starts[begins], single=False, warnings=told)
+
+
+def _whole(data: PixelBytes, items: NDArray[np.int64]) -> bool:
+    """Tell whether the last of some fragments of one image ends it, if that can be seen."""
+    body = items[:, 1] - items[:, 0] - 8
+    if not _texts(data, items[:1, 0] + 8, body[:1], 8)[0].startswith(_STARTS):
+        return True
+    return _STOP in _texts(data, items[-1:, 1] - _LAST, body[-1:], _LAST)[0]
 
 
 def _marked(data: PixelBytes, items: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -52,6 +52,8 @@ class Tiling:
         Flat number of each tile's path and focal plane.
     tile_row, tile_column : ndarray of int64, shape (n,)
         Each tile's place.
+    corner : ndarray of int64, shape (n, 2)
+        Row and column of each tile's first pixel, from 0.
     channels : tuple of str
         Names of paths or numbers of segments, where they are known.
     depths : tuple of float
@@ -74,6 +76,7 @@ class Tiling:
     plane: NDArray[np.int64]
     tile_row: NDArray[np.int64]
     tile_column: NDArray[np.int64]
+    corner: NDArray[np.int64]
     channels: tuple[str, ...] = ()
     depths: tuple[float, ...] = ()
     spacing: tuple[float, float] | None = None
@@ -191,6 +194,7 @@ def _full(
         plane,
         place // across,
         place % across,
+        np.stack([place // across * size[0], place % across * size[1]], axis=1),
         segments or tuple(sequence if len(sequence) == paths else ()),
         tuple(step * k for k in range(planes)) if step is not None and planes > 1 else (),
         spacing,
@@ -251,6 +255,7 @@ def _sparse(
         which,
         y,
         x,
+        np.stack([row - 1, column - 1], axis=1).astype(np.int64),
         tuple(known),
         tuple(float(value) / 1000 for value in depths - depths[0]),
         spacing,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,10 +88,9 @@ class NativeFrames:
         told = str(dataset.get("PhotometricInterpretation", ""))
         raw = uid not in _LOSSY_JPEG and not (photometric == "RGB" and told != "RGB")
         count = int(dataset.get("NumberOfFrames") or 1)
-        plane = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("SamplesPerPixel", 1))
-        whole = plane * count * dtype.itemsize <= _KEPT
+        sides = [int(dataset.get(name) or 1) for name in ("Rows", "Columns", "SamplesPerPixel")]
         try:
-            if not whole:
+            if math.prod(sides) * count * dtype.itemsize > _KEPT:
                 image = pixel_array(dataset, index=number, raw=raw)
                 return np.asarray(image).astype(dtype, copy=False)
             if raw not in self._all:

@@ -70,9 +70,9 @@ def native_array(  # noqa: PLR0913 - one instance
         table = ChunkTable.from_columns(
             (grid, *(1,) * len(layout.shape)), (url,), offset=starts, length=lengths
         )
-        return _array(
-            layout, frames, (together, *layout.shape), table, trust_bits, planar=layout.planar
-        )
+        last = int(lengths[-1]) if frames % together else None
+        chunk = (together, *layout.shape)
+        return _array(layout, frames, chunk, table, trust_bits, planar=layout.planar, last=last)
     if not (layout.planar or per_frame or target is None):
         shape = (frames, *layout.shape)
         chunk, table = contiguous_table(shape, layout.type.itemsize, offset, url, target)
@@ -215,8 +215,8 @@ def _array(
     trust_bits: bool,
     **fields: Any,
 ) -> tuple[Array, Decoding]:
-    full = frames % chunk[0] == 0
-    if layout.packed == 1 and full and not fields.get("planar") and "skip" not in fields:
+    full = frames % chunk[0] == 0 and chunk[0] * layout.frame_bits % 8 == 0
+    if layout.packed == 1 and full and "skip" not in fields:
         decoding = uncompressed(layout, *chunk[:3], trust_bits=True)
         # Bits are stored lowest first, which is the order that the first codec undoes.
         filters = (

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.errors import MissingDependencyError
 from refmaker.scanners.dicom.inline import decoded
 from refmaker.scanners.dicom.matrix import Tiling
-from refmaker.source import Source
+from refmaker.scanners.dicom.native import NativeFrames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
-    from typing import Self
 
     from numpy.typing import NDArray
 
@@ -42,36 +38,12 @@ class Oracle:
         The images and where their frames come from.
     storage_options : mapping or None
         Passed to fsspec.
-
-    Raises
-    ------
-    MissingDependencyError
-        If pydicom is not installed.
     """
 
     def __init__(self, tree: Tree, storage_options: Mapping[str, Any] | None) -> None:
-        try:
-            import pydicom.pixels
-        except ImportError as error:
-            raise MissingDependencyError(
-                "reading DICOM files natively needs pydicom",
-                hint="pip install pydicom, or 'refmaker[dicom]'",
-            ) from error
-        self._library = pydicom
         self._tree = tree
         self._options = storage_options
-        self._open: dict[str, Any] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._open.clear()
+        self._open: dict[str, NativeFrames] = {}
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return the true values of a region of one array, in the array's dtype."""
@@ -106,6 +78,12 @@ class Oracle:
         names = array.dimension_names or ()
         samples = names[-1] == "c" or (names[0] == "c" and not tiles.kept[0])
         source = tiles.source
+        if not tiles.regular:
+            frames = [
+                self._frame(tiles.headers[number], within, array)
+                for number, within in source[region[0]].tolist()
+            ]
+            return np.stack(frames)[(slice(None), *region[1:])]
         lead = [extent for extent, kept in zip(tiles.lead, tiles.kept, strict=True) if kept]
         first = self._frame(tiles.headers[0], 0, array)
         high, wide = first.shape[:2]
@@ -126,17 +104,9 @@ class Oracle:
 
     def _frame(self, header: Header, frame: int, array: Array) -> NDArray[Any]:
         """Return one frame as pydicom decodes it."""
-        dataset = self._dataset(header.url)
-        rgb = array.attributes.get("photometric") == "RGB"
-        read = self._library.pixels.pixel_array
-        values = read(dataset, index=frame, raw=not rgb)
-        return np.asarray(values).astype(array.dtype, copy=False)
-
-    def _dataset(self, url: str) -> Any:
-        if url not in self._open:
+        if header.url not in self._open:
             while len(self._open) >= _KEPT:
                 del self._open[next(iter(self._open))]
-            with Source(url, self._options) as source:
-                data = source.read(0, source.size)
-            self._open[url] = self._library.dcmread(io.BytesIO(data), force=True)
-        return self._open[url]
+            self._open[header.url] = NativeFrames(header.url, self._options)
+        photometric = str(array.attributes.get("photometric", ""))
+        return self._open[header.url].frame(frame, photometric, array.dtype)

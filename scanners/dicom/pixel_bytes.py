@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import SourceChangedError
-from refmaker.source import Source
+from refmaker.source import Source, local_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +57,16 @@ class PixelBytes:
     def cheap(self) -> bool:
         """Whether many small reads cost no request each."""
         return self.source.path is not None or self.size <= _WHOLE
+
+    def at_hand(self, offset: int, length: int) -> bool:
+        """Tell whether bytes can be read without a request."""
+        start = offset - self._at
+        if 0 <= start and start + length <= len(self._header.tail):
+            return True
+        opened = self._source or self._own
+        if opened is not None:
+            return opened.at_hand([(offset, length)])
+        return local_path(self._header.url) is not None
 
     def read(self, offset: int, length: int) -> bytes:
         """Return exactly `length` bytes of the file.

@@ -64,11 +64,15 @@ IDENTIFYING: dict[int, str] = {
 }
 """Attributes that the audit looks for, and what they are called in its account."""
 
+_TAGS = tuple(IDENTIFYING)
 _SHORT = 3
 """Letters and digits below which a value is too common to tell anything."""
 _WORD = 4
 _DATE = 8
-_SAFE_WORDS = frozenset("anonymous anonymized anonymised unknown none null test phantom".split())
+_SAFE_WORDS = frozenset(
+    {"anonymous", "anonymized", "anonymised", "unknown", "none", "null", "test", "phantom"}
+)
+"""What stands where an identifier was; not letting them count keeps the audit believable."""
 _WORDS = re.compile(r"[^\W_]+")
 _UID = re.compile(r"\d+(?:\.\d+){3,}")
 _DIGITS = re.compile(r"\d+")
@@ -106,14 +110,15 @@ class Identifiers:
     whole: dict[str, str] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
     uids: set[str] = field(default_factory=set)
-    _seen: set[tuple[int, bytes]] = field(default_factory=set)
+    _seen: set[tuple[int, Any]] = field(default_factory=set)
 
     def add(self, header: Dataset) -> None:
         """Take the identifying values of one header."""
-        for tag in IDENTIFYING.keys() & header.elements.keys():
-            raw = header.elements[tag][1]
-            if (tag, raw) not in self._seen:
-                self._seen.add((tag, raw))
+        elements, seen = header.elements, self._seen
+        for tag in _TAGS:
+            element = elements.get(tag)
+            if element is not None and (tag, element) not in seen:
+                seen.add((tag, element))
                 self._take(tag, header.text(tag))
 
     def _take(self, tag: int, text: str) -> None:

@@ -80,7 +80,9 @@ def multiscale(
             axis["unit"] = "micrometer"
         described.append(axis)
     found: dict[str, Any] = {
-        "multiscales": [{"version": "0.4", "name": "slide", "axes": described, "datasets": datasets}]
+        "multiscales": [
+            {"version": "0.4", "name": "slide", "axes": described, "datasets": datasets}
+        ]
     }
     channels = _channels(arrays[0], tiles[0])
     if channels:
@@ -114,9 +116,19 @@ def _channels(array: Array, tiles: Tiling) -> list[dict[str, Any]]:
 
 
 def axes(array: Array, tiles: Tiling) -> dict[str, Array | Group]:
-    """Return the coordinates of one level in micrometres, where the size of pixels is known."""
+    """Return the coordinates of one level.
+
+    Micrometres, where the size of pixels is known; of tiles that stay in a row, the pixel where
+    each begins, and the number of its optical path or segment and focal plane.
+    """
     found: dict[str, Array | Group] = {}
-    if tiles.spacing is None or not tiles.regular:
+    if not tiles.regular:
+        return {
+            "row": inlined_array(tiles.corner[:, 0], ("frame",)),
+            "column": inlined_array(tiles.corner[:, 1], ("frame",)),
+            "plane": inlined_array(tiles.plane, ("frame",)),
+        }
+    if tiles.spacing is None:
         return found
     names = array.dimension_names or ()
     for name, step in zip("yx", tiles.spacing, strict=True):

@@ -68,7 +68,7 @@ class Records:
         """Return the numbers of each frame, shape (n, width); NaN where there are none."""
         nothing = (np.nan,) * width
         known: dict[bytes, Any] = {}
-        rows = []
+        rows: list[Any] = []
         for element in self.raw(tag):
             if element is None:
                 rows.append(nothing)
@@ -144,7 +144,7 @@ def _seconds(text: str) -> float:
     return days * _SECONDS + hours * 3600 + minutes * 60 + seconds + float(f"0.{fraction or 0}")
 
 
-_NUMBERS = (
+_NUMBERS: tuple[tuple[str, tuple[int, ...], str], ...] = (
     ("temporal_position", (0x00209128, 0x00200100), ""),
     ("echo_time", (0x00189082, 0x00180081), "ms"),
     ("echo_number", (0x00180086,), ""),
@@ -160,12 +160,12 @@ _NUMBERS = (
 """Attributes that may be dimensions: name, tags of which the first that is there counts."""
 _COUNTS = frozenset({"temporal_position", "echo_number", "segment", "acquisition_number"})
 _BIG = 2.0**53
-_TEXTS = (
+_TEXTS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("complex_component", (0x00089208,)),
     ("image_type", (0x00089007, 0x00080008)),
     ("optical_path", (0x00480106,)),
 )
-_CLOCKS = (
+_CLOCKS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("acquisition_time", (0x00189074, 0x00189151, 0x0008002A, 0x00080032)),
     ("content_time", (0x00080033,)),
 )

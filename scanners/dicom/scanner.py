@@ -6,8 +6,8 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import FormatError, MetadataError, RefmakerError, UnknownFormatError
-from refmaker.report import Outcome, ScanReport
+from refmaker.errors import FormatError, MetadataError, UnknownFormatError
+from refmaker.report import Cost, ScanReport
 from refmaker.scanner import Setting, setting_values
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from refmaker.model import Group
     from refmaker.scan import ScanOptions
     from refmaker.scanner import Native
-    from refmaker.scanners.dicom.header import Header
-    from refmaker.scanners.dicom.tree import Tree
     from refmaker.scanners.dicom.volumes import Choices
     from refmaker.source import Source
 
@@ -113,16 +111,20 @@ class DICOMScanner:
         MetadataError
             If the set would hold identifiers, and ``fail-on-phi`` forbids it.
         """
-        from refmaker.scanners.dicom.header import read_header
+        from refmaker.scanners.dicom.collection import Collection, read_one
+        from refmaker.scanners.dicom.dicomdir import is_directory
 
-        choices = _choices(self, options, source.storage_options)
-        header = read_header(source, _wanted(choices))
+        choices = self._choices(options, source.storage_options)
+        header = read_one(source, choices)
+        if header.pixels is None and is_directory(header):
+            return self.collect([source.url], source.storage_options, options)
         report = ScanReport(source.url, format=self.name)
-        tree = _planted([header], choices, report)
+        found = Collection([header])
+        tree = found.planted(choices, report)
         for _, error in tree.refused:
             if isinstance(error, FormatError):
                 raise error
-        _finish(tree, [header], [source.url], choices, self, options, report)
+        found.account(tree, choices, report)
         return tree.group, report
 
     def collect(
@@ -156,19 +158,23 @@ class DICOMScanner:
         MetadataError
             If the set would hold identifiers, and ``fail-on-phi`` forbids it.
         """
-        choices = _choices(self, options, storage_options)
+        from refmaker.scanners.dicom.collection import read_all
+
+        choices = self._choices(options, storage_options)
         report = ScanReport(urls[0] if urls else "", format=self.name)
-        headers, failures = _headers(urls, choices, report)
-        if not headers:
-            if len(failures) == 1:
-                raise next(iter(failures.values()))
+        cost = Cost()
+        found = read_all(urls, choices, cost)
+        if not found.headers and not found.directories:
+            if len(found.failures) == 1:
+                raise next(iter(found.failures.values()))
             raise UnknownFormatError(
                 f"none of {len(urls)} files is a DICOM file that can be read",
                 url=urls[0] if urls else None,
             )
-        tree = _planted(headers, choices, report)
-        files = [*(header.url for header in headers), *failures]
-        _finish(tree, headers, files, choices, self, options, report, failures)
+        tree = found.planted(choices, report)
+        found.account(tree, choices, report)
+        report.requests, report.bytes_read = cost.requests, cost.bytes_read
+        report.rounds = cost.rounds
         return tree.group, report
 
     @contextmanager
@@ -196,101 +202,33 @@ class DICOMScanner:
             If pydicom is not installed.
         """
         from refmaker.scan import ScanOptions
+        from refmaker.scanners.dicom.collection import read_all
         from refmaker.scanners.dicom.oracle import Oracle
 
-        choices = _choices(self, ScanOptions(), storage_options)
-        report = ScanReport(urls[0] if urls else "", format=self.name)
-        headers, _ = _headers(urls, choices, report)
-        tree = _planted(headers, choices, report)
-        with Oracle(tree, storage_options) as oracle:
-            yield oracle
+        choices = self._choices(ScanOptions(), storage_options)
+        found = read_all(urls, choices, Cost())
+        tree = found.planted(choices, ScanReport("", format=self.name))
+        yield Oracle(tree, storage_options)
 
+    def _choices(self, options: ScanOptions, storage_options: Mapping[str, Any] | None) -> Choices:
+        """Return what users chose, in the terms of this format."""
+        from refmaker.scanners.dicom.metadata import selection
+        from refmaker.scanners.dicom.volumes import Choices
 
-def _choices(
-    scanner: DICOMScanner, options: ScanOptions, storage_options: Mapping[str, Any] | None
-) -> Choices:
-    from refmaker.scanners.dicom.metadata import selection
-    from refmaker.scanners.dicom.volumes import Choices
-
-    values = setting_values(scanner, options)
-    salt = os.environ.get(SALT, "").encode()
-    if values["uids"] == "hash" and not salt:
-        raise MetadataError(
-            "hashing UIDs needs a secret, or anybody could find out which UIDs they were",
-            hint=f"set the environment variable {SALT}",
+        values = setting_values(self, options)
+        salt = os.environ.get(SALT, "").encode()
+        if values["uids"] == "hash" and not salt:
+            raise MetadataError(
+                "hashing UIDs needs a secret, or anybody could find out which UIDs they were",
+                hint=f"set the environment variable {SALT}",
+            )
+        return Choices(
+            options,
+            storage_options,
+            selection(values["metadata"]),
+            uids=values["uids"],
+            salt=salt,
+            trust_bits=values["bits"] == "trust",
+            slides=values["slides"],
+            strict=values["fail-on-phi"] == "yes",
         )
-    return Choices(
-        options,
-        storage_options,
-        selection(values["metadata"]),
-        values["uids"],
-        salt,
-        values["bits"] == "trust",
-        values["slides"],
-    )
-
-
-def _wanted(choices: Choices) -> frozenset[int] | None:
-    from refmaker.scanners.dicom.wanted import WANTED
-
-    if choices.selection.mode == "all":
-        return None
-    return WANTED | choices.selection.tags.keys()
-
-
-def _headers(
-    urls: Sequence[str], choices: Choices, report: ScanReport
-) -> tuple[list[Header], dict[str, RefmakerError]]:
-    """Return the headers of files and of those that their directories name, and the failures."""
-    from refmaker.scanners.dicom.header import Failure, read_headers
-
-    wanted = _wanted(choices)
-    headers: list[Header] = []
-    failures: dict[str, RefmakerError] = {}
-    for found in read_headers(urls, choices.storage_options, wanted, cost=report):  # type: ignore[arg-type]
-        if isinstance(found, Failure):
-            failures[found.url] = found.error
-        else:
-            headers.append(found)
-    return headers, failures
-
-
-def _planted(headers: Sequence[Header], choices: Choices, report: ScanReport) -> Tree:
-    from refmaker.scanners.dicom.tree import plant
-
-    return plant(headers, choices, report)
-
-
-def _finish(  # noqa: PLR0913, PLR0917 - all that the account is made of
-    tree: Tree,
-    headers: Sequence[Header],
-    files: Sequence[str],
-    choices: Choices,
-    scanner: DICOMScanner,
-    options: ScanOptions,
-    report: ScanReport,
-    failures: Mapping[str, RefmakerError] | None = None,
-) -> None:
-    """Account for the files that are not in the tree, and look for identifiers in it."""
-    from refmaker.scanners.dicom.privacy import Identifiers, audit, told
-    from refmaker.scanners.dicom.tree import code_of, short_names
-
-    names = short_names(files)
-    for url, error in (failures or {}).items():
-        code = "not-dicom" if isinstance(error, UnknownFormatError) else code_of(error)
-        report.add(names[url], Outcome.SKIPPED, error.message, code)
-    for header, error in tree.refused:
-        report.add(names[header.url], Outcome.SKIPPED, error.message, code_of(error))
-    used = {url for _, array in tree.group.arrays() for url in array.chunks.urls}
-    report.sources = {h.url: h.fingerprint for h in headers if h.url in used}
-    identifiers = Identifiers()
-    for header in headers:
-        identifiers.add(header)
-    found = audit(tree.group, identifiers, uids=choices.uids != "keep")
-    if choices.selection.identifies or choices.uids == "keep":
-        report.warn("the set holds attributes that may identify the patient, as was asked for")
-    if found:
-        account = f"the set holds identifiers: {told(found.items())}"
-        if setting_values(scanner, options)["fail-on-phi"] == "yes":
-            raise MetadataError(account, hint="rename the files, or choose other attributes")
-        report.warn(account)

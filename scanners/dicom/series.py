@@ -30,8 +30,18 @@ from refmaker.scanners.dicom.records import (
     separating,
 )
 from refmaker.scanners.dicom.tags import (
+    BITS_ALLOCATED,
+    BITS_STORED,
+    COLUMNS,
+    HIGH_BIT,
     NUMBER_OF_FRAMES,
     PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
+    PHOTOMETRIC_INTERPRETATION,
+    PIXEL_DATA_PROVIDER_URL,
+    PIXEL_REPRESENTATION,
+    PLANAR_CONFIGURATION,
+    ROWS,
+    SAMPLES_PER_PIXEL,
     SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
     SOP_CLASS_UID,
 )
@@ -43,12 +53,33 @@ if TYPE_CHECKING:
 
     from refmaker.scanners.dicom.header import Header
 
-__all__ = ["Image", "frame_count", "images", "instance_order", "is_multiframe", "parts_of_concatenation"]
+__all__ = [
+    "Image",
+    "frame_count",
+    "images",
+    "instance_order",
+    "is_multiframe",
+    "parts_of_concatenation",
+]
 
 INSTANCE_NUMBER = 0x00200013
 CONCATENATION_UID, CONCATENATION_OFFSET = 0x00209161, 0x00209228
 GRID_FRAME_OFFSETS = 0x3004000C
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+_LAYOUT = (
+    NUMBER_OF_FRAMES,
+    SAMPLES_PER_PIXEL,
+    PHOTOMETRIC_INTERPRETATION,
+    PLANAR_CONFIGURATION,
+    ROWS,
+    COLUMNS,
+    BITS_ALLOCATED,
+    BITS_STORED,
+    HIGH_BIT,
+    PIXEL_REPRESENTATION,
+    PIXEL_DATA_PROVIDER_URL,
+)
+"""All that decides how pixels are laid out."""
 _SPATIAL = frozenset({POSITION, 0x00209057, 0x00209056, 0x0048021E, 0x0048021F, 0x0040072A})
 """Dimension index pointers that number places: these are found from the places themselves."""
 _NUMBERED = frozenset({0x0062000B, 0x00209128, 0x00189087, 0x00189082, 0x00480106})
@@ -134,6 +165,8 @@ def is_multiframe(header: Header) -> bool:
 
 def frame_count(header: Header) -> int:
     """Return the number of frames of an instance, which is 1 where it does not say."""
+    if NUMBER_OF_FRAMES not in header.elements:
+        return 1
     try:
         return max(1, header.integer(NUMBER_OF_FRAMES) or 1)
     except FormatError:
@@ -144,11 +177,11 @@ def instance_order(headers: Sequence[Header]) -> list[Header]:
     """Return instances by their number, those without one last, else in the order given."""
 
     def number(header: Header) -> float:
+        element = header.elements.get(INSTANCE_NUMBER)
         try:
-            found = header.number(INSTANCE_NUMBER)
-        except FormatError:
-            found = None
-        return np.inf if found is None else found
+            return np.inf if element is None else float(element[1].strip(b" \0") or "inf")
+        except ValueError:
+            return np.inf
 
     return sorted(headers, key=number)
 
@@ -165,22 +198,11 @@ def images(
     refuse : callable
         Called with each instance that cannot be part of any, and why.
     """
-    alike: dict[Any, list[Header]] = {}
-    multi: list[list[Header]] = []
-    for header in instance_order(headers):
-        try:
-            key = (layout_key(header), header.text(SOP_CLASS_UID), _raw(header, PIXEL_SPACING))
-        except RefmakerError as error:
-            refuse(header, error)
-            continue
-        if is_multiframe(header):
-            multi.append([header])
-        else:
-            alike.setdefault(key, []).append(header)
     found: list[Image] = []
-    for group in alike.values():
+    singles, multi = _sorted_out(instance_order(headers), refuse)
+    for group in singles:
         found += _of_frames(group, Records([h.elements for h in group], {}, group[0].big))
-    for parts in parts_of_concatenation([header for (header,) in multi]):
+    for parts in parts_of_concatenation(multi):
         try:
             found += _of_parts(parts)
         except RefmakerError as error:
@@ -189,8 +211,34 @@ def images(
     return sorted(found, key=lambda image: -len(image.grid.cell))
 
 
-def _raw(header: Header, tag: int) -> bytes:
-    return header.raw(tag) or b""
+def _sorted_out(
+    headers: Sequence[Header], refuse: Callable[[Header, RefmakerError], None]
+) -> tuple[list[list[Header]], list[Header]]:
+    """Return groups of single frames that look alike, and the multi-frame instances."""
+    alike: dict[Any, list[Header]] = {}
+    multi: list[Header] = []
+    layouts: dict[Any, Any] = {}
+    for header in headers:
+        # Thousands of slices say the same in the same bytes: these are understood once.
+        pixels = header.pixels
+        raw = (
+            *map(header.elements.get, _LAYOUT),
+            header.transfer_syntax,
+            pixels and (pixels.tag, pixels.vr, pixels.length),
+        )
+        if raw not in layouts:
+            try:
+                layouts[raw] = layout_key(header)
+            except RefmakerError as error:
+                refuse(header, error)
+                continue
+        if is_multiframe(header):
+            multi.append(header)
+            continue
+        elements = header.elements
+        key = layouts[raw], elements.get(SOP_CLASS_UID), elements.get(PIXEL_SPACING)
+        alike.setdefault(key, []).append(header)
+    return list(alike.values()), multi
 
 
 def parts_of_concatenation(headers: Sequence[Header]) -> list[list[Header]]:
@@ -259,7 +307,7 @@ def _of_frames(headers: Sequence[Header], records: Records) -> list[Image]:
     return found
 
 
-def _image(  # noqa: PLR0913, PLR0917 - the columns of its frames
+def _image(
     headers: tuple[Header, ...],
     source: NDArray[np.int64],
     records: Records,

@@ -16,9 +16,9 @@ import numpy as np
 from refmaker.errors import FormatError, MetadataError, RefmakerError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.scanners.dicom.frames import instance_array
-from refmaker.scanners.dicom.pyramid import multiscale
 from refmaker.scanners.dicom.matrix import Tiling, tiling
 from refmaker.scanners.dicom.metadata import attribute_values
+from refmaker.scanners.dicom.pyramid import multiscale
 from refmaker.scanners.dicom.series import parts_of_concatenation
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Slide:
 
     members: dict[str, Array | Group] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
-    origin: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, Tiling] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -91,12 +91,12 @@ def slide(
     for parts in _parts(headers, refuse):
         try:
             tiles = tiling(parts)
-            level = _Level(tiles, _array(tiles, choices))
+            level = _level(tiles, choices)
         except RefmakerError as error:
             for header in parts:
                 refuse(header, error)
             continue
-        found.warnings += tiles.warnings
+        found.warnings += level.tiles.warnings
         flavor = _flavor(parts[0])
         (others.setdefault(flavor, []) if flavor else levels).append(level)
     levels.sort(key=lambda level: -level.tiles.columns)
@@ -124,7 +124,7 @@ def _flavor(header: Header) -> str:
     return values[2].strip().lower() if len(values) > 2 and values[2].strip() in _ASSOCIATED else ""
 
 
-def _array(tiles: Tiling, choices: Choices) -> Array:
+def _level(tiles: Tiling, choices: Choices) -> _Level:
     """Return the tiles of one level as an array."""
     parts = [
         instance_array(
@@ -138,10 +138,11 @@ def _array(tiles: Tiling, choices: Choices) -> Array:
     ]
     array = parts[0].array
     if array.chunk_shape[0] != 1:
-        raise MetadataError("tiles that share bytes cannot be put in their places")
+        note = "tiles share bytes and cannot be put in their places: they stay in a row"
+        tiles = replace(tiles, regular=False, warnings=(*tiles.warnings, note))
     if len(parts) > 1:
         alike = {(p.array.shape[1:], p.array.chunk_shape, str(p.array.codecs)) for p in parts}
-        if len(alike) != 1:
+        if len(alike) != 1 or array.chunk_shape[0] != 1:
             raise MetadataError("the parts of a concatenation are encoded in different ways")
         table = ChunkTable.concatenate([part.array.chunks for part in parts], 0)
         frames = sum(part.array.shape[0] for part in parts)
@@ -154,9 +155,11 @@ def _array(tiles: Tiling, choices: Choices) -> Array:
         values = attribute_values(tiles.headers[0], list(choices.selection.tags))
         attributes = {choices.selection.name(t): v for t, v in values.items()} | attributes
     placed = replace(placed, attributes={**placed.attributes, **attributes})
-    if placed.dimension_names and placed.dimension_names[-1] == "c" and choices.slides == "ngff":
+    if array.shape[3:] and tiles.regular and choices.slides == "ngff":
         placed = _samples_first(placed, tiles)
-    return placed
+    if tiles.segments:
+        placed = replace(placed, attributes={**placed.attributes, "segments": list(tiles.channels)})
+    return _Level(tiles, placed)
 
 
 def _in_a_row(array: Array) -> Array:
@@ -254,7 +257,7 @@ def _place(
             found.origin[f"associated/{name}/image"] = level.tiles
     if beside:
         found.members["associated"] = Group(beside)
-    if choices.slides == "ngff" and levels:
+    if choices.slides == "ngff" and levels and all(level.tiles.regular for level in levels):
         arrays = [level.array for level in levels]
         told = multiscale(paths, arrays, [level.tiles for level in levels])
         found.attributes |= told

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from refmaker.report import ScanReport
     from refmaker.scanners.dicom.header import Header
+    from refmaker.scanners.dicom.matrix import Tiling
     from refmaker.scanners.dicom.series import Image
     from refmaker.scanners.dicom.volumes import Choices
 
@@ -44,14 +45,14 @@ class Tree:
     ----------
     group : Group
         The root.
-    origin : dict of str to Image
+    origin : dict of str to Image or Tiling
         By path of an array of pixels, the frames it is made of.
     refused : list of (Header, RefmakerError)
         Instances that are not in it, and why.
     """
 
     group: Group
-    origin: dict[str, Image] = field(default_factory=dict)
+    origin: dict[str, Image | Tiling] = field(default_factory=dict)
     refused: list[tuple[Header, RefmakerError]] = field(default_factory=list)
 
 
@@ -61,7 +62,7 @@ class _Branch:
 
     members: dict[str, Array | Group] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
-    origin: dict[str, Image] = field(default_factory=dict)
+    origin: dict[str, Image | Tiling] = field(default_factory=dict)
 
 
 def short_names(urls: Sequence[str]) -> dict[str, str]:
@@ -120,8 +121,8 @@ def plant(headers: Sequence[Header], choices: Choices, report: ScanReport) -> Tr
         return tree
     members: dict[str, dict[str, Group]] = {}
     for (i, j), branch in branches.items():
-        study = members.setdefault(f"study-{i}", {})
-        study[f"series-{j}"] = Group(branch.members, branch.attributes)
+        below = members.setdefault(f"study-{i}", {})
+        below[f"series-{j}"] = Group(branch.members, branch.attributes)
         for path, image in branch.origin.items():
             tree.origin[f"study-{i}/series-{j}/{path}"] = image
     tree.group = Group({name: Group(inner) for name, inner in members.items()}, attributes)
@@ -179,7 +180,7 @@ def _no_image(header: Header) -> UnsupportedError:
     return UnsupportedError(f"no image: {kind}", code="not-an-image", url=header.url)
 
 
-def _add(  # noqa: PLR0913, PLR0917 - where everything about an image goes
+def _add(
     image: Image,
     branch: _Branch,
     choices: Choices,
@@ -212,7 +213,7 @@ def _add(  # noqa: PLR0913, PLR0917 - where everything about an image goes
 
 def _without(image: Image, error: RefmakerError, tree: Tree) -> list[Image]:
     """Return an image without the instance that an error names, arranged anew."""
-    used = {number for number in image.source[:, 0].tolist()}
+    used = set(image.source[:, 0].tolist())
     headers = [header for number, header in enumerate(image.headers) if number in used]
     guilty = [header for header in headers if header.url == error.url] or headers
     tree.refused += [(header, error) for header in guilty]
@@ -237,5 +238,3 @@ def _describe(
     burned = sum(header.text(_BURNED_IN).upper() == "YES" for header in pixels)
     if burned:
         report.warn(f"{path}: {burned} instances say that text is burned into their pixels")
-
-

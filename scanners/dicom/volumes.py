@@ -57,6 +57,8 @@ class Choices:
         As for `frames.instance_array`.
     slides : str
         ``"ngff"``, samples of slides come first, or ``"native"``, as they are stored.
+    strict : bool
+        Whether a set that holds identifiers is to be refused.
     """
 
     options: ScanOptions
@@ -66,6 +68,7 @@ class Choices:
     salt: bytes = b""
     trust_bits: bool = False
     slides: str = "ngff"
+    strict: bool = False
 
     def uid(self, text: str) -> str:
         """Return a UID as it is to be written."""
@@ -220,9 +223,7 @@ def volume(image: Image, choices: Choices, suffix: str = "") -> Volume:
         fill_value=fill,
     )
     members = {"image": array, **members, **arrays}
-    return Volume(
-        image, _suffixed(members, suffix), (*image.warnings, *frames.warnings)
-    )
+    return Volume(image, _suffixed(members, suffix), (*image.warnings, *frames.warnings))
 
 
 def _suffixed(members: dict[str, Array], suffix: str) -> dict[str, Array]:
@@ -298,8 +299,9 @@ def _units(header: Header) -> dict[str, str]:
 def _coordinates(image: Image, choices: Choices) -> tuple[dict[str, Array], dict[str, Any]]:
     """Return what varies from frame to frame as arrays, what does not as attributes."""
     members: dict[str, Array] = {}
-    attributes = _constant(image, choices)
-    columns = [*image.columns, *_selected(image, choices, attributes)]
+    varying = _varying(image.headers) if len(image.headers) > 1 else set()
+    attributes = _constant(image, choices, varying)
+    columns = [*image.columns, *_selected(image, choices, attributes, varying)]
     for column in _split(columns):
         text = column.values.dtype.kind in "US"
         if text and not column.attributes.get("asked") and not presentable(column.values.tolist()):
@@ -332,7 +334,7 @@ def _keep_constant(
         return
     flat = values.tolist()
     if isinstance(flat, list):
-        flat = [None if isinstance(v, float) and v != v else v for v in flat]
+        flat = [None if isinstance(v, float) and not np.isfinite(v) else v for v in flat]
     attributes[name] = flat
 
 
@@ -369,17 +371,16 @@ def _split(columns: Sequence[Column]) -> list[Column]:
     return found
 
 
-def _constant(image: Image, choices: Choices) -> dict[str, Any]:
+def _constant(image: Image, choices: Choices, varying: set[int]) -> dict[str, Any]:
     """Return the chosen attributes that all instances agree on."""
     headers = image.headers
-    tags = _tags(headers, choices)
-    same = [tag for tag in tags if _agree(headers, tag)]
+    same = [tag for tag in _tags(headers, choices) if tag not in varying]
     values = attribute_values(headers[0], same)
     named = {choices.selection.name(tag): value for tag, value in values.items()}
     if choices.uids != "none":
         for tag, name in UIDS.items():
             uid = headers[0].text(tag)
-            if uid and _agree(headers, tag):
+            if uid and tag not in varying:
                 named[name] = choices.uid(uid)
     return named
 
@@ -394,19 +395,26 @@ def _tags(headers: Sequence[Header], choices: Choices) -> list[int]:
     return [tag for tag in chosen.tags if tag not in SHOWN_OTHERWISE]
 
 
-def _agree(headers: Sequence[Header], tag: int) -> bool:
-    first = headers[0].elements.get(tag)
-    return all(header.elements.get(tag) == first for header in headers)
+def _varying(headers: Sequence[Header]) -> set[int]:
+    """Return the tags of elements that are not the same in all instances."""
+    tags = set(headers[0].elements)
+    common = set(headers[0].elements.items())
+    for header in headers[1:]:
+        tags.update(header.elements)
+        common.intersection_update(header.elements.items())
+    return tags - {tag for tag, _ in common}
 
 
-def _selected(image: Image, choices: Choices, attributes: Mapping[str, Any]) -> list[Column]:
+def _selected(
+    image: Image, choices: Choices, attributes: Mapping[str, Any], varying: set[int]
+) -> list[Column]:
     """Return the chosen attributes in which instances differ, as columns of frames."""
     headers = image.headers
     columns = []
     if len(headers) > 1:
         for tag in _tags(headers, choices):
             name = choices.selection.name(tag)
-            if name not in attributes and not _agree(headers, tag):
+            if name not in attributes and tag in varying:
                 columns.append(_column(image, tag, name))
     if choices.uids != "none":
         for tag, name in UIDS.items():
@@ -423,14 +431,24 @@ def _selected(image: Image, choices: Choices, attributes: Mapping[str, Any]) -> 
 
 def _column(image: Image, tag: int, name: str) -> Column:
     """Return one attribute of all instances: numbers where it is a single number."""
-    values = [attribute_values(header, [tag]).get(tag) for header in image.headers]
+    known: dict[Any, Any] = {}
+    values = []
+    for header in image.headers:
+        element = header.elements.get(tag)
+        if element not in known:
+            known[element] = attribute_values(header, [tag]).get(tag)
+        values.append(known[element])
     rows = image.source[:, 0]
     if all(value is None or isinstance(value, int | float) for value in values):
         whole = all(isinstance(value, int) for value in values)
         numbers = [np.nan if value is None else value for value in values]
         return Column(name, np.array(numbers, np.int64 if whole else np.float64)[rows])
     texts = [
-        "" if value is None else "\\".join(map(str, value)) if isinstance(value, list) else str(value)
+        ""
+        if value is None
+        else "\\".join(map(str, value))
+        if isinstance(value, list)
+        else str(value)
         for value in values
     ]
     return Column(name, np.array(texts)[rows], attributes={"asked": True})

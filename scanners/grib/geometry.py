@@ -7,15 +7,25 @@ representation types of table 6, predefined grids of table B). Nothing here deco
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from refmaker.codecs.grib import ALTERNATING_ROWS, J_CONSECUTIVE
-from refmaker.codecs.grib_axes import LATLON, PROJECTED, ROTATED, latlon_axes, projected_axes
+from refmaker.codecs.grib_axes import (
+    LATLON,
+    PROJECTED,
+    ROTATED,
+    careless,
+    latlon_axes,
+    projected_axes,
+    row_latitudes,
+)
 from refmaker.codecs.grib_eccodes import grid_points
 from refmaker.codecs.grib_grid import I_NEGATIVE, J_POSITIVE, read_definition
-from refmaker.codecs.grib_points import KNOWN, points
+from refmaker.codecs.grib_healpix import check_healpix
+from refmaker.codecs.grib_points import KNOWN
+from refmaker.codecs.grib_reduced import reduced_rows
 from refmaker.errors import FormatError, LimitError, MissingDependencyError, UnsupportedError
 from refmaker.scanners.grib.geometry_mapping import mapping_of
 
@@ -34,7 +44,6 @@ LATITUDE = {"standard_name": "latitude", "long_name": "latitude", "units": "degr
 LONGITUDE = {"standard_name": "longitude", "long_name": "longitude", "units": "degrees_east"}
 _ALONG_GRID = 0x08
 _PLAIN = LATLON - ROTATED
-_REDUCED = ("reduced_ll", "reduced_gg", "reduced_rotated_ll", "reduced_rotated_gg")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,6 +124,8 @@ class Grid:
         `edition`, `section` and `winds_along_grid`.
     note : str
         Why there are no latitudes and longitudes, where that is so; otherwise empty.
+    warning : str
+        What in the definition was not taken at its word, for the report; otherwise empty.
     """
 
     kind: str
@@ -130,7 +141,8 @@ class Grid:
     points: int
     winds_along_grid: bool
     key: str
-    note: str = field(default="")
+    note: str = ""
+    warning: str = ""
 
 
 def grid(edition: int, section: bytes) -> Grid:
@@ -185,6 +197,7 @@ def grid(edition: int, section: bytes) -> Grid:
         winds_along_grid=bool(definition.flags & _ALONG_GRID),
         key=_key(definition, turns),
         note=note,
+        warning="" if note else careless(definition),
     )
 
 
@@ -229,8 +242,11 @@ def _untold(definition: Definition, section: bytes) -> str:
     try:
         if definition.kind not in KNOWN:
             grid_points(section, definition)
-        elif definition.kind in ("healpix", *_REDUCED) or not definition.columns:
-            points(definition)
+        elif definition.kind == "healpix":
+            check_healpix(definition)
+        elif not definition.columns:
+            reduced_rows(definition)
+            row_latitudes(definition)
     except (FormatError, LimitError, UnsupportedError, MissingDependencyError) as error:
         return str(error)
     return ""

@@ -53,14 +53,22 @@ def open_native(source: Source) -> Iterator[Native]:
             "reading GRIB natively needs ecCodes", hint="pip install eccodes"
         ) from error
     if source.path is not None:
-        yield _Native(eccodes, source.path)
+        native = _Native(eccodes, source.path)
+        try:
+            yield native
+        finally:
+            native.close()
         return
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "file.grib")
         with open(path, "wb") as file:
             for at in range(0, source.size, _PART):
                 file.write(source.read_upto(at, _PART))
-        yield _Native(eccodes, path)
+        native = _Native(eccodes, path)
+        try:
+            yield native
+        finally:
+            native.close()
 
 
 class _Native:
@@ -70,6 +78,11 @@ class _Native:
         self._eccodes = eccodes
         self._path = path
         self._coordinates: Coordinates | None = None
+
+    def close(self) -> None:
+        """Give back what ecCodes holds."""
+        if self._coordinates is not None:
+            self._coordinates.close()
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return the true values of a region of one array, in the array's dtype.

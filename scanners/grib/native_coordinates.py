@@ -19,6 +19,7 @@ _NEAR = 1e-6
 _STEPS = {
     0: 60, 1: 3600, 2: 86400, 10: 10800, 11: 21600, 12: 43200, 13: 1, 14: 900, 15: 1800,
 }  # fmt: skip
+_REGULAR = ("regular_ll", "regular_gg")
 _PLANE = ("latitude", "longitude")
 
 
@@ -37,8 +38,14 @@ class Coordinates:
         self._eccodes = eccodes
         self._path = path
         self._told: dict[str, set[float]] = defaultdict(set)
-        self._points: list[dict[str, NDArray[np.float64]]] = []
+        self._grids: dict[str, int] = {}
         self._read()
+
+    def close(self) -> None:
+        """Give back what ecCodes holds."""
+        for handle in self._grids.values():
+            self._eccodes.codes_release(handle)
+        self._grids.clear()
 
     def read(self, name: str, array: Array) -> NDArray[Any]:
         """Return a coordinate: the array's own where ecCodes tells each value, else NaN or -1.
@@ -58,7 +65,7 @@ class Coordinates:
             return values
         if kind in _PLANE:
             return values if self._near(kind, values) else wrong
-        if units == "m" and name.partition("_")[0] in ("x", "y"):
+        if name.partition("_")[0] in ("x", "y"):
             # Projected coordinates follow from latitudes and longitudes, which are compared.
             return values
         known = self._told[kind]
@@ -66,20 +73,32 @@ class Coordinates:
         return values if good else wrong
 
     def _near(self, kind: str, values: NDArray[Any]) -> bool:
-        for told in self._points:
-            candidates = [told[kind]] if kind in told else []
-            candidates += [told[f"distinct_{kind}"]] if f"distinct_{kind}" in told else []
-            for true in candidates:
-                if true.size == values.size and _close(true.reshape(-1), values.reshape(-1)):
-                    return True
-                turned = values.T.reshape(-1)
-                if true.size == values.size and _close(true.reshape(-1), turned):
+        """Whether the points of some grid have these latitudes or longitudes."""
+        plain, distinct = f"{kind}s", f"distinct{kind.title()}s"
+        for handle in self._grids.values():
+            points = self._get(handle, "numberOfDataPoints", int)
+            whole = points == values.size and (values.ndim > 1 or points > 1)
+            for key in (plain, distinct) if whole else (distinct,):
+                # Sorting out distinct ones takes ecCodes minutes for a large projected grid.
+                if key == distinct and self._get(handle, "gridType", str) not in _REGULAR:
+                    continue
+                try:
+                    true = self._eccodes.codes_get_double_array(handle, key)
+                except self._eccodes.CodesInternalError:
+                    continue
+                if true.size != values.size:
+                    continue
+                if key == distinct:
+                    # ecCodes sorts them, whichever way the grid is scanned.
+                    true, orders = np.sort(true % 360), (np.sort(values % 360),)
+                else:
+                    orders = (values, values.T)
+                if any(_close(true, order.reshape(-1)) for order in orders):
                     return True
         return False
 
     def _read(self) -> None:
         eccodes = self._eccodes
-        grids = set()
         with open(self._path, "rb") as file:
             eccodes.codes_grib_multi_support_on()
             eccodes.codes_grib_multi_support_reset_file(file)
@@ -92,11 +111,11 @@ class Coordinates:
                     if handle is None:
                         break
                     self._tell(handle)
-                    grid = self._get(handle, "md5GridSection", str)
-                    if grid not in grids:
-                        grids.add(grid)
-                        self._plane(handle)
-                    eccodes.codes_release(handle)
+                    grid = str(self._get(handle, "md5GridSection", str))
+                    if grid in self._grids:
+                        eccodes.codes_release(handle)
+                    else:
+                        self._grids[grid] = handle
             finally:
                 eccodes.codes_grib_multi_support_off()
 
@@ -108,16 +127,24 @@ class Coordinates:
 
     def _tell(self, handle: int) -> None:
         told = self._told
+        times: dict[str, set[float]] = {"time": set(), "valid_time": set()}
         for kind, prefix in (("time", "data"), ("valid_time", "validity")):
             day, clock = (self._get(handle, f"{prefix}{what}", int) for what in ("Date", "Time"))
-            second = self._get(handle, "second", int) if kind == "time" else 0
+            # ecCodes leaves seconds out of times.
+            second = self._get(handle, "second", int) or 0
             if day and day > 0 and clock is not None:
-                told[kind].add(_seconds(day, clock, second or 0))
+                times[kind] = {_seconds(day, clock, 0), _seconds(day, clock, second)}
+                told[kind] |= times[kind]
+        # Of an interval that ends where its length does not lead, this is the end that counts.
+        told["step"] |= {end - begin for begin in times["time"] for end in times["valid_time"]}
         unit = _STEPS.get(self._get(handle, "stepUnits", int))
-        for key in ("startStep", "endStep"):
-            value = self._get(handle, key, int)
-            if unit and value is not None:
-                told["step"].add(value * unit)
+        ends = [self._get(handle, key, int) for key in ("startStep", "endStep")]
+        if None in ends:
+            # Observations have no step; ecCodes tells no time of validity then.
+            told["step"].add(0)
+            told["valid_time"] |= times["time"]
+        elif unit:
+            told["step"] |= {end * unit for end in ends}
         for key in ("level", "topLevel", "bottomLevel"):
             value = self._get(handle, key, float)
             if value is not None:
@@ -131,16 +158,6 @@ class Coordinates:
             factor = self._get(handle, f"scaleFactorOf{end}Limit", int)
             if value is not None and factor is not None:
                 told["threshold"].add(value / 10**factor if factor > 0 else value * 10.0**-factor)
-
-    def _plane(self, handle: int) -> None:
-        points = {}
-        names = ("latitudes", "longitudes", "distinctLatitudes", "distinctLongitudes")
-        for key, name in zip(names, (*_PLANE, *(f"distinct_{n}" for n in _PLANE)), strict=True):
-            try:
-                points[name] = self._eccodes.codes_get_double_array(handle, key)
-            except self._eccodes.CodesInternalError:
-                continue
-        self._points.append(points)
 
 
 def _kind(name: str, units: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refmaker.scanners.grib.templates import TEMPLATES
+from refmaker.scanners.grib.templates import TEMPLATES, TIMELESS
 from refmaker.scanners.grib.times import UNKNOWN, add_time, big_endian, seconds
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def _edition2(kind: Kind, rows: NDArray[np.uint8]) -> Product:
     product.reference = _date2(when)
     product.template[:, 12:19] = 0
     octets = TEMPLATES.get(kind.template)
+    if kind.template in TIMELESS:
+        product.start = product.end = np.where(product.reference == UNKNOWN, UNKNOWN, 0)
     # The number of time ranges shows in the length; more than one are left to ecCodes.
     length = kind.width - kind.identification + 9 - 4 * kind.vertical
     if octets is None or length != octets.length:

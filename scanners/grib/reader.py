@@ -88,6 +88,10 @@ class HeaderReader:
         self._piece_start, self._piece = offset, self._source.read_upto(offset, wanted)
         return self._piece[:length]
 
+    def aside(self, offset: int, length: int) -> bytes:
+        """Return the bytes of a range, and forget them."""
+        return self._source.read_upto(offset, length)
+
     def end(self, offset: int, length: int) -> bytes:
         """Return the last bytes of a message, with the header of the next where that is far."""
         if self._block > HEADER:

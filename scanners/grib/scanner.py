@@ -33,7 +33,8 @@ UNSORTED = "_unsorted"
 """Group of fields that have no place in a layout."""
 _MARK = b"GRIB"
 _GZIP, _BZIP2 = b"\x1f\x8b", b"BZh"
-_WARNINGS = 10
+_WARNINGS = 3
+"""Gaps that are named one by one at most."""
 
 
 class GRIBScanner:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["DERIVED", "TEMPLATES", "Octets"]
+__all__ = ["DERIVED", "TEMPLATES", "TIMELESS", "Octets"]
 
 
 class Octets(NamedTuple):
@@ -84,3 +84,6 @@ TEMPLATES: dict[int, Octets] = {
 
 DERIVED = {2: 35, 3: 35, 4: 35, 12: 35, 13: 35, 14: 35}
 """Templates of derived forecasts: the octet that tells how they are derived (table 4.7)."""
+
+TIMELESS = frozenset({20, 30, 31, 35, 254})
+"""Templates of observations, which have no forecast time: radar, satellites, text."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from refmaker.scanners.grib.fields import FieldList
 
-__all__ = ["Damage", "Walk", "WalkError"]
+__all__ = ["Damage", "Walk", "WalkError", "gaps_in_words"]
 
 MARK, END = b"GRIB", b"7777"
 _SEARCH = 256 * 1024
@@ -79,6 +79,7 @@ class Walk:
         self.gaps: list[tuple[int, int]] = []
         self.missed: list[int] = []
         self.unlisted = 0
+        self._hay: tuple[int, bytes] = 0, b""
 
     def all(self) -> None:
         """Walk from the first byte to the last."""
@@ -134,13 +135,17 @@ class Walk:
     def _search(self, at: int, stop: int) -> int:
         """Return where ``GRIB`` stands next, or `stop`."""
         while at < stop:
-            block = self._reader.read(at, min(_SEARCH, stop + 3 - at))
-            found = block.find(MARK)
+            start, block = self._hay
+            if not start <= at < start + len(block) - 3:
+                # Kept apart from headers: what is found need not be a message.
+                block = self._reader.aside(at, min(_SEARCH, self._reader.size - at))
+                start, self._hay = at, (at, block)
+            found = block.find(MARK, at - start)
             if found >= 0:
-                return at + found
-            if len(block) < _SEARCH:
+                return min(start + found, stop)
+            if start + len(block) >= min(stop, self._reader.size):
                 break
-            at += len(block) - 3
+            at = start + len(block) - 3
         return stop
 
     def _message(self, at: int) -> int:
@@ -322,8 +327,12 @@ _FOLLOWS: tuple[frozenset[int], ...] = tuple(
 
 def gaps_in_words(gaps: Sequence[tuple[int, int]], most: int) -> Iterator[str]:
     """Yield warnings of what belongs to no message."""
-    for offset, length in gaps[:most]:
-        yield f"{length} bytes at byte {offset} belong to no message"
-    if len(gaps) > most:
-        total = sum(length for _, length in gaps)
-        yield f"{len(gaps)} pieces of {total} bytes in all belong to no message"
+    if len(gaps) <= most:
+        for offset, length in gaps:
+            yield f"{length} bytes at byte {offset} belong to no message"
+        return
+    total = sum(length for _, length in gaps)
+    yield (
+        f"{len(gaps)} pieces of {total} bytes in all belong to no message, the first at byte "
+        f"{gaps[0][0]}"
+    )

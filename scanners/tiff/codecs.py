@@ -124,7 +124,7 @@ def encoding(facts: Facts) -> Encoding:
 def _stream(facts: Facts) -> Encoding:
     """Plain bytes, perhaps compressed: bit order, compression, packing, predictor."""
     dtype = element_type(facts)
-    if facts.photometric == _YCBCR and facts.subsampling != (1, 1) and not facts.separate:
+    if facts.photometric == _YCBCR and facts.subsampling != (1, 1):
         raise UnsupportedError(
             f"YCbCrSubSampling {facts.subsampling[0]}x{facts.subsampling[1]} of data that are "
             "not JPEG",
@@ -227,6 +227,13 @@ def _decoded(facts: Facts, dtype: np.dtype[Any]) -> tuple[int, int]:
 
 def _jpeg(facts: Facts) -> Encoding:
     """JPEG with its tables, and the colours that the photometric interpretation asks for."""
+    if facts.compression == 6 and not (facts.whole and facts.samples == 1):
+        raise UnsupportedError(
+            "Compression 6 (old-style JPEG), whose streams are no whole JPEG files",
+            code="compression",
+        )
+    if facts.separate and facts.photometric == _YCBCR and facts.subsampling != (1, 1):
+        raise UnsupportedError("YCbCrSubSampling of separate planes", code="subsampling")
     dtype = _native(element_type(facts))
     space, out = _colours(facts)
     step = {
@@ -237,8 +244,6 @@ def _jpeg(facts: Facts) -> Encoding:
         "colorspace_jpeg": space,
         "colorspace_data": out,
     }
-    if facts.compression == 6:
-        raise UnsupportedError("Compression 6 (old-style JPEG)", code="compression")
     return Encoding(dtype, (step,), 1, *_decoded(facts, dtype))
 
 

@@ -6,6 +6,7 @@ and ellipsoids, and the strings that Esri's software writes instead.
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -97,7 +98,10 @@ def grid_mapping(keys: Mapping[int, Key]) -> tuple[dict[str, Any], str]:
                 {},
                 "its GeoKeys name no coordinate reference system that is known; they are kept",
             )
-        attributes = dict(crs.to_cf())
+        with warnings.catch_warnings():
+            # What CF has no attribute for is in the text beside.
+            warnings.simplefilter("ignore")
+            attributes = dict(crs.to_cf())
         wkt = crs.to_wkt()
     except (pyproj.exceptions.ProjError, ValueError, TypeError, KeyError) as error:
         told = " ".join(str(error).split())

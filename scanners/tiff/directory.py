@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import FormatError, LimitError
-from refmaker.scanners.tiff.chain import Pile, Trouble, read_below, walk
+from refmaker.scanners.tiff.chain import read_below, walk
 from refmaker.scanners.tiff.entries import ASCII, RATIONALS, SIZES, TYPES, Format, layouts
+from refmaker.scanners.tiff.pile import Pile, Trouble
+from refmaker.scanners.tiff.rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.tiff.entries import Layout
     from refmaker.source import Source
 
-__all__ = ["SUBIFDS", "Directory", "is_tiff", "read_directory"]
+__all__ = ["SUBIFDS", "Directory", "distinct", "is_tiff", "read_directory"]
 
 SUBIFDS = 330
 _DEPTH = 8
@@ -76,16 +78,20 @@ def read_directory(source: Source, *, trust_stride: bool = False) -> Directory:
 
 def _with_subifds(source: Source, pile: Pile) -> Directory:
     found = Directory(source, pile)
-    main, first = len(pile.offsets), 0
+    main, first = pile.count, 0
     for _ in range(_DEPTH):
-        last = len(pile.offsets)
+        last = pile.count
+        if not bool(found.has(SUBIFDS)[first:].any()):
+            break
         wanted = [
-            [] if value is None else np.atleast_1d(value).astype(np.int64).tolist()
+            np.atleast_1d(value).astype(np.int64).tolist()
+            if isinstance(value, int | np.ndarray)
+            else []
             for value in found.values(SUBIFDS, np.arange(first, last))
         ]
-        if not any(wanted):
-            break
-        read_below(pile, first, last, wanted)
+        # The pile cannot grow as long as somebody looks at its bytes.
+        del found
+        read_below(pile, first, wanted)
         found = Directory(source, pile)
         first = last
     found.main = main
@@ -114,15 +120,15 @@ class Directory:
     def __init__(self, source: Source, pile: Pile) -> None:
         self.source = source
         self.form = pile.form
-        self.offset = np.array(pile.offsets, np.int64)
-        self.parent = np.array(pile.parents, np.int64)
-        self.main = len(pile.offsets)
+        self.offset = pile.offsets()
+        self.parent = pile.parents()
+        self.main = pile.count
         self.troubles: list[Trouble] = pile.troubles
         self.inferred = pile.inferred
         self.layouts = [
             layout
-            for numbers, blocks in pile.sorted()
-            for layout in layouts(blocks, numbers, pile.form)
+            for numbers, rows, size in pile.sorted()
+            for layout in layouts(rows, numbers, size, pile.form)
         ]
         if len(self.layouts) > _LAYOUTS:
             raise LimitError(f"directories of {len(self.layouts)} different structures")
@@ -200,35 +206,46 @@ class Directory:
             offset[where] = np.where(inside, here, away)
         return offset, count, kind
 
-    def column(self, code: int, default: int = -1) -> NDArray[np.int64]:
+    def column(
+        self, code: int, default: int = -1, broken: int | None = None
+    ) -> NDArray[np.int64]:
         """Return the first value of an integer tag for every page, shape (n,).
 
-        Values that lie outside of the file are as if the tag were not there.
+        Parameters
+        ----------
+        code : int
+            The tag.
+        default : int
+            Value for pages that do not have it.
+        broken : int, optional
+            Value for pages whose tag is no integer or lies outside of the file; `default` if
+            not given.
         """
         found = np.full(len(self), default, np.int64)
         form = self.form
+        broken = default if broken is None else broken
         for layout in self.layouts:
             at = layout.find(code)
-            if at < 0 or int(layout.types[at]) not in TYPES:
+            if at < 0:
                 continue
-            dtype = np.dtype(TYPES[int(layout.types[at])]).newbyteorder(form.byteorder)
-            if dtype.kind not in "iu":
+            found[layout.pages] = broken
+            dtype = np.dtype(TYPES.get(int(layout.types[at]), "V1")).newbyteorder(form.byteorder)
+            if dtype.kind not in "iu" or int(layout.types[at]) in RATIONALS:
                 continue
-            size = int(SIZES[layout.types[at]])
+            size = dtype.itemsize
             n = layout.counts[:, at]
             inside = n.astype(np.float64) * size <= form.word
             raw = layout.raw[:, at]
             here = inside & (n > 0)
-            values = np.ascontiguousarray(raw[here, : dtype.itemsize]).view(dtype)[:, 0]
+            values = np.ascontiguousarray(raw[here, :size]).view(dtype)[:, 0]
             found[layout.pages[here]] = _signed(values)
             if bool(inside.all()):
                 continue
             far = ~inside
             away = np.ascontiguousarray(raw[far]).view(f"{form.byteorder}u{form.word}")[:, 0]
             there = away.astype(np.float64) + size <= self.source.size
-            blocks = self.source.read_blocks(away[there].astype(np.uint64), size)
-            values = np.ascontiguousarray(blocks[:, : dtype.itemsize]).view(dtype)[:, 0]
-            found[layout.pages[far][there]] = _signed(values)
+            blocks = read_rows(self.source, away[there].astype(np.int64), size)
+            found[layout.pages[far][there]] = _signed(blocks.view(dtype)[:, 0])
         return found
 
     def stacked(
@@ -268,7 +285,7 @@ class Directory:
         if whole <= self.form.word:
             blocks = self._inside(code, numbers)[:, :nbytes]
         else:
-            blocks = self.source.read_blocks(offset.astype(np.uint64), nbytes)
+            blocks = self._away(numbers, offset, nbytes)
         dtype = np.dtype(TYPES[int(kind[0])]).newbyteorder(self.form.byteorder)
         if dtype.kind != "S":
             values = np.ascontiguousarray(blocks).view(dtype)
@@ -286,10 +303,50 @@ class Directory:
             blocks[where] = layout.raw[rows, layout.find(code)]
         return blocks
 
-    def differing(self, numbers: NDArray[np.int64]) -> list[int]:
-        """Return the tags whose values differ between some pages, or that only some have."""
-        codes = {int(c) for layout, _, _ in self._groups(numbers) for c in layout.codes}
-        return sorted(code for code in codes if self._differs(code, numbers))
+    def _away(
+        self, numbers: NDArray[np.int64], offset: NDArray[np.int64], nbytes: int
+    ) -> NDArray[np.uint8]:
+        """Return values outside of directories, shape (m, nbytes)."""
+        blocks = np.empty((numbers.size, nbytes), np.uint8)
+        for layout, where, rows in self._groups(numbers):
+            behind = offset[where] - self.offset[numbers[where]] - layout.size
+            at = int(behind[0])
+            near = 0 <= at <= layout.tail.shape[1] - nbytes and bool((behind == at).all())
+            blocks[where] = (
+                layout.tail[rows, at : at + nbytes]
+                if near
+                else read_rows(self.source, offset[where], nbytes)
+            )
+        return blocks
+
+    def differing(
+        self, numbers: NDArray[np.int64], without: frozenset[int] = frozenset()
+    ) -> list[int]:
+        """Return the tags whose values differ between some pages, or that only some have.
+
+        Parameters
+        ----------
+        numbers : ndarray of int64, shape (m,)
+            The pages.
+        without : frozenset of int
+            Tags that nobody asks about.
+        """
+        groups = list(self._groups(numbers))
+        first, _, rows = groups[0]
+        count, raw = first.counts[rows[0]], first.raw[rows[0]]
+        constant = np.ones(first.codes.size, bool)
+        codes = {int(code) for layout, _, _ in groups for code in layout.codes}
+        for layout, _, rows in groups:
+            if not np.array_equal(layout.codes, first.codes):
+                constant[:] = False
+                break
+            whole = rows.size == layout.pages.size
+            counts = layout.counts if whole else layout.counts[rows]
+            fields = layout.raw if whole else layout.raw[rows]
+            constant &= (layout.types == first.types) & (counts == count).all(axis=0)
+            constant &= (fields == raw).all(axis=(0, 2))
+        codes -= {int(code) for code in first.codes[constant]}
+        return sorted(code for code in codes - without if self._differs(code, numbers))
 
     def _differs(self, code: int, numbers: NDArray[np.int64]) -> bool:
         offset, count, kind = self.place(code, numbers)
@@ -325,14 +382,24 @@ class Directory:
         there = (nbytes > 0) & (offset + nbytes <= size)
         if int(nbytes[there].sum()) > self.source.fingerprint.revisit_limit:
             raise LimitError(f"values of tag {code} overlap", url=self.source.url)
-        groups = np.stack([kind[there], count[there]], axis=1)
-        for group in np.unique(groups, axis=0):
-            mine = np.flatnonzero(there & (kind == group[0]) & (count == group[1]))
+        pairs = np.where(there, count * 256 + np.minimum(kind, 255), -1)
+        for pair in distinct(pairs):
+            if pair < 0:
+                continue
+            mine = np.flatnonzero(pairs == pair)
             rows = self.stacked(code, numbers[mine])
             if rows is not None:
+                form = int(pair) % 256
                 for at, row in zip(mine.tolist(), rows, strict=True):
-                    found[at] = _plain(row, int(group[0]))
+                    found[at] = _plain(row, form)
         return found
+
+
+def distinct(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the different values, ascending; at once if all are equal."""
+    if values.size and bool((values == values[0]).all()):
+        return values[:1]
+    return np.unique(values)
 
 
 def _signed(values: NDArray[Any]) -> NDArray[np.int64]:

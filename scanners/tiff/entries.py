@@ -80,17 +80,23 @@ class Layout:
         Their numbers.
     codes, types : ndarray of uint16, shape (k,)
         Tag and field type of each entry.
-    counts : ndarray of uint64, shape (m, k)
-        Number of values of each.
+    counts : ndarray, shape (m, k)
+        Number of values of each, unsigned.
     raw : ndarray of uint8, shape (m, k, word)
         The values, or their offset, as they lie in the file.
+    tail : ndarray of uint8, shape (m, t)
+        Bytes that follow the directories.
+    size : int
+        Bytes of a directory.
     """
 
     pages: NDArray[np.int64]
     codes: NDArray[np.uint16]
     types: NDArray[np.uint16]
-    counts: NDArray[np.uint64]
+    counts: NDArray[Any]
     raw: NDArray[np.uint8]
+    tail: NDArray[np.uint8]
+    size: int
 
     def find(self, code: int) -> int:
         """Return the position of a tag's first entry, -1 if there is none."""
@@ -98,40 +104,48 @@ class Layout:
         return int(found[0]) if found.size else -1
 
 
-def layouts(blocks: NDArray[np.uint8], numbers: NDArray[np.int64], form: Format) -> list[Layout]:
+def layouts(
+    rows: NDArray[np.uint8], numbers: NDArray[np.int64], size: int, form: Format
+) -> list[Layout]:
     """Sort directories of equal length by the tags and types that they have.
 
     Parameters
     ----------
-    blocks : ndarray of uint8, shape (m, size)
-        The bytes of each directory.
+    rows : ndarray of uint8, shape (m, at least `size`)
+        The bytes of each directory, and those that follow it.
     numbers : ndarray of int64, shape (m,)
         The page numbers.
+    size : int
+        Bytes of a directory.
     form : Format
         Of the file.
     """
-    count = (blocks.shape[1] - form.lead - form.word) // form.entry
-    entries = blocks[:, form.lead : form.lead + count * form.entry]
-    entries = entries.reshape(len(blocks), count, form.entry)
-    heads = np.ascontiguousarray(entries[:, :, :4]).reshape(len(blocks), -1)
+    entries = rows[:, form.lead : size - form.word].view(_entry(form))
+    heads = entries["head"]
     if bool((heads == heads[0]).all()):
-        return [_layout(entries, numbers, form)]
-    rows = np.ascontiguousarray(heads).view(f"V{heads.shape[1]}").reshape(-1)
-    _, kinds = np.unique(rows, return_inverse=True)
+        return [_layout(rows, entries, numbers, size, form)]
+    flat = np.ascontiguousarray(heads).view(f"V{heads.shape[1] * 4}").reshape(-1)
+    _, kinds = np.unique(flat, return_inverse=True)
     order = np.argsort(kinds, kind="stable")
     edges = np.flatnonzero(np.diff(kinds[order])) + 1
-    return [_layout(entries[part], numbers[part], form) for part in np.split(order, edges)]
+    return [
+        _layout(rows[part], entries[part], numbers[part], size, form)
+        for part in np.split(order, edges)
+    ]
 
 
-def _layout(entries: NDArray[np.uint8], numbers: NDArray[np.int64], form: Format) -> Layout:
-    order, word = form.byteorder, form.word
+def _entry(form: Format) -> np.dtype[Any]:
+    word = form.word
+    return np.dtype([("head", "u4"), ("count", f"{form.byteorder}u{word}"), ("raw", "u1", word)])
 
-    def numeric(start: int, stop: int) -> NDArray[Any]:
-        part = np.ascontiguousarray(entries[:, :, start:stop])
-        return part.view(f"{order}u{stop - start}")[..., 0]
 
-    first = entries[:1]
-    heads = np.ascontiguousarray(first[0, :, :4]).view(f"{order}u2").astype(np.uint16)
-    counts = numeric(4, 4 + word)
-    raw = np.ascontiguousarray(entries[:, :, 4 + word :])
-    return Layout(numbers, heads[:, 0], heads[:, 1], counts, raw)
+def _layout(
+    rows: NDArray[np.uint8],
+    entries: NDArray[Any],
+    numbers: NDArray[np.int64],
+    size: int,
+    form: Format,
+) -> Layout:
+    heads = np.ascontiguousarray(entries["head"][0]).view(f"{form.byteorder}u2").astype(np.uint16)
+    counts, raw = entries["count"], entries["raw"]
+    return Layout(numbers, heads[::2], heads[1::2], counts, raw, rows[:, size:], size)

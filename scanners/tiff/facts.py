@@ -38,8 +38,11 @@ class Facts:
         Of CCITT Group 3.
     tables : bytes
         Tables that all JPEG segments share; empty if there are none.
-    jfif : bool
-        Whether the first segment is JPEG with a JFIF marker.
+    jfif, whole : bool
+        Whether the first segment of JPEG has a JFIF marker, and whether it begins as JPEG files
+        do.
+    skip_bits : tuple of int
+        Parameters of EER: skip, horizontal and vertical bits.
     """
 
     byteorder: str
@@ -61,6 +64,7 @@ class Facts:
     t4_options: int = 0
     tables: bytes = b""
     jfif: bool = False
+    whole: bool = False
     skip_bits: tuple[int, int, int] = (7, 2, 2)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import unescape
 
 import numpy as np
 
@@ -101,7 +102,9 @@ def read_metadata(pages: Pages, page: int, report: ScanReport) -> Metadata:
         report.warn(f"/page/{page}: {error.message}")
         return found
     for item in children(root, "Item"):
-        name, value, domain = item.get("name", ""), item.text or "", item.get("domain", "")
+        # GDAL escapes values before it writes them as XML, which escapes them again.
+        value = unescape(item.text or "", {"&quot;": '"', "&apos;": "'"})
+        name, domain = item.get("name", ""), item.get("domain", "")
         role = item.get("role", "")
         band = number(item.get("sample"))
         if band is not None and 0 <= band < 2**16:

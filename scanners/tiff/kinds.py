@@ -34,14 +34,15 @@ def kinds_of(pages: Pages) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     firsts : ndarray of int64, shape (k,)
         The first page of each kind.
     """
-    columns = [getattr(pages, name).astype(np.int64) for name in _NAMES]
+    columns = [getattr(pages, name).astype(np.int64, copy=False) for name in _NAMES]
     columns += [pages.column(code) for code in _SINGLE if pages.has(code).any()]
     columns += [_digits(pages, code) for code in _LISTS if pages.has(code).any()]
     orders = np.array([part.form.byteorder == "<" for part in pages.directories])
     columns.append(orders[pages.file].astype(np.int64))
-    table = np.ascontiguousarray(np.stack(columns, axis=1))
-    if bool((table == table[0]).all()):
+    columns = [column for column in columns if bool((column != column[0]).any())]
+    if not columns:
         return np.zeros(len(pages), np.int64), np.zeros(1, np.int64)
+    table = np.ascontiguousarray(np.stack(columns, axis=1))
     rows = table.view(f"V{table.shape[1] * 8}").reshape(-1)
     _, firsts, kinds = np.unique(rows, return_index=True, return_inverse=True)
     order = np.argsort(firsts)
@@ -69,6 +70,7 @@ def facts_of(pages: Pages, page: int) -> Facts:
     factors = np.atleast_1d(pages.tag(page, tags.SUBSAMPLING, (2, 2))).tolist()
     tables = pages.tag(page, tags.JPEG_TABLES, b"")
     compression = int(pages.compression[page])
+    start = _start(pages, page) if compression in tags.JPEG else b""
     return Facts(
         byteorder=pages.directories[int(pages.file[page])].form.byteorder,
         width=int(pages.width[page]),
@@ -88,7 +90,8 @@ def facts_of(pages: Pages, page: int) -> Facts:
         subsampling=(int(factors[0]), int(factors[-1])),
         t4_options=int(pages.tag(page, tags.T4_OPTIONS, 0)),
         tables=tables if isinstance(tables, bytes) else b"",
-        jfif=compression in tags.JPEG and _jfif(pages, page),
+        jfif=start[6:10] == b"JFIF",
+        whole=start[:2] == b"\xff\xd8",
         skip_bits=(
             int(pages.tag(page, 65007, 7)),
             int(pages.tag(page, 65008, 2)),
@@ -97,12 +100,12 @@ def facts_of(pages: Pages, page: int) -> Facts:
     )
 
 
-def _jfif(pages: Pages, page: int) -> bool:
-    """Tell whether a page's first segment is JPEG with a JFIF marker."""
+def _start(pages: Pages, page: int) -> bytes:
+    """Return the first bytes of a page's first segment."""
     for code in (tags.TILE_OFFSETS, tags.STRIP_OFFSETS):
         value = pages.tag(page, code)
-        if value is not None:
+        if isinstance(value, int | np.ndarray):
             offset = int(np.atleast_1d(value)[0])
             source = pages.sources[int(pages.file[page])]
-            return source.read_upto(offset, 11)[6:10] == b"JFIF" if offset > 0 else False
-    return False
+            return source.read_upto(offset, 11) if offset > 0 else b""
+    return b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,7 @@ def open_native(
         for part in pages.sources:
             try:
                 file = tifffile.TiffFile(part.path if part.path is not None else part.open())
-            except (tifffile.TiffFileError, ValueError, OSError) as error:
+            except Exception as error:  # whatever damage makes it raise
                 raise FormatError(f"tifffile refuses it: {error}", url=part.url) from error
             files.append(stack.enter_context(file))
         yield NativeTIFF(group, pages, files)
@@ -150,24 +151,49 @@ class NativeTIFF:
     def _page(self, page: int) -> NDArray[Any]:
         """Return a decoded page, shape (length, width, samples)."""
         if page not in self._decoded:
-            from tifffile import TiffPage
+            values = self._decode(page)
+            while len(self._decoded) >= _KEPT:
+                del self._decoded[next(iter(self._decoded))]
+            shape = (int(self._pages.length[page]), int(self._pages.width[page]), -1)
+            self._decoded[page] = values.reshape(shape)
+        return self._decoded[page]
 
-            pages = self._pages
-            file = self._files[int(pages.file[page])]
-            file.filehandle.seek(int(pages.offset[page]))
-            try:
-                values = np.asarray(TiffPage(file, 0).asarray())
-            except Exception as error:  # whatever a decoder raises, the page has no oracle
+    def _decode(self, page: int) -> NDArray[Any]:
+        """Return a page as tifffile decodes it, or GDAL where that cannot; samples last."""
+        from tifffile import TiffPage
+
+        pages = self._pages
+        file = self._files[int(pages.file[page])]
+        file.filehandle.seek(int(pages.offset[page]))
+        # Its decoders are kept by what pages have in common, which leaves out T4Options.
+        getattr(file, "_decoders", {}).clear()
+        try:
+            values = np.asarray(TiffPage(file, 0).asarray())
+        except Exception as error:  # whatever a decoder raises, there are others
+            values = self._by_gdal(page)
+            if values is None:
                 raise UnsupportedError(
                     f"tifffile does not decode {pages.path(page)}: {error}", code="native"
                 ) from error
-            if int(pages.planar[page]) == 2 and int(pages.samples[page]) > 1:
-                values = np.moveaxis(values, 0, -1)
-            while len(self._decoded) >= _KEPT:
-                del self._decoded[next(iter(self._decoded))]
-            shape = (int(pages.length[page]), int(pages.width[page]), -1)
-            self._decoded[page] = values.reshape(shape)
-        return self._decoded[page]
+            return values
+        if int(pages.planar[page]) == 2 and int(pages.samples[page]) > 1:
+            return np.moveaxis(values, 0, -1)
+        return values
+
+    def _by_gdal(self, page: int) -> NDArray[Any] | None:
+        """Return a page of a local file as GDAL decodes it; None if it does not."""
+        path = self._pages.sources[int(self._pages.file[page])].path
+        try:
+            import rasterio
+        except ImportError:
+            return None
+        name = f"GTIFF_DIR:off:{int(self._pages.offset[page])}:{path}"
+        try:
+            # It warns of images that lie nowhere on Earth.
+            with warnings.catch_warnings(action="ignore"), rasterio.open(name) as file:
+                return np.moveaxis(np.asarray(file.read()), 0, -1)
+        except Exception:  # noqa: BLE001 - then there is no oracle
+            return None
 
     def _following(self, item: Placed, array: Array) -> NDArray[Any]:
         """Return images that follow the first page's data, as a view of the file."""
@@ -182,9 +208,12 @@ class NativeTIFF:
 
 def _inline(array: Array) -> NDArray[Any]:
     """Return what was made while scanning, such as coordinates: there is nothing else to ask."""
-    values = np.empty(array.shape, array.dtype)
+    import numcodecs
+
     data = array.chunks.get(0)
-    if array.chunks.size != 1 or array.codecs or not isinstance(data, bytes):
+    if array.chunks.size != 1 or not isinstance(data, bytes):
         raise UnsupportedError("it was not made of pages", code="native")
-    values[...] = np.frombuffer(data, array.dtype).reshape(array.chunk_shape)
-    return values
+    values: Any = data
+    for config in reversed(array.codecs):
+        values = numcodecs.get_codec(dict(config)).decode(values)
+    return np.frombuffer(values, array.dtype).reshape(array.chunk_shape)

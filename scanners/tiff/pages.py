@@ -43,6 +43,8 @@ _DEFAULTS = {
     "fill_order": (tags.FILL_ORDER, 1),
     "orientation": (tags.ORIENTATION, 1),
 }
+_BROKEN = -2
+"""In columns where a tag is there, but no number; nothing is taken for it."""
 _WHOLE = 2**32 - 1
 _LARGEST_CHUNK = 2**31 - 1
 """Bytes of a decoded chunk that codecs and readers can handle."""
@@ -165,7 +167,7 @@ class Pages:
             ]
         )
         for name, (code, default) in _DEFAULTS.items():
-            setattr(self, name, self.column(code, default))
+            setattr(self, name, self.column(code, default, _BROKEN))
         self._correct()
         self.placed: list[Placed] = []
         self.tried: set[int] = set()
@@ -177,6 +179,8 @@ class Pages:
         ]
         bad = np.array([isinstance(found, UnsupportedError) for found in self._problems], bool)
         self.kind = np.where(bad[self._kinds], -1, self._kinds)
+        for name in (*_DEFAULTS, "subfile", "tiled", "tile_width", "tile_length", "kind"):
+            setattr(self, name, _thin(getattr(self, name)))
 
     def _correct(self) -> None:
         """Bring columns into the form that the class promises."""
@@ -237,9 +241,14 @@ class Pages:
         """Return the pages directly below one, in the order of its SubIFDs tag."""
         return np.flatnonzero(self.parent == page)
 
-    def column(self, code: int, default: int = -1) -> NDArray[np.int64]:
-        """Return the first value of an integer tag for every page, shape (n,)."""
-        return np.concatenate([part.column(code, default) for part in self.directories])
+    def column(
+        self, code: int, default: int = -1, broken: int | None = None
+    ) -> NDArray[np.int64]:
+        """Return the first value of an integer tag for every page, shape (n,).
+
+        Where a page does not have it `default`, where its value cannot be read `broken`.
+        """
+        return np.concatenate([part.column(code, default, broken) for part in self.directories])
 
     def has(self, code: int) -> NDArray[np.bool_]:
         """Return for every page whether it has a tag, shape (n,)."""
@@ -275,8 +284,8 @@ class Pages:
         for i, part in enumerate(self.directories):
             mine = numbers[self.file[numbers] == i] - self.first[i]
             if mine.size:
-                found.update(part.differing(mine))
-        return sorted(found - tags.PLACES)
+                found.update(part.differing(mine, tags.PLACES))
+        return sorted(found)
 
     def values(self, code: int, numbers: NDArray[np.int64]) -> list[Any]:
         """Return one tag's value for many pages, read together; None where a page has none."""
@@ -351,6 +360,11 @@ class Pages:
                 )
             if int(self.tag(page, tags.DEPTH, 1)) > 1 and not self._philips(page):
                 raise UnsupportedError("ImageDepth above 1", code="depth")
+            if facts.fill_order < 0 or (facts.samples > 1 and facts.planar not in (1, 2)):
+                raise UnsupportedError(
+                    f"FillOrder {facts.fill_order}, PlanarConfiguration {facts.planar}",
+                    code="geometry",
+                )
             element_type(facts)
             found = encoding(facts)
             nbytes = facts.run * facts.chunk_length * found.dtype.itemsize
@@ -363,3 +377,10 @@ class Pages:
     def _philips(self, page: int) -> bool:
         # Its writer sets ImageDepth to something else.
         return self.text(page, 305).startswith("Philips DP")
+
+
+def _thin(column: NDArray[Any]) -> NDArray[Any]:
+    """Return a column that takes no memory where all its values are equal."""
+    if column.size and bool((column == column[0]).all()):
+        return np.broadcast_to(column[0].copy(), column.shape)
+    return column

@@ -14,6 +14,7 @@ import numpy as np
 
 from refmaker.errors import FormatError, TruncatedError, UnsupportedError
 from refmaker.scanners.tiff import tags
+from refmaker.scanners.tiff.directory import distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -132,10 +133,10 @@ def _list(
     found = np.full((local.size, total), -1, np.int64)
     _, count, kind = part.place(code, local)
     pairs = count * 256 + kind
-    for pair in np.unique(pairs[count > 0]):
+    for pair in distinct(pairs[count > 0]):
         mine = np.flatnonzero(pairs == pair)
         values = part.stacked(code, local[mine], total)
-        if values is not None and values.dtype.kind in "iu":
+        if values is not None and values.dtype.kind in "iu" and values.ndim == 2:
             values = np.minimum(values, np.uint64(2**62)) if values.itemsize == 8 else values
             found[mine, : values.shape[1]] = values.astype(np.int64)
     return found, count < total

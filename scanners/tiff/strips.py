@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import lzma
 import zlib
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,8 +104,6 @@ def _xz(data: bytes, most: int) -> bytes:  # noqa: ARG001 - one signature for al
 
 
 def _codec(config: Mapping[str, Any]) -> Any:
-    from importlib import import_module
-
     return import_module("numcodecs").get_codec(dict(config))
 
 
@@ -116,4 +115,26 @@ def _zstd(data: bytes, most: int) -> bytes:  # noqa: ARG001 - one signature for 
     return bytes(_codec({"id": "zstd"}).encode(data))
 
 
-_TOOLS = {"zlib": (_inflate, _deflate), "lzma": (_unxz, _xz), "zstd": (_unzstd, _zstd)}
+def _unlzw(data: bytes, most: int) -> bytes:
+    return bytes(import_module("imagecodecs").lzw_decode(data, out=most))
+
+
+def _lzw(data: bytes, most: int) -> bytes:  # noqa: ARG001 - one signature for all
+    return bytes(import_module("imagecodecs").lzw_encode(data))
+
+
+def _unpackbits(data: bytes, most: int) -> bytes:
+    return bytes(import_module("imagecodecs").packbits_decode(data, out=most))
+
+
+def _packbits(data: bytes, most: int) -> bytes:  # noqa: ARG001 - one signature for all
+    return bytes(import_module("imagecodecs").packbits_encode(data))
+
+
+_TOOLS = {
+    "zlib": (_inflate, _deflate),
+    "lzma": (_unxz, _xz),
+    "zstd": (_unzstd, _zstd),
+    "imagecodecs_lzw": (_unlzw, _lzw),
+    "imagecodecs_packbits": (_unpackbits, _packbits),
+}

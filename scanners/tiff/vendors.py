@@ -9,6 +9,7 @@ import io
 import logging
 import math
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +107,8 @@ def read_images(
     list of Image
         In tifffile's order.
     """
+    if what == "scanimage":
+        return pages, _scanimage(pages)
     try:
         import tifffile
     except ImportError:
@@ -129,6 +132,29 @@ def read_images(
         told = " ".join(f"{type(error).__name__}: {error}".split())
         report.warn(f"tifffile does not lay out this {what} file ({told}); pages are taken as such")
         return None
+
+
+def _scanimage(pages: Pages) -> list[Image]:
+    """Return the image of a ScanImage file: slices of frames of channels, as the software says.
+
+    tifffile is not asked: it leaves out last pages that are shorter than the others.
+    """
+    chain = pages.main[pages.kind[pages.main] == pages.kind[pages.main[0]]]
+    text = pages.text(int(pages.main[0]), _SOFTWARE)
+    saved = re.search(r"^SI\.hChannels\.channelSave = (.*)$", text, re.MULTILINE)
+    frames = re.search(r"^SI\.hStackManager\.framesPerSlice = (\d+)\s*$", text, re.MULTILINE)
+    extents = None
+    if saved is not None:
+        channels = len(re.findall(r"\d+", saved[1]))
+        each = int(frames[1]) if frames is not None else chain.size // max(channels, 1)
+        slices = chain.size // max(each * channels, 1)
+        if slices * each * channels == chain.size:
+            extents = (slices, each, channels)
+    if extents is None:
+        axes: tuple[Axis, ...] = (Axis("page", chain.size),)
+        return [Image("scanimage", axes, (Level(chain),))]
+    axes = tuple(Axis(name, size) for name, size in zip("ztc", extents, strict=True))
+    return [Image("scanimage", axes, (Level(chain.reshape(extents)),))]
 
 
 @dataclass

@@ -37,6 +37,7 @@ def test_a_reference_file_and_its_data_file_are_shown_alike(run, sparse):
         "codecs": ["zlib"],
         "packages": ["numcodecs"],
         "nbytes": 48,
+        "stored": s["stored"],
         "chunks": {"total": 3, "referenced": 2, "inlined": 0, "absent": 1},
     }
     assert refs["packages"] == ["numcodecs"]
@@ -44,6 +45,8 @@ def test_a_reference_file_and_its_data_file_are_shown_alike(run, sparse):
     assert target["url"] == str(sparse)
     assert target["chunks"] == 2 + 749
     table = refmaker.read("s.json").group
+    assert sum(entry["stored"] for entry in refs["arrays"]) == refs["stored"] == target["bytes"]
+    assert refs["protocols"] == ["file"]
     assert target["bytes"] == sum(int(a.chunks.length.sum()) for _, a in table.arrays())
 
 

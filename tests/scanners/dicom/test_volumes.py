@@ -338,7 +338,10 @@ def test_enhanced_frames_go_where_their_groups_say(tmp_path):
 
 def test_enhanced_frames_may_have_their_own_rescaling(tmp_path):
     frames = [
-        plane(z, PixelValueTransformationSequence={"RescaleSlope": str(z + 1), "RescaleIntercept": "0"})
+        plane(
+            z,
+            PixelValueTransformationSequence={"RescaleSlope": str(z + 1), "RescaleIntercept": "0"},
+        )
         for z in range(3)
     ]
     group, _ = collect([save(enhanced(frames, SHARED), tmp_path / "enhanced")])
@@ -444,7 +447,9 @@ def test_frames_that_share_bytes_stay_in_a_row(tmp_path):
 
 
 def test_several_series_lie_below_their_study(tmp_path):
-    made = [slice_of((0, 0, k), k + 1, study=t, series=s) for t in "ab" for s in "xy" for k in (0, 1)]
+    made = [
+        slice_of((0, 0, k), k + 1, study=t, series=s) for t in "ab" for s in "xy" for k in (0, 1)
+    ]
     group, report = collect(save_all(tmp_path, made))
     arrays = sorted(path for path, _ in group.arrays() if path.endswith("image"))
     assert arrays == [f"study-{i}/series-{j}/image" for i in (1, 2) for j in (1, 2)]
@@ -461,7 +466,9 @@ def test_a_single_series_opens_with_xarray(tmp_path):
     ReferenceSet(group, report).write(refs)
     mapper = {"fo": str(refs), "remote_protocol": "file"}
     with xarray.open_dataset(
-        "reference://", engine="zarr", backend_kwargs={"consolidated": False, "storage_options": mapper}
+        "reference://",
+        engine="zarr",
+        backend_kwargs={"consolidated": False, "storage_options": mapper},
     ) as dataset:
         assert dataset.image.dims == ("echo_time", "z", "y", "x")
         assert dataset.sel(echo_time=2.0).image.shape == (4, 6, 5)

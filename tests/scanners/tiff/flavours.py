@@ -32,11 +32,11 @@ FLOATS = smooth(SIDE, 90, dtype="f4")
 
 
 def lib(data, **options):
-    """Return a writer by tifffile of one series."""
+    """Return a writer by tifffile of one series; gives back what tifffile reads."""
 
     def write(path):
         tifffile.imwrite(path, data, metadata=None, **options)
-        return data
+        return data if options.get("compression") != "jpeg" else tifffile.imread(path)
 
     return write
 
@@ -62,7 +62,7 @@ def gdal(data, *, nodata=None, driver="GTiff", write=None, **options):
             "count": bands.shape[0],
             "dtype": dtype,
             "nodata": nodata,
-            **{key: value for key, value in options.items() if key != "cint"},
+            **{key: value for key, value in options.items() if key not in ("cint", "stored")},
         }
         with quiet(), rasterio.open(path, "w", **profile) as file:
             if write is None:
@@ -71,10 +71,12 @@ def gdal(data, *, nodata=None, driver="GTiff", write=None, **options):
                 write(file, bands)
         with quiet(), rasterio.open(path) as file:
             found = file.read()
-        pixels = np.moveaxis(found, 0, -1) if found.shape[0] > 1 else found[0]
-        if options.get("interleave") == "band" and found.shape[0] > 1:
-            pixels = found
-        return pixels
+        found = found.astype(options.get("stored", found.dtype))
+        if options.get("nbits") == 1:
+            found = found.astype(bool)
+        if found.shape[0] == 1:
+            return found[0]
+        return found if options.get("interleave") == "band" else np.moveaxis(found, 0, -1)
 
     return make
 
@@ -207,7 +209,7 @@ IMAGECODECS = {
     "gdal_nbits4_tiled": gdal(BYTES & 15, nbits=4, tiled=True, blockxsize=32, blockysize=32),
     "gdal_nbits12": gdal(GRAY & 4095, nbits=12),
     "gdal_nbits12_deflate": gdal(GRAY & 4095, nbits=12, compress="deflate"),
-    "gdal_nbits16_float": gdal(FLOATS.astype("f2").astype("f4"), nbits=16),
+    "gdal_nbits16_float": gdal(FLOATS.astype("f2").astype("f4"), nbits=16, stored="f2"),
     "gdal_ccitt4": gdal((GRAY > 400).astype("u1"), nbits=1, compress="ccittfax4"),
     "gdal_ccitt3": gdal((GRAY > 400).astype("u1"), nbits=1, compress="ccittfax3"),
     "gdal_ccittrle": gdal((GRAY > 400).astype("u1"), nbits=1, compress="ccittrle"),
@@ -248,7 +250,7 @@ def packed(bits, samples=1, byteorder="<"):
         values = values.astype(bool)
 
     def write(path):
-        data = imagecodecs.packints_encode(values.reshape(SIDE, -1), bits, axis=-1)
+        data = imagecodecs.packints_encode(values, bits, runlen=90 * samples)
         options = {"photometric": "rgb"} if samples == 3 else {}
         raw_tiff(path, data, SIDE, 90, bits, samples, byteorder, **options)
         return values

@@ -1,0 +1,412 @@
+"""Combining, beside kerchunk's MultiZarrToZarr and VirtualiZarr's open_virtual_mfdataset.
+
+Run as ``python benchmarks/combine.py``; some minutes, with ``--quick`` one. Every figure comes
+from a process of its own, which first does the same with something tiny, so that imports count
+nowhere. Four parts:
+
+``alone``
+    1,000 sets of 100 chunks, which are in memory already in each tool's own form, to one.
+``whole``
+    The same from the files: scan, combine, write JSON; refmaker also in two processes.
+``large``
+    10 million chunks of 10,000 files, combined and written as Parquet.
+``append``
+    One day to a year of daily files.
+
+Prints what is measured, then the targets with PASS or FALLS SHORT; ``--json`` prints one document
+instead, ``--check`` fails if a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from measure import peak, run, spent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["main"]
+
+PARTS = ("alone", "whole", "large", "append")
+ALONE = ("refmaker", "kerchunk", "virtualizarr")
+WHOLE = ("refmaker", "refmaker-2", "kerchunk", "kerchunk-dask", "virtualizarr")
+MIB = 1024**2
+
+
+# What is combined
+
+
+def write_files(folder: Path, count: int) -> list[str]:
+    """Write daily files of one gzip variable in 100 chunks."""
+    import h5py
+
+    rng = np.random.default_rng(0)
+    field = (rng.normal(size=(100, 100)).cumsum(axis=1) * 10).astype("i2")
+    paths = []
+    for day in range(count):
+        path = folder / f"sst_{day:06d}.nc"
+        paths.append(str(path))
+        if path.exists():
+            continue
+        with h5py.File(path, "w") as file:
+            for name, values, units in (
+                ("time", np.array([day], "i4"), "days since 2000-01-01"),
+                ("lat", np.linspace(-90, 90, 100), "degrees_north"),
+                ("lon", np.linspace(0, 360, 100), "degrees_east"),
+            ):
+                file[name] = values
+                file[name].attrs["units"] = units
+                file[name].make_scale(name)
+            made = file.create_dataset(
+                "sst", data=(field + day)[None], chunks=(1, 10, 10), compression="gzip",
+                shuffle=True, maxshape=(None, 100, 100),
+            )  # fmt: skip
+            made.attrs["units"] = "K"
+            for axis, name in enumerate(("time", "lat", "lon")):
+                made.dims[axis].attach_scale(file[name])
+    return paths
+
+
+def made_up(day: int, grid: tuple[int, int, int]) -> Any:
+    """Return what a scan of such a file gives, with other numbers of chunks."""
+    from refmaker import ReferenceSet, ScanReport
+    from refmaker.model import Array, ChunkTable, Group
+    from refmaker.report import Fingerprint
+
+    url = f"/data/archive/some/long/path/sst_{day:06d}.nc"
+    total = grid[0] * grid[1] * grid[2]
+    length = np.random.default_rng(day).integers(500, 1000, total)
+    table = ChunkTable.from_columns(
+        grid, (url,), offset=np.cumsum(length) - length, length=length
+    )  # fmt: skip
+    names = ("time", "lat", "lon")
+    shape = (1, grid[1] * 50, grid[2] * 50)
+    codec = {"id": "zlib", "level": 4}
+    members: dict[str, Any] = {
+        "sst": Array(
+            shape, (1, 50, 50), np.dtype("<i2"), table, compressor=codec,
+            dimension_names=names, attributes={"units": "K", "scale_factor": 0.01},
+        )
+    }  # fmt: skip
+    for name, extent in zip(names, shape, strict=True):
+        values = np.array([day], "<i4") if name == "time" else np.linspace(0, 1, extent)
+        kept = ChunkTable.inline((1,), {0: values.tobytes()})
+        units = {"units": "days since 2000-01-01" if name == "time" else "degrees"}
+        members[name] = Array(
+            values.shape, values.shape, values.dtype, kept, dimension_names=(name,),
+            attributes=units,
+        )  # fmt: skip
+    report = ScanReport(url, "hdf5", sources={url: Fingerprint(10**6, 1e9 + day)})
+    return ReferenceSet(Group(members, {"history": f"made {day}"}), report)
+
+
+# What each tool does
+
+
+def by_refmaker(paths: list[str]) -> tuple[Any, Callable[[Any], Any]]:
+    import refmaker
+
+    return [refmaker.scan(path) for path in paths], lambda s: refmaker.combine(s, concat="time")
+
+
+def by_kerchunk(paths: list[str]) -> tuple[Any, Callable[[Any], Any]]:
+    from kerchunk.combine import MultiZarrToZarr
+    from kerchunk.hdf import SingleHdf5ToZarr
+
+    warnings.simplefilter("ignore")
+
+    def combine(found: Any) -> Any:
+        return MultiZarrToZarr(
+            found, concat_dims=["time"], identical_dims=["lat", "lon"], remote_protocol="file"
+        ).translate()
+
+    return [SingleHdf5ToZarr(path, inline_threshold=1024).translate() for path in paths], combine
+
+
+def by_virtualizarr(paths: list[str]) -> tuple[Any, Callable[[Any], Any]]:
+    import virtualizarr
+    import xarray as xr
+
+    parser, registry = _virtualizarr()
+    sets = [
+        virtualizarr.open_virtual_dataset(f"file://{path}", parser=parser, registry=registry)
+        for path in paths
+    ]
+
+    def combine(found: Any) -> Any:
+        return xr.concat(
+            found, "time", data_vars="minimal", coords="minimal", compat="override", join="exact",
+            combine_attrs="override",
+        )  # fmt: skip
+
+    return sets, combine
+
+
+def _virtualizarr() -> tuple[Any, Any]:
+    from obspec_utils.registry import ObjectStoreRegistry
+    from obstore.store import LocalStore
+    from virtualizarr.parsers import HDFParser
+
+    warnings.simplefilter("ignore")
+    return HDFParser(), ObjectStoreRegistry({"file://": LocalStore()})
+
+
+def whole_refmaker(paths: list[str], out: str, jobs: int) -> None:
+    import refmaker
+
+    if jobs == 1:
+        sets: Any = (refmaker.scan(path) for path in paths)
+    else:
+        sets = _scanned_by(paths, jobs)
+    refmaker.combine(sets, concat="time").write(out)
+
+
+def _scanned_by(paths: list[str], jobs: int) -> Any:
+    from concurrent.futures import ProcessPoolExecutor
+
+    import refmaker
+
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(refmaker.scan, paths, chunksize=16)
+
+
+def whole_kerchunk(paths: list[str], out: str, _: int) -> None:
+    import ujson
+
+    sets, combine = by_kerchunk(paths)
+    with open(out, "w") as file:
+        ujson.dump(combine(sets), file)
+
+
+def whole_kerchunk_dask(paths: list[str], out: str, _: int) -> None:
+    import dask
+    from kerchunk.combine import auto_dask
+    from kerchunk.hdf import SingleHdf5ToZarr
+
+    warnings.simplefilter("ignore")
+    with dask.config.set(scheduler="processes", num_workers=2):
+        auto_dask(
+            paths, SingleHdf5ToZarr, {"inline_threshold": 1024},
+            {"concat_dims": ["time"], "identical_dims": ["lat", "lon"]}, n_batches=2,
+            remote_protocol="file", filename=out,
+        )  # fmt: skip
+
+
+def whole_virtualizarr(paths: list[str], out: str, _: int) -> None:
+    import virtualizarr
+
+    parser, registry = _virtualizarr()
+    found = virtualizarr.open_virtual_mfdataset(
+        [f"file://{path}" for path in paths], registry=registry, parser=parser, concat_dim="time",
+        combine="nested", data_vars="minimal", coords="minimal", compat="override", join="exact",
+        combine_attrs="override",
+    )  # fmt: skip
+    found.vz.to_kerchunk(out, format="json")
+
+
+TOOLS = {"refmaker": by_refmaker, "kerchunk": by_kerchunk, "virtualizarr": by_virtualizarr}
+WHOLES: dict[str, tuple[Callable[[list[str], str, int], None], int]] = {
+    "refmaker": (whole_refmaker, 1),
+    "refmaker-2": (whole_refmaker, 2),
+    "kerchunk": (whole_kerchunk, 1),
+    "kerchunk-dask": (whole_kerchunk_dask, 2),
+    "virtualizarr": (whole_virtualizarr, 1),
+}
+
+
+# What a child process does
+
+
+def resident() -> float:
+    """Return the MiB of memory in use now."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / MIB
+
+
+def child_alone(tool: str, folder: str, count: int) -> dict[str, Any]:
+    paths = write_files(Path(folder), count)
+    tiny, combine = TOOLS[tool](paths[:3])
+    combine(tiny)
+    sets, combine = TOOLS[tool](paths)
+    Path("/proc/self/clear_refs").write_text("5")
+    before, cpu, wall = resident(), spent(), time.perf_counter()
+    found = combine(sets)
+    row = {"cpu": spent() - cpu, "wall": time.perf_counter() - wall}
+    row["memory"] = high() - before
+    row["references"] = count * 100
+    check_count(tool, found, count)
+    return row
+
+
+def high() -> float:
+    """Return the largest MiB in use since that was reset."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 1024
+    return peak()
+
+
+def check_count(tool: str, found: Any, count: int) -> None:
+    """Refuse to measure a tool that did something else."""
+    if tool == "refmaker":
+        total = found.group["sst"].chunks.present
+    elif tool == "kerchunk":
+        total = sum(
+            key.startswith("sst/") and not key.endswith(("y", "s")) for key in found["refs"]
+        )
+    else:
+        total = int(np.prod(found["sst"].data.manifest.shape_chunk_grid))
+    if total != count * 100:
+        raise RuntimeError(f"{tool}: {total} references, expected {count * 100}")
+
+
+def child_whole(tool: str, folder: str, count: int) -> dict[str, Any]:
+    paths = write_files(Path(folder), count)
+    work, jobs = WHOLES[tool]
+    out = f"{folder}/{tool}.json"
+    work(paths[:4], out, jobs)
+    Path("/proc/self/clear_refs").write_text("5")
+    before, cpu, wall = resident(), spent(), time.perf_counter()
+    work(paths, out, jobs)
+    row = {"cpu": spent() - cpu, "wall": time.perf_counter() - wall}
+    return {**row, "memory": high() - before, "references": count * 100}
+
+
+def child_large(folder: str, files: int, chunks: int) -> dict[str, Any]:
+    import refmaker
+
+    side = int(chunks**0.5)
+    grid = (1, side, chunks // side)
+    refmaker.combine([made_up(k, grid) for k in range(3)], concat="time").write(
+        f"{folder}/tiny.parquet"
+    )
+    cpu, wall = spent(), time.perf_counter()
+    cube = refmaker.combine((made_up(k, grid) for k in range(files)), concat="time")
+    row = {"cpu": spent() - cpu, "wall": time.perf_counter() - wall}
+    row["references"] = cube.group["sst"].chunks.present
+    row["peak"] = peak()
+    cpu = spent()
+    cube.write(f"{folder}/large.parquet")
+    return {**row, "write_cpu": spent() - cpu, "written_peak": peak()}
+
+
+def child_append(folder: str, days: int, form: str) -> dict[str, Any]:
+    import refmaker
+
+    paths = write_files(Path(folder), days + 2)
+    out = f"{folder}/year.{form}"
+    refmaker.combine(map(refmaker.scan, paths[:days]), concat="time").write(out)
+    refmaker.append(out, [refmaker.scan(paths[days])], concat="time")
+    wall = time.perf_counter()
+    day = refmaker.scan(paths[days + 1])
+    scan = time.perf_counter() - wall
+    cpu, wall = spent(), time.perf_counter()
+    done = refmaker.append(out, [day], concat="time")
+    row = {"scan": scan, "cpu": spent() - cpu, "wall": time.perf_counter() - wall}
+    if done.added != paths[days + 1 :]:
+        raise RuntimeError(f"added {done.added}")
+    return {**row, "references": (days + 2) * 100}
+
+
+# What the parent does
+
+
+def child(*arguments: object) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run("combine.py", "child", *arguments)[0].splitlines()[-1])
+    return found
+
+
+def measure(part: str, folder: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
+    count = options.files
+    if part in ("alone", "whole"):
+        write_files(folder, count)
+        tools = [t for t in (ALONE if part == "alone" else WHOLE) if options.peers or "ref" in t]
+        return [{"tool": tool, **child(part, tool, folder, count)} for tool in tools]
+    if part == "large":
+        files, chunks = (100, 100) if count < 1000 else (10_000, 1000)
+        return [{"tool": "refmaker", **child("large", folder, files, chunks)}]
+    days = min(365, count)
+    return [{"tool": form, **child("append", folder, days, form)} for form in ("json", "parquet")]
+
+
+def targets(found: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Compare the figures with what is promised."""
+    rows: list[dict[str, Any]] = []
+
+    def judge(name: str, value: float, limit: float, *, least: bool) -> None:
+        passed = bool(value >= limit if least else value <= limit)
+        rows.append({"name": name, "value": value, "limit": limit, "passed": passed})
+
+    for part, least in (("alone", 100.0), ("whole", 10.0)):
+        by = {row["tool"]: row for row in found.get(part, ())}
+        for tool, row in by.items():
+            if tool.startswith("refmaker"):
+                continue
+            ours = by["refmaker"]
+            # What is promised of combining alone is promised against kerchunk.
+            limit = 1.0 if (part, tool) == ("alone", "virtualizarr") else least
+            ratio = row["cpu"] / ours["cpu"]
+            judge(f"{part}: {tool}'s CPU seconds to ours", ratio, limit, least=True)
+            if tool != "kerchunk-dask":
+                share = ours["memory"] / max(row["memory"], 0.1)
+                judge(f"{part}: our memory to {tool}'s", share, 0.2, least=False)
+    for row in found.get("large", ()):
+        judge("large: MiB of memory", row["written_peak"], 2048, least=False)
+    for row in found.get("append", ()):
+        judge(f"append to {row['tool']}: seconds besides the scan", row["wall"], 1, least=False)
+    return rows
+
+
+def show(found: dict[str, list[dict[str, Any]]], judged: list[dict[str, Any]]) -> None:
+    for part, rows in found.items():
+        print(f"\n{part}")
+        for row in rows:
+            figures = "  ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "tool")
+            rate = row["references"] / max(row["cpu"], 1e-9)
+            print(f"  {row['tool']:>14}  {figures}  ({rate:,.0f} references a CPU second)")
+    print()
+    for row in judged:
+        word = "PASS       " if row["passed"] else "FALLS SHORT"
+        print(f"{word} {row['name']}: {row['value']:.3g} (target {row['limit']:g})")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--quick", action="store_true", help="100 files")
+    parser.add_argument("--files", type=int, help="number of files  [1000]")
+    parser.add_argument("--no-peers", dest="peers", action="store_false", help="refmaker alone")
+    parser.add_argument("--only", choices=PARTS, action="append")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--check", action="store_true", help="fail if a target is missed")
+    options = parser.parse_args()
+    options.files = options.files or (100 if options.quick else 1000)
+    with tempfile.TemporaryDirectory() as folder:
+        found = {part: measure(part, Path(folder), options) for part in options.only or PARTS}
+    judged = targets(found)
+    if options.json:
+        print(json.dumps({**found, "targets": judged}))
+    else:
+        show(found, judged)
+    return int(options.check and not all(row["passed"] for row in judged))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["child"]:
+        work, *given = sys.argv[2:]
+        kinds: dict[str, Callable[..., dict[str, Any]]] = {
+            "alone": child_alone, "whole": child_whole, "large": child_large,
+            "append": child_append,
+        }  # fmt: skip
+        print(json.dumps(kinds[work](*(int(g) if g.isdigit() else g for g in given))))
+    else:
+        sys.exit(main())

@@ -1,0 +1,52 @@
+"""``refmaker report``: a reference set as a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from refmaker.cli.options import storage_options, verbosity
+from refmaker.cli.output import say
+from refmaker.storage.files import STANDARD
+
+__all__ = ["command"]
+
+
+@click.command("report", short_help="Write a page that shows a reference set.")
+@click.argument("refs")
+@click.option(
+    "-o",
+    "--out",
+    default="report.html",
+    show_default=True,
+    help="The page, or - for standard output.",
+)
+@click.option("--title", default="", help="Its title.  [default: the name of REFS]")
+@click.option("--looks/--no-looks", default=True, show_default=True, help="Draw some values.")
+@storage_options
+@verbosity
+def command(
+    *,
+    refs: str,
+    out: str,
+    title: str,
+    looks: bool,
+    storage_options: dict[str, Any] | None,
+    quiet: bool,
+) -> None:
+    """Write one HTML page that shows the reference set REFS.
+
+    The tree, a map of the bytes of each file, the sizes of chunks, what typical reads cost, and a
+    quick look at each array from a few of its chunks. The page needs no other file and sends no
+    request. Needs the extra "report".
+
+    \b
+    Example:
+      refmaker report cube.json -o cube.html
+    """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    import refmaker
+
+    refmaker.report(refs, out, storage_options, title=title, looks=looks)
+    if not quiet:
+        say(f"{refs} -> {out}", err=out == STANDARD)

@@ -1,0 +1,205 @@
+"""More inputs to an Icechunk repository: one commit, or none.
+
+References cannot be read back from a repository, so only what is compared is read: metadata,
+coordinates, and variables that lack the joined dimensions. Chunks that are there stay untouched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.combine.cube import combine_members
+from refmaker.combine.members import Member
+from refmaker.combine.options import Appended, CombineOptions
+from refmaker.combine.values import inline_array, read_values
+from refmaker.errors import LimitError, MetadataError, SourceChangedError, UnsupportedError
+from refmaker.metadata import dumps
+from refmaker.metadata_v3 import array_document_v3, group_document_v3
+from refmaker.model import Array, ChunkTable, Group, chunk_grid
+from refmaker.report import ScanReport
+from refmaker.storage.icechunk import _file, _put, _put_chunks, library, open_repository
+from refmaker.storage.icechunk_stores import location
+from refmaker.storage.reference_set import ReferenceSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["append_icechunk"]
+
+_STORED = ("data_type", "fill_value", "dimension_names")
+_CHUNKED = ("chunk_grid", "codecs")
+
+
+def append_icechunk(
+    target: str | os.PathLike[str],
+    found: Sequence[Member],
+    options: CombineOptions,
+    storage_options: Mapping[str, Any] | None,
+    existing: Callable[[CombineOptions], CombineOptions],
+) -> Appended:
+    """Add inputs to a repository; see `refmaker.combine.append`.
+
+    Parameters
+    ----------
+    target : str or os.PathLike
+        The repository.
+    found : sequence of Member
+        The inputs. Those of whose file a chunk is there are passed over.
+    options : CombineOptions
+        How to combine them.
+    storage_options : mapping, optional
+        As for `refmaker.storage.icechunk.write`.
+    existing : callable
+        Returns the options for joining two cubes.
+
+    Raises
+    ------
+    MetadataError
+        If the inputs do not agree with one another or with what is there.
+    UnsupportedError
+        If a file lies where the repository has no virtual chunk container.
+    SourceChangedError
+        If somebody else has committed meanwhile.
+    """
+    import zarr
+
+    icechunk = library()
+    name = os.fspath(target)
+    repository = open_repository(target, storage_options)
+    session = repository.writable_session("main")
+    there = set(session.all_virtual_chunk_locations())
+    fresh: list[Member] = []
+    known: list[Member] = []
+    for member in found:
+        here = {location(url) for url in member.refs.report.sources}
+        (known if here & there else fresh).append(member)
+    if not fresh:
+        return Appended([], [member.name for member in known])
+    new = combine_members([replace(m, number=i) for i, m in enumerate(fresh)], options)
+    _check_places(repository, new, name)
+    root = zarr.open_group(session.store, mode="r", zarr_format=3)
+    dims = _joined(new.group, root, existing(options))
+    base = ReferenceSet(_group("", new.group, root, dims, options, name), ScanReport(name))
+    both = [Member(i, refs, storage_options) for i, refs in enumerate((base, new))]
+    cube = combine_members(both, existing(options)).group
+    documents: dict[str, bytes] = {}
+    files: dict[str, Any] = {}
+    grown = {}
+    for path, node in cube.walk():
+        key = f"{path}/zarr.json" if path else "zarr.json"
+        if isinstance(node, Group):
+            documents[key] = dumps(group_document_v3(node)).encode()
+        elif dims & set(node.dimension_names or ()):
+            # What lacks the joined dimensions was compared, and stays as it is.
+            documents[key] = dumps(array_document_v3(node)).encode()
+            files |= {url: _file(url, new.report.sources.get(url)) for url in node.chunks.urls}
+            grown[path] = node.chunks
+    _put(session.store, documents)
+    for path, table in grown.items():
+        _put_chunks(icechunk, session.store, path, table, files)
+    try:
+        session.commit(f"{len(fresh)} inputs appended by refmaker")
+    except icechunk.ConflictError as error:
+        raise SourceChangedError(
+            "somebody else has changed the repository meanwhile", url=name, hint="append again"
+        ) from error
+    return Appended([m.name for m in fresh], [m.name for m in known])
+
+
+def _check_places(repository: Any, new: ReferenceSet, name: str) -> None:
+    prefixes = tuple(repository.config.virtual_chunk_containers or ())
+    for _, array in new.group.arrays():
+        for url in array.chunks.urls if array.chunks.referenced else ():
+            if not location(url).startswith(prefixes):
+                raise UnsupportedError(
+                    f"the repository has no virtual chunk container for {url}",
+                    code="icechunk-place",
+                    url=name,
+                    hint=f"it has {', '.join(prefixes) or 'none'}; write a new repository",
+                )
+
+
+def _joined(new: Group, root: Any, options: CombineOptions) -> frozenset[str]:
+    """Return the dimensions to join along: those asked for, or whose coordinates differ."""
+    if options.concat is not None:
+        return frozenset(options.concat)
+    found = set()
+    for path, array in new.arrays():
+        name = path.rpartition("/")[2]
+        if array.dimension_names != (name,) or path not in root:
+            continue
+        old = np.asarray(root[path][...])
+        if old.shape != array.shape or not np.array_equal(old, _values(array)):
+            found.add(name)
+    return frozenset(found)
+
+
+def _values(array: Array) -> Any:
+    (values,) = read_values([(Member(0, ReferenceSet(Group())), "", array)])
+    return values
+
+
+def _group(
+    path: str, new: Group, old: Any, dims: frozenset[str], options: CombineOptions, name: str
+) -> Group:
+    """Return what is there of a group, with no references at all."""
+    members: dict[str, Array | Group] = {}
+    for key in old.keys():  # noqa: SIM118 - a group of Zarr, no mapping
+        inner = f"{path}/{key}" if path else key
+        node = new.members.get(key)
+        if node is None:
+            raise MetadataError("the inputs lack it", url=name, path=inner)
+        if isinstance(node, Group):
+            members[key] = _group(inner, node, old[key], dims, options, name)
+        else:
+            members[key] = _array(inner, node, old[key], dims, options, name)
+    return Group(members, dict(old.attrs))
+
+
+def _array(
+    path: str, new: Array, old: Any, dims: frozenset[str], options: CombineOptions, name: str
+) -> Array:
+    """Return what is there of an array: its values if they are kept there, else no chunk."""
+    wanted = json.loads(dumps(array_document_v3(new)))
+    plain = _document(old)
+    attributes = dict(old.attrs)
+    if new.fill_value is not None or "_FillValue" in new.attributes:
+        # It is kept there as version 3 has it; what it says is compared with the fill value.
+        attributes.pop("_FillValue", None)
+        if "_FillValue" in new.attributes:
+            attributes["_FillValue"] = new.attributes["_FillValue"]
+    whole = not new.chunks.referenced or not dims & set(new.dimension_names or ())
+    for field in _STORED if whole else (*_STORED, *_CHUNKED):
+        if plain.get(field) != wanted.get(field):
+            raise MetadataError(
+                f"its {field} is {wanted.get(field)!r}, but {plain.get(field)!r} in the repository",
+                url=name,
+                path=path,
+            )
+    shape = tuple(int(n) for n in old.shape)
+    if whole:
+        if old.nbytes > options.compare_budget:
+            raise LimitError(f"comparing it would read {old.nbytes} bytes", url=name, path=path)
+        values = np.asarray(old[...])
+        like = replace(new, attributes=attributes)
+        return inline_array(values, like, new.dimension_names or ())
+    grid = chunk_grid(shape, new.chunk_shape)
+    return replace(new, shape=shape, attributes=attributes, chunks=ChunkTable.empty(grid))
+
+
+def _document(array: Any) -> dict[str, Any]:
+    """Return an array's metadata as plain JSON."""
+    buffers = array.metadata.to_buffer_dict(_prototype())
+    document: dict[str, Any] = json.loads(buffers["zarr.json"].to_bytes())
+    return document
+
+
+def _prototype() -> Any:
+    from zarr.core.buffer import default_buffer_prototype
+
+    return default_buffer_prototype()

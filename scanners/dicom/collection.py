@@ -1,0 +1,133 @@
+"""Many files as one collection: read their headers, account for each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError
+from refmaker.report import Cost, Outcome, ScanReport
+from refmaker.scanners.dicom.dicomdir import directory_files, is_directory
+from refmaker.scanners.dicom.header import Failure, Header, read_header, read_headers
+from refmaker.scanners.dicom.privacy import Identifiers, audit, told
+from refmaker.scanners.dicom.tree import Tree, code_of, plant, short_names
+from refmaker.scanners.dicom.wanted import WANTED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from refmaker.scanners.dicom.volumes import Choices
+    from refmaker.source import Source
+
+__all__ = ["Collection", "read_all", "read_one"]
+
+
+@dataclass(slots=True)
+class Collection:
+    """The files of one scan.
+
+    Parameters
+    ----------
+    headers : list of Header
+        Those that hold an object.
+    failures : dict of str to RefmakerError
+        Those that could not be read, by URL.
+    directories : dict of str to str
+        Media directories by URL, and what is wrong with them or empty.
+    """
+
+    headers: list[Header] = field(default_factory=list)
+    failures: dict[str, RefmakerError] = field(default_factory=dict)
+    directories: dict[str, str] = field(default_factory=dict)
+
+    def planted(self, choices: Choices, report: ScanReport) -> Tree:
+        """Return the tree of all studies and series; its arrays get their rows."""
+        return plant(self.headers, choices, report)
+
+    def account(self, tree: Tree, choices: Choices, report: ScanReport) -> None:
+        """Account for the files that are not in the tree, and look for identifiers in it.
+
+        Raises
+        ------
+        MetadataError
+            If there are identifiers in it, and none are allowed; tells kinds and counts.
+        """
+        files = [*(header.url for header in self.headers), *self.failures, *self.directories]
+        names = short_names(files)
+        for url, wrong in self.directories.items():
+            report.add(names[url], Outcome.METADATA, "it names other files", "directory")
+            if wrong:
+                report.warn(wrong)
+        for url, error in self.failures.items():
+            code = "not-dicom" if isinstance(error, UnknownFormatError) else code_of(error)
+            report.add(names[url], Outcome.SKIPPED, error.message, code)
+        for header, error in tree.refused:
+            report.add(names[header.url], Outcome.SKIPPED, error.message, code_of(error))
+        used = {url for _, array in tree.group.arrays() for url in array.chunks.urls}
+        report.sources = {h.url: h.fingerprint for h in self.headers if h.url in used}
+        self._audit(tree, choices, report)
+
+    def _audit(self, tree: Tree, choices: Choices, report: ScanReport) -> None:
+        identifiers = Identifiers()
+        for header in self.headers:
+            identifiers.add(header)
+        if choices.selection.identifies or choices.uids == "keep":
+            report.warn("the set may identify the patient: more than safe attributes was asked for")
+        found = audit(tree.group, identifiers, uids=choices.uids != "keep")
+        if not found:
+            return
+        account = f"the set holds identifiers: {told(found.items())}"
+        if choices.strict:
+            raise MetadataError(account, hint="rename the files, or choose fewer attributes")
+        report.warn(account)
+
+
+def _wanted(choices: Choices) -> frozenset[int] | None:
+    if choices.selection.mode == "all":
+        return None
+    return WANTED | choices.selection.tags.keys()
+
+
+def read_one(source: Source, choices: Choices) -> Header:
+    """Return the header of an open file.
+
+    Raises
+    ------
+    RefmakerError
+        As for `header.read_header`.
+    """
+    return read_header(source, _wanted(choices))
+
+
+def read_all(urls: Sequence[str], choices: Choices, cost: Cost) -> Collection:
+    """Return the headers of files, and of the files that media directories among them name.
+
+    Parameters
+    ----------
+    urls : sequence of str
+        The files.
+    choices : Choices
+        What users chose.
+    cost : Cost
+        Counted up with every request.
+    """
+    found = Collection()
+    named = _read(found, urls, choices, cost)
+    known = {header.url for header in found.headers} | found.failures.keys()
+    # What a directory names is no directory again: so there is no circle.
+    _read(found, [url for url in dict.fromkeys(named) if url not in known], choices, cost)
+    return found
+
+
+def _read(found: Collection, urls: Sequence[str], choices: Choices, cost: Cost) -> list[str]:
+    """Add files to a collection; return those that the media directories among them name."""
+    named: list[str] = []
+    for header in read_headers(urls, choices.storage_options, _wanted(choices), cost=cost):
+        if isinstance(header, Failure):
+            found.failures[header.url] = header.error
+        elif header.pixels is None and is_directory(header):
+            files, found.directories[header.url] = directory_files(header)
+            named += files
+        else:
+            found.headers.append(header)
+    return named
