@@ -28,8 +28,7 @@ from refmaker.scanner import scanners as _scanners
 from refmaker.serve import serve, serving
 from refmaker.source import local_path as _local_path
 from refmaker.storage.reference_set import ReferenceSet
-from refmaker.verify import ArrayCheck
-from refmaker.verify import verify as _verify
+from refmaker.verify import ArrayCheck, SourceCheck, check_sources, verify
 
 if TYPE_CHECKING:
     import os
@@ -51,8 +50,10 @@ __all__ = [
     "ScanOptions",
     "ScanReport",
     "Scanned",
+    "SourceCheck",
     "__version__",
     "append",
+    "check_sources",
     "combine",
     "describe",
     "errors",
@@ -337,44 +338,6 @@ def write(
         If the format needs a package that is not installed.
     """
     reference_set.write(out, storage_options, format=format, relative=relative)
-
-
-def verify(
-    refs: ReferenceSet | str | os.PathLike[str],
-    *,
-    sample: int | None = 16,
-    storage_options: Mapping[str, Any] | None = None,
-    seed: int = 0,
-) -> list[ArrayCheck]:
-    """Compare what a reference set reads with what the format's own library reads.
-
-    Parameters
-    ----------
-    refs : ReferenceSet, str or os.PathLike
-        A reference set, or the path or URL of one.
-    sample : int, optional
-        Chunks of each array to compare, chosen at random with the first and the last among
-        them; None compares all.
-    storage_options : mapping, optional
-        Passed to fsspec for the file that holds the data.
-    seed : int
-        Decides which chunks are chosen.
-
-    Returns
-    -------
-    list of ArrayCheck
-        One for each array.
-
-    Raises
-    ------
-    SourceError
-        If the reference file or the scanned file cannot be read.
-    MetadataError
-        If `refs` is no reference set, or does not say what was scanned.
-    UnknownFormatError
-        If no scanner recognises the scanned file.
-    """
-    return _verify(refs, sample=sample, storage_options=storage_options, seed=seed)
 
 
 def formats() -> list[str]:

@@ -130,7 +130,7 @@ def _local(urls: Sequence[str], length: int, cost: Cost) -> list[Head]:
             with _Descriptor(path) as fd:
                 state = os.fstat(fd)
                 data = os.pread(fd, length, 0)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             heads.append(Head(path, b"", None, _explained(path, error)))
             continue
         heads.append(Head(path, data, Fingerprint(state.st_size, state.st_mtime)))
@@ -152,14 +152,14 @@ class _Descriptor:
         os.close(self.fd)
 
 
-def _explained(path: str, error: OSError) -> RefmakerError:
+def _explained(path: str, error: OSError | ValueError) -> RefmakerError:
     """Return the error that `Source` has for a file that cannot be read."""
     try:
         with Source(path):
             pass
     except RefmakerError as known:
         return known
-    return SourceError(error.strerror or str(error), url=path)
+    return SourceError(str(error), url=path)
 
 
 def _remote(url: str, options: Mapping[str, Any], length: int, cost: Cost) -> Head:

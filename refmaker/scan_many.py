@@ -6,7 +6,6 @@ This module is imported by ``import refmaker``, so it loads nothing heavy.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -27,8 +26,10 @@ from refmaker.source import local_path
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
+
+    from refmaker.scan_cache import State
 
 __all__ = ["Progress", "Scanned", "default_jobs", "scan_many"]
 
@@ -269,15 +270,20 @@ class _Run:
     done: int = 0
     failed: int = 0
     known: int = 0
-    _ready: list[Scanned] = field(default_factory=list)
 
     def results(
         self, retries: int, timeout: float | None, workers: Workers, stack: ExitStack
     ) -> Iterator[Scanned]:
         """Yield what becomes of each file, as they are finished."""
         executor, count = workers
-        queue = Queue(self._unknown(), retries)
         with stack:
+            changed: list[Task] = []
+            for task, known in self._looked_up():
+                if known is None:
+                    changed.append(task)
+                else:
+                    yield self._counted(known)
+            queue = Queue(changed, retries)
             if executor is not None:
                 answered = scan_on(executor, queue, count, timeout)
             elif count == 0:
@@ -286,54 +292,21 @@ class _Run:
                 remote = any(local_path(url) is None for url in self.inputs.urls)
                 answered = scan_apart(queue, count, timeout, _AHEAD if remote else 0)
             for task, found in answered:
-                yield from self._told()
                 yield self._counted(self._kept(task, found))
-            yield from self._told()
 
-    def _told(self) -> Iterator[Scanned]:
-        """Yield the files that the cache knew."""
-        while self._ready:
-            yield self._counted(self._ready.pop(0))
-
-    def _unknown(self) -> Iterator[Task]:
-        """Yield the files that must be scanned; the others become ready on the way."""
+    def _looked_up(self) -> Iterator[tuple[Task, Scanned | None]]:
+        """Yield each file with what the cache knows of it, if it still is as it was."""
         if self.cache is None:
-            yield from self.tasks
+            yield from ((task, None) for task in self.tasks)
             return
-        distant: list[Task] = []
         for task in self.tasks:
-            task.key = self.cache.key(
-                task.url, task.storage_options, task.format, task.options
-            )
-            if local_path(task.url) is None:
-                distant.append(task)
-                if len(distant) == _LOOKS:
-                    yield from self._changed(distant)
-                    distant = []
-            elif not self._same(task, look(task.url)):
-                yield task
-        yield from self._changed(distant)
-
-    def _changed(self, tasks: list[Task]) -> list[Task]:
-        """Return those of some remote files that must be scanned."""
-        from concurrent.futures import ThreadPoolExecutor
-
-        assert self.cache is not None  # noqa: S101 - for the type checker
-        # Those that the cache knows nothing of need not be asked for.
-        asked = [task for task in tasks if self.cache.get(task.key) is not None]
-        with ThreadPoolExecutor(_LOOKS) as threads:
-            states = threads.map(lambda task: look(task.url, task.storage_options), asked)
-            same = {t.number for t, now in zip(asked, states, strict=True) if self._same(t, now)}
-        return [task for task in tasks if task.number not in same]
-
-    def _same(self, task: Task, now: Any) -> bool:
-        """Whether the cache has a file as it is now; it is ready then."""
-        assert self.cache is not None  # noqa: S101 - for the type checker
-        entry = None if now is None else self.cache.get(task.key)
-        if entry is None or entry.state != now:
-            return False
-        self._ready.append(Scanned(task.number, task.url, entry.packed, cached=True, attempts=0))
-        return True
+            task.key = self.cache.key(task.url, task.storage_options, task.format, task.options)
+        distant = [task for task in self.tasks if local_path(task.url) is None]
+        for task in self.tasks:
+            if local_path(task.url) is not None:
+                yield task, _same(task, self.cache, look(task.url))
+        for start in range(0, len(distant), _LOOKS):
+            yield from _looked_up_together(distant[start : start + _LOOKS], self.cache)
 
     def _kept(self, task: Task, found: Answer) -> Scanned:
         if self.cache is not None and found.packed is not None and found.state is not None:
@@ -356,6 +329,30 @@ class _Run:
         if self.on_progress is not None:
             self.on_progress(Progress(self.done, len(self.tasks), self.failed, self.known))
         return file
+
+
+def _looked_up_together(
+    tasks: Sequence[Task], cache: ScanCache
+) -> Iterator[tuple[Task, Scanned | None]]:
+    """Yield some remote files with what the cache knows of them, asked for all at once."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def known(task: Task) -> Scanned | None:
+        # What the cache has never seen need not be asked for.
+        if cache.get(task.key) is None:
+            return None
+        return _same(task, cache, look(task.url, task.storage_options))
+
+    with ThreadPoolExecutor(_LOOKS) as threads:
+        yield from zip(tasks, threads.map(known, tasks), strict=True)
+
+
+def _same(task: Task, cache: ScanCache, state: State | None) -> Scanned | None:
+    """Return what an earlier run found of a file, if it looks as it did then."""
+    entry = None if state is None else cache.get(task.key)
+    if entry is None or entry.state != state:
+        return None
+    return Scanned(task.number, task.url, entry.packed, cached=True, attempts=0)
 
 
 def _suffixes() -> tuple[str, ...]:

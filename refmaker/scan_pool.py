@@ -78,9 +78,7 @@ def scan_here(queue: Queue) -> Iterator[Answered]:
             time.sleep(wait)
             continue
         try:
-            found = answer(
-                task.url, task.storage_options, format=task.format, options=task.options
-            )
+            found = answer(task.url, task.storage_options, format=task.format, options=task.options)
         except Exception as error:
             # One file never costs the others, here either.
             log.debug("%s", task.url, exc_info=True)

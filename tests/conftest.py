@@ -29,7 +29,9 @@ def toy(tmp_path_factory, monkeypatch):
     info = site / "refmaker_toy-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: refmaker-toy\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[refmaker.scanners]\ntoy = refmaker_toy:ToyScanner\n")
+    (info / "entry_points.txt").write_text(
+        "[refmaker.scanners]\ntoy = refmaker_toy:ToyScanner\nparts = refmaker_toy:PartsScanner\n"
+    )
     monkeypatch.syspath_prepend(site)
     scanners.cache_clear()
     import refmaker_toy

@@ -14,7 +14,7 @@ ROOMS = (
     ("refmaker.cli", "refmaker.catalog"),
     ("refmaker",),
     ("refmaker.testing",),
-    ("refmaker.verify", "refmaker.materialize", "refmaker.overview", "refmaker.serve"),
+    ("refmaker.verify", "refmaker.verification", "refmaker.materialize", "refmaker.overview", "refmaker.serve"),
     ("refmaker.combine", "refmaker.patterns"),
     ("refmaker.scan_many", "refmaker.collection"),
     ("refmaker.scan_pool", "refmaker.scan_task", "refmaker.inputs"),

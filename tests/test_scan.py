@@ -23,6 +23,7 @@ from tests.wild import site, wild
 
 __all__ = ["site", "wild"]
 
+
 @pytest.fixture(scope="module")
 def worker(site):
     with Worker() as running:

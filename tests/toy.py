@@ -14,6 +14,7 @@ import json
 import math
 import zlib
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,15 +23,16 @@ from refmaker.errors import FormatError, TruncatedError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.report import Outcome, ScanReport
 from refmaker.scanner import Setting, setting_values
+from refmaker.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from refmaker.scan import ScanOptions
-    from refmaker.source import Source
 
 MAGIC = b"TOYFMT1\n"
+PART_MAGIC = b"TOYPART\n"
 TONES = ("quiet", "loud")
 FILL = 7
 
@@ -80,6 +82,55 @@ class ToyScanner:
     def native(self, source: Source) -> Iterator[ToyFile]:
         """Open the file with the format's own library, which is the class below."""
         yield ToyFile(source)
+
+
+class PartsScanner(ToyScanner):
+    """A format whose files are parts of one object: each holds rows of the same arrays."""
+
+    name = "parts"
+    suffixes = (".part",)
+
+    def sniff(self, head: bytes, url: str) -> float:
+        """Recognise the first bytes."""
+        return 1.0 if head.startswith(PART_MAGIC) else 0.0
+
+    def collect(
+        self, urls: Sequence[str], storage_options: Any, options: ScanOptions
+    ) -> tuple[Group, ScanReport]:
+        """Join the rows of all files, in the order given."""
+        report = ScanReport(urls[0], self.name)
+        found: dict[str, list[Array]] = {}
+        for url in urls:
+            with Source(url, storage_options) as source:
+                if not self.sniff(source.read_upto(0, 8), url):
+                    report.add(url, Outcome.SKIPPED, "not a part", "unknown-format")
+                    continue
+                group, _ = self.scan(source, replace(options, inline_threshold=0))
+                report.sources[source.url] = source.fingerprint
+            report.add(url, Outcome.REFERENCED)
+            for path, array in group.arrays():
+                found.setdefault(path, []).append(array)
+        return Group({path: _joined(parts) for path, parts in found.items()}), report
+
+    @contextmanager
+    def native_collection(self, urls: Sequence[str], storage_options: Any) -> Iterator[Any]:
+        """Open nothing: the tests of collections look at what references say."""
+        raise NotImplementedError
+        yield
+
+
+def _joined(parts: list[Array]) -> Array:
+    urls = tuple(part.chunks.urls[0] for part in parts)
+    counts = [part.chunks.referenced for part in parts]
+    rows = sum(part.shape[0] for part in parts)
+    table = ChunkTable.from_columns(
+        (sum(counts), *parts[0].chunks.grid[1:]),
+        urls,
+        offset=np.concatenate([part.chunks.offset for part in parts]),
+        length=np.concatenate([part.chunks.length for part in parts]),
+        url=np.repeat(np.arange(len(parts)), counts),
+    )
+    return replace(parts[0], shape=(rows, *parts[0].shape[1:]), chunks=table)
 
 
 class ToyFile:

@@ -86,6 +86,10 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         "--inline-odd", is_flag=True, help="Keep the values of odd inputs in the set itself."
     ),
     click.option(
+        "--batch", type=click.IntRange(min=1), metavar="N",
+        help="Join N inputs at a time, to hold few of them in memory.",
+    ),
+    click.option(
         "--inline-budget", type=SIZE, default="16MiB", show_default=True,
         help="Most bytes of one variable to keep in the set.",
     ),
@@ -129,6 +133,7 @@ def combine_options(values: Mapping[str, Any]) -> Any:
         chunks=_chunks(values["chunks"]),
         odd="inline" if values["inline_odd"] else "error",
         inline_budget=values["inline_budget"],
+        batch=values["batch"],
     )
 
 

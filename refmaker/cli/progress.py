@@ -29,15 +29,22 @@ class ProgressShown:
         All files.
     quiet : bool
         Show nothing at all.
+    doing : str
+        What is being done, in a word.
+    things : str
+        What is counted, in the plural.
     """
 
-    def __init__(self, total: int, *, quiet: bool) -> None:
+    def __init__(
+        self, total: int, *, quiet: bool, doing: str = "scanning", things: str = "files"
+    ) -> None:
+        self._things = things
         self._bar: Any = None
         self._started = self._told = time.monotonic()
         self._quiet = quiet
         if not quiet and sys.stderr.isatty():
             self._bar = _bar()
-            self._task = self._bar.add_task("scanning", total=total, note="")
+            self._task = self._bar.add_task(doing, total=total, note="")
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -60,19 +67,20 @@ class ProgressShown:
         if self._bar is not None:
             notes = [(progress.cached, "cached"), (progress.failed, "failed")]
             note = ", ".join(f"{count:,} {what}" for count, what in notes if count)
-            self._bar.update(self._task, completed=progress.done, note=note)
+            at = {"completed": progress.done, "total": progress.total}
+            self._bar.update(self._task, **at, note=note)
             return
         now = time.monotonic()
         if now - self._told >= INTERVAL:
             self._told = now
-            say(progress_line(progress, now - self._started), err=True)
+            say(progress_line(progress, now - self._started, self._things), err=True)
 
 
-def progress_line(progress: Progress, seconds: float) -> str:
+def progress_line(progress: Progress, seconds: float, things: str = "files") -> str:
     """Return a line such as ``120 of 5,000 files, 12.0 a second, 6 min 47 s left``."""
     scanned = progress.done - progress.cached
     rate = scanned / seconds if seconds > 0 else 0.0
-    parts = [f"{progress.done:,} of {progress.total:,} files"]
+    parts = [f"{progress.done:,} of {progress.total:,} {things}"]
     parts += [f"{progress.cached:,} cached"] if progress.cached else []
     parts += [f"{progress.failed:,} failed"] if progress.failed else []
     if rate > 0:

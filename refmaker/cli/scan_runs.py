@@ -187,9 +187,10 @@ def scan_cube(inputs: Inputs, out: str, job: Job, concat: Sequence[str] | None) 
         account.failed(file.url, file.error, IGNORED if file.foreign else FAILED)
         bad.append(file)
     label = f"{counted(len(good), 'file')}"
+    if not good:
+        account.failed(label, _nothing_to_combine(inputs))
+        return
     try:
-        if not good:
-            raise _nothing_to_combine(inputs)
         refs = combine(
             [good[number].references() for number in sorted(good)],
             job.storage_options,

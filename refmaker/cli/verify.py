@@ -9,9 +9,12 @@ import click
 from refmaker.cli.boundary import FAILED
 from refmaker.cli.options import as_json, storage_options, verbosity
 from refmaker.cli.output import counted, record, say
+from refmaker.cli.progress import ProgressShown
 from refmaker.verify import SAMPLE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from refmaker import ArrayCheck
 
 __all__ = ["command"]
@@ -28,6 +31,21 @@ __all__ = ["command"]
     help="Chunks of each array to compare.",
 )
 @click.option("--all", is_flag=True, help="Compare every chunk.")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes to compare in.",
+)
+@click.option(
+    "--sources/--no-sources",
+    default=True,
+    show_default=True,
+    help="Look at the files first: are they there, long enough, and unchanged?",
+)
 @click.option("--seed", default=0, show_default=True, help="Decides which chunks are chosen.")
 @storage_options
 @as_json
@@ -39,17 +57,20 @@ def command(  # noqa: PLR0913 - one parameter for each option
     refs: str,
     sample: int,
     all: bool,  # noqa: A002 - the option's name
+    jobs: int,
+    sources: bool,
     seed: int,
     storage_options: dict[str, Any] | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Compare a reference file, bit for bit, with the file that was scanned.
+    """Compare a reference file, bit for bit, with the files that it was made from.
 
-    REFS is a reference file (- for standard input). Chunks are read through fsspec's
-    reference filesystem and zarr on one side, and by the format's own library on the other. The
-    exit code is 1 if anything differs, or an array could not be compared. --json prints, for
-    each array, how many chunks are equal, and why not all.
+    REFS is a reference file (- for standard input), also one that kerchunk or VirtualiZarr
+    made. Chunks are read as references on one side, and by the format's own library on the other;
+    in a set of many files each is looked up by its place. The exit code is 1 if anything differs,
+    an array could not be compared, or a file is missing, too short or changed. --json prints a
+    record for each file and each array.
 
     \b
     Example:
@@ -57,23 +78,53 @@ def command(  # noqa: PLR0913 - one parameter for each option
       refmaker verify data.refs.json --all --json
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
+    from refmaker import Progress
 
-    checks = refmaker.verify(
-        refs, sample=None if all else sample, storage_options=storage_options, seed=seed
-    )
+    found = refmaker.read(refs)
+    bad = 0
+    for file in refmaker.check_sources(found, storage_options=storage_options) if sources else ():
+        bad += not file.ok
+        if as_json:
+            record(file.as_dict())
+        elif not file.ok:
+            say(f"{'FILE':9}  {file.url}: {file.problem}")
+    hidden = quiet or as_json
+    with ProgressShown(0, quiet=hidden, doing="comparing", things="chunks") as shown:
+        checks = refmaker.verify(
+            found,
+            sample=None if all else sample,
+            storage_options=storage_options,
+            seed=seed,
+            jobs=jobs,
+            on_progress=lambda done, total: shown.update(Progress(done, total, 0, 0)),
+        )
     for check in checks:
+        bad += not check.ok
         if as_json:
             record(check.as_dict())
         elif not quiet or not check.ok:
             say(_line(check))
-    if any(not check.ok for check in checks):
+    if not (quiet or as_json):
+        say(_summary(checks), err=True)
+    if bad:
         ctx.exit(FAILED)
+
+
+def _summary(checks: Sequence[ArrayCheck]) -> str:
+    """Return how many arrays are equal, and what to do about the others."""
+    good = sum(check.ok for check in checks)
+    text = f"{good:,} of {counted(len(checks), 'array')} equal"
+    if good < len(checks):
+        text += "; scan the files again, and report what differs then"
+    return text
 
 
 def _line(check: ArrayCheck) -> str:
     verdict = "DIFFERENT" if check.different else "not sure" if check.reason else "equal"
     compared = f"{check.compared:,} of {counted(check.chunks, 'chunk')} compared"
     line = f"{verdict:9}  {check.path}  {compared}"
+    if check.passed_over:
+        line += f", {check.passed_over:,} inlined or absent"
     if check.different:
         line += f", {check.different:,} differ"
     return f"{line}: {check.reason}" if check.reason else line

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["CODECS", "NOTES", "PACKAGES", "package_of", "register", "requirements"]
+__all__ = ["CODECS", "FOREIGN", "NOTES", "PACKAGES", "package_of", "register", "requirements"]
 
 #: Codec ids of this package: ``id -> "module:Class"``.
 CODECS: dict[str, str] = {
@@ -38,6 +38,12 @@ CODECS: dict[str, str] = {
     "refmaker.tiff_samples_first": "refmaker.codecs.tiff_samples_first:TIFFSamplesFirst",
 }
 
+#: Codec ids of other packages that this one reads where those are not installed.
+FOREIGN: dict[str, str] = {
+    "grib": "refmaker.codecs.grib_foreign:KerchunkGRIB",
+    "gribscan.rawgrib": "refmaker.codecs.grib_foreign:GribscanGRIB",
+}
+
 #: What has to be installed, besides refmaker itself for its own ids, to decode each codec id.
 PACKAGES: dict[str, str] = {
     "blosc": "numcodecs",
@@ -47,6 +53,8 @@ PACKAGES: dict[str, str] = {
     "lzma": "numcodecs",
     "zlib": "numcodecs",
     "zstd": "numcodecs",
+    "grib": "refmaker",
+    "gribscan.rawgrib": "refmaker",
     "imagecodecs_htj2k": "imagecodecs-numcodecs",
     "imagecodecs_jpegls": "imagecodecs-numcodecs",
     "imagecodecs_lz4h5": "imagecodecs-numcodecs",
@@ -133,9 +141,12 @@ def register() -> None:
     """Register every codec of this package with numcodecs.
 
     Installing refmaker does the same through entry points; this is for programs that run from a
-    source tree or a frozen bundle, where entry points are not seen.
+    source tree or a frozen bundle, where entry points are not seen. Codecs of `FOREIGN` have no
+    entry points: they are registered here alone, and only where nobody else has that id.
     """
     registry = import_module("numcodecs.registry")
-    for codec_id, target in CODECS.items():
+    taken = {*registry.codec_registry, *registry.entries}
+    wanted = CODECS | {key: value for key, value in FOREIGN.items() if key not in taken}
+    for codec_id, target in wanted.items():
         module, _, name = target.partition(":")
         registry.register_codec(getattr(import_module(module), name), codec_id)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.codecs.base import DecodeOnly, bounded, deliver, input_bytes
-from refmaker.errors import CodecError, FormatError, LimitError, MetadataError, UnsupportedError
+from refmaker.errors import CodecError, FormatError, LimitError, MetadataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,18 +69,19 @@ class GRIBCoordinates(DecodeOnly):
         MissingDependencyError
             If only ecCodes does, and is not installed.
         """
+        try:
+            found = self._points(input_bytes(buf).tobytes())
+        except (FormatError, LimitError) as error:
+            raise CodecError(f"{self.codec_id}: {error}") from error
+        values = np.ascontiguousarray(found[_NAMES.index(self.name)], np.float64)
+        return deliver(self.codec_id, values.reshape(self.shape), out)
+
+    def _points(self, section: bytes) -> tuple[Any, Any]:
         from refmaker.codecs.grib_eccodes import grid_points
         from refmaker.codecs.grib_grid import read_definition
         from refmaker.codecs.grib_points import KNOWN, points
 
-        section = input_bytes(buf).tobytes()
-        try:
-            grid = read_definition(self.edition, section)
-            expect(self.codec_id, grid.points, prod(self.shape), "the number of points")
-            found = points(grid) if grid.kind in KNOWN else grid_points(section, grid)
-        except (FormatError, LimitError) as error:
-            raise CodecError(f"{self.codec_id}: {error}") from error
-        except UnsupportedError as error:
-            raise error.located(path=self.codec_id) from error
-        values = np.ascontiguousarray(found[_NAMES.index(self.name)], np.float64)
-        return deliver(self.codec_id, values.reshape(self.shape), out)
+        grid = read_definition(self.edition, section)
+        if grid.points != prod(self.shape):
+            raise FormatError(f"{grid.points} points in a chunk of shape {self.shape}")
+        return points(grid) if grid.kind in KNOWN else grid_points(section, grid)

@@ -18,6 +18,7 @@ import numpy as np
 from refmaker.codecs.base import library
 from refmaker.codecs.grib_sections import damaged
 from refmaker.errors import UnsupportedError
+from refmaker.libraries import load_proj_before_eccodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,6 +46,7 @@ _NO_BITMAP = bytes([0, 0, 0, 6, 6, 255])
 @cache
 def available() -> bool:
     """Whether ecCodes can be used."""
+    load_proj_before_eccodes()
     try:
         import_module("eccodes")
     # The package raises RuntimeError where it does not find its library.
@@ -53,10 +55,15 @@ def available() -> bool:
     return True
 
 
+def _eccodes() -> Any:
+    load_proj_before_eccodes()
+    return library("eccodes")
+
+
 @cache
 def guard() -> AbstractContextManager[Any]:
     """Return what has to be held while ecCodes works: a lock, unless it was built for threads."""
-    ec = library("eccodes")
+    ec = _eccodes()
     try:
         threads = "ECCODES_THREADS" in ec.codes_get_features(ec.CODES_FEATURES_ENABLED)
     except AttributeError:
@@ -131,7 +138,7 @@ def grid_points(
     """
     from refmaker.codecs.grib import ALTERNATING_ROWS, arrange
 
-    ec = library("eccodes")
+    ec = _eccodes()
     if grid.edition == 1:
         message = _message_1(section)
     else:
@@ -183,7 +190,7 @@ def _message(grid: bytes, packing: bytes, data: bytes) -> bytes:
 
 
 def _values(message: bytes, count: int | None, dtype: np.dtype[Any], packing: str) -> NDArray[Any]:
-    ec = library("eccodes")
+    ec = _eccodes()
     with guard():
         handle = None
         try:
@@ -212,5 +219,5 @@ def _values(message: bytes, count: int | None, dtype: np.dtype[Any], packing: st
 
 @cache
 def _unknown() -> tuple[type[Exception], ...]:
-    ec = library("eccodes")
+    ec = _eccodes()
     return (ec.KeyValueNotFoundError, ec.FunctionNotImplementedError)

@@ -96,7 +96,8 @@ def unpack_png(data: Buffer, width: int, count: int) -> NDArray[Any]:
         damaged("no PNG image in section 7")
     columns, rows, depth, colour = struct.unpack(">IIBB", head[16:26])
     channels = _PNG_CHANNELS.get(colour, 0)
-    if columns * rows != count or channels * depth != width:
+    # Writers may take whole bytes for fewer bits.
+    if columns * rows != count or channels * depth < width:
         damaged(
             f"a PNG image of {columns} by {rows} pixels, type {colour}, depth {depth}; "
             f"{count} values of {width} bits"

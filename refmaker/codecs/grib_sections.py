@@ -17,7 +17,15 @@ from refmaker.errors import CodecError, UnsupportedError
 if TYPE_CHECKING:
     from refmaker.codecs.base import Buffer
 
-__all__ = ["Field", "damaged", "decimal_scale", "last_field", "number", "present_points"]
+__all__ = [
+    "Field",
+    "damaged",
+    "decimal_scale",
+    "first_field",
+    "last_field",
+    "number",
+    "present_points",
+]
 
 _LARGE = 0x800000
 """Flag in the length of a message of edition 1: the rest counts units of 120 bytes."""
@@ -92,6 +100,21 @@ def last_field(run: Buffer) -> Field:
     if stated != run.size:
         damaged(f"a message of {stated} bytes in a chunk of {run.size}", 8)
     return _edition_2(run, 16, run.size - 4, whole=True)
+
+
+def first_field(run: Buffer) -> Buffer:
+    """Return a message, cut off after its first field where there are more of edition 2."""
+    if run[:4].tobytes() != b"GRIB" or run.size < 21 or run[7] != 2:
+        return run
+    position, start, end = 16, 0, run.size - 4
+    while position < end:
+        length, found = _header(run, position, end)
+        if found != 1 and not start:
+            start = position
+        position += length
+        if found == 7:
+            return run if position == end else run[start:position]
+    damaged("a message without data", position)
 
 
 def _edition_2(run: Buffer, position: int, end: int, *, whole: bool) -> Field:

@@ -16,9 +16,13 @@
     Chunk tables of many inputs to one.
 ``views``
     Uncompressed chunks cut or joined.
-``variables``, ``groups``
-    One variable; one group of all inputs.
-``appending``
+``variables``, ``joining``, ``odd``
+    One variable: by chunks, by values, with inputs that differ from the others.
+``cube``, ``coordinates``, ``eras``
+    All groups and variables; the dimensions; each kind of inputs for itself.
+``steps``
+    In batches, with few inputs in memory at a time.
+``appending``, ``icechunk_append``
     More files to a set that is stored.
 
 This module is imported by ``import refmaker``, so it loads nothing heavy.
@@ -88,6 +92,10 @@ def combine(
     if option_fields:
         options = replace(options or CombineOptions(), **option_fields)
     options = options or CombineOptions()
+    if options.batch is not None:
+        from refmaker.combine.steps import combine_in_steps
+
+        return combine_in_steps(sets, storage_options, options)
     found = members(sets, storage_options, options.drop, options.preprocess)
     return combine_members(found, options)
 

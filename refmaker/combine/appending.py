@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.combine.cube import combine_members
 from refmaker.combine.members import Member, members
 from refmaker.combine.options import Appended, CombineOptions
+from refmaker.combine.steps import joining_cubes
 from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.source import local_path
 from refmaker.storage.formats import COMPACT, stored_form
@@ -35,7 +36,7 @@ def append(
     if form == "icechunk":
         from refmaker.combine.icechunk_append import append_icechunk
 
-        return append_icechunk(target, found, options, storage_options, _existing)
+        return append_icechunk(target, found, options, storage_options)
     with _alone(target):
         before = _state(target)
         header = _header(target, form, storage_options)
@@ -83,24 +84,11 @@ def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions)
         Member(0, base, found[0].storage_options),
         Member(1, new, found[0].storage_options),
     ]
-    joined = combine_members(both, _existing(options))
+    joined = combine_members(both, joining_cubes(options))
     report = joined.report
     report.url, report.format = base.report.url, base.report.format or new.report.format
     report.rows[:] = new.report.rows
     return Appended(added, known, joined)
-
-
-def _existing(options: CombineOptions) -> CombineOptions:
-    """Return the options for joining two cubes, whose dimensions both are there."""
-    concat = options.concat
-    if concat is not None or options.coords:
-        concat = tuple(dict.fromkeys((*(concat or ()), *options.coords)))
-    # A cube may have holes where an earlier one was allowed to; dates from names may be finer.
-    times = "reencode" if options.coords else options.times
-    return replace(
-        options, concat=concat, coords={}, times=times, shared=(), varying=(), drop=(),
-        preprocess=None,
-    )  # fmt: skip
 
 
 def _numbered(found: Sequence[Member]) -> list[Member]:

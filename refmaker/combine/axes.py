@@ -55,6 +55,13 @@ class Axis:
         first = int(self.start[member])
         return np.arange(first, first + int(self.count[member]), dtype=np.int64)
 
+    def covered(self) -> NDArray[np.bool_]:
+        """Return for each position whether any input has it."""
+        there = np.zeros(self.size, bool)
+        for member in np.flatnonzero(self.count).tolist():
+            there[self.positions(member)] = True
+        return there
+
     def label(self, position: int) -> str:
         """Return a position as messages name it."""
         if self.labels is None:

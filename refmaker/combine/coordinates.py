@@ -84,7 +84,7 @@ def plan(trees: Trees, context: Context) -> Plan:
     for key, dimension in dimensions.items():
         name = key[1]
         if name in options.coords:
-            _selected(key, dimension, made, context)
+            _selected(key, dimension, trees, made, context)
         elif name in wanted or _differs(key, dimension, context):
             _existing(key, dimension, made, context)
     for name in wanted:
@@ -167,18 +167,12 @@ def _existing(key: tuple[str, str], dimension: _Dimension, made: Plan, context: 
         return
     made.axes[key] = axis
     like = replace(dimension.items[0][1], attributes=attributes)
-    made.made[key] = _coordinate(axis.labels, like, name)
+    made.made[key] = inline_array(axis.labels, like, (name,))
 
 
-def _coordinate(labels: NDArray[Any], like: Array, name: str) -> Array:
-    if like.dtype.hasobject:
-        from refmaker.combine.selectors import coordinate_array
-
-        return replace(coordinate_array(labels, name), attributes=like.attributes)
-    return inline_array(labels, like, (name,))
-
-
-def _selected(key: tuple[str, str], dimension: _Dimension, made: Plan, context: Context) -> None:
+def _selected(
+    key: tuple[str, str], dimension: _Dimension, trees: Trees, made: Plan, context: Context
+) -> None:
     """Add the axis along a dimension that inputs have, with a coordinate from elsewhere."""
     name = key[1]
     vectors = selectors.select(name, context.options.coords[name], context)
@@ -190,11 +184,29 @@ def _selected(key: tuple[str, str], dimension: _Dimension, made: Plan, context: 
                 name, f"{vectors[i].size} values for {size} elements in {context.name(i)}"
             )
             return
+    _refuse_boundaries(key, dimension, trees, context)
     own = [vectors[i] if i in dimension.sizes else None for i in range(len(vectors))]
     axis = labelled_axis(name, own, context.options, context.found)
     if axis is not None and axis.labels is not None:
         made.axes[key] = axis
         made.made[key] = selectors.coordinate_array(axis.labels, name)
+
+
+def _refuse_boundaries(
+    key: tuple[str, str], dimension: _Dimension, trees: Trees, context: Context
+) -> None:
+    """Refuse boundaries that would be left in the units of a coordinate that is replaced."""
+    path, name = key
+    there = trees.arrays[path]
+    for word in ("bounds", "climatology"):
+        for bounds in {array.attributes.get(word) for _, array in dimension.items} & there.keys():
+            if any("units" not in array.attributes for _, array in there[str(bounds)]):
+                context.found.say(
+                    str(bounds),
+                    f"it is in the units of {name}, which gets another coordinate",
+                    "write all times in the same units instead (times='reencode'), or leave it"
+                    " out (drop=...)",
+                )
 
 
 def _new(name: str, trees: Trees, made: Plan, context: Context) -> None:

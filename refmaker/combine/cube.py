@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from refmaker.combine import coordinates, times
+from refmaker.combine import coordinates, times, views
 from refmaker.combine.agreement import Findings
 from refmaker.combine.variables import Context, combine_variable, static_variable
-from refmaker.errors import MetadataError
+from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.metadata import UNLIMITED
 from refmaker.model import Array, Group
 from refmaker.report import Outcome, ScanReport
@@ -102,6 +102,8 @@ def combine_alike(members: Sequence[Member], options: CombineOptions) -> Referen
     found.finish()
     _check_names(trees, options)
     trees = times.in_same_units(trees, context)
+    if options.chunks is not None and not isinstance(options.chunks, str):
+        trees = views.cut_along(trees, options.chunks, context)
     plan = coordinates.plan(trees, context)
     found.finish()
     done: dict[str, dict[str, Array | Group]] = {}
@@ -279,7 +281,11 @@ def _account(report: ScanReport, members: Sequence[Member], context: Context) ->
     skipped: dict[tuple[str, str], list[Any]] = {}
     for member in members:
         own = member.refs.report
-        report.sources.update(own.sources)
+        for url, fingerprint in own.sources.items():
+            if report.sources.setdefault(url, fingerprint) != fingerprint:
+                raise SourceChangedError(
+                    "it changed between the scans of two inputs", url=url, hint="scan it again"
+                )
         for row in own.skipped:
             skipped.setdefault((row.path, row.code), [row.reason, member.name, 0])[2] += 1
         for warning in own.warnings:

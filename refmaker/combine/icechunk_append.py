@@ -16,6 +16,7 @@ import numpy as np
 from refmaker.combine.cube import combine_members
 from refmaker.combine.members import Member
 from refmaker.combine.options import Appended, CombineOptions
+from refmaker.combine.steps import joining_cubes
 from refmaker.combine.values import inline_array, read_values
 from refmaker.errors import LimitError, MetadataError, SourceChangedError, UnsupportedError
 from refmaker.metadata import dumps
@@ -27,7 +28,7 @@ from refmaker.storage.icechunk_stores import location
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["append_icechunk"]
 
@@ -40,7 +41,6 @@ def append_icechunk(
     found: Sequence[Member],
     options: CombineOptions,
     storage_options: Mapping[str, Any] | None,
-    existing: Callable[[CombineOptions], CombineOptions],
 ) -> Appended:
     """Add inputs to a repository; see `refmaker.combine.append`.
 
@@ -54,8 +54,6 @@ def append_icechunk(
         How to combine them.
     storage_options : mapping, optional
         As for `refmaker.storage.icechunk.write`.
-    existing : callable
-        Returns the options for joining two cubes.
 
     Raises
     ------
@@ -83,10 +81,10 @@ def append_icechunk(
     new = combine_members([replace(m, number=i) for i, m in enumerate(fresh)], options)
     _check_places(repository, new, name)
     root = zarr.open_group(session.store, mode="r", zarr_format=3)
-    dims = _joined(new.group, root, existing(options))
+    dims = _joined(new.group, root, joining_cubes(options))
     base = ReferenceSet(_group("", new.group, root, dims, options, name), ScanReport(name))
     both = [Member(i, refs, storage_options) for i, refs in enumerate((base, new))]
-    cube = combine_members(both, existing(options)).group
+    cube = combine_members(both, joining_cubes(options)).group
     documents: dict[str, bytes] = {}
     files: dict[str, Any] = {}
     grown = {}

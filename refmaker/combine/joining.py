@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.combine.placing import forgiven
 from refmaker.combine.values import inline_array, read_values, same_bytes
 from refmaker.table import count as product
 
@@ -20,16 +21,13 @@ if TYPE_CHECKING:
     from refmaker.combine.variables import Context
     from refmaker.model import Array
 
-__all__ = ["gap_fill", "is_small", "join", "worth_it"]
+__all__ = ["gap_fill", "is_small", "join", "tell_unknown", "worth_it"]
 
 
 def is_small(items: Sequence[Item], options: CombineOptions) -> bool:
     """Whether every input's values are few enough to be kept in the set, and can be."""
     limit = options.inline_threshold
-    return all(
-        array.nbytes <= limit and not array.dtype.hasobject and array.dtype.names is None
-        for _, array in items
-    )
+    return all(array.nbytes <= limit and array.dtype.names is None for _, array in items)
 
 
 def worth_it(items: Sequence[Item], layout: Layout, options: CombineOptions) -> bool:
@@ -115,6 +113,8 @@ def join(
         if whole is not None:
             return inline_array(whole, like, layout.names)
     values = np.zeros(layout.shape, like.dtype)
+    if like.dtype.hasobject:
+        values[...] = ""
     taken = np.zeros([layout.shape[j] if j in dims else 1 for j in range(len(layout.shape))], bool)
     owner = np.zeros(taken.shape, np.int32)
     policy = context.options.duplicates
@@ -204,25 +204,30 @@ def _filled(
     context: Context,
 ) -> Array | None:
     """Fill the places that no input has."""
-    options = context.options
-    asked = any(axis is not None and axis.name in options.regular for axis in layout.axes)
-    if options.join == "exact" and not asked:
-        at = np.argwhere(~taken)[0]
-        where = []
-        for j in layout.joined:
-            axis = layout.axes[j]
-            if axis is not None:
-                where.append(axis.label(int(at[j])))
-        context.found.say(
-            path, f"no input has it at {', '.join(where)}", hint="leave holes empty (join='outer')"
-        )
-        return None
+    if context.options.join == "exact":
+        dims = layout.joined
+        shape = [layout.shape[j] if j in dims else 1 for j in range(len(layout.shape))]
+        gaps = forgiven(layout, context.options.regular, by_element=True).reshape(shape)
+        lost = np.argwhere(~taken & ~gaps)
+        if lost.size:
+            axes = ((j, layout.axes[j]) for j in dims)
+            where = ", ".join(axis.label(int(lost[0][j])) for j, axis in axes if axis is not None)
+            context.found.say(
+                path, f"no input has it at {where}", "leave holes empty (join='outer')"
+            )
+            return None
     known, fill = gap_fill(like, absent=any(array.chunks.absent for _, array in items))
     if not known:
-        context.found.say(
-            path, f"there are gaps, and no value of {like.dtype} is declared for them",
-            hint="leave the variable out (drop=...), or cubes with holes (join='exact')",
-        )  # fmt: skip
+        tell_unknown(path, like, context)
         return None
     values[np.broadcast_to(~taken, values.shape)] = fill
     return replace(like, fill_value=fill)
+
+
+def tell_unknown(path: str, array: Array, context: Context) -> None:
+    """Note that there is no value for the holes of a variable."""
+    context.found.say(
+        path,
+        f"there are gaps, and no value of {array.dtype} is declared for them",
+        "leave the variable out (drop=...), or refuse cubes with holes (join='exact')",
+    )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.combine.placing import Item, Layout
+    from refmaker.combine.placing import Item
     from refmaker.combine.variables import Context
 
 __all__ = ["reencoded", "repacked"]
@@ -128,7 +128,7 @@ def _repack(packed: NDArray[Any], array: Array, like: Array) -> NDArray[Any] | N
 
 
 def reencoded(
-    path: str, items: Sequence[Item], layout: Layout, context: Context, done: Collection[int]
+    path: str, items: Sequence[Item], context: Context, done: Collection[int]
 ) -> list[Item]:
     """Encode the values of inputs whose chunks differ from most others' as those are.
 
@@ -136,15 +136,13 @@ def reencoded(
     ----------
     path, items, context
         As for `repacked`.
-    layout : Layout
-        The cube's geometry.
     done : collection of int
         Inputs whose values are kept in the set already.
 
     Returns
     -------
     list of (int, Array)
-        With chunks of one kind, those of the first input.
+        With chunks of one kind, that of most inputs.
 
     Raises
     ------
@@ -153,7 +151,6 @@ def reencoded(
     CodecError
         If they do not come back from the codecs as they were.
     """
-    del layout
     own = [item for item in items if item[0] not in done] or list(items)
     kinds = [_kind(array) for _, array in items]
     counts = Counter(_kind(array) for _, array in own)

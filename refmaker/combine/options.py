@@ -78,6 +78,9 @@ class CombineOptions:
         Bytes of one variable that may be kept in the set in all.
     compare_budget : int
         Bytes of one variable of one input that may be read to compare it.
+    batch : int, optional
+        Inputs that are joined at a time; what comes of them is joined then. Without it all
+        inputs are in memory together. Every batch has to be without holes.
     preprocess : callable, optional
         Called with every input's `ReferenceSet`; returns another.
 
@@ -106,6 +109,7 @@ class CombineOptions:
     inline_threshold: int = 1024
     inline_budget: int = 16 * 1024**2
     compare_budget: int = 256 * 1024**2
+    batch: int | None = None
     preprocess: Callable[[ReferenceSet], ReferenceSet] | None = None
 
     def __post_init__(self) -> None:
@@ -117,6 +121,8 @@ class CombineOptions:
             if isinstance(value, str):
                 value = (value,)
             object.__setattr__(self, name, None if value is None else tuple(value))
+        if self.batch is not None and self.batch < 1:
+            raise ValueError(f"batch is {self.batch}, not a number of inputs")
         if isinstance(self.chunks, str) and self.chunks != "common":
             raise ValueError(f"chunks is {self.chunks!r}, not 'common' or sizes by dimension")
 

@@ -11,14 +11,14 @@ from refmaker.model import Array, ChunkTable, chunk_grid
 from refmaker.table import count as product
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
     from refmaker.combine.agreement import Findings
     from refmaker.combine.axes import Axis
 
-__all__ = ["Claims", "Layout", "claims", "misaligned", "place"]
+__all__ = ["Claims", "Layout", "claims", "forgiven", "misaligned", "missing", "place"]
 
 Item = tuple[int, Array]
 
@@ -60,6 +60,16 @@ class Layout:
         """Chunks along the dimensions with an axis."""
         grid = self.grid
         return tuple(grid[j] for j in self.joined)
+
+    def where(self, cell: int) -> str:
+        """Return a cell as messages name it: by the coordinates of its first element."""
+        at = np.unravel_index(cell, self.cells)
+        named = []
+        for j, number in zip(self.joined, at, strict=True):
+            axis = self.axes[j]
+            if axis is not None:
+                named.append(axis.label(int(number) * self.chunk_shape[j]))
+        return ", ".join(named)
 
     def local_grid(self, array: Array) -> tuple[int, ...]:
         """Return an input's chunks along the cube's dimensions."""
@@ -115,6 +125,7 @@ def misaligned(path: str, items: Sequence[Item], layout: Layout, found: Findings
     """
     bad: set[int] = set()
     numbers = np.array([i for i, _ in items], np.int64)
+    present = set(numbers.tolist())
     for j in layout.joined:
         axis, size = layout.axes[j], layout.chunk_shape[j]
         if axis is None:
@@ -123,6 +134,8 @@ def misaligned(path: str, items: Sequence[Item], layout: Layout, found: Findings
         end = start + count
         wrong_start = start % size != 0
         wrong_end = (end % size != 0) & (end != axis.size)
+        wrong_start &= count > 0
+        wrong_end &= count > 0
         for k in np.flatnonzero(wrong_start | wrong_end).tolist():
             i = int(numbers[k])
             if i in axis.scattered:
@@ -131,7 +144,7 @@ def misaligned(path: str, items: Sequence[Item], layout: Layout, found: Findings
                 found.say(path, _explained(axis, size, i, bool(wrong_end[k]), found), _REMEDY)
             bad.add(i)
         for i in axis.scattered:
-            if not _whole_chunks(axis, axis.scattered[i], size) and i in set(numbers.tolist()):
+            if not _whole_chunks(axis, axis.scattered[i], size) and i in present:
                 if not bad:
                     name = found.members[i].name
                     text = f"chunks of {size} along {axis.name} in {name} hold positions of the"
@@ -218,6 +231,48 @@ def claims(items: Sequence[Item], layout: Layout) -> Claims:
         order = np.lexsort((item, cell))
         cell, item = cell[order], item[order]
     return Claims(cell, item)
+
+
+def missing(claims: Claims, layout: Layout) -> NDArray[np.int64]:
+    """Return the cells that no input has, ascending."""
+    total = product(layout.cells)
+    if claims.cell.size - claims.twice().size == total:
+        return np.empty(0, np.int64)
+    there = np.zeros(total, bool)
+    there[claims.cell] = True
+    return np.flatnonzero(~there)
+
+
+def forgiven(
+    layout: Layout, regular: Collection[str], *, by_element: bool = False
+) -> NDArray[np.bool_]:
+    """Return where an axis that was made regular has positions that no input has at all.
+
+    Parameters
+    ----------
+    layout : Layout
+        The cube's geometry.
+    regular : collection of str
+        Names of the axes that were made regular.
+    by_element : bool
+        Count elements along the joined dimensions instead of chunks.
+
+    Returns
+    -------
+    ndarray of bool
+        Over the cells, or over the elements along the joined dimensions.
+    """
+    shape = tuple(layout.shape[j] for j in layout.joined) if by_element else layout.cells
+    found = np.zeros(shape, bool)
+    for k, j in enumerate(layout.joined):
+        axis = layout.axes[j]
+        if axis is None or axis.name not in regular:
+            continue
+        gap = ~axis.covered()
+        if not by_element:
+            gap = np.logical_and.reduceat(gap, np.arange(0, gap.size, layout.chunk_shape[j]))
+        found |= gap.reshape([-1 if n == k else 1 for n in range(len(shape))])
+    return found
 
 
 def place(

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 
 __all__ = ["coordinate_array", "select"]
 
-_NUMBERS = {"Y": r"\d{4}", "y": r"\d\d", "j": r"\d{3}"}
+_WIDTHS = {"Y": 4, "j": 3}
+"""Digits of the parts of a date that have more or fewer than two."""
 
 
 def select(name: str, selector: Any, context: Context) -> list[NDArray[Any]] | None:
@@ -183,7 +184,7 @@ def _part(field: Field) -> str:
     text = ""
     for k, piece in enumerate(pieces):
         if k % 2:
-            text += "%" if piece == "%" else _NUMBERS.get(piece, r"\d\d")
+            text += "%" if piece == "%" else rf"\d{{{_WIDTHS.get(piece, 2)}}}"
         else:
             text += re.escape(piece)
     return text
@@ -198,15 +199,31 @@ def _value(name: str, pattern: UrlPattern, match: re.Match[str]) -> Any:
     elif fields[0].kind == "text":
         values = set(texts)
     else:
-        # A date may be spread over several fields of one name, as {t:%Y}/{t:%m}.
-        specs = " ".join(field.spec for field in fields)
-        try:
-            return datetime.strptime(" ".join(texts), specs).replace(tzinfo=UTC)
-        except (ValueError, re.error) as error:
-            raise MetadataError(f"{match[0]!r}: {error}") from error
+        return _date([(field.spec, text) for field, text in zip(fields, texts, strict=True)])
     if len(values) != 1:
         raise MetadataError(f"{match[0]!r} has different values of {name!r}")
     return values.pop()
+
+
+def _date(fields: Sequence[tuple[str, str]]) -> datetime:
+    """Return the date that fields say together, such as ``{t:%Y}/{t:%Y%m%d}.nc``."""
+    found: dict[str, str] = {}
+    for spec, text in fields:
+        position = 0
+        for k, piece in enumerate(re.split(r"%(.)", spec)):
+            if k % 2 == 0 or piece == "%":
+                position += len(piece)
+                continue
+            width = _WIDTHS.get(piece, 2)
+            number = text[position : position + width]
+            position += width
+            if found.setdefault(piece, number) != number:
+                raise MetadataError(f"{text!r} contradicts %{piece} = {found[piece]}")
+    specs = " ".join(f"%{piece}" for piece in found)
+    try:
+        return datetime.strptime(" ".join(found.values()), specs).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise MetadataError(f"no date: {error}") from error
 
 
 def _plain(value: Any) -> Any:

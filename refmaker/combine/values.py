@@ -226,20 +226,26 @@ def inline_array(values: NDArray[Any], like: Array, names: tuple[str, ...]) -> A
     Parameters
     ----------
     values : ndarray
-        Of any shape; not of objects.
+        Of any shape; objects are texts.
     like : Array
         Gives byte order, fill value and attributes.
     names : tuple of str
         The dimensions.
     """
     values = values.astype(like.dtype, copy=False)
-    data = np.ascontiguousarray(values).tobytes()
     filters: tuple[Mapping[str, Any], ...] = ()
     compressor: Mapping[str, Any] | None = None
+    if like.dtype.hasobject:
+        from numcodecs import VLenUTF8
+
+        data = bytes(VLenUTF8().encode(np.ascontiguousarray(values).reshape(-1)))
+        filters = ({"id": "vlen-utf8"},)
+    else:
+        data = np.ascontiguousarray(values).tobytes()
     if len(data) > _PLAIN:
         # Values at constant distances shrink to almost nothing.
         size = like.dtype.itemsize
-        if size > 1:
+        if size > 1 and not filters:
             planes = np.frombuffer(data, np.uint8).reshape(-1, size).T
             data = planes.tobytes()
             filters = ({"id": "shuffle", "elementsize": size},)

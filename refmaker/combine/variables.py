@@ -126,6 +126,10 @@ def combine_variable(
     """
     found, options = context.found, context.options
     before = len(found.lines)
+    # An input without any element along a dimension says nothing of the variable.
+    items = [item for item in items if all(a is None or a.count[item[0]] for a in axes)] or items[
+        :1
+    ]
     layout = _layout(path, items, axes, new, context)
     if layout is None:
         return None
@@ -215,13 +219,14 @@ def _placed(
 ) -> Array | None:
     """Join by moving chunks."""
     options, found = context.options, context.found
-    if options.chunks is not None:
-        items = views.recut_all(items, layout, options.chunks)
-        like = replace(like, chunk_shape=items[0][1].chunk_shape, chunks=items[0][1].chunks)
-        lead = layout.chunk_shape[: len(layout.shape) - len(like.shape)]
-        layout = replace(layout, chunk_shape=(*lead, *like.chunk_shape))
+    if options.chunks == "common":
+        items = views.to_common(items, layout)
     if options.odd == "inline":
-        items = odd.reencoded(path, items, layout, context, inlined)
+        items = odd.reencoded(path, items, context, inlined)
+    # Either may have changed how the first input's chunks are.
+    like = replace(items[0][1], attributes=like.attributes)
+    lead = layout.chunk_shape[: len(layout.shape) - len(like.shape)]
+    layout = replace(layout, chunk_shape=(*lead, *like.chunk_shape))
     before = len(found.lines)
     agreement.compare_arrays(path, items, found, _CHUNKED, _HINTS)
     if len(found.lines) > before or placing.misaligned(path, items, layout, found):
@@ -230,21 +235,18 @@ def _placed(
     lost = _settled(path, items, layout, claims, context, crossed=crossed)
     if lost is None:
         return None
-    twice = claims.twice().size
     fill = like.fill_value
-    if claims.cell.size - twice < product(layout.cells):
-        if options.join == "exact" and not any(
-            axis is not None and axis.name in options.regular for axis in layout.axes
-        ):
-            _tell_hole(path, items, layout, claims.cell, context)
+    missing = placing.missing(claims, layout)
+    if missing.size:
+        if options.join == "exact":
+            missing = missing[~placing.forgiven(layout, options.regular).reshape(-1)[missing]]
+        if options.join == "exact" and missing.size:
+            _tell_hole(path, layout, missing, context)
             return None
         absent = any(array.chunks.absent for _, array in items)
         known, fill = joining.gap_fill(like, absent=absent)
         if not known:
-            found.say(
-                path, f"there are gaps, and no value of {like.dtype} is declared for them",
-                hint="leave the variable out (drop=...), or cubes with holes (join='exact')",
-            )  # fmt: skip
+            joining.tell_unknown(path, like, context)
             return None
     return replace(
         like,
@@ -256,26 +258,15 @@ def _placed(
     )
 
 
-def _tell_hole(
-    path: str, items: Sequence[Item], layout: Layout, cells: NDArray[np.int64], context: Context
-) -> None:
+def _tell_hole(path: str, layout: Layout, missing: NDArray[np.int64], context: Context) -> None:
     """Name the first place of the cube that no input has."""
-    del items
-    unique = np.unique(cells)
-    gap = np.flatnonzero(unique != np.arange(unique.size))
-    cell = int(gap[0]) if gap.size else int(unique.size)
-    missing = product(layout.cells) - unique.size
-    at = np.unravel_index(cell, layout.cells)
-    where = []
-    for j, number in zip(layout.joined, at, strict=True):
-        axis = layout.axes[j]
-        if axis is not None:
-            where.append(axis.label(int(number) * layout.chunk_shape[j]))
+    total = product(layout.cells)
     context.found.say(
-        path, f"no input has it at {', '.join(where)} ({missing} of {product(layout.cells)} places"
+        path,
+        f"no input has it at {layout.where(int(missing[0]))} ({missing.size} of {total} places"
         " along the joined dimensions are empty)",
-        hint="leave holes empty (join='outer')",
-    )  # fmt: skip
+        "leave holes empty (join='outer')",
+    )
 
 
 def _settled(
@@ -302,7 +293,7 @@ def _settled(
         if pair not in verdicts:
             two = items[earlier], items[later]
             verdicts[pair] = _same_data(path, two, layout, context, crossed=crossed)
-        if verdicts[pair] or policy == "first":
+        if verdicts[pair] or (policy == "first" and not crossed):
             lost.append((later, cell))
         elif policy == "last" and not crossed:
             lost.append((earlier, cell))
@@ -339,12 +330,7 @@ def _tell_twice(
     context: Context,
     crossed: bool,
 ) -> None:
-    at = np.unravel_index(cell, layout.cells)
-    where = []
-    for j, number in zip(layout.joined, at, strict=True):
-        axis = layout.axes[j]
-        if axis is not None:
-            where.append(axis.label(int(number) * layout.chunk_shape[j]))
+    where = layout.where(cell)
     one, other = (items[k][0] for k in pair)
     if crossed:
         hint = "join it along the other dimensions, too (varying=...), or leave it out (drop=...)"
@@ -353,7 +339,7 @@ def _tell_twice(
         hint = "keep one of them (duplicates='first' or 'last')"
         text = "both have it"
     context.found.say(
-        path, f"at {', '.join(where)}, {context.name(one)} and {context.name(other)} {text}", hint,
+        path, f"at {where}, {context.name(one)} and {context.name(other)} {text}", hint,
     )  # fmt: skip
 
 
@@ -377,10 +363,11 @@ def static_variable(
     found = context.found
     before = len(found.lines)
     attributes = context.attributes(path, items, all_attributes)
-    names = ("shape", "dimension_names")
+    names = ("shape", "dimension_names", "fill_value")
     hints = {
+        "fill_value": _HINTS["fill_value"],
         "shape": "join along the dimension that differs (concat=...), or make the union of grids"
-        " (join='outer')"
+        " (join='outer')",
     }
     agreement.compare_arrays(path, items, found, names, hints)
     if len(found.lines) > before:

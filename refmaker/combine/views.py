@@ -14,9 +14,11 @@ from refmaker.model import Array, ChunkTable, chunk_grid
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from refmaker.combine.cube import Trees
     from refmaker.combine.placing import Item, Layout
+    from refmaker.combine.variables import Context
 
-__all__ = ["can_cut", "recut", "recut_all"]
+__all__ = ["can_cut", "cut_along", "recut", "to_common"]
 
 
 def can_cut(array: Array, chunk_shape: Sequence[int]) -> bool:
@@ -95,8 +97,8 @@ def recut(array: Array, chunk_shape: Sequence[int]) -> Array:
     return replace(array, chunk_shape=new, chunks=made)
 
 
-def recut_all(items: Sequence[Item], layout: Layout, chunks: str | Mapping[str, int]) -> list[Item]:
-    """Return all inputs' arrays in chunks of one shape, if they can be seen so.
+def to_common(items: Sequence[Item], layout: Layout) -> list[Item]:
+    """Return all inputs' arrays in the largest chunks that fit into those of all of them.
 
     Parameters
     ----------
@@ -104,26 +106,12 @@ def recut_all(items: Sequence[Item], layout: Layout, chunks: str | Mapping[str, 
         The inputs.
     layout : Layout
         The cube's geometry.
-    chunks : str or mapping of str to int
-        ``"common"``, or sizes along dimensions; what is not named stays.
 
     Returns
     -------
     list of (int, Array)
         As they were, where one of them cannot be cut.
-
-    Raises
-    ------
-    MetadataError
-        If sizes are asked for that an input's uncompressed chunks do not have.
     """
-    names = layout.names[len(layout.names) - len(items[0][1].shape) :]
-    if not isinstance(chunks, str):
-        wanted = tuple(
-            chunks.get(name, size)
-            for name, size in zip(names, items[0][1].chunk_shape, strict=True)
-        )
-        return _cut(items, wanted)
     shapes = [array.chunk_shape for _, array in items]
     common = [math.gcd(*extents) for extents in zip(*shapes, strict=True)]
     for j in layout.joined:
@@ -132,17 +120,68 @@ def recut_all(items: Sequence[Item], layout: Layout, chunks: str | Mapping[str, 
             continue
         ends = {int(axis.start[i] + axis.count[i]) for i, _ in items} - {axis.size}
         common[k] = math.gcd(common[k], *ends, *(int(axis.start[i]) for i, _ in items))
-    # Pieces have to follow one another in the file: behind a cut all is whole or all is single.
+    # Pieces have to follow one another in the file: before a cut all is single.
     cut = max(
         (k for k in range(len(common)) if any(shape[k] != common[k] for shape in shapes)),
         default=None,
     )
     if cut is not None:
         common[:cut] = [1] * cut
-    return _cut(items, tuple(common))
-
-
-def _cut(items: Sequence[Item], shape: tuple[int, ...]) -> list[Item]:
+    shape = tuple(common)
     if not all(can_cut(array, shape) for _, array in items):
         return list(items)
     return [(i, recut(array, shape)) for i, array in items]
+
+
+def cut_along(trees: Trees, chunks: Mapping[str, int], context: Context) -> Trees:
+    """Cut the chunks of uncompressed variables to sizes along dimensions.
+
+    Parameters
+    ----------
+    trees : Trees
+        All groups of all inputs.
+    chunks : mapping of str to int
+        Sizes; dimensions that are not named stay.
+    context : Context
+        Its findings get sizes that chunks cannot be cut to, its warnings compressed variables.
+
+    Returns
+    -------
+    Trees
+    """
+    arrays = {
+        path: {
+            name: _cut(f"{path}/{name}" if path else name, items, chunks, context)
+            for name, items in names.items()
+        }
+        for path, names in trees.arrays.items()
+    }
+    return type(trees)(trees.groups, arrays)
+
+
+def _cut(
+    path: str, items: Sequence[Item], chunks: Mapping[str, int], context: Context
+) -> list[Item]:
+    made = []
+    for i, array in items:
+        names = array.dimension_names or ()
+        wanted = tuple(
+            chunks.get(name, size) for name, size in zip(names, array.chunk_shape, strict=False)
+        )
+        if not names or wanted == array.chunk_shape or not array.chunks.referenced:
+            made.append((i, array))
+        elif array.codecs:
+            context.warnings[f"{path} is compressed: its chunks stay as they are"] = None
+            made.append((i, array))
+        elif can_cut(array, wanted):
+            made.append((i, recut(array, wanted)))
+        else:
+            context.found.say(
+                path,
+                f"chunks of {array.chunk_shape} in {context.name(i)} cannot be seen as chunks of"
+                f" {wanted}",
+                "a size has to divide the old one, and all behind the first one that is cut and"
+                " larger than 1 has to stay whole",
+            )
+            return list(items)
+    return made

@@ -16,7 +16,7 @@ from refmaker.scanners.dicom.wanted import WANTED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from refmaker.scanners.dicom.volumes import Choices
+    from refmaker.scanners.dicom.choices import Choices
     from refmaker.source import Source
 
 __all__ = ["Collection", "read_all", "read_one"]
@@ -54,6 +54,9 @@ class Collection:
         """
         files = [*(header.url for header in self.headers), *self.failures, *self.directories]
         names = short_names(files)
+        taken = {row.path for row in report.rows}
+        # A file may be called like an array.
+        names = {url: f"{name} (file)" if name in taken else name for url, name in names.items()}
         for url, wrong in self.directories.items():
             report.add(names[url], Outcome.METADATA, "it names other files", "directory")
             if wrong:
@@ -69,8 +72,7 @@ class Collection:
 
     def _audit(self, tree: Tree, choices: Choices, report: ScanReport) -> None:
         identifiers = Identifiers()
-        for header in self.headers:
-            identifiers.add(header)
+        identifiers.add(self.headers)
         if choices.selection.identifies or choices.uids == "keep":
             report.warn("the set may identify the patient: more than safe attributes was asked for")
         found = audit(tree.group, identifiers, uids=choices.uids != "keep")

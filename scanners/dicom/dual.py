@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refmaker.errors import FormatError, LimitError
-from refmaker.scanners.tiff.directory import read_directory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +40,9 @@ def tile_table(source: Source, first: int, frames: int) -> NDArray[np.int64] | N
         First byte of each item, ascending; None if no page of the TIFF file holds just that many
         tiles from the first fragment on.
     """
+    # Hardly any file is a dual one, and the module brings others along.
+    from refmaker.scanners.tiff.directory import read_directory
+
     try:
         directory = read_directory(source)
         pages = np.arange(len(directory))
@@ -49,7 +51,8 @@ def tile_table(source: Source, first: int, frames: int) -> NDArray[np.int64] | N
             for page in pages[count == frames].tolist():
                 values = np.atleast_1d(directory.value(page, code)).astype(np.int64)
                 starts = values - 8
-                if starts.size == frames and starts[0] == first and bool(np.all(np.diff(starts) > 0)):
+                ascending = bool(np.all(np.diff(starts) > 0))
+                if starts.size == frames and starts[0] == first and ascending:
                     return starts
     except (FormatError, LimitError):
         # What is wrong with the TIFF side is no fault of the DICOM side.

@@ -150,7 +150,9 @@ def stack(
         try:
             pixels = _single(header, found)
             if found.kind is Kind.NATIVE:
-                offsets[i] = pixels.offset
+                deflated = header.deflated
+                offsets[i] = pixels.offset if deflated is None else deflated
+                lengths[i] = header.size - offsets[i]
                 warnings.update(dict.fromkeys(_fits(header, pixels, found, 1)))
                 continue
             with PixelBytes(header, None, storage_options) as data:
@@ -163,6 +165,9 @@ def stack(
             raise error.located(url=header.url) from None
     urls = tuple(header.url for header in headers)
     told = tuple(warnings)
+    if found.kind is Kind.NATIVE and found.skip is not None:
+        array, decoding = deflated_array(found, 1, offsets, lengths, urls)
+        return Frames(array, decoding.photometric, told)
     if found.kind is Kind.NATIVE:
         array, decoding = stacked_array(
             found, offsets, urls, options.chunk_bytes, trust_bits=trust_bits
@@ -178,8 +183,7 @@ def _single(header: Header, found: Layout) -> PixelElement:
         raise MetadataError("the instances differ in the layout of their pixels")
     if (frame_count(header) or 1) != 1:
         raise MetadataError("an instance of several frames is no slice")
-    if header.deflated is not None or header.pixels is None:
-        raise MetadataError("an instance that is deflated cannot be stacked")
+    assert header.pixels is not None  # noqa: S101 - the layout would have been refused
     return header.pixels
 
 
@@ -190,9 +194,8 @@ def _native(
     pixels, frames = header.pixels, frame_count(header) or 1
     warnings = _fits(header, pixels, found, frames)
     if header.deflated is not None:
-        array, decoding = deflated_array(
-            found, frames, header.deflated, pixels.offset, header.url, header.size
-        )
+        at = np.array([header.deflated], np.int64)
+        array, decoding = deflated_array(found, frames, at, header.size - at, (header.url,))
     else:
         array, decoding = native_array(
             found,

@@ -105,15 +105,15 @@ def orientation_groups(orientation: NDArray[np.float64]) -> NDArray[np.int64]:
         NaN where a frame has none.
     """
     group = np.full(orientation.shape[0], -1, np.int64)
-    known = np.isfinite(orientation).all(axis=1)
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(orientation).all(axis=1))
     number = 0
     while bool((group < 0).any()):
         first = int(np.argmax(group < 0))
         if known[first]:
             apart = np.asarray(np.abs(orientation - orientation[first]).max(axis=1))
-            near = known & np.asarray(apart <= PARALLEL)
+            near = np.logical_and(known, apart <= PARALLEL)
         else:
-            near = ~known
+            near = np.logical_not(known)
         group[near & (group < 0)] = number
         number += 1
         if number > _GROUPS:

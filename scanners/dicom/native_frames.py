@@ -117,36 +117,42 @@ def stacked_array(
 
 
 def deflated_array(
-    layout: Layout, frames: int, at: int, skip: int, url: str, size: int
+    layout: Layout,
+    frames: int,
+    offset: NDArray[np.int64],
+    length: NDArray[np.int64],
+    urls: tuple[str, ...],
 ) -> tuple[Array, Decoding]:
-    """Return the frames of a deflated data set: one chunk, which is the whole stream.
+    """Return the frames of deflated data sets: one chunk each, which is the whole stream.
 
     Parameters
     ----------
     layout : Layout
-        The frames.
+        The frames, with what stands in front of them.
     frames : int
-        How many there are.
-    at : int
-        First byte of the deflate stream.
-    skip : int
-        Inflated bytes in front of the pixels.
-    url : str
-        The file.
-    size : int
-        Its bytes.
+        How many there are in each file.
+    offset, length : ndarray of int64, shape (n,)
+        Where the deflate stream of each file lies.
+    urls : tuple of str
+        The n files.
 
     Raises
     ------
     UnsupportedError
-        If the chunk would be larger than readers should have to take, with code ``deflated``.
+        If a chunk would be larger than readers should have to take, with code ``deflated``.
     """
     _bounded(layout, frames, "deflated", "lie in one deflate stream")
+    count = len(urls)
     table = ChunkTable.from_columns(
-        (1,) * (1 + len(layout.shape)), (url,), offset=np.array([at]), length=np.array([size - at])
+        (count, *(1,) * len(layout.shape)),
+        urls,
+        offset=offset,
+        length=length,
+        url=np.arange(count),
     )
+    chunk = (frames, *layout.shape)
     return _array(
-        layout, frames, (frames, *layout.shape), table, False, skip=skip, planar=layout.planar
+        layout, count * frames, chunk, table, False, skip=layout.skip, planar=layout.planar
     )
 
 

@@ -21,6 +21,7 @@ __all__ = ["Start", "begin", "resembles"]
 
 _MAGIC_AT = 128
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_GROUP_LENGTH = b"\2\0\0\0UL\4\0"
 _BIG = "1.2.840.10008.1.2.2"
 
 
@@ -81,18 +82,18 @@ def _element(head: bytes, at: int) -> tuple[int, int] | None:
     if len(head) < at + 8:
         return None
     for order in ("little", "big"):
-        group = int.from_bytes(head[at : at + 2], order)  # type: ignore[arg-type]
-        element = int.from_bytes(head[at + 2 : at + 4], order)  # type: ignore[arg-type]
+        group = int.from_bytes(head[at : at + 2], order)
+        element = int.from_bytes(head[at + 2 : at + 4], order)
         if group not in (2, 8):
             continue
         vr = head[at + 4 : at + 6]
         if is_vr(vr) and vr not in (b"OB", b"SQ", b"UN"):
-            length = int.from_bytes(head[at + 6 : at + 8], order)  # type: ignore[arg-type]
+            length = int.from_bytes(head[at + 6 : at + 8], order)
             return group << 16 | element, at + 8 + length
         if is_vr(vr):
-            length = int.from_bytes(head[at + 8 : at + 12], order)  # type: ignore[arg-type]
+            length = int.from_bytes(head[at + 8 : at + 12], order)
             return group << 16 | element, at + 12 + length
-        length = int.from_bytes(head[at + 4 : at + 8], order)  # type: ignore[arg-type]
+        length = int.from_bytes(head[at + 4 : at + 8], order)
         if length <= 1024:
             return group << 16 | element, at + 8 + length
     return None
@@ -139,14 +140,31 @@ def begin(head: bytes) -> Start:
 
 def _meta(head: bytes, at: int, into: dict[int, Element]) -> int:
     """Read the file meta information, which is in explicit VR, little endian."""
+    # The first element tells the length of the others, which is not always true.
+    end = at + 12 + int.from_bytes(head[at + 8 : at + 12], "little")
+    if head[at : at + 8] == _GROUP_LENGTH and end + 2 <= len(head) and head[end] != 2:
+        found: dict[int, Element] = {}
+        try:
+            exact = walk(head, at, end, found, implicit=False, big=False, wanted=None, depth=1)
+        except (ShortError, FormatError):
+            exact = -1
+        if exact == end and all(tag >> 16 == 2 for tag in found):
+            into.update(found)
+            return end
+    return _one_by_one(head, at, into)
+
+
+def _one_by_one(head: bytes, at: int, into: dict[int, Element]) -> int:
     size = len(head)
     while head[at : at + 2] == b"\2\0":
         if size < at + 12:
             raise ShortError(0)
-        short = head[at + 4 : at + 6] not in (b"OB", b"OW", b"UN", b"UT", b"SQ")
-        length = int.from_bytes(head[at + 6 : at + 8] if short else head[at + 8 : at + 12], "little")
-        if not is_vr(head[at + 4 : at + 6]):
-            length = int.from_bytes(head[at + 4 : at + 8], "little")
+        vr = head[at + 4 : at + 6]
+        short = vr not in (b"OB", b"OW", b"UN", b"UT", b"SQ")
+        first, last = (6, 8) if short else (8, 12)
+        if not is_vr(vr):
+            first, last = 4, 8
+        length = int.from_bytes(head[at + first : at + last], "little")
         if length > 1 << 24:
             raise FormatError("an element of the file meta information has no end", offset=at)
         end = at + (8 if short else 12) + length

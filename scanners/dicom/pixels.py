@@ -6,7 +6,7 @@ Implements the image pixel module (PS3.3, C.7.6.3) with the constraints of PS3.5
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,8 +29,6 @@ from refmaker.scanners.dicom.transfer import Kind, transfer_syntax
 from refmaker.scanners.dicom.values import tag_text
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from refmaker.scanners.dicom.header import Header
 
 __all__ = ["Layout", "frame_count", "layout"]
@@ -63,6 +61,8 @@ class Layout:
         Whether uncompressed frames hold one plane per sample.
     swapped : bool
         Whether samples of 8 bits were written as big-endian words.
+    skip : int, optional
+        Inflated bytes in front of the pixels, if the data set is deflated.
     """
 
     kind: Kind
@@ -75,6 +75,7 @@ class Layout:
     photometric: str
     planar: bool
     swapped: bool
+    skip: int | None = None
 
     @property
     def type(self) -> np.dtype[Any]:
@@ -139,7 +140,7 @@ def frame_count(header: Header) -> int | None:
 
 
 def layout(header: Header) -> Layout:
-    """Return what the pixels of an instance are.
+    """Return what the pixels of an instance are; of instances that say the same, only once.
 
     Raises
     ------
@@ -149,6 +150,44 @@ def layout(header: Header) -> Layout:
     FormatError
         If the header contradicts itself.
     """
+    pixels = header.pixels
+    if pixels is None or pixels.length == 0:
+        return _layout(header)
+    get = header.elements.get
+    key = (
+        header.transfer_syntax,
+        pixels.tag,
+        pixels.vr,
+        pixels.length is None,
+        header.big,
+        None if header.deflated is None else pixels.offset,
+        *[get(tag) for tag in _DECISIVE],
+    )
+    found = _known.get(key)
+    if found is None:
+        found = _layout(header)
+        if len(_known) >= _REMEMBERED:
+            _known.clear()
+        _known[key] = found
+    return found
+
+
+_DECISIVE = (
+    ROWS,
+    COLUMNS,
+    SAMPLES_PER_PIXEL,
+    PHOTOMETRIC_INTERPRETATION,
+    PLANAR_CONFIGURATION,
+    BITS_ALLOCATED,
+    BITS_STORED,
+    PIXEL_REPRESENTATION,
+    PIXEL_DATA_PROVIDER_URL,
+)
+_REMEMBERED = 64
+_known: dict[tuple[Any, ...], Layout] = {}
+
+
+def _layout(header: Header) -> Layout:
     syntax = transfer_syntax(header.transfer_syntax)
     if syntax.kind is Kind.JPIP or PIXEL_DATA_PROVIDER_URL in header:
         raise UnsupportedError("the pixel data lie on a JPIP server", code="jpip")
@@ -202,6 +241,7 @@ def layout(header: Header) -> Layout:
         photometric,
         planar,
         swapped,
+        None if header.deflated is None else header.pixels.offset,
     )
     _check(found)
     return found

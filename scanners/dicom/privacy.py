@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from refmaker.model import Array, Group
     from refmaker.scanners.dicom.values import Dataset
@@ -64,7 +64,6 @@ IDENTIFYING: dict[int, str] = {
 }
 """Attributes that the audit looks for, and what they are called in its account."""
 
-_TAGS = tuple(IDENTIFYING)
 _SHORT = 3
 """Letters and digits below which a value is too common to tell anything."""
 _WORD = 4
@@ -110,25 +109,29 @@ class Identifiers:
     whole: dict[str, str] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
     uids: set[str] = field(default_factory=set)
-    _seen: set[tuple[int, Any]] = field(default_factory=set)
 
-    def add(self, header: Dataset) -> None:
-        """Take the identifying values of one header."""
-        elements, seen = header.elements, self._seen
-        for tag in _TAGS:
-            element = elements.get(tag)
-            if element is not None and (tag, element) not in seen:
-                seen.add((tag, element))
-                self._take(tag, header.text(tag))
+    def add(self, headers: Sequence[Dataset]) -> None:
+        """Take the identifying values of headers."""
+        for tag, kind in IDENTIFYING.items():
+            # Thousands of slices say the same of a patient.
+            known = {header.elements.get(tag): header for header in headers}
+            known.pop(None, None)
+            if tag in UIDS:
+                uids = b"\\".join(element[1] for element in known if element is not None)
+                parts = uids.decode("latin-1").replace("\0", "").replace(" ", "").split("\\")
+                self.uids.update(part for part in parts if part.count(".") > _SHORT)
+            elif kind == "date":
+                days = {element[1].strip()[:_DATE] for element in known if element is not None}
+                for day in days:
+                    self._take(tag, day.decode("latin-1"))
+            else:
+                for header in known.values():
+                    self._take(tag, header.text(tag))
 
     def _take(self, tag: int, text: str) -> None:
         kind = IDENTIFYING[tag]
-        if tag in UIDS:
-            self.uids.update(part for part in text.split("\\") if part.count(".") > _SHORT)
-            return
         for part in text.split("\\"):
-            # Of a date with a time, the date.
-            bare = _bare(part)[:_DATE] if kind == "date" else _bare(part)
+            bare = _bare(part)
             if len(bare) > _SHORT and bare not in _SAFE_WORDS:
                 self.whole.setdefault(bare, kind)
             if "name" in kind:

@@ -75,13 +75,22 @@ class Records:
                 continue
             row = known.get(element[1])
             if row is None:
-                try:
-                    row = self._dataset(tag, element).numbers(tag, width) or nothing
-                except FormatError:
-                    row = nothing
-                known[element[1]] = row
+                row = known[element[1]] = self._row(tag, element, width) or nothing
             rows.append(row)
         return np.array(rows, np.float64).reshape(len(rows), width)
+
+    def _row(self, tag: int, element: Element, width: int) -> Any:
+        if element[0] == b"DS":
+            try:
+                row = [float(part) for part in element[1].split(b"\\")]
+            except ValueError:
+                pass  # padded with something, or no numbers: for the careful reader
+            else:
+                return row if len(row) == width else None
+        try:
+            return self._dataset(tag, element).numbers(tag, width)
+        except FormatError:
+            return None
 
     def number(self, tag: int) -> NDArray[np.float64]:
         """Return the first number of each frame, shape (n,); NaN where there is none."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from refmaker.model import Group
     from refmaker.scan import ScanOptions
     from refmaker.scanner import Native
-    from refmaker.scanners.dicom.volumes import Choices
+    from refmaker.scanners.dicom.choices import Choices
     from refmaker.source import Source
 
 __all__ = ["DICOMScanner"]
@@ -44,30 +44,30 @@ class DICOMScanner:
         Setting(
             "metadata",
             "safe",
-            "DICOM attributes to write: safe, all, none, or tags to add, such as 00181030.",
+            "attributes to write: safe, all, none, or tags to add, such as 00181030",
         ),
         Setting(
             "uids",
             "none",
-            f"Unique identifiers to write; hash uses the secret in {SALT}.",
+            f"unique identifiers to write; hash uses the secret in {SALT}",
             ("none", "hash", "keep"),
         ),
         Setting(
             "fail-on-phi",
             "no",
-            "Refuse to make a set that holds identifiers, in attributes or in file names.",
+            "refuse to make a set that holds identifiers, in attributes or in file names",
             ("no", "yes"),
         ),
         Setting(
             "bits",
             "check",
-            "Trust that bits of a sample beyond BitsStored are clean; readers need no codec then.",
+            "trust that bits of a sample beyond BitsStored are clean; readers need no codec then",
             ("check", "trust"),
         ),
         Setting(
             "slides",
             "ngff",
-            "Order of a slide's axes: colour first, as NGFF wants it, or native, as stored.",
+            "order of a slide's axes: colour first, as NGFF wants it, or native, as stored",
             ("ngff", "native"),
         ),
     )
@@ -212,8 +212,8 @@ class DICOMScanner:
 
     def _choices(self, options: ScanOptions, storage_options: Mapping[str, Any] | None) -> Choices:
         """Return what users chose, in the terms of this format."""
+        from refmaker.scanners.dicom.choices import Choices
         from refmaker.scanners.dicom.metadata import selection
-        from refmaker.scanners.dicom.volumes import Choices
 
         values = setting_values(self, options)
         salt = os.environ.get(SALT, "").encode()

@@ -138,8 +138,10 @@ class Image:
         return ("frame",) if self.grid.shape else ()
 
     @property
-    def in_order(self) -> bool:
-        """Whether the frames fill their cells one after the other."""
+    def one_run(self) -> bool:
+        """Whether there is one dimension of frames, which they fill one after the other."""
+        if len(self.grid.shape) != 1:
+            return False
         cells = int(np.prod(self.grid.shape, dtype=np.int64))
         return cells == len(self.grid.cell) and bool(np.all(np.diff(self.grid.cell) == 1))
 

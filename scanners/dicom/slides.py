@@ -18,14 +18,15 @@ from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.scanners.dicom.frames import instance_array
 from refmaker.scanners.dicom.matrix import Tiling, tiling
 from refmaker.scanners.dicom.metadata import attribute_values
+from refmaker.scanners.dicom.placing import joined
 from refmaker.scanners.dicom.pyramid import multiscale
 from refmaker.scanners.dicom.series import parts_of_concatenation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from refmaker.scanners.dicom.choices import Choices
     from refmaker.scanners.dicom.header import Header
-    from refmaker.scanners.dicom.volumes import Choices
 
 __all__ = ["Slide", "is_slide", "slide"]
 
@@ -140,17 +141,13 @@ def _level(tiles: Tiling, choices: Choices) -> _Level:
     if array.chunk_shape[0] != 1:
         note = "tiles share bytes and cannot be put in their places: they stay in a row"
         tiles = replace(tiles, regular=False, warnings=(*tiles.warnings, note))
-    if len(parts) > 1:
-        alike = {(p.array.shape[1:], p.array.chunk_shape, str(p.array.codecs)) for p in parts}
-        if len(alike) != 1 or array.chunk_shape[0] != 1:
-            raise MetadataError("the parts of a concatenation are encoded in different ways")
-        table = ChunkTable.concatenate([part.array.chunks for part in parts], 0)
-        frames = sum(part.array.shape[0] for part in parts)
-        array = replace(array, shape=(frames, *array.shape[1:]), chunks=table)
+    array = joined([part.array for part in parts])
     if array.shape[0] != tiles.tile.size:
         raise FormatError(f"{array.shape[0]} frames where {tiles.tile.size} tiles are described")
     placed = _placed(array, tiles) if tiles.regular else _in_a_row(array)
-    attributes = {"photometric": parts[0].photometric}
+    attributes: dict[str, Any] = {"photometric": parts[0].photometric}
+    odd = (*tiles.warnings, *parts[0].warnings)
+    attributes |= {"oddities": list(odd)} if odd else {}
     if choices.selection.mode != "none":
         values = attribute_values(tiles.headers[0], list(choices.selection.tags))
         attributes = {choices.selection.name(t): v for t, v in values.items()} | attributes

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from refmaker.report import ScanReport
+    from refmaker.scanners.dicom.choices import Choices
     from refmaker.scanners.dicom.header import Header
     from refmaker.scanners.dicom.matrix import Tiling
     from refmaker.scanners.dicom.series import Image
-    from refmaker.scanners.dicom.volumes import Choices
 
 __all__ = ["Tree", "code_of", "plant", "short_names"]
 
@@ -63,11 +63,18 @@ class _Branch:
     members: dict[str, Array | Group] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, Image | Tiling] = field(default_factory=dict)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+
+    def report(self, path: str, report: ScanReport) -> None:
+        """Pass the warnings on, now that it is known where the series lies."""
+        for name, warning in self.warnings:
+            where = f"{path}/{name}".rstrip("/")
+            report.warn(f"{where}: {warning}" if where else warning)
 
 
 def short_names(urls: Sequence[str]) -> dict[str, str]:
     """Return the paths of files below their common folder, each beginning with ``/``."""
-    folders = [posixpath.dirname(url) for url in urls]
+    folders = list({url.rpartition("/")[0] for url in urls})
     try:
         common = posixpath.commonpath(folders) if folders else ""
     except ValueError:
@@ -98,34 +105,41 @@ def plant(headers: Sequence[Header], choices: Choices, report: ScanReport) -> Tr
         Gets a row for each array and group, and the warnings; what is refused is left to the
         caller.
     """
-    studies: dict[str, dict[str, list[Header]]] = {}
+    studies: dict[bytes, dict[bytes, list[Header]]] = {}
     for number, header in enumerate(headers):
-        study = header.text(STUDY_INSTANCE_UID)
-        series = header.text(SERIES_INSTANCE_UID) or f"file {number}"
+        study = (header.raw(STUDY_INSTANCE_UID) or b"").strip(b" \0")
+        series = (header.raw(SERIES_INSTANCE_UID) or b"").strip(b" \0") or b"%d" % number
         studies.setdefault(study, {}).setdefault(series, []).append(header)
     tree = Tree(Group())
-    branches: dict[tuple[int, int], _Branch] = {}
-    for i, series_of in enumerate(studies.values(), 1):
-        for j, group in enumerate(series_of.values(), 1):
-            branch = _series(group, choices, report, tree, f"/study-{i}/series-{j}")
-            if branch.members:
-                branches[i, j] = branch
+    branches: list[list[_Branch]] = []
+    for series_of in studies.values():
+        grown = [_series(group, choices, tree) for group in series_of.values()]
+        # Series without an image take no number: without their files the tree is the same.
+        kept = [branch for branch in grown if branch.members]
+        branches += [kept] if kept else []
+        for branch in grown:
+            if not branch.members:
+                branch.report("", report)
     attributes: dict[str, Any] = {"format": "dicom"}
     if choices.selection.identifies or choices.uids == "keep":
         attributes["contains_phi"] = True
-    if len(branches) == 1:
-        (branch,) = branches.values()
+    if [len(kept) for kept in branches] == [1]:
+        branch = branches[0][0]
+        branch.report("", report)
         tree.group = Group(branch.members, {**branch.attributes, **attributes})
         tree.origin = branch.origin
         _account(tree.group, report)
         return tree
-    members: dict[str, dict[str, Group]] = {}
-    for (i, j), branch in branches.items():
-        below = members.setdefault(f"study-{i}", {})
-        below[f"series-{j}"] = Group(branch.members, branch.attributes)
-        for path, image in branch.origin.items():
-            tree.origin[f"study-{i}/series-{j}/{path}"] = image
-    tree.group = Group({name: Group(inner) for name, inner in members.items()}, attributes)
+    members: dict[str, Group] = {}
+    for i, kept in enumerate(branches, 1):
+        below: dict[str, Group] = {}
+        for j, branch in enumerate(kept, 1):
+            path = f"study-{i}/series-{j}"
+            below[f"series-{j}"] = Group(branch.members, branch.attributes)
+            branch.report(f"/{path}", report)
+            tree.origin |= {f"{path}/{name}": image for name, image in branch.origin.items()}
+        members[f"study-{i}"] = Group(below)
+    tree.group = Group(members, attributes)
     _account(tree.group, report)
     return tree
 
@@ -141,15 +155,13 @@ def _account(group: Group, report: ScanReport) -> None:
             report.add(f"/{path}", Outcome.REFERENCED)
 
 
-def _series(
-    group: Sequence[Header], choices: Choices, report: ScanReport, tree: Tree, path: str
-) -> _Branch:
+def _series(group: Sequence[Header], choices: Choices, tree: Tree) -> _Branch:
     """Return what one series comes to; instances that are no part of it are refused."""
     branch = _Branch()
     pixels = []
     for header in group:
         for warning in header.warnings:
-            report.warn(f"{path}: {warning}")
+            branch.warnings.append(("", warning))
         if header.pixels is None:
             tree.refused.append((header, _no_image(header)))
         else:
@@ -167,11 +179,10 @@ def _series(
         branch.members |= found.members
         branch.origin |= found.origin
         branch.attributes |= found.attributes
-        for warning in found.warnings:
-            report.warn(f"{path}: {warning}")
+        branch.warnings += [("", warning) for warning in found.warnings]
     for image in images(others, refuse):
-        _add(image, branch, choices, report, tree, path)
-    _describe(pixels, branch, choices, report, path)
+        _add(image, branch, choices, tree)
+    _describe(pixels, branch, choices)
     return branch
 
 
@@ -180,14 +191,7 @@ def _no_image(header: Header) -> UnsupportedError:
     return UnsupportedError(f"no image: {kind}", code="not-an-image", url=header.url)
 
 
-def _add(
-    image: Image,
-    branch: _Branch,
-    choices: Choices,
-    report: ScanReport,
-    tree: Tree,
-    path: str,
-) -> None:
+def _add(image: Image, branch: _Branch, choices: Choices, tree: Tree) -> None:
     """Add one image to a series; an instance that is damaged costs only itself."""
     number = sum(name.partition("_")[0] == "image" for name in branch.members)
     suffix = f"_{number}" if number else ""
@@ -200,12 +204,11 @@ def _add(
                 return
             image, *rest = smaller
             for other in rest:
-                _add(other, branch, choices, report, tree, path)
+                _add(other, branch, choices, tree)
             continue
         branch.members |= found.members
         branch.origin[f"image{suffix}"] = found.image
-        for warning in found.warnings:
-            report.warn(f"{path}/image{suffix}: {warning}")
+        branch.warnings += [(f"image{suffix}", warning) for warning in found.warnings]
         return
     for header in {id(h): h for h in image.headers}.values():
         tree.refused.append((header, FormatError("too many damaged instances", url=header.url)))
@@ -221,20 +224,16 @@ def _without(image: Image, error: RefmakerError, tree: Tree) -> list[Image]:
     return images(left, lambda header, cause: tree.refused.append((header, cause)))
 
 
-def _describe(
-    pixels: Sequence[Header],
-    branch: _Branch,
-    choices: Choices,
-    report: ScanReport,
-    path: str,
-) -> None:
+def _describe(pixels: Sequence[Header], branch: _Branch, choices: Choices) -> None:
     """Say of a series what it is, if all of it agrees and it is to be said."""
     if choices.selection.mode != "none":
         for tag, name in ((_MODALITY, "modality"), (_SERIES_NUMBER, "series_number")):
-            values = {str(attribute_values(header, [tag]).get(tag)) for header in pixels}
-            if len(values) == 1:
+            if len({header.elements.get(tag) for header in pixels}) == 1:
                 value = attribute_values(pixels[0], [tag]).get(tag)
                 branch.attributes |= {} if value is None else {name: value}
-    burned = sum(header.text(_BURNED_IN).upper() == "YES" for header in pixels)
+    burned = sum(
+        header.text(_BURNED_IN).upper() == "YES" for header in pixels if _BURNED_IN in header
+    )
     if burned:
-        report.warn(f"{path}: {burned} instances say that text is burned into their pixels")
+        note = f"{burned} instances say that text is burned into their pixels"
+        branch.warnings.append(("", note))

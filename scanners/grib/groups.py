@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from refmaker.scanners.grib.coordinates import (
 from refmaker.scanners.grib.times import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -74,6 +74,36 @@ class Builder:
             suffix = f"_{grids.index(variable.grid) + 1}" if variable.grid != grids[0] else ""
             made[variable.place.name] = self._variable(variable, axes, suffix, coordinates)
         return {**made, **coordinates}
+
+    def points(self, number: int, name: str) -> Callable[[tuple[str, ...]], Array] | None:
+        """Return what makes the latitudes or longitudes of all points of a grid, if known.
+
+        Parameters
+        ----------
+        number : int
+            The grid.
+        name : {"latitude", "longitude"}
+            Which.
+
+        Returns
+        -------
+        callable or None
+            From the names of the dimensions to the array; one name stands for all points in a
+            row.
+        """
+        grid = self.grids[number]
+        if name not in grid.generated:
+            return None
+        array = self._of_grid(number, "")[name]
+
+        def make(names: tuple[str, ...]) -> Array:
+            shape = array.shape if len(names) == len(array.shape) else (grid.points,)
+            return replace(
+                array, shape=shape, chunk_shape=shape, dimension_names=names,
+                chunks=replace(array.chunks, grid=(1,) * len(shape)),
+            )  # fmt: skip
+
+        return make
 
     def _variable(
         self,
@@ -146,8 +176,8 @@ class Builder:
         known = until != UNKNOWN
         values[time_at[known], step_at[known]] = until[known]
         dimensions = []
-        for axis, (name, extent) in enumerate(zip((time_name, step_name), values.shape, strict=True)):
-            if extent > 1:
+        for axis, name in enumerate((time_name, step_name)):
+            if values.shape[axis] > 1:
                 dimensions.append(name)
             else:
                 values = values.take([0], axis=axis)
@@ -192,11 +222,9 @@ class Builder:
 
 
 def _renamed(array: Array, suffix: str) -> Array:
-    names = tuple(f"{name}{suffix}" for name in array.dimension_names or ())
-    return Array(
-        array.shape, array.chunk_shape, array.dtype, array.chunks, array.fill_value, array.order,
-        array.filters, array.compressor, names, array.attributes,
-    )  # fmt: skip
+    return replace(
+        array, dimension_names=tuple(f"{name}{suffix}" for name in array.dimension_names or ())
+    )
 
 
 def _agreed(name: str, array: Array, coordinates: dict[str, Array]) -> str:
@@ -246,14 +274,14 @@ class _Shared:
         for variable in variables:
             row = []
             for axis, at in zip(variable.axes, variable.at, strict=True):
-                name, host = chosen[axis.name, axis.key]
-                row.append((name, host, at if host is axis else _positions(axis, host)[at]))
+                called, shared = chosen[axis.name, axis.key]
+                row.append((called, shared, _positions(axis, shared)[at]))
             named.append(row)
         return named
 
 
 def _codes(axis: Axis) -> list[Any]:
-    values = axis.values.tolist()
+    values: list[Any] = axis.values.tolist()
     if axis.bounds is None:
         return values
     return [(value, *pair) for value, pair in zip(values, axis.bounds.tolist(), strict=True)]
@@ -277,28 +305,30 @@ def _positions(axis: Axis, host: Axis) -> NDArray[np.int64]:
     return np.array([where[code] for code in _codes(axis)], np.int64)
 
 
-def nested(groups: Iterable[tuple[tuple[str, ...], dict[str, Array]]]) -> dict[str, Array | Group]:
+def nested(groups: Iterable[tuple[tuple[str, ...], Group]]) -> dict[str, Array | Group]:
     """Return the members of the root group.
 
     Parameters
     ----------
-    groups : iterable of (path, members)
-        Paths are distinct.
+    groups : iterable of (path, group)
+        Groups whose members are arrays; those of one path have members of different names.
     """
     tree: dict[str, Any] = {}
-    for path, members in groups:
-        at = tree
+    for path, group in groups:
+        at, attributes = tree, group.attributes
         for name in path:
-            below = at.setdefault(name, {})
+            below = at.setdefault(name, ({}, {}))
             if isinstance(below, Array):
                 # A group and an array of one name: the group gives way.
-                below = at.setdefault(f"{name}_group", {})
-            at = below
-        at.update(members)
+                below = at.setdefault(f"{name}_group", ({}, {}))
+            below[1].update(attributes if name is path[-1] else {})
+            at = below[0]
+        at.update(group.members)
     return {name: _node(node) for name, node in tree.items()}
 
 
 def _node(node: Any) -> Array | Group:
     if isinstance(node, Array):
         return node
-    return Group({name: _node(below) for name, below in node.items()})
+    members, attributes = node
+    return Group({name: _node(below) for name, below in members.items()}, attributes)

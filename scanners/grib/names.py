@@ -17,7 +17,8 @@ __all__ = ["Names", "Sections", "ask"]
 
 _UNKNOWN = frozenset({"unknown", "undef", "", "~", None})
 _TEXT = ("shortName", "cfVarName", "cfName", "name", "units", "typeOfLevel", "stepType", "dataType")
-_NUMBERS = ("paramId", "number", "level", "topLevel", "bottomLevel")
+_NUMBERS = ("paramId", "number")
+_ENDS = ("topLevel", "bottomLevel")
 _WAVES = ("directionNumber", "frequencyNumber")
 _STATISTICS = {0: "avg", 1: "accum", 2: "max", 3: "min", 4: "diff", 5: "rms", 6: "sd", 7: "cov"}
 _SURFACES = {
@@ -28,6 +29,8 @@ _STEP_UNITS = {
     0: 60, 1: 3600, 2: 86400, 10: 10800, 11: 21600, 12: 43200, 13: 1, 14: 900, 15: 1800,
 }  # fmt: skip
 """ecCodes' table of its key ``stepUnits``, which is that of no edition."""
+_SPECTRAL = (50, 60, 70, 80)
+"""Data representation types of edition 1 (table 6): spherical harmonics."""
 _CACHE = 4096
 
 
@@ -122,7 +125,9 @@ def message(sections: Sections) -> bytes:
     if sections.edition == 1:
         product = bytearray(sections.product)
         product[7] &= 0x80 if len(sections.grid) > 2 else 0
-        data = bytes((0, 0, 12, 8, 0, 0, 0, 0, 0, 0, 0, 0))
+        # Spectral fields are known by a flag in section 4, and have their mean there.
+        spectral = len(sections.grid) > 5 and sections.grid[5] in _SPECTRAL
+        data = bytes((0, 0, 26, 0xC0, *bytes(22)) if spectral else (0, 0, 12, 8, *bytes(8)))
         body = bytes(product) + (sections.grid if len(sections.grid) > 2 else b"") + data + b"7777"
         return b"GRIB" + (len(body) + 8).to_bytes(3, "big") + b"\1" + body
     points = sections.grid[6:10]
@@ -146,12 +151,11 @@ def _names(eccodes: Any, handle: int, sections: Sections) -> Names:
     name = next(
         (found[key] for key in ("cfVarName", "shortName") if found[key] not in _UNKNOWN), None
     )
-    known = name is not None
     attributes = dict(fallback.attributes)
     for key in ("paramId", "shortName", "name", "units", "cfName", "dataType"):
-        if known and found[key] not in _UNKNOWN:
+        if name is not None and found[key] not in _UNKNOWN:
             attributes[f"GRIB_{key}"] = found[key]
-    if known and found["name"] not in _UNKNOWN:
+    if name is not None and found["name"] not in _UNKNOWN:
         attributes |= {"long_name": found["name"], "units": found["units"] or "1"}
         if found["cfName"] not in _UNKNOWN:
             attributes["standard_name"] = found["cfName"]
@@ -159,14 +163,15 @@ def _names(eccodes: Any, handle: int, sections: Sections) -> Names:
     waves = [_get(eccodes, handle, key, int) for key in _WAVES]
     kind = found["typeOfLevel"]
     return Names(
-        _tidy(name) if known else fallback.name,
+        fallback.name if name is None else _tidy(name),
         kind if kind not in _UNKNOWN else fallback.type_of_level,
         found["stepType"] if found["stepType"] not in _UNKNOWN else fallback.step_type,
         level,
-        _bottom(found),
+        _bottom(*(_get(eccodes, handle, key, float) for key in _ENDS)),
         found["number"] if isinstance(found["number"], int) else None,
         _step(eccodes, handle),
-        *waves,
+        waves[0],
+        waves[1],
         attributes,
         _origin(eccodes, handle),
     )
@@ -178,12 +183,9 @@ def _origin(eccodes: Any, handle: int) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value not in _UNKNOWN}
 
 
-def _bottom(found: Mapping[str, Any]) -> float | None:
+def _bottom(top: float | None, bottom: float | None) -> float | None:
     """Return the second level where there is a layer."""
-    top, bottom = found["topLevel"], found["bottomLevel"]
-    if top is None or bottom is None or top == bottom:
-        return None
-    return float(bottom)
+    return None if top is None or top == bottom else bottom
 
 
 def _step(eccodes: Any, handle: int) -> tuple[int, int] | None:

@@ -62,8 +62,7 @@ def open_native(source: Source) -> Iterator[Native]:
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "file.grib")
         with open(path, "wb") as file:
-            for at in range(0, source.size, _PART):
-                file.write(source.read_upto(at, _PART))
+            file.writelines(source.read_upto(at, _PART) for at in range(0, source.size, _PART))
         native = _Native(eccodes, path)
         try:
             yield native
@@ -157,13 +156,13 @@ class _Native:
         eccodes = self._eccodes
         for key in ("paramId", "typeOfLevel", "stepType"):
             told = array.attributes.get(f"GRIB_{key}")
-            if told is None or key == "typeOfLevel" and not eccodes.codes_is_defined(handle, key):
+            if told is None or not eccodes.codes_is_defined(handle, key):
                 continue
             found = eccodes.codes_get(handle, key)
             if found != told and found not in (0, "unknown"):
                 raise FormatError(f"{key} is {found!r} for ecCodes, {told!r} in the references")
         eccodes.codes_set(handle, "missingValue", _MISSING)
-        values = eccodes.codes_get_values(handle)
+        values: NDArray[Any] = eccodes.codes_get_values(handle)
         values[values == _MISSING] = np.nan
         shape = array.shape[-2:]
         if len(shape) == 2 and values.size == shape[0] * shape[1]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Coordinates"]
 
 _NEAR = 1e-6
+_POLE = 89.99999
 _STEPS = {
     0: 60, 1: 3600, 2: 86400, 10: 10800, 11: 21600, 12: 43200, 13: 1, 14: 900, 15: 1800,
 }  # fmt: skip
@@ -37,7 +38,7 @@ class Coordinates:
     def __init__(self, eccodes: Any, path: str) -> None:
         self._eccodes = eccodes
         self._path = path
-        self._told: dict[str, set[float]] = defaultdict(set)
+        self._told: dict[str, set[float | None]] = defaultdict(set)
         self._grids: dict[str, int] = {}
         self._read()
 
@@ -69,8 +70,10 @@ class Coordinates:
             # Projected coordinates follow from latitudes and longitudes, which are compared.
             return values
         known = self._told[kind]
-        good = all(value in known or value != value for value in values.reshape(-1).tolist())
-        return values if good else wrong
+        if units == "hours":
+            known = {value / 3600 for value in known if value is not None}
+        own = set(values[~np.isnan(values)].reshape(-1).tolist())
+        return values if own <= known else wrong
 
     def _near(self, kind: str, values: NDArray[Any]) -> bool:
         """Whether the points of some grid have these latitudes or longitudes."""
@@ -88,14 +91,19 @@ class Coordinates:
                     continue
                 if true.size != values.size:
                     continue
+                orders = [values, values.T]
                 if key == distinct:
                     # ecCodes sorts them, whichever way the grid is scanned.
-                    true, orders = np.sort(true % 360), (np.sort(values % 360),)
-                else:
-                    orders = (values, values.T)
-                if any(_close(true, order.reshape(-1)) for order in orders):
+                    true, orders = np.sort(true % 360), [np.sort(values % 360)]
+                where = self._apart(handle, true.size) if kind == _PLANE[1] else None
+                if any(_close(true, order.reshape(-1), where) for order in orders):
                     return True
         return False
+
+    def _apart(self, handle: int, size: int) -> NDArray[np.bool_] | None:
+        """Return which points are no poles, whose longitude can be any."""
+        latitude = self._eccodes.codes_get_double_array(handle, "latitudes")
+        return np.abs(latitude) < _POLE if latitude.size == size else None
 
     def _read(self) -> None:
         eccodes = self._eccodes
@@ -126,15 +134,10 @@ class Coordinates:
             return None
 
     def _tell(self, handle: int) -> None:
-        told = self._told
-        times: dict[str, set[float]] = {"time": set(), "valid_time": set()}
-        for kind, prefix in (("time", "data"), ("valid_time", "validity")):
-            day, clock = (self._get(handle, f"{prefix}{what}", int) for what in ("Date", "Time"))
-            # ecCodes leaves seconds out of times.
-            second = self._get(handle, "second", int) or 0
-            if day and day > 0 and clock is not None:
-                times[kind] = {_seconds(day, clock, 0), _seconds(day, clock, second)}
-                told[kind] |= times[kind]
+        """Note what one field says."""
+        told, times = self._told, self._times(handle)
+        for kind, found in times.items():
+            told[kind] |= found
         # Of an interval that ends where its length does not lead, this is the end that counts.
         told["step"] |= {end - begin for begin in times["time"] for end in times["valid_time"]}
         unit = _STEPS.get(self._get(handle, "stepUnits", int))
@@ -146,18 +149,28 @@ class Coordinates:
         elif unit:
             told["step"] |= {end * unit for end in ends}
         for key in ("level", "topLevel", "bottomLevel"):
-            value = self._get(handle, key, float)
-            if value is not None:
-                told["level"].add(value)
+            told["level"].add(self._get(handle, key, float))
         for key in ("number", "percentileValue", "directionNumber", "frequencyNumber"):
-            value = self._get(handle, key, int)
-            if value is not None:
-                told[key.removesuffix("Value")].add(value)
-        for end in ("Lower", "Upper"):
-            value = self._get(handle, f"scaledValueOf{end}Limit", int)
-            factor = self._get(handle, f"scaleFactorOf{end}Limit", int)
-            if value is not None and factor is not None:
-                told["threshold"].add(value / 10**factor if factor > 0 else value * 10.0**-factor)
+            told[key.removesuffix("Value")].add(self._get(handle, key, int))
+        told["threshold"] |= {self._limit(handle, end) for end in ("Lower", "Upper")}
+
+    def _times(self, handle: int) -> dict[str, set[float]]:
+        times: dict[str, set[float]] = {"time": set(), "valid_time": set()}
+        for kind, prefix in (("time", "data"), ("valid_time", "validity")):
+            day, clock = (self._get(handle, f"{prefix}{what}", int) for what in ("Date", "Time"))
+            # ecCodes leaves seconds out of times.
+            second = self._get(handle, "second", int) or 0
+            if day and day > 0 and clock is not None:
+                times[kind] = {_seconds(day, clock, 0), _seconds(day, clock, second)}
+        return times
+
+    def _limit(self, handle: int, end: str) -> float | None:
+        value = self._get(handle, f"scaledValueOf{end}Limit", int)
+        factor = self._get(handle, f"scaleFactorOf{end}Limit", int)
+        # A missing factor is the largest of integers.
+        if value is None or factor is None or abs(factor) > 127:
+            return None
+        return float(value / 10**factor if factor > 0 else value * 10.0**-factor)
 
 
 def _kind(name: str, units: str) -> str:
@@ -170,10 +183,13 @@ def _kind(name: str, units: str) -> str:
     return "time" if units.startswith("seconds since") else "level"
 
 
-def _close(true: NDArray[np.float64], values: NDArray[Any]) -> bool:
+def _close(
+    true: NDArray[np.float64], values: NDArray[Any], where: NDArray[np.bool_] | None = None
+) -> bool:
     difference = np.abs(true - values)
     # Longitudes are the same a whole turn apart.
-    return bool((np.minimum(difference, np.abs(difference - 360)) < _NEAR).all())
+    near = np.minimum(difference, np.abs(difference - 360)) < _NEAR
+    return bool(near.all() if where is None else near[where].all())
 
 
 def _seconds(day: int, clock: int, second: int) -> float:
@@ -187,11 +203,12 @@ def _own(array: Array, path: str) -> NDArray[Any]:
     """Return the values of an array of one chunk, decoded by numcodecs."""
     import numcodecs
 
-    data: Any = array.chunks.get(0)
-    if isinstance(data, tuple):
+    found: Any = array.chunks.get(0)
+    data: Any = found
+    if isinstance(found, tuple):
         with open(path, "rb") as file:
-            file.seek(data.offset)
-            data = file.read(data.length)
+            file.seek(found[1])
+            data = file.read(found[2])
     for config in reversed(array.codecs):
         data = numcodecs.get_codec(dict(config)).decode(data)
     return np.frombuffer(bytes(memoryview(data).cast("B")), array.dtype).reshape(array.shape)

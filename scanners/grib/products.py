@@ -197,21 +197,22 @@ def _edition1(rows: NDArray[np.uint8]) -> Product:
     century, year = octet[:, 24], octet[:, 12]
     full = np.where(century > 0, (century - 1) * 100 + year, 1900 + year)
     zero = np.zeros_like(full)
-    product.reference = seconds((full, octet[:, 13], octet[:, 14]), (octet[:, 15], octet[:, 16], zero))
+    date, clock = (full, octet[:, 13], octet[:, 14]), (octet[:, 15], octet[:, 16], zero)
+    product.reference = seconds(date, clock)
     _forecast1(product, octet)
     kind = octet[:, 9]
     many = np.isin(kind, _MANY1)
     level = (octet[:, 10] << 8 | octet[:, 11]).astype(np.float64)
     level = np.where(kind == 107, level / 10000, level)
     product.level = np.where(many, level, np.nan)
-    product.template[np.ix_(many, [10, 11])] = 0
+    product.template[np.ix_(many, np.array([10, 11]))] = 0
     # Names depend neither on the decimal scale factor nor on whether there is a bitmap.
     product.template[:, [12, 13, 14, 15, 16, 24, 26, 27]] = 0
     product.template[:, 7] &= 0x80
     if rows.shape[1] > 50:
         mars = (octet[:, 4] == _ECMWF) & (octet[:, 40] == _MARS)
         product.member = np.where(mars, octet[:, 49], ABSENT)
-        product.template[np.ix_(mars, [49])] = 0
+        product.template[mars, 49] = 0
     return product
 
 
@@ -228,4 +229,4 @@ def _forecast1(product: Product, octet: NDArray[np.int64]) -> None:
     product.start = np.where(known, start - reference, UNKNOWN)
     product.end = np.where(known, end - reference, UNKNOWN)
     product.until = np.where(known & ranges, end, UNKNOWN)
-    product.template[np.ix_(known, [17, 18, 19])] = 0
+    product.template[np.ix_(known, np.arange(17, 20))] = 0

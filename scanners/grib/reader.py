@@ -52,9 +52,7 @@ class HeaderReader:
 
     def __enter__(self) -> Self:
         if not self._local and self.size > _SPARSE:
-            self._own = Source(
-                self._account.url, self._account.storage_options, block_size=HEADER
-            )
+            self._own = Source(self._account.url, self._account.storage_options, block_size=HEADER)
             self._source = self._own
         return self
 

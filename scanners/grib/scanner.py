@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,14 +16,18 @@ from refmaker.report import Outcome, ScanReport
 from refmaker.scanner import Setting, setting_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from refmaker.scan import ScanOptions
     from refmaker.scanner import Native
     from refmaker.scanners.grib.geometry import Grid
+    from refmaker.scanners.grib.groups import Builder
+    from refmaker.scanners.grib.layouts import Place
+    from refmaker.scanners.grib.names import Names, Sections
     from refmaker.scanners.grib.table import MessageTable
+    from refmaker.scanners.grib.variables import Variable
     from refmaker.scanners.grib.walk import Walk
     from refmaker.source import Source
 
@@ -209,8 +215,8 @@ def _assemble(
 ) -> Group:
     """Place every field, and account for it."""
     from refmaker.scanners.grib.groups import Builder, nested
-    from refmaker.scanners.grib.layouts import PLACES, grid_labels
-    from refmaker.scanners.grib.variables import DUPLICATES, variables
+    from refmaker.scanners.grib.layouts import PLACES
+    from refmaker.scanners.grib.variables import DUPLICATES
 
     grids, of_section, problems = _grids(table)
     grid = of_section[table.grid]
@@ -221,24 +227,72 @@ def _assemble(
     first = [int(np.flatnonzero(of_section == number)[0]) for number in range(len(grids))]
     places = [table.grid_places[section] for section in first]
     builder = Builder(placed, grids, places, url, dtype, options.inline_threshold)
-    by_path: dict[tuple[str, ...], list[Any]] = {}
-    found = variables(placed, grid[rows], grid_labels(grids), PLACES[values["layout"]])
-    for variable in found:
-        by_path.setdefault(variable.place.path, []).append(variable)
-    groups = [(path, builder.members(members)) for path, members in by_path.items()]
+    if values["layout"] == "cfgrib":
+        made = _cfgrib_groups(placed, grid[rows], builder)
+    else:
+        place = PLACES[values["layout"]]
+        made = list(_groups(placed, grid[rows], builder, place))
     unsorted = _unsorted(table, np.flatnonzero(~good), url, problems, grid)
     counts = {"found": len(table), "placed": 0, "duplicates": 0, "unsorted": len(unsorted)}
     report.add("/", Outcome.GROUP)
-    for (path, members), (_, parts) in zip(groups, by_path.items(), strict=True):
+    groups = [(path, node) for path, node, _ in made]
+    for path, node, fields in made:
         again = bool(path) and path[0] == DUPLICATES
-        _account(path, members, {v.place.name: len(v.rows) for v in parts}, again, report)
-        counts["duplicates" if again else "placed"] += sum(len(v.rows) for v in parts)
+        _account(path, node.members, fields, again, report)
+        counts["duplicates" if again else "placed"] += sum(fields.values())
     for name, (array, reason) in unsorted.items():
         report.add(f"/{UNSORTED}/{name}", Outcome.REFERENCED, reason, "unsorted")
-        groups.append(((UNSORTED,), {name: array}))
+        groups.append(((UNSORTED,), Group({name: array})))
     _check(counts)
     attributes = {"Conventions": "CF-1.7", **_origin(table), FIELDS: counts}
     return Group(nested(groups), attributes)
+
+
+_Made = tuple[tuple[str, ...], Group, dict[str, int]]
+"""Path of a group, the group, and how many fields each of its variables has."""
+
+
+def _groups(
+    table: MessageTable, grid: NDArray[np.int64], builder: Builder,
+    place: Callable[[Names, Sections, str], Place],
+) -> Iterator[_Made]:  # fmt: skip
+    """Place fields by a layout."""
+    from refmaker.scanners.grib.layouts import grid_labels
+    from refmaker.scanners.grib.variables import variables
+
+    by_path: dict[tuple[str, ...], list[Variable]] = {}
+    for variable in variables(table, grid, grid_labels(builder.grids), place):
+        by_path.setdefault(variable.place.path, []).append(variable)
+    for path, members in by_path.items():
+        fields = {variable.place.name: len(variable.rows) for variable in members}
+        yield path, Group(builder.members(members)), fields
+
+
+def _cfgrib_groups(
+    table: MessageTable, grid: NDArray[np.int64], builder: Builder
+) -> list[_Made]:  # fmt: skip
+    """Place fields as cfgrib does, and those that it loses among the duplicates."""
+    from refmaker.scanners.grib.cfgrib_layout import datasets, group_of
+    from refmaker.scanners.grib.layouts import tree
+    from refmaker.scanners.grib.variables import DUPLICATES
+
+    made: list[_Made] = []
+    seen: Counter[str] = Counter()
+    lost = np.ones(len(table), bool)
+    for item in datasets(table, grid):
+        seen[item.type_of_level] += 1
+        count = seen[item.type_of_level]
+        name = item.type_of_level if count == 1 else f"{item.type_of_level}_{count}"
+        fields = {variable: len(rows) for variable, rows in item.rows.items()}
+        for rows in item.rows.values():
+            lost[list(rows.values())] = False
+        made.append(((name,), group_of(item, table, builder), fields))
+    if lost.any():
+        rest = replace(builder, table=table.take(np.flatnonzero(lost)))
+        for path, group, fields in _groups(rest.table, grid[lost], rest, tree):
+            path = path if path[:1] == (DUPLICATES,) else (DUPLICATES, *path)  # noqa: PLW2901
+            made.append((path, group, fields))
+    return made
 
 
 def _check(counts: dict[str, int]) -> None:
@@ -259,7 +313,7 @@ def _account(
             if again:
                 reason += ", each in the file before"
             report.add(where, outcome, reason, "duplicate" if again else "fields")
-        elif array.chunks.referenced:
+        elif isinstance(array, Array) and array.chunks.referenced:
             report.add(where, Outcome.REFERENCED, "computed from the grid definition", "computed")
         else:
             report.add(where, Outcome.INLINED, "a coordinate", "coordinate")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.scanners.grib.fields import Kind
 from refmaker.scanners.grib.names import Names, Sections, ask
 from refmaker.scanners.grib.products import ABSENT, Product, read_products
 from refmaker.scanners.grib.times import UNKNOWN
@@ -18,7 +17,7 @@ from refmaker.scanners.grib.times import UNKNOWN
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from refmaker.scanners.grib.fields import FieldList
+    from refmaker.scanners.grib.fields import FieldList, Kind
 
 __all__ = ["MessageTable", "message_table"]
 

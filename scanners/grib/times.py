@@ -66,7 +66,8 @@ def seconds(
 
 def _first_day(months: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the day since 1970 on which months since 1970 begin."""
-    return months.astype("M8[M]").astype("M8[D]").astype(np.int64)
+    days: NDArray[np.int64] = months.astype("M8[M]").astype("M8[D]").astype(np.int64)
+    return days
 
 
 def add_time(
@@ -104,4 +105,5 @@ def _add_months(start: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[n
     into = day - _first_day(month)
     # The 31st of a month without one is its last day.
     room = _first_day(month + count + 1) - _first_day(month + count)
-    return (_first_day(month + count) + np.minimum(into, room - 1)) * _DAY + clock
+    after: NDArray[np.int64] = _first_day(month + count) + np.minimum(into, room - 1)
+    return after * _DAY + clock

@@ -170,13 +170,11 @@ def _apart(table: MessageTable, found: Variable) -> Iterator[Variable]:
     parts: list[NDArray[np.bool_]] = []
     for number in dict.fromkeys(template.tolist()):
         these = template == number
-        here = np.unique(numbers[these])
-        for part in parts:
-            if not np.isin(here, numbers[part]).any():
-                part |= these
-                break
-        else:
+        host = next((p for p in parts if not np.isin(numbers[these], numbers[p]).any()), None)
+        if host is None:
             parts.append(these)
+        else:
+            host |= these
     for part in parts:
         rank = _rank(numbers[part])
         for copy in range(int(rank.max()) + 1):
@@ -236,10 +234,11 @@ def _pairs(
     name: str, values: NDArray[np.generic], low: NDArray[np.generic], high: NDArray[np.generic]
 ) -> tuple[Axis, NDArray[np.int64]]:
     """Return the axis of intervals, or of plain values where no interval has a width."""
-    missing = np.zeros(len(values), bool) if values.dtype.kind == "i" else np.isnan(low) | np.isnan(high)
+    missing = np.isnan(low) | np.isnan(high) if values.dtype.kind == "f" else np.zeros(1, bool)
     bounded = bool(((low != high) & ~missing).any())
     # Where intervals differ that end alike, or levels that begin alike, each is one coordinate.
-    numbers = [np.unique(column, return_inverse=True) for column in ((values, high, low) if bounded else (values,))]
+    columns = (values, high, low) if bounded else (values,)
+    numbers = [np.unique(column, return_inverse=True) for column in columns]
     code = numbers[0][1]
     for distinct, inverse in numbers[1:]:
         code = code * len(distinct) + inverse
@@ -248,5 +247,6 @@ def _pairs(
         first, at = first[::-1], len(first) - 1 - at
     bounds = None
     if bounded:
-        bounds = np.stack([np.where(missing, values, low), np.where(missing, values, high)], axis=1)[first]
+        ends = [np.where(missing, values, end)[first] for end in (low, high)]
+        bounds = np.stack(ends, axis=1)
     return Axis(name, values[first], bounds), at

@@ -27,7 +27,10 @@ _GRID_LIMIT = 256 * 1024**2
 """Bytes of a grid definition; the largest known list is that of a reduced grid of 8000 rows."""
 _TOGETHER = 4096
 """Headers of listed messages that are fetched together."""
-_REUSED, _DEFINED = 254, 0
+_REUSED, _DEFINED = b"\xfe", b"\0"
+"""Bitmap indicators (code table 6.0): the bitmap of an earlier field, one that follows."""
+_NEEDED = {5: 11, 6: 6}
+"""Bytes of sections that are looked at; of others all."""
 
 
 class WalkError(Exception):
@@ -203,9 +206,7 @@ class Walk:
         if self._reader.end(at + total - 4, 4) != END:
             if not self._plausible(head, edition):
                 raise WalkError("noise", at, "noise")
-            raise WalkError(
-                f"no 7777 where the message of {total} bytes has to end", at, "damaged"
-            )
+            raise WalkError(f"no 7777 where the message of {total} bytes has to end", at, "damaged")
         return total
 
     @staticmethod
@@ -267,9 +268,7 @@ class Walk:
         """Walk the sections of a message of edition 2, and add each field at its section 7."""
         end = at + total - 4
         position = at + 16
-        part = start = bitmap = grid_at = packing = 0
-        product = local = grid = what = b""
-        last, whole = 0, True
+        parts, last = _Parts(), 0
         while position < end:
             first = position - at
             if first + 5 > len(head):
@@ -281,42 +280,52 @@ class Walk:
             if number not in _FOLLOWS[last]:
                 raise WalkError(f"section {number} after section {last}", position)
             if number == 7:
-                part += 1
-                whole = part == 1 and position + length == end
-                begin = at if whole else start
+                parts.count += 1
+                whole = parts.count == 1 and position + length == end
+                begin = at if whole else parts.start
                 stop = end + 4 if whole else position + length
-                self._fields.add2(
-                    (at, begin, stop - begin, part),
-                    (head[6], product, local, grid, what),
-                    packing,
-                    grid_at,
-                )
-            elif number == 6:
-                indicator = self._take(at, head, position + 5, 1)[0]
-                if indicator == _DEFINED:
-                    bitmap = position
-                elif indicator == _REUSED and bitmap:
-                    start = min(start, bitmap)
-            elif number == 5:
-                packing = int.from_bytes(self._take(at, head, position + 9, 2), "big")
-                # Spectral packings are told apart by the grid alone.
-                start = grid_at if 50 <= packing <= 53 else position
-            elif number == 3:
-                if length > _GRID_LIMIT:
-                    raise WalkError(f"a grid definition of {length} bytes", position, "limit")
-                grid, grid_at = self._take(at, head, position, length), position
+                place = at, begin, stop - begin, parts.count
+                sections = head[6], parts.product, parts.local, parts.grid, parts.what
+                self._fields.add2(place, sections, parts.packing, parts.grid_at)
             else:
-                found = self._take(at, head, position, min(length, _GRID_LIMIT))
-                if number == 4:
-                    what = found
-                elif number == 1:
-                    product = found
-                else:
-                    local = found
+                needed = min(length, _NEEDED.get(number, _GRID_LIMIT))
+                parts.take(number, position, self._take(at, head, position, needed))
             last = number
             position += length
         if last != 7:
             raise WalkError(f"the message ends after section {last}", position)
+
+
+class _Parts:
+    """The sections of a message of edition 2 that hold for its next field."""
+
+    __slots__ = (
+        "bitmap", "count", "grid", "grid_at", "local", "packing", "product", "start", "what",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.count = self.start = self.bitmap = self.grid_at = self.packing = 0
+        self.product = self.local = self.grid = self.what = b""
+
+    def take(self, number: int, position: int, data: bytes) -> None:
+        """Take a section; `data` are as many of its first bytes as are needed."""
+        if number == 4:
+            self.what = data
+        elif number == 5:
+            self.packing = int.from_bytes(data[9:11], "big")
+            # Spectral packings cannot be decoded without the grid.
+            self.start = self.grid_at if 50 <= self.packing <= 53 else position
+        elif number == 6:
+            if data[5:] == _DEFINED:
+                self.bitmap = position
+            elif data[5:] == _REUSED and self.bitmap:
+                self.start = min(self.start, self.bitmap)
+        elif number == 3:
+            self.grid, self.grid_at = data, position
+        elif number == 1:
+            self.product = data
+        else:
+            self.local = data
 
 
 _FOLLOWS: tuple[frozenset[int], ...] = tuple(

@@ -10,6 +10,12 @@
     How strips and tiles are decoded.
 ``image``, ``placement``, ``segments``, ``pieces``, ``strips``
     Arrays from pages: where segments lie, and where they come to lie.
+``series``, ``hierarchy``, ``meaning``
+    What pages mean together, and the groups and arrays that this becomes.
+``ome``, ``imagej``, ``shaped``, ``slides``, ``vendors``, ``generic``
+    Who says so, and in which way.
+``geo``, ``crs``, ``gdal``, ``ngff``, ``coordinates``, ``tag_groups``
+    What is said of places, bands, channels, and the rest.
 """
 
 from refmaker.scanners.tiff.scanner import TIFFScanner

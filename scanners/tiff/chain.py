@@ -83,7 +83,7 @@ def _run(pile: Pile, model: bytes, offset: int, step: int, *, trust: bool) -> in
     if trust and pile.source.path is None:
         from refmaker.scanners.tiff.stride import infer
 
-        after = infer(pile, after, step, size)
+        after = infer(pile, after, step, size, tail)
     while after:
         room = (pile.source.size - after - size - tail) // step + 1
         offsets = after + step * np.arange(max(0, min(batch, room)), dtype=np.int64)

@@ -37,6 +37,10 @@ _MAGIC = {b"II*\0": ("<", False), b"MM\0*": (">", False)}
 _MAGIC |= {b"II+\0": ("<", True), b"MM\0+": (">", True)}
 
 
+Place = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
+"""Of each page the first byte of a tag's values, their number and their type."""
+
+
 def is_tiff(head: bytes) -> bool:
     """Tell whether a file starts like a TIFF or BigTIFF file."""
     return head[:4] in _MAGIC and (not _MAGIC[head[:4]][1] or head[4:8] in _BIG)
@@ -157,17 +161,25 @@ class Directory:
         """Yield each layout among some pages, their positions in `numbers`, their rows in it."""
         which = self._layout_of[numbers]
         if which.size and bool((which == which[0]).all()):
-            yield self.layouts[int(which[0])], slice(None), self._row_of[numbers]
+            yield self._group(int(which[0]), numbers, slice(None))
             return
         order = np.argsort(which, kind="stable")
         edges = np.flatnonzero(np.diff(which[order])) + 1
         for part in np.split(order, edges):
             if part.size:
-                yield self.layouts[int(which[part[0]])], part, self._row_of[numbers[part]]
+                step = int(part[-1]) - int(part[0]) + 1 == part.size
+                where = slice(int(part[0]), int(part[-1]) + 1) if step else part
+                yield self._group(int(which[part[0]]), numbers, where)
+
+    def _group(self, number: int, numbers: NDArray[np.int64], where: Any) -> tuple[Layout, Any, Any]:
+        """Return a layout, the positions of its pages, their rows: a slice if all are asked for."""
+        layout, mine = self.layouts[number], numbers[where]
+        whole = mine.size == layout.pages.size and np.array_equal(mine, layout.pages)
+        return layout, where, slice(None) if whole else self._row_of[mine]
 
     def place(
         self, code: int, numbers: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    ) -> Place:
         """Return where the values of a tag lie.
 
         Parameters
@@ -249,7 +261,11 @@ class Directory:
         return found
 
     def stacked(
-        self, code: int, numbers: NDArray[np.int64], most: int = 2**40
+        self,
+        code: int,
+        numbers: NDArray[np.int64],
+        most: int = 2**40,
+        place: Place | None = None,
     ) -> NDArray[Any] | None:
         """Return the values of a tag that has equally many of one type on all of some pages.
 
@@ -261,6 +277,8 @@ class Directory:
             The pages.
         most : int
             Values of each page to read at most.
+        place : tuple of ndarray, optional
+            What `place` says of these pages, where that is known.
 
         Returns
         -------
@@ -273,7 +291,7 @@ class Directory:
         LimitError
             If pages share values so much that together they are far larger than the file.
         """
-        offset, count, kind = self.place(code, numbers)
+        offset, count, kind = place or self.place(code, numbers)
         if numbers.size == 0 or int(kind[0]) not in TYPES:
             return None
         if bool((count != count[0]).any()) or bool((kind != kind[0]).any()) or count[0] == 0:
@@ -332,17 +350,16 @@ class Directory:
             Tags that nobody asks about.
         """
         groups = list(self._groups(numbers))
-        first, _, rows = groups[0]
-        count, raw = first.counts[rows[0]], first.raw[rows[0]]
+        first = groups[0][0]
+        row = int(self._row_of[numbers[groups[0][1]][0]])
+        count, raw = first.counts[row], first.raw[row]
         constant = np.ones(first.codes.size, bool)
         codes = {int(code) for layout, _, _ in groups for code in layout.codes}
         for layout, _, rows in groups:
             if not np.array_equal(layout.codes, first.codes):
                 constant[:] = False
                 break
-            whole = rows.size == layout.pages.size
-            counts = layout.counts if whole else layout.counts[rows]
-            fields = layout.raw if whole else layout.raw[rows]
+            counts, fields = layout.counts[rows], layout.raw[rows]
             constant &= (layout.types == first.types) & (counts == count).all(axis=0)
             constant &= (fields == raw).all(axis=(0, 2))
         codes -= {int(code) for code in first.codes[constant]}
@@ -359,8 +376,9 @@ class Directory:
             rows = self._inside(code, numbers)[:, :nbytes]
             return bool((rows != rows[0]).any())
         # The first ones tell most; all are read only where those agree.
-        for part in (numbers[:16], numbers):
-            values = self.stacked(code, part)
+        for part in (slice(16), slice(None)):
+            here = offset[part], count[part], kind[part]
+            values = self.stacked(code, numbers[part], place=here)
             if values is None or bool((values != values[0]).any()):
                 return True
         return False
@@ -387,7 +405,8 @@ class Directory:
             if pair < 0:
                 continue
             mine = np.flatnonzero(pairs == pair)
-            rows = self.stacked(code, numbers[mine])
+            here = offset[mine], count[mine], kind[mine]
+            rows = self.stacked(code, numbers[mine], place=here)
             if rows is not None:
                 form = int(pair) % 256
                 for at, row in zip(mine.tolist(), rows, strict=True):

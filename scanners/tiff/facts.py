@@ -101,9 +101,9 @@ def element_type(facts: Facts) -> np.dtype[Any]:
     """
     bits, form = facts.bits, facts.sample_format
     name = ""
-    if bits == 0 or form == 0:
+    if bits < 1 or form < 1:
         raise UnsupportedError(
-            "BitsPerSample or SampleFormat differ between the samples", code="samples-differ"
+            "BitsPerSample or SampleFormat differ between the samples, or cannot be read", code="samples-differ"
         )
     if form in (1, 4):
         name = "?" if bits == 1 else "u1" if bits <= 8 else "u2" if bits <= 16 else ""

@@ -89,7 +89,7 @@ def image_array(  # noqa: PLR0913 - what an array is made of
     there = np.flatnonzero(numbers >= 0)
     if numbers.size != math.prod(prefix) or not there.size:
         raise MetadataError(f"{numbers.size} pages for {prefix}, {there.size} of them given")
-    pages.tried.update(numbers[there].tolist())
+    pages.tried[numbers[there]] = True
     page = _alike(pages, numbers[there])
     place = Placement.of(pages.facts(page), prefix, sample_axis, merge_samples)
     chunks = _chunks(pages, numbers, place, options)
@@ -260,7 +260,7 @@ def following_array(  # noqa: PLR0913 - what an array is made of
         If the images would reach beyond the end of the file.
     """
     prefix = tuple(int(extent) for extent in prefix)
-    pages.tried.add(page)
+    pages.tried[page] = True
     code, facts = pages.encoding(page), pages.facts(page)
     url = pages.urls[int(pages.file[page])]
     found = segments(pages, np.array([page]))

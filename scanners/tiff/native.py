@@ -31,9 +31,7 @@ _KEPT = 4
 
 
 @contextmanager
-def open_native(
-    source: Source, scanner: TIFFScanner, options: ScanOptions
-) -> Iterator[NativeTIFF]:
+def open_native(source: Source, scanner: TIFFScanner, options: ScanOptions) -> Iterator[NativeTIFF]:
     """Open a file, and those that belong to it, with tifffile.
 
     Parameters
@@ -119,7 +117,7 @@ class NativeTIFF:
             return _inline(self._arrays[name])[region]
         item = self._placed[name]
         if item.following:
-            return self._following(item, array)[region].astype(array.dtype, copy=False)
+            return self._following(item, array, region)
         return self._stacked(item, array, region)
 
     def _stacked(self, item: Placed, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
@@ -195,15 +193,24 @@ class NativeTIFF:
         except Exception:  # noqa: BLE001 - then there is no oracle
             return None
 
-    def _following(self, item: Placed, array: Array) -> NDArray[Any]:
-        """Return images that follow the first page's data, as a view of the file."""
-        page = int(item.numbers[0])
+    def _following(self, item: Placed, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Return a region of images that follow the first page's data, plane by plane."""
+        rank, count = len(item.prefix), math.prod(item.prefix)
+        # Several numbers are the planes in the array's order; one is the page they follow.
+        reordered = item.numbers.size > 1
+        page = 0 if reordered else int(item.numbers[0])
+        planes = (item.numbers if reordered else np.arange(count)).reshape(item.prefix)
         handle = self._files[int(self._pages.file[page])].filehandle
         first = self._pages.tag(page, 324)
         first = self._pages.tag(page, 273) if first is None else first
-        handle.seek(int(np.atleast_1d(first)[0]) + item.skip)
-        values = handle.read_array(array.dtype, math.prod(array.shape))
-        return np.asarray(values).reshape(array.shape)
+        start = int(np.atleast_1d(first)[0]) + item.skip
+        shape = array.shape[rank:]
+        wanted = planes[region[:rank]]
+        found = np.empty((*wanted.shape, *shape), array.dtype)
+        for place in np.ndindex(*wanted.shape):
+            handle.seek(start + int(wanted[place]) * math.prod(shape) * array.dtype.itemsize)
+            found[place] = handle.read_array(array.dtype, math.prod(shape)).reshape(shape)
+        return found[(*(slice(None),) * rank, *region[rank:])]
 
 
 def _inline(array: Array) -> NDArray[Any]:

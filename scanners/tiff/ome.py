@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["below", "is_ome", "read_images"]
 
+_SPARSE = 4096
+"""Planes for each that is there, at most: descriptions of acquisitions that were cut short are
+believed, nonsense is not."""
+
 
 def is_ome(description: str) -> bool:
     """Tell whether an image description is OME-XML."""
@@ -189,6 +193,8 @@ def _image(
         report.warn(f"{what} has no pages")
         return None
     mismatch = _mismatch(pixels, pages, present)
+    if planes > max(_SPARSE, _SPARSE * present.size):
+        mismatch = f"{planes} planes are described, {present.size} are there"
     if mismatch:
         report.warn(f"{what} is not read as such: {mismatch}")
         return None

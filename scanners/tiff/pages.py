@@ -120,8 +120,8 @@ class Pages:
         storage and encoding. -1 for those that have a `problem`.
     placed : list of Placed
         What became of the pages so far: which pages each table of chunks came from.
-    tried : set of int
-        Pages that arrays were made of, or refused.
+    tried : ndarray of bool, shape (n,)
+        Which pages arrays were made of, or were refused for one.
     warnings : list of str
         What is odd about pages, though nothing is lost.
 
@@ -170,7 +170,7 @@ class Pages:
             setattr(self, name, self.column(code, default, _BROKEN))
         self._correct()
         self.placed: list[Placed] = []
-        self.tried: set[int] = set()
+        self.tried = np.zeros(len(self), bool)
         self.warnings: list[str] = []
         self._kinds, firsts = kinds_of(self)
         self._facts = [facts_of(self, int(page)) for page in firsts]

@@ -178,7 +178,10 @@ class Pile:
 
     def unknown(self, offsets: NDArray[np.int64]) -> int:
         """Return how many offsets, from the first on, are not those of directories read."""
-        found = [i for i, offset in enumerate(offsets.tolist()) if offset in self._seen][:1]
+        listed = offsets.tolist()
+        found: list[int] = []
+        if not self._seen.isdisjoint(listed):
+            found = [next(i for i, offset in enumerate(listed) if offset in self._seen)]
         for run in self._runs:
             away = offsets - run.first
             hit = (away >= 0) & (away < run.count * run.step) & (away % run.step == 0)

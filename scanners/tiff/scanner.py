@@ -140,11 +140,10 @@ class TIFFScanner:
 
 def _account(pages: Pages, report: ScanReport) -> None:
     """Give the scanned file's pages that are in no array a row of their own."""
-    for page in np.flatnonzero(pages.file == 0).tolist():
-        if page not in pages.tried:
-            problem = pages.problem(page)
-            reason = problem.message if problem else "it is part of no image"
-            code = problem.code if problem else "unplaced"
-            report.add(pages.path(page), Outcome.SKIPPED, reason, code)
+    for page in np.flatnonzero((pages.file == 0) & ~pages.tried).tolist():
+        problem = pages.problem(page)
+        reason = problem.message if problem else "it is part of no image"
+        code = problem.code if problem else "unplaced"
+        report.add(pages.path(page), Outcome.SKIPPED, reason, code)
     for text in pages.warnings:
         report.warn(text)

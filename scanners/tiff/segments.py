@@ -131,11 +131,13 @@ def _list(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return a tag's first `total` values, -1 for what is not there, and who lists fewer."""
     found = np.full((local.size, total), -1, np.int64)
-    _, count, kind = part.place(code, local)
+    offset, count, kind = part.place(code, local)
     pairs = count * 256 + kind
-    for pair in distinct(pairs[count > 0]):
-        mine = np.flatnonzero(pairs == pair)
-        values = part.stacked(code, local[mine], total)
+    different = distinct(pairs)
+    for pair in different[different > 255]:
+        mine = slice(None) if different.size == 1 else np.flatnonzero(pairs == pair)
+        here = offset[mine], count[mine], kind[mine]
+        values = part.stacked(code, local[mine], total, here)
         if values is not None and values.dtype.kind in "iu" and values.ndim == 2:
             values = np.minimum(values, np.uint64(2**62)) if values.itemsize == 8 else values
             found[mine, : values.shape[1]] = values.astype(np.int64)

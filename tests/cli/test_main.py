@@ -59,7 +59,13 @@ def leaves(command, words=()):
 
 
 # What these print is JSON anyway, or nothing at all.
-WITHOUT_RECORDS = {("catalog", "add"), ("catalog", "show"), ("catalog", "stac"), ("serve",)}
+WITHOUT_RECORDS = {
+    ("catalog", "add"),
+    ("catalog", "show"),
+    ("catalog", "stac"),
+    ("serve",),
+    ("report",),
+}
 
 
 @pytest.mark.parametrize("words", list(leaves(main)), ids=" ".join)
@@ -99,7 +105,7 @@ def test_exceptions_become_one_line(run, monkeypatch, error, message):
     def fail(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr("refmaker.verify", fail)
+    monkeypatch.setattr("refmaker.read", fail)
     plain = run("verify", "x", code=1)
     assert plain.out == ""
     assert plain.err.startswith(f"error: {message}")
@@ -111,5 +117,5 @@ def test_an_interrupt_exits_with_130(run, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("refmaker.verify", interrupt)
+    monkeypatch.setattr("refmaker.read", interrupt)
     assert run("verify", "x", code=130).err == "interrupted\n"

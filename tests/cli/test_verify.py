@@ -23,12 +23,16 @@ def test_equal(run, refs):
 
 
 def test_records(run, refs):
-    x, y = run("verify", refs, "--json", "--sample", "5").records
+    file, x, y = run("verify", refs, "--json", "--sample", "5").records
+    assert (file["problem"], file["chunks"]) == ("", 153)
+    assert file["end"] <= file["size"]
     assert x == {
-        "path": "x", "chunks": 3, "compared": 3, "equal": 3, "different": 0, "reason": "",
+        "path": "x", "chunks": 3, "compared": 3, "equal": 3, "different": 0, "passed_over": 0,
+        "reason": "",
     }  # fmt: skip
     assert (y["chunks"], y["compared"], y["equal"]) == (150, 5, 5)
-    assert [told["compared"] for told in run("verify", refs, "--json", "--all").records] == [3, 150]
+    _, *arrays = run("verify", refs, "--json", "--all").records
+    assert [told["compared"] for told in arrays] == [3, 150]
 
 
 def test_a_difference_fails(run, refs, files):
@@ -39,8 +43,12 @@ def test_a_difference_fails(run, refs, files):
     text = refs.read_text().replace(",16384,", ",16400,")
     refs.write_text(text)
     ran = run("verify", refs, code=1)
-    assert ran.out.startswith("DIFFERENT  x  3 of 3 chunks compared, 1 differ: [0:4] has other")
-    (x, y) = run("verify", refs, "--json", code=1).records
+    file, difference, _ = ran.out.splitlines()
+    assert file.startswith("FILE")
+    assert "time of modification" in file
+    assert difference.startswith("DIFFERENT  x  3 of 3 chunks compared, 1 differ: [0:4] has other")
+    assert "1 of 2 arrays equal" in ran.err
+    (x, y) = run("verify", refs, "--json", "--no-sources", code=1).records
     assert (x["equal"], x["different"]) == (2, 1)
     assert y["different"] == 0
 
@@ -52,6 +60,19 @@ def test_what_cannot_be_compared_fails(run, toy, tmp_path):
     run("scan", path, "-o", "n.json")
     ran = run("verify", "n.json", code=1)
     assert ran.out.startswith("not sure   x  0 of 100 chunks compared: no native values: OSError")
+
+
+def test_a_file_that_is_too_short_fails(run, refs, files):
+    data = files["a"].read_bytes()
+    files["a"].write_bytes(data[:-100])
+    file = run("verify", refs, "--json", code=1).records[0]
+    assert "and the file has" in file["problem"]
+    assert file["end"] > file["size"]
+
+
+def test_several_processes(run, refs):
+    one = run("verify", refs, "--json", "--all").out
+    assert run("verify", refs, "--json", "--all", "--jobs", "2").out == one
 
 
 def test_standard_input(run, refs):

@@ -193,6 +193,44 @@ def test_combining_in_steps_gives_the_same(made, data):
 
 
 @MANY
+@given(st.integers(1, 12), st.integers(1, 3), st.integers(1, 5), st.data())
+def test_batches_give_what_all_at_once_gives(files, chunk, batch, data):
+    sets = []
+    for k in range(files):
+        labels = np.arange(k * chunk, (k + 1) * chunk) * 1.0
+        values = np.arange(chunk * 4, dtype="<i4").reshape(chunk, 4) + k * 100
+        sets.append(in_memory(values, (chunk, 2), k, {"time": labels, "x": np.arange(4.0)}))
+    threshold = data.draw(st.sampled_from([0, 1000]))
+    options = {"concat": "time", "inline_threshold": threshold}
+    if data.draw(st.booleans()):
+        sets = [_without_time(refs) for refs in sets] if chunk == 1 else sets
+        options = {"coords": {"run": data.draw(st.sampled_from(["index", "pattern", "list"]))},
+                   "inline_threshold": threshold} if chunk == 1 else options  # fmt: skip
+    coords = options.get("coords", {})
+    if coords.get("run") == "pattern":
+        coords["run"] = "{run:d}.nc"
+    elif coords.get("run") == "list":
+        coords["run"] = list(range(len(sets)))
+    whole = refmaker.combine(sets, **options)
+    steps = refmaker.combine(iter(sets), batch=batch, **options)
+    for path, array in whole.group.arrays():
+        found = steps.group[path]
+        np.testing.assert_array_equal(decode_array(found), decode_array(array))
+        assert (found.dimension_names, found.attributes) == (
+            array.dimension_names,
+            array.attributes,
+        )
+        assert threshold or found.chunks.same(array.chunks)
+    assert list(steps.report.sources) == list(whole.report.sources)
+    assert [row.path for row in steps.report.rows] == [row.path for row in whole.report.rows]
+
+
+def _without_time(refs):
+    members = {name: node for name, node in refs.group.members.items() if name != "time"}
+    return replace(refs, group=Group(members))
+
+
+@MANY
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=6, unique=True), st.data())
 def test_an_axis_made_regular_has_every_value_at_its_place(times, data):
     step = data.draw(st.sampled_from([1, 3, 0.1]))

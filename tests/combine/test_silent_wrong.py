@@ -368,6 +368,23 @@ def test_oversized_chunks_of_unlimited_dimensions(tmp_path):
     same(refmaker.combine(sets, concat="time", chunks="common"), joined(parts))
 
 
+def test_chunks_of_uncompressed_data_are_cut_along_dimensions(tmp_path):
+    parts = [dataset(0, 4, shape=(40, 60)), dataset(4, 4, shape=(40, 60))]
+    for part in parts:
+        part["z"] = part["v"] + 1
+    sets = scanned(tmp_path, parts, (2, 40, 60), zlib=False, encoding={"z": {"zlib": True}})
+    cube = refmaker.combine(sets, concat="time", chunks={"time": 1, "lat": 10})
+    same(cube, joined(parts))
+    assert cube.group["v"].chunk_shape == (1, 10, 60)
+    assert cube.group["z"].chunk_shape == (2, 40, 60)
+    assert any("z is compressed" in warning for warning in cube.report.warnings)
+    alone = refmaker.combine(sets[:1], chunks={"time": 1})
+    same(alone, parts[0])
+    assert alone.group["v"].chunk_shape == (1, 40, 60)
+    refused(sets, "cannot be seen as chunks", concat="time", chunks={"lat": 7, "time": 1})
+    refused(sets, "cannot be seen as chunks", concat="time", chunks={"lat": 10})
+
+
 def test_compressed_chunks_are_never_cut():
     table = ChunkTable.from_columns((1,), ("f",), offset=[0], length=[80])
     array = Array((10,), (10,), np.dtype("f8"), table, filters=({"id": "zlib", "level": 1},))

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from pydicom.pixels import pixel_array
 
-from refmaker.errors import FormatError, TruncatedError, UnsupportedError
+from refmaker.errors import FormatError, MetadataError, TruncatedError, UnsupportedError
 from refmaker.model import Group
 from refmaker.scan import ScanOptions
 from refmaker.scanners.dicom.frames import instance_array, layout_key, stack
@@ -551,6 +551,23 @@ def test_stacks_are_their_instances(tmp_path, target, planar):
     assert len({layout_key(header) for header in headers}) == 1
     array = stack(headers, ScanOptions(chunk_bytes=target)).array
     np.testing.assert_array_equal(values_of(array), truth)
+
+
+def test_stacks_of_deflated_instances(tmp_path):
+    urls, truth = [], []
+    for i in range(4):
+        pixels = random_pixels((1, 6, 10), np.int16, seed=i)
+        made = image(pixels, DEFLATED)
+        made.InstanceNumber = i + (100 if i == 3 else 0)
+        urls.append(str(write(made, tmp_path / f"{i}.dcm")))
+        truth.append(pixels[0])
+    headers = list(read_headers(urls))
+    array = stack(headers[:3], ScanOptions()).array
+    np.testing.assert_array_equal(values_of(array), truth[:3])
+    # What stands in front of the pixels is longer in the last one.
+    assert layout_key(headers[3]) != layout_key(headers[0])
+    with pytest.raises(MetadataError):
+        stack(headers, ScanOptions())
 
 
 def test_stacks_of_streams_that_differ_are_refused(tmp_path):

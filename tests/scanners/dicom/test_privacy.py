@@ -289,7 +289,7 @@ def test_the_audit_looks_everywhere():
 
     elements = {element.tag: (element.VR.encode(), str(element.value).encode()) for element in data
                 if element.VR in ("PN", "LO", "DA", "UI")}  # fmt: skip
-    identifiers.add(Elements(elements, implicit=False, big=False))
+    identifiers.add([Elements(elements, implicit=False, big=False)])
     table = ChunkTable.from_columns(
         (1,), ("/data/Patricia/1",), offset=np.array([0]), length=np.array([1])
     )

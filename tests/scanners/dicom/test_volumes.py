@@ -336,6 +336,18 @@ def test_enhanced_frames_go_where_their_groups_say(tmp_path):
     assert np.allclose(affine_of(group)[:3, 0], [0, 0, 4])
 
 
+def test_enhanced_frames_in_order_of_two_dimensions(tmp_path):
+    frames = [
+        plane(float(z), FrameContentSequence={"TemporalPositionIndex": t + 1})
+        for t in range(2)
+        for z in range(3)
+    ]
+    group, _ = collect([save(enhanced(frames, SHARED), tmp_path / "enhanced")])
+    read = opened(group)["image"][...]
+    assert read.shape == (2, 3, 6, 5)
+    assert all(np.array_equal(read[divmod(k, 3)], pixels(k)) for k in range(6))
+
+
 def test_enhanced_frames_may_have_their_own_rescaling(tmp_path):
     frames = [
         plane(

@@ -279,8 +279,10 @@ def raw_tiff(path, data, length, width, bits, samples=1, byteorder="<", tags=(),
     start = 8 + 2 + 12 * len(base) + 4
     for code in sorted(base):
         kind, values = base[code]
-        body = values if isinstance(values, bytes) else struct.pack(
-            f"{byteorder}{len(values)}{formats[kind]}", *values
+        body = (
+            values
+            if isinstance(values, bytes)
+            else struct.pack(f"{byteorder}{len(values)}{formats[kind]}", *values)
         )
         count = len(values)
         if len(body) > 4:

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from refmaker.scan import ScanOptions
+from refmaker.scanners.tiff import TIFFScanner
 from refmaker.scanners.tiff.imagej import extra_metadata
 from refmaker.source import Source
 from refmaker.testing import open_stock
@@ -123,8 +125,24 @@ def test_damaged_extra_metadata_is_passed_over(cut):
 def test_scanning_a_big_stack_reads_little(tmp_path):
     path = big_stack(tmp_path / "big.tif", 70)
     with Source(path) as source:
-        from refmaker.scan import ScanOptions
-        from refmaker.scanners.tiff import TIFFScanner
-
         TIFFScanner().scan(source, ScanOptions())
         assert source.bytes_read < 2**17
+
+
+@pytest.mark.parametrize("axes", ["TZCYX", "ZCYX", "TCYX", "CZYX"])
+def test_stacks_of_one_directory_are_reordered_plane_by_plane(tmp_path, axes):
+    data = noise(*(range(2, 2 + len(axes) - 2)), 32, 24)
+    path = tmp_path / "a.tif"
+    order = [axis for axis in "TZCYX" if axis in axes]
+    data = data if axes != "CZYX" else data.swapaxes(0, 1)
+    tifffile.imwrite(path, data, imagej=True, truncate=True, metadata={"axes": "".join(order)})
+    with tifffile.TiffFile(path) as tif:
+        assert len(tif.pages) == 1
+    group, _ = scanned(path)
+    names = group["image"].dimension_names
+    assert names == tuple(name for name in "tczyx" if name.upper() in axes)
+    want = np.transpose(data, [order.index(name.upper()) for name in names])
+    assert np.array_equal(open_stock(group)["image"][...], want)
+    with Source(path) as source, TIFFScanner().native(source) as native:
+        everything = tuple(slice(0, extent) for extent in want.shape)
+        assert np.array_equal(native.read("image", group["image"], everything), want)

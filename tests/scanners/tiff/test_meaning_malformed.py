@@ -69,7 +69,8 @@ def test_files_with_such_xml_keep_their_pages(tmp_path, text):
     pages = {plane.tobytes() for plane in data}
     z = open_stock(group)
     seen = set()
-    for where in pixels(group):
+    for where, array in pixels(group).items():
+        assert array.shape[0] <= 2 * 4096 or len(array.shape) == 2
         for plane in z[where][...].reshape(-1, 24, 32):
             assert not plane.any() or plane.tobytes() in pages
             seen.add(plane.tobytes())
@@ -100,17 +101,16 @@ def test_deep_xml_is_no_trouble():
     assert read_document(deep).images == ()
 
 
-@pytest.mark.parametrize("sizes", [(2**31 - 1, 2**31 - 1, 2**31 - 1), (2**22 + 1, 1, 1)])
-def test_absurd_numbers_of_planes_are_refused(tmp_path, sizes):
-    text = ome_xml(["<TiffData/>"], size=sizes).replace(
-        f'<Channel ID="Channel:0:{sizes[1] - 1}" SamplesPerPixel="1"/>', ""
-    ) if sizes[1] == 1 else ome_xml(["<TiffData/>"]).replace('SizeZ="2"', f'SizeZ="{sizes[0]}"').replace('SizeT="1"', f'SizeT="{sizes[2]}"')  # fmt: skip
-    with pytest.raises(LimitError):
-        read_document(text)
+@pytest.mark.parametrize("size", [2**31 - 1, 2**22 + 1, 2**20])
+def test_absurd_numbers_of_planes_leave_the_pages(tmp_path, size):
+    text = ome_xml(["<TiffData/>"]).replace('SizeZ="2"', f'SizeZ="{size}"')
     data = noise(2, 24, 32)
     group, report = scanned(write_pages(tmp_path / "a.ome.tif", data, text))
     assert np.array_equal(open_stock(group)["image"][...], data)
     assert any("planes" in warning for warning in report.warnings)
+    if size > 2**22:
+        with pytest.raises(LimitError):
+            read_document(text)
 
 
 @RELAXED
@@ -162,7 +162,7 @@ def test_geo_keys_of_any_numbers(tmp_path, numbers, doubles):
 @given(
     st.dictionaries(
         st.sampled_from(sorted(crs.KEY_NAMES)),
-        st.one_of(st.sampled_from([0, 1, 2, 3, 8, 15, 4326, 32618, 32767, 9001, 9102]), st.floats()),
+        st.one_of(st.sampled_from([0, 1, 2, 3, 8, 15, 4326, 32618, 32767, 9001]), st.floats()),
         max_size=8,
     )
 )  # fmt: skip

@@ -4,12 +4,16 @@ import ome_zarr_models.v05.image as v05
 import pytest
 import tifffile
 import xarray as xr
+import zarr
 from ome_zarr.format import FormatV04
 from ome_zarr.io import ZarrLocation
 from ome_zarr.reader import Reader
 
+import refmaker
+from refmaker.scan import ScanOptions
 from refmaker.scanners.tiff import ngff
 from refmaker.scanners.tiff.meaning import Axis, Channel
+from refmaker.storage import icechunk as icechunk_store
 from tests.scanners.tiff.meaning_files import noise, scanned, stock, write_pyramid
 
 pytestmark = [
@@ -150,3 +154,41 @@ def test_samples_of_channels_are_named_after_both():
         "brightfield red", "brightfield green", "brightfield blue",
     ]  # fmt: skip
     assert ngff.channel_labels([Channel("a")], 2, 1, color=False) == (Channel(), Channel())
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*codec.*", "ignore:.*[Cc]onsolidated.*", "ignore:.*data type.*"
+)
+@pytest.mark.parametrize("make", [gray, hyperstack])
+def test_icechunk_holds_version_5(tmp_path, make):
+    path, data = make(tmp_path)
+    refs = refmaker.scan(str(path), options=ScanOptions(settings={"ngff": "0.5"}))
+    refs.write(tmp_path / "a.icechunk")
+    store = icechunk_store.open_repository(tmp_path / "a.icechunk").readonly_session("main").store
+    group = zarr.open_group(store, mode="r")
+    image = v05.Image.from_zarr(group)
+    where = image.ome_attributes.multiscales[0].datasets[0].path
+    assert np.array_equal(group[where][...], data)
+
+
+@pytest.mark.parametrize("make", FILES)
+def test_a_file_of_references_serves_ome_zarr_and_xarray(tmp_path, make):
+    path, data = make(tmp_path)
+    out = str(tmp_path / "a.json")
+    refmaker.scan(str(path)).write(out)
+    opened = zarr.open_group("reference://", mode="r", storage_options={"fo": out})
+    (node,) = Reader(ZarrLocation(opened.store, fmt=FormatV04()))()
+    assert np.array_equal(np.asarray(node.data[0]), data)
+    tree = refmaker.open_datatree(out)
+    assert sum("image" in one.data_vars for one in tree.subtree) >= len(node.data)
+    group = "" if len(node.data) == 1 and "image" in tree.data_vars else "0"
+    dataset = xr.open_dataset(out, engine="refmaker", group=group or None)
+    assert np.array_equal(dataset["image"].values, data)
+
+
+@pytest.mark.parametrize("make", FILES)
+def test_verify_finds_all_equal(tmp_path, make):
+    path, _ = make(tmp_path)
+    checks = refmaker.verify(refmaker.scan(str(path)))
+    assert checks
+    assert [(one.path, one.reason) for one in checks if not one.ok] == []

@@ -1,0 +1,327 @@
+"""Scanning GRIB, side by side with kerchunk, cfgrib, gribscan, gribberish and plain ecCodes.
+
+Two files are generated: many small messages, and few large ones. Every tool scans them in a
+process of its own; slow ones are given the beginning of the file only, and compared by fields
+per CPU second. What reaches the targets is marked PASS, what does not FALLS SHORT.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from measure import peak, spent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LEVELS = (100000, 92500, 85000, 70000, 50000, 40000, 30000, 25000, 20000, 10000)
+MIB = 1024**2
+
+
+class Case(NamedTuple):
+    name: str
+    title: str
+    messages: int
+    shape: tuple[int, int]
+    parameters: tuple[int, ...]
+
+
+CASES = (
+    Case("small", "small messages, 19 x 36", 20_000, (19, 36), (130, 131, 132, 133, 157)),
+    Case("large", "large messages, 721 x 1440", 2_000, (721, 1440), (130,)),
+)
+#: Messages that a tool gets at most, of small and of large ones.
+LIMITS = {
+    "refmaker": (10**9, 10**9),
+    "gribberish": (20_000, 200),
+    "eccodes": (2_000, 100),
+    "cfgrib": (1_000, 50),
+    "gribscan": (500, 30),
+    "kerchunk": (100, 10),
+}
+ECCODES = ("eccodes", "cfgrib", "gribscan", "kerchunk")
+
+
+def generate(case: Case, count: int, path: Path) -> None:
+    """Write a file of messages that differ in parameter, level and step."""
+    import eccodes
+    import numpy as np
+
+    rows, columns = case.shape
+    values = np.random.default_rng(0).normal(280, 10, rows * columns)
+    keys = {
+        "Ni": columns, "Nj": rows,
+        "latitudeOfFirstGridPointInDegrees": 90, "latitudeOfLastGridPointInDegrees": -90,
+        "longitudeOfFirstGridPointInDegrees": 0,
+        "longitudeOfLastGridPointInDegrees": 360 - 360 / columns,
+        "iDirectionIncrementInDegrees": 360 / columns,
+        "jDirectionIncrementInDegrees": 180 / (rows - 1), "bitsPerValue": 16,
+    }  # fmt: skip
+    steps = max(1, count // (len(case.parameters) * len(LEVELS)))
+    with path.open("wb") as file:
+        for parameter in case.parameters:
+            handle = eccodes.codes_grib_new_from_samples("regular_ll_pl_grib2")
+            for key, value in keys.items():
+                eccodes.codes_set(handle, key, value)
+            eccodes.codes_set(handle, "paramId", parameter)
+            eccodes.codes_set_values(handle, values)
+            message = bytearray(eccodes.codes_get_message(handle))
+            at = section(message, 4)
+            message[at + 22 : at + 24] = bytes((100, 0))
+            for step in range(steps):
+                for level in LEVELS:
+                    message[at + 18 : at + 22] = (3 * step).to_bytes(4, "big")
+                    message[at + 24 : at + 28] = level.to_bytes(4, "big")
+                    file.write(message)
+
+
+def section(message: bytes, number: int) -> int:
+    at = 16
+    while message[at + 4] != number:
+        at += int.from_bytes(message[at : at + 4], "big")
+    return at
+
+
+def beginning(path: Path, messages: int) -> Path:
+    """Return a file of the first messages, all of which are equally long."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(16)[8:], "big")
+        if messages * length >= path.stat().st_size:
+            return path
+        part = path.with_name(f"{path.stem}-{messages}.grib2")
+        if not part.exists():
+            file.seek(0)
+            with part.open("wb") as out:
+                for _ in range(messages):
+                    out.write(file.read(length))
+    return part
+
+
+# The tools: from a path to something written, and how many fields it holds.
+
+
+def refmaker() -> Callable[[str, str], int]:
+    import refmaker as package
+
+    def run(path: str, out: str) -> int:
+        refs = package.scan(path)
+        refs.write(out)
+        return int(refs.group.attributes["refmaker:fields"]["found"])
+
+    return run
+
+
+def eccodes() -> Callable[[str, str], int]:
+    import eccodes as ec
+
+    keys = ("paramId", "shortName", "typeOfLevel", "level", "dataDate", "endStep", "stepType",
+            "md5GridSection")  # fmt: skip
+
+    def run(path: str, out: str) -> int:
+        count = 0
+        with open(path, "rb") as file, open(out, "w") as lines:
+            while (handle := ec.codes_grib_new_from_file(file, headers_only=True)) is not None:
+                print(*(ec.codes_get(handle, key) for key in keys), file=lines)
+                ec.codes_release(handle)
+                count += 1
+        return count
+
+    return run
+
+
+def cfgrib() -> Callable[[str, str], int]:
+    import pickle
+
+    from cfgrib import dataset, messages
+
+    def run(path: str, out: str) -> int:
+        index = dataset.open_fileindex(messages.FileStream(path), indexpath="")
+        with open(out, "wb") as file:
+            pickle.dump(index, file)
+        return sum(len(ids) for _, ids in index.field_ids_index)
+
+    return run
+
+
+def gribscan() -> Callable[[str, str], int]:
+    import gribscan as package
+
+    def run(path: str, out: str) -> int:
+        package.write_index(Path(path), Path(out))
+        with open(out) as lines:
+            return sum(1 for _ in lines)
+
+    return run
+
+
+def gribberish() -> Callable[[str, str], int]:
+    from gribberish import parse_grib_mapping
+
+    def run(path: str, out: str) -> int:
+        found = parse_grib_mapping(Path(path).read_bytes())
+        Path(out).write_text(str(list(found)))
+        return len(found)
+
+    return run
+
+
+def kerchunk() -> Callable[[str, str], int]:
+    import ujson
+    from kerchunk.grib2 import scan_grib
+
+    def run(path: str, out: str) -> int:
+        found = scan_grib(path)
+        with open(out, "w") as file:
+            ujson.dump(found, file)
+        return len(found)
+
+    return run
+
+
+TOOLS = {f.__name__: f for f in (refmaker, gribberish, eccodes, cfgrib, gribscan, kerchunk)}
+
+
+def child(name: str, warm_up: str, path: str, out: str) -> None:
+    """Scan in this process, and print what it took."""
+    run = TOOLS[name]()
+    run(warm_up, out)
+    before, cpu, wall = peak(), spent(), time.perf_counter()
+    fields = run(path, out)
+    print(json.dumps({
+        "fields": fields, "cpu": spent() - cpu, "wall": time.perf_counter() - wall,
+        "import_peak": before, "peak": peak(), "written": os.path.getsize(out),
+    }))  # fmt: skip
+
+
+def measured(name: str, warm_up: Path, path: Path, out: Path) -> dict[str, Any] | None:
+    """Run a tool in a process of its own; None where it fails."""
+    command = [sys.executable, __file__, "--child", name, str(warm_up), str(path), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        note(f"{name} failed: {done.stderr.strip().splitlines()[-1:]}")
+        return None
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found | {"rate": found["fields"] / max(found["cpu"], 1e-9)}
+
+
+def remote(path: Path) -> dict[str, float]:
+    """Scan over HTTP; return the share of the file that was read, and how often it was asked."""
+    import refmaker as package
+    from refmaker.testing import RangeServer
+
+    with RangeServer(path.parent) as server:
+        refs = package.scan(f"{server.url}/{path.name}")
+    size = path.stat().st_size
+    report = refs.report
+    return {
+        "share": report.bytes_read / size, "rounds": report.rounds, "requests": report.requests,
+        "fields": refs.group.attributes["refmaker:fields"]["found"],
+    }  # fmt: skip
+
+
+def judge(text: str, value: float, bound: float, *, least: bool) -> dict[str, Any]:
+    passed = value >= bound if least else value <= bound
+    return {"text": text, "value": value, "bound": bound, "least": least, "passed": passed}
+
+
+def targets(found: dict[str, dict[str, Any]], far: dict[str, float] | None) -> Iterator[Any]:
+    own = found["refmaker"]
+    yield judge("fields per CPU second, to a written set", own["rate"], 20_000, least=True)
+    yield judge("bytes of JSON per field", own["written"] / own["fields"], 150, least=False)
+    yield judge("MiB of memory", own["peak"], 100, least=False)
+    yield judge("MiB of memory above imports", own["peak"] - own["import_peak"], 100, least=False)
+    fastest = max((found[name]["rate"] for name in ECCODES if name in found), default=0)
+    if fastest:
+        yield judge("times the fastest ecCodes-based tool", own["rate"] / fastest, 50, least=True)
+    if "kerchunk" in found:
+        ratio = own["rate"] / found["kerchunk"]["rate"]
+        yield judge("times kerchunk", ratio, 500, least=True)
+    if far is not None:
+        yield judge("share of the file read over HTTP", far["share"], 0.001, least=False)
+
+
+def note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def bench(case: Case, folder: Path, scale: float, tools: list[str]) -> dict[str, Any]:
+    count = max(50, int(case.messages * scale))
+    path = folder / f"{case.name}-{count}.grib2"
+    if not path.exists():
+        note(f"generating {path.name}")
+        generate(case, count, path)
+    column = CASES.index(case)
+    found = {}
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        for name in tools:
+            note(f"{case.name}: {name}")
+            part = beginning(path, LIMITS[name][column])
+            got = measured(name, beginning(path, 2), part, Path(out, "out"))
+            if got is not None:
+                found[name] = got
+    far = remote(path) if case.name == "large" else None
+    return {
+        "name": case.name, "title": case.title, "messages": count, "size": path.stat().st_size,
+        "tools": found, "remote": far, "targets": list(targets(found, far)),
+    }  # fmt: skip
+
+
+def show(case: dict[str, Any]) -> None:
+    print(f"\n{case['messages']:,} {case['title']} ({case['size'] / MIB:.0f} MiB)")
+    print(f"  {'':12} {'fields':>8} {'CPU s':>8} {'fields/s':>10} {'peak MiB':>9}  times slower")
+    own = case["tools"]["refmaker"]["rate"]
+    for name, tool in case["tools"].items():
+        print(
+            f"  {name:12} {tool['fields']:8,} {tool['cpu']:8.3f} {tool['rate']:10,.0f} "
+            f"{tool['peak']:9.0f}  {own / tool['rate']:.1f}"
+        )
+    if case["remote"]:
+        far = case["remote"]
+        print(
+            f"  HTTP: {far['requests']} requests, {far['rounds']} rounds, {far['share']:.4%} read"
+        )
+    for item in case["targets"]:
+        word = "at least" if item["least"] else "at most"
+        verdict = "PASS       " if item["passed"] else "FALLS SHORT"
+        print(f"  {verdict} {item['text']}: {item['value']:,.4g} ({word} {item['bound']:,g})")
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["--child"]:
+        child(*sys.argv[2:])
+        return 0
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    kept = Path(tempfile.gettempdir()) / "refmaker-benchmarks"
+    parser.add_argument("--folder", type=Path, default=kept, help="of inputs, kept for reuse")
+    parser.add_argument("--scale", type=float, default=1, help="size of the inputs (default: 1)")
+    parser.add_argument("--quick", action="store_true", help="inputs a tenth as large")
+    parser.add_argument("--no-peers", action="store_true", help="refmaker alone")
+    parser.add_argument("--only", choices=[case.name for case in CASES], help="one case")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead")
+    parser.add_argument("--check", action="store_true", help="fail if anything falls short")
+    chosen = parser.parse_args()
+    chosen.folder.mkdir(parents=True, exist_ok=True)
+    tools = ["refmaker"] if chosen.no_peers else list(TOOLS)
+    scale = 0.1 * chosen.scale if chosen.quick else chosen.scale
+    cases = []
+    for case in CASES:
+        if chosen.only in (None, case.name):
+            cases.append(bench(case, chosen.folder, scale, tools))
+            if not chosen.json:
+                show(cases[-1])
+    short = sum(not item["passed"] for case in cases for item in case["targets"])
+    if chosen.json:
+        print(json.dumps({"scale": scale, "cases": cases, "short": short}))
+    return 1 if short and chosen.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

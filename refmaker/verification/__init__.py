@@ -1,0 +1,1 @@
+"""What verifying is made of: native values, their comparison, and the files themselves."""

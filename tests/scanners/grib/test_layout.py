@@ -1,0 +1,245 @@
+"""Where fields go: one array for each variable, coordinates from the fields, nothing lost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refmaker.opening import open_store
+from refmaker.scan import ScanOptions
+from refmaker.scanners.grib import GRIBScanner
+from refmaker.source import Source
+from tests.scanners.grib.messages import joined, message
+
+xr = pytest.importorskip("xarray")
+HOUR = 3600
+
+
+def scan(folder, *parts, **chosen):
+    path = folder / "file.grib"
+    path.write_bytes(b"".join(parts))
+    with Source(path) as source:
+        return GRIBScanner().scan(source, ScanOptions(settings=chosen))
+
+
+def opened(group, path):
+    return xr.open_zarr(
+        open_store(group), group=path, chunks=None, consolidated=False, zarr_format=2,
+        decode_timedelta=True,
+    )  # fmt: skip
+
+
+def interval(begin, end, kind="accum", **keys):
+    return message(
+        productDefinitionTemplateNumber=8, shortName="tp", forecastTime=begin, stepType=kind,
+        lengthOfTimeRange=end - begin, **keys,
+    )  # fmt: skip
+
+
+def test_levels_times_and_steps_become_dimensions(tmp_path):
+    parts = [
+        message(shortName="t", level=level, dataDate=date, forecastTime=step, seed=level + step)
+        for date in (20240102, 20240101)
+        for step in (12, 0)
+        for level in (500, 850, 1000)
+    ]
+    group, report = scan(tmp_path, *parts)
+    data = opened(group, "isobaricInhPa/instant")
+    assert data.t.dims == ("time", "step", "isobaricInhPa", "latitude", "longitude")
+    assert data.isobaricInhPa.values.tolist() == [1000, 850, 500]
+    assert data.time.values.tolist() == sorted(data.time.values.tolist())
+    assert (data.valid_time == data.time + data.step).all()
+    assert data.t.units == "K"
+    assert data.t.standard_name == "air_temperature"
+    chosen = data.t.sel(time="2024-01-01", step="12h", isobaricInhPa=850).squeeze()
+    true = np.random.default_rng(862).normal(280, 10, 84).reshape(7, 12)
+    np.testing.assert_allclose(chosen.values, true, atol=1e-2)
+    assert [row.reason for row in report.rows if row.path.endswith("/t")] == ["12 fields"]
+
+
+def test_each_field_lies_where_its_keys_say(tmp_path):
+    parts = [message(shortName="t", level=level, seed=level) for level in (300, 1000, 700)]
+    group, _ = scan(tmp_path, *parts)
+    table = group["isobaricInhPa/instant/t"].chunks
+    size = len(parts[0])
+    assert table.offset.tolist() == [size, 2 * size, 0]
+
+
+def test_an_absent_field_reads_as_missing(tmp_path):
+    parts = [
+        message(shortName=name, level=level)
+        for name, level in (("t", 1000), ("t", 850), ("t", 500), ("u", 1000), ("u", 500))
+    ]
+    group, _ = scan(tmp_path, *parts)
+    data = opened(group, "isobaricInhPa/instant")
+    assert data.u.shape == data.t.shape
+    missing = data.u.isnull().all(["latitude", "longitude"]).values
+    assert missing.tolist() == [False, True, False]
+
+
+def test_other_levels_get_an_axis_of_their_own(tmp_path):
+    parts = [message(shortName="t", level=level) for level in (1000, 925, 850, 700, 500)]
+    parts += [message(shortName="u", level=level) for level in (10, 20)]
+    group, _ = scan(tmp_path, *parts)
+    u = group["isobaricInhPa/instant/u"]
+    assert u.dimension_names == ("isobaricInhPa_2", "latitude", "longitude")
+    assert u.chunks.absent == 0
+
+
+def test_several_fields_of_one_message(tmp_path):
+    several = joined(
+        message(shortName="u", seed=1), message(shortName="v", seed=2), message(shortName="t")
+    )
+    group, report = scan(tmp_path, several)
+    assert group.attributes["refmaker:fields"]["placed"] == 3
+    data = opened(group, "isobaricInhPa/instant")
+    for name, seed in (("u", 1), ("v", 2), ("t", 0)):
+        true = np.random.default_rng(seed).normal(280, 10, 84).reshape(7, 12)
+        np.testing.assert_allclose(data[name].values, true, atol=1e-2)
+    assert report.lossless
+
+
+def test_duplicates_are_kept_apart(tmp_path):
+    one, other = (message(shortName="t", seed=seed) for seed in (1, 2))
+    group, report = scan(tmp_path, one, other, one)
+    assert group.attributes["refmaker:fields"] == {
+        "found": 3, "placed": 1, "duplicates": 2, "unsorted": 0,
+    }  # fmt: skip
+    assert [row.path for row in report.rows if row.code == "duplicate"] == [
+        "/_duplicates/isobaricInhPa/instant/t", "/_duplicates/isobaricInhPa/instant/t_2",
+    ]  # fmt: skip
+
+
+def test_intervals_that_end_together_do_not_hide_each_other(tmp_path):
+    parts = [interval(0, 12, seed=1), interval(6, 12, seed=2), interval(11, 12, seed=3)]
+    group, _ = scan(tmp_path, *parts)
+    assert group.attributes["refmaker:fields"]["duplicates"] == 0
+    (kind,) = [name for name in group.members if not name.startswith("_")]
+    assert set(group[kind].members) == {"accum", "accum_6h", "accum_1h"}
+
+
+def test_sums_since_the_start_are_one_variable_with_bounds(tmp_path):
+    group, _ = scan(tmp_path, *(interval(0, end, seed=end) for end in (6, 12, 36, 48)))
+    (kind,) = group.members
+    data = opened(group, f"{kind}/accum")
+    assert data.tp.dims[0] == "step"
+    hours = (data.step_bounds / np.timedelta64(1, "h")).values.tolist()
+    assert hours == [[0, 6], [0, 12], [0, 36], [0, 48]]
+    assert data.tp.attrs["cell_methods"] == "step: sum"
+
+
+def test_members_and_percentiles(tmp_path):
+    members = [
+        message(productDefinitionTemplateNumber=1, shortName="t", perturbationNumber=number)
+        for number in (3, 1, 2)
+    ]
+    percentiles = [
+        message(productDefinitionTemplateNumber=6, shortName="t", percentileValue=value)
+        for value in (90, 10)
+    ]
+    group, _ = scan(tmp_path, *members, *percentiles)
+    assert opened(group, "isobaricInhPa/instant").number.values.tolist() == [1, 2, 3]
+    data = opened(group, "isobaricInhPa/instant/percentile")
+    assert data.percentile.values.tolist() == [10, 90]
+
+
+@pytest.mark.parametrize(("unit", "seconds"), [(0, 60), (1, HOUR), (2, 24 * HOUR), (13, 1)])
+def test_units_of_steps(tmp_path, unit, seconds):
+    made = message(shortName="t", indicatorOfUnitForForecastTime=unit, forecastTime=15)
+    group, _ = scan(tmp_path, made)
+    step = opened(group, "isobaricInhPa/instant").step.values
+    assert step == np.timedelta64(15 * seconds, "s")
+
+
+def test_months_are_those_of_the_calendar(tmp_path):
+    made = message(shortName="t", dataDate=20240131, indicatorOfUnitForForecastTime=3,
+                   forecastTime=1)  # fmt: skip
+    group, _ = scan(tmp_path, made)
+    data = opened(group, "isobaricInhPa/instant")
+    assert str(data.valid_time.values)[:10] == "2024-02-29"
+
+
+def test_layers_have_bounds(tmp_path):
+    layers = [
+        message(
+            shortName="t", typeOfFirstFixedSurface=106, scaleFactorOfFirstFixedSurface=2,
+            scaledValueOfFirstFixedSurface=top, typeOfSecondFixedSurface=106,
+            scaleFactorOfSecondFixedSurface=2, scaledValueOfSecondFixedSurface=bottom,
+        )
+        for top, bottom in ((0, 10), (10, 40))
+    ]  # fmt: skip
+    group, _ = scan(tmp_path, *layers)
+    assert group.attributes["refmaker:fields"]["placed"] == 2
+    (kind,) = group.members
+    bounds = [name for name in group[f"{kind}/instant"].members if name.endswith("_bounds")]
+    assert bounds
+
+
+def test_unknown_parameters_have_numbers_for_names(tmp_path):
+    made = message(discipline=0, parameterCategory=200, parameterNumber=201)
+    group, _ = scan(tmp_path, made)
+    assert "d0c200n201" in group["isobaricInhPa/instant"].members
+
+
+def test_grids_are_told_apart(tmp_path):
+    small = message(shortName="t")
+    other = message(shortName="t", latitudeOfFirstGridPointInDegrees=80, jDirectionIncrement=1)
+    group, _ = scan(tmp_path, small, other)
+    assert len(group["isobaricInhPa/instant"].members) == 2
+    assert group.attributes["refmaker:fields"]["placed"] == 2
+
+
+def test_paths_depend_on_the_fields_alone(tmp_path):
+    first = [message(shortName="t", level=850), message(shortName="2t")]
+    later = [
+        *[message(shortName="t", level=level, forecastTime=6) for level in (850, 500)],
+        message(shortName="2t", forecastTime=6), interval(0, 6),
+    ]  # fmt: skip
+    names = []
+    for parts in (first, later):
+        group, _ = scan(tmp_path, *parts)
+        names.append({p for p, a in group.arrays() if a.chunks.referenced})
+    assert names[0] <= names[1]
+
+
+@pytest.mark.parametrize("layout", ["tree", "kerchunk", "flat", "cfgrib"])
+def test_every_layout_holds_every_field(tmp_path, layout):
+    parts = [message(shortName=name, level=level) for name in "tu" for level in (850, 500)]
+    parts += [message(shortName="2t"), interval(0, 6), parts[0]]
+    group, _ = scan(tmp_path, *parts, layout=layout)
+    counts = group.attributes["refmaker:fields"]
+    assert counts == {"found": 7, "placed": 6, "duplicates": 1, "unsorted": 0}
+    places = {}
+    for path, array in group.arrays():
+        if (array.compressor or {}).get("id") == "refmaker.grib":
+            places[path] = array.chunks.referenced
+    assert sum(places.values()) == 7
+    if layout == "kerchunk":
+        assert "t/instant/isobaricInhPa/t" in places
+    if layout == "flat":
+        assert "t_isobaricInhPa" in places
+
+
+def test_single_precision(tmp_path):
+    group, _ = scan(tmp_path, message(shortName="t"), precision="32")
+    half = opened(group, "isobaricInhPa/instant").t
+    group, _ = scan(tmp_path, message(shortName="t"))
+    full = opened(group, "isobaricInhPa/instant").t
+    assert (half.dtype, full.dtype) == (np.float32, np.float64)
+    np.testing.assert_array_equal(half.values, full.values.astype("f4"))
+
+
+def test_a_reference_costs_few_bytes(tmp_path):
+    from refmaker.testing.reading import document
+
+    parts = [
+        message(shortName="t", level=level, forecastTime=step)
+        for level in (1000, 850, 700, 500) for step in range(100)
+    ]  # fmt: skip
+    group, _ = scan(tmp_path, *parts)
+    refs = document(group)["refs"]
+    chunks = {k: v for k, v in refs.items() if k.startswith("isobaricInhPa/instant/t/")}
+    cost = [len(f'"{key}":["{{{{u}}}}",{value[1]},{value[2]}],') for key, value in chunks.items()
+            if isinstance(value, list)]  # fmt: skip
+    assert len(cost) == len(parts)
+    assert max(cost) < 150

@@ -1,0 +1,102 @@
+"""The first bytes of many files: in order, concurrently, one request for each remote file."""
+
+from __future__ import annotations
+
+import os
+
+import fsspec
+import pytest
+
+from refmaker.errors import SourceError, SourceNotFoundError
+from refmaker.heads import LOCAL, REMOTE, read_heads
+from refmaker.report import Cost
+from refmaker.source import Source
+from refmaker.testing.http import RangeServer
+
+
+@pytest.fixture
+def files(tmp_path):
+    paths = []
+    for i, size in enumerate([0, 1, 100, LOCAL - 1, LOCAL, LOCAL + 1, REMOTE + 5, 200_000] * 20):
+        path = tmp_path / f"{i:03d}"
+        path.write_bytes(bytes([i % 251]) * size)
+        paths.append(path)
+    return paths
+
+
+def test_local_files(files):
+    cost = Cost()
+    heads = list(read_heads([str(path) for path in files], cost=cost))
+    assert [head.url for head in heads] == [str(path) for path in files]
+    for head, path in zip(heads, files, strict=True):
+        assert head.error is None
+        assert head.data == path.read_bytes()[:LOCAL]
+        with Source(path) as source:
+            assert head.fingerprint == source.fingerprint
+    assert cost.requests == len(files)
+    assert cost.bytes_read == sum(len(head.data) for head in heads)
+    assert cost.rounds == 0
+
+
+def test_relative_paths_and_urls_of_local_files(files, monkeypatch):
+    monkeypatch.chdir(files[3].parent)
+    names = [files[3].name, f"file://{files[3]}"]
+    assert [head.url for head in read_heads(names)] == [str(files[3])] * 2
+
+
+def test_a_failure_costs_no_other_file(files, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    urls = [str(files[2]), str(tmp_path / "gone"), str(tmp_path), str(tmp_path / "pipe"), "a\0b"]
+    heads = list(read_heads([*urls, str(files[2])]))
+    assert heads[0].data == heads[5].data == files[2].read_bytes()
+    assert isinstance(heads[1].error, SourceNotFoundError)
+    assert all(isinstance(head.error, SourceError) for head in heads[1:5])
+    assert all(head.fingerprint is None and head.data == b"" for head in heads[1:5])
+
+
+def test_each_remote_file_takes_one_request(files):
+    with RangeServer(files[0].parent, latency=0.005) as server:
+        urls = [server.url(path.name) for path in files]
+        cost = Cost()
+        heads = list(read_heads(urls, cost=cost))
+        assert [head.url for head in heads] == urls
+        assert dict(server.counts.requests) == {"GET": len(files)}
+        assert server.counts.most > 1
+        assert cost.requests == len(files)
+        for head, path in zip(heads, files, strict=True):
+            assert head.error is None
+            assert head.data == path.read_bytes()[:REMOTE]
+            assert head.fingerprint.size == path.stat().st_size
+            assert path.stat().st_size == 0 or head.fingerprint.etag
+        with Source(urls[2]) as source:
+            assert heads[2].fingerprint == source.fingerprint
+
+
+def test_remote_failures(files):
+    with RangeServer(files[0].parent) as server:
+        heads = list(read_heads([server.url(files[2].name), server.url("gone")]))
+    assert heads[0].data == files[2].read_bytes()
+    assert isinstance(heads[1].error, SourceNotFoundError)
+    assert heads[1].url in str(heads[1].error)
+
+
+def test_other_stores(files):
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/heads/a", files[7].read_bytes())
+    memory.pipe("/heads/b", b"")
+    heads = list(read_heads(["memory://heads/a", str(files[2]), "memory://heads/b"]))
+    memory.rm("/heads", recursive=True)
+    assert heads[0].data == files[7].read_bytes()[:REMOTE]
+    assert heads[0].fingerprint.size == files[7].stat().st_size
+    assert heads[1].data == files[2].read_bytes()
+    assert heads[2].data == b""
+
+
+def test_a_reader_that_stops_early_leaves_nothing_behind(files):
+    heads = read_heads([str(path) for path in files] * 20)
+    next(heads)
+    heads.close()
+
+
+def test_no_files():
+    assert list(read_heads([])) == []
