@@ -164,9 +164,7 @@ def measured(bench: Bench, *, peers: bool) -> dict[str, Any]:
     asked = requests(bench.series, min(REMOTE, bench.count))
     targets = [
         target("headers a CPU second", bench.count / found["headers"]["cpu"], 3000, None),
-        target(
-            "requests for each remote header", asked.get("GET", 0) / asked["files"], None, 1
-        ),
+        target("requests for each remote header", asked.get("GET", 0) / asked["files"], None, 1),
         target("HEAD requests", asked.get("HEAD", 0), None, 0),
     ]
     if peers:
@@ -193,12 +191,16 @@ def measured(bench: Bench, *, peers: bool) -> dict[str, Any]:
 
 
 def show(found: dict[str, Any], bench: Bench) -> None:
-    print(f"{bench.count} slices, {bench.frames} enhanced frames; Python {platform.python_version()}")
+    print(
+        f"{bench.count} slices, {bench.frames} enhanced frames; Python {platform.python_version()}"
+    )
     for name, one in found["runs"].items():
         print(f"  {name:18} {one['cpu']:8.3f} s CPU {one['wall']:8.3f} s   {one['count']} objects")
     print(f"  remote: {found['requests']}")
     for one in found["targets"]:
-        bound = f"at least {one['least']:g}" if one["least"] is not None else f"at most {one['most']:g}"
+        bound = (
+            f"at least {one['least']:g}" if one["least"] is not None else f"at most {one['most']:g}"
+        )
         verdict = "PASS       " if one["passed"] else "FALLS SHORT"
         print(f"  {verdict} {one['text']}: {one['value']:,.4g} ({bound})")
 

@@ -155,7 +155,7 @@ def gribscan() -> Callable[[str, str], int]:
     import gribscan as package
 
     def run(path: str, out: str) -> int:
-        package.write_index(Path(path), Path(out))
+        package.write_index(path, Path(out), force=True)
         with open(out) as lines:
             return sum(1 for _ in lines)
 
@@ -215,10 +215,10 @@ def measured(name: str, warm_up: Path, path: Path, out: Path) -> dict[str, Any] 
 def remote(path: Path) -> dict[str, float]:
     """Scan over HTTP; return the share of the file that was read, and how often it was asked."""
     import refmaker as package
-    from refmaker.testing import RangeServer
+    from refmaker.testing.http import RangeServer
 
     with RangeServer(path.parent) as server:
-        refs = package.scan(f"{server.url}/{path.name}")
+        refs = package.scan(server.url(path.name))
     size = path.stat().st_size
     report = refs.report
     return {

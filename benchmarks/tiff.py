@@ -48,7 +48,7 @@ REMOTE = (
 
 def tifffile_tool() -> Tool:
     import tifffile
-    import tifffile.zarr  # noqa: F401 - belongs to importing, not to scanning
+    import tifffile.zarr
 
     def scan(path: str) -> str:
         text = io.StringIO()

@@ -83,7 +83,6 @@ def test_no_secret_is_written(cache):
             assert b"sesame" not in entry.read()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="rights of folders are those of POSIX")
 def test_the_folder_is_the_user_s_own(cache):
     assert os.stat(cache.folder).st_mode & 0o077 == 0
 

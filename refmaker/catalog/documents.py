@@ -47,9 +47,9 @@ def read_catalog(
     MissingDependencyError
         If ruamel.yaml is not installed.
     """
+    yaml = _yaml()
     from ruamel.yaml.error import YAMLError
 
-    yaml = _yaml()
     try:
         text = read_file(url, storage_options)
     except (SourceNotFoundError, FileNotFoundError):

@@ -9,6 +9,7 @@ import click
 
 from refmaker.cli.options import SIZE, as_json, storage_options, verbosity
 from refmaker.cli.output import counted, record, say
+from refmaker.cli.pattern import Assignment
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.storage.files import STANDARD
 from refmaker.storage.formats import FORMATS, form_of_name
@@ -19,23 +20,6 @@ if TYPE_CHECKING:
     from refmaker import ReferenceSet
 
 __all__ = ["combine_options", "combining", "command", "expanded", "tell"]
-
-
-class Assignment(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """One ``NAME=VALUE``; the first ``=`` separates."""
-
-    name = "name=value"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        """Return both parts."""
-        if isinstance(value, tuple):
-            return value
-        name, equals, text = str(value).partition("=")
-        if not equals or not name or not text:
-            self.fail(f"{value!r} is not of the form NAME=VALUE", param, ctx)
-        return name, text
 
 
 _ASSIGNMENT = Assignment()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+import re
+from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 import click
@@ -12,17 +13,22 @@ from refmaker.cli.output import record, say, table
 
 __all__ = ["command"]
 
+_OPTIONAL = re.compile(r"""(?P<name>[\w.-]+).*;.*extra == ["'](?P<extra>[\w-]+)["']""")
+_COLLECTIONS = frozenset({"all", "bench", "docs", "test"})
+"""Extras that gather others, or are for those who work on this package."""
 
-@click.command("formats", short_help="List the formats and codecs.")
+
+@click.command("formats", short_help="List formats, codecs and what is missing.")
 @as_json
 @verbosity
 def command(
     as_json: bool,
     quiet: bool,  # noqa: ARG001 - the option is everywhere; what was asked for is still printed
 ) -> None:
-    """List the formats that can be scanned, and the codecs that references may need.
+    """List the formats that can be scanned, the codecs that references may need, and the extras.
 
-    Formats come from this package and from every other that registers scanners.
+    Formats come from this package and from every other that registers scanners. Of each extra
+    it says which packages are missing, and how to install them.
 
     \b
     Example:
@@ -35,9 +41,9 @@ def command(
         {"kind": "format", "name": name, "suffixes": list(scanner.suffixes)}
         for name, scanner in sorted(scanners().items())
     ]
-    codecs = _codecs()
+    codecs, extras = _codecs(), _extras()
     if as_json:
-        for entry in (*formats, *codecs):
+        for entry in (*formats, *codecs, *extras):
             record(entry)
         return
     say("formats:")
@@ -56,6 +62,40 @@ def command(
             for entry in codecs
         ]
     )
+    _show_extras(extras)
+
+
+def _show_extras(extras: list[dict[str, Any]]) -> None:
+    say("extras:")
+    rows: list[tuple[str, ...]] = []
+    for entry in extras:
+        missing = entry["missing"]
+        remedy = f"pip install 'refmaker[{entry['name']}]'"
+        state = f"without {', '.join(missing)}: {remedy}" if missing else "installed"
+        rows.append((f"  {entry['name']}", state))
+    table(rows or [("  none",)])
+
+
+def _extras() -> list[dict[str, Any]]:
+    """Return the extras that people install, and which of their packages are missing."""
+    found: dict[str, list[str]] = {}
+    try:
+        lines = requires("refmaker") or []
+    except PackageNotFoundError:  # a source tree that was never installed
+        lines = []
+    for line in lines:
+        match = _OPTIONAL.match(line)
+        if match is not None and match["extra"] not in _COLLECTIONS:
+            found.setdefault(match["extra"], []).append(match["name"])
+    return [
+        {
+            "kind": "extra",
+            "name": name,
+            "packages": packages,
+            "missing": [package for package in packages if _version(package) is None],
+        }
+        for name, packages in sorted(found.items())
+    ]
 
 
 def _codecs() -> list[dict[str, Any]]:

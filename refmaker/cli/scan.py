@@ -164,7 +164,9 @@ def command(ctx: click.Context, /, **values: Any) -> None:
         try:
             scan_collection(inputs, values["out"], job)
         except LookupError as error:
-            raise click.UsageError(str(error)) from error
+            if len(inputs.urls) > 1:
+                raise click.UsageError(str(error)) from error
+            scan_each(inputs, [values["out"]], job)
     else:
         targets = outputs(inputs.urls, values["out"], values["name"])
         _check(inputs.urls, targets, job)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from refmaker.codecs.base import Buffer, DecodeOnly, bounded, deliver, expect, input_bytes, library
+from refmaker.codecs.base import DecodeOnly, bounded, deliver, expect, input_bytes, library
 from refmaker.codecs.dicom_pixels import (
     expand_422,
     join_fragments,
@@ -17,6 +16,11 @@ from refmaker.codecs.dicom_pixels import (
     unpack_cells,
 )
 from refmaker.errors import CodecError, MetadataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from refmaker.codecs.base import Buffer
 
 __all__ = ["DICOM"]
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from refmaker.codecs.base import DecodeOnly, bounded, deliver, input_bytes
 from refmaker.errors import CodecError, MetadataError
 

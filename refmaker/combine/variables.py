@@ -11,6 +11,7 @@ import numpy as np
 from refmaker.combine import agreement, joining, odd, placing, views
 from refmaker.combine.placing import Layout
 from refmaker.combine.values import read_values, same_bytes
+from refmaker.elements import fill_document
 from refmaker.errors import LimitError
 from refmaker.table import count as product
 
@@ -78,7 +79,7 @@ class Context:
             return "leave the variable out (drop=...)"
 
         kept, passed = agreement.attribute_values(
-            [(i, node.attributes) for i, node in items],
+            _with_missing(items),
             lambda name: all_of_them or name in agreement.MEANING,
             self.found,
             path,
@@ -90,6 +91,22 @@ class Context:
             named = ", ".join(sorted(passed))
             self.warnings[f"{path}: attributes that differ were {word}: {named}"] = None
         return kept
+
+
+def _with_missing(items: Sequence[tuple[int, Any]]) -> list[tuple[int, Any]]:
+    """Return attributes, with ``_FillValue`` where only the fill value says it.
+
+    So it is in the sets of kerchunk; xarray takes either.
+    """
+    name = "_FillValue"
+    found = [(i, node.attributes) for i, node in items]
+    if len({name in attributes for _, attributes in found}) < 2:
+        return found
+    for k, (i, node) in enumerate(items):
+        if name not in node.attributes and getattr(node, "fill_value", None) is not None:
+            missing = fill_document(node.fill_value, node.dtype)
+            found[k] = i, {**node.attributes, name: missing}
+    return found
 
 
 def combine_variable(

@@ -123,7 +123,11 @@ def _parse(data: bytes, url: str) -> _Document:
     try:
         document = ujson.loads(data)
     except ValueError as error:
-        raise MetadataError(f"not JSON: {error}", url=url) from error
+        raise MetadataError(
+            f"not JSON: {error}",
+            url=url,
+            hint="a reference set is needed here: 'refmaker scan' makes one of a data file",
+        ) from error
     if not isinstance(document, dict):
         raise MetadataError("not a reference set: no JSON object", url=url)
     if "version" not in document:

@@ -61,7 +61,7 @@ def _by_pydicom(raw: bytes, charset: str) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             terms = [term.strip() for term in charset.split("\\")]
-            text: str = decode_bytes(raw, convert_encodings(terms), set("\\^=\r\n\t\f"))
+            text: str = decode_bytes(raw, convert_encodings(terms), set(b"\\^=\r\n\t\f"))
     except (LookupError, UnicodeError, ValueError, TypeError):
         return raw.decode("latin-1")
     return text

@@ -127,8 +127,8 @@ def compressed(
     if layout.kind is Kind.RAW:
         return found
     # Stock codecs do not inflate a stream without the header of zlib.
-    own = found.codec or _own(layout, shape)
-    return Decoding({**own, "encoding": "deflate"}, found.photometric)
+    settings = found.codec or _own(layout, shape)
+    return Decoding({**settings, "encoding": "deflate"}, found.photometric)
 
 
 def _image(

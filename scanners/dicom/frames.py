@@ -232,9 +232,7 @@ def _fits(header: Header, pixels: PixelElement, found: Layout, frames: int) -> t
     return (f"the pixel data have {extra} bytes more than their frames",) if extra > 0 else ()
 
 
-def _encapsulated(
-    header: Header, found: Layout, data: PixelBytes, *, trust_bits: bool
-) -> Frames:
+def _encapsulated(header: Header, found: Layout, data: PixelBytes, *, trust_bits: bool) -> Frames:
     located = locate(header, data, frame_count(header))
     streams = {_stream(found, located, data)}
     made = _frames(found, located, streams, (header.url,), trust_bits=trust_bits)
@@ -270,9 +268,7 @@ def _frames(
             length = np.minimum(length, found.chunk_bytes(1))
             if bool(np.any(length != found.chunk_bytes(1))):
                 raise TruncatedError("a fragment is shorter than its frame")
-    decoding = compressed(
-        found, streams, fragments=not located.single, trust_bits=trust_bits
-    )
+    decoding = compressed(found, streams, fragments=not located.single, trust_bits=trust_bits)
     table = ChunkTable.from_columns(
         (len(offset), *(1,) * len(found.shape)),
         urls,

@@ -20,6 +20,7 @@ from refmaker.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from typing import Self
 
     from refmaker.report import Cost, Fingerprint
     from refmaker.scanners.dicom.opening import Start
@@ -223,7 +224,7 @@ class _Later:
         self._cost = cost
         self._source: Source | None = None
 
-    def __enter__(self) -> _Later:
+    def __enter__(self) -> Self:
         return self
 
     def __call__(self, offset: int, length: int) -> bytes:

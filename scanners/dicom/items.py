@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import FormatError, TruncatedError
-from refmaker.scanners.dicom.tags import EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS
 from refmaker.scanners.dicom.dual import tile_table
+from refmaker.scanners.dicom.tags import EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,12 +119,11 @@ def _extended_table(header: Header) -> NDArray[np.int64] | None:
     order = ">" if header.big else "<"
     entries = np.frombuffer(raw, f"{order}u8")
     # What no file is large enough for points nowhere.
-    return np.minimum(entries, np.uint64(1 << 62)).astype(np.int64)
+    found: NDArray[np.int64] = np.minimum(entries, np.uint64(1 << 62)).astype(np.int64)
+    return found
 
 
-def _from_starts(
-    data: PixelBytes, starts: NDArray[np.int64], warnings: tuple[str, ...]
-) -> Located:
+def _from_starts(data: PixelBytes, starts: NDArray[np.int64], warnings: tuple[str, ...]) -> Located:
     """Take the frames that begin at these items, after looking whether they are items."""
     if starts[0] < 0 or int(starts.max()) + 8 > data.size or bool(np.any(np.diff(starts) <= 0)):
         raise FormatError("the offsets do not ascend inside the file")
@@ -251,5 +250,3 @@ def _texts(
     for i, block in zip(enough.tolist(), blocks, strict=True):
         texts[i] = block.tobytes()
     return texts
-
-

@@ -53,7 +53,7 @@ class NativeFrames:
         self._url = url
         try:
             self._dataset = pydicom.dcmread(where, force=True)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it raises what its decoders raise
             # The text may quote values, which may name a patient.
             raise FormatError(f"pydicom fails with {type(error).__name__}", url=url) from None
         self._all: dict[bool, NDArray[Any]] = {}
@@ -81,7 +81,7 @@ class NativeFrames:
         UnsupportedError
             If nothing that pydicom finds decodes the frame, with code ``no-oracle``.
         """
-        from pydicom.pixels import pixel_array
+        from pydicom.pixels.utils import pixel_array
 
         dataset = self._dataset
         uid = str(dataset.file_meta.TransferSyntaxUID)
@@ -95,7 +95,7 @@ class NativeFrames:
                 return np.asarray(image).astype(dtype, copy=False)
             if raw not in self._all:
                 self._all[raw] = np.asarray(pixel_array(dataset, raw=raw))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it raises what its decoders raise
             # The text may quote values, which may name a patient.
             raise UnsupportedError(
                 f"pydicom does not decode it: {type(error).__name__}",

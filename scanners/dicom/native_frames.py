@@ -27,7 +27,7 @@ _WHOLE = 256 * 1024**2
 """Decoded bytes of a chunk that cannot be cut."""
 
 
-def native_array(  # noqa: PLR0913 - one instance
+def native_array(
     layout: Layout,
     frames: int,
     offset: int,

@@ -61,7 +61,7 @@ class PixelBytes:
     def at_hand(self, offset: int, length: int) -> bool:
         """Tell whether bytes can be read without a request."""
         start = offset - self._at
-        if 0 <= start and start + length <= len(self._header.tail):
+        if start >= 0 and start + length <= len(self._header.tail):
             return True
         opened = self._source or self._own
         if opened is not None:
@@ -77,7 +77,7 @@ class PixelBytes:
             If the file ends before.
         """
         start = offset - self._at
-        if 0 <= start and start + length <= len(self._header.tail):
+        if start >= 0 and start + length <= len(self._header.tail):
             return self._header.tail[start : start + length]
         return self.source.read(offset, length)
 

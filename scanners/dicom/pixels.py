@@ -29,7 +29,8 @@ from refmaker.scanners.dicom.transfer import Kind, transfer_syntax
 from refmaker.scanners.dicom.values import tag_text
 
 if TYPE_CHECKING:
-    from refmaker.scanners.dicom.header import Header
+    from refmaker.scanners.dicom.header import Header, PixelElement
+    from refmaker.scanners.dicom.transfer import TransferSyntax
 
 __all__ = ["Layout", "frame_count", "layout"]
 
@@ -151,21 +152,22 @@ def layout(header: Header) -> Layout:
         If the header contradicts itself.
     """
     pixels = header.pixels
-    if pixels is None or pixels.length == 0:
-        return _layout(header)
+    if pixels is None:
+        _expressible(header, pixels, transfer_syntax(header.transfer_syntax))
+        raise UnsupportedError("the file has no pixel data", code="no-pixels")
     get = header.elements.get
     key = (
         header.transfer_syntax,
         pixels.tag,
         pixels.vr,
-        pixels.length is None,
+        pixels.length and 1,
         header.big,
         None if header.deflated is None else pixels.offset,
         *[get(tag) for tag in _DECISIVE],
     )
     found = _known.get(key)
     if found is None:
-        found = _layout(header)
+        found = _layout(header, pixels)
         if len(_known) >= _REMEMBERED:
             _known.clear()
         _known[key] = found
@@ -187,11 +189,11 @@ _REMEMBERED = 64
 _known: dict[tuple[Any, ...], Layout] = {}
 
 
-def _layout(header: Header) -> Layout:
-    syntax = transfer_syntax(header.transfer_syntax)
+def _expressible(header: Header, pixels: PixelElement | None, syntax: TransferSyntax) -> None:
+    """Refuse pixel data that are not there, or not as frames that something decodes."""
     if syntax.kind is Kind.JPIP or PIXEL_DATA_PROVIDER_URL in header:
         raise UnsupportedError("the pixel data lie on a JPIP server", code="jpip")
-    if header.pixels is None or header.pixels.length == 0:
+    if pixels is None or pixels.length == 0:
         raise UnsupportedError("the file has no pixel data", code="no-pixels")
     if syntax.kind is Kind.VIDEO:
         raise UnsupportedError(
@@ -202,13 +204,18 @@ def _layout(header: Header) -> Layout:
             f"nothing decodes the transfer syntax {syntax.uid} ({syntax.name})",
             code="transfer-syntax",
         )
-    if header.pixels.encapsulated != (syntax.kind is not Kind.NATIVE):
-        what = "are" if header.pixels.encapsulated else "are not"
+    if pixels.encapsulated != (syntax.kind is not Kind.NATIVE):
+        what = "are" if pixels.encapsulated else "are not"
         raise UnsupportedError(
             f"the pixel data {what} encapsulated, which contradicts the transfer syntax "
             f"{syntax.name}",
             code="encapsulation",
         )
+
+
+def _layout(header: Header, pixels: PixelElement) -> Layout:
+    syntax = transfer_syntax(header.transfer_syntax)
+    _expressible(header, pixels, syntax)
     rows, columns = _extent(header, ROWS), _extent(header, COLUMNS)
     samples = header.integer(SAMPLES_PER_PIXEL) or 1
     photometric = header.text(PHOTOMETRIC_INTERPRETATION)
@@ -216,13 +223,13 @@ def _layout(header: Header) -> Layout:
     order = ">" if syntax.big_pixels and syntax.kind is Kind.NATIVE else "<"
     allocated = _extent(header, BITS_ALLOCATED)
     stored = header.integer(BITS_STORED) or allocated
-    name = _FLOATS.get(header.pixels.tag)
+    name = _FLOATS.get(pixels.tag)
     if name is None:
         sign = "i" if header.integer(PIXEL_REPRESENTATION) == 1 else "u"
         if allocated not in _CELLS or not 1 <= stored <= allocated:
             raise _odd(f"cells of {allocated} bits of which {stored} are stored")
         name = f"{sign}{_CELLS[allocated]}"
-        swapped = allocated == 8 and order == ">" and header.pixels.vr == "OW"
+        swapped = allocated == 8 and order == ">" and pixels.vr == "OW"
         if allocated == 1:
             name = "u1"
     elif allocated != 8 * int(name[1]):
@@ -241,7 +248,7 @@ def _layout(header: Header) -> Layout:
         photometric,
         planar,
         swapped,
-        None if header.deflated is None else header.pixels.offset,
+        None if header.deflated is None else pixels.offset,
     )
     _check(found)
     return found

@@ -13,6 +13,7 @@ from refmaker.scanners.dicom.dimensions import Column, coordinates
 from refmaker.scanners.dicom.inline import inlined_array
 from refmaker.scanners.dicom.placing import frames_of, moved
 from refmaker.scanners.dicom.records import INTERCEPT, SLOPE
+from refmaker.scanners.dicom.tables import lookup_tables
 
 if TYPE_CHECKING:
     from refmaker.model import Array
@@ -78,7 +79,8 @@ def volume(image: Image, choices: Choices, suffix: str = "") -> Volume:
     members, attributes = described(image, choices)
     members |= _axes(image, array)
     attributes |= _plane(image) | {"photometric": frames.photometric}
-    odd = (*image.warnings, *frames.warnings)
+    tables, notes = lookup_tables(image.headers)
+    odd = (*image.warnings, *frames.warnings, *notes)
     attributes |= {"oddities": list(odd)} if odd else {}
     scaling, arrays = _rescaling(image)
     fill = 0 if "segment" in image.grid.names else array.fill_value
@@ -87,8 +89,8 @@ def volume(image: Image, choices: Choices, suffix: str = "") -> Volume:
         attributes={**dict(array.attributes), **attributes, **scaling},
         fill_value=fill,
     )
-    members = {"image": array, **members, **arrays}
-    return Volume(image, _suffixed(members, suffix), (*image.warnings, *frames.warnings))
+    members = {"image": array, **members, **arrays, **tables}
+    return Volume(image, _suffixed(members, suffix), odd)
 
 
 def _suffixed(members: dict[str, Array], suffix: str) -> dict[str, Array]:

@@ -106,7 +106,7 @@ def walk(  # noqa: PLR0913 - the state of a walk
         raise ShortError(at) from None
 
 
-def _explicit(  # noqa: PLR0913, PLR0917 - called for every item
+def _explicit(  # noqa: C901, PLR0912 - one loop, which is where a scan spends its time
     data: bytes,
     at: int,
     stop: int,
@@ -156,12 +156,12 @@ def _explicit(  # noqa: PLR0913, PLR0917 - called for every item
                     at = (
                         start + length
                         if length != UNDEFINED
-                        else _skip(data, start, True, big, depth)  # noqa: FBT003
+                        else _skip(data, start, True, big, depth)
                     )
             tag = group << 16 | element
             if wanted is None or tag in wanted:
                 if at > size:
-                    raise ShortError(mark)
+                    raise ShortError(mark)  # noqa: TRY301 - the same as where numbers end
                 into[tag] = vr, data[start:at]
     except StructError:
         raise ShortError(mark) from None
@@ -170,7 +170,7 @@ def _explicit(  # noqa: PLR0913, PLR0917 - called for every item
     return at
 
 
-def _implicit(  # noqa: PLR0913, PLR0917 - called for every item
+def _implicit(
     data: bytes,
     at: int,
     stop: int,
@@ -194,14 +194,10 @@ def _implicit(  # noqa: PLR0913, PLR0917 - called for every item
             if group == _PIXEL_GROUP and depth == 0 and element > 7:
                 return at
             start = at + 8
-            at = (
-                start + length
-                if length != UNDEFINED
-                else _skip(data, start, True, big, depth)  # noqa: FBT003
-            )
+            at = start + length if length != UNDEFINED else _skip(data, start, True, big, depth)
             if wanted is None or tag in wanted:
                 if at > size:
-                    raise ShortError(mark)
+                    raise ShortError(mark)  # noqa: TRY301 - the same as where numbers end
                 into[tag] = b"", data[start:at]
     except StructError:
         raise ShortError(mark) from None

@@ -107,9 +107,10 @@ class HeaderReader:
         # headers one distance. A guess that misses costs no round, but the bytes.
         self._ahead = min(_AHEAD, max(1, 2 * self._ahead)) if length == self._last else 0
         self._last = length
-        following = offset + length
-        if self._ahead > 1 and not self._source.at_hand([(following - 4, 4 + HEADER)]):
-            self.announce([following + length * i for i in range(self._ahead)])
+        # The header of the message that follows came with the end of this one.
+        after = offset + 2 * length
+        if self._ahead > 1 and not self._source.at_hand([(after - 4, 4 + HEADER)]):
+            self.announce([after + length * i for i in range(self._ahead)])
 
     def announce(self, offsets: Sequence[int]) -> None:
         """Fetch the headers of messages that begin at these offsets, in one round."""

@@ -144,6 +144,18 @@ class GRIBScanner:
             report.add(path, Outcome.SKIPPED, damage.reason, damage.code)
         return group, report
 
+    def summary(self, group: Group) -> list[dict[str, Any]]:
+        """Return the table of a reference set's variables; see `refmaker.scanners.grib.summary`.
+
+        Parameters
+        ----------
+        group : Group
+            What a scan returned, or what was read of a written set.
+        """
+        from refmaker.scanners.grib.summary import summary
+
+        return summary(group)
+
     @contextmanager
     def native(self, source: Source) -> Iterator[Native]:
         """Open the file with ecCodes.
@@ -302,8 +314,8 @@ def _check(counts: dict[str, int]) -> None:
 
 
 def _account(
-    path: tuple[str, ...], members: dict[str, Array], counts: dict[str, int], again: bool,
-    report: ScanReport,
+    path: tuple[str, ...], members: Mapping[str, Array | Group], counts: dict[str, int],
+    again: bool, report: ScanReport,
 ) -> None:  # fmt: skip
     for name, array in members.items():
         where = "/" + "/".join((*path, name))

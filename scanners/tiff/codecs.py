@@ -122,7 +122,7 @@ def encoding(facts: Facts) -> Encoding:
 
 
 def _stream(facts: Facts) -> Encoding:
-    """Plain bytes, perhaps compressed: bit order, compression, packing, predictor."""
+    """Return the steps of plain bytes: bit order, compression, packing, predictor."""
     dtype = element_type(facts)
     if facts.photometric == _YCBCR and facts.subsampling != (1, 1):
         raise UnsupportedError(
@@ -160,7 +160,7 @@ def _unpacked(facts: Facts, dtype: np.dtype[Any]) -> list[Mapping[str, Any]]:
     """Return the step that makes elements of samples that are none."""
     if not _repacked(facts):
         return []
-    if facts.predictor > 1 and (facts.sample_format == 5 or facts.sample_format == 3):
+    if facts.predictor > 1 and facts.sample_format in (3, 5):
         raise UnsupportedError(
             f"Predictor {facts.predictor} of samples in SampleFormat {facts.sample_format} with "
             f"{facts.bits} bits",
@@ -210,7 +210,7 @@ def _predicted(facts: Facts, dtype: np.dtype[Any]) -> list[Mapping[str, Any]]:
 
 
 def _image(facts: Facts) -> Encoding:
-    """A codec that knows the shape and type of what it decodes."""
+    """Return a codec that knows the shape and type of what it decodes."""
     dtype = _native(element_type(facts))
     if facts.bits not in (8, 16, 32, 64) and facts.compression == 34887:
         raise UnsupportedError(f"LERC of {facts.bits} bits", code="bits")
@@ -226,7 +226,7 @@ def _decoded(facts: Facts, dtype: np.dtype[Any]) -> tuple[int, int]:
 
 
 def _jpeg(facts: Facts) -> Encoding:
-    """JPEG with its tables, and the colours that the photometric interpretation asks for."""
+    """Return JPEG with its tables, and the colours that the photometric interpretation says."""
     if facts.compression == 6 and not (facts.whole and facts.samples == 1):
         raise UnsupportedError(
             "Compression 6 (old-style JPEG), whose streams are no whole JPEG files",
@@ -268,7 +268,7 @@ def _colours(facts: Facts) -> tuple[int | None, int | None]:
 
 
 def _fax(facts: Facts) -> Encoding:
-    """CCITT compressions: rows of black and white runs."""
+    """Return a CCITT compression: rows of black and white runs."""
     if facts.bits != 1 or (facts.samples > 1 and not facts.separate):
         raise UnsupportedError(
             f"Compression {facts.compression} of {facts.samples} samples of {facts.bits} bits",
@@ -285,11 +285,13 @@ def _fax(facts: Facts) -> Encoding:
     if facts.compression == 3:
         step["t4options"] = facts.t4_options
     steps.append(step)
-    return Encoding(np.dtype(bool), tuple(steps), len(steps), facts.run * facts.chunk_length, facts.run)
+    return Encoding(
+        np.dtype(bool), tuple(steps), len(steps), facts.run * facts.chunk_length, facts.run
+    )
 
 
 def _eer(facts: Facts) -> Encoding:
-    """Electron event representation."""
+    """Return the electron event representation."""
     if facts.compression == 65002:
         skip, horizontal, vertical = facts.skip_bits
     else:

@@ -8,7 +8,7 @@ size before anything is read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -33,7 +33,10 @@ _DEPTH = 8
 """Levels of SubIFDs below SubIFDs that are followed."""
 _LAYOUTS = 4096
 """Different structures of directories in one file; real files have a handful."""
-_MAGIC = {b"II*\0": ("<", False), b"MM\0*": (">", False)}
+_MAGIC: dict[bytes, tuple[Literal["<", ">"], bool]] = {
+    b"II*\0": ("<", False),
+    b"MM\0*": (">", False),
+}
 _MAGIC |= {b"II+\0": ("<", True), b"MM\0+": (">", True)}
 
 
@@ -77,7 +80,8 @@ def read_directory(source: Source, *, trust_stride: bool = False) -> Directory:
         walk(pile, start, trust_stride)
         return _with_subifds(source, pile)
     except FormatError as error:
-        raise error.located(url=source.url)
+        error.located(url=source.url)
+        raise
 
 
 def _with_subifds(source: Source, pile: Pile) -> Directory:
@@ -171,15 +175,15 @@ class Directory:
                 where = slice(int(part[0]), int(part[-1]) + 1) if step else part
                 yield self._group(int(which[part[0]]), numbers, where)
 
-    def _group(self, number: int, numbers: NDArray[np.int64], where: Any) -> tuple[Layout, Any, Any]:
+    def _group(
+        self, number: int, numbers: NDArray[np.int64], where: Any
+    ) -> tuple[Layout, Any, Any]:
         """Return a layout, the positions of its pages, their rows: a slice if all are asked for."""
         layout, mine = self.layouts[number], numbers[where]
         whole = mine.size == layout.pages.size and np.array_equal(mine, layout.pages)
         return layout, where, slice(None) if whole else self._row_of[mine]
 
-    def place(
-        self, code: int, numbers: NDArray[np.int64]
-    ) -> Place:
+    def place(self, code: int, numbers: NDArray[np.int64]) -> Place:
         """Return where the values of a tag lie.
 
         Parameters
@@ -218,9 +222,7 @@ class Directory:
             offset[where] = np.where(inside, here, away)
         return offset, count, kind
 
-    def column(
-        self, code: int, default: int = -1, broken: int | None = None
-    ) -> NDArray[np.int64]:
+    def column(self, code: int, default: int = -1, broken: int | None = None) -> NDArray[np.int64]:
         """Return the first value of an integer tag for every page, shape (n,).
 
         Parameters
@@ -352,16 +354,15 @@ class Directory:
         groups = list(self._groups(numbers))
         first = groups[0][0]
         row = int(self._row_of[numbers[groups[0][1]][0]])
-        count, raw = first.counts[row], first.raw[row]
+        count, word = first.counts[row], first.words[row]
         constant = np.ones(first.codes.size, bool)
         codes = {int(code) for layout, _, _ in groups for code in layout.codes}
         for layout, _, rows in groups:
             if not np.array_equal(layout.codes, first.codes):
                 constant[:] = False
                 break
-            counts, fields = layout.counts[rows], layout.raw[rows]
-            constant &= (layout.types == first.types) & (counts == count).all(axis=0)
-            constant &= (fields == raw).all(axis=(0, 2))
+            constant &= (layout.types == first.types) & (layout.counts[rows] == count).all(axis=0)
+            constant &= (layout.words[rows] == word).all(axis=0)
         codes -= {int(code) for code in first.codes[constant]}
         return sorted(code for code in codes - without if self._differs(code, numbers))
 

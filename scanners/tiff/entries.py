@@ -7,7 +7,7 @@ code, type, count, and either the values themselves or the offset where they lie
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class Format:
         Whether it is BigTIFF: offsets and counts of 8 bytes.
     """
 
-    byteorder: str
+    byteorder: Literal["<", ">"]
     big: bool
 
     @property
@@ -84,6 +84,8 @@ class Layout:
         Number of values of each, unsigned.
     raw : ndarray of uint8, shape (m, k, word)
         The values, or their offset, as they lie in the file.
+    words : ndarray, shape (m, k)
+        The same as unsigned integers, to be compared only.
     tail : ndarray of uint8, shape (m, t)
         Bytes that follow the directories.
     size : int
@@ -95,6 +97,7 @@ class Layout:
     types: NDArray[np.uint16]
     counts: NDArray[Any]
     raw: NDArray[np.uint8]
+    words: NDArray[Any]
     tail: NDArray[np.uint8]
     size: int
 
@@ -136,7 +139,20 @@ def layouts(
 
 def _entry(form: Format) -> np.dtype[Any]:
     word = form.word
-    return np.dtype([("head", "u4"), ("count", f"{form.byteorder}u{word}"), ("raw", "u1", word)])
+    fields = {
+        "head": ("u4", 0),
+        "count": (f"{form.byteorder}u{word}", 4),
+        "raw": (("u1", word), 4 + word),
+        "word": (f"u{word}", 4 + word),
+    }
+    return np.dtype(
+        {
+            "names": list(fields),
+            "formats": [kind for kind, _ in fields.values()],
+            "offsets": [at for _, at in fields.values()],
+            "itemsize": form.entry,
+        }
+    )
 
 
 def _layout(
@@ -147,5 +163,5 @@ def _layout(
     form: Format,
 ) -> Layout:
     heads = np.ascontiguousarray(entries["head"][0]).view(f"{form.byteorder}u2").astype(np.uint16)
-    counts, raw = entries["count"], entries["raw"]
-    return Layout(numbers, heads[::2], heads[1::2], counts, raw, rows[:, size:], size)
+    counts, raw, words = (entries[name] for name in ("count", "raw", "word"))
+    return Layout(numbers, heads[::2], heads[1::2], counts, raw, words, rows[:, size:], size)

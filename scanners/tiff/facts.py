@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Facts:
         Parameters of EER: skip, horizontal and vertical bits.
     """
 
-    byteorder: str
+    byteorder: Literal["<", ">"]
     width: int
     length: int
     samples: int
@@ -103,7 +103,8 @@ def element_type(facts: Facts) -> np.dtype[Any]:
     name = ""
     if bits < 1 or form < 1:
         raise UnsupportedError(
-            "BitsPerSample or SampleFormat differ between the samples, or cannot be read", code="samples-differ"
+            "BitsPerSample or SampleFormat differ between the samples, or cannot be read",
+            code="samples-differ",
         )
     if form in (1, 4):
         name = "?" if bits == 1 else "u1" if bits <= 8 else "u2" if bits <= 16 else ""

@@ -220,7 +220,7 @@ def _table(pages: Pages, grid: tuple[int, ...], chunks: _Chunks) -> ChunkTable:
     )
 
 
-def following_array(  # noqa: PLR0913 - what an array is made of
+def following_array(
     pages: Pages,
     page: int,
     prefix: Sequence[int],

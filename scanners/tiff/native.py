@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import FormatError, MissingDependencyError, UnsupportedError
-from refmaker.model import Array
 from refmaker.report import ScanReport
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.model import Group
+    from refmaker.model import Array, Group
     from refmaker.scan import ScanOptions
     from refmaker.scanners.tiff.pages import Pages, Placed
     from refmaker.scanners.tiff.scanner import TIFFScanner
@@ -63,7 +62,8 @@ def open_native(source: Source, scanner: TIFFScanner, options: ScanOptions) -> I
         files = []
         for part in pages.sources:
             try:
-                file = tifffile.TiffFile(part.path if part.path is not None else part.open())
+                place: Any = part.path if part.path is not None else part.open()
+                file = tifffile.TiffFile(place)
             except Exception as error:  # whatever damage makes it raise
                 raise FormatError(f"tifffile refuses it: {error}", url=part.url) from error
             files.append(stack.enter_context(file))
@@ -140,10 +140,8 @@ class NativeTIFF:
             if page >= 0:
                 values = self._page(page)
                 found[place] = values[rows.start : rows.stop, columns.start : columns.stop, samples]
-        if axis is None or item.merged:
-            found = found[..., 0]
-        else:
-            found = np.moveaxis(found, -1, axis)
+        one = axis is None or item.merged
+        found = found[..., 0] if one else np.moveaxis(found, -1, int(axis or 0))
         return found.astype(array.dtype, copy=False)
 
     def _page(self, page: int) -> NDArray[Any]:
@@ -168,12 +166,12 @@ class NativeTIFF:
         try:
             values = np.asarray(TiffPage(file, 0).asarray())
         except Exception as error:  # whatever a decoder raises, there are others
-            values = self._by_gdal(page)
-            if values is None:
+            other = self._by_gdal(page)
+            if other is None:
                 raise UnsupportedError(
                     f"tifffile does not decode {pages.path(page)}: {error}", code="native"
                 ) from error
-            return values
+            return other
         if int(pages.planar[page]) == 2 and int(pages.samples[page]) > 1:
             return np.moveaxis(values, 0, -1)
         return values

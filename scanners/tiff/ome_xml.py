@@ -194,7 +194,8 @@ def _pixels(image: Element, pixels: Element, modulo: dict[str, Any]) -> Pixels:
         told = f"DimensionOrder {order!r} with sizes {sizes}"
         return Pixels(name, (), 1, shape, (Axis("y"), Axis("x")), problem=told)
     channels = list(children(pixels, "Channel"))
-    samples = sorted({int(number(one.get("SamplesPerPixel", "1")) or 1) for one in channels}) or [1]
+    told_samples = (number(one.get("SamplesPerPixel", "1"), positive=True) for one in channels)
+    samples = sorted({max(1, int(count or 1)) for count in told_samples}) or [1]
     problem = "" if len(samples) == 1 else f"channels of {samples} samples per pixel"
     if sizes["C"] % samples[0]:
         problem = f"{sizes['C']} channels of {samples[0]} samples each"

@@ -241,9 +241,7 @@ class Pages:
         """Return the pages directly below one, in the order of its SubIFDs tag."""
         return np.flatnonzero(self.parent == page)
 
-    def column(
-        self, code: int, default: int = -1, broken: int | None = None
-    ) -> NDArray[np.int64]:
+    def column(self, code: int, default: int = -1, broken: int | None = None) -> NDArray[np.int64]:
         """Return the first value of an integer tag for every page, shape (n,).
 
         Where a page does not have it `default`, where its value cannot be read `broken`.
@@ -322,9 +320,7 @@ class Pages:
         """
         found = self._problems[int(self._kinds[page])]
         if isinstance(found, UnsupportedError):
-            problem = self.problem(page)
-            assert problem is not None
-            raise problem
+            raise self.problem(page) or found
         return found
 
     def dtype(self, page: int) -> np.dtype[Any]:
@@ -353,26 +349,28 @@ class Pages:
     def _judge(self, page: int, facts: Facts) -> Encoding | UnsupportedError:
         """Return how pages of a kind are decoded, or why they cannot be."""
         try:
-            if min(facts.width, facts.length, facts.samples) < 1:
-                raise UnsupportedError(
-                    f"an image of {facts.width} x {facts.length} pixels of {facts.samples} samples",
-                    code="empty",
-                )
-            if int(self.tag(page, tags.DEPTH, 1)) > 1 and not self._philips(page):
-                raise UnsupportedError("ImageDepth above 1", code="depth")
-            if facts.fill_order < 0 or (facts.samples > 1 and facts.planar not in (1, 2)):
-                raise UnsupportedError(
-                    f"FillOrder {facts.fill_order}, PlanarConfiguration {facts.planar}",
-                    code="geometry",
-                )
-            element_type(facts)
-            found = encoding(facts)
-            nbytes = facts.run * facts.chunk_length * found.dtype.itemsize
-            if not found.plain and nbytes > _LARGEST_CHUNK:
-                raise UnsupportedError(f"segments of {nbytes} bytes when decoded", code="limit")
+            self._check(page, facts)
+            return encoding(facts)
         except UnsupportedError as error:
             return error
-        return found
+
+    def _check(self, page: int, facts: Facts) -> None:
+        """Refuse what has no shape, or one that no chunk can have."""
+        if min(facts.width, facts.length, facts.samples) < 1:
+            raise UnsupportedError(
+                f"an image of {facts.width} x {facts.length} pixels of {facts.samples} samples",
+                code="empty",
+            )
+        if int(self.tag(page, tags.DEPTH, 1)) > 1 and not self._philips(page):
+            raise UnsupportedError("ImageDepth above 1", code="depth")
+        if facts.fill_order < 0 or (facts.samples > 1 and facts.planar not in (1, 2)):
+            raise UnsupportedError(
+                f"FillOrder {facts.fill_order}, PlanarConfiguration {facts.planar}",
+                code="geometry",
+            )
+        nbytes = facts.run * facts.chunk_length * element_type(facts).itemsize
+        if not facts.stored and nbytes > _LARGEST_CHUNK:
+            raise UnsupportedError(f"segments of {nbytes} bytes when decoded", code="limit")
 
     def _philips(self, page: int) -> bool:
         # Its writer sets ImageDepth to something else.

@@ -57,9 +57,11 @@ def joined(place: Placement, found: Segments, itemsize: int, target: int | None)
     order = place.order((offset.shape[1], 1, 1))
     starts = np.where(present, offset, -1)[:, :, 0, 0].reshape(-1)[order]
     plane: tuple[int, ...] = (facts.length, facts.width)
-    lead = place.around(place.prefix, facts.samples if facts.separate else 1) if (
-        place.axis is not None and facts.separate and not place.samples_last
-    ) else place.prefix
+    lead = (
+        place.around(place.prefix, facts.samples if facts.separate else 1)
+        if (place.axis is not None and facts.separate and not place.samples_last)
+        else place.prefix
+    )
     if facts.separate and place.samples_last:
         lead, plane = (*place.prefix,), (*plane, 1)
         return _planes(place, starts, plane, itemsize, target)

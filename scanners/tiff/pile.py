@@ -42,17 +42,17 @@ class Trouble(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Directories at equal distances: page numbers from `page`, offsets from `first`."""
+    """A number of directories at equal distances: pages from `page`, offsets from `first`."""
 
     page: int
     first: int
     step: int
-    count: int
+    number: int
 
     def holds(self, offset: int) -> bool:
         """Tell whether one of them is at an offset."""
         return (
-            self.first <= offset < self.first + self.count * self.step
+            self.first <= offset < self.first + self.number * self.step
             and (offset - self.first) % self.step == 0
         )
 
@@ -157,12 +157,15 @@ class Pile:
         self._count_bytes(size * count, first)
         part = self._parts.setdefault((size, rows.shape[1] - size), _Part())
         part.numbers.append(np.arange(self.count, self.count + count))
-        part.data += rows.tobytes()
+        part.data += memoryview(np.ascontiguousarray(rows))  # type: ignore[arg-type]
         self._offsets.append(first + step * np.arange(count))
         run = Run(self.count, first, step, count)
         last = self._runs[-1] if self._runs else None
-        if last and (last.page + last.count, last.first + last.count * step, last.step) == run[:3]:
-            self._runs[-1] = last._replace(count=last.count + count)
+        if (
+            last
+            and (last.page + last.number, last.first + last.number * step, last.step) == run[:3]
+        ):
+            self._runs[-1] = last._replace(number=last.number + count)
         else:
             self._runs.append(run)
         self.count += count
@@ -184,7 +187,7 @@ class Pile:
             found = [next(i for i, offset in enumerate(listed) if offset in self._seen)]
         for run in self._runs:
             away = offsets - run.first
-            hit = (away >= 0) & (away < run.count * run.step) & (away % run.step == 0)
+            hit = (away >= 0) & (away < run.number * run.step) & (away % run.step == 0)
             found += np.flatnonzero(hit)[:1].tolist()
         return min(found, default=offsets.size)
 

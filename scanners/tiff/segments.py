@@ -98,15 +98,15 @@ def _of_file(
     tiled = bool(pages.tiled[numbers[0]])
     first = (tags.TILE_OFFSETS, tags.TILE_COUNTS)
     second = (tags.STRIP_OFFSETS, tags.STRIP_COUNTS)
-    for where, sizes in (first, second) if tiled else (second, first):
-        offset, short = _list(part, where, local, total)
-        if bool((offset >= 0).any()):
-            break
-    else:
-        raise _problem(
-            pages, numbers, offset[:, 0] < 0, "it does not say where its data lie", "no-offsets"
-        )
-    length, _ = _list(part, sizes, local, total)
+    chosen, other = (first, second) if tiled else (second, first)
+    offset, short = _list(part, chosen[0], local, total)
+    if not bool((offset >= 0).any()):
+        chosen = other
+        offset, short = _list(part, chosen[0], local, total)
+    if not bool((offset >= 0).any()):
+        nowhere = np.ones(numbers.size, bool)
+        raise _problem(pages, numbers, nowhere, "it does not say where its data lie", "no-offsets")
+    length, _ = _list(part, chosen[1], local, total)
     if bool(short.any()):
         bad = short if not tiled else (offset < 0).all(axis=1)
         if bool(bad.any()):
@@ -194,7 +194,7 @@ def _inside(
 
 
 def _problem(
-    pages: Pages, numbers: NDArray[np.int64], bad: NDArray[np.bool_], text: str, code: str
+    pages: Pages, numbers: NDArray[np.int64], bad: Any, text: str, code: str
 ) -> UnsupportedError:
     page = int(numbers[int(np.flatnonzero(bad)[0])])
     return UnsupportedError(

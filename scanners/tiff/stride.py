@@ -112,7 +112,9 @@ class _Model:
         self._form, self._size, self._step = form, size, step
         self.width = known.shape[1]
         self._bytes = known[1]
-        before, self._fields = (self._views(known[i : i + 1])[0][0].astype(np.int64) for i in (0, 1))
+        before, self._fields = (
+            self._views(known[i : i + 1])[0][0].astype(np.int64) for i in (0, 1)
+        )
         self._growth = self._fields - before
         self._next = int(self._views(known[1:])[1][0, 0])
         self.regular = self.alike(known[:1], np.array([-2]))

@@ -251,6 +251,12 @@ class TestCollections:
         assert len(told["skipped"]) == 4
         assert told["status"] == "partial"
 
+    def test_a_folder_with_a_single_file_is_that_file(self, run, folder):
+        for number in range(1, 4):
+            (folder / f"{number}.toy").unlink()
+        run("scan", folder, "-o", "one.json")
+        assert refmaker.read("one.json").group["x"].shape == (10,)
+
     def test_files_that_are_no_object_together_are_refused(self, run, folder):
         ran = run("scan", folder, "-o", "one.json", code=2)
         assert "not parts of one object" in " ".join(ran.err.split())

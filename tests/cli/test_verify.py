@@ -126,3 +126,15 @@ def test_formats_tells_what_is_not_installed(run, monkeypatch):
         line.split() == ["madeup", "no-such-package", "not", "installed"]
         for line in run("formats").out.splitlines()
     )
+
+
+def test_formats_tells_which_extras_are_missing(run, monkeypatch):
+    told = {entry["name"]: entry for entry in run("formats", "--json").records}
+    assert told["hdf5"]["kind"] in ("format", "extra")
+    extras = {e["name"]: e for e in run("formats", "--json").records if e["kind"] == "extra"}
+    assert extras["s3"] == {"kind": "extra", "name": "s3", "packages": ["s3fs"], "missing": []}
+    assert not {"test", "bench", "all"} & set(extras)
+    module = __import__("refmaker.cli.formats", fromlist=["_version"])
+    known = module._version
+    monkeypatch.setattr(module, "_version", lambda name: None if name == "s3fs" else known(name))
+    assert "without s3fs: pip install 'refmaker[s3]'" in run("formats").out

@@ -13,8 +13,10 @@ from kerchunk.hdf import SingleHdf5ToZarr
 
 import refmaker
 from refmaker.errors import MetadataError
+from refmaker.model import Array, ChunkTable, Group
+from refmaker.report import ScanReport
 from refmaker.storage.reference_set import ReferenceSet
-from refmaker.testing import open_stock
+from refmaker.testing import decode_array, open_stock
 from tests.combine.files import dataset, joined, same, scanned, write
 
 CHUNKS = (2, 4, 6)
@@ -235,6 +237,24 @@ def test_references_that_kerchunk_made(tmp_path, theirs):
     same(refmaker.combine([tmp_path / "p.parquet", names[2]], concat="time"), joined(parts))
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("fill", [-1.0, np.nan])
+def test_our_own_scans_are_appended_to_references_of_kerchunk(tmp_path, fill):
+    import json
+
+    parts = [dataset(k * 2, 2, shape=(40, 60)) for k in range(3)]
+    encoding = {"v": {"_FillValue": np.float32(fill)}}
+    paths = [write(tmp_path / f"{k}.nc", part, (2, 40, 60), encoding=encoding)
+             for k, part in enumerate(parts)]  # fmt: skip
+    sets = [SingleHdf5ToZarr(path, inline_threshold=300).translate() for path in paths[:2]]
+    made = MultiZarrToZarr(
+        sets, concat_dims=["time"], identical_dims=["lat", "lon"], remote_protocol="file"
+    ).translate()
+    (tmp_path / "cube.json").write_text(json.dumps(made))
+    refmaker.append(tmp_path / "cube.json", [refmaker.scan(paths[2])], concat="time")
+    same(refmaker.read(tmp_path / "cube.json"), joined(parts))
+
+
 def test_a_function_that_changes_every_input_first(tmp_path):
     parts = [dataset(k * 2, 2).assign_attrs(n=k) for k in range(2)]
 
@@ -277,3 +297,26 @@ def test_what_is_no_option_is_refused(tmp_path):
         refmaker.combine(sets, concat="nothing")
     with pytest.raises(MetadataError, match="neither a reference set nor a path"):
         refmaker.combine([3])
+
+
+@pytest.mark.parametrize("threshold", [0, 1 << 20])
+def test_two_new_dimensions_and_variables_without_any(threshold):
+    sets = []
+    for number in range(6):
+        run, member = divmod(number, 3)
+        members = {}
+        for name, shape in (("scalar", ()), ("plain", (2,))):
+            values = np.full(shape, number, "<f4")
+            chunks = ChunkTable.inline((1,) * len(shape), {0: values.tobytes()})
+            members[name] = Array(shape, shape, values.dtype, chunks)
+        name = f"/r{run}/m{member}.nc"
+        sets.append(ReferenceSet(Group(members), ScanReport(name)))
+    pattern = "r{run:d}/m{member:d}.nc"
+    coords = {"run": pattern, "member": pattern}
+    cube = refmaker.combine(sets[::-1], coords=coords, inline_threshold=threshold)
+    numbers = np.arange(6).reshape(2, 3)
+    np.testing.assert_array_equal(decode_array(cube.group["scalar"]), numbers)
+    np.testing.assert_array_equal(decode_array(cube.group["plain"])[..., 1], numbers)
+    assert cube.group["plain"].dimension_names == ("run", "member", "plain_0")
+    with pytest.raises(MetadataError, match="no input has it at run=1, member=2"):
+        refmaker.combine(sets[:5], coords=coords, inline_threshold=threshold)

@@ -6,7 +6,14 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, encapsulate_extended, itemize_frame
 from pydicom.sequence import Sequence
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
+)
+
+from refmaker.errors import RefmakerError
 
 NATIVE = str(ExplicitVRLittleEndian)
 
@@ -96,6 +103,15 @@ def offsets(groups):
 
 def _item(data):
     return b"\xfe\xff\x00\xe0" + len(data).to_bytes(4, "little") + data
+
+
+def refusal(call):
+    """Return the error with which a call refuses, or None."""
+    try:
+        call()
+    except RefmakerError as error:
+        return error
+    return None
 
 
 def nested(depth):

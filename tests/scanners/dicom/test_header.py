@@ -22,7 +22,15 @@ from refmaker.scanners.dicom.header import Failure, Header, read_header, read_he
 from refmaker.scanners.dicom.opening import resembles
 from refmaker.scanners.dicom.tags import vr_of
 from refmaker.source import Source
-from tests.scanners.dicom.dicom_files import NATIVE, dataset, image, nested, random_pixels, write
+from tests.scanners.dicom.dicom_files import (
+    NATIVE,
+    dataset,
+    image,
+    nested,
+    random_pixels,
+    refusal,
+    write,
+)
 
 IMPLICIT, BIG, DEFLATED = (
     "1.2.840.10008.1.2",
@@ -47,7 +55,7 @@ def plain(value):
     return list(value) if several else [value]
 
 
-def differences(ours, theirs):
+def differences(ours, theirs):  # noqa: C901 - one branch for each kind of value
     """Yield what pydicom's data set holds otherwise, sequences included."""
     for element in theirs:
         tag = int(element.tag)
@@ -120,7 +128,7 @@ def test_elements_are_those_of_pydicom(tmp_path, syntax, loose):
     theirs = pydicom.dcmread(path)
     assert list(differences(header, theirs)) == []
     assert {t for t in header if t >> 16 > 2} == {
-        int(t) for t in theirs.keys() if t.group < 0x7FE0
+        int(e.tag) for e in theirs if e.tag.group < 0x7FE0
     }
     assert header.transfer_syntax == syntax
     assert header.get(0x00100010) == "Müller^Jürgen"
@@ -202,7 +210,10 @@ def test_headers_larger_than_the_first_read(tmp_path, size, wanted, loose):
 @pytest.mark.parametrize("syntax", [NATIVE, IMPLICIT])
 def test_files_without_preamble(tmp_path, syntax):
     whole = write(everything(syntax), tmp_path / "a.dcm").read_bytes()
-    for name, data in (("meta", whole[132:]), ("bare", whole[header_of(tmp_path / "a.dcm").pixels.offset * 0 + start_of(whole) :])):
+    for name, data in (
+        ("meta", whole[132:]),
+        ("bare", whole[header_of(tmp_path / "a.dcm").pixels.offset * 0 + start_of(whole) :]),
+    ):
         path = tmp_path / name
         path.write_bytes(data)
         assert 0 < resembles(data[:4096]) < 1
@@ -222,7 +233,9 @@ def test_encoding_is_what_it_is_and_not_what_the_file_says(tmp_path):
     path = write(made, tmp_path / "a.dcm")
     data = path.read_bytes().replace(b"1.2.840.10008.1.2\0", b"1.2.840.10008.1.2.1", 1)
     # One byte more in an element of even length: the length is to be right, too.
-    told = data.replace(b"UI\x12\0" + b"1.2.840.10008.1.2.1", b"UI\x14\0" + b"1.2.840.10008.1.2.1\0")
+    told = data.replace(
+        b"UI\x12\0" + b"1.2.840.10008.1.2.1", b"UI\x14\0" + b"1.2.840.10008.1.2.1\0"
+    )
     path.write_bytes(told)
     header = header_of(path)
     assert header.implicit
@@ -236,7 +249,9 @@ def test_many_files_come_in_order_and_failures_cost_nothing(tmp_path):
     text.write_text("no image")
     cut = tmp_path / "cut.dcm"
     cut.write_bytes(good.read_bytes()[:400])
-    urls = [str(good), str(text), str(tmp_path / "gone"), str(cut), str(tmp_path)] + [str(good)] * 200
+    urls = [str(good), str(text), str(tmp_path / "gone"), str(cut), str(tmp_path)] + [
+        str(good)
+    ] * 200
     cost = Cost()
     found = list(read_headers(urls, cost=cost))
     assert [item.url for item in found] == urls
@@ -261,21 +276,21 @@ def test_a_file_cut_anywhere_is_refused_or_has_no_pixel_data(tmp_path, syntax):
     outcomes = set()
     for length in range(end):
         path.write_bytes(data[:length])
-        try:
-            header = header_of(path)
-        except RefmakerError as error:
+        error = refusal(lambda: header_of(path))
+        outcomes.add(error is None)
+        if error is None:
+            # Cut between two elements, it is a data set without pixels; or cut behind them.
+            assert header_of(path).pixels is None or whole.deflated is not None
+        else:
             assert isinstance(error, FormatError)
             assert str(path) in str(error)
             assert SENTINEL not in str(error)
-            outcomes.add("refused")
-        else:
-            # Cut between two elements, it is a data set without pixels; or cut behind them.
-            assert header.pixels is None or whole.deflated is not None
-            outcomes.add("read")
-    assert "refused" in outcomes
+    assert False in outcomes
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(at=st.integers(0, 4000), value=st.integers(0, 255), syntax=st.sampled_from(SYNTAXES))
 def test_damage_is_refused_without_telling_values(tmp_path, at, value, syntax):
     made = everything(syntax)
@@ -284,19 +299,22 @@ def test_damage_is_refused_without_telling_values(tmp_path, at, value, syntax):
     data[at % len(data)] = value
     path = tmp_path / "damaged.dcm"
     path.write_bytes(data)
-    try:
+
+    def read():
         header = header_of(path)
         for tag in header:
             header.get(tag)
-    except RefmakerError as error:
-        assert SENTINEL not in str(error)
+
+    assert SENTINEL not in str(refusal(read))
 
 
 def test_malformed_values_name_the_tag_and_not_the_value(tmp_path):
     made = dataset()
     made.add_new(0x00281053, "LO", SENTINEL)
     path = write(made, tmp_path / "a.dcm")
-    path.write_bytes(path.read_bytes().replace(b"LO\x0c\0" + SENTINEL.encode(), b"DS\x0c\0" + SENTINEL.encode()))
+    path.write_bytes(
+        path.read_bytes().replace(b"LO\x0c\0" + SENTINEL.encode(), b"DS\x0c\0" + SENTINEL.encode())
+    )
     header = header_of(path)
     with pytest.raises(FormatError, match=r"\(0028,1053\)") as raised:
         header.get(0x00281053)
@@ -338,6 +356,7 @@ def test_representations_are_those_of_the_dictionary():
 
     for tag, vr in tags._VR.items():
         theirs = dictionary_VR(tag)
-        assert vr.decode() in (theirs, "XS", "OW") and (vr != b"XS" or theirs == "US or SS")
+        assert vr.decode() in (theirs, "XS", "OW")
+        assert vr != b"XS" or theirs == "US or SS"
     assert vr_of(0x60003000) in (b"OW", b"")
     assert vr_of(0x00091001) == b""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 
 from refmaker.report import Outcome
 from refmaker.scan import ScanOptions
@@ -212,6 +214,7 @@ def test_a_missing_slice_is_an_absent_chunk(tmp_path):
     assert np.array_equal(read[2], pixels(2))
     assert opened(group)["z"][...].tolist() == [0, 5, 10, 15, 20, 25]
     assert any("1 of 6 positions" in warning for warning in report.warnings)
+    assert array.attributes["oddities"] == ["1 of 6 positions have no frame"]
 
 
 def test_uneven_spacing_has_no_affine(tmp_path):
@@ -456,6 +459,49 @@ def test_frames_that_share_bytes_stay_in_a_row(tmp_path):
     assert np.array_equal(opened(group)["image"][...], masks)
     assert opened(group)["segment"][...].tolist() == [2, 1, 1]
     assert any("share bytes" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("entries", [16, 18])
+def test_palettes_are_kept_beside_their_pixels(tmp_path, bits, entries):
+    from pydicom.pixels import apply_color_lut
+
+    data = slice_of((0, 0, 0), 1)
+    with_pixels(data, (pixels(1) % 24).astype(np.uint8), 8)
+    data.PhotometricInterpretation = "PALETTE COLOR"
+    rng = np.random.default_rng(entries)
+    for name in ("Red", "Green", "Blue"):
+        table = rng.integers(0, 2**bits, entries).astype(f"u{bits // 8}").tobytes()
+        setattr(data, f"{name}PaletteColorLookupTableDescriptor", [entries, 2, bits])
+        setattr(data, f"{name}PaletteColorLookupTableData", table + b"\0" * (len(table) % 2))
+    group, _ = collect([save(data, tmp_path / "palette")])
+    palette = np.asarray(opened(group)["palette"][...])
+    first = group["palette"].attributes["first_value"]
+    index = np.clip(opened(group)["image"][0].astype(int) - first, 0, len(palette) - 1)
+    assert np.array_equal(palette[index], apply_color_lut(data.pixel_array, data))
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_modality_tables_are_kept_beside_their_pixels(tmp_path, signed):
+    from pydicom.pixels import apply_modality_lut
+
+    kind = np.int16 if signed else np.uint16
+    first = -5 if signed else 40000
+    data = slice_of((0, 0, 0), 1)
+    values = (pixels(1).astype(int) % 24 + first).astype(kind)
+    with_pixels(data, values)
+    item = Dataset()
+    item.add_new("LUTDescriptor", "SS" if signed else "US", [16, first, 16])
+    item.ModalityLUTType = "US"
+    item.add_new("LUTData", "OW", np.arange(16, dtype="<u2")[::-1].tobytes())
+    data.ModalityLUTSequence = [item]
+    group, report = collect([save(data, tmp_path / "table")])
+    table = np.asarray(opened(group)["modality_lut"][...])
+    start = group["modality_lut"].attributes["first_value"]
+    index = np.clip(opened(group)["image"][0].astype(int) - start, 0, len(table) - 1)
+    read = pydicom.dcmread(tmp_path / "table")
+    assert np.array_equal(table[index], apply_modality_lut(read.pixel_array, read))
+    assert any("modality_lut" in warning for warning in report.warnings)
 
 
 def test_several_series_lie_below_their_study(tmp_path):

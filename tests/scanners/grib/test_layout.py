@@ -243,3 +243,16 @@ def test_a_reference_costs_few_bytes(tmp_path):
             if isinstance(value, list)]  # fmt: skip
     assert len(cost) == len(parts)
     assert max(cost) < 150
+
+
+def test_the_table_of_variables(tmp_path):
+    parts = [
+        message(shortName="t", level=level, forecastTime=step)
+        for level in (850, 500) for step in (0, 6, 12)
+    ]  # fmt: skip
+    for layout in ("tree", "cfgrib"):
+        group, _ = scan(tmp_path, *parts, layout=layout)
+        (row,) = GRIBScanner().summary(group)
+        known = ("name", "level", "levels", "steps", "members", "fields", "absent", "last_step")
+        assert [row[key] for key in known] == ["t", "isobaricInhPa", 2, 3, 1, 6, 0, 12.0]
+        assert row["shape"] == [7, 12]

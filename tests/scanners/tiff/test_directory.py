@@ -23,7 +23,7 @@ def directories(path, **options):
         return read_directory(source, **options)
 
 
-def stack(path, count, *, gap=lambda i: 0, **options):  # noqa: ARG005 - as called
+def stack(path, count, *, gap=lambda i: 0, **options):
     """Write pages with a directory each, at distances that `gap` decides."""
     with tifffile.TiffWriter(path, **options) as file:
         for i in range(count):
@@ -166,8 +166,8 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, changes):
         stack(folder / "whole.tif", 12)
     data = bytearray((folder / "whole.tif").read_bytes())
     for at, new in changes:
-        at %= len(data)
-        data[at : at + len(new)] = new
+        start = at % len(data)
+        data[start : start + len(new)] = new
     (folder / "a.tif").write_bytes(data)
     try:
         group, _ = scan(folder / "a.tif", format="tiff")

@@ -1,0 +1,157 @@
+"""Whatever goes wrong for a newcomer gives one clear line, and says what to do."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import netCDF4
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from refmaker.cli import main
+from refmaker.testing.http import RangeServer
+
+BLOCKED = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Blocked())
+from refmaker.cli import main
+main({arguments!r})
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Make a folder with files that are right, wrong and cut off."""
+    monkeypatch.chdir(tmp_path)
+    with h5py.File("good.h5", "w") as file:
+        file["x"] = np.arange(4000.0)
+    with netCDF4.Dataset("classic.nc", "w", format="NETCDF3_CLASSIC") as file:
+        file.createDimension("x", 5000)
+        file.createVariable("v", "f8", ("x",))[:] = 1
+    Path("cut.h5").write_bytes(Path("good.h5").read_bytes()[:3000])
+    Path("cut.nc").write_bytes(Path("classic.nc").read_bytes()[:30])
+    Path("notes.txt").write_text("hello\n")
+    Path("empty.h5").write_bytes(b"")
+    Path("packed.h5.gz").write_bytes(gzip.compress(Path("good.h5").read_bytes()))
+    Path("page.nc").write_bytes(b"<!DOCTYPE html><html>Please log in</html>")
+    Path("nothing").mkdir()
+    return tmp_path
+
+
+CASES = {
+    "a wrong path": (["scan", "god.h5"], "god.h5: no such file (check the path"),
+    "a glob that fits nothing": (["scan", "*.tiff"], "*.tiff: no file fits"),
+    "an empty folder": (["scan", "nothing", "-o", "o.json"], "without files"),
+    "not a known format": (["scan", "notes.txt"], "known formats: "),
+    "an empty file": (["scan", "empty.h5"], "the file is empty"),
+    "a compressed file": (["scan", "packed.h5.gz"], "not a format that is known here"),
+    "a login page in place of a file": (["scan", "page.nc"], "not a format that is known here"),
+    "a truncated download": (["scan", "cut.h5"], "truncated"),
+    "a truncated classic file": (["scan", "cut.nc"], "incomplete or damaged"),
+    "a folder that is not there": (["scan", "good.h5", "-o", "no/o.json"], "create the folder"),
+    "an output that is a data file": (["scan", "good.h5", "-o", "good.h5"], "good.h5"),
+    "a verb with a typo": (["scna", "good.h5"], "Did you mean 'scan'?"),
+    "an option with a typo": (["scan", "--chunk", "1M", "good.h5"], "--chunks"),
+    "a size that is none": (["scan", "--chunks", "big", "good.h5"], "4096, 64k, 1MiB or 4MB"),
+    "verifying a data file": (["verify", "good.h5"], "refmaker scan"),
+    "a catalog that is none": (["catalog", "list", "notes.txt"], "not a catalog of intake"),
+    "an unknown format's name": (["scan", "good.h5", "-f", "hdf"], "known: "),
+    "nobody at the other end": (["scan", "http://127.0.0.1:9/x.nc"], "127.0.0.1:9"),
+    "a protocol that is none": (["scan", "htp://host/x.nc"], "htp"),
+}
+
+
+def run(arguments):
+    ran = CliRunner().invoke(main, arguments, prog_name="refmaker")
+    code = ran.exit_code
+    return subprocess.CompletedProcess(arguments, code, ran.stdout, ran.stderr)
+
+
+def check_told(ran, words):
+    assert ran.returncode in (1, 2), ran
+    assert "Traceback" not in ran.stderr
+    told = [line for line in ran.stderr.splitlines() if line.lower().startswith("error: ")]
+    assert len(told) == 1, ran.stderr
+    assert words in told[0]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_clear_line(folder, case):
+    arguments, words = CASES[case]
+    before = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    check_told(run(arguments), words)
+    after = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_an_output_that_is_there(folder):
+    assert run(["scan", "good.h5", "-o", "o.json"]).returncode == 0
+    written = Path("o.json").read_bytes()
+    check_told(run(["scan", "good.h5", "-o", "o.json"]), "--overwrite")
+    assert Path("o.json").read_bytes() == written
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "words"),
+    [
+        ({"s3fs"}, ["scan", "s3://bucket/x.nc"], "pip install 'refmaker[s3]'"),
+        ({"aiohttp"}, ["scan", "https://host/x.nc"], "pip install 'refmaker[http]'"),
+        ({"gcsfs"}, ["scan", "gs://bucket/x.nc"], "pip install 'refmaker[gcs]'"),
+        ({"pyarrow"}, ["scan", "good.h5", "-o", "o.parquet"], "refmaker[parquet]"),
+        ({"icechunk"}, ["scan", "good.h5", "-o", "o.icechunk"], "refmaker[icechunk]"),
+        ({"matplotlib"}, ["report", "good.json"], "refmaker[report]"),
+        ({"uvicorn"}, ["serve", "good.json", "--port", "0"], "refmaker[serve]"),
+        ({"ruamel"}, ["catalog", "add", "c.yaml", "good.json"], "refmaker[catalog]"),
+        ({"netCDF4"}, ["verify", "classic.json"], "refmaker[netcdf3]"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_extra(folder, missing, arguments, words):
+    run(["scan", "good.h5", "-o", "good.json"])
+    run(["scan", "classic.nc", "-o", "classic.json"])
+    program = BLOCKED.format(names=missing, arguments=arguments)
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    check_told(ran, words)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"), [({"status": 403}, "403"), ({"status": 404}, "no such file")]
+)
+def test_a_private_and_a_missing_remote_file(folder, behaviour, words):
+    with RangeServer(folder, **behaviour) as server:
+        check_told(run(["scan", server.url("good.h5"), "-o", "o.json"]), words)
+
+
+def test_shell_completion(folder):
+    for shell in ("bash", "zsh", "fish"):
+        environment = {**os.environ, "_REFMAKER_COMPLETE": f"{shell}_source"}
+        command = [
+            sys.executable,
+            "-c",
+            "from refmaker.cli import main; main(prog_name='refmaker')",
+        ]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        if shell == "bash" and ran.returncode:
+            assert "not supported" in ran.stderr + ran.stdout
+        else:
+            assert "_refmaker_completion" in ran.stdout
+    environment = {
+        **os.environ,
+        "_REFMAKER_COMPLETE": "bash_complete",
+        "COMP_WORDS": "refmaker ma",
+        "COMP_CWORD": "1",
+    }
+    command = [sys.executable, "-c", "from refmaker.cli import main; main(prog_name='refmaker')"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert "materialize" in ran.stdout

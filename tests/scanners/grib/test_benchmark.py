@@ -1,0 +1,22 @@
+"""The benchmark runs, on inputs too small to say anything."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+
+
+def test_runs_small(tmp_path):
+    command = [
+        sys.executable, str(BENCHMARKS / "grib.py"), "--folder", str(tmp_path),
+        "--scale", "0.001", "--no-peers", "--json",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    cases = json.loads(done.stdout)["cases"]
+    assert [case["tools"]["refmaker"]["fields"] for case in cases] == [50, 50]
+    assert cases[1]["remote"]["fields"] == 50
