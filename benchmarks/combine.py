@@ -167,17 +167,8 @@ def whole_refmaker(paths: list[str], out: str, jobs: int) -> None:
     if jobs == 1:
         sets: Any = (refmaker.scan(path) for path in paths)
     else:
-        sets = _scanned_by(paths, jobs)
+        sets = (found.references() for found in refmaker.scan_many(paths, jobs=jobs, cache=False))
     refmaker.combine(sets, concat="time").write(out)
-
-
-def _scanned_by(paths: list[str], jobs: int) -> Any:
-    from concurrent.futures import ProcessPoolExecutor
-
-    import refmaker
-
-    with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(refmaker.scan, paths, chunksize=16)
 
 
 def whole_kerchunk(paths: list[str], out: str, _: int) -> None:

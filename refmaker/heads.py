@@ -8,7 +8,9 @@ listing.
 
 from __future__ import annotations
 
+import logging
 import os
+import stat
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 __all__ = ["LOCAL", "REMOTE", "Head", "read_heads"]
+
+log = logging.getLogger("refmaker.heads")
 
 LOCAL = 16 * 1024
 """Bytes read of a local file."""
@@ -129,9 +133,13 @@ def _local(urls: Sequence[str], length: int, cost: Cost) -> list[Head]:
         try:
             with _Descriptor(path) as fd:
                 state = os.fstat(fd)
-                data = os.pread(fd, length, 0)
+                # Devices have no end, and no size.
+                data = os.pread(fd, length, 0) if stat.S_ISREG(state.st_mode) else None
         except (OSError, ValueError) as error:
             heads.append(Head(path, b"", None, _explained(path, error)))
+            continue
+        if data is None:
+            heads.append(Head(path, b"", None, _explained(path, OSError("no regular file"))))
             continue
         heads.append(Head(path, data, Fingerprint(state.st_size, state.st_mtime)))
         cost.requests += 1
@@ -165,6 +173,11 @@ def _explained(path: str, error: OSError | ValueError) -> RefmakerError:
 def _remote(url: str, options: Mapping[str, Any], length: int, cost: Cost) -> Head:
     from refmaker.ranges import Ranges
 
+    head = _from_s3(url, options, length)
+    if head is not None:
+        cost.requests += 1
+        cost.bytes_read += len(head.data)
+        return head
     own = Cost()
     try:
         ranges = Ranges(url, options, own, first=length, largest=_WHOLE)
@@ -178,6 +191,44 @@ def _remote(url: str, options: Mapping[str, Any], length: int, cost: Cost) -> He
         cost.bytes_read += own.bytes_read
     data = ranges.head[0][1] if ranges.head else b""
     return Head(url, data[:length], ranges.fingerprint)
+
+
+def _from_s3(url: str, options: Mapping[str, Any], length: int) -> Head | None:
+    """Fetch the first bytes of an object of S3, whose answer tells its size as HTTP's does.
+
+    Returns
+    -------
+    Head or None
+        None if it is no object of S3, or the request fails: what then asks again will say why.
+    """
+    if not url.startswith(("s3://", "s3a://")) or "::" in url:
+        return None
+    try:
+        from fsspec.asyn import sync
+        from fsspec.core import url_to_fs
+
+        fs, name = url_to_fs(url, **options)
+        answer, data = sync(fs.loop, _get_object, fs, name, length)
+        size = int(str(answer["ContentRange"]).rpartition("/")[2])
+        etag, modified = str(answer["ETag"]).strip('"'), answer["LastModified"].timestamp()
+    except Exception as error:  # noqa: BLE001 - stores raise what they like
+        log.debug("%s: %s", url, type(error).__name__)
+        return None
+    if len(data) != min(size, length):
+        return None
+    return Head(url, data, Fingerprint(size, modified, etag))
+
+
+async def _get_object(fs: Any, name: str, length: int) -> tuple[Any, bytes]:
+    bucket, key, version = fs.split_path(name)
+    which = {} if version is None else {"VersionId": version}
+    answer = await fs._call_s3(  # noqa: SLF001 - nothing public gives the answer's headers
+        "get_object", Bucket=bucket, Key=key, Range=f"bytes=0-{length - 1}", **which
+    )
+    try:
+        return answer, await answer["Body"].read()
+    finally:
+        answer["Body"].close()
 
 
 _WHOLE = 512 * 1024**2

@@ -112,6 +112,9 @@ class NetCDF3:
         return h5_oracle.different_numbers(true, np.asarray(found).reshape(true.shape))
 
 
+MILTON = "surface/max/percentile"
+
+
 class GRIB:
     """GRIB editions 1 and 2, read by ecCodes."""
 
@@ -123,6 +126,12 @@ class GRIB:
         {
             # ecCodes' own limit on the width of PNG images.
             ("wgrib2__large_png.grb2", "surface/instant/d209c6n1"),
+            # A projection with a scale of 0.
+            ("eccodes__transverse_mercator.grib", "heightAboveGround/instant/latitude"),
+            ("eccodes__transverse_mercator.grib", "heightAboveGround/instant/longitude"),
+            # 47 million points, a minute for each.
+            ("grib2io__2024101012_Milton_Adv22_e70_cum_dat.grb", f"{MILTON}/latitude"),
+            ("grib2io__2024101012_Milton_Adv22_e70_cum_dat.grb", f"{MILTON}/longitude"),
         }
     )
     most = 1_500_000

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
+import boto3
 import fsspec
 import pytest
+from moto.server import ThreadedMotoServer
 
 from refmaker.errors import SourceError, SourceNotFoundError
 from refmaker.heads import LOCAL, REMOTE, read_heads
@@ -78,6 +80,38 @@ def test_remote_failures(files):
     assert heads[0].data == files[2].read_bytes()
     assert isinstance(heads[1].error, SourceNotFoundError)
     assert heads[1].url in str(heads[1].error)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
+def test_objects_of_s3(files, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    try:
+        endpoint = "http://{}:{}".format(*server.get_host_and_port())
+        client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+        client.create_bucket(Bucket="heads")
+        for path in files[:8]:
+            client.put_object(Bucket="heads", Key=path.name, Body=path.read_bytes())
+        client.close()
+        options = {"endpoint_url": endpoint, "client_kwargs": {"region_name": "us-east-1"}}
+        urls = [f"s3://heads/{path.name}" for path in files[:8]]
+        cost = Cost()
+        heads = list(read_heads(urls[1:], options, cost=cost))
+        assert cost.requests == 7
+        for head, path in zip(heads, files[1:8], strict=True):
+            assert head.data == path.read_bytes()[:REMOTE]
+            with Source(head.url, options) as source:
+                assert head.fingerprint == source.fingerprint
+        empty, gone = read_heads([urls[0], "s3://heads/gone"], options)
+        assert (empty.data, empty.fingerprint.size) == (b"", 0)
+        assert isinstance(gone.error, SourceNotFoundError)
+    finally:
+        server.stop()
 
 
 def test_other_stores(files):

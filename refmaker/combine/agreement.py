@@ -30,6 +30,9 @@ MEANING = frozenset(
 )  # fmt: skip
 """Attributes that decide what values mean, after the CF conventions (and xarray's)."""
 _SHOWN = 20
+"""Differences that are told at most."""
+_KINDS = 3
+"""Values that are told beside the first input's."""
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = 100
 
@@ -49,16 +52,27 @@ class Findings:
     hints: dict[str, None] = field(default_factory=dict)
 
     def differ(
-        self, path: str, what: str, one: int, other: int, values: tuple[Any, Any], hint: str = ""
+        self,
+        path: str,
+        what: str,
+        first: tuple[int, Any],
+        others: Sequence[tuple[int, Any]],
+        hint: str = "",
     ) -> None:
-        """Note that two inputs differ in something."""
-        here, there = (_REPR.repr(value) for value in values)
-        self.say(
-            path,
-            f"{what} is {here} in {self.members[one].name},"
-            f" but {there} in {self.members[other].name}",
-            hint,
-        )
+        """Note that inputs differ in something: with every value, and an input that has it."""
+        kinds: dict[str, list[int]] = {}
+        for number, value in others:
+            kinds.setdefault(_REPR.repr(value), []).append(number)
+        told = [
+            f"{value} in {self.members[numbers[0]].name}"
+            + (f" and {len(numbers) - 1} more" if len(numbers) > 1 else "")
+            for value, numbers in kinds.items()
+        ]
+        if len(told) > _KINDS:
+            told[_KINDS:] = [f"{len(told) - _KINDS} more values in others"]
+        number, value = first
+        here = f"{_REPR.repr(value)} in {self.members[number].name}"
+        self.say(path, f"{what} is {here}, but {', '.join(told)}", hint)
 
     def say(self, path: str, text: str, hint: str = "") -> None:
         """Note anything else."""
@@ -132,20 +146,18 @@ def attribute_values(
         Names of those that were left out, or taken from the first.
     """
     first, base = nodes[0]
-    differing: dict[str, int] = {}
+    differing: dict[str, list[tuple[int, Any]]] = {}
     for number, attributes in nodes[1:]:
         if attributes is base or attributes == base:
             continue
         for name in (*base, *(key for key in attributes if key not in base)):
-            if name not in differing and not _same(base, attributes, name):
-                differing[name] = number
+            if not _same(base, attributes, name):
+                differing.setdefault(name, []).append((number, attributes.get(name)))
     passed = []
     kept = dict(base)
-    lookup = dict(nodes) if differing else {}
-    for name, number in differing.items():
+    for name, others in differing.items():
         if must_agree(name) or policy == "error":
-            values = base.get(name), lookup[number].get(name)
-            found.differ(path, f"attribute {name}", first, number, values, hint(name))
+            found.differ(path, f"attribute {name}", (first, base.get(name)), others, hint(name))
             continue
         passed.append(name)
         if policy == "drop":
@@ -166,7 +178,6 @@ def compare_arrays(
     found: Findings,
     fields: Sequence[str],
     hints: Mapping[str, str],
-    differing: set[int] | None = None,
 ) -> None:
     """Compare fields of arrays with those of the first of them.
 
@@ -177,18 +188,16 @@ def compare_arrays(
     arrays : iterable of (int, Array)
         Number of an input, and its array.
     found : Findings
-        Gets the first difference of each field.
+        Gets the differences of each field.
     fields : sequence of str
         Names of the fields of `Array`.
     hints : mapping of str to str
         Remedies by field.
-    differing : set of int, optional
-        Gets the numbers of the inputs that differ, instead of `found`.
     """
     items = iter(arrays)
     first, base = next(items)
     expected = [getattr(base, name) for name in fields]
-    told: set[str] = set()
+    differing: dict[str, list[tuple[int, Any]]] = {}
     for number, array in items:
         for name, value in zip(fields, expected, strict=True):
             other = getattr(array, name)
@@ -196,12 +205,10 @@ def compare_arrays(
                 continue
             if name == "fill_value" and same_fill(value, other):
                 continue
-            if differing is not None:
-                differing.add(number)
-            elif name not in told:
-                told.add(name)
-                what = _WORDS.get(name, name)
-                found.differ(path, what, first, number, (value, other), hints.get(name, ""))
+            differing.setdefault(name, []).append((number, other))
+    for name, others in differing.items():
+        what = _WORDS.get(name, name)
+        found.differ(path, what, (first, getattr(base, name)), others, hints.get(name, ""))
 
 
 _WORDS = {

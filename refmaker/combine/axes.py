@@ -179,9 +179,12 @@ def _sound(
         )
     if options.order == "coordinate" and {1, -1} <= set(directions):
         found.differ(
-            name, "direction of its coordinate", directions[1], directions[-1],
-            ("rising", "falling"), "keep the order of the files (order='given', monotonic=False)",
-        )  # fmt: skip
+            name,
+            "direction of its coordinate",
+            (directions[1], "rising"),
+            [(directions[-1], "falling")],
+            "keep the order of the files (order='given', monotonic=False)",
+        )
     return len(found.lines) == before
 
 

@@ -111,8 +111,11 @@ def _dimensions(trees: Trees, context: Context) -> dict[tuple[str, str], _Dimens
                         key = (path if home is None else home, n)
                         dimension = homes[path, n] = known.setdefault(key, _Dimension())
                     if dimension.sizes.setdefault(i, extent) != extent:
-                        values = dimension.sizes[i], extent
-                        context.found.differ(inner, f"size of dimension {n}", i, i, values)
+                        context.found.say(
+                            inner,
+                            f"{extent} elements along {n} in {context.name(i)}, where another"
+                            f" variable has {dimension.sizes[i]}",
+                        )
     for (path, name), dimension in known.items():
         arrays = trees.arrays[path].get(name, ())
         dimension.items = [item for item in arrays if item[1].dimension_names == (name,)]

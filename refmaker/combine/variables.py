@@ -199,9 +199,9 @@ def _layout(
             if array.shape[k] == expected:
                 continue
             if axis is None:
-                values = base.shape[k], array.shape[k]
+                others = [(n, a.shape[k]) for n, a in items if a.shape[k] != expected]
                 found.differ(
-                    path, f"size of dimension {name}", first, i, values,
+                    path, f"size of dimension {name}", (first, expected), others,
                     f"join along it (concat={name!r}), or make the union of grids (join='outer')",
                 )  # fmt: skip
             else:

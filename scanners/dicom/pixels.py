@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Layout", "frame_count", "layout"]
 
+_STANDARD = "1.2.840.10008.1.2."
 _HALVED = ("YBR_FULL_422", "YBR_PARTIAL_422")
 """Two pixels share their chrominance (PS3.3, C.7.6.3.1.2)."""
 _FLOATS = {FLOAT_PIXEL_DATA: "f4", DOUBLE_FLOAT_PIXEL_DATA: "f8"}
@@ -200,9 +201,10 @@ def _expressible(header: Header, pixels: PixelElement | None, syntax: TransferSy
             f"{syntax.name}: frames of a video stream have no byte ranges", code="video"
         )
     if syntax.kind is Kind.UNKNOWN:
+        # What is no identifier of the standard is a value of the file, which is not told.
+        told = syntax.uid if syntax.uid.startswith(_STANDARD) else "that the file names"
         raise UnsupportedError(
-            f"nothing decodes the transfer syntax {syntax.uid} ({syntax.name})",
-            code="transfer-syntax",
+            f"nothing decodes the transfer syntax {told} ({syntax.name})", code="transfer-syntax"
         )
     if pixels.encapsulated != (syntax.kind is not Kind.NATIVE):
         what = "are" if pixels.encapsulated else "are not"

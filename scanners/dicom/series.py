@@ -261,13 +261,27 @@ def _of_parts(parts: list[Header]) -> list[Image]:
     shared: dict[int, Any] = {}
     for header in parts:
         frames = frame_count(header)
-        common, each = frame_elements(header, frames)
+        try:
+            common, each = frame_elements(header, frames)
+        except FormatError:
+            # Which frame is which is not known then, but the pixels are as good as ever.
+            return _unknown(parts)
         shared = {**header.elements, **common}
         # A shared group of one part need not be that of another.
         base = common if len(parts) > 1 else {}
         own += [{**base, **item} for item in (each or [{}] * frames)]
     records = Records(own, shared, parts[0].big)
     return _of_frames(parts, records)
+
+
+def _unknown(parts: Sequence[Header]) -> list[Image]:
+    """Return a multi-frame instance whose frames nothing is known of, as a row of frames."""
+    frames = sum(map(frame_count, parts))
+    records = Records([{}] * frames, {}, parts[0].big)
+    note = "the functional groups of the frames are damaged: frames stay in a row, without places"
+    return [
+        replace(image, warnings=(*image.warnings, note)) for image in _of_frames(parts, records)
+    ]
 
 
 def _source(headers: Sequence[Header], frames: int) -> NDArray[np.int64]:

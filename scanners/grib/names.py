@@ -7,13 +7,12 @@ so that nothing of the file is read for it, and the names are those it would giv
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
-__all__ = ["Names", "Sections", "ask"]
+__all__ = ["Names", "Sections", "ask", "forget", "message"]
 
 _UNKNOWN = frozenset({"unknown", "undef", "", "~", None})
 _TEXT = ("shortName", "cfVarName", "cfName", "name", "units", "typeOfLevel", "stepType", "dataType")
@@ -31,7 +30,8 @@ _STEP_UNITS = {
 """ecCodes' table of its key ``stepUnits``, which is that of no edition."""
 _SPECTRAL = (50, 60, 70, 80)
 """Data representation types of edition 1 (table 6): spherical harmonics."""
-_CACHE = 4096
+_CACHE = 16384
+"""Answers that are kept."""
 
 
 class Sections(NamedTuple):
@@ -96,15 +96,33 @@ class Names(NamedTuple):
     origin: Mapping[str, Any] = {}
 
 
-@lru_cache(maxsize=_CACHE)
-def ask(sections: Sections) -> Names:
-    """Return what fields of these sections are called; the answers are kept.
+_known: dict[Hashable, Names] = {}
+
+
+def ask(key: Hashable, sections: Sections) -> Names:
+    """Return what fields of a template are called; answers are kept for the files that follow.
 
     Parameters
     ----------
+    key : hashable
+        Equal for fields of one template, whatever their times and levels.
     sections : Sections
-        Of one field of the template.
+        Of one of them.
     """
+    found = _known.get(key)
+    if found is None:
+        if len(_known) >= _CACHE:
+            _known.clear()
+        found = _known[key] = _ask(sections)
+    return found
+
+
+def forget() -> None:
+    """Forget all answers."""
+    _known.clear()
+
+
+def _ask(sections: Sections) -> Names:
     try:
         import eccodes
     except (ImportError, RuntimeError):

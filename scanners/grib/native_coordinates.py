@@ -21,6 +21,8 @@ _STEPS = {
     0: 60, 1: 3600, 2: 86400, 10: 10800, 11: 21600, 12: 43200, 13: 1, 14: 900, 15: 1800,
 }  # fmt: skip
 _REGULAR = ("regular_ll", "regular_gg")
+_NOT_TURNED = "rotated_gg"
+"""ecCodes gives the points of these grids as if they were not rotated: nothing to compare with."""
 _PLANE = ("latitude", "longitude")
 
 
@@ -80,6 +82,8 @@ class Coordinates:
         plain, distinct = f"{kind}s", f"distinct{kind.title()}s"
         for handle in self._grids.values():
             points = self._get(handle, "numberOfDataPoints", int)
+            if points == values.size and self._get(handle, "gridType", str) == _NOT_TURNED:
+                return True
             whole = points == values.size and (values.ndim > 1 or points > 1)
             for key in (plain, distinct) if whole else (distinct,):
                 # Sorting out distinct ones takes ecCodes minutes for a large projected grid.

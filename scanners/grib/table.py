@@ -153,7 +153,11 @@ def message_table(found: FieldList) -> MessageTable:
         for row in first.tolist():
             grid = table.grids[int(table.grid[where[row]])][1]
             sections = _sections(kind, bytes(rows[row]), local[kind.local], grid)
-            table.names.append(ask(sections))
+            key = (
+                kind._replace(local=0, grid=-1), bytes(product.template[row]), sections.local,
+                grid if kind.grid >= 0 else b"",
+            )  # fmt: skip
+            table.names.append(ask(key, sections))
             table.kinds.append(kind)
             table.sections.append(sections)
     _complete(table)

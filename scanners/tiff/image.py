@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from refmaker.scan import ScanOptions
     from refmaker.scanners.tiff.codecs import Encoding
+    from refmaker.scanners.tiff.facts import Facts
     from refmaker.scanners.tiff.pages import Pages
 
 __all__ = ["following_array", "image_array"]
@@ -151,11 +152,7 @@ def _chunks(
     real = segments(pages, numbers[there])
     found = _spread(pages, numbers, there, real)
     if facts.samples > 1 and not facts.separate and not place.samples_last:
-        step = {
-            "id": "refmaker.tiff_samples_first",
-            "samples": facts.samples,
-            "itemsize": code.dtype.itemsize,
-        }
+        step = _samples_first(facts, code.dtype.itemsize)
         code = replace(code, steps=(*code.steps, step), ragged=max(code.ragged, 0))
     short = not facts.tiled and facts.length % facts.chunk_length > 0
     rows = facts.chunk_length
@@ -183,6 +180,18 @@ def _chunks(
             inlined[at] = data
             length[at] = 0
     return _Chunks(place.chunk(rows, facts.chunk_width), code, offset, length, inlined)
+
+
+def _samples_first(facts: Facts, itemsize: int) -> dict[str, Any]:
+    """Return the codec that puts the samples of a segment before its rows and columns."""
+    if itemsize == 1:
+        # Every reader has this one: samples come apart as the bytes of a huge element.
+        return {"id": "shuffle", "elementsize": facts.chunk_length * facts.chunk_width}
+    return {
+        "id": "refmaker.tiff_samples_first",
+        "samples": facts.samples,
+        "itemsize": itemsize,
+    }
 
 
 def _spread(

@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 import warnings
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refmaker.errors import FormatError, MissingDependencyError, UnsupportedError
 from refmaker.report import ScanReport
+from refmaker.scan import ScanOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from refmaker.model import Array, Group
-    from refmaker.scan import ScanOptions
+    from refmaker.model import Array
     from refmaker.scanners.tiff.pages import Pages, Placed
     from refmaker.scanners.tiff.scanner import TIFFScanner
     from refmaker.source import Source
@@ -30,7 +31,7 @@ _KEPT = 4
 
 
 @contextmanager
-def open_native(source: Source, scanner: TIFFScanner, options: ScanOptions) -> Iterator[NativeTIFF]:
+def open_native(source: Source, scanner: TIFFScanner) -> Iterator[NativeTIFF]:
     """Open a file, and those that belong to it, with tifffile.
 
     Parameters
@@ -39,8 +40,6 @@ def open_native(source: Source, scanner: TIFFScanner, options: ScanOptions) -> I
         The file.
     scanner : TIFFScanner
         Tells which pages an array came from; what they hold is tifffile's word.
-    options : ScanOptions
-        As it was scanned.
 
     Raises
     ------
@@ -49,25 +48,19 @@ def open_native(source: Source, scanner: TIFFScanner, options: ScanOptions) -> I
     FormatError
         If tifffile does not open the file.
     """
-    try:
-        import tifffile
-    except ImportError as error:
-        raise MissingDependencyError(
-            "reading TIFF files natively needs tifffile",
-            hint="pip install tifffile imagecodecs, or 'refmaker[tiff]'",
-        ) from error
-    report = ScanReport(source.url, format=scanner.name)
-    group, pages = scanner.scan_pages(source, options, report)
     with ExitStack() as stack:
-        files = []
-        for part in pages.sources:
-            try:
-                place: Any = part.path if part.path is not None else part.open()
-                file = tifffile.TiffFile(place)
-            except Exception as error:  # whatever damage makes it raise
-                raise FormatError(f"tifffile refuses it: {error}", url=part.url) from error
-            files.append(stack.enter_context(file))
-        yield NativeTIFF(group, pages, files)
+        native = NativeTIFF(source, scanner, stack)
+        native.known("auto")
+        yield native
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """A reference set of the file: its arrays, the pages they were made of, and how."""
+
+    arrays: Mapping[str, Array]
+    pages: Pages
+    placed: Mapping[str, Placed]
 
 
 class NativeTIFF:
@@ -75,25 +68,53 @@ class NativeTIFF:
 
     Parameters
     ----------
-    group : Group
-        The reference set.
-    pages : Pages
-        The pages it was made of.
-    files : list of tifffile.TiffFile
-        The same files, opened.
+    source : Source
+        The file.
+    scanner : TIFFScanner
+        Its scanner.
+    stack : ExitStack
+        Closes the files.
     """
 
-    def __init__(self, group: Group, pages: Pages, files: list[Any]) -> None:
-        placed = {id(item.chunks): item for item in pages.placed}
-        self._placed: Mapping[str, Placed] = {
-            path: placed[id(array.chunks)]
-            for path, array in group.arrays()
-            if id(array.chunks) in placed
-        }
-        self._arrays = dict(group.arrays())
-        self._pages = pages
-        self._files = files
-        self._decoded: dict[int, NDArray[Any]] = {}
+    def __init__(self, source: Source, scanner: TIFFScanner, stack: ExitStack) -> None:
+        self._source, self._scanner, self._stack = source, scanner, stack
+        self._known: dict[str, _Known] = {}
+        self._files: dict[str, Any] = {}
+        self._decoded: dict[tuple[str, int], NDArray[Any]] = {}
+
+    def known(self, layout: str) -> _Known:
+        """Return the reference set in one of the layouts that users may choose."""
+        if layout not in self._known:
+            report = ScanReport(self._source.url, format=self._scanner.name)
+            options = ScanOptions(settings={"layout": layout, "missing-siblings": "fill"})
+            group, pages = self._scanner.scan_pages(self._source, options, report)
+            for part in pages.sources:
+                self._open(part)
+            arrays = dict(group.arrays())
+            placed = {id(item.chunks): item for item in pages.placed}
+            found = {
+                path: placed[id(array.chunks)]
+                for path, array in arrays.items()
+                if id(array.chunks) in placed
+            }
+            self._known[layout] = _Known(arrays, pages, found)
+        return self._known[layout]
+
+    def _open(self, part: Source) -> None:
+        try:
+            import tifffile
+        except ImportError as error:
+            raise MissingDependencyError(
+                "reading TIFF files natively needs tifffile", hint="pip install tifffile"
+            ) from error
+        if part.url in self._files:
+            return
+        place: Any = part.path if part.path is not None else part.open()
+        try:
+            file = tifffile.TiffFile(place)
+        except Exception as error:  # whatever damage makes it raise
+            raise FormatError(f"tifffile refuses it: {error}", url=part.url) from error
+        self._files[part.url] = self._stack.enter_context(file)
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return the true values of a region of one array, in its dtype.
@@ -113,14 +134,23 @@ class NativeTIFF:
             If tifffile does not decode the page.
         """
         name = path.strip("/")
-        if name not in self._placed:
-            return _inline(self._arrays[name])[region]
-        item = self._placed[name]
-        if item.following:
-            return self._following(item, array, region)
-        return self._stacked(item, array, region)
+        for layout in ("auto", "ngff", "native"):
+            known = self.known(layout)
+            own = known.arrays.get(name)
+            same = own is not None and own.shape == array.shape
+            if own is None or not same or own.dimension_names != array.dimension_names:
+                continue
+            if name not in known.placed:
+                return _inline(own)[region]
+            item = known.placed[name]
+            if item.following:
+                return self._following(known.pages, item, array, region)
+            return self._stacked(known.pages, item, array, region)
+        raise UnsupportedError("no layout of the file has such an array", code="native")
 
-    def _stacked(self, item: Placed, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
+    def _stacked(
+        self, pages: Pages, item: Placed, array: Array, region: tuple[slice, ...]
+    ) -> NDArray[Any]:
         """Return a region of pages that are stacked."""
         rank, axis = len(item.prefix), item.sample_axis
         extents = [range(part.start, part.stop) for part in region]
@@ -138,35 +168,35 @@ class NativeTIFF:
             number = int(np.ravel_multi_index(tuple(at), item.prefix)) if at else 0
             page = int(item.numbers[number])
             if page >= 0:
-                values = self._page(page)
+                values = self._page(pages, page)
                 found[place] = values[rows.start : rows.stop, columns.start : columns.stop, samples]
         one = axis is None or item.merged
         found = found[..., 0] if one else np.moveaxis(found, -1, int(axis or 0))
         return found.astype(array.dtype, copy=False)
 
-    def _page(self, page: int) -> NDArray[Any]:
+    def _page(self, pages: Pages, page: int) -> NDArray[Any]:
         """Return a decoded page, shape (length, width, samples)."""
-        if page not in self._decoded:
-            values = self._decode(page)
+        key = pages.urls[int(pages.file[page])], int(pages.offset[page])
+        if key not in self._decoded:
+            values = self._decode(pages, page)
             while len(self._decoded) >= _KEPT:
                 del self._decoded[next(iter(self._decoded))]
-            shape = (int(self._pages.length[page]), int(self._pages.width[page]), -1)
-            self._decoded[page] = values.reshape(shape)
-        return self._decoded[page]
+            shape = (int(pages.length[page]), int(pages.width[page]), -1)
+            self._decoded[key] = values.reshape(shape)
+        return self._decoded[key]
 
-    def _decode(self, page: int) -> NDArray[Any]:
+    def _decode(self, pages: Pages, page: int) -> NDArray[Any]:
         """Return a page as tifffile decodes it, or GDAL where that cannot; samples last."""
         from tifffile import TiffPage
 
-        pages = self._pages
-        file = self._files[int(pages.file[page])]
+        file = self._files[pages.urls[int(pages.file[page])]]
         file.filehandle.seek(int(pages.offset[page]))
         # Its decoders are kept by what pages have in common, which leaves out T4Options.
         getattr(file, "_decoders", {}).clear()
         try:
             values = np.asarray(TiffPage(file, 0).asarray())
         except Exception as error:  # whatever a decoder raises, there are others
-            other = self._by_gdal(page)
+            other = self._by_gdal(pages, page)
             if other is None:
                 raise UnsupportedError(
                     f"tifffile does not decode {pages.path(page)}: {error}", code="native"
@@ -176,14 +206,14 @@ class NativeTIFF:
             return np.moveaxis(values, 0, -1)
         return values
 
-    def _by_gdal(self, page: int) -> NDArray[Any] | None:
+    def _by_gdal(self, pages: Pages, page: int) -> NDArray[Any] | None:
         """Return a page of a local file as GDAL decodes it; None if it does not."""
-        path = self._pages.sources[int(self._pages.file[page])].path
+        path = pages.sources[int(pages.file[page])].path
         try:
             import rasterio
         except ImportError:
             return None
-        name = f"GTIFF_DIR:off:{int(self._pages.offset[page])}:{path}"
+        name = f"GTIFF_DIR:off:{int(pages.offset[page])}:{path}"
         try:
             # It warns of images that lie nowhere on Earth.
             with warnings.catch_warnings(action="ignore"), rasterio.open(name) as file:
@@ -191,16 +221,18 @@ class NativeTIFF:
         except Exception:  # noqa: BLE001 - then there is no oracle
             return None
 
-    def _following(self, item: Placed, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
+    def _following(
+        self, pages: Pages, item: Placed, array: Array, region: tuple[slice, ...]
+    ) -> NDArray[Any]:
         """Return a region of images that follow the first page's data, plane by plane."""
         rank, count = len(item.prefix), math.prod(item.prefix)
         # Several numbers are the planes in the array's order; one is the page they follow.
         reordered = item.numbers.size > 1
         page = 0 if reordered else int(item.numbers[0])
         planes = (item.numbers if reordered else np.arange(count)).reshape(item.prefix)
-        handle = self._files[int(self._pages.file[page])].filehandle
-        first = self._pages.tag(page, 324)
-        first = self._pages.tag(page, 273) if first is None else first
+        handle = self._files[pages.urls[int(pages.file[page])]].filehandle
+        first = pages.tag(page, 324)
+        first = pages.tag(page, 273) if first is None else first
         start = int(np.atleast_1d(first)[0]) + item.skip
         shape = array.shape[rank:]
         wanted = planes[region[:rank]]

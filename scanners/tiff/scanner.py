@@ -131,10 +131,9 @@ class TIFFScanner:
         FormatError
             If tifffile does not open the file.
         """
-        from refmaker.scan import ScanOptions
         from refmaker.scanners.tiff.native import open_native
 
-        with open_native(source, self, ScanOptions()) as native:
+        with open_native(source, self) as native:
             yield native
 
 

@@ -410,6 +410,14 @@ def test_all_differences_are_told_at_once(tmp_path):
     refused(sets, "attribute units", "scale_factor", "dtype", "lon:", concat="time")
 
 
+def test_every_value_is_told_with_the_number_of_inputs_that_have_it(tmp_path):
+    parts = [dataset(k, 1, attrs={"add_offset": offset})
+             for k, offset in enumerate([292.17, 292.17, 288.44, 288.44, 288.75])]  # fmt: skip
+    sets = scanned(tmp_path, parts, (1, 4, 6))
+    refused(sets, "292.17 in", "f0.nc, but 288.44 in", "f2.nc and 1 more, 288.75 in", "f4.nc",
+            concat="time")  # fmt: skip
+
+
 def test_inputs_are_not_changed(tmp_path):
     sets = scanned(tmp_path, [dataset(0, 2), dataset(2, 2)], CHUNKS)
     before = [[(path, repr(array), array.chunks) for path, array in s.group.arrays()] for s in sets]

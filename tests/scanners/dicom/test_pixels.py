@@ -17,6 +17,7 @@ from refmaker.scan import ScanOptions
 from refmaker.scanners.dicom.frames import instance_array, layout_key, stack
 from refmaker.scanners.dicom.header import read_header, read_headers
 from refmaker.scanners.dicom.native import NativeFrames
+from refmaker.scanners.dicom.pixel_bytes import PixelBytes
 from refmaker.source import Source
 from refmaker.testing import open_stock
 from refmaker.testing.reading import decode_array
@@ -214,6 +215,19 @@ def test_float_pixel_data(tmp_path, name, dtype):
     np.testing.assert_array_equal(values_of(found.array), pixels)
 
 
+def test_big_endian_pixels_in_a_little_endian_data_set(tmp_path):
+    # A private transfer syntax of GE's.
+    pixels = random_pixels((2, 5, 6), np.int16)
+    path = write(image(pixels, IMPLICIT, raw=pixels.astype(">i2").tobytes()), tmp_path / "a.dcm")
+    old, new = b"UI\x12\x00" + IMPLICIT.encode() + b"\0", b"UI\x14\x001.2.840.113619.5.2\0\0"
+    data = path.read_bytes()
+    assert data.count(old) == 1
+    path.write_bytes(data.replace(old, new))
+    array = frames_of(path).array
+    assert array.dtype == ">i2"
+    np.testing.assert_array_equal(values_of(array), pixels)
+
+
 # Encapsulated frames
 
 
@@ -273,6 +287,19 @@ def test_rle(tmp_path, dtype, colour, fragments):
     assert array.compressor["id"] == ("imagecodecs_dicomrle" if stock else OURS)
     if fragments == 1 and dtype[1] in "12":
         assert_native(path)
+
+
+def test_a_table_that_cannot_be_checked_whole_is_no_reason_to_drop_fragments(tmp_path, monkeypatch):
+    """Far away, a few of many entries are looked at, and the codec sees to the fragments."""
+    pixels = random_pixels((100, 4, 4), np.uint16)
+    path = compressed(tmp_path / "a.dcm", pixels, "1.2.840.10008.1.2.5", rle)
+    near = frames_of(path).array
+    monkeypatch.setattr(PixelBytes, "cheap", False)
+    far = frames_of(path).array
+    assert near.compressor["id"] == "imagecodecs_dicomrle"
+    assert far.compressor["id"] == OURS
+    np.testing.assert_array_equal(values_of(near), pixels)
+    np.testing.assert_array_equal(values_of(far), pixels)
 
 
 def test_rle_with_dirty_bits(tmp_path):
@@ -658,7 +685,7 @@ def test_samples_decode_as_pydicom_decodes_them(path):
         assert "PixelData" not in pydicom.dcmread(path, force=True)
         return
     found = frames_of(path)
-    ours = values_of(found.array)
+    ours = np.asarray(open_stock(Group({"image": found.array}))["image"][...])
     native = NativeFrames(str(path))
     for i, frame in enumerate(ours):
         try:

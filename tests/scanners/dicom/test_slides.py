@@ -228,9 +228,14 @@ def test_real_tiled_segmentations_are_as_highdicom_reads_them(name):
         assert np.array_equal(found, segmentation.pixel_array.reshape(found.shape))
         rows, columns = open_stock(group)["row"][...], open_stock(group)["column"][...]
         planes = open_stock(group)["plane"][...]
+        matrices = {
+            plane: segmentation.get_total_pixel_matrix(
+                segment_numbers=[segmentation.segment_numbers[plane]]
+            )[..., 0]
+            for plane in set(planes.tolist())
+        }
         for k, frame in enumerate(found):
-            number = segmentation.segment_numbers[planes[k]]
-            whole = segmentation.get_total_pixel_matrix(segment_numbers=[number])[..., 0]
+            whole = matrices[int(planes[k])]
             y, x = rows[k], columns[k]
             assert np.array_equal(frame, whole[y : y + 10, x : x + 10])
         return

@@ -378,13 +378,15 @@ def test_frames_may_differ_in_orientation(tmp_path):
     assert np.array_equal(opened(group)["image_1"][0], pixels(1))
 
 
-def test_functional_groups_of_another_number_are_refused(tmp_path):
-    data = enhanced([plane(z) for z in range(3)], SHARED)
+def test_functional_groups_of_another_number_place_no_frame(tmp_path):
+    data = enhanced([plane(z) for z in (2, 1, 0)], SHARED)
     del data.PerFrameFunctionalGroupsSequence[2]
-    other = save_all(tmp_path, [slice_of((0, 0, k), k + 1, series="other") for k in range(2)])
-    group, report = collect([save(data, tmp_path / "enhanced"), *other])
-    assert group["image"].shape[0] == 2
-    assert [row.code for row in report.skipped] == ["damaged"]
+    group, report = collect([save(data, tmp_path / "enhanced")])
+    assert group["image"].dimension_names == ("frame", "y", "x")
+    assert "position" not in group.members
+    read = opened(group)["image"][...]
+    assert all(np.array_equal(read[k], pixels(k)) for k in range(3))
+    assert any("groups of the frames are damaged" in warning for warning in report.warnings)
 
 
 def test_concatenations_are_one_image(tmp_path):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
 
-from refmaker.scan import scan
+from refmaker.scan import ScanOptions, scan
 from refmaker.storage.reference_set import ReferenceSet
 from refmaker.testing import open_stock
 from refmaker.verify import verify
@@ -82,11 +83,20 @@ def test_codecs_of_ours_only_where_nothing_else_decodes(name, tmp_path):
 
 def test_every_chunk_size_gives_the_same(tmp_path):
     true = flavours.STORED["strip_uneven_raw"](tmp_path / "a.tif")
-    from refmaker.scan import ScanOptions
-
     shapes = set()
     for target in (None, 1, 180, 4000, 1 << 20):
         group, _ = scan(tmp_path / "a.tif", options=ScanOptions(chunk_bytes=target))
         shapes.add(group["image"].chunk_shape)
         assert np.array_equal(open_stock(group)["image"][...], true)
     assert len(shapes) > 2
+
+
+@pytest.mark.parametrize("layout", ["auto", "ngff", "native"])
+def test_verify_knows_every_layout(layout, tmp_path):
+    data = flavours.smooth(2, 3, 32, 32)
+    tifffile.imwrite(tmp_path / "a.ome.tif", data, photometric="minisblack", ome=True,
+                     metadata={"axes": "ZCYX"}, compression="zlib")  # fmt: skip
+    options = ScanOptions(settings={"layout": layout})
+    checks = verify(ReferenceSet(*scan(tmp_path / "a.ome.tif", options=options)), sample=None)
+    assert checks
+    assert all(check.ok for check in checks), checks

@@ -90,3 +90,20 @@ def test_descriptions_that_do_not_fit_leave_the_pages(tmp_path, text):
     group, _ = scanned(path)
     assert [array.shape for array in pixels(group).values()] == [(32, 24)]
     assert np.array_equal(stock(path)["image"][...], data)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw"])
+@pytest.mark.parametrize("form", [{"rowsperstrip": 10}, {"rowsperstrip": 16}, {"tile": (32, 32)}])
+def test_colours_become_channels_whatever_the_storage(tmp_path, dtype, compression, form):
+    data = noise(3, 48, 40, 3, dtype=dtype)
+    path = tmp_path / "rgb.tif"
+    tifffile.imwrite(
+        path, data, photometric="rgb", compression=compression, metadata={"axes": "ZYXS"}, **form
+    )
+    group, _ = scanned(path, layout="ngff")
+    assert group["image"].dimension_names == tuple("czyx")
+    assert np.array_equal(stock(path, layout="ngff")["image"][...], np.moveaxis(data, -1, 0))
+    if dtype == np.uint8 and form.get("rowsperstrip") != 10 and compression != "lzw":
+        # Readers without this package manage.
+        assert not any(codec["id"].startswith("refmaker.") for codec in group["image"].codecs)

@@ -1,0 +1,76 @@
+"""The codecs of TIFF segments that no other package has."""
+
+from __future__ import annotations
+
+import numcodecs
+import numpy as np
+import pytest
+
+from refmaker.errors import CodecError, MetadataError, UnsupportedError
+
+RNG = np.random.default_rng(3)
+
+
+def codec(name, **config):
+    """Return a codec made from its configuration, and from the configuration that it gives."""
+    made = numcodecs.get_codec({"id": f"refmaker.{name}", **config})
+    again = numcodecs.get_codec(made.get_config())
+    assert again.get_config() == made.get_config() == {"id": f"refmaker.{name}", **config}
+    with pytest.raises(UnsupportedError):
+        again.encode(b"")
+    return again
+
+
+def test_pad():
+    pad = codec("tiff_pad", nbytes=10, tail=4)
+    assert bytes(pad.decode(b"0123456789")) == b"0123456789"
+    assert bytes(pad.decode(b"0123456789abc")) == b"0123456789"
+    assert bytes(pad.decode(b"0123")) == b"0123" + bytes(6)
+    for damaged in (b"", b"012", b"01234", b"012345678"):
+        with pytest.raises(CodecError):
+            pad.decode(damaged)
+    out = np.empty(10, "u1")
+    pad.decode(b"0123", out)
+    assert bytes(out) == b"0123" + bytes(6)
+    with pytest.raises(MetadataError):
+        codec("tiff_pad", nbytes=4, tail=5)
+
+
+@pytest.mark.parametrize("dtype", ["u1", ">u2", "<f8"])
+def test_samples_first(dtype):
+    data = RNG.integers(0, 200, (6, 5, 3)).astype(dtype)
+    decode = codec("tiff_samples_first", samples=3, itemsize=data.itemsize).decode
+    found = np.frombuffer(decode(data.tobytes()), dtype).reshape(3, 6, 5)
+    assert np.array_equal(found, np.moveaxis(data, -1, 0))
+    with pytest.raises(CodecError):
+        decode(data.tobytes()[:-1])
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_complex_integers_are_exact(bits, order):
+    extremes = np.array([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1, 0, -1])
+    pairs = np.stack(np.meshgrid(extremes, extremes), -1).astype(f"{order}i{bits // 8}")
+    decode = codec("tiff_complexint", bits=bits, byteorder=order).decode
+    found = np.asarray(decode(pairs.tobytes())).reshape(4, 4)
+    assert found.dtype == ("<c16" if bits == 32 else "<c8")
+    assert np.array_equal(found.real, pairs[..., 0])
+    assert np.array_equal(found.imag, pairs[..., 1])
+    with pytest.raises(CodecError):
+        decode(pairs.tobytes()[:-1])
+    for wrong in ({"bits": 24, "byteorder": "<"}, {"bits": 16, "byteorder": "x"}):
+        with pytest.raises(MetadataError):
+            codec("tiff_complexint", **wrong)
+
+
+@pytest.mark.parametrize("bits", [2, 4, 7, 8, 10, 12, 14, 16, 24, 32])
+@pytest.mark.parametrize("shape", [[5, 9], [5, 9, 3]])
+def test_predictor_of_any_number_of_bits(bits, shape):
+    kind = "<u1" if bits <= 8 else "<u2" if bits <= 16 else "<u4"
+    true = RNG.integers(0, 2**bits, shape)
+    differences = np.diff(true, axis=1, prepend=np.zeros_like(true[:, :1])) % 2**bits
+    decode = codec("tiff_predictor", shape=shape, bits=bits).decode
+    found = np.asarray(decode(differences.astype(kind).tobytes())).reshape(shape)
+    assert np.array_equal(found, true)
+    with pytest.raises(CodecError):
+        decode(bytes(3))
