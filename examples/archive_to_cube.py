@@ -35,7 +35,7 @@ def main() -> None:
         cube.write(f"{folder}/cube.json")
 
         # The next day arrives.
-        grown = refmaker.append(f"{folder}/cube.json", [last], concat="time")
+        grown = refmaker.append(f"{folder}/cube.json", [refmaker.scan(last)], concat="time")
         print("added", len(grown.added), "file")
 
         # References against h5py, bit for bit.

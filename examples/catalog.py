@@ -1,7 +1,5 @@
 """Reference sets go into an intake catalog, whose entries stock drivers read, and into STAC."""
 
-import json
-import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,25 +8,22 @@ import intake
 import refmaker
 from refmaker import catalog
 
-HERE = Path(__file__).parent
+SOURCE = Path(__file__).with_name("air.nc")
 
 
 def main() -> None:
     with TemporaryDirectory() as folder:
-        archive = Path(folder) / "archive"
-        archive.mkdir()
-        shutil.copy(HERE / "air.nc", archive)
-
-        # Names relative to the set, so that files, references and catalog move together.
-        references = refmaker.scan(archive / "air.nc")
-        references.write(archive / "air.json", relative=True)
+        shelf = Path(folder) / "shelf"
+        shelf.mkdir()
+        refmaker.scan(SOURCE).write(shelf / "air.json")
         catalog.add(
-            archive / "catalog.yaml",
-            archive / "air.json",
+            shelf / "catalog.yaml",
+            shelf / "air.json",
             name="air",
             description="Air temperature of a month, NCEP reanalysis",
         )
-        moved = archive.rename(Path(folder) / "elsewhere")
+        # Entries name sets relative to the catalog, so that both move together.
+        moved = shelf.rename(Path(folder) / "elsewhere")
 
         # Whoever opens the entry needs intake, xarray and zarr; no refmaker.
         found = intake.open_catalog(str(moved / "catalog.yaml"))
@@ -40,7 +35,7 @@ def main() -> None:
         print("opens:", all(check.ok for check in catalog.check(moved / "catalog.yaml")))
 
         item = catalog.stac_item(moved / "air.json", href="https://example.org/air.json")
-        print(json.dumps(item["bbox"]))
+        print("west, south, east, north:", [float(edge) for edge in item.bbox])
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def main() -> None:
         # outside of the forecast's area are missing.
         speed = np.hypot(wind.u, wind.v)
         strongest = speed.max(("latitude", "longitude")).compute()
-        hours = wind.step[int(strongest.argmax())] / np.timedelta64(1, "h")
+        hours = strongest.idxmax("step") / np.timedelta64(1, "h")
         print(f"strongest wind: {float(strongest.max()):.1f} m/s after {float(hours):.0f} hours")
 
         # Against ecCodes, message by message.

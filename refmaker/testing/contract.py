@@ -74,6 +74,9 @@ def _tidy(path: str) -> str:
     return path.strip("/")
 
 
+_LEVELLED = frozenset({"bz2", "gzip", "zlib", "zstd"})
+
+
 class ScannerContract:
     """Tests of one scanner over a few well-formed files.
 
@@ -214,6 +217,13 @@ class ScannerContract:
             dumps(report.as_dict())
 
     # Values
+
+    def test_compressors_name_their_level(self, contract_files: dict[str, Path]) -> None:
+        """Readers other than numcodecs refuse a configuration without its level."""
+        for path, group, _ in self._scanned(contract_files):
+            for where, array in group.arrays():
+                for config in array.codecs:
+                    assert config["id"] not in _LEVELLED or "level" in config, (path, where)
 
     def test_values_are_native(self, contract_files: dict[str, Path]) -> None:
         for path, group, _ in self._scanned(contract_files):

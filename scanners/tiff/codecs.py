@@ -24,15 +24,15 @@ __all__ = ["Encoding", "encoding"]
 
 _STREAMS: dict[int, Mapping[str, Any]] = {
     5: {"id": "imagecodecs_lzw"},
-    8: {"id": "zlib"},
+    8: {"id": "zlib", "level": 6},
     32773: {"id": "imagecodecs_packbits"},
-    32946: {"id": "zlib"},
+    32946: {"id": "zlib", "level": 6},
     34925: {"id": "lzma"},
-    34926: {"id": "zstd"},
-    50000: {"id": "zstd"},
-    50013: {"id": "zlib"},
+    34926: {"id": "zstd", "level": 3},
+    50000: {"id": "zstd", "level": 3},
+    50013: {"id": "zlib", "level": 6},
 }
-"""Compressions of plain bytes."""
+"""Compressions of plain bytes; viewers in browsers refuse those without a level."""
 
 _IMAGES: dict[int, Mapping[str, Any]] = {
     22610: {"id": "imagecodecs_jpegxr"},
