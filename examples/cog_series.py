@@ -43,13 +43,12 @@ def main() -> None:
 
         # The date stands in the files' names, and becomes a dimension.
         scenes = [refmaker.scan(f"{folder}/scene_{date}.tif") for date in DATES]
-        cube = refmaker.combine(
-            scenes, concat="date", coords={"date": "scene_{date:%Y%m%d}.tif"}
-        )
+        cube = refmaker.combine(scenes, concat="date", coords={"date": "scene_{date:%Y%m%d}.tif"})
         cube.write(f"{folder}/cube.json")
 
-        # Each level of the overviews is a group; 0 is full resolution.
-        found = refmaker.open_dataset(f"{folder}/cube.json", group="0")
+        # Each level of the overviews is a group, of which 0 is full resolution. The dates stand
+        # above them all; a tree passes them down.
+        found = refmaker.open_datatree(f"{folder}/cube.json")["0"].to_dataset()
         print(dict(found.sizes), found.rio.crs)
 
         window = found.image.rio.clip_box(500_000, 5_399_000, 501_000, 5_400_000)
