@@ -31,6 +31,7 @@ __all__ = [
     "Native",
     "Scanner",
     "Setting",
+    "Summarizer",
     "all_settings",
     "choose",
     "scanners",
@@ -121,6 +122,21 @@ class Collector(Scanner, Protocol):
         self, urls: Sequence[str], storage_options: Mapping[str, Any] | None
     ) -> AbstractContextManager[Native]:
         """Open many files with the format's own library."""
+        ...
+
+
+@runtime_checkable
+class Summarizer(Scanner, Protocol):
+    """A scanner that can say in a table what a set of its format holds."""
+
+    def summary(self, group: Group) -> list[dict[str, Any]]:
+        """Return rows of JSON values for people, each with the same names.
+
+        Parameters
+        ----------
+        group : Group
+            What a scan returned, or what was read of a written set.
+        """
         ...
 
 

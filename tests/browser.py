@@ -22,7 +22,7 @@ SWITCHES = (
 
 
 @contextmanager
-def browser(*, width=1200, height=1600):
+def browser(*, width=1200, height=1600, more=()):
     """Start Chromium; the test is skipped where there is none."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
@@ -31,7 +31,7 @@ def browser(*, width=1200, height=1600):
 
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for switch in (*SWITCHES, f"--window-size={width},{height}"):
+    for switch in (*SWITCHES, *more, f"--window-size={width},{height}"):
         options.add_argument(switch)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     running = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))

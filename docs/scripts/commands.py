@@ -59,21 +59,25 @@ def commands(
     above : click.Context, optional
         The group's own context.
     """
-    above = above or click.Context(group, info_name="refmaker", terminal_width=80)
+    above = above or _root()
     for name in group.list_commands(above):
         command = group.get_command(above, name)
         if command is None or command.hidden:
             continue
-        context = click.Context(command, info_name=name, parent=above, terminal_width=80)
+        context = click.Context(command, info_name=name, parent=above)
         yield context.command_path.removeprefix("refmaker "), command, context
         if isinstance(command, click.Group):
             yield from commands(command, context)
 
 
+def _root() -> click.Context:
+    settings = {**refmaker.context_settings, "terminal_width": 80}
+    return click.Context(refmaker, info_name="refmaker", **settings)
+
+
 def page() -> str:
     """Return the page."""
-    context = click.Context(refmaker, info_name="refmaker", terminal_width=80)
-    parts = [HEAD, f"```text\n{refmaker.get_help(context).strip()}\n```\n"]
+    parts = [HEAD, f"```text\n{refmaker.get_help(_root()).strip()}\n```\n"]
     for name, command, inner in commands():
         parts.append(f"## refmaker {name}\n")
         parts.append("In Python: " + ", ".join(f"`{t}`" for t in TWINS[name].split(", ")) + "\n")

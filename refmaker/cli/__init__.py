@@ -54,9 +54,10 @@ class Verbs(Boundary):
             from difflib import get_close_matches
 
             near = get_close_matches(args[0], VERBS, 1)
-            if near and "Did you mean" not in error.message:
-                error.message += f" Did you mean {near[0]!r}?"
-            raise
+            if not near or "Did you mean" in error.message:
+                raise
+            meant = f"{error.message} Did you mean {near[0]!r}?"
+            raise click.UsageError(meant, ctx) from error
 
 
 @click.group(

@@ -55,6 +55,8 @@ def _load(file: str, storage_options: Mapping[str, Any] | None) -> ReferenceSet:
     from refmaker.storage.files import STANDARD
     from refmaker.storage.formats import stored_form
 
+    if _is_folder_of_data(file):
+        return refmaker.scan(file, storage_options)
     if file == STANDARD or stored_form(file) != "json":
         return refmaker.read(file, storage_options)
     with Source(file, storage_options) as source:
@@ -62,3 +64,12 @@ def _load(file: str, storage_options: Mapping[str, Any] | None) -> ReferenceSet:
     if text:
         return refmaker.read(file, storage_options)
     return refmaker.scan(file, storage_options)
+
+
+def _is_folder_of_data(file: str) -> bool:
+    """Whether it is a local folder that is no reference set, such as one of image slices."""
+    import os
+
+    if not os.path.isdir(file):
+        return False
+    return not any(os.path.exists(os.path.join(file, name)) for name in (".zmetadata", "snapshots"))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from refmaker.cli.output import counted, human_size, say
+from refmaker.cli.output import counted, human_size, say, table
 from refmaker.model import Array, Group
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["show"]
 
@@ -23,6 +23,7 @@ def show(content: Mapping[str, Any], group: Group) -> None:
     parts = [content["format"]] if content["format"] else []
     parts += [counted(len(arrays), "array"), counted(chunks, "chunk")]
     say(f"{content['input']}  ({', '.join(parts)})")
+    _show_table(content["summary"])
     for line in _tree(group, "", "", arrays):
         say(line)
     targets = content["targets"]
@@ -48,6 +49,22 @@ def show(content: Mapping[str, Any], group: Group) -> None:
         say(f"warning: {warning}")
     for advice in content["advice"]:
         say(f"advice: {advice}")
+
+
+def _show_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the columns of a table that say something."""
+    names = [name for name in (rows[0] if rows else ()) if any(row.get(name) for row in rows)]
+    if names:
+        table([names, *([_cell(row.get(name)) for name in names] for row in rows)])
+        say("")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return " x ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _tree(

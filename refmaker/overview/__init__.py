@@ -28,7 +28,8 @@ def describe(refs: ReferenceSet | str | os.PathLike[str], name: str = "") -> dic
     dict
         JSON values: ``groups``, ``arrays`` (shape, chunks, codecs, counts, bytes stored), files
         that chunks lie in (``targets``), their ``protocols``, ``packages`` needed to decode,
-        ``nbytes`` decoded and ``stored``, objects ``skipped``, ``warnings``, and ``advice``.
+        ``nbytes`` decoded and ``stored``, objects ``skipped``, ``warnings``, ``advice``, and
+        ``summary``, a table that depends on the format: images, variables, volumes.
 
     Raises
     ------

@@ -10,6 +10,7 @@ from refmaker.codecs import requirements
 from refmaker.metadata import dtype_document, fill_document
 from refmaker.model import Array, Group
 from refmaker.overview.advice import advise
+from refmaker.scanner import Summarizer, scanners
 from refmaker.source import local_path
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def describe(refs: ReferenceSet, name: str = "") -> dict[str, Any]:
     dict
         JSON values: ``groups``, ``arrays`` (shape, chunks, codecs, counts, bytes stored), files
         that chunks lie in (``targets``), their ``protocols``, ``packages`` needed to decode,
-        ``nbytes`` decoded and ``stored``, objects ``skipped``, ``warnings``, and ``advice``.
+        ``nbytes`` decoded and ``stored``, objects ``skipped``, ``warnings``, ``advice``, and
+        ``summary``, a table that depends on the format: images, variables, volumes.
 
     Examples
     --------
@@ -49,6 +51,7 @@ def describe(refs: ReferenceSet, name: str = "") -> dict[str, Any]:
         "input": name,
         "format": refs.report.format,
         "groups": [path or "/" for path, node in nodes if isinstance(node, Group)],
+        "summary": _summary(refs),
         "arrays": entries,
         "targets": targets,
         "protocols": sorted({_protocol(target["url"]) for target in targets}),
@@ -59,6 +62,12 @@ def describe(refs: ReferenceSet, name: str = "") -> dict[str, Any]:
         "warnings": report["warnings"],
         "advice": advise(entries, targets),
     }
+
+
+def _summary(refs: ReferenceSet) -> list[dict[str, Any]]:
+    """Return what the format's scanner says in a table; nothing where it says nothing."""
+    scanner = scanners().get(refs.report.format)
+    return scanner.summary(refs.group) if isinstance(scanner, Summarizer) else []
 
 
 def _packages(array: Array) -> tuple[str, ...]:

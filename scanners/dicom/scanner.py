@@ -177,6 +177,18 @@ class DICOMScanner:
         report.rounds = cost.rounds
         return tree.group, report
 
+    def summary(self, group: Group) -> list[dict[str, Any]]:
+        """Return the table of a reference set's images; see `refmaker.scanners.dicom.summary`.
+
+        Parameters
+        ----------
+        group : Group
+            What a scan returned, or what was read of a written set.
+        """
+        from refmaker.scanners.dicom.summary import summary
+
+        return summary(group)
+
     @contextmanager
     def native(self, source: Source) -> Iterator[Native]:
         """Open one file with pydicom; see `native_collection`."""

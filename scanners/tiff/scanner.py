@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -114,6 +114,18 @@ class TIFFScanner:
             )
         _account(pages, report)
         return group, pages
+
+    def summary(self, group: Group) -> list[dict[str, Any]]:
+        """Return the table of a reference set's images; see `refmaker.scanners.tiff.summary`.
+
+        Parameters
+        ----------
+        group : Group
+            What a scan returned, or what was read of a written set.
+        """
+        from refmaker.scanners.tiff.summary import summary
+
+        return summary(group)
 
     @contextmanager
     def native(self, source: Source) -> Iterator[Native]:
