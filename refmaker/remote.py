@@ -8,6 +8,7 @@ the file would, the rest of the file is fetched.
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import pairwise
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,10 @@ CACHE = 512 * 1024**2
 """Bytes of blocks kept; beyond it those unused for longest are dropped."""
 LATENCY, BANDWIDTH = 0.05, 50e6
 """Seconds a round and bytes a second of an ordinary object store, to weigh one by the other."""
+PATIENCE = 4
+"""How many times what the whole file costs a reader spends that asked for sparse reading."""
+SIDE_BY_SIDE = 10
+"""Requests that a store answers at a time, where very many small ones are weighed."""
 
 
 class Remote:
@@ -76,6 +81,7 @@ class Remote:
         self._block = block_size
         self._whole_file = whole_file
         self.window = max(WINDOW, block_size)
+        self._sparse = False
         self._cost = cost
         self._lock = RLock()
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
@@ -134,6 +140,21 @@ class Remote:
         with self._lock:
             self._need(sorted(wanted)[:most])
 
+    def sparse(self, block: int) -> None:
+        """Go on with smaller blocks, and with more patience before all of the file is fetched."""
+        if self._size <= self._whole_file:
+            return
+        with self._lock:
+            size = self._block
+            while size > max(block, 1) and size % 2 == 0:
+                size //= 2
+            parts = self._block // size
+            kept = self._blocks
+            self._block, self._blocks, self._sparse = size, OrderedDict(), True
+            for number, data in kept.items():
+                for at in range(0, len(data), size):
+                    self._blocks[number * parts + at // size] = data[at : at + size]
+
     def describe(self) -> Fingerprint:
         """Return what the store says of the file now."""
         return self._ranges.describe()
@@ -161,21 +182,27 @@ class Remote:
                 missing.append(number)
         if not missing:
             return
-        if self._worth_all(len(missing)):
+        if self._worth_all(missing):
             everything = range(-(-self._size // self._block))
             missing = [number for number in everything if number not in self._blocks]
         self._fetch(missing)
         self._drop(numbers)
 
-    def _worth_all(self, blocks: int) -> bool:
+    def _worth_all(self, missing: list[int]) -> bool:
         """Whether fetching the rest of the file is cheaper than going on piecemeal."""
         if self._size <= self._whole_file:
             return True
         if self._size > CACHE:
             return False
-        spent = self._cost.bytes_read + blocks * self._block
+        spent = self._cost.bytes_read + len(missing) * self._block
         cost = self._cost.rounds * LATENCY + spent / BANDWIDTH
-        return cost > self._size / BANDWIDTH or spent > self._size / 4
+        whole = self._size / BANDWIDTH
+        if self._sparse:
+            # Small blocks no longer tell by their bytes that there are very many requests.
+            runs = 1 + sum(b - a > 1 for a, b in pairwise(missing))
+            cost += (self._cost.requests + runs) / SIDE_BY_SIDE * LATENCY
+            whole *= PATIENCE
+        return cost > whole or spent > self._size / 4
 
     def _fetch(self, numbers: list[int]) -> None:
         """Fetch blocks as few ranges, concurrently, in one round unless they are very many."""

@@ -219,6 +219,28 @@ class Source(Cost):
             return
         self._store.window = nbytes
 
+    def sparse(self, block: int) -> None:
+        """Read small pieces of a large remote file that lie far from each other.
+
+        For formats whose metadata are scattered among the data, and lead from one place to the
+        next. Announced ranges then bring along less of what is beside them, and more is spent on
+        rounds before the whole file is fetched instead. Files small enough to be fetched at
+        once, and local ones, are read as before.
+
+        Parameters
+        ----------
+        block : int
+            Bytes of a block of the cache; what is in it already is kept. Blocks are halved
+            until they are not larger.
+
+        Notes
+        -----
+        Not to be called while other threads read.
+        """
+        if isinstance(self._store, _Local):
+            return
+        self._store.sparse(block)
+
     def open(self) -> io.RawIOBase:
         """Return a seekable, read-only file view, for libraries that want one."""
         return _View(self)

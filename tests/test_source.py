@@ -387,6 +387,60 @@ class TestCache:
             opened.read(0, 1)
             assert opened.bytes_read == SIZE
 
+    @given(spans=st.lists(st.tuples(st.integers(0, SIZE - 1), st.integers(1, 3000)), max_size=9))
+    @settings(max_examples=20)
+    def test_sparse_reading_keeps_what_is_there(self, spans):
+        CountingFileSystem.install(f=DATA)
+        with Source("counting://f", block_size=KIB, whole_file=0) as opened:
+            opened.prefetch(spans[::2])
+            before = opened.bytes_read
+            opened.sparse(100)
+            assert opened.at_hand(
+                (at, min(length, SIZE - at)) for at, length in spans[::2]
+            )
+            assert opened.bytes_read == before
+            for at, length in spans:
+                assert opened.read_upto(at, length) == DATA[at : at + length]
+
+    def test_sparse_reading_fetches_small_blocks(self, opened):
+        opened.sparse(100)
+        opened.prefetch([(10, 10), (5 * KIB, 65)])
+        assert CountingFileSystem.batches == [[(0, 64), (5 * KIB, 5 * KIB + 128)]]
+
+    def test_sparse_reading_waits_longer_before_all_is_fetched(self, monkeypatch):
+        CountingFileSystem.install(f=DATA)
+        # A round costs what an eighth of the file does; so do ten requests.
+        monkeypatch.setattr(remote, "LATENCY", SIZE / 8 / remote.BANDWIDTH)
+        rounds = {}
+        for sparse in (False, True):
+            with Source("counting://f", block_size=KIB, whole_file=0) as opened:
+                if sparse:
+                    opened.sparse(KIB)
+                while opened.bytes_read < SIZE // 4:
+                    opened.read(opened.rounds * 3 * KIB, 1)
+                rounds[sparse] = opened.rounds
+                assert opened.bytes_read == SIZE
+        assert rounds[False] == 9
+        assert 2 * rounds[False] < rounds[True] < 4 * rounds[False]
+
+    def test_very_many_requests_of_sparse_reading_are_not_worth_it(self, opened, monkeypatch):
+        monkeypatch.setattr(remote, "LATENCY", SIZE / 8 / remote.BANDWIDTH)
+        opened.sparse(64)
+        opened.prefetch([(at, 1) for at in range(0, SIZE, 4 * KIB)])
+        assert opened.bytes_read < SIZE // 4
+        opened.prefetch([(at, 1) for at in range(KIB, SIZE, KIB)])
+        assert opened.bytes_read == SIZE
+
+    def test_small_and_local_files_know_no_sparse_reading(self, folder):
+        CountingFileSystem.install(f=DATA)
+        with Source("counting://f", block_size=KIB, whole_file=SIZE) as opened:
+            opened.sparse(64)
+            opened.read(SIZE // 2, 1)
+            assert CountingFileSystem.batches == [[(0, SIZE)]]
+        with Source(folder / "data.bin") as opened:
+            opened.sparse(64)
+            assert opened.read(5, 6) == DATA[5:11]
+
     def test_files_beyond_the_cache_never_come_whole(self, monkeypatch):
         monkeypatch.setattr(remote, "CACHE", 16 * KIB)
         CountingFileSystem.install(f=DATA)

@@ -140,3 +140,33 @@ def test_files_are_looked_at(days, tmp_path):
     assert "the file has 100" in two.problem
     assert "no such file" in three.problem
     assert (three.size, two.size) == (None, 100)
+
+
+def test_sets_as_virtualizarr_writes_them(days, tmp_path):
+    """Compression among the filters, no consolidated metadata, bare NaN in attributes."""
+    group = refmaker.scan(days[0]).group
+    array = group["t"]
+    codecs = [dict(config) for config in array.codecs]
+    zarray = {
+        "shape": list(array.shape), "chunks": list(array.chunk_shape), "dtype": "<f8",
+        "fill_value": None, "order": "C", "filters": codecs, "compressor": None,
+        "dimension_separator": ".", "attributes": {}, "zarr_format": 2,
+    }  # fmt: skip
+    rows = zip(array.chunks.offset.tolist(), array.chunks.length.tolist(), strict=True)
+    refs = {
+        ".zgroup": json.dumps({"zarr_format": 2}),
+        "t/.zarray": json.dumps(zarray),
+        "t/.zattrs": '{"_FillValue": NaN, "range": [-Infinity, 1.5], '
+        '"_ARRAY_DIMENSIONS": ["a", "b"]}',
+        **{f"t/{n}.0": [f"file://{days[0]}", *row] for n, row in enumerate(rows)},
+    }
+    (tmp_path / "v.json").write_text(json.dumps({"version": 1, "refs": refs}))
+    (check,) = refmaker.verify(tmp_path / "v.json", sample=None)
+    assert (check.ok, check.compared) == (True, 2)
+    read = refmaker.read(tmp_path / "v.json")
+    assert np.isnan(read.group["t"].fill_value)
+    assert read.group["t"].attributes == {"range": ["-Infinity", 1.5]}
+    read.write(tmp_path / "again.json")
+    ours = refmaker.open_dataset(tmp_path / "again.json").load()
+    theirs = refmaker.open_dataset(tmp_path / "v.json", consolidated=False).load()
+    assert np.array_equal(ours.t, theirs.t)

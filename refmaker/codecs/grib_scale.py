@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from refmaker.codecs.base import library
 from refmaker.codecs.bitpack import unpack_bits
 
 if TYPE_CHECKING:
@@ -27,11 +26,9 @@ __all__ = ["MAX_WIDTH", "Scale", "signed", "unpack_scaled"]
 MAX_WIDTH = 64
 _BLOCK = 1 << 16
 """Values worked on at a time: their integers and float64 stay in the L2 cache."""
-_PACKINTS = frozenset(range(1, 16)) - {8} | {24}
-"""Widths that imagecodecs unpacks faster than numpy does."""
 _WHOLE = {8: ">u1", 16: ">u2", 32: ">u4", 64: ">u8"}
-_LONGEST_SHIFT = 57
-"""Widest integers that lie inside eight bytes, wherever among the bits they begin."""
+_SHORT_SHIFT, _LONGEST_SHIFT = 25, 57
+"""Widest integers that lie inside four and eight bytes, wherever in a byte they begin."""
 
 
 class Scale(NamedTuple):
@@ -135,48 +132,36 @@ def unpack_scaled(
     """
     if width in _WHOLE:
         return scale.scaled(packed[: count * width // 8].view(_WHOLE[width]), dtype)
-    out = np.empty(count, dtype)
-    if width in _PACKINTS:
-        blocks = _by_packints(packed, width, count)
-    elif width <= _LONGEST_SHIFT:
-        blocks = _by_shifts(packed, width, count)
-    else:
+    if width > _LONGEST_SHIFT:
         return scale.scaled(unpack_bits(packed, width, count), dtype)
-    return scale._fill(out, blocks)  # noqa: SLF001 - both ends are in this module
-
-
-def _by_packints(packed: Buffer, width: int, count: int) -> Iterator[NDArray[Any]]:
-    decode = library("imagecodecs").packints_decode
-    room = np.empty(_BLOCK, next(f"u{size}" for size in (1, 2, 4) if width <= 8 * size))
-    step = _BLOCK * width // 8
-    for index in range(-(-count // _BLOCK)):
-        here = min(_BLOCK, count - index * _BLOCK)
-        data = packed[index * step : index * step + -(-here * width // 8)]
-        if here < _BLOCK:
-            room = np.empty(data.size * 8 // width, room.dtype)
-        decode(data, room.dtype, width, out=room)
-        yield room[:here]
+    out = np.empty(count, dtype)
+    return scale._fill(out, _by_shifts(packed, width, count))  # noqa: SLF001 - both ends are in this module
 
 
 def _by_shifts(packed: Buffer, width: int, count: int) -> Iterator[NDArray[Any]]:
-    # Eight integers fill `width` whole bytes: the same place among them is at the same distance
-    # from each group to the next, so it is loaded as one strided, unaligned array.
-    size = 4 if width <= 25 else 8
-    groups = -(-count // 8)
-    shifts = np.array([8 * size - width - (place * width & 7) for place in range(8)], f"u{size}")
-    mask = np.array((1 << width) - 1, f"u{size}")
-    rows = _BLOCK // 8
-    room = np.empty((rows, 8), f"u{size}")
+    # So many integers fill whole bytes: the same place among them is at the same distance from
+    # each group to the next, so it is loaded as one strided, unaligned array. All else is done
+    # on whole blocks, by a shift for each integer: broadcasting a row of shifts is slower.
+    places = 8 // math.gcd(width, 8)
+    stride = places * width // 8
+    size = 4 if width <= _SHORT_SHIFT else 8
+    word = np.dtype(f"u{size}")
+    groups, rows = -(-count // places), _BLOCK // places
+    row = np.array([8 * size - width - (place * width & 7) for place in range(places)], word)
+    shifts = np.tile(row, min(rows, groups))
+    mask = word.type((1 << width) - 1)
+    room = np.empty((min(rows, groups), places), word)
     for first in range(0, groups, rows):
         here = min(rows, groups - first)
-        part = packed[first * width : (first + here) * width + size]
-        if part.size < here * width + size:
-            part = np.concatenate([part, np.zeros(here * width + size - part.size, np.uint8)])
-        words = room[:here]
-        for place in range(8):
+        part = packed[first * stride : (first + here) * stride + size]
+        if part.size < here * stride + size:
+            part = np.concatenate([part, np.zeros(here * stride + size - part.size, np.uint8)])
+        for place in range(places):
             begin = place * width >> 3
-            words[:, place] = np.ndarray((here,), f">u{size}", part, begin, (width,))
-        words >>= shifts
-        words &= mask
+            room[:here, place] = np.ndarray((here,), f">u{size}", part, begin, (stride,))
+        words = room.reshape(-1)[: min(places * here, count - places * first)]
+        words >>= shifts[: words.size] if places > 1 else row
+        if places > 1:
+            words &= mask
         # As signed integers, which convert to floats faster.
-        yield words.reshape(-1)[: min(8 * here, count - 8 * first)].view(f"i{size}")
+        yield words.view(f"i{size}")

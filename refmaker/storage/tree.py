@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from refmaker.elements import json_number
 from refmaker.errors import MetadataError, UnsupportedError
 from refmaker.metadata import array_from_documents
 from refmaker.model import Array, ChunkTable, Group
@@ -156,8 +158,28 @@ def _node(
 ) -> Array | Group:
     attributes = found.get(".zattrs", {})
     if ".zarray" not in found:
-        return Group(below, attributes)
+        return Group(below, _strict(attributes))
     if below:
         raise MetadataError(f"an array with members: {', '.join(below)}")
-    array = array_from_documents(found[".zarray"], attributes)
+    zarray = found[".zarray"]
+    if isinstance(attributes, dict) and _is_nan(attributes.get("_FillValue")):
+        # As VirtualiZarr writes it, which is not JSON. Readers take it from the storage's fill
+        # value, where there is one, and so it is said there.
+        attributes = {name: value for name, value in attributes.items() if name != "_FillValue"}
+        if isinstance(zarray, dict) and zarray.get("fill_value") is None:
+            zarray = {**zarray, "fill_value": "NaN"}
+    array = array_from_documents(zarray, _strict(attributes))
     return replace(array, chunks=tables(path, array))
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _strict(value: Any) -> Any:
+    """Return a JSON value with the strings of Zarr in place of NaN and infinities."""
+    if isinstance(value, dict):
+        return {name: _strict(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_strict(inner) for inner in value]
+    return json_number(value) if isinstance(value, float) else value

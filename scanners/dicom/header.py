@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, SourceChangedError, SourceError, TruncatedError
 from refmaker.heads import LOCAL, read_heads
+from refmaker.scanners.dicom.forms import Forms
 from refmaker.scanners.dicom.opening import begin
 from refmaker.scanners.dicom.stream import Deflated, Plain
 from refmaker.scanners.dicom.tags import NEEDED
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Self
 
+    from refmaker.heads import Head
     from refmaker.report import Cost, Fingerprint
+    from refmaker.scanners.dicom.forms import Form
     from refmaker.scanners.dicom.opening import Start
     from refmaker.scanners.dicom.values import Element
 
@@ -83,11 +86,14 @@ class Header(Dataset):
         What is at hand of the pixel data's first bytes.
     warnings : tuple of str
         What is odd about the file.
+    form : Form or None
+        What it has in common with other headers that were read with it.
     """
 
     __slots__ = (
         "deflated",
         "fingerprint",
+        "form",
         "pixels",
         "size",
         "tail",
@@ -122,6 +128,34 @@ class Header(Dataset):
         self.tiff = tiff
         self.tail = tail
         self.warnings = warnings
+        self.form: Form | None = None
+
+    def copy(
+        self, head: Head, fingerprint: Fingerprint, elements: dict[int, Element], at: int
+    ) -> Header:
+        """Return the header of another file that is a copy of the same form.
+
+        Parameters
+        ----------
+        head, fingerprint
+            The other file.
+        elements : dict
+            Its elements.
+        at : int
+            First byte of its pixel data's value.
+        """
+        other = Header.__new__(Header)
+        other.elements, other.url, other.fingerprint = elements, head.url, fingerprint
+        other.implicit, other.big, other.charset = self.implicit, self.big, self.charset
+        other.size, other.transfer_syntax = fingerprint.size, self.transfer_syntax
+        other.deflated, other.tiff, other.warnings = self.deflated, self.tiff, self.warnings
+        other.form, pixels = self.form, self.pixels
+        if pixels is not None and pixels.offset != at:
+            pixels = PixelElement(pixels.tag, pixels.vr, at, pixels.length)
+        other.pixels = pixels
+        encapsulated = pixels is not None and pixels.length is None
+        other.tail = head.data[at : at + _TAIL] if encapsulated else b""
+        return other
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,18 +224,56 @@ def read_headers(
         Counted up with every request.
     """
     keep = _all(wanted)
+    alike = _Alike() if len(urls) > 1 else None
     for head in read_heads(urls, storage_options, cost=cost):
-        if head.fingerprint is None or head.error is not None:
+        fingerprint = head.fingerprint
+        if fingerprint is None or head.error is not None:
             yield Failure(head.url, head.error or SourceError("cannot be read", url=head.url))
             continue
-        found: Header | Failure
-        with _Later(head.url, storage_options, head.fingerprint, cost) as read:
-            reading = _Reading(head.url, head.fingerprint, head.data, read)
+        known = None if alike is None else alike.read(head, fingerprint)
+        if known is not None:
+            yield known
+            continue
+        with _Later(head.url, storage_options, fingerprint, cost) as read:
+            reading = _Reading(head.url, fingerprint, head.data, read)
             try:
-                found = reading.header(keep)
+                header = reading.header(keep)
             except RefmakerError as error:
-                found = Failure(head.url, error.located(url=head.url))
-        yield found
+                yield Failure(head.url, error.located(url=head.url))
+                continue
+        if alike is not None:
+            alike.learn(header, head.data)
+        yield header
+
+
+class _Alike:
+    """Headers that need not be walked over: copies of forms, of each of which one is known."""
+
+    def __init__(self) -> None:
+        self._forms = Forms()
+        self._first: dict[Form, tuple[Header, int]] = {}
+
+    def read(self, head: Head, fingerprint: Fingerprint) -> Header | None:
+        """Return the header of a file, if it is a copy of a known form."""
+        found = self._forms.read(head.data)
+        if found is None:
+            return None
+        form, elements, at = found
+        first, element = self._first[form]
+        return first.copy(head, fingerprint, elements, at + element)
+
+    def learn(self, header: Header, data: bytes) -> None:
+        """Look for a form, or for more blanks of a known one, in a header that was walked over."""
+        pixels = header.pixels
+        if pixels is None or header.deflated is not None:
+            return
+        size = 12 if pixels.vr else 8
+        found = self._forms.learn(
+            data, header.elements, pixels.offset - size, implicit=header.implicit, big=header.big
+        )
+        if found is not None:
+            header.form, header.elements = found
+            self._first.setdefault(header.form, (header, size))
 
 
 def _all(wanted: Collection[int] | None) -> frozenset[int] | None:

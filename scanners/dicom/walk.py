@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 
     from refmaker.scanners.dicom.values import Element
 
-__all__ = ["ITEM", "SEQUENCE_END", "UNDEFINED", "ShortError", "is_vr", "iter_items", "walk"]
+__all__ = [
+    "ITEM",
+    "SEQUENCE_END",
+    "UNDEFINED",
+    "ShortError",
+    "after_items",
+    "is_vr",
+    "iter_items",
+    "length_bytes",
+    "walk",
+]
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 UNDEFINED = 0xFFFFFFFF
@@ -54,6 +64,11 @@ class ShortError(Exception):
 def is_vr(two: bytes) -> bool:
     """Tell whether two bytes are a value representation of the standard."""
     return two in _SHORT or two in _LONG
+
+
+def length_bytes(vr: bytes) -> int | None:
+    """Return the bytes of the length of an element in explicit VR, None if it is no VR."""
+    return 2 if vr in _SHORT else 4 if vr in _LONG else None
 
 
 def walk(  # noqa: PLR0913 - the state of a walk
@@ -204,6 +219,31 @@ def _implicit(
     except ShortError:
         raise ShortError(mark) from None
     return at
+
+
+def after_items(data: bytes, at: int, *, implicit: bool, big: bool) -> int:
+    """Return where a sequence of undefined length ends, behind its delimiter.
+
+    Parameters
+    ----------
+    data : bytes
+        What is at hand.
+    at : int
+        Where the first item begins.
+    implicit, big : bool
+        The encoding.
+
+    Raises
+    ------
+    ShortError
+        If the sequence does not end inside `data`.
+    FormatError, LimitError
+        If the bytes are no items.
+    """
+    try:
+        return _skip(data, at, implicit, big, 0)
+    except StructError:
+        raise ShortError(at) from None
 
 
 _NOTHING: frozenset[int] = frozenset()

@@ -13,7 +13,7 @@ import numpy as np
 
 from refmaker.errors import FormatError, RefmakerError, TruncatedError
 from refmaker.scanners.tiff.entries import SIZES
-from refmaker.scanners.tiff.pile import AHEAD, Pile, Trouble
+from refmaker.scanners.tiff.pile import Pile, Trouble
 from refmaker.scanners.tiff.rows import read_rows
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ REGULAR = 8
 """Equal distances between directories after which the next ones are guessed."""
 BATCH = 8192
 """Directories that are read together at most."""
+_NEAR = 4096
+"""Bytes of a remote file fetched with a directory: its values usually lie right behind it."""
 _TAIL = 512
 """Bytes behind a directory that are read with it if values lie there."""
 
@@ -59,7 +61,7 @@ def walk(pile: Pile, offset: int, trust: bool = False) -> None:
             pile.troubles.append(Trouble(f"/page/{number}", reason, "cycle"))
             return
         if remote:
-            pile.source.prefetch([(offset, AHEAD)])
+            pile.source.prefetch([(offset, _NEAR)])
         try:
             data, after = pile.read(offset)
             same = after - offset == step and len(data) == size
@@ -165,7 +167,7 @@ def read_below(pile: Pile, first: int, wanted: Sequence[Sequence[int]]) -> None:
     wanted : sequence of sequence of int
         For it and those after it the offsets that their SubIFDs tags list.
     """
-    pile.source.prefetch([(offset, AHEAD) for offsets in wanted for offset in offsets])
+    pile.source.prefetch([(offset, _NEAR) for offsets in wanted for offset in offsets])
     named = {offset for offsets in wanted for offset in offsets}
     for page, offsets in enumerate(wanted, first):
         for k, offset in enumerate(offsets):

@@ -31,6 +31,8 @@ __all__ = ["SUBIFDS", "Directory", "distinct", "is_tiff", "read_directory"]
 SUBIFDS = 330
 _DEPTH = 8
 """Levels of SubIFDs below SubIFDs that are followed."""
+_BLOCK = 1024
+"""Bytes of a remote file's cache block; directories lie far from each other, among the data."""
 _LAYOUTS = 4096
 """Different structures of directories in one file; real files have a handful."""
 _MAGIC: dict[bytes, tuple[Literal["<", ">"], bool]] = {
@@ -75,6 +77,7 @@ def read_directory(source: Source, *, trust_stride: bool = False) -> Directory:
     start = form.integer(head[8:16] if form.big else head[4:8])
     if start == 0:
         raise FormatError("a TIFF file without a directory", url=source.url, offset=0)
+    source.sparse(_BLOCK)
     pile = Pile(source, form)
     try:
         walk(pile, start, trust_stride)

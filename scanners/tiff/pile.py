@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from refmaker.scanners.tiff.entries import Format
     from refmaker.source import Source
 
-__all__ = ["AHEAD", "MAX_ENTRIES", "Pile", "Trouble"]
+__all__ = ["MAX_ENTRIES", "Pile", "Trouble"]
 
 MAX_ENTRIES = 4096
 """Entries of a directory beyond which it is taken for noise; the largest known has about 200."""
-AHEAD = 1024
+_AHEAD = 1024
 """Bytes read of a directory before its length is known."""
 
 
@@ -116,7 +116,7 @@ class Pile:
         form, source = self.form, self.source
         if not 8 <= offset < source.size:
             raise TruncatedError(f"a directory at byte {offset} of {source.size}", offset=offset)
-        data = source.read_upto(offset, AHEAD)
+        data = source.read_upto(offset, _AHEAD)
         entries = form.integer(data[: form.lead])
         size = form.size(entries)
         if not 0 < entries <= MAX_ENTRIES:

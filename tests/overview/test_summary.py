@@ -39,10 +39,10 @@ def test_an_ome_pyramid(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
 def test_a_geotiff(tmp_path):
-    kind = {"driver": "GTiff", "width": 40, "height": 30, "count": 1, "dtype": "u1"}
+    kind = {"driver": "GTiff", "width": 40, "height": 30, "count": 1, "dtype": "uint8"}
     place = {"crs": "EPSG:32633", "transform": from_origin(500000, 5e6, 10, 10)}
     with rasterio.open(tmp_path / "g.tif", "w", **kind, **place) as file:
-        file.write(np.zeros((1, 30, 40), "u1"))
+        file.write(np.zeros((1, 30, 40), "uint8"))
     (row,) = rows(tmp_path / "g.tif")
     assert "UTM zone 33N" in row["crs"]
 

@@ -10,6 +10,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refmaker import remote
 from refmaker.errors import FormatError, RefmakerError, TruncatedError
 from refmaker.scan import ScanOptions, scan
 from refmaker.scanners.tiff.directory import is_tiff, read_directory
@@ -214,6 +215,26 @@ class TestRemote:
         far, report = self.scan(server)
         assert far["image"].chunks.with_urls([str(path)]).same(here["image"].chunks)
         assert not report.warnings
+
+    def test_directories_below_scattered_pages_cost_a_request_each(self, tmp_path, monkeypatch):
+        # Not to be fetched at once, as larger files are not.
+        monkeypatch.setattr(remote, "WHOLE_FILE", 0)
+        monkeypatch.setattr(remote, "FIRST", 8192)
+        planes = np.random.default_rng(0).integers(0, 99, (60, 128, 128)).astype("u2")
+        how = {"tile": (32, 32), "compression": "zlib", "compressionargs": {"level": 1}}
+        with tifffile.TiffWriter(tmp_path / "a.tif", bigtiff=True, ome=True) as file:
+            file.write(planes, subifds=1, metadata={"axes": "ZYX"}, **how)
+            file.write(planes[:, ::2, ::2], subfiletype=1, **how)
+        with RangeServer(tmp_path) as server:
+            far, report = self.scan(server)
+        here, _ = scan(tmp_path / "a.tif")
+        for name, array in here.arrays():
+            found = far[name].chunks.with_urls(array.chunks.urls)
+            assert found.same(array.chunks)
+        assert report.requests <= 120 + 6
+        assert report.rounds <= 60 + 6
+        assert report.bytes_read <= 120 * 5 * 1024 + 64 * 1024
+        assert report.bytes_read < (tmp_path / "a.tif").stat().st_size / 2
 
     @pytest.mark.parametrize("where", [900, 1299])
     def test_a_page_out_of_line_is_noticed_at_the_end_or_in_the_sample(self, served, where):
