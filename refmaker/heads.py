@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ REMOTE = 64 * 1024
 """Bytes fetched of a remote file; a round trip costs more than they do."""
 _BATCH = 64
 """Local files that one thread reads in a go."""
+_SLOW = 2e-4
+"""Seconds for a local file from which on threads gain more than they cost."""
 _THREADS = 4
 _CONNECTIONS = 32
 """Requests under way at a time."""
@@ -93,8 +96,7 @@ def read_heads(
             stop += 1
         run = urls[start:stop]
         if near:
-            batches = [run[at : at + _BATCH] for at in range(0, len(run), _BATCH)]
-            yield from _ordered(batches, lambda batch: _local(batch, local, cost), _THREADS)
+            yield from _near(run, local, cost)
         else:
             cost.rounds += 1
             singles = [[url] for url in run]
@@ -104,12 +106,28 @@ def read_heads(
         start = stop
 
 
+def _near(urls: Sequence[str], length: int, cost: Cost) -> Iterator[Head]:
+    """Yield the first bytes of local files; by threads from where on that takes long."""
+    batches = [urls[at : at + _BATCH] for at in range(0, len(urls), _BATCH)]
+    for number, batch in enumerate(batches):
+        started = time.perf_counter()
+        heads = _local(batch, length, cost)
+        slow = time.perf_counter() - started > _SLOW * len(batch)
+        yield from heads
+        if slow:
+            # A disk that has to be asked, or another machine: requests can wait side by side.
+            following = batches[number + 1 :]
+            yield from _ordered(following, lambda batch: _local(batch, length, cost), _THREADS)
+            return
+
+
 def _ordered(
     batches: Sequence[Sequence[str]], read: Callable[[Sequence[str]], list[Head]], threads: int
 ) -> Iterator[Head]:
     """Yield what `read` returns for each batch, in order, some batches ahead of the reader."""
-    if len(batches) == 1:
-        yield from read(batches[0])
+    if len(batches) < 2:
+        for batch in batches:
+            yield from read(batch)
         return
     with ThreadPoolExecutor(threads) as pool:
         waiting = deque(pool.submit(read, batch) for batch in batches[: threads * _AHEAD])
@@ -131,15 +149,9 @@ def _local(urls: Sequence[str], length: int, cost: Cost) -> list[Head]:
     for url in urls:
         path = os.path.abspath(local_path(url) or url)
         try:
-            with _Descriptor(path) as fd:
-                state = os.fstat(fd)
-                # Devices have no end, and no size.
-                data = os.pread(fd, length, 0) if stat.S_ISREG(state.st_mode) else None
+            data, state = _first_bytes(path, length)
         except (OSError, ValueError) as error:
             heads.append(Head(path, b"", None, _explained(path, error)))
-            continue
-        if data is None:
-            heads.append(Head(path, b"", None, _explained(path, OSError("no regular file"))))
             continue
         heads.append(Head(path, data, Fingerprint(state.st_size, state.st_mtime)))
         cost.requests += 1
@@ -147,17 +159,20 @@ def _local(urls: Sequence[str], length: int, cost: Cost) -> list[Head]:
     return heads
 
 
-class _Descriptor:
-    """An open file descriptor, of anything but a pipe, for which opening would wait."""
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
+"""A pipe must not be waited for."""
 
-    def __init__(self, path: str) -> None:
-        self.fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
 
-    def __enter__(self) -> int:
-        return self.fd
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.fd)
+def _first_bytes(path: str, length: int) -> tuple[bytes, os.stat_result]:
+    fd = os.open(path, _FLAGS)
+    try:
+        state = os.fstat(fd)
+        if not stat.S_ISREG(state.st_mode):
+            # Devices have no end, and no size.
+            raise OSError("no regular file")
+        return os.pread(fd, length, 0), state
+    finally:
+        os.close(fd)
 
 
 def _explained(path: str, error: OSError | ValueError) -> RefmakerError:

@@ -3,6 +3,10 @@
 The wheels of ecCodes and of pyproj each bring a PROJ of their own. Where that of ecCodes is loaded
 first, pyproj resolves its symbols there and the process is killed by a signal; the other way
 round both work.
+
+The wheel of netCDF4 brings filters of its own for its own HDF5, and tells every HDF5 in the process
+where they are. Where it is imported first, hdf5plugin finds its filters there already, and h5py
+fails with those.
 """
 
 from __future__ import annotations
@@ -11,7 +15,24 @@ import sys
 from contextlib import suppress
 from importlib.util import find_spec
 
-__all__ = ["load_proj_before_eccodes"]
+__all__ = ["load_hdf5_filters", "load_proj_before_eccodes"]
+
+
+def load_hdf5_filters() -> None:
+    """Register hdf5plugin's filters with h5py, none of netCDF4's in their place.
+
+    Raises
+    ------
+    ImportError
+        If h5py or hdf5plugin is not installed.
+    """
+    from h5py import h5pl
+
+    if "hdf5plugin" not in sys.modules:
+        for number in reversed(range(h5pl.size())):
+            if b"netCDF4" in h5pl.get(number):
+                h5pl.remove(number)
+    import hdf5plugin  # noqa: F401 - importing it registers them
 
 
 def load_proj_before_eccodes() -> None:

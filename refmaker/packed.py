@@ -95,6 +95,7 @@ def _report(report: ScanReport) -> dict[str, Any]:
         "rows": [[row.path, row.outcome, row.reason, row.code] for row in report.rows],
         "warnings": report.warnings,
         "sources": {url: known.as_dict() for url, known in report.sources.items()},
+        "missing": report.missing,
         "costs": [getattr(report, name) for name in _COSTS],
     }
 
@@ -159,5 +160,6 @@ def _read_report(document: Mapping[str, Any]) -> ScanReport:
         [ReportRow(path, Outcome(kind), *why) for path, kind, *why in document["rows"]],
         document["warnings"],
         {url: Fingerprint.from_dict(known) for url, known in document["sources"].items()},
+        missing=document.get("missing", []),
         **dict(zip(_COSTS, document["costs"], strict=True)),
     )

@@ -129,6 +129,8 @@ class ScanReport:
         What a reader should know though nothing is lost.
     sources : dict of str to Fingerprint
         Every file that references point into.
+    missing : list of str
+        Files that were looked for and are not there; the scan would find more if they were.
     requests, bytes_read, rounds : int
         Reads that the scan caused: byte ranges asked for, their bytes, and batches that had
         to wait for one another.
@@ -141,6 +143,7 @@ class ScanReport:
     rows: list[ReportRow] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     sources: dict[str, Fingerprint] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list, kw_only=True)
     requests: int = 0
     bytes_read: int = 0
     rounds: int = 0

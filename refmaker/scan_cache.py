@@ -7,8 +7,8 @@ the file still looks so. Nothing in it is code, and it carries its own checksum.
 
 Not kept are results of files that were written to just before, whose next change might not show
 in their times; of files whose store tells neither time nor entity tag; and those that depend on
-other files, which may come and go: sets that reference several files, and rows with a code that
-begins with one of `ELSEWHERE`.
+other files, which may come and go: sets that reference several files, those for which files were
+looked for that are not there, and rows with a code that begins with one of `ELSEWHERE`.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ def fixed_state(
     storage_options : mapping, optional
         Passed to fsspec.
     """
-    if len(report.sources) != 1 or report.url not in report.sources:
+    if report.missing or len(report.sources) != 1 or report.url not in report.sources:
         return None
     if any(row.code.startswith(ELSEWHERE) for row in report.rows):
         return None

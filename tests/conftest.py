@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from refmaker.libraries import load_proj_before_eccodes
+from refmaker.libraries import load_hdf5_filters, load_proj_before_eccodes
 from refmaker.scanner import scanners
 
 load_proj_before_eccodes()
+load_hdf5_filters()
 HERE = Path(__file__).parent
 
 

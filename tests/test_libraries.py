@@ -18,3 +18,19 @@ xarray.backends.list_engines()
 def test_eccodes_and_proj_in_one_process():
     command = [sys.executable, "-W", "error::UserWarning:pyproj", "-c", PROGRAM]
     assert subprocess.run(command, check=False).returncode == 0
+
+
+FILTERS = """
+import io
+import netCDF4
+from refmaker.libraries import load_hdf5_filters
+load_hdf5_filters()
+import h5py, hdf5plugin, numpy as np
+with h5py.File(io.BytesIO(), "w") as file:
+    data = file.create_dataset("x", data=np.arange(99.0), chunks=(10,), **hdf5plugin.Blosc())
+    assert (data[:] == np.arange(99.0)).all()
+"""
+
+
+def test_filters_of_hdf5_after_netcdf4():
+    assert subprocess.run([sys.executable, "-c", FILTERS], check=False).returncode == 0

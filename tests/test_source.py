@@ -395,9 +395,7 @@ class TestCache:
             opened.prefetch(spans[::2])
             before = opened.bytes_read
             opened.sparse(100)
-            assert opened.at_hand(
-                (at, min(length, SIZE - at)) for at, length in spans[::2]
-            )
+            assert opened.at_hand((at, min(length, SIZE - at)) for at, length in spans[::2])
             assert opened.bytes_read == before
             for at, length in spans:
                 assert opened.read_upto(at, length) == DATA[at : at + length]

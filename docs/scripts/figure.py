@@ -50,9 +50,7 @@ def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") 
     return f'<text x="{x}" y="{y}" class="{kind}" text-anchor="{anchor}">{words}</text>'
 
 
-def box(  # noqa: PLR0913, PLR0917 - a rectangle has so many sides
-    x: float, y: float, width: float, height: float, kind: str = "", fill: str = ""
-) -> str:
+def box(x: float, y: float, width: float, height: float, kind: str = "", fill: str = "") -> str:
     """Return a rectangle, of a class of the style sheet or of a colour."""
     look = f'fill="{fill}"' if fill else f'class="{kind}"'
     return f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="4" {look}/>'
@@ -61,10 +59,7 @@ def box(  # noqa: PLR0913, PLR0917 - a rectangle has so many sides
 def arrow(path: str, tip: tuple[float, float], towards: str = "right") -> str:
     """Return a line that ends in a head which points to the right or upwards."""
     x, y = tip
-    if towards == "right":
-        head = f"M{x},{y} l-9,-5 v10 z"
-    else:
-        head = f"M{x},{y} l-5,9 h10 z"
+    head = f"M{x},{y} l-9,-5 v10 z" if towards == "right" else f"M{x},{y} l-5,9 h10 z"
     return f'<path class="line" d="{path}"/><path class="head" d="{head}"/>'
 
 
@@ -91,7 +86,7 @@ def references() -> list[str]:
         day, half = divmod(chunk, 2)
         place = 30 + 92 * half + 13 * day
         parts.append(box(356, top, 12, 12, fill=colour))
-        line = f'"t/{day}.{half}": [day{day + 1}, {place * 4096}, {(62 - 8 * day) * 4096}]'
+        line = f'"t/{day}.{half}": [day{day + 1}, {place * 1000}, {(62 - 8 * day) * 1000}]'
         parts.append(text(376, top + 11, line, "mono"))
     return parts
 

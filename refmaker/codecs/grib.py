@@ -49,10 +49,10 @@ class GRIB(DecodeOnly):
     hold as many. Without a bitmap section 5 has to count as many too, with one as many as the
     bitmap has bits set.
 
-    Decoded here are templates 5.0 (simple), 5.4 (IEEE), 5.40 (JPEG 2000), 5.41 (PNG), 5.42
-    (CCSDS) and simple packing of edition 1; templates 5.2 and 5.3 (complex packing, with spatial
-    differences) by ecCodes, and here when it is not installed; everything else by ecCodes. Values
-    equal those of ecCodes bit for bit in float64; float32 values are those, rounded.
+    Decoded here are templates 5.0 (simple), 5.2 and 5.3 (complex packing, with spatial
+    differences), 5.4 (IEEE), 5.40 (JPEG 2000), 5.41 (PNG), 5.42 (CCSDS) and simple packing of
+    edition 1; everything else by ecCodes. Values equal those of ecCodes bit for bit in float64;
+    float32 values are those, rounded.
 
     Missing values are NaN: points that a bitmap excludes, and those that complex packing marks
     with its primary or secondary substitute. No value is ever compared with a number that stands

@@ -1,7 +1,7 @@
 """Complex packing of GRIB edition 2: groups of integers, each with a reference and a width.
 
 Implements templates 7.2 and 7.3 (with spatial differences). All groups are checked against the
-section's length before anything is unpacked; `Layout` therefore also protects ecCodes.
+section's length before anything is unpacked.
 """
 
 from __future__ import annotations
@@ -12,21 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.codecs.bitpack import unpack_bits
-from refmaker.codecs.grib_scale import Scale, signed
+from refmaker.codecs.grib_scale import Scale, signed, unpacked
 from refmaker.codecs.grib_sections import damaged, number
 from refmaker.errors import UnsupportedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from refmaker.codecs.base import Buffer
 
 __all__ = ["Layout"]
 
-_MAX_WIDTH = 56
-"""Widest integers that are unpacked here: they and seven bits before them fill eight bytes."""
+_SHORT_SHIFT, _MAX_WIDTH = 25, 56
+"""Widest integers that lie inside four and eight bytes, wherever in a byte they begin."""
 _BLOCK = 1 << 16
+"""Integers worked on at a time, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,45 +122,85 @@ class Layout:
 
     def decode(self, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return the values, shape (count,); those that are marked as missing are NaN."""
-        integers = _unpack_groups(self.data, self.widths, self.lengths)
-        gone = self._marked(integers) if self.missing else None
-        integers += np.repeat(self.references, self.lengths)
-        if self.order:
-            if gone is None:
-                self._add_up(integers)
-            else:
-                there = integers[~gone]
-                self._add_up(there)
-                integers[~gone] = there
-        values = self.scale.scaled(integers, dtype)
+        count = int(self.lengths.sum())
+        gone = np.empty(count, np.bool_) if self.missing else None
+        blocks = self._integers(gone)
+        if gone is not None and self.order:
+            integers = np.concatenate(list(blocks))
+            there = ~gone
+            (integers[there],) = self._added_up(iter([integers[there]]))
+            blocks = (integers[at : at + _BLOCK] for at in range(0, count, _BLOCK))
+        elif self.order:
+            blocks = self._added_up(blocks)
+        values = self.scale.fill(np.empty(count, dtype), blocks)
         if gone is not None:
-            values[gone] = np.nan
+            np.copyto(values, np.nan, where=gone)
         return values
 
-    def _marked(self, integers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which values are missing: all bits set, and one less for the second kind.
+    def _marks(self, word: np.dtype[Any]) -> NDArray[Any]:
+        """Return for each group the least integer that marks missing values, in type `word`.
 
-        Where a group has no bits of its own, those of its reference tell.
+        All bits set do, and one less for the second kind. Where a group has no bits of its own
+        those of its reference tell: then either all its integers, 0, are marks or none is.
         """
-        whole = self.widths == 0
-        ones = np.where(whole, (1 << self.width) - 1, (np.int64(1) << self.widths) - 1)
-        if not self.width:
-            ones[whole] = -2  # no bits at all: nothing is marked
-        codes = integers + np.repeat(np.where(whole, self.references, 0), self.lengths)
-        limit = np.repeat(ones, self.lengths)
-        gone: NDArray[np.bool_] = codes == limit
-        if self.missing == 2:
-            gone |= codes == limit - 1
-        return gone
+        kinds = self.missing - 1
+        alike = self.references >= (1 << self.width) - 1 - kinds
+        # No bits at all: nothing is marked.
+        without = np.where(alike & bool(self.width), 0, np.iinfo(word).max)
+        marks = np.left_shift(1, self.widths) - 1 - kinds
+        return np.where(self.widths == 0, without.astype(word), marks.astype(word))
 
-    def _add_up(self, integers: NDArray[np.int64]) -> None:
-        """Undo the spatial differences in place."""
-        integers[self.order :] += self.least
-        integers[: self.order] = self.first[: integers.size]
-        if self.order == 2 and integers.size > 1:
-            integers[1] -= integers[0]
-            np.cumsum(integers[1:], out=integers[1:])
-        np.cumsum(integers, out=integers)
+    def _added_up(self, blocks: Iterator[NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
+        """Undo the spatial differences of present values, block by block."""
+        begin = np.array([self.first[0]])
+        sums, starts = [np.zeros(1, np.int64)], begin
+        if self.order == 2:
+            sums.append(begin)
+            starts = np.diff([0, 0, self.first[1]]) - np.array([0, self.first[0]])
+        done = 0
+        for block in blocks:
+            block += self.least
+            known = starts[done : done + block.size]
+            block[: known.size] = known
+            done += block.size
+            # Whole arrays throughout: damaged numbers may go round, without a word from numpy.
+            for level, carried in enumerate(sums if block.size else ()):
+                block[:1] += carried
+                block.cumsum(out=block)
+                sums[level] = block[-1:].copy()
+            yield block
+
+    def _integers(self, gone: NDArray[np.bool_] | None) -> Iterator[NDArray[np.int64]]:
+        """Unpack integers whose width changes from group to group, and add the references.
+
+        Whole groups at a time, so that temporary arrays stay in the cache. Which integers mark
+        missing values is put into `gone`, shape (count,).
+        """
+        size = 4 if int(self.widths.max()) <= _SHORT_SHIFT else 8
+        whole = np.dtype(f"u{size}")
+        padded = np.concatenate([self.data, np.zeros(size, np.uint8)])
+        shifts = (8 * size - self.widths).astype(whole)
+        marks = None if gone is None else self._marks(whole)
+        ends, stops = np.cumsum(self.lengths), np.cumsum(self.lengths * self.widths)
+        first = begin = bit = 0
+        while first < ends.size:
+            last = max(first + 1, int(np.searchsorted(ends, begin + _BLOCK, "right")))
+            end, stop, here = int(ends[last - 1]), int(stops[last - 1]), self.lengths[first:last]
+            position = np.zeros(end - begin, np.int64)
+            np.repeat(self.widths[first:last], here)[:-1].cumsum(out=position[1:])
+            position += bit & 7
+            # One word of `size` bytes beginning at each byte.
+            count = (stop + 7 >> 3) - (bit >> 3) + 1
+            words = np.ndarray((count,), f">u{size}", padded, bit >> 3, (1,)).astype(whole)
+            word = words.take(position >> 3, mode="wrap")  # never outside: but faster than "raise"
+            position &= 7
+            word <<= position.astype(whole)
+            # Where a group has no bits all are shifted out, which numpy defines as 0.
+            word >>= np.repeat(shifts[first:last], here)
+            if marks is not None and gone is not None:
+                np.greater_equal(word, np.repeat(marks[first:last], here), out=gone[begin:end])
+            yield np.add(word.view(f"i{size}"), np.repeat(self.references[first:last], here))
+            first, begin, bit = last, end, stop
 
 
 def _take(data: Buffer, width: int, groups: int) -> tuple[NDArray[np.int64], Buffer]:
@@ -168,40 +210,4 @@ def _take(data: Buffer, width: int, groups: int) -> tuple[NDArray[np.int64], Buf
         damaged(f"{groups} groups, described by {width} bits each, in {data.size} bytes")
     if width == 0:
         return np.zeros(groups, np.int64), data
-    return unpack_bits(data, width, groups).astype(np.int64), data[size:]
-
-
-def _unpack_groups(
-    data: Buffer, widths: NDArray[np.int64], lengths: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Unpack integers whose width changes from group to group."""
-    size = 4 if int(widths.max()) <= 25 else 8
-    padded = np.concatenate([data, np.zeros(size, np.uint8)])
-    # One word of `size` bytes beginning at each byte.
-    words = np.ndarray((padded.size - size + 1,), f">u{size}", padded, 0, (1,))
-    ends = np.cumsum(lengths)
-    out = np.empty(int(ends[-1]), np.int64)
-    bits = lengths * widths
-    starts = np.cumsum(bits) - bits
-    # Whole groups at a time, so that the temporary arrays stay small.
-    first = 0
-    while first < lengths.size:
-        begin = int(ends[first - 1]) if first else 0
-        last = max(first + 1, int(np.searchsorted(ends, begin + _BLOCK, "right")))
-        here, width = lengths[first:last], widths[first:last]
-        stop = int(ends[last - 1])
-        wide = np.repeat(width, here)
-        # Bit where an integer begins: that of its group, and its place in the group times width.
-        offsets = starts[first:last] - (ends[first:last] - here) * width
-        position = np.arange(begin, stop) * wide
-        position += np.repeat(offsets, here)
-        word = words[position >> 3].astype(f"=u{size}")
-        position &= 7
-        word <<= position.astype(word.dtype)
-        shift = 8 * size - wide
-        # Shifting by all bits is undefined: integers without bits are 0.
-        word >>= np.minimum(shift, 8 * size - 1).astype(word.dtype)
-        word[wide == 0] = 0
-        out[begin:stop] = word
-        first = last
-    return out
+    return unpacked(data, width, groups).astype(np.int64), data[size:]

@@ -1,4 +1,4 @@
-"""Fields that ecCodes decodes: complex packing, spectral fields, and all the rare packings.
+"""Fields that ecCodes decodes: spectral fields, and all the rare packings.
 
 ecCodes is given a message of its own, in which the sections that say nothing about values are
 replaced by plain ones: nothing then depends on its tables of parameters, local sections or grids.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.codecs.base import MAX_CHUNK
+from refmaker.codecs.grib_complex import Layout
 from refmaker.codecs.grib_images import unpack_ccsds, unpack_jpeg2000, unpack_png
 from refmaker.codecs.grib_scale import MAX_WIDTH, Scale, signed, unpack_scaled
 from refmaker.codecs.grib_sections import (
@@ -96,7 +97,7 @@ def _decode_2(field: Field, template: int, points: int, dtype: np.dtype[Any]) ->
     if template == 4:
         values = _ieee(section, data, expected, dtype)
     elif template in _COMPLEX:
-        values = _complex(field, template, expected, dtype)
+        values = Layout.read(section, data, template, expected).decode(dtype)
     else:
         values = _packed(template, section, data, expected, dtype)
     return values if present is None else _spread(values, present)
@@ -136,15 +137,6 @@ def _ieee(section: Buffer, data: Buffer, count: int, dtype: np.dtype[Any]) -> ND
         damaged(f"{data.size} bytes for {count} values of {np.dtype(kind).itemsize} bytes")
     with np.errstate(over="ignore"):
         return data[:size].view(kind).astype(dtype)
-
-
-def _complex(field: Field, template: int, count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    from refmaker.codecs import grib_complex, grib_eccodes
-
-    layout = grib_complex.Layout.read(field.sections[5], field.sections[7][5:], template, count)
-    if grib_eccodes.available():
-        return grib_eccodes.decode_parts(field, template, count, dtype)
-    return layout.decode(dtype)
 
 
 def _spread(values: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from refmaker.codecs.base import Buffer
 
-__all__ = ["MAX_WIDTH", "Scale", "signed", "unpack_scaled"]
+__all__ = ["MAX_WIDTH", "Scale", "signed", "unpack_scaled", "unpacked"]
 
 #: Widest integers that can be unpacked, in bits.
 MAX_WIDTH = 64
@@ -70,19 +70,22 @@ class Scale(NamedTuple):
         out = np.empty(integers.size, dtype)
         flat = integers.reshape(-1)
         blocks = (flat[start : start + _BLOCK] for start in range(0, flat.size, _BLOCK))
-        return self._fill(out, blocks)
+        return self.fill(out, blocks)
 
     def constant(self, count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return `count` values that take no bits."""
         return np.full(count, self.reference, dtype)
 
-    def _fill(self, out: NDArray[Any], blocks: Iterator[NDArray[Any]]) -> NDArray[Any]:
+    def fill(self, out: NDArray[Any], blocks: Iterator[NDArray[Any]]) -> NDArray[Any]:
+        """Put the values of integers that come in blocks into `out`, and return it."""
         exact = out.dtype == np.float64
-        room = np.empty(0 if exact else min(_BLOCK, out.size))
+        room = np.empty(0)
         start = 0
         with np.errstate(all="ignore"):  # as in C: hostile factors give infinities
             for block in blocks:
                 stop = start + block.size
+                if not exact and block.size > room.size:
+                    room = np.empty(block.size)
                 values = out[start:stop] if exact else room[: block.size]
                 values[:] = block
                 self.apply(values)
@@ -135,7 +138,17 @@ def unpack_scaled(
     if width > _LONGEST_SHIFT:
         return scale.scaled(unpack_bits(packed, width, count), dtype)
     out = np.empty(count, dtype)
-    return scale._fill(out, _by_shifts(packed, width, count))  # noqa: SLF001 - both ends are in this module
+    return scale.fill(out, _by_shifts(packed, width, count))
+
+
+def unpacked(packed: Buffer, width: int, count: int) -> NDArray[np.int64]:
+    """Unpack integers of 1 to 57 bits, shape (count,); see `unpack_scaled`."""
+    out = np.empty(count, np.int64)
+    start = 0
+    for block in _by_shifts(packed, width, count):
+        out[start : start + block.size] = block
+        start += block.size
+    return out
 
 
 def _by_shifts(packed: Buffer, width: int, count: int) -> Iterator[NDArray[Any]]:
@@ -147,7 +160,7 @@ def _by_shifts(packed: Buffer, width: int, count: int) -> Iterator[NDArray[Any]]
     size = 4 if width <= _SHORT_SHIFT else 8
     word = np.dtype(f"u{size}")
     groups, rows = -(-count // places), _BLOCK // places
-    row = np.array([8 * size - width - (place * width & 7) for place in range(places)], word)
+    row = (8 * size - width - (np.arange(places) * width & 7)).astype(word)
     shifts = np.tile(row, min(rows, groups))
     mask = word.type((1 << width) - 1)
     room = np.empty((min(rows, groups), places), word)
@@ -163,5 +176,5 @@ def _by_shifts(packed: Buffer, width: int, count: int) -> Iterator[NDArray[Any]]
         words >>= shifts[: words.size] if places > 1 else row
         if places > 1:
             words &= mask
-        # As signed integers, which convert to floats faster.
+        # As signed integers, which convert to floats faster; valid until the next block.
         yield words.view(f"i{size}")

@@ -11,6 +11,7 @@ import os
 import struct
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from refmaker.codecs.base import (
 from refmaker.codecs.hdf5_registry import describe_filter, remedy
 from refmaker.codecs.hdf5_size_check import size_check
 from refmaker.errors import CodecError, MetadataError, UnsupportedError
+from refmaker.libraries import load_hdf5_filters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -214,10 +216,8 @@ def check_available(filter_ids: Any) -> None:
 
 def load_plugins() -> None:
     """Make HDF5 see the filters of the package hdf5plugin, if it is installed."""
-    try:
-        import_module("hdf5plugin")  # importing it registers its filters
-    except ImportError:
-        return
+    with suppress(ImportError):
+        load_hdf5_filters()
 
 
 def _in_memory() -> Any:

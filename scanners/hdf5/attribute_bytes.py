@@ -9,15 +9,12 @@ import math
 import struct
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
 
 from refmaker.scanners.hdf5.outline_error import UnlikeError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["Attribute", "Part", "Values", "decode", "split_attribute"]
 
@@ -26,11 +23,9 @@ Values = bytes | tuple[bytes, ...]
 
 _SPECIAL = frozenset([b"CLASS", b"NAME", b"_FillValue", b"DIMENSION_LIST", b"DIMENSION_LABELS"])
 _SPECIAL_STARTS = (b"_Netcdf4", b"_NCProperties", b"_nc3_")
-_FIXED, _FLOAT, _STRING, _BITS, _OPAQUE, _COMPOUND, _REFERENCE, _ENUM, _SEQUENCE = (
-    0, 1, 3, 4, 5, 6, 7, 8, 9,
-)  # fmt: skip
+_FIXED, _FLOAT, _STRING, _BITS, _OPAQUE, _REFERENCE, _SEQUENCE = 0, 1, 3, 4, 5, 7, 9
 _HERE = frozenset([_FIXED, _FLOAT, _STRING, _BITS, _OPAQUE])
-_KNOWN_MOST = 4096
+_KNOWN_MOST, _KNOWN_BYTES = 4096, 1024
 
 
 class Attribute(Enum):
@@ -91,9 +86,10 @@ def split_attribute(body: bytes) -> Part:
     part = _known.get(body)
     if part is None:
         part = _split(body)
-        if len(_known) >= _KNOWN_MOST:
-            _known.clear()
-        _known[body] = part
+        if len(body) <= _KNOWN_BYTES:
+            if len(_known) >= _KNOWN_MOST:
+                _known.clear()
+            _known[body] = part
     return part
 
 
@@ -202,7 +198,7 @@ def decode(head: bytes, values: Values, *, scalars: bool) -> Any:
         if not alone:
             raise UnlikeError("many strings")
         return _text(values.rstrip(b" " if message[1] & 15 == 2 else b"\0"))
-    dtype = _TYPES.get(message[1:]) or _TYPES.get(message[1:].rstrip(b"\0"))
+    dtype = _TYPES.get(message[1:])
     if dtype is None:
         raise UnlikeError("an uncommon number")
     array = np.frombuffer(values, dtype).reshape(shape)
@@ -217,8 +213,3 @@ def _text(raw: bytes) -> str:
         return raw.split(b"\0")[0].decode("utf-8")
     except UnicodeDecodeError as error:
         raise UnlikeError("text that is not UTF-8") from error
-
-
-def iterate_known() -> Iterator[bytes]:
-    """Yield the messages that are remembered."""
-    yield from _known

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import h5py
 
 from refmaker.errors import FormatError
+from refmaker.libraries import load_hdf5_filters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,4 +83,4 @@ def _read_by_pages(file: h5py.File, source: Source) -> None:
 def with_plugins() -> None:
     """Make the filters of hdf5plugin known to HDF5, where that package is installed."""
     with suppress(ImportError):
-        import hdf5plugin  # noqa: F401 - importing it registers the filters
+        load_hdf5_filters()

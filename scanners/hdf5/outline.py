@@ -1,4 +1,4 @@
-"""The outline of a file: all that decides how it is expressed, without what differs from day to day.
+"""The outline of a file: all that decides how it is expressed, without what changes daily.
 
 The files of an archive are alike: the same groups, variables, types, filters and attributes, and
 only values, addresses and the lengths of chunks are others. An outline is made from the bytes of
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError
-from refmaker.scanners.hdf5.attribute_bytes import Attribute, Values, split_attribute
+from refmaker.scanners.hdf5.attribute_bytes import Attribute, split_attribute
 from refmaker.scanners.hdf5.checksum import lookup3
 from refmaker.scanners.hdf5.layout import parse_layout
 from refmaker.scanners.hdf5.object_header import UNDEFINED, Message
@@ -28,6 +28,7 @@ from refmaker.scanners.hdf5.superblock import DEFAULT_CHUNK_K, Superblock
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from refmaker.scanners.hdf5.attribute_bytes import Part, Values
     from refmaker.scanners.hdf5.layout import Layout
     from refmaker.source import Source
 
@@ -35,7 +36,9 @@ __all__ = ["Outline", "outline_of"]
 
 _HEAD = 64 * 1024
 _OBJECTS_MOST = 2048
-_BLOCK_MOST = 64 * 1024
+_BYTES_MOST = 2 * 1024**2
+"""Bytes of metadata that are looked at: more would cost as much as asking h5py."""
+_END = ";"
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _NONE = b"\xff" * 8
 _MESSAGE_1 = struct.Struct("<HHB")
@@ -61,7 +64,7 @@ class Outline:
     key : list
         What decides; hashable as a tuple.
     values : list of tuple
-        Number of the object, name and values of each ordinary attribute, in the order of the key.
+        Number of the object, message and values of each ordinary attribute, in the key's order.
     places : dict of int to int or Layout
         Where the data of dataset number i lie: an address, or a layout that says more.
     numbers : dict of int to int
@@ -70,7 +73,7 @@ class Outline:
 
     superblock: Superblock
     key: list[Any] = field(default_factory=list)
-    values: list[tuple[int, bytes, Values]] = field(default_factory=list)
+    values: list[tuple[int, Part, Values]] = field(default_factory=list)
     places: dict[int, int | Layout] = field(default_factory=dict)
     numbers: dict[int, int] = field(default_factory=dict)
 
@@ -90,7 +93,7 @@ def outline_of(source: Source) -> Outline:
     """
     try:
         return _Walk(source).run()
-    except (RefmakerError, struct.error, IndexError) as error:
+    except (RefmakerError, struct.error, IndexError, ValueError) as error:
         raise UnlikeError(str(error)) from error
 
 
@@ -101,6 +104,7 @@ class _Walk:
         self._source = source
         self._size = source.size
         self._head = source.read_upto(0, _HEAD)
+        self._spent = 0
         self._todo: list[int] = []
         self._pending: list[tuple[int, list[int]]] = []
         self._heaps: dict[int, dict[int, bytes]] = {}
@@ -121,10 +125,12 @@ class _Walk:
         return found
 
     def _bytes(self, offset: int, length: int) -> bytes:
+        # Whatever a damaged file leads to, the cost has an end.
+        self._spent += length + 32
+        if self._spent > _BYTES_MOST:
+            raise UnlikeError("much metadata")
         if offset + length <= len(self._head):
             return self._head[offset : offset + length]
-        if length > _BLOCK_MOST:
-            raise UnlikeError("a large block")
         return self._source.read(offset, length)
 
     def _number(self, address: int) -> int:
@@ -168,9 +174,10 @@ class _Walk:
             return
         if lookup3(block[:-4]) != int.from_bytes(block[-4:], "little"):
             raise UnlikeError("a wrong checksum")
-        if len(_verified) >= _VERIFIED_MOST:
-            _verified.clear()
-        _verified.add(block)
+        if len(block) <= _VERIFIED_BYTES:
+            if len(_verified) >= _VERIFIED_MOST:
+                _verified.clear()
+            _verified.add(block)
 
     def _object(self, address: int) -> None:
         """Append one object to the key."""
@@ -197,6 +204,7 @@ class _Walk:
                 key.append(_compact(body, 2 + (2 if body[1] & 1 else 0)))
             else:
                 raise UnlikeError(f"a message of type {kind}")
+        key.append(_END)
 
     def _messages(self, address: int) -> Iterator[tuple[int, bytes, int]]:
         """Yield type, data and creation index of all messages of an object header."""
@@ -206,6 +214,7 @@ class _Walk:
             return
         if head[0] != 1:
             raise UnlikeError("no object header")
+        self._found.key.append(None)
         total, (size,) = int.from_bytes(head[2:4], "little"), struct.unpack_from("<I", head, 8)
         blocks = [(address + 16, size)]
         count = 0
@@ -265,14 +274,14 @@ class _Walk:
         part = split_attribute(body)
         key += (order, part.head)
         if part.pieces == Attribute.HERE:
-            self._found.values.append((number, part.name, part.data))
+            self._found.values.append((number, part, part.data))
         elif part.pieces == Attribute.TEXTS:
             texts = tuple(self._heap_object(p) for p in part.sequences(1))
             if part.special:
                 key.append(texts)
             else:
                 key.append(len(texts))
-                self._found.values.append((number, part.name, texts))
+                self._found.values.append((number, part, texts))
         elif part.pieces == Attribute.REFERENCES:
             rows = [self._heap_object(p) for p in part.sequences(8)]
             addresses = [a for row in rows for a in struct.unpack(f"<{len(row) // 8}Q", row)]
@@ -370,11 +379,12 @@ class _Walk:
                 if kind == 1:
                     self._cached.setdefault(target, block[at + 24 : at + 40])
                 key += (names[offset : names.index(b"\0", offset)], self._number(target))
+        key.append(_END)
 
     def _leaves(self, tree: int) -> list[int]:
         """Return the addresses of all entries' nodes, in order."""
         level, nodes = None, [tree]
-        while level != 0:
+        while level != 0 and nodes:
             below: list[int] = []
             for node in nodes:
                 start = self._bytes(node, 24)
@@ -392,7 +402,7 @@ class _Walk:
 
 _verified: set[bytes] = set()
 """Blocks whose checksums were right."""
-_VERIFIED_MOST = 1024
+_VERIFIED_MOST, _VERIFIED_BYTES = 1024, 4096
 
 
 def _compact(body: bytes, at: int) -> bytes:

@@ -66,6 +66,17 @@ class FileScan:
     nested : bool
         Whether this scan serves a virtual dataset of the same file, which cannot in turn be
         a source.
+
+    Attributes
+    ----------
+    datasets : dict of int to Dataset
+        What HDF5 says of each dataset, by the address of its header.
+    nodes : dict of int to Array or Group
+        What became of them.
+    groups : dict of int to dict
+        Attributes of each group, by address.
+    scalars : bool
+        Whether one-element attributes stand for scalars.
     """
 
     def __init__(
@@ -85,8 +96,10 @@ class FileScan:
         self._reader: AttributeReader
         self._siblings: Siblings
         self._attribute_names: dict[int, list[bytes]] = {}
-        self._datasets: dict[int, Dataset] = {}
-        self._nodes: dict[int, Array | Group] = {}
+        self.scalars = False
+        self.groups: dict[int, dict[str, Any]] = {}
+        self.datasets: dict[int, Dataset] = {}
+        self.nodes: dict[int, Array | Group] = {}
         self._refusals: dict[int, tuple[Outcome, str, str]] = {}
         self._linked: dict[tuple[str, int], tuple[Group, ScanReport]] = {}
 
@@ -110,11 +123,14 @@ class FileScan:
             self._describe()
             dimensions = Dimensions(self._scales(), self._attached)
             self._make_arrays(dimensions)
+            self.groups = self._group_attributes(dimensions)
             group = TreeBuilder(
-                self._objects, self._nodes, self._refusals, self._report, self._external
-            ).build(self._group_attributes(dimensions))
+                self._objects, self.nodes, self._refusals, self._report, self._external
+            ).build(self.groups)
             for url, other in siblings.opened.items():
                 self._report.sources[url] = other.fingerprint
+            self._report.missing.extend(siblings.missing)
+        self.scalars = self._reader.scalars
         for warning in dimensions.warnings:
             self._report.warn(warning)
         return group, self._report
@@ -138,11 +154,11 @@ class FileScan:
             dataset = Dataset(self._objects.ids[address], path, address)
             try:
                 if dataset.is_null:
-                    self._nodes[address] = Group({}, self._attributes(address, path))
+                    self.nodes[address] = Group({}, self._attributes(address, path))
                     self._refusals[address] = (Outcome.METADATA, "it has no dataspace", "null")
                     continue
                 _ = dataset.shape, dataset.maxshape, dataset.element, dataset.layout
-                self._datasets[address] = dataset
+                self.datasets[address] = dataset
             except _ISOLATED as error:
                 self._refuse(address, error)
 
@@ -150,7 +166,7 @@ class FileScan:
         """Collect what names dimensions, in the order in which netCDF numbers them."""
         found = {}
         paths = sorted(
-            self._datasets.items(), key=lambda item: [*item[1].path.split("/")[:-1], _LAST]
+            self.datasets.items(), key=lambda item: [*item[1].path.split("/")[:-1], _LAST]
         )
         for address, dataset in paths:
             scale = Scale(dataset.path, dataset.shape, dataset.maxshape)
@@ -170,7 +186,7 @@ class FileScan:
         """Return the addresses of the scales attached to each dimension of a dataset."""
         if b"DIMENSION_LIST" not in self._attribute_names[address]:
             return []
-        dataset = self._datasets[address]
+        dataset = self.datasets[address]
         try:
             return self._reader.references(dataset.id, b"DIMENSION_LIST")
         except _ISOLATED as error:
@@ -188,7 +204,7 @@ class FileScan:
         return value
 
     def _make_arrays(self, dimensions: Dimensions) -> None:
-        wanted = [d for a, d in self._datasets.items() if a not in self._refusals]
+        wanted = [d for a, d in self.datasets.items() if a not in self._refusals]
         finder = ChunkFinder(self._source, self._report.warn, verify=self._options.verify_index)
         small = [d for d in wanted if self._is_small(d)]
         chunked = [d for d in wanted if d.layout == h5py.h5d.CHUNKED and self._needs_chunks(d)]
@@ -236,7 +252,7 @@ class FileScan:
                 **self._attributes(dataset.address, dataset.path),
             }
             array = replace(array, dimension_names=(*names, *inner), attributes=attributes)
-            self._nodes[dataset.address] = settle_fill(
+            self.nodes[dataset.address] = settle_fill(
                 array,
                 self._options.inline_budget,
                 lambda text: self._report.warn(f"{dataset.path}: {text}"),
@@ -305,6 +321,7 @@ class FileScan:
             inner = FileScan(source, options, self._visited, nested=nested)
             self._linked[key] = inner.run()
             self._report.sources.update(self._linked[key][1].sources)
+            self._report.missing.extend(self._linked[key][1].missing)
         return self._linked[key]
 
     def _external(self, file: str, path: str) -> tuple[Array | Group, list[ReportRow]]:

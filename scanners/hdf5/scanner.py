@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from refmaker.report import ScanReport
     from refmaker.scan import ScanOptions
     from refmaker.scanner import Native
+    from refmaker.scanners.hdf5.alike import Patterns
     from refmaker.source import Source
 
 __all__ = ["HDF5Scanner"]
@@ -27,6 +28,9 @@ class HDF5Scanner:
     suffixes = (
         ".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4", ".cdf", ".h5ad", ".mat", ".nwb", ".cxi",
     )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._patterns: Patterns | None = None
 
     def sniff(self, head: bytes, url: str) -> float:  # noqa: ARG002 - content decides alone
         """Return 1 if the signature stands where the specification allows it.
@@ -80,9 +84,11 @@ class HDF5Scanner:
         FormatError
             If the HDF5 library cannot open the file.
         """
-        from refmaker.scanners.hdf5.scan import FileScan
+        if self._patterns is None:
+            from refmaker.scanners.hdf5.alike import Patterns
 
-        return FileScan(source, options).run()
+            self._patterns = Patterns()
+        return self._patterns.scan(source, options)
 
     def native(self, source: Source) -> AbstractContextManager[Native]:
         """Open a file with h5py, to ask for true values."""

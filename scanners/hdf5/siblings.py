@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from refmaker.errors import UnsupportedError
+from refmaker.errors import SourceNotFoundError, UnsupportedError
 from refmaker.source import Source
 
 if TYPE_CHECKING:
@@ -24,12 +24,18 @@ class Siblings:
         The file that names the others.
     anywhere : bool
         Whether names may lead out of the file's own directory.
+
+    Attributes
+    ----------
+    missing : list of str
+        URLs of files that are not there, in the order in which they were asked for.
     """
 
     def __init__(self, source: Source, *, anywhere: bool = False) -> None:
         self._source = source
         self._anywhere = anywhere
         self._open: dict[str, Source] = {}
+        self.missing: list[str] = []
 
     def url(self, name: str) -> str:
         """Return the URL that a name means: relative to the directory of the naming file.
@@ -66,7 +72,12 @@ class Siblings:
         """
         url = self.url(name)
         if url not in self._open:
-            self._open[url] = Source(url, self._source.storage_options)
+            try:
+                self._open[url] = Source(url, self._source.storage_options)
+            except SourceNotFoundError:
+                if url not in self.missing:
+                    self.missing.append(url)
+                raise
         return self._open[url]
 
     @property

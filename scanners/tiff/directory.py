@@ -36,11 +36,9 @@ _BLOCK = 1024
 _LAYOUTS = 4096
 """Different structures of directories in one file; real files have a handful."""
 _MAGIC: dict[bytes, tuple[Literal["<", ">"], bool]] = {
-    b"II*\0": ("<", False),
-    b"MM\0*": (">", False),
-}
-_MAGIC |= {b"II+\0": ("<", True), b"MM\0+": (">", True)}
-
+    b"II*\0": ("<", False), b"MM\0*": (">", False),
+    b"II+\0": ("<", True), b"MM\0+": (">", True),
+}  # fmt: skip
 
 Place = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
 """Of each page the first byte of a tag's values, their number and their type."""

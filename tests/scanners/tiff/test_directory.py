@@ -220,8 +220,9 @@ class TestRemote:
         # Not to be fetched at once, as larger files are not.
         monkeypatch.setattr(remote, "WHOLE_FILE", 0)
         monkeypatch.setattr(remote, "FIRST", 8192)
-        planes = np.random.default_rng(0).integers(0, 99, (60, 128, 128)).astype("u2")
-        how = {"tile": (32, 32), "compression": "zlib", "compressionargs": {"level": 1}}
+        monkeypatch.setattr(remote, "LATENCY", 0.0)
+        planes = np.random.default_rng(0).integers(0, 200, (60, 256, 256)).astype("u1")
+        how = {"tile": (64, 64), "compression": "zlib", "compressionargs": {"level": 1}}
         with tifffile.TiffWriter(tmp_path / "a.tif", bigtiff=True, ome=True) as file:
             file.write(planes, subifds=1, metadata={"axes": "ZYX"}, **how)
             file.write(planes[:, ::2, ::2], subfiletype=1, **how)
