@@ -1,6 +1,5 @@
 """Cloud-optimised GeoTIFFs of several dates become one cube in time, with its projection."""
 
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np

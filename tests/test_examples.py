@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
-_SHOWN = r'--8<-- "examples/{name}"\n```\n\nIt prints\n\n```text\n(.*?)```'
+_SHOWN = r"--8<--\nexamples/{name}\n--8<--\n```\n\nIt prints\n\n```text\n(.*?)```"
 
 
 def shown(name):

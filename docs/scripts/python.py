@@ -115,7 +115,7 @@ def signature(name: str, thing: Any) -> str:
         found = found.replace(return_annotation=inspect.Signature.empty)
     # Annotations are texts already, and would be quoted.
     text = f"{name}{found}"
-    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", text).replace("= Ellipsis", "= ...")
     if len(text) <= 88:
         return text
     opened, _, rest = text.partition("(")
@@ -142,7 +142,7 @@ def documented(thing: Any) -> list[str]:
     for title, body in zip(pieces[1::2], pieces[2::2], strict=True):
         if title == "Examples":
             shown = re.sub(r" *# doctest: .*", "", body.strip())
-            parts.append(f"```pycon\n{shown}\n```\n")
+            parts.append(f"```text\n{shown}\n```\n")
         else:
             parts += [f"**{title}**\n", _fields(body) if title != "Notes" else _prose(body)]
     return parts

@@ -12,7 +12,6 @@ import struct
 import threading
 from collections import OrderedDict
 from contextlib import suppress
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np

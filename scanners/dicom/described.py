@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.scanners.dicom.agreement import differing
 from refmaker.scanners.dicom.dimensions import Column, coordinates
 from refmaker.scanners.dicom.inline import inlined_array
 from refmaker.scanners.dicom.metadata import SHOWN_OTHERWISE, attribute_values, presentable
@@ -38,7 +39,7 @@ def described(image: Image, choices: Choices) -> tuple[dict[str, Array], dict[st
         What users chose to have written.
     """
     members: dict[str, Array] = {}
-    varying = _varying(image.headers) if len(image.headers) > 1 else set()
+    varying = differing(image.headers)
     attributes = _constant(image, choices, varying)
     columns = [*image.columns, *_selected(image, choices, attributes, varying)]
     for column in _split(columns):
@@ -110,7 +111,7 @@ def _split(columns: Sequence[Column]) -> list[Column]:
     return found
 
 
-def _constant(image: Image, choices: Choices, varying: set[int]) -> dict[str, Any]:
+def _constant(image: Image, choices: Choices, varying: frozenset[int]) -> dict[str, Any]:
     """Return the chosen attributes that all instances agree on."""
     headers = image.headers
     same = [tag for tag in _tags(headers, choices) if tag not in varying]
@@ -134,18 +135,8 @@ def _tags(headers: Sequence[Header], choices: Choices) -> list[int]:
     return [tag for tag in chosen.tags if tag not in SHOWN_OTHERWISE]
 
 
-def _varying(headers: Sequence[Header]) -> set[int]:
-    """Return the tags of elements that are not the same in all instances."""
-    tags = set(headers[0].elements)
-    common = set(headers[0].elements.items())
-    for header in headers[1:]:
-        tags.update(header.elements)
-        common.intersection_update(header.elements.items())
-    return tags - {tag for tag, _ in common}
-
-
 def _selected(
-    image: Image, choices: Choices, attributes: Mapping[str, Any], varying: set[int]
+    image: Image, choices: Choices, attributes: Mapping[str, Any], varying: frozenset[int]
 ) -> list[Column]:
     """Return the chosen attributes in which instances differ, as columns of frames."""
     headers = image.headers

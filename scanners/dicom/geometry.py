@@ -174,7 +174,8 @@ def _even_grid(
     different distances nobody can say which one is the rule.
     """
     apart = np.diff(offset)
-    step = float(np.median(apart))
+    ordered = np.sort(apart)
+    step = float(ordered[(apart.size - 1) // 2] + ordered[apart.size // 2]) / 2
     usual = np.abs(apart - step) <= max(EVEN * step, SAME)
     if 2 * int(usual.sum()) <= apart.size:
         return None

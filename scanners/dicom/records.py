@@ -6,12 +6,13 @@ elements, over those that several frames share.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refmaker.errors import FormatError
+from refmaker.scanners.dicom.agreement import differing
 from refmaker.scanners.dicom.dimensions import Column
 from refmaker.scanners.dicom.values import Dataset
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from refmaker.scanners.dicom.header import Header
     from refmaker.scanners.dicom.values import Element
 
 __all__ = ["Records", "separating"]
@@ -42,11 +44,28 @@ class Records:
         Elements of all frames, where a frame has none of its own.
     big : bool
         Whether binary values are big endian.
+
+    Attributes
+    ----------
+    tags : frozenset of int
+        Tags of which some frame has an element of its own.
     """
 
     own: Sequence[Mapping[int, Element]]
     shared: Mapping[int, Element]
     big: bool = False
+    tags: frozenset[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tags", frozenset().union(*self.own))
+
+    @classmethod
+    def of_headers(cls, headers: Sequence[Header]) -> Records:
+        """Return ordinary instances as frames; what they agree in is shared."""
+        varying, elements = differing(headers), [header.elements for header in headers]
+        shared = {tag: value for tag, value in elements[0].items() if tag not in varying}
+        own = [{tag: one[tag] for tag in varying if tag in one} for one in elements]
+        return cls(own, shared, headers[0].big)
 
     def __len__(self) -> int:
         return len(self.own)
@@ -58,18 +77,26 @@ class Records:
     def raw(self, tag: int) -> list[Element | None]:
         """Return the element of each frame."""
         default = self.shared.get(tag)
+        if tag not in self.tags:
+            return [default] * len(self.own)
         return [own.get(tag, default) for own in self.own]
+
+    def _once(self, tag: int) -> tuple[list[Element | None], int]:
+        """Return the element of each frame, or of one where all have the same; how often."""
+        elements = self.raw(tag)
+        return (elements, 1) if tag in self.tags else (elements[:1], len(elements))
 
     def present(self, tag: int) -> bool:
         """Tell whether any frame has an element."""
-        return tag in self.shared or any(tag in own for own in self.own)
+        return tag in self.shared or tag in self.tags
 
     def numbers(self, tag: int, width: int) -> NDArray[np.float64]:
         """Return the numbers of each frame, shape (n, width); NaN where there are none."""
         nothing = (np.nan,) * width
         known: dict[bytes, Any] = {}
         rows: list[Any] = []
-        for element in self.raw(tag):
+        elements, times = self._once(tag)
+        for element in elements:
             if element is None:
                 rows.append(nothing)
                 continue
@@ -77,7 +104,7 @@ class Records:
             if row is None:
                 row = known[element[1]] = self._row(tag, element, width) or nothing
             rows.append(row)
-        return np.array(rows, np.float64).reshape(len(rows), width)
+        return np.repeat(np.array(rows, np.float64).reshape(len(rows), width), times, axis=0)
 
     def _row(self, tag: int, element: Element, width: int) -> Any:
         if element[0] == b"DS":
@@ -96,24 +123,26 @@ class Records:
         """Return the first number of each frame, shape (n,); NaN where there is none."""
         known: dict[bytes, float] = {}
         values = []
-        for element in self.raw(tag):
+        elements, times = self._once(tag)
+        for element in elements:
             raw = b"" if element is None else element[1]
             if raw not in known:
                 found = None if element is None else _numbers(self._dataset(tag, element), tag)
                 known[raw] = found[0] if found else np.nan
             values.append(known[raw])
-        return np.array(values, np.float64)
+        return np.repeat(np.array(values, np.float64), times)
 
     def texts(self, tag: int) -> NDArray[np.str_]:
         """Return the text of each frame, shape (n,); several values joined by a backslash."""
         known: dict[bytes, str] = {}
         values = []
-        for element in self.raw(tag):
+        elements, times = self._once(tag)
+        for element in elements:
             raw = b"" if element is None else element[1]
             if raw not in known:
                 known[raw] = "" if element is None else self._dataset(tag, element).text(tag)
             values.append(known[raw])
-        return np.array(values, np.str_)
+        return np.repeat(np.array(values, np.str_), times)
 
     def clock(self, tag: int) -> NDArray[np.float64]:
         """Return times of day, or dates with times, in seconds from the earliest frame's."""

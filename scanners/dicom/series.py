@@ -203,7 +203,7 @@ def images(
     found: list[Image] = []
     singles, multi = _sorted_out(instance_order(headers), refuse)
     for group in singles:
-        found += _of_frames(group, Records([h.elements for h in group], {}, group[0].big))
+        found += _of_frames(group, Records.of_headers(group))
     for parts in parts_of_concatenation(multi):
         try:
             found += _of_parts(parts)

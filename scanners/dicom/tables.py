@@ -14,7 +14,7 @@ from refmaker.scanners.dicom.inline import inlined_array
 from refmaker.scanners.dicom.tags import PIXEL_REPRESENTATION
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,16 +27,21 @@ _DESCRIPTORS = (0x00281101, 0x00281102, 0x00281103)
 _DATA = (0x00281201, 0x00281202, 0x00281203)
 _SEGMENTED = 0x00281221
 _MODALITY_SEQUENCE, _LUT_DESCRIPTOR, _LUT_DATA = 0x00283000, 0x00283002, 0x00283006
+_TABLES = frozenset({*_DESCRIPTORS, *_DATA, _MODALITY_SEQUENCE})
 _ALL = 1 << 16
 
 
-def lookup_tables(headers: Sequence[Dataset]) -> tuple[dict[str, Array], tuple[str, ...]]:
+def lookup_tables(
+    headers: Sequence[Dataset], varying: Collection[int]
+) -> tuple[dict[str, Array], tuple[str, ...]]:
     """Return the tables of an image as arrays, and what a reader should know of them.
 
     Parameters
     ----------
     headers : sequence of Dataset
         The instances; they have to agree.
+    varying : collection of int
+        Tags of elements in which they do not.
 
     Returns
     -------
@@ -51,9 +56,8 @@ def lookup_tables(headers: Sequence[Dataset]) -> tuple[dict[str, Array], tuple[s
     notes: list[str] = []
     header = headers[0]
     signed = header.raw(PIXEL_REPRESENTATION) in (b"\1\0", b"\0\1")
-    for tag in (*_DESCRIPTORS, *_DATA, _MODALITY_SEQUENCE):
-        if any(other.elements.get(tag) != header.elements.get(tag) for other in headers):
-            return {}, ("its pixels are to be looked up in tables that differ between instances",)
+    if not _TABLES.isdisjoint(varying):
+        return {}, ("its pixels are to be looked up in tables that differ between instances",)
     if _DESCRIPTORS[0] in header:
         planes = [
             _table(header, d, data, signed=signed)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.scanners.dicom import geometry
+from refmaker.scanners.dicom.agreement import differing
 from refmaker.scanners.dicom.described import described
 from refmaker.scanners.dicom.dimensions import Column, coordinates
 from refmaker.scanners.dicom.inline import inlined_array
@@ -79,7 +80,7 @@ def volume(image: Image, choices: Choices, suffix: str = "") -> Volume:
     members, attributes = described(image, choices)
     members |= _axes(image, array)
     attributes |= _plane(image) | {"photometric": frames.photometric}
-    tables, notes = lookup_tables(image.headers)
+    tables, notes = lookup_tables(image.headers, differing(image.headers))
     odd = (*image.warnings, *frames.warnings, *notes)
     attributes |= {"oddities": list(odd)} if odd else {}
     scaling, arrays = _rescaling(image)

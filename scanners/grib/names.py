@@ -1,4 +1,4 @@
-"""What fields are called: ecCodes is asked once per template, numbers stand in where it is not.
+"""What fields of a template are called: ecCodes is asked, numbers stand in where it is not there.
 
 ecCodes is given the field's own sections with a constant field of no bits in place of the data,
 so that nothing of the file is read for it, and the names are those it would give the message.
@@ -10,9 +10,9 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Mapping
 
-__all__ = ["Names", "Sections", "ask", "forget", "message"]
+__all__ = ["Names", "Sections", "message", "names_of", "numeric"]
 
 _UNKNOWN = frozenset({"unknown", "undef", "", "~", None})
 _TEXT = ("shortName", "cfVarName", "cfName", "name", "units", "typeOfLevel", "stepType", "dataType")
@@ -30,8 +30,6 @@ _STEP_UNITS = {
 """ecCodes' table of its key ``stepUnits``, which is that of no edition."""
 _SPECTRAL = (50, 60, 70, 80)
 """Data representation types of edition 1 (table 6): spherical harmonics."""
-_CACHE = 16384
-"""Answers that are kept."""
 
 
 class Sections(NamedTuple):
@@ -96,42 +94,23 @@ class Names(NamedTuple):
     origin: Mapping[str, Any] = {}
 
 
-_known: dict[Hashable, Names] = {}
-
-
-def ask(key: Hashable, sections: Sections) -> Names:
-    """Return what fields of a template are called; answers are kept for the files that follow.
+def names_of(sections: Sections) -> Names:
+    """Return what fields of a template are called, asking ecCodes in this process.
 
     Parameters
     ----------
-    key : hashable
-        Equal for fields of one template, whatever their times and levels.
     sections : Sections
         Of one of them.
     """
-    found = _known.get(key)
-    if found is None:
-        if len(_known) >= _CACHE:
-            _known.clear()
-        found = _known[key] = _ask(sections)
-    return found
-
-
-def forget() -> None:
-    """Forget all answers."""
-    _known.clear()
-
-
-def _ask(sections: Sections) -> Names:
     try:
         import eccodes
     except (ImportError, RuntimeError):
         # The package raises RuntimeError where it finds no library.
-        return _numeric(sections)
+        return numeric(sections)
     try:
         handle = eccodes.codes_new_from_message(message(sections))
     except eccodes.CodesInternalError:
-        return _numeric(sections)
+        return numeric(sections)
     try:
         return _names(eccodes, handle, sections)
     finally:
@@ -165,7 +144,7 @@ def _get(eccodes: Any, handle: int, key: str, kind: type | None = None) -> Any:
 def _names(eccodes: Any, handle: int, sections: Sections) -> Names:
     found = {key: _get(eccodes, handle, key, str) for key in _TEXT}
     found |= {key: _get(eccodes, handle, key) for key in _NUMBERS}
-    fallback = _numeric(sections)
+    fallback = numeric(sections)
     name = next(
         (found[key] for key in ("cfVarName", "shortName") if found[key] not in _UNKNOWN), None
     )
@@ -219,8 +198,14 @@ def _tidy(name: str) -> str:
     return re.sub(r"[^\w.+-]", "_", name).strip(".") or "unnamed"
 
 
-def _numeric(sections: Sections) -> Names:
-    """Return names made of the numbers in the sections."""
+def numeric(sections: Sections) -> Names:
+    """Return names made of the numbers in the sections, without ecCodes.
+
+    Parameters
+    ----------
+    sections : Sections
+        Of one field of the template.
+    """
     product, what = sections.product, sections.what
     if sections.edition == 1:
         table, parameter, level, indicator = product[3], product[8], product[9], product[20]

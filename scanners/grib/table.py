@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.scanners.grib.names import Names, Sections, ask
+from refmaker.scanners.grib.asking import ask
+from refmaker.scanners.grib.names import Names, Sections
 from refmaker.scanners.grib.products import ABSENT, Product, read_products
 from refmaker.scanners.grib.times import UNKNOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from numpy.typing import NDArray
 
     from refmaker.scanners.grib.fields import FieldList, Kind
@@ -138,6 +141,7 @@ def message_table(found: FieldList) -> MessageTable:
         direction=np.full(n, ABSENT), frequency=np.full(n, ABSENT),
         grids=list(found.grids), grid_places=found.grid_places, names=[], kinds=[], sections=[],
     )  # fmt: skip
+    keys: list[Hashable] = []
     local = list(found.locals)
     order = np.argsort(pile, kind="stable")
     bounds = np.searchsorted(pile[order], np.arange(len(found.piles) + 1))
@@ -149,17 +153,17 @@ def message_table(found: FieldList) -> MessageTable:
             if name != "template":
                 getattr(table, name)[where] = getattr(product, name)
         first, inverse = _distinct(product.template)
-        table.template[where] = inverse + len(table.names)
+        table.template[where] = inverse + len(keys)
         for row in first.tolist():
             grid = table.grids[int(table.grid[where[row]])][1]
             sections = _sections(kind, bytes(rows[row]), local[kind.local], grid)
-            key = (
+            keys.append((
                 kind._replace(local=0, grid=-1), bytes(product.template[row]), sections.local,
                 grid if kind.grid >= 0 else b"",
-            )  # fmt: skip
-            table.names.append(ask(key, sections))
+            ))  # fmt: skip
             table.kinds.append(kind)
             table.sections.append(sections)
+    table.names.extend(ask(list(zip(keys, table.sections, strict=True))))
     _complete(table)
     return table
 

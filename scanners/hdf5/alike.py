@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 import threading
+import zlib
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import h5py
+import numpy as np
 
 from refmaker.errors import RefmakerError
 from refmaker.metadata import UNLIMITED, dumps
@@ -23,6 +25,7 @@ from refmaker.report import Outcome, ScanReport
 from refmaker.scan import ScanOptions
 from refmaker.scanners.hdf5.attribute_bytes import decode
 from refmaker.scanners.hdf5.chunk_index import chunk_index_reader
+from refmaker.scanners.hdf5.filters import encoding_for
 from refmaker.scanners.hdf5.layout import IndexType, Layout, Storage
 from refmaker.scanners.hdf5.object_header import UNDEFINED
 from refmaker.scanners.hdf5.outline import Outline, outline_of
@@ -44,6 +47,8 @@ _MOST = 16
 """Patterns that are kept."""
 _CHUNKS_MOST = 2**16
 """Chunks of a file that a pattern is made of: it stays in memory."""
+_DECODED_MOST = 64 * 1024
+"""Bytes of a chunk that is decoded for the sake of the few values in it."""
 _PATIENCE, _RARELY = 8, 32
 """Files in vain after which only every so many-th is tried: archives of single pieces."""
 
@@ -87,20 +92,28 @@ class _Chunks:
         Extents of the dataset.
     length : int
         Bytes of every chunk where there are no filters, else 0.
-    nbytes : int
-        Bytes of the whole array where it is kept, as the beginning of its only chunk; else 0.
     """
 
     layout: Layout
     shape: tuple[int, ...]
     maxshape: tuple[int | None, ...]
     length: int
-    nbytes: int
 
     def table(
         self, old: ChunkTable, place: int | Layout, source: Source, outline: Outline
     ) -> ChunkTable:
         """Return the chunks."""
+        columns = self.columns(place, source, outline)
+        return ChunkTable.from_columns(
+            old.grid,
+            (source.url,),
+            offset=columns.offset,
+            length=columns.length,
+            index=columns.index,
+        )
+
+    def columns(self, place: int | Layout, source: Source, outline: Outline) -> ChunkColumns:
+        """Return the chunks as their index lists them."""
         layout = replace(self.layout, address=place) if isinstance(place, int) else place
         columns = _columns(layout, self, source, outline)
         count = math.prod(-(-n // c) for n, c in zip(self.shape, layout.chunk, strict=True))
@@ -110,15 +123,48 @@ class _Chunks:
             raise UnlikeError("unfiltered chunks of another size")
         if int((columns.offset + columns.length).max()) > source.size:
             raise UnlikeError("chunks behind the end of the file")
-        if self.nbytes:
-            return _holding(old, source.read(int(columns.offset[0]), self.nbytes))
-        return ChunkTable.from_columns(
-            old.grid,
-            (source.url,),
-            offset=columns.offset,
-            length=columns.length,
-            index=columns.index,
-        )
+        return columns
+
+
+@dataclass(slots=True)
+class _InlineChunk:
+    """A small array of one chunk, kept whole.
+
+    Parameters
+    ----------
+    chunks : _Chunks
+        Where the chunk lies.
+    dtype : numpy.dtype
+        Type of the elements.
+    codecs : tuple of dict
+        Codec configurations that stand for the filters.
+    """
+
+    chunks: _Chunks
+    dtype: np.dtype[Any]
+    codecs: tuple[Mapping[str, Any], ...]
+
+    def table(
+        self, old: ChunkTable, place: int | Layout, source: Source, outline: Outline
+    ) -> ChunkTable:
+        """Return the chunks."""
+        from numcodecs import get_codec
+
+        columns = self.chunks.columns(place, source, outline)
+        offset, length = int(columns.offset[0]), int(columns.length[0])
+        if length > 2 * _DECODED_MOST:
+            raise UnlikeError("a large chunk")
+        data: Any = source.read(offset, length)
+        try:
+            for config in reversed(self.codecs):
+                data = get_codec(dict(config)).decode(data)
+            chunk = np.frombuffer(data, self.dtype).reshape(self.chunks.layout.chunk)
+        except (ValueError, TypeError, RuntimeError, OSError, zlib.error) as error:
+            raise UnlikeError(str(error)) from error
+        return _holding(old, chunk[tuple(slice(n) for n in self.chunks.shape)].tobytes())
+
+
+_Recipe = _Move | _Inline | _Chunks | _InlineChunk
 
 
 def _columns(layout: Layout, of: _Chunks, source: Source, outline: Outline) -> ChunkColumns:
@@ -153,7 +199,7 @@ class _Pattern:
         self._group = group
         self._rows = report.rows
         self._scalars = scan.scalars
-        self._recipes: dict[int, _Move | _Inline | _Chunks] = {}
+        self._recipes: dict[int, _Recipe] = {}
         # The attributes of each node are an object of their own, which stays as long as this.
         self._numbers: dict[int, int] = {}
         shown: dict[int, Mapping[str, Any]] = {}
@@ -267,7 +313,7 @@ def _known_values(
 
 def _recipe(
     array: Array, dataset: Dataset, outline: Outline, number: int, source: Source
-) -> _Move | _Inline | _Chunks | None:
+) -> _Recipe | None:
     """Return where an array's chunks come from; None if they are the same in all such files."""
     table, place = array.chunks, outline.places.get(number)
     if array.dtype.kind == "O" or table.size > _CHUNKS_MOST:
@@ -289,16 +335,22 @@ def _recipe(
         return _Move(_address(place), max(last, _address(place) + dataset.nbytes))
     if dataset.layout != h5py.h5d.CHUNKED:
         raise UnlikeError("another layout")
-    chunk = dataset.chunk_shape
-    if whole and (dataset.pipeline or chunk[1:] != dataset.shape[1:] or dataset.grid[0] > 1):
-        raise UnlikeError("small values in filtered chunks")
-    size = math.prod(chunk) * dataset.element.itemsize
+    chunk, element = dataset.chunk_shape, dataset.element
+    size = math.prod(chunk) * element.itemsize
     layout = place if isinstance(place, Layout) else Layout(
         3, Storage.CHUNKED, place, 0, chunk, int(dataset.type.get_size()), IndexType.BTREE1
     )  # fmt: skip
-    return _Chunks(
-        layout, dataset.shape, dataset.maxshape, 0 if dataset.pipeline else size, nbytes
+    chunks = _Chunks(layout, dataset.shape, dataset.maxshape, 0 if dataset.pipeline else size)
+    if not whole:
+        return chunks
+    if element.codecs or element.dims or math.prod(dataset.grid) > 1 or size > _DECODED_MOST:
+        raise UnlikeError("small values in large or many chunks")
+    none = np.empty(0, np.uint64)
+    encoding = encoding_for(
+        dataset.pipeline, none, none.astype(np.uint32), dtype=element.dtype,
+        itemsize=element.itemsize, chunk_shape=chunk,
     )  # fmt: skip
+    return _InlineChunk(chunks, element.dtype, encoding.codecs)
 
 
 class Patterns:

@@ -151,6 +151,8 @@ class _Walk:
         if version == 0:
             sizes, base, end, driver = head[13:15], head[24:32], head[40:48], head[48:56]
             root, kept = head[64:72], head[8:24]
+            if head[32:40] != _NONE:
+                raise UnlikeError("an odd superblock")
             if head[72] == 1:
                 self._cached[int.from_bytes(root, "little")] = head[80:96]
             elif head[72]:

@@ -31,7 +31,7 @@ BATCH = 8192
 """Directories that are read together at most."""
 _NEAR = 4096
 """Bytes of a remote file fetched with a directory: its values usually lie right behind it."""
-_TAIL = 512
+_TAIL = 1024
 """Bytes behind a directory that are read with it if values lie there."""
 
 

@@ -14,9 +14,10 @@ import numpy as np
 
 from refmaker.errors import FormatError, LimitError
 from refmaker.scanners.tiff.chain import read_below, walk
-from refmaker.scanners.tiff.entries import ASCII, RATIONALS, SIZES, TYPES, Format, layouts
+from refmaker.scanners.tiff.entries import RATIONALS, SIZES, TYPES, Format, layouts
 from refmaker.scanners.tiff.pile import Pile, Trouble
 from refmaker.scanners.tiff.rows import read_rows
+from refmaker.scanners.tiff.values import distinct, plain, signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.tiff.entries import Layout
     from refmaker.source import Source
 
-__all__ = ["SUBIFDS", "Directory", "distinct", "is_tiff", "read_directory"]
+__all__ = ["SUBIFDS", "Directory", "is_tiff", "read_directory"]
 
 SUBIFDS = 330
 _DEPTH = 8
@@ -247,21 +248,32 @@ class Directory:
             dtype = np.dtype(TYPES.get(int(layout.types[at]), "V1")).newbyteorder(form.byteorder)
             if dtype.kind not in "iu" or int(layout.types[at]) in RATIONALS:
                 continue
-            size = dtype.itemsize
-            n = layout.counts[:, at]
-            inside = n.astype(np.float64) * size <= form.word
-            raw = layout.raw[:, at]
-            here = inside & (n > 0)
-            values = np.ascontiguousarray(raw[here, :size]).view(dtype)[:, 0]
-            found[layout.pages[here]] = _signed(values)
-            if bool(inside.all()):
-                continue
-            far = ~inside
-            away = np.ascontiguousarray(raw[far]).view(f"{form.byteorder}u{form.word}")[:, 0]
-            there = away.astype(np.float64) + size <= self.source.size
-            blocks = read_rows(self.source, away[there].astype(np.int64), size)
-            found[layout.pages[far][there]] = _signed(blocks.view(dtype)[:, 0])
+            # Where all are the same, the first speaks for them.
+            some = slice(1) if layout.same[at] else slice(None)
+            values, there = self._firsts(layout.counts[some, at], layout.raw[some, at], dtype)
+            if layout.same[at]:
+                found[layout.pages] = values[0] if there[0] else broken
+            else:
+                found[layout.pages[there]] = values[there]
         return found
+
+    def _firsts(
+        self, counts: NDArray[Any], raw: NDArray[np.uint8], dtype: np.dtype[Any]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return the first values of entries of one tag, and which of them can be read."""
+        size, form = dtype.itemsize, self.form
+        values = signed(np.ascontiguousarray(raw[:, :size]).view(dtype)[:, 0])
+        inside = counts.astype(np.float64) * size <= form.word
+        if bool(inside.all()):
+            return values, counts > 0
+        far = np.flatnonzero(~inside)
+        away = np.ascontiguousarray(raw[far]).view(f"{form.byteorder}u{form.word}")[:, 0]
+        there = away.astype(np.float64) + size <= self.source.size
+        blocks = read_rows(self.source, away[there].astype(np.int64), size)
+        values[far[there]] = signed(blocks.view(dtype)[:, 0])
+        good = inside & (counts > 0)
+        good[far[there]] = True
+        return values, good
 
     def stacked(
         self,
@@ -362,8 +374,12 @@ class Directory:
             if not np.array_equal(layout.codes, first.codes):
                 constant[:] = False
                 break
-            constant &= (layout.types == first.types) & (layout.counts[rows] == count).all(axis=0)
-            constant &= (layout.words[rows] == word).all(axis=0)
+            constant &= layout.types == first.types
+            if layout is first and isinstance(rows, slice):
+                constant &= layout.same
+            else:
+                constant &= (layout.counts[rows] == count).all(axis=0)
+                constant &= (layout.words[rows] == word).all(axis=0)
         codes -= {int(code) for code in first.codes[constant]}
         return sorted(code for code in codes - without if self._differs(code, numbers))
 
@@ -412,38 +428,5 @@ class Directory:
             if rows is not None:
                 form = int(pair) % 256
                 for at, row in zip(mine.tolist(), rows, strict=True):
-                    found[at] = _plain(row, form)
+                    found[at] = plain(row, form)
         return found
-
-
-def distinct(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the different values, ascending; at once if all are equal."""
-    if values.size and bool((values == values[0]).all()):
-        return values[:1]
-    return np.unique(values)
-
-
-def _signed(values: NDArray[Any]) -> NDArray[np.int64]:
-    """Return any integers as int64; those that do not fit become the largest one."""
-    if values.dtype.kind == "u" and values.dtype.itemsize == 8:
-        values = np.minimum(values, np.uint64(2**63 - 1))
-    return values.astype(np.int64)
-
-
-def _plain(row: NDArray[Any], kind: int) -> Any:
-    if kind == ASCII:
-        return _text(row.tobytes())
-    if kind in RATIONALS:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            row = row[:, 0].astype(np.float64) / row[:, 1]
-    elif kind == 7 or (kind == 1 and row.size > 1):
-        return row.tobytes()
-    return row[0].item() if row.size == 1 else row
-
-
-def _text(data: bytes) -> str:
-    data = data.rstrip(b"\0")
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("latin-1")

@@ -86,6 +86,8 @@ class Layout:
         The values, or their offset, as they lie in the file.
     words : ndarray, shape (m, k)
         The same as unsigned integers, to be compared only.
+    same : ndarray of bool, shape (k,)
+        Whether all of them have the same count, and the same values or offset.
     tail : ndarray of uint8, shape (m, t)
         Bytes that follow the directories.
     size : int
@@ -98,6 +100,7 @@ class Layout:
     counts: NDArray[Any]
     raw: NDArray[np.uint8]
     words: NDArray[Any]
+    same: NDArray[np.bool_]
     tail: NDArray[np.uint8]
     size: int
 
@@ -164,4 +167,5 @@ def _layout(
 ) -> Layout:
     heads = np.ascontiguousarray(entries["head"][0]).view(f"{form.byteorder}u2").astype(np.uint16)
     counts, raw, words = (entries[name] for name in ("count", "raw", "word"))
-    return Layout(numbers, heads[::2], heads[1::2], counts, raw, words, rows[:, size:], size)
+    same = (counts == counts[0]).all(axis=0) & (words == words[0]).all(axis=0)
+    return Layout(numbers, heads[::2], heads[1::2], counts, raw, words, same, rows[:, size:], size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,11 +50,11 @@ def read_rows(source: Source, offsets: NDArray[np.int64], length: int) -> NDArra
         raise LimitError(
             f"{offsets.size} ranges of {length} bytes in a file of {source.size}", url=source.url
         )
-    pread = os.pread
     try:
         handle = os.open(source.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
-            data = b"".join([pread(handle, length, offset) for offset in offsets.tolist()])
+            every = repeat(handle, offsets.size), repeat(length, offsets.size), offsets.tolist()
+            data = b"".join(map(os.pread, *every))
         finally:
             os.close(handle)
     except OSError as error:

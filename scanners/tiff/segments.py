@@ -14,7 +14,7 @@ import numpy as np
 
 from refmaker.errors import FormatError, TruncatedError, UnsupportedError
 from refmaker.scanners.tiff import tags
-from refmaker.scanners.tiff.directory import distinct
+from refmaker.scanners.tiff.values import distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -124,15 +124,15 @@ def test_fields_of_one_template_are_asked_about_once(tmp_path):
 
 
 def test_names_without_eccodes(tmp_path, monkeypatch):
-    from refmaker.scanners.grib import names
+    from refmaker.scanners.grib import asking
 
     path = tmp_path / "file.grib"
     path.write_bytes(message(shortName="t", level=850) + message(1, shortName="t", level=500))
     monkeypatch.setitem(__import__("sys").modules, "eccodes", None)
-    names.forget()
+    asking.forget()
     try:
         table = table_of(path)
     finally:
-        names.forget()
+        asking.forget()
     assert [n.name for n in table.names] == ["d0c0n0", "t128p130"]
     assert [n.step_type for n in table.names] == ["instant", "instant"]

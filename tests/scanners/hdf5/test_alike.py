@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import struct
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -21,6 +24,8 @@ from refmaker.scanners.hdf5.outline_error import UnlikeError
 from refmaker.scanners.hdf5.scan import FileScan
 from refmaker.source import Source
 
+HERE = Path(__file__).parents[3]
+CORPUS = Path(os.environ.get("REFMAKER_CORPUS") or HERE.parent / "shared" / "corpus") / "hdf5"
 LIBVERS = ("earliest", "v108", "v110", "latest")
 
 
@@ -274,14 +279,19 @@ def test_attribute_messages_cut_short():
     whole = bytes.fromhex("0100020008000400") + b"a".ljust(8, b"\0") + b"\x10\x08\0\0\4\0\0\0"
     whole += b"\x01\0\0\0\0\0\0\0" + b"\7\0\0\0"
     for end in range(len(whole)):
-        with pytest.raises((UnlikeError, IndexError, ValueError, Exception)):
+        with pytest.raises((UnlikeError, IndexError, struct.error)):
             split_attribute(whole[:end])
+    assert split_attribute(whole).name == b"a"
 
 
-def test_corpus_files_are_like_themselves(corpus_files, tmp_path):
-    """Every real file, scanned again from a copy, says the same as at first."""
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not there; see REFMAKER_CORPUS")
+def test_real_files_are_like_themselves(tmp_path):
+    """A real file, scanned again from a copy, says the same as at first."""
     hits = 0
-    for number, path in enumerate(corpus_files):
+    files = [p for p in sorted(CORPUS.rglob("*")) if p.is_file() and p.stat().st_size < 2**20]
+    for number, path in enumerate(files):
+        if path.read_bytes()[:4] != b"\x89HDF":
+            continue
         copies = [tmp_path / f"{number}_{copy}{path.suffix}" for copy in range(3)]
         for copy in copies:
             shutil.copy(path, copy)
