@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -197,7 +198,8 @@ def child(name: str, warm_up: str, path: str, out: str) -> None:
     fields = run(path, out)
     print(json.dumps({
         "fields": fields, "cpu": spent() - cpu, "wall": time.perf_counter() - wall,
-        "import_peak": before, "peak": peak(), "written": os.path.getsize(out),
+        "import_peak": before, "peak": peak(), "helper_peak": peak(resource.RUSAGE_CHILDREN),
+        "written": os.path.getsize(out),
     }))  # fmt: skip
 
 
@@ -238,6 +240,8 @@ def targets(found: dict[str, dict[str, Any]], far: dict[str, float] | None) -> I
     yield judge("bytes of JSON per field", own["written"] / own["fields"], 150, least=False)
     yield judge("MiB of memory", own["peak"], 100, least=False)
     yield judge("MiB of memory above imports", own["peak"] - own["import_peak"], 100, least=False)
+    helper = "MiB of memory of the short-lived process that asks ecCodes for names"
+    yield judge(helper, own["helper_peak"], 100, least=False)
     fastest = max((found[name]["rate"] for name in ECCODES if name in found), default=0)
     if fastest:
         yield judge("times the fastest ecCodes-based tool", own["rate"] / fastest, 50, least=True)

@@ -88,7 +88,13 @@ def message(case: Case, shape: tuple[int, int]) -> bytes:
 
     handle = ec.codes_grib_new_from_samples(SAMPLES[case.edition])
     try:
-        keys: dict[str, Any] = {"Nj": shape[0], "Ni": shape[1]}
+        values = field(shape, gaps=case.gaps)
+        filled = np.where(np.isnan(values), 1e20, values).ravel()
+        ec.codes_set(handle, "Nj", shape[0])
+        ec.codes_set(handle, "Ni", shape[1])
+        # Changing how values are packed packs those again that are there.
+        ec.codes_set_values(handle, field(shape, gaps=False).ravel())
+        keys: dict[str, Any] = {}
         if case.gaps:
             keys |= {"missingValue": 1e20, "bitmapPresent": 1}
         if case.packing == "grid_ieee":
@@ -97,8 +103,7 @@ def message(case: Case, shape: tuple[int, int]) -> bytes:
             keys |= {"bitsPerValue": case.bits, "packingType": case.packing}
         for key, value in keys.items():
             ec.codes_set(handle, key, value)
-        values = field(shape, gaps=case.gaps)
-        ec.codes_set_values(handle, np.where(np.isnan(values), 1e20, values).ravel())
+        ec.codes_set_values(handle, filled)
         found: bytes = ec.codes_get_message(handle)
         return found
     finally:
@@ -147,11 +152,10 @@ def measured(case: Case, shape: tuple[int, int], repeat: int) -> dict[str, Any]:
 
 
 def show(found: dict[str, Any]) -> None:
-    milliseconds = {name: 1000 * seconds for name, seconds in found["cpu"].items()}
+    times = "".join(f" {1000 * seconds:8.2f}" for seconds in found["cpu"].values())
     verdict = "PASS       " if found["passed"] else "FALLS SHORT"
     print(
-        f"{verdict} {found['name']:24} {milliseconds['refmaker']:8.2f} {milliseconds['float32']:8.2f}"
-        f" {milliseconds['eccodes']:8.2f}  {found['ratio']:5.2f} (at most {found['most']:g})"
+        f"{verdict} {found['name']:24}{times}  {found['ratio']:5.2f} (at most {found['most']:g})"
         f"{'' if found['equal'] else '  OTHER VALUES'}",
         flush=True,
     )

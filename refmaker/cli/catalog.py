@@ -8,30 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.boundary import FAILED
-from refmaker.cli.options import as_json, storage_options, verbosity
+from refmaker.cli.options import Pair, as_json, storage_options, verbosity
 from refmaker.cli.output import counted, record, say, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["command"]
-
-
-class Parameter(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """One ``NAME=VALUE``; the value is a text, as 007 is no number in a file's name."""
-
-    name = "name=value"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        """Return both."""
-        if isinstance(value, tuple):
-            return value
-        name, equals, text = str(value).partition("=")
-        if not equals or not name:
-            self.fail(f"{value!r} is not of the form NAME=VALUE", param, ctx)
-        return name, text
 
 
 @click.group("catalog", short_help="Put reference sets into catalogs.")
@@ -68,7 +51,7 @@ def command() -> None:
 @click.option(
     "--param",
     "parameters",
-    type=Parameter(),
+    type=Pair("NAME=VALUE", empty=True),
     multiple=True,
     metavar="NAME=VALUE",
     help="Default of a field of REFS; may be repeated.",

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.options import SIZE, as_json, storage_options, verbosity
+from refmaker.cli.options import SIZE, Pair, as_json, storage_options, verbosity
 from refmaker.cli.output import counted, record, say
-from refmaker.cli.pattern import Assignment
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.storage.files import STANDARD
 from refmaker.storage.formats import FORMATS, form_of_name
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["combine_options", "combining", "command", "expanded", "tell"]
 
 
-_ASSIGNMENT = Assignment()
+_ASSIGNMENT = Pair("NAME=...")
 _MANY: dict[str, Any] = {"multiple": True, "metavar": "NAME"}
 _OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.options import as_json, storage_options, verbosity
+from refmaker.cli.options import Pair, as_json, storage_options, verbosity
 from refmaker.cli.output import counted, record, say
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.storage.files import STANDARD
@@ -16,23 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["command"]
-
-
-class Rewriting(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """One ``PREFIX=NEW``; the first ``=`` separates."""
-
-    name = "prefix=new"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        """Return both parts."""
-        if isinstance(value, tuple):
-            return value
-        old, equals, new = str(value).partition("=")
-        if not equals or not old:
-            self.fail(f"{value!r} is not of the form PREFIX=NEW", param, ctx)
-        return old, new
 
 
 @click.command("convert", short_help="Change the form of a reference set, or its URLs.")
@@ -45,7 +28,7 @@ class Rewriting(click.ParamType):  # type: ignore[type-arg]  # generic in newer 
 )
 @click.option(
     "--rewrite",
-    type=Rewriting(),
+    type=Pair("PREFIX=NEW", empty=True),
     multiple=True,
     metavar="PREFIX=NEW",
     help="Replace the beginning of files' names; may be repeated, the first that fits counts.",

@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["SIZE", "STORAGE_OPTION", "as_json", "storage_options", "verbosity"]
+__all__ = ["SIZE", "STORAGE_OPTION", "Pair", "as_json", "storage_options", "verbosity"]
 
 _UNITS = {"": 1, "b": 1}
 _UNITS.update(
@@ -64,6 +64,34 @@ class StorageOption(click.ParamType):  # type: ignore[type-arg]  # as above
             return key, json.loads(text)
         except ValueError:
             return key, text
+
+
+class Pair(click.ParamType):  # type: ignore[type-arg]  # as above
+    """One pair of texts; the first ``=`` separates, and neither half is read as a number.
+
+    Parameters
+    ----------
+    form : str
+        How it is written, such as ``NAME=VALUE``.
+    empty : bool
+        Whether nothing may stand behind the ``=``.
+    """
+
+    def __init__(self, form: str, *, empty: bool = False) -> None:
+        self.name = form.lower()
+        self._form = form
+        self._empty = empty
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Return both texts."""
+        if isinstance(value, tuple):
+            return value
+        left, equals, right = str(value).partition("=")
+        if not (equals and left and (right or self._empty)):
+            self.fail(f"{value!r} is not of the form {self._form}", param, ctx)
+        return left, right
 
 
 SIZE = Size()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.options import as_json, storage_options, verbosity
+from refmaker.cli.options import Pair, as_json, storage_options, verbosity
 from refmaker.cli.output import counted, record, say
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.storage.files import STANDARD
@@ -18,23 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-class Assignment(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    """One ``NAME=TEXT``."""
-
-    name = "name=text"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        """Return both parts."""
-        if isinstance(value, tuple):
-            return value
-        name, equals, text = str(value).partition("=")
-        if not equals or not name or not text:
-            self.fail(f"{value!r} is not of the form NAME=...", param, ctx)
-        return name, text
-
-
 @click.command("pattern", short_help="Write references to many files, by a pattern of their names.")
 @click.argument("pattern")
 @click.option("--like", required=True, metavar="FILE", help="The one file that is scanned.")
@@ -42,7 +25,7 @@ class Assignment(click.ParamType):  # type: ignore[type-arg]  # generic in newer
 @click.option(
     "--range",
     "ranges",
-    type=Assignment(),
+    type=Pair("NAME=..."),
     multiple=True,
     metavar="NAME=START:STOP[:STEP]",
     help="Values of a field, STOP among them; steps of dates: 30min, 6h, 1D, 1M, 1Y.",
@@ -50,7 +33,7 @@ class Assignment(click.ParamType):  # type: ignore[type-arg]  # generic in newer
 @click.option(
     "--values",
     "lists",
-    type=Assignment(),
+    type=Pair("NAME=..."),
     multiple=True,
     metavar="NAME=A,B,C",
     help="Values of a field, one by one.",

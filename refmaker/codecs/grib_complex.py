@@ -159,7 +159,7 @@ class Layout:
             starts = np.diff([0, 0, self.first[1]]) - np.array([0, self.first[0]])
         done = 0
         for block in blocks:
-            block += self.least
+            np.add(block, self.least, out=block)
             known = starts[done : done + block.size]
             block[: known.size] = known
             done += block.size

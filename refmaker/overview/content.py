@@ -20,28 +20,7 @@ __all__ = ["describe"]
 
 
 def describe(refs: ReferenceSet, name: str = "") -> dict[str, Any]:
-    """Return what is in a reference set.
-
-    Parameters
-    ----------
-    refs : ReferenceSet
-        What `refmaker.scan` or `refmaker.read` returned.
-    name : str
-        How it is called.
-
-    Returns
-    -------
-    dict
-        JSON values: ``groups``, ``arrays`` (shape, chunks, codecs, counts, bytes stored), files
-        that chunks lie in (``targets``), their ``protocols``, ``packages`` needed to decode,
-        ``nbytes`` decoded and ``stored``, objects ``skipped``, ``warnings``, ``advice``, and
-        ``summary``, a table that depends on the format: images, variables, volumes.
-
-    Examples
-    --------
-    >>> refmaker.describe(refmaker.read("air.refs.json"))["packages"]    # doctest: +SKIP
-    ['numcodecs']
-    """
+    """Return what is in a reference set in memory; see `refmaker.overview.describe`."""
     nodes = list(refs.group.walk())
     arrays = [(path, node) for path, node in nodes if isinstance(node, Array)]
     report = refs.report.as_dict()

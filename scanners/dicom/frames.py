@@ -17,7 +17,7 @@ from refmaker.scanners.dicom.codec import compressed
 from refmaker.scanners.dicom.items import Located, locate
 from refmaker.scanners.dicom.native_frames import deflated_array, native_array, stacked_array
 from refmaker.scanners.dicom.pixel_bytes import PixelBytes
-from refmaker.scanners.dicom.pixels import Layout, frame_count, layout
+from refmaker.scanners.dicom.pixels import DECISIVE, Layout, frame_count, layout
 from refmaker.scanners.dicom.streams import Stream, describe
 from refmaker.scanners.dicom.transfer import Kind
 
@@ -141,6 +141,9 @@ def stack(
     if not headers:
         raise MetadataError("no instances to stack")
     found = layout_key(headers[0])
+    plain = _plain_stack(headers, found, options, trust_bits=trust_bits)
+    if plain is not None:
+        return plain
     offsets = np.empty(len(headers), np.int64)
     lengths = np.empty(len(headers), np.int64)
     streams: set[Stream | None] = set()
@@ -177,12 +180,42 @@ def stack(
     return _frames(found, located, streams, urls, trust_bits=trust_bits)
 
 
+def _plain_stack(
+    headers: Sequence[Header], found: Layout, options: ScanOptions, *, trust_bits: bool
+) -> Frames | None:
+    """Return uncompressed instances of one form, if there is nothing odd about any of them."""
+    first, form = headers[0], headers[0].form
+    if found.kind is not Kind.NATIVE or first.deflated is not None:
+        return None
+    if form is None or not DECISIVE.isdisjoint(form.blanks):
+        return None
+    if any(header.form is not form for header in headers):
+        return None
+    try:
+        warnings = _fits(first, _single(first, found), found, 1)
+    except RefmakerError:
+        return None
+    offsets = np.array([_pixels(header).offset for header in headers], np.int64)
+    sizes = np.array([header.size for header in headers], np.int64)
+    if bool(np.any(offsets + found.chunk_bytes(1) > sizes)):
+        return None
+    urls = tuple(header.url for header in headers)
+    array, decoding = stacked_array(
+        found, offsets, urls, options.chunk_bytes, trust_bits=trust_bits
+    )
+    return Frames(array, decoding.photometric, warnings)
+
+
 def _single(header: Header, found: Layout) -> PixelElement:
     """Return the pixel data of an instance that can be stacked with others."""
     if layout(header) != found:
         raise MetadataError("the instances differ in the layout of their pixels")
     if (frame_count(header) or 1) != 1:
         raise MetadataError("an instance of several frames is no slice")
+    return _pixels(header)
+
+
+def _pixels(header: Header) -> PixelElement:
     assert header.pixels is not None  # noqa: S101 - the layout would have been refused
     return header.pixels
 
@@ -190,8 +223,7 @@ def _single(header: Header, found: Layout) -> PixelElement:
 def _native(
     header: Header, found: Layout, options: ScanOptions, *, per_frame: bool, trust_bits: bool
 ) -> Frames:
-    assert header.pixels is not None  # noqa: S101 - the layout would have been refused
-    pixels, frames = header.pixels, frame_count(header) or 1
+    pixels, frames = _pixels(header), frame_count(header) or 1
     warnings = _fits(header, pixels, found, frames)
     if header.deflated is not None:
         at = np.array([header.deflated], np.int64)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.dicom.header import Header, PixelElement
     from refmaker.scanners.dicom.transfer import TransferSyntax
 
-__all__ = ["Layout", "frame_count", "layout"]
+__all__ = ["DECISIVE", "Layout", "frame_count", "layout"]
 
 _STANDARD = "1.2.840.10008.1.2."
 _HALVED = ("YBR_FULL_422", "YBR_PARTIAL_422")
@@ -164,7 +164,7 @@ def layout(header: Header) -> Layout:
         pixels.length and 1,
         header.big,
         None if header.deflated is None else pixels.offset,
-        *[get(tag) for tag in _DECISIVE],
+        *[get(tag) for tag in _DECIDING],
     )
     found = _known.get(key)
     if found is None:
@@ -175,7 +175,7 @@ def layout(header: Header) -> Layout:
     return found
 
 
-_DECISIVE = (
+_DECIDING = (
     ROWS,
     COLUMNS,
     SAMPLES_PER_PIXEL,
@@ -186,6 +186,8 @@ _DECISIVE = (
     PIXEL_REPRESENTATION,
     PIXEL_DATA_PROVIDER_URL,
 )
+DECISIVE = frozenset({*_DECIDING, NUMBER_OF_FRAMES})
+"""Elements that decide what the pixels of an instance are, and how many frames it has."""
 _REMEMBERED = 64
 _known: dict[tuple[Any, ...], Layout] = {}
 

@@ -13,11 +13,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from refmaker.scanners.dicom.agreement import differing
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from refmaker.model import Array, Group
-    from refmaker.scanners.dicom.values import Dataset
+    from refmaker.scanners.dicom.header import Header
 
 __all__ = ["IDENTIFYING", "UIDS", "Identifiers", "audit", "hashed_uid", "told"]
 
@@ -75,7 +77,15 @@ _SAFE_WORDS = frozenset(
 _WORDS = re.compile(r"[^\W_]+")
 _UID = re.compile(r"\d+(?:\.\d+){3,}")
 _DIGITS = re.compile(r"\d+")
-_NOT_TEXT = re.compile(r"[\W_]+")
+_SEPARATOR = "\x1e"
+"""Between texts that are looked at together: a control character, part of no identifier."""
+_NOT_TEXT = re.compile(rf"(?:(?!{_SEPARATOR})[\W_])+")
+_ASCII = {
+    code: None
+    for code in range(128)
+    if not chr(code).isalnum() and chr(code) != _SEPARATOR
+}
+"""What `_NOT_TEXT` stands for, as a translation, which is faster."""
 
 
 def hashed_uid(uid: str, salt: bytes) -> str:
@@ -110,11 +120,13 @@ class Identifiers:
     words: dict[str, str] = field(default_factory=dict)
     uids: set[str] = field(default_factory=set)
 
-    def add(self, headers: Sequence[Dataset]) -> None:
+    def add(self, headers: Sequence[Header]) -> None:
         """Take the identifying values of headers."""
+        varying = differing(headers) if headers else frozenset()
         for tag, kind in IDENTIFYING.items():
             # Thousands of slices say the same of a patient.
-            known = {header.elements.get(tag): header for header in headers}
+            telling = headers if tag in varying else headers[:1]
+            known = {header.elements.get(tag): header for header in telling}
             known.pop(None, None)
             if tag in UIDS:
                 uids = b"\\".join(element[1] for element in known if element is not None)
@@ -141,6 +153,9 @@ class Identifiers:
 
 
 def _bare(text: str) -> str:
+    """Return letters and digits of a text, lower case; separators of several texts stay."""
+    if text.isascii():
+        return text.lower().translate(_ASCII)
     return _NOT_TEXT.sub("", text.casefold())
 
 
@@ -165,6 +180,10 @@ def audit(group: Group, identifiers: Identifiers, *, uids: bool = True) -> Count
     found: Counter[tuple[str, str]] = Counter()
     urls = {url for _, array in group.arrays() for url in array.chunks.urls}
     for where, texts in (("file paths", urls), ("attributes", set(_texts(group)))):
+        # Thousands of texts at once: as a rule there is nothing in any of them.
+        together = _SEPARATOR.join(text.replace(_SEPARATOR, " ") for text in texts)
+        if not _kinds(together, identifiers, uids=uids):
+            continue
         for text in texts:
             for kind in _kinds(text, identifiers, uids=uids):
                 found[kind, where] += 1
@@ -175,8 +194,7 @@ def _kinds(text: str, identifiers: Identifiers, *, uids: bool) -> set[str]:
     kinds = set()
     if uids and any(part in identifiers.uids for part in _UID.findall(text)):
         kinds.add("UID")
-    bare = _bare(text)
-    runs = set(_DIGITS.findall(text))
+    bare, runs = _bare(text), set(_DIGITS.findall(text))
     for whole, kind in identifiers.whole.items():
         # A short number is found inside of many others.
         if whole in (runs if whole.isdecimal() and len(whole) < _DATE else bare):

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from refmaker.scanners.dicom.forms import Form
     from refmaker.scanners.dicom.header import Header
 
 __all__ = [
@@ -80,6 +81,16 @@ _LAYOUT = (
     PIXEL_DATA_PROVIDER_URL,
 )
 """All that decides how pixels are laid out."""
+_DECIDING = frozenset(
+    {
+        *_LAYOUT,
+        SOP_CLASS_UID,
+        PIXEL_SPACING,
+        SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
+        PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
+    }
+)
+"""What has to be equal in the slices of one image."""
 _SPATIAL = frozenset({POSITION, 0x00209057, 0x00209056, 0x0048021E, 0x0048021F, 0x0040072A})
 """Dimension index pointers that number places: these are found from the places themselves."""
 _NUMBERED = frozenset({0x0062000B, 0x00209128, 0x00189087, 0x00189082, 0x00480106})
@@ -220,8 +231,13 @@ def _sorted_out(
     alike: dict[Any, list[Header]] = {}
     multi: list[Header] = []
     layouts: dict[Any, Any] = {}
+    together: dict[Form, list[Header]] = {}
     for header in headers:
         # Thousands of slices say the same in the same bytes: these are understood once.
+        form = header.form
+        if form is not None and form in together:
+            together[form].append(header)
+            continue
         pixels = header.pixels
         raw = (
             *map(header.elements.get, _LAYOUT),
@@ -239,7 +255,10 @@ def _sorted_out(
             continue
         elements = header.elements
         key = layouts[raw], elements.get(SOP_CLASS_UID), elements.get(PIXEL_SPACING)
-        alike.setdefault(key, []).append(header)
+        group = alike.setdefault(key, [])
+        group.append(header)
+        if form is not None and _DECIDING.isdisjoint(form.blanks):
+            together[form] = group
     return list(alike.values()), multi
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from refmaker.report import ScanReport
     from refmaker.scanners.dicom.choices import Choices
+    from refmaker.scanners.dicom.forms import Form
     from refmaker.scanners.dicom.header import Header
     from refmaker.scanners.dicom.matrix import Tiling
     from refmaker.scanners.dicom.series import Image
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Tree", "code_of", "plant", "short_names"]
 
 _MODALITY, _SERIES_NUMBER, _BURNED_IN = 0x00080060, 0x00200011, 0x00280301
+_SERIES = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID})
 _RETRIES = 64
 """Instances of one image that may turn out to be damaged before the image is given up."""
 
@@ -105,11 +107,7 @@ def plant(headers: Sequence[Header], choices: Choices, report: ScanReport) -> Tr
         Gets a row for each array and group, and the warnings; what is refused is left to the
         caller.
     """
-    studies: dict[bytes, dict[bytes, list[Header]]] = {}
-    for number, header in enumerate(headers):
-        study = (header.raw(STUDY_INSTANCE_UID) or b"").strip(b" \0")
-        series = (header.raw(SERIES_INSTANCE_UID) or b"").strip(b" \0") or b"%d" % number
-        studies.setdefault(study, {}).setdefault(series, []).append(header)
+    studies = _studies(headers)
     tree = Tree(Group())
     branches: list[list[_Branch]] = []
     for series_of in studies.values():
@@ -142,6 +140,24 @@ def plant(headers: Sequence[Header], choices: Choices, report: ScanReport) -> Tr
     tree.group = Group(members, attributes)
     _account(tree.group, report)
     return tree
+
+
+def _studies(headers: Sequence[Header]) -> dict[bytes, dict[bytes, list[Header]]]:
+    """Return the instances of each series of each study; one without a series is a series."""
+    studies: dict[bytes, dict[bytes, list[Header]]] = {}
+    together: dict[Form, list[Header]] = {}
+    for number, header in enumerate(headers):
+        form = header.form
+        if form is not None and form in together:
+            together[form].append(header)
+            continue
+        study = (header.raw(STUDY_INSTANCE_UID) or b"").strip(b" \0")
+        series = (header.raw(SERIES_INSTANCE_UID) or b"").strip(b" \0")
+        found = studies.setdefault(study, {}).setdefault(series or b"%d" % number, [])
+        found.append(header)
+        if form is not None and series and form.blanks.isdisjoint(_SERIES):
+            together[form] = found
+    return studies
 
 
 def _account(group: Group, report: ScanReport) -> None:

@@ -97,18 +97,17 @@ def _from_process(asked: Sequence[Sections]) -> list[Names]:
     command = [sys.executable, "-I", "-c", _CODE]
     try:
         done = subprocess.run(  # noqa: S603 - this interpreter, and code that stands above
-            command, input="\n".join(lines), capture_output=True, text=True, check=False,
-            encoding="utf-8", timeout=_PATIENCE,
+            command, input="\n".join(lines).encode(), capture_output=True, check=False,
+            timeout=_PATIENCE,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         output = error.stdout or b""
-        text = output if isinstance(output, str) else output.decode()
     else:
-        text = done.stdout
+        output = done.stdout
         if done.returncode:
-            logger.info("asking ecCodes ended with %s: %s", done.returncode, done.stderr[-500:])
+            logger.info("asking ecCodes ended with %s: %r", done.returncode, done.stderr[-500:])
     # A line without its end was cut off.
-    return [_names(json.loads(line)) for line in text.splitlines(keepends=True) if "\n" in line]
+    return [_names(json.loads(line)) for line in output.splitlines(keepends=True) if b"\n" in line]
 
 
 def _names(values: list[Any]) -> Names:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["LEVELS", "axis_array", "bounds_array", "generated_array", "inline_array", "valid_array"]
 
-_PLAIN = 1024
+_PLAIN = 256
 """Bytes up to which values are inlined as they are."""
+_CODECS = 64
+"""Bytes that naming the codecs costs, which compression has to save."""
 EPOCH = "seconds since 1970-01-01T00:00:00"
 _TIME = {"units": EPOCH, "calendar": "proleptic_gregorian"}
 _STEP = {"units": "seconds", "dtype": "timedelta64[ns]"}
@@ -81,9 +83,10 @@ def inline_array(
     if len(data) > _PLAIN:
         # The n-th bytes of all elements side by side, as numcodecs' filter puts them.
         planes = values.reshape(-1).view(np.uint8).reshape(-1, values.itemsize)
-        data = zlib.compress(planes.T.tobytes(), 9)
-        filters = ({"id": "shuffle", "elementsize": values.itemsize},)  # type: ignore[assignment]
-        compressor = {"id": "zlib", "level": 9}
+        packed = zlib.compress(planes.T.tobytes(), 9)
+        if len(packed) + _CODECS < len(data):
+            data, compressor = packed, {"id": "zlib", "level": 9}
+            filters = ({"id": "shuffle", "elementsize": values.itemsize},)  # type: ignore[assignment]
     return Array(
         values.shape, shape, values.dtype, ChunkTable.inline((1,) * values.ndim, {0: data}),
         filters=filters, compressor=compressor, dimension_names=names, attributes=attributes,

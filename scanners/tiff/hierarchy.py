@@ -11,25 +11,21 @@ from refmaker.errors import FormatError, LimitError, MetadataError, TruncatedErr
 from refmaker.model import ChunkTable, Group, chunk_grid
 from refmaker.report import Outcome
 from refmaker.scanners.tiff import ngff
-from refmaker.scanners.tiff.coordinates import (
-    LARGEST,
-    axis_coordinate,
-    centres,
-    inline_array,
-    spatial_reference,
-)
+from refmaker.scanners.tiff.coordinates import axis_coordinate, inline_array
+from refmaker.scanners.tiff.damage import faults, without, without_some
+from refmaker.scanners.tiff.geo_coordinates import geographic
 from refmaker.scanners.tiff.image import image_array
 from refmaker.scanners.tiff.meaning import Axis
 from refmaker.scanners.tiff.stacked import stacked_array
-from refmaker.scanners.tiff.tag_groups import geo_keys, json_value, tag_group
+from refmaker.scanners.tiff.tag_groups import json_value, tag_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from refmaker.errors import RefmakerError
     from refmaker.model import Array
     from refmaker.report import ScanReport
     from refmaker.scan import ScanOptions
-    from refmaker.scanners.tiff.geo import Georeference
     from refmaker.scanners.tiff.meaning import Image, Level
     from refmaker.scanners.tiff.pages import Pages
 
@@ -38,6 +34,7 @@ __all__ = ["IMAGE", "Builder", "Member"]
 IMAGE = "image"
 """Name of the array of pixels in every dataset."""
 Member = "Array | Group"
+_REFUSALS = (UnsupportedError, FormatError, LimitError, MetadataError)
 _PHOTOMETRIC = {
     0: "miniswhite", 1: "minisblack", 2: "rgb", 3: "palette", 4: "mask", 5: "separated",
     6: "ycbcr", 8: "cielab", 9: "icclab", 10: "itulab", 32803: "cfa", 32844: "logl",
@@ -91,6 +88,8 @@ class Builder:
         Whose order of dimensions arrays have.
     version : {"0.4", "0.5"}
         Of NGFF.
+    absent : bool
+        Whether damaged pages of an image with axes are absent chunks instead of its end.
     """
 
     pages: Pages
@@ -98,6 +97,7 @@ class Builder:
     report: ScanReport
     layout: str = "auto"
     version: str = "0.4"
+    absent: bool = False
 
     def image(
         self, image: Image, path: str, *, flat: bool
@@ -128,7 +128,8 @@ class Builder:
         found: list[tuple[str, Array]] = []
         for at, level in enumerate(plan.image.levels):
             inner = path if alone else _below(path, str(at))
-            datasets = self._level(plan, level, inner, found[0][1].shape if found else None)
+            base = found[0][1].shape if found else None
+            plan, datasets = self._level(plan, level, inner, base)
             if IMAGE in datasets:
                 found.append((IMAGE if alone else f"{at}/{IMAGE}", datasets[IMAGE]))
             if alone:
@@ -186,14 +187,16 @@ class Builder:
 
     def _level(
         self, plan: _Plan, level: Level, path: str, base: tuple[int, ...] | None
-    ) -> dict[str, Array]:
+    ) -> tuple[_Plan, dict[str, Array]]:
         """Return the arrays of one level: pixels, mask, coordinates."""
         where = _below(path, IMAGE)
         try:
             array = self._pixels(plan, level)
-        except (UnsupportedError, FormatError, LimitError, MetadataError) as error:
-            self.report.add(f"/{where}", Outcome.SKIPPED, error.message, _code(error))
-            return {}
+        except _REFUSALS as error:
+            plan, rest = self._rest(plan, level, f"/{where}", error)
+            if rest is None:
+                return plan, {}
+            array = rest
         self.report.add(f"/{where}", Outcome.REFERENCED)
         members = {IMAGE: array}
         if level.mask >= 0:
@@ -209,7 +212,38 @@ class Builder:
             if "spatial_ref" in extra:
                 linked["grid_mapping"] = "spatial_ref"
             members[IMAGE] = replace(array, attributes={**array.attributes, **linked})
-        return members | extra
+        return plan, members | extra
+
+    def _rest(
+        self, plan: _Plan, level: Level, path: str, error: RefmakerError
+    ) -> tuple[_Plan, Array | None]:
+        """Return what can be read of a level that was refused; name the damaged pages."""
+        numbers = level.numbers.reshape(-1)
+        bad = {} if plan.image.stacked else faults(self.pages, numbers[numbers >= 0])
+        reason = error.message
+        if bad and numbers.size > 1:
+            page = min(bad)
+            reason = f"{self.pages.path(page)}: {bad[page].message}"
+            many = f"{len(bad)} of {numbers.size} pages are damaged"
+            image = without_some(self.pages, plan.image, list(bad))
+            left = without(level, list(bad)) if self.absent else None
+            if image is not None:
+                plan, level = replace(plan, image=image), image.levels[0]
+                told = f"{path[1:]}: {many} and left out; the others keep their numbers"
+            elif left is not None:
+                level, told = left, f"{path[1:]}: {many}; they read as the fill value"
+            else:
+                reason = f"{many}, the first {reason}; --damaged-pages absent does without them"
+                level = replace(level, numbers=numbers[:0])
+            if level.numbers.size:
+                array = self._pixels(plan, level)
+                for page, fault in bad.items():
+                    name = self.pages.path(page)
+                    self.report.add(name, Outcome.SKIPPED, fault.message, _code(fault))
+                self.report.warn(told)
+                return plan, array
+        self.report.add(path, Outcome.SKIPPED, reason, _code(error))
+        return plan, None
 
     def _pixels(self, plan: _Plan, level: Level) -> Array:
         image, first = plan.image, max(plan.image.first, 0)
@@ -257,7 +291,7 @@ class Builder:
             mask = image_array(
                 self.pages, numbers, (), ("y", "x"), {"long_name": "mask"}, self.options
             )
-        except (UnsupportedError, FormatError, LimitError, MetadataError) as error:
+        except _REFUSALS as error:
             self.report.add(f"/{where}", Outcome.SKIPPED, error.message, _code(error))
             return {}
         self.report.add(f"/{where}", Outcome.REFERENCED)
@@ -277,7 +311,7 @@ class Builder:
             if coordinate is not None:
                 found[axis.name] = coordinate
         if image.geo is not None:
-            found |= _geographic(image.geo, sizes, whole)
+            found |= geographic(image.geo, sizes, whole)
         return found
 
     def _axes(self, plan: _Plan) -> tuple[Axis, ...]:
@@ -367,42 +401,3 @@ def _cropped(array: Array, extent: tuple[int, int]) -> Array:
     grid = chunk_grid(shape, array.chunk_shape)
     table: ChunkTable = array.chunks.window((0,) * len(grid), grid)
     return replace(array, shape=shape, chunks=table)
-
-
-def _geographic(
-    geo: Georeference, sizes: Mapping[str, int], whole: Mapping[str, int]
-) -> dict[str, Array]:
-    """Return x, y and the grid mapping of one level."""
-    width, height = sizes["x"], sizes["y"]
-    transform = geo.at(whole["x"] / max(width, 1), whole["y"] / max(height, 1))
-    found: dict[str, Array] = {}
-    reference = spatial_reference(geo, transform)
-    keys = {"geo_keys": geo_keys(geo.keys)} if geo.keys else {}
-    found["spatial_ref"] = replace(reference, attributes={**reference.attributes, **keys})
-    if "band" in sizes:
-        found["band"] = inline_array(np.arange(1, sizes["band"] + 1), ("band",))
-    if transform is not None and geo.rectilinear and max(width, height) <= LARGEST:
-        x, y = centres(transform, width, height)
-        if geo.geographic:
-            kinds = ("longitude", "degrees_east"), ("latitude", "degrees_north")
-        else:
-            kinds = ("projection_x_coordinate", "metre"), ("projection_y_coordinate", "metre")
-        for name, values, (standard, unit), axis in (
-            ("x", x, kinds[0], "X"), ("y", y, kinds[1], "Y"),
-        ):  # fmt: skip
-            attributes = {"axis": axis, "standard_name": standard, "long_name": standard}
-            if geo.geographic or "crs_wkt" in geo.crs:
-                attributes["units"] = _linear_unit(geo.crs, unit)
-            found[name] = inline_array(values, (name,), attributes)
-    return found
-
-
-def _linear_unit(crs: Mapping[str, Any], default: str) -> str:
-    """Return the unit of the coordinates: metres unless the reference system says feet."""
-    if default != "metre":
-        return default
-    text = str(crs.get("crs_wkt", ""))
-    for name, unit in (("US survey foot", "US_survey_foot"), ("foot", "foot")):
-        if f'LENGTHUNIT["{name}"' in text.partition("CS[Cartesian")[2]:
-            return unit
-    return default

@@ -86,7 +86,8 @@ class NativeTIFF:
         """Return the reference set in one of the layouts that users may choose."""
         if layout not in self._known:
             report = ScanReport(self._source.url, format=self._scanner.name)
-            options = ScanOptions(settings={"layout": layout, "missing-siblings": "fill"})
+            chosen = {"layout": layout, "missing-siblings": "fill", "damaged-pages": "absent"}
+            options = ScanOptions(settings=chosen)
             group, pages = self._scanner.scan_pages(self._source, options, report)
             for part in pages.sources:
                 self._open(part)

@@ -60,7 +60,8 @@ def tree(
     report : ScanReport
         Gets a row for every array and group.
     settings : mapping of str to str
-        ``layout`` (auto, ngff, native), ``ngff`` (0.4, 0.5), ``missing-siblings`` (error, fill).
+        ``layout`` (auto, ngff, native), ``ngff`` (0.4, 0.5), ``missing-siblings`` (error, fill),
+        ``damaged-pages`` (refuse, absent).
 
     Returns
     -------
@@ -77,7 +78,12 @@ def tree(
     with _siblings(source, options) as siblings:
         pages, images, text = _images(pages, source, siblings, report, settings)
         builder = Builder(
-            pages, options, report, settings.get("layout", "auto"), settings.get("ngff", "0.4")
+            pages,
+            options,
+            report,
+            settings.get("layout", "auto"),
+            settings.get("ngff", "0.4"),
+            absent=settings.get("damaged-pages") == "absent",
         )
         root = _root(builder, images, text)
         for other in siblings.opened.values():

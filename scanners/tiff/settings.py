@@ -25,4 +25,11 @@ SETTINGS = (
         "what a file missing from a multi-file OME-TIFF is",
         ("error", "fill"),
     ),
+    Setting(
+        "damaged-pages",
+        "refuse",
+        "what a page with damaged data costs a TIFF image with axes such as time and channel: "
+        "the image, or absent chunks",
+        ("refuse", "absent"),
+    ),
 )

@@ -1,4 +1,4 @@
-"""The benchmark runs, on inputs too small to say anything."""
+"""The benchmarks run, on inputs too small to say anything."""
 
 from __future__ import annotations
 
@@ -20,3 +20,15 @@ def test_runs_small(tmp_path):
     cases = json.loads(done.stdout)["cases"]
     assert [case["tools"]["refmaker"]["fields"] for case in cases] == [50, 50]
     assert cases[1]["remote"]["fields"] == 50
+
+
+def test_decoding_runs_small():
+    command = [
+        sys.executable, str(BENCHMARKS / "grib_decode.py"),
+        "--scale", "0.001", "--repeat", "1", "--json",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    cases = json.loads(done.stdout)["cases"]
+    assert len(cases) > 30
+    assert all(case["equal"] for case in cases)
