@@ -88,22 +88,19 @@ def message(case: Case, shape: tuple[int, int]) -> bytes:
 
     handle = ec.codes_grib_new_from_samples(SAMPLES[case.edition])
     try:
-        values = field(shape, gaps=case.gaps)
-        filled = np.where(np.isnan(values), 1e20, values).ravel()
-        ec.codes_set(handle, "Nj", shape[0])
-        ec.codes_set(handle, "Ni", shape[1])
-        # Changing how values are packed packs those again that are there.
-        ec.codes_set_values(handle, field(shape, gaps=False).ravel())
-        keys: dict[str, Any] = {}
+        # In this order: changing the packing packs those values again that are there.
+        precise = case.packing == "grid_ieee"
+        keys: dict[str, Any] = {"packingType": case.packing}
+        keys |= {"precision": case.bits // 32} if precise else {"bitsPerValue": case.bits}
+        keys |= {"Nj": shape[0], "Ni": shape[1]}
         if case.gaps:
             keys |= {"missingValue": 1e20, "bitmapPresent": 1}
-        if case.packing == "grid_ieee":
-            keys |= {"packingType": case.packing, "precision": case.bits // 32}
-        else:
-            keys |= {"bitsPerValue": case.bits, "packingType": case.packing}
         for key, value in keys.items():
             ec.codes_set(handle, key, value)
-        ec.codes_set_values(handle, filled)
+        values = field(shape, gaps=case.gaps)
+        ec.codes_set_values(handle, np.where(np.isnan(values), 1e20, values).ravel())
+        if ec.codes_get(handle, "packingType") != case.packing:
+            raise RuntimeError(f"ecCodes did not pack {case.name}")
         found: bytes = ec.codes_get_message(handle)
         return found
     finally:

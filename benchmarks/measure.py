@@ -64,10 +64,10 @@ def spent() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def peak(who: int = resource.RUSAGE_SELF) -> float:
-    """Largest resident size so far, in MiB: of this process, or of the largest of its children."""
+def peak() -> float:
+    """Largest resident size so far, in MiB."""
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(who).ru_maxrss * unit / 1024**2
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1024**2
 
 
 def child(name: str, warm_up: str, path: str, out: str) -> dict[str, Any]:

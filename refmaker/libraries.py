@@ -13,9 +13,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
-__all__ = ["load_hdf5_filters", "load_proj_before_eccodes"]
+from refmaker.errors import MissingDependencyError
+
+__all__ = ["eccodes", "load_hdf5_filters", "load_proj_before_eccodes"]
 
 
 def load_hdf5_filters() -> None:
@@ -47,3 +51,26 @@ def load_proj_before_eccodes() -> None:
         return
     with suppress(ImportError):
         import pyproj  # noqa: F401 - loading it is the purpose
+
+
+def eccodes(purpose: str) -> Any:
+    """Import ecCodes, pyproj before it.
+
+    Parameters
+    ----------
+    purpose : str
+        What it is needed for, which begins the message of the error.
+
+    Raises
+    ------
+    MissingDependencyError
+        If it is not installed, or does not find its library.
+    """
+    load_proj_before_eccodes()
+    try:
+        return import_module("eccodes")
+    # The package raises RuntimeError where it does not find its library.
+    except (ImportError, RuntimeError) as error:
+        raise MissingDependencyError(
+            f"{purpose} needs ecCodes: {error}", hint="pip install 'refmaker[grib]'"
+        ) from error

@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from refmaker.codecs import package_of
+from refmaker.codecs import FOREIGN, package_of, register
 from refmaker.errors import MissingDependencyError
 from refmaker.libraries import load_proj_before_eccodes
 from refmaker.metadata import dumps
@@ -135,16 +135,16 @@ def _check_codecs(reader: Reader, *, whole: bool) -> None:
     from numcodecs import get_codec
     from numcodecs.errors import UnknownCodecError
 
-    from refmaker.codecs import register
-
     seen: dict[str, str] = {}
     registered = False
     for path, config in reader.codec_configs(check=whole):
         seen.setdefault(dumps(config), path)
     for text, path in seen.items():
         config = json.loads(text)
-        if not registered and str(config.get("id")).startswith("refmaker."):
-            # Entry points do this for an installed package; a source tree has none.
+        name = str(config.get("id"))
+        if not registered and (name.startswith("refmaker.") or name in FOREIGN):
+            # Entry points do this for an installed package; a source tree has none, and ids of
+            # others have none here.
             register()
             registered = True
         if not whole:

@@ -14,7 +14,16 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["SIZE", "STORAGE_OPTION", "Pair", "as_json", "storage_options", "verbosity"]
+__all__ = [
+    "SIZE",
+    "STORAGE_OPTION",
+    "More",
+    "Pair",
+    "as_json",
+    "help_all",
+    "storage_options",
+    "verbosity",
+]
 
 _UNITS = {"": 1, "b": 1}
 _UNITS.update(
@@ -92,6 +101,37 @@ class Pair(click.ParamType):  # type: ignore[type-arg]  # as above
         if not (equals and left and (right or self._empty)):
             self.fail(f"{value!r} is not of the form {self._form}", param, ctx)
         return left, right
+
+
+_ALL = "refmaker.help_all"
+
+
+class More(click.Option):
+    """An option that is shown by ``--help-all`` only, so that the help fits a screen."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return name and help, or None where it is not shown."""
+        return super().get_help_record(ctx) if ctx.meta.get(_ALL) else None
+
+
+def help_all(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--help-all``, which shows the options of class `More` as well."""
+
+    def show(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        del param
+        if value and not ctx.resilient_parsing:
+            ctx.meta[_ALL] = True
+            click.echo(ctx.get_help())
+            ctx.exit()
+
+    return click.option(
+        "--help-all",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=show,
+        help="Show all options, those of single formats as well.",
+    )(command)
 
 
 SIZE = Size()

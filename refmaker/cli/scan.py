@@ -10,7 +10,7 @@ import click
 from refmaker.cli.account import FAILED as INPUT_FAILED
 from refmaker.cli.account import IGNORED, Account
 from refmaker.cli.boundary import FAILED
-from refmaker.cli.options import SIZE, as_json, storage_options, verbosity
+from refmaker.cli.options import SIZE, More, as_json, help_all, storage_options, verbosity
 from refmaker.cli.scan_runs import Job, scan_collection, scan_cube, scan_each
 from refmaker.cli.settings import SettingsCommand, take_settings
 from refmaker.cli.targets import DEFAULT_NAME, is_single, outputs
@@ -41,6 +41,7 @@ __all__ = ["command"]
     default=DEFAULT_NAME,
     show_default=True,
     help="Name of each file in a folder; {stem}, {name} and {n} (its number) are replaced.",
+    cls=More,
 )
 @click.option("-f", "--format", metavar="NAME", help="Take this scanner, whatever the content.")
 @click.option(
@@ -56,6 +57,7 @@ __all__ = ["command"]
     default="1KiB",
     show_default=True,
     help="Keep arrays of one chunk up to this size in the reference file.",
+    cls=More,
 )
 @click.option(
     "--inline-budget",
@@ -63,10 +65,16 @@ __all__ = ["command"]
     default="16MiB",
     show_default=True,
     help="Most bytes of one array to keep where it cannot be referenced, as texts.",
+    cls=More,
 )
-@click.option("--follow-external", is_flag=True, help="Follow links out of the file's own folder.")
 @click.option(
-    "--verify-index", is_flag=True, help="Check every chunk's place with the format's library."
+    "--follow-external", is_flag=True, help="Follow links out of the file's own folder.", cls=More
+)
+@click.option(
+    "--verify-index",
+    is_flag=True,
+    help="Check every chunk's place with the format's library.",
+    cls=More,
 )
 @click.option(
     "--isolate",
@@ -74,12 +82,14 @@ __all__ = ["command"]
     default="auto",
     show_default=True,
     help="Scan in a process of its own; 'auto' does for several inputs and odd files.",
+    cls=More,
 )
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
     help="Give up on an input after this time.  [default: 1800, in a process of its own]",
+    cls=More,
 )
 @click.option(
     "-j",
@@ -92,6 +102,7 @@ __all__ = ["command"]
     "--dask",
     metavar="ADDRESS",
     help="Scan on the workers of this Dask scheduler, such as tcp://host:8786.",
+    cls=More,
 )
 @click.option(
     "--retries",
@@ -99,12 +110,14 @@ __all__ = ["command"]
     default=2,
     show_default=True,
     help="Try an input again so often after an error that may pass; not for a single input.",
+    cls=More,
 )
 @click.option(
     "--cache/--no-cache",
     default=True,
     show_default=True,
     help="Of several inputs, scan only those that have changed since they were scanned.",
+    cls=More,
 )
 @click.option(
     "--concat",
@@ -114,7 +127,10 @@ __all__ = ["command"]
 )
 @click.option("--combine", is_flag=True, help="Join all inputs to one cube by their coordinates.")
 @click.option(
-    "--compact", is_flag=True, help="Write rules where chunks follow any; read by refmaker only."
+    "--compact",
+    is_flag=True,
+    help="Write rules where chunks follow any; read by refmaker only.",
+    cls=More,
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 if any object was skipped.")
 @click.option(
@@ -123,30 +139,26 @@ __all__ = ["command"]
     show_default=True,
     help="Replace existing reference files; nothing else is ever replaced.",
 )
-@click.option("--stats", is_flag=True, help="Add time, requests and bytes read to each line.")
+@click.option(
+    "--stats", is_flag=True, help="Add time, requests and bytes read to each line.", cls=More
+)
 @storage_options
 @as_json
 @verbosity
+@help_all
 @click.pass_context
 def command(ctx: click.Context, /, **values: Any) -> None:
     """Scan files, and write a reference file for each, or one for all.
 
     INPUT is a path or any URL that fsspec knows, a folder, a pattern such as 'a/**/*.nc' or
     s3://bucket/*.nc, a prefix such as s3://bucket/folder/; @list.txt and - (standard input) name
-    files, one a line. Objects that cannot be referenced are skipped and named on standard error;
-    the rest is written, also under --strict. An input that fails leaves no output and does not
-    stop the others. --json prints, for each input, what became of it.
-
-    Several inputs are scanned at a time, each in a process; one that dies, hangs or runs out of
-    memory costs its one file. What is found is kept (see refmaker cache), so that a run that was
-    interrupted goes on where it was: give the same command again with --overwrite.
-
-    Storage options are used for the inputs, and for outputs behind the same protocol.
+    files, one a line. What cannot be referenced is skipped and named on standard error; an input
+    that fails does not stop the others. A run of many inputs that was interrupted goes on where
+    it was when it is given again with --overwrite.
 
     \b
     Example:
       refmaker scan data.nc -o data.refs.json
-      refmaker scan *.h5 -o refs/ --name '{stem}.refs.json' --json
       refmaker scan archive/ -o refs/ --jobs 8
       refmaker scan 'daily/*.nc' -o year.json --concat time
       refmaker scan series/ -o volume.json

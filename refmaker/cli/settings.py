@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from refmaker.cli.options import More
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -45,7 +47,7 @@ class SettingsCommand(click.Command):
 
 def _option(setting: Setting, formats: tuple[str, ...]) -> click.Option:
     text = f"{', '.join(formats)}: {setting.help}"
-    return click.Option(
+    return More(
         [f"--{setting.name}", _PREFIX + setting.name.replace("-", "_")],
         type=click.Choice(setting.choices) if setting.choices else str,
         metavar=None if setting.choices else "TEXT",

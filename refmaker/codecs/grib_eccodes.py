@@ -10,15 +10,13 @@ import struct
 import threading
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.codecs.base import library
 from refmaker.codecs.grib_sections import damaged
-from refmaker.errors import UnsupportedError
-from refmaker.libraries import load_proj_before_eccodes
+from refmaker.errors import MissingDependencyError, UnsupportedError
+from refmaker.libraries import eccodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,18 +44,15 @@ _NO_BITMAP = bytes([0, 0, 0, 6, 6, 255])
 @cache
 def available() -> bool:
     """Whether ecCodes can be used."""
-    load_proj_before_eccodes()
     try:
-        import_module("eccodes")
-    # The package raises RuntimeError where it does not find its library.
-    except (ImportError, RuntimeError):
+        _eccodes()
+    except MissingDependencyError:
         return False
     return True
 
 
 def _eccodes() -> Any:
-    load_proj_before_eccodes()
-    return library("eccodes")
+    return eccodes("refmaker.grib: this chunk")
 
 
 @cache

@@ -158,7 +158,7 @@ def _by_eccodes(
         name = f"template 5.{template}" if field.edition == 2 else "this packing of edition 1"
         raise MissingDependencyError(
             f"refmaker.grib: {name} is decoded by ecCodes, which is not installed",
-            hint="pip install eccodes",
+            hint="pip install 'refmaker[grib]'",
         )
     if field.edition == 1:
         return grib_eccodes.decode_edition_1(field, points, dtype)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refmaker.combine import coordinates, times, views
 from refmaker.combine.agreement import Findings
-from refmaker.combine.variables import Context, combine_variable, static_variable
+from refmaker.combine.context import Context, Trees
+from refmaker.combine.eras import combine_eras
+from refmaker.combine.variables import combine_variable, static_variable
 from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.metadata import UNLIMITED
 from refmaker.model import Array, Group
@@ -27,51 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["combine_members"]
 
 
-@dataclass(slots=True)
-class Trees:
-    """The groups of all inputs, by path.
-
-    Parameters
-    ----------
-    groups : dict of str to list of (int, Group)
-        Number of an input and its group.
-    arrays : dict of str to dict of str to list of (int, Array)
-        For each group the arrays of each name.
-    """
-
-    groups: dict[str, list[tuple[int, Group]]] = field(default_factory=dict)
-    arrays: dict[str, dict[str, list[Item]]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, members: Sequence[Member], found: Findings) -> Trees:
-        """Sort the nodes of all inputs by their paths."""
-        trees = cls()
-        for member in members:
-            for path, node in member.refs.group.walk():
-                if isinstance(node, Group):
-                    trees.groups.setdefault(path, []).append((member.number, node))
-                    trees.arrays.setdefault(path, {})
-                else:
-                    home, _, name = path.rpartition("/")
-                    trees.arrays[home].setdefault(name, []).append((member.number, node))
-        for path, names in trees.arrays.items():
-            for name in names:
-                inner = f"{path}/{name}" if path else name
-                if inner in trees.groups:
-                    found.say(inner, "it is a variable in one input, and a group in another")
-        return trees
-
-    def home(self, path: str, name: str) -> str | None:
-        """Return the nearest group, from `path` up, with a coordinate of a dimension."""
-        while True:
-            items = self.arrays.get(path, {}).get(name)
-            if items and any(array.dimension_names == (name,) for _, array in items):
-                return path
-            if not path:
-                return None
-            path = path.rpartition("/")[0]
-
-
 def combine_members(members: Sequence[Member], options: CombineOptions) -> ReferenceSet:
     """Combine inputs.
 
@@ -88,13 +45,11 @@ def combine_members(members: Sequence[Member], options: CombineOptions) -> Refer
         As for `refmaker.combine.combine`.
     """
     if options.eras == "split":
-        from refmaker.combine.eras import combine_eras
-
-        return combine_eras(members, options)
-    return combine_alike(members, options)
+        return combine_eras(members, options, _combine_alike)
+    return _combine_alike(members, options)
 
 
-def combine_alike(members: Sequence[Member], options: CombineOptions) -> ReferenceSet:
+def _combine_alike(members: Sequence[Member], options: CombineOptions) -> ReferenceSet:
     """Combine inputs to one cube; parameters and errors as for `combine_members`."""
     found = Findings(members)
     context = Context(members, options, found)

@@ -13,7 +13,7 @@ from refmaker.report import ScanReport
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from refmaker.combine.options import CombineOptions
 
@@ -54,7 +54,11 @@ def _array_kind(array: Array) -> str:
     return dumps(kind)
 
 
-def combine_eras(members: Sequence[Member], options: CombineOptions) -> ReferenceSet:
+def combine_eras(
+    members: Sequence[Member],
+    options: CombineOptions,
+    combine_alike: Callable[[Sequence[Member], CombineOptions], ReferenceSet],
+) -> ReferenceSet:
     """Combine inputs of each kind to a group ``era_0`` and following; one kind to the root.
 
     Parameters
@@ -63,14 +67,14 @@ def combine_eras(members: Sequence[Member], options: CombineOptions) -> Referenc
         At least one.
     options : CombineOptions
         How.
+    combine_alike : callable
+        Combines inputs of one kind.
 
     Raises
     ------
     MetadataError, SourceError, LimitError
         As for `refmaker.combine.combine`.
     """
-    from refmaker.combine.cube import combine_alike
-
     kinds = eras(members)
     alone = replace(options, eras="error")
     if len(kinds) == 1:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from refmaker.combine.context import Context
     from refmaker.combine.options import CombineOptions
     from refmaker.combine.placing import Item, Layout
-    from refmaker.combine.variables import Context
     from refmaker.model import Array
 
 __all__ = ["gap_fill", "is_small", "join", "tell_unknown", "worth_it"]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from refmaker.combine.context import Context
     from refmaker.combine.placing import Item
-    from refmaker.combine.variables import Context
 
 __all__ = ["reencoded", "repacked"]
 

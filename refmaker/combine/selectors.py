@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from refmaker.combine.context import Context
     from refmaker.combine.members import Member
-    from refmaker.combine.variables import Context
     from refmaker.patterns.url_pattern import UrlPattern
 
 __all__ = ["coordinate_array", "select"]

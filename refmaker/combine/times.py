@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.combine.cube import Trees
-    from refmaker.combine.variables import Context
+    from refmaker.combine.context import Context, Trees
     from refmaker.model import Array
 
     Item = tuple[int, Array]

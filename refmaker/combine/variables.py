@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from refmaker.combine import agreement, joining, odd, placing, views
+from refmaker.combine.context import STORED_HINT
 from refmaker.combine.placing import Layout
 from refmaker.combine.values import read_values, same_bytes
-from refmaker.elements import fill_document
 from refmaker.errors import LimitError
 from refmaker.table import count as product
 
@@ -20,15 +20,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.combine.agreement import Findings
     from refmaker.combine.axes import Axis
-    from refmaker.combine.members import Member
-    from refmaker.combine.options import CombineOptions
+    from refmaker.combine.context import Context
     from refmaker.model import Array
 
     Item = tuple[int, Array]
 
-__all__ = ["Context", "combine_variable", "equal_values", "static_variable"]
+__all__ = ["combine_variable", "equal_values", "static_variable"]
 
 _ALIKE = ("dtype", "fill_value")
 _CHUNKED = ("chunk_shape", "filters", "compressor", "order")
@@ -37,76 +35,10 @@ _HINTS = {
     "fill_value": "split into groups (eras='split')",
     "chunk_shape": "cut chunks where data are not compressed (chunks='common'), split into groups"
     " (eras='split'), or keep odd inputs' values in the set (odd='inline')",
-    "filters": "split into groups (eras='split'), or keep odd inputs' values in the set"
-    " (odd='inline')",
+    "filters": STORED_HINT,
+    "compressor": STORED_HINT,
+    "order": STORED_HINT,
 }
-_HINTS["compressor"] = _HINTS["order"] = _HINTS["filters"]
-
-
-@dataclass(slots=True)
-class Context:
-    """What is the same for all variables.
-
-    Parameters
-    ----------
-    members : sequence of Member
-        The inputs.
-    options : CombineOptions
-        How to combine.
-    found : Findings
-        Gets what is wrong.
-    warnings : dict of str to None
-        Gets what a reader should know.
-    """
-
-    members: Sequence[Member]
-    options: CombineOptions
-    found: Findings
-    warnings: dict[str, None] = field(default_factory=dict)
-
-    def name(self, member: int) -> str:
-        """Return what an input is called."""
-        return self.members[member].name
-
-    def attributes(self, path: str, items: Sequence[tuple[int, Any]], all_of_them: bool) -> Any:
-        """Return the attributes of a variable or group, and whether they agree."""
-
-        def hint(name: str) -> str:
-            if name in ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned"):
-                return _HINTS["filters"]
-            if name in ("units", "calendar"):
-                return "write all times in the same units (times='reencode')"
-            return "leave the variable out (drop=...)"
-
-        kept, passed = agreement.attribute_values(
-            _with_missing(items),
-            lambda name: all_of_them or name in agreement.MEANING,
-            self.found,
-            path,
-            self.options.attributes,
-            hint,
-        )
-        if passed:
-            word = "left out" if self.options.attributes == "drop" else "taken from the first input"
-            named = ", ".join(sorted(passed))
-            self.warnings[f"{path}: attributes that differ were {word}: {named}"] = None
-        return kept
-
-
-def _with_missing(items: Sequence[tuple[int, Any]]) -> list[tuple[int, Any]]:
-    """Return attributes, with ``_FillValue`` where only the fill value says it.
-
-    So it is in the sets of kerchunk; xarray takes either.
-    """
-    name = "_FillValue"
-    found = [(i, node.attributes) for i, node in items]
-    if len({name in attributes for _, attributes in found}) < 2:
-        return found
-    for k, (i, node) in enumerate(items):
-        if name not in node.attributes and getattr(node, "fill_value", None) is not None:
-            missing = fill_document(node.fill_value, node.dtype)
-            found[k] = i, {**node.attributes, name: missing}
-    return found
 
 
 def combine_variable(

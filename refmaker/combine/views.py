@@ -14,9 +14,8 @@ from refmaker.model import Array, ChunkTable, chunk_grid
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from refmaker.combine.cube import Trees
+    from refmaker.combine.context import Context, Trees
     from refmaker.combine.placing import Item, Layout
-    from refmaker.combine.variables import Context
 
 __all__ = ["can_cut", "cut_along", "recut", "to_common"]
 

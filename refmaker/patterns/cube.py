@@ -9,7 +9,7 @@ type, shape and packing, and raises where they differ.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from refmaker.errors import LimitError, MetadataError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.patterns import samples
+from refmaker.patterns.samples import Plan
 from refmaker.patterns.url_pattern import UrlPattern, parse_pattern
 from refmaker.patterns.values import Values
 from refmaker.patterns.whole_file import config_of
@@ -30,36 +31,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LAYOUTS", "Plan", "cube"]
+__all__ = ["LAYOUTS", "cube"]
 
 LAYOUTS = ("auto", "ranges", "file")
 _CHUNKS_LIMIT = 1 << 26
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is assumed of every file.
-
-    Parameters
-    ----------
-    like : str
-        The file that was scanned.
-    scanner : str
-        Its format.
-    options : ScanOptions
-        How it was scanned.
-    ranges : bool
-        Whether all chunks lie at the same places.
-    varying, shared : mapping of str to Array
-        Variables that each file has its own of, and those that are taken from the scanned file.
-    """
-
-    like: str
-    scanner: str
-    options: ScanOptions
-    ranges: bool
-    varying: Mapping[str, Array]
-    shared: Mapping[str, Array]
 
 
 def cube(  # noqa: PLR0913 - each is a choice of its own

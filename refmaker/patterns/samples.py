@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,15 +24,41 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.model import Group
-    from refmaker.patterns.cube import Plan
+    from refmaker.scan import ScanOptions
 
-__all__ = ["check", "existing"]
+__all__ = ["Plan", "check", "existing"]
 
 _TRIES = 8
 """Names tried for each file to sample, as some may not exist."""
 _THREADS = 16
 _SHARED_LIMIT = 2**28
 """Bytes of a shared variable up to which its values are compared."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is assumed of every file.
+
+    Parameters
+    ----------
+    like : str
+        The file that was scanned.
+    scanner : str
+        Its format.
+    options : ScanOptions
+        How it was scanned.
+    ranges : bool
+        Whether all chunks lie at the same places.
+    varying, shared : mapping of str to Array
+        Variables that each file has its own of, and those that are taken from the scanned file.
+    """
+
+    like: str
+    scanner: str
+    options: ScanOptions
+    ranges: bool
+    varying: Mapping[str, Array]
+    shared: Mapping[str, Array]
 
 
 def existing(

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refmaker.errors import LimitError, MetadataError
+from refmaker.patterns.values import FILES_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from refmaker.patterns.values import Values
 
-__all__ = ["FILES_LIMIT", "Field", "UrlPattern", "parse_pattern"]
+__all__ = ["Field", "UrlPattern", "parse_pattern"]
 
-FILES_LIMIT = 1 << 23
-"""Files of one cube; each costs some hundred bytes while its name is made."""
 _TOKEN = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)(?::([^{}]*))?\}|[^{}]+")
 _NUMBER = re.compile(r"0([1-9][0-9]?)d|d")
 _DIRECTIVES = frozenset("YymdHMSj%")

@@ -11,15 +11,16 @@ import numpy as np
 
 from refmaker.errors import LimitError, MetadataError
 from refmaker.model import Array, ChunkTable
-from refmaker.patterns.url_pattern import FILES_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["Values", "parse_list", "parse_range"]
+__all__ = ["FILES_LIMIT", "Values", "parse_list", "parse_range"]
 
+FILES_LIMIT = 1 << 23
+"""Files of one cube; each costs some hundred bytes while its name is made."""
 _STEP = re.compile(r"([1-9][0-9]*)(s|min|h|D|W|M|Y)")
 _PLAIN = 1024
 """Bytes of a coordinate up to which it is not compressed."""

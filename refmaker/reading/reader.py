@@ -7,7 +7,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from refmaker.errors import MetadataError, RefmakerError
 from refmaker.reading.integrity import MODES
@@ -24,12 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from refmaker.reading.cache import ChunkCache
-    from refmaker.reading.opened import Location
     from refmaker.reading.references import Located, Lookup
 
     Data = bytes | memoryview
 
-__all__ = ["Options", "Reader"]
+__all__ = ["Options", "Place", "Reader"]
 
 _RESOLVED = 1 << 16
 """Relative URLs remembered."""
@@ -74,6 +73,13 @@ class Options:
             raise ValueError(f"verify_sources is {self.verify_sources!r}, not one of {MODES}")
 
 
+class Place(Protocol):
+    """Where a document is, for another process that is to read it; places can be compared."""
+
+    def restore(self, options: Options) -> Reader:
+        """Return a reader of the document, which must not have changed."""
+
+
 class Reader:
     """Reads the keys of one reference set.
 
@@ -85,7 +91,7 @@ class Reader:
         URL or path of the document; None for a set that was made in this process.
     options : Options
         How to read.
-    location : Location, optional
+    location : Place, optional
         Where another process finds the document; without one, all references travel.
 
     Attributes
@@ -106,7 +112,7 @@ class Reader:
         references: Lookup,
         origin: str | None = None,
         options: Options | None = None,
-        location: Location | None = None,
+        location: Place | None = None,
     ) -> None:
         options = options or Options()
         self.references = references

@@ -2,18 +2,22 @@
 
 What ecCodes loads for names takes more memory than the rest of a scan (35 MiB for long names
 alone) and is never given back; and sections that make it abort would take the scan along. So a
-process that lives for a moment asks about all new templates of a file, and what it says is kept
-for the files that follow. Where ecCodes is loaded already it is asked on the spot.
+process of its own is asked, which ends when nobody asks for a while, and what it says is kept for
+the files that follow. Where ecCodes is loaded already it is asked on the spot.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
+import os
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from refmaker.libraries import load_proj_before_eccodes
 from refmaker.scanners.grib.names import Names, Sections, names_of, numeric
@@ -27,13 +31,15 @@ logger = logging.getLogger("refmaker.grib")
 
 _CACHE = 16384
 """Answers that are kept."""
-_TRIES = 3
-"""Processes started at most, if some templates are the death of ecCodes."""
-_PATIENCE = 120
-"""Seconds after which a process is given up; thousands of templates take one second."""
+_DEATHS = 3
+"""Templates that ecCodes does not survive, after which the rest of a file gets numbers."""
+_PATIENCE = 60
+"""Seconds for one answer; the first takes half a second."""
+_IDLE = 5.0
+"""Seconds without a question after which the process ends."""
 _CODE = (
-    "import json, sys; sys.path[:] = json.loads(sys.stdin.readline()); "
-    "from refmaker.scanners.grib.asking import main; main()"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from refmaker.scanners.grib.asking import main; main(float(sys.argv[2]))"
 )
 
 _known: dict[Hashable, Names] = {}
@@ -71,17 +77,18 @@ def _answers(asked: Sequence[Sections]) -> list[Names]:
     if find_spec("eccodes") is None:
         return [numeric(sections) for sections in asked]
     found: list[Names] = []
-    for _ in range(_TRIES):
+    deaths = 0
+    for sections in asked:
         try:
-            found += _from_process(asked[len(found) :])
+            names = _asker.ask(sections) if deaths < _DEATHS else None
         except OSError as error:
             logger.info("no process to ask ecCodes in, asked here: %s", error)
-            return _here(asked)
-        if len(found) == len(asked):
-            return found
-        logger.warning("ecCodes does not survive a template, which gets a number for a name")
-        found.append(numeric(asked[len(found)]))
-    return found + [numeric(sections) for sections in asked[len(found) :]]
+            return found + _here(asked[len(found) :])
+        if names is None and deaths < _DEATHS:
+            deaths += 1
+            logger.warning("ecCodes does not survive a template, which gets a number for a name")
+        found.append(numeric(sections) if names is None else names)
+    return found
 
 
 def _here(asked: Sequence[Sections]) -> list[Names]:
@@ -90,35 +97,100 @@ def _here(asked: Sequence[Sections]) -> list[Names]:
     return [names_of(sections) for sections in asked]
 
 
-def _from_process(asked: Sequence[Sections]) -> list[Names]:
-    """Return the answers of another process, up to the one that it did not survive."""
-    lines = [json.dumps(sys.path)]
-    lines += [json.dumps([p.hex() if isinstance(p, bytes) else p for p in s]) for s in asked]
-    command = [sys.executable, "-I", "-c", _CODE]
-    try:
-        done = subprocess.run(  # noqa: S603 - this interpreter, and code that stands above
-            command, input="\n".join(lines).encode(), capture_output=True, check=False,
-            timeout=_PATIENCE,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        output = error.stdout or b""
-    else:
-        output = done.stdout
-        if done.returncode:
-            logger.info("asking ecCodes ended with %s: %r", done.returncode, done.stderr[-500:])
-    # A line without its end was cut off.
-    return [_names(json.loads(line)) for line in output.splitlines(keepends=True) if b"\n" in line]
+class _Asker:
+    """The process that is asked, started when it is needed."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def ask(self, sections: Sections) -> Names | None:
+        """Return names; None if the process died of the question, or never answered it.
+
+        Raises
+        ------
+        OSError
+            If no process can be started.
+        """
+        question = [part.hex() if isinstance(part, bytes) else part for part in sections]
+        with self._lock:
+            while True:
+                line = self._line(json.dumps(question).encode() + b"\n")
+                if line.endswith(b"\n"):
+                    values = json.loads(line)
+                    names = Names(*values)
+                    # JSON has lists only.
+                    return names._replace(step=None if names.step is None else (*names.step,))
+                # One that ended of idleness the very moment is no death.
+                if self._end() != 0:
+                    return None
+
+    def _line(self, question: bytes) -> bytes:
+        process = self._process or self._start()
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("a process without pipes")
+        patience = threading.Timer(_PATIENCE, process.kill)
+        patience.start()
+        try:
+            process.stdin.write(question)
+            process.stdin.flush()
+            return process.stdout.readline()
+        except BrokenPipeError:
+            return b""
+        finally:
+            patience.cancel()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-I", "-c", _CODE, json.dumps(sys.path), str(_IDLE)]
+        self._process = subprocess.Popen(  # noqa: S603 - this interpreter and code from above
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        return self._process
+
+    def _end(self) -> int:
+        """Wait for the end of the process; return its exit code."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+        return process.wait()
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        with self._lock:
+            self._end()
+
+    def leave(self) -> None:
+        """Forget the process of the process that this one was forked from."""
+        if self._process is not None:
+            self._process.returncode = 0
+        self._process, self._lock = None, threading.Lock()
 
 
-def _names(values: list[Any]) -> Names:
-    found = Names(*values)
-    return found._replace(step=None if found.step is None else (found.step[0], found.step[1]))
+_asker = _Asker()
+atexit.register(_asker.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_asker.leave)
 
 
-def main() -> None:
-    """Answer what stands on standard input: lines of sections, answered by lines of names."""
+def main(idle: float) -> None:
+    """Answer lines of sections on standard input by lines of names on standard output.
+
+    Parameters
+    ----------
+    idle : float
+        Seconds without a line after which the process ends, with exit code 0.
+    """
+    end = threading.Timer(idle, os._exit, (0,))
     for line in sys.stdin:
+        end.cancel()
         edition, discipline, *parts = json.loads(line)
         sections = Sections(edition, discipline, *map(bytes.fromhex, parts))
         sys.stdout.write(json.dumps(names_of(sections)) + "\n")
         sys.stdout.flush()
+        end = threading.Timer(idle, os._exit, (0,))
+        end.daemon = True
+        end.start()

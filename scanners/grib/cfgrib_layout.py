@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import MissingDependencyError
+from refmaker.libraries import eccodes
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.scanners.grib.coordinates import inline_array
 from refmaker.scanners.grib.names import message
@@ -63,9 +64,7 @@ class _Keys:
     """ecCodes' keys of distinct templates on distinct grids, asked for once each."""
 
     def __init__(self, table: MessageTable) -> None:
-        import eccodes
-
-        self._eccodes = eccodes
+        self._eccodes = eccodes("the layout cfgrib")
         self._table = table
         self._handles: dict[tuple[int, int], int] = {}
         self._values: dict[tuple[int, int, str], Any] = {}
@@ -180,12 +179,14 @@ def datasets(table: MessageTable, grid: NDArray[np.int64]) -> list[Dataset]:
     MissingDependencyError
         If cfgrib or ecCodes is not installed.
     """
+    # Before cfgrib imports it.
+    eccodes("the layout cfgrib")
     try:
         from cfgrib import dataset as cfgrib
         from cfgrib.messages import FieldsetIndex
     except (ImportError, RuntimeError) as error:
         raise MissingDependencyError(
-            "the layout cfgrib needs cfgrib and ecCodes", hint="pip install cfgrib"
+            "the layout cfgrib needs cfgrib", hint="pip install cfgrib"
         ) from error
     keys = _Keys(table)
     try:

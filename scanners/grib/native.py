@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.errors import FormatError, MissingDependencyError
+from refmaker.errors import FormatError
+from refmaker.libraries import eccodes
 from refmaker.scanners.grib.native_coordinates import Coordinates
 
 if TYPE_CHECKING:
@@ -46,14 +47,9 @@ def open_native(source: Source) -> Iterator[Native]:
     MissingDependencyError
         If ecCodes is not installed.
     """
-    try:
-        import eccodes
-    except (ImportError, RuntimeError) as error:
-        raise MissingDependencyError(
-            "reading GRIB natively needs ecCodes", hint="pip install eccodes"
-        ) from error
+    library = eccodes("reading GRIB natively")
     if source.path is not None:
-        native = _Native(eccodes, source.path)
+        native = _Native(library, source.path)
         try:
             yield native
         finally:
@@ -63,7 +59,7 @@ def open_native(source: Source) -> Iterator[Native]:
         path = os.path.join(folder, "file.grib")
         with open(path, "wb") as file:
             file.writelines(source.read_upto(at, _PART) for at in range(0, source.size, _PART))
-        native = _Native(eccodes, path)
+        native = _Native(library, path)
         try:
             yield native
         finally:

@@ -102,7 +102,6 @@ def without_some(pages: Pages, image: Image, bad: list[int]) -> Image | None:
     )
 
 
-def without(level: Level, bad: list[int]) -> Level | None:
-    """Return a level with nothing in place of some pages; None if none is left."""
-    left = np.where(np.isin(level.numbers, bad), -1, level.numbers)
-    return replace(level, numbers=left) if bool((left >= 0).any()) else None
+def without(level: Level, bad: list[int]) -> Level:
+    """Return a level with nothing in place of some pages."""
+    return replace(level, numbers=np.where(np.isin(level.numbers, bad), -1, level.numbers))

@@ -20,8 +20,6 @@ from refmaker.scanners.tiff.stacked import stacked_array
 from refmaker.scanners.tiff.tag_groups import json_value, tag_group
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from refmaker.errors import RefmakerError
     from refmaker.model import Array
     from refmaker.report import ScanReport
@@ -35,6 +33,7 @@ IMAGE = "image"
 """Name of the array of pixels in every dataset."""
 Member = "Array | Group"
 _REFUSALS = (UnsupportedError, FormatError, LimitError, MetadataError)
+_ABSENT = "--damaged-pages absent does without them"
 _PHOTOMETRIC = {
     0: "miniswhite", 1: "minisblack", 2: "rgb", 3: "palette", 4: "mask", 5: "separated",
     6: "ycbcr", 8: "cielab", 9: "icclab", 10: "itulab", 32803: "cfa", 32844: "logl",
@@ -218,29 +217,33 @@ class Builder:
         self, plan: _Plan, level: Level, path: str, error: RefmakerError
     ) -> tuple[_Plan, Array | None]:
         """Return what can be read of a level that was refused; name the damaged pages."""
-        numbers = level.numbers.reshape(-1)
-        bad = {} if plan.image.stacked else faults(self.pages, numbers[numbers >= 0])
+        numbers = level.numbers[level.numbers >= 0]
+        several = numbers.size > 1 and not plan.image.stacked
+        bad = faults(self.pages, numbers) if several else {}
         reason = error.message
-        if bad and numbers.size > 1:
+        if 0 < len(bad) < numbers.size:
             page = min(bad)
-            reason = f"{self.pages.path(page)}: {bad[page].message}"
-            many = f"{len(bad)} of {numbers.size} pages are damaged"
+            told = f"{len(bad)} of {numbers.size} pages are damaged"
+            reason = f"{told}, the first {self.pages.path(page)}: {bad[page].message}"
             image = without_some(self.pages, plan.image, list(bad))
-            left = without(level, list(bad)) if self.absent else None
             if image is not None:
                 plan, level = replace(plan, image=image), image.levels[0]
-                told = f"{path[1:]}: {many} and left out; the others keep their numbers"
-            elif left is not None:
-                level, told = left, f"{path[1:]}: {many}; they read as the fill value"
+                told += " and left out; the others keep their numbers"
+            elif self.absent:
+                level = without(level, list(bad))
+                told += "; they read as the fill value"
             else:
-                reason = f"{many}, the first {reason}; --damaged-pages absent does without them"
-                level = replace(level, numbers=numbers[:0])
-            if level.numbers.size:
+                self.report.add(path, Outcome.SKIPPED, f"{reason} ({_ABSENT})", _code(error))
+                return plan, None
+            try:
                 array = self._pixels(plan, level)
+            except _REFUSALS as other:
+                error, reason = other, other.message
+            else:
                 for page, fault in bad.items():
                     name = self.pages.path(page)
                     self.report.add(name, Outcome.SKIPPED, fault.message, _code(fault))
-                self.report.warn(told)
+                self.report.warn(f"{path}: {told}")
                 return plan, array
         self.report.add(path, Outcome.SKIPPED, reason, _code(error))
         return plan, None

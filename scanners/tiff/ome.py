@@ -39,7 +39,13 @@ def is_ome(description: str) -> bool:
 
 
 def read_images(
-    pages: Pages, text: str, siblings: Siblings, report: ScanReport, *, fill: bool
+    pages: Pages,
+    text: str,
+    siblings: Siblings,
+    report: ScanReport,
+    *,
+    fill: bool,
+    absent: bool = False,
 ) -> tuple[Pages, list[Image], str]:
     """Return the images of an OME-TIFF file and its siblings.
 
@@ -55,6 +61,8 @@ def read_images(
         Gets a warning for what the description says wrongly.
     fill : bool
         Whether planes in files that are not there become absent chunks.
+    absent : bool
+        Whether planes behind a directory that cannot be read do.
 
     Returns
     -------
@@ -79,7 +87,7 @@ def read_images(
     joined, number = _open_all(pages, names, siblings, report, fill=fill)
     found = []
     for at, pixels in enumerate(document.images):
-        image = _image(pixels, joined, names, number, report, f"OME image {at}")
+        image = _image(pixels, joined, names, number, report, f"OME image {at}", absent=absent)
         if image is not None:
             found.append(image)
     return joined, found, text
@@ -169,6 +177,8 @@ def _image(
     number: dict[str, int],
     report: ScanReport,
     what: str,
+    *,
+    absent: bool,
 ) -> Image | None:
     """Return one image, or None with a warning if its pages are not as described."""
     if pixels.problem:
@@ -192,9 +202,7 @@ def _image(
     if present.size == 0:
         report.warn(f"{what} has no pages")
         return None
-    mismatch = _mismatch(pixels, pages, present)
-    if planes > max(_SPARSE, _SPARSE * present.size):
-        mismatch = f"{planes} planes are described, {present.size} are there"
+    mismatch = _mismatch(pixels, pages, present, planes, absent=absent)
     if mismatch:
         report.warn(f"{what} is not read as such: {mismatch}")
         return None
@@ -217,6 +225,13 @@ def _image(
     )
 
 
+def _broken(pages: Pages) -> bool:
+    """Tell whether the main chain of a file breaks off."""
+    return any(
+        trouble.path.count("/") == 2 for part in pages.directories for trouble in part.troubles
+    )
+
+
 def _place(block: Data, chain: NDArray[np.int64], numbers: NDArray[np.int64]) -> bool:
     """Enter the pages of one block; return whether some of it has no place."""
     if min(block.first, block.page, block.count) < 0:
@@ -228,7 +243,17 @@ def _place(block: Data, chain: NDArray[np.int64], numbers: NDArray[np.int64]) ->
     return fits < min(count, numbers.size - block.first)
 
 
-def _mismatch(pixels: Pixels, pages: Pages, present: NDArray[np.int64]) -> str:
+def _mismatch(
+    pixels: Pixels, pages: Pages, present: NDArray[np.int64], planes: int, *, absent: bool
+) -> str:
+    missing = planes - present.size
+    if planes > max(_SPARSE, _SPARSE * present.size):
+        return f"{planes} planes are described, {present.size} are there"
+    if missing and _broken(pages) and not absent:
+        return (
+            f"{missing} of {planes} planes lie behind a directory that cannot be read; "
+            "--damaged-pages absent does without them"
+        )
     first = int(present[0])
     expected = (*pixels.shape, pixels.samples) if pixels.samples > 1 else pixels.shape
     if tuple(pages.shape(first)) != expected:

@@ -121,8 +121,11 @@ def _images(
             pages, found = laid_out
     if not found and ome.is_ome(description):
         fill = settings.get("missing-siblings") == "fill"
+        absent = settings.get("damaged-pages") == "absent"
         try:
-            pages, found, text = ome.read_images(pages, description, siblings, report, fill=fill)
+            pages, found, text = ome.read_images(
+                pages, description, siblings, report, fill=fill, absent=absent
+            )
         except (FormatError, LimitError) as error:
             report.warn(f"/page/0: {error.message}")
     elif not found and imagej.is_imagej(description):

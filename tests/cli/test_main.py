@@ -83,6 +83,23 @@ def test_every_help_has_an_example(words, run):
         assert parameter.param_type_name == "argument" or parameter.help, parameter.name
 
 
+SCREEN = 50
+"""Lines of a terminal, a hundred characters wide."""
+
+
+@pytest.mark.parametrize("words", list(leaves(main)), ids=" ".join)
+def test_every_help_fits_a_screen(words, run):
+    lines = run(*words, "--help", terminal_width=100).out.splitlines()
+    assert len(lines) <= SCREEN
+
+
+def test_everything_is_in_the_help_of_all(run):
+    text = run("scan", "--help-all").out
+    for name in ("--inline-budget", "--layout", "--uids", "--sidecar", "--trust-stride"):
+        assert name in text
+        assert name not in run("scan", "--help").out
+
+
 def test_an_unknown_verb_is_a_usage_error(run):
     assert "No such command" in run("scna", code=2).err
 

@@ -14,8 +14,10 @@ from pydicom.sequence import Sequence
 
 from refmaker.errors import MetadataError, RefmakerError
 from refmaker.model import Array, ChunkTable, Group
+from refmaker.report import Fingerprint
 from refmaker.scan import ScanOptions
 from refmaker.scanners.dicom import DICOMScanner
+from refmaker.scanners.dicom.header import Header
 from refmaker.scanners.dicom.inline import decoded, inlined_array
 from refmaker.scanners.dicom.metadata import SAFE, selection
 from refmaker.scanners.dicom.privacy import Identifiers, audit, hashed_uid
@@ -285,11 +287,10 @@ def test_the_audit_looks_everywhere():
     data = slice_of((0, 0, 0), 1)
     data.StudyDate = "20200305"
     identifiers = Identifiers()
-    from refmaker.scanners.dicom.header import Dataset as Elements
-
     elements = {element.tag: (element.VR.encode(), str(element.value).encode()) for element in data
                 if element.VR in ("PN", "LO", "DA", "UI")}  # fmt: skip
-    identifiers.add([Elements(elements, implicit=False, big=False)])
+    made = Header("", Fingerprint(1), elements, transfer_syntax="", implicit=False, big=False)
+    identifiers.add([made])
     table = ChunkTable.from_columns(
         (1,), ("/data/Patricia/1",), offset=np.array([0]), length=np.array([1])
     )

@@ -12,9 +12,11 @@ import pytest
 
 from refmaker.scan import ScanOptions
 from refmaker.scanners.grib import GRIBScanner, asking
-from refmaker.scanners.grib.names import numeric
+from refmaker.scanners.grib.names import Sections, numeric
 from refmaker.source import Source
 from tests.scanners.grib.messages import joined, message
+
+SECTIONS = Sections(2, 0, bytes(21), b"", bytes(72), bytes(34))
 
 
 def table_of(path):
@@ -42,7 +44,9 @@ def elsewhere(monkeypatch):
     """As in a program that has not used ecCodes so far."""
     monkeypatch.delitem(sys.modules, "eccodes", raising=False)
     asking.forget()
+    asking._asker.close()
     yield
+    asking._asker.close()
     asking.forget()
 
 
@@ -50,7 +54,7 @@ def test_both_ways_give_the_same_names(file, elsewhere, monkeypatch):
     apart = table_of(file)
     assert "eccodes" not in sys.modules
     asking.forget()
-    monkeypatch.setattr(asking, "_from_process", lambda _: 1 / 0)
+    monkeypatch.setattr(asking._asker, "ask", lambda _: 1 / 0)
     monkeypatch.setattr(sys, "executable", "")
     assert table_of(file) == apart
     assert {path.rpartition("/")[2] for path in apart} == {"u", "v", "t2m", "u10", "t"}
@@ -68,12 +72,11 @@ def test_a_scan_does_not_load_eccodes(file):
 def test_a_template_that_eccodes_does_not_survive_gets_a_number(
     file, elsewhere, monkeypatch, caplog
 ):
-    # The process ends at the second answer, as if killed there.
     ended = (
-        "import json, sys; sys.path[:] = json.loads(sys.stdin.readline());"
-        "from refmaker.scanners.grib import asking, names; ask = names.names_of; import os;"
+        "import json, os, sys; sys.path[:] = json.loads(sys.argv[1]);"
+        "from refmaker.scanners.grib import asking, names; ask = names.names_of;"
         "asking.names_of = lambda s: os._exit(9) if s.what[9:11] == bytes((2, 3)) else ask(s);"
-        "asking.main()"
+        "asking.main(5)"
     )
     monkeypatch.setattr(asking, "_CODE", ended)
     with caplog.at_level(logging.WARNING):
@@ -82,31 +85,46 @@ def test_a_template_that_eccodes_does_not_survive_gets_a_number(
     assert "does not survive" in caplog.text
 
 
-def test_processes_are_not_started_for_ever(monkeypatch):
+def test_processes_are_not_started_for_ever(monkeypatch, elsewhere):
+    monkeypatch.setattr(asking, "_CODE", "raise SystemExit(1)")
     started = []
-    monkeypatch.setattr(asking, "_from_process", lambda asked: started.append(len(asked)) or [])
-    monkeypatch.setattr(asking, "find_spec", lambda _: object())
-    monkeypatch.delitem(sys.modules, "eccodes", raising=False)
-    sections = asking.Sections(2, 0, bytes(21), b"", bytes(72), bytes(34))
-    found = asking._answers([sections] * 10)
-    assert found == [numeric(sections)] * 10
-    assert started == [10, 9, 8]
+    start = asking._asker._start
+    monkeypatch.setattr(asking._asker, "_start", lambda: started.append(1) or start())
+    assert asking._answers([SECTIONS] * 10) == [numeric(SECTIONS)] * 10
+    assert len(started) == 3
 
 
 def test_patience_ends(monkeypatch, elsewhere, file):
-    code = "import json, sys, time; sys.path[:] = json.loads(sys.stdin.readline());time.sleep(100)"
-    monkeypatch.setattr(asking, "_CODE", code)
-    monkeypatch.setattr(asking, "_PATIENCE", 0.2)
+    monkeypatch.setattr(asking, "_CODE", "import time; time.sleep(100)")
+    monkeypatch.setattr(asking, "_PATIENCE", 0.1)
     assert all("/d0c" in path or "/t128p" in path for path in table_of(file))
 
 
-def test_a_line_that_was_cut_off_is_no_answer(monkeypatch):
-    line = json.dumps(numeric(asking.Sections(2, 0, bytes(21), b"", bytes(72), bytes(34))))
-    code = f"print({line!r}); print({line[:30]!r}, end='')"
-    monkeypatch.setattr(asking, "_CODE", code)
-    found = asking._from_process([])
-    assert len(found) == 1
-    assert os.linesep not in found[0].name
+def test_a_line_that_was_cut_off_is_no_answer(monkeypatch, elsewhere):
+    line = json.dumps(numeric(SECTIONS))
+    monkeypatch.setattr(asking, "_CODE", f"print({line[:30]!r}, end=''); raise SystemExit(1)")
+    assert asking._asker.ask(SECTIONS) is None
+
+
+def test_an_idle_process_ends_and_another_is_started(monkeypatch, elsewhere):
+    monkeypatch.setattr(asking, "_IDLE", 0.01)
+    first = asking._asker.ask(SECTIONS)
+    process = asking._asker._process
+    assert process.wait() == 0
+    assert asking._asker.ask(SECTIONS) == first
+    assert asking._asker._process is not process
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_fork_does_not_use_the_process_of_its_parent(elsewhere):
+    asking._asker.ask(SECTIONS)
+    process = asking._asker._process
+    child = os.fork()
+    if not child:
+        os._exit(asking._asker._process is not None)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert process.poll() is None
+    assert asking._asker._process is process
 
 
 def test_without_another_process_it_is_asked_here(monkeypatch, elsewhere, file):

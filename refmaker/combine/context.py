@@ -1,0 +1,137 @@
+"""What all steps of combining share: the inputs by path, the options, and what was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from refmaker.combine.agreement import MEANING, attribute_values
+from refmaker.elements import fill_document
+from refmaker.model import Array, Group
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from refmaker.combine.agreement import Findings
+    from refmaker.combine.members import Member
+    from refmaker.combine.options import CombineOptions
+
+    Item = tuple[int, Array]
+
+__all__ = ["STORED_HINT", "Context", "Trees"]
+
+STORED_HINT = (
+    "split into groups (eras='split'), or keep odd inputs' values in the set (odd='inline')"
+)
+"""What helps where inputs encode or pack a variable differently."""
+
+
+@dataclass(slots=True)
+class Context:
+    """What is the same for all variables.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        The inputs.
+    options : CombineOptions
+        How to combine.
+    found : Findings
+        Gets what is wrong.
+    warnings : dict of str to None
+        Gets what a reader should know.
+    """
+
+    members: Sequence[Member]
+    options: CombineOptions
+    found: Findings
+    warnings: dict[str, None] = field(default_factory=dict)
+
+    def name(self, member: int) -> str:
+        """Return what an input is called."""
+        return self.members[member].name
+
+    def attributes(self, path: str, items: Sequence[tuple[int, Any]], all_of_them: bool) -> Any:
+        """Return the attributes of a variable or group, and whether they agree."""
+
+        def hint(name: str) -> str:
+            if name in ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned"):
+                return STORED_HINT
+            if name in ("units", "calendar"):
+                return "write all times in the same units (times='reencode')"
+            return "leave the variable out (drop=...)"
+
+        kept, passed = attribute_values(
+            _with_missing(items),
+            lambda name: all_of_them or name in MEANING,
+            self.found,
+            path,
+            self.options.attributes,
+            hint,
+        )
+        if passed:
+            word = "left out" if self.options.attributes == "drop" else "taken from the first input"
+            named = ", ".join(sorted(passed))
+            self.warnings[f"{path}: attributes that differ were {word}: {named}"] = None
+        return kept
+
+
+def _with_missing(items: Sequence[tuple[int, Any]]) -> list[tuple[int, Any]]:
+    """Return attributes, with ``_FillValue`` where only the fill value says it.
+
+    So it is in the sets of kerchunk; xarray takes either.
+    """
+    name = "_FillValue"
+    found = [(i, node.attributes) for i, node in items]
+    if len({name in attributes for _, attributes in found}) < 2:
+        return found
+    for k, (i, node) in enumerate(items):
+        if name not in node.attributes and getattr(node, "fill_value", None) is not None:
+            missing = fill_document(node.fill_value, node.dtype)
+            found[k] = i, {**node.attributes, name: missing}
+    return found
+
+
+@dataclass(slots=True)
+class Trees:
+    """The groups of all inputs, by path.
+
+    Parameters
+    ----------
+    groups : dict of str to list of (int, Group)
+        Number of an input and its group.
+    arrays : dict of str to dict of str to list of (int, Array)
+        For each group the arrays of each name.
+    """
+
+    groups: dict[str, list[tuple[int, Group]]] = field(default_factory=dict)
+    arrays: dict[str, dict[str, list[Item]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, members: Sequence[Member], found: Findings) -> Trees:
+        """Sort the nodes of all inputs by their paths."""
+        trees = cls()
+        for member in members:
+            for path, node in member.refs.group.walk():
+                if isinstance(node, Group):
+                    trees.groups.setdefault(path, []).append((member.number, node))
+                    trees.arrays.setdefault(path, {})
+                else:
+                    home, _, name = path.rpartition("/")
+                    trees.arrays[home].setdefault(name, []).append((member.number, node))
+        for path, names in trees.arrays.items():
+            for name in names:
+                inner = f"{path}/{name}" if path else name
+                if inner in trees.groups:
+                    found.say(inner, "it is a variable in one input, and a group in another")
+        return trees
+
+    def home(self, path: str, name: str) -> str | None:
+        """Return the nearest group, from `path` up, with a coordinate of a dimension."""
+        while True:
+            items = self.arrays.get(path, {}).get(name)
+            if items and any(array.dimension_names == (name,) for _, array in items):
+                return path
+            if not path:
+                return None
+            path = path.rpartition("/")[0]
