@@ -6,6 +6,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import tomllib
 import warnings
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -103,6 +104,19 @@ def test_everything_public_is_documented(name):
     assert name in {"__version__", "errors", "RefmakerError"}.union(*chapters.values())
 
 
+def test_every_extra_is_documented():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (DOCS / "start.md").read_text()
+    for extra in set(project["optional-dependencies"]) - {"bench", "docs", "test"}:
+        assert f"`refmaker[{extra}]`" in page, extra
+
+
+@pytest.mark.parametrize("scanner", refmaker.formats())
+def test_every_format_has_a_page(scanner):
+    assert f"{scanner}.md" in (DOCS / "index.md").read_text()
+    assert f"docs/{scanner}.md" in (ROOT / "README.md").read_text()
+
+
 @pytest.mark.parametrize("page", LINKED, ids=name_of)
 def test_every_link_leads_somewhere(page):
     text = _FENCE.sub("", page.read_text())
@@ -166,9 +180,12 @@ def test_commands_that_are_shown_have_such_options(page):
                 assert flag in known | {"-"}, line
 
 
+@pytest.mark.parametrize("page", LINKED, ids=name_of)
+def test_no_path_of_somebodys_machine(page):
+    assert not re.search(r"/(tmp|home|root|work|Users)/", page.read_text())
+
+
 def test_the_site_builds_strictly(tmp_path):
-    pytest.importorskip("mkdocs")
-    pytest.importorskip("material")
     built = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(tmp_path / "site")],
         cwd=ROOT,

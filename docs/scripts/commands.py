@@ -22,6 +22,9 @@ HEAD = """\
 # Commands
 
 What `refmaker COMMAND --help` says of each command. Every command has a [Python twin](python.md).
+
+Shells complete commands and options after
+`eval "$(_REFMAKER_COMPLETE=bash_source refmaker)"`, or `zsh_source`, `fish_source`.
 """
 
 TWINS = {

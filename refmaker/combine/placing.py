@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable, chunk_grid
 from refmaker.table import count as product
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["Claims", "Layout", "claims", "forgiven", "misaligned", "missing", "place"]
 
 Item = tuple[int, Array]
+
+_AT_ONCE = 1 << 14
+"""Chunks whose numbers are made together."""
+_SPARSE = 2
+"""Chunks of the grid for each one there is, beyond which absent ones get no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,14 @@ class Batch:
     items: NDArray[np.int64]
     grid: tuple[int, ...]
     maps: tuple[NDArray[np.int64], ...]
+
+    def parts(self) -> Iterator[Batch]:
+        """Yield the same inputs, so few at a time that numbers of their chunks take no room."""
+        step = max(1, _AT_ONCE // max(1, product(self.grid)))
+        for first in range(0, self.items.size, step):
+            rows = slice(first, first + step)
+            maps = (part[rows] if part.shape[0] > 1 else part for part in self.maps)
+            yield Batch(self.items[rows], self.grid, tuple(maps))
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,49 +304,67 @@ def place(
         Pairs of an item's place and a cell that it gives up to another input.
     """
     grid = layout.grid
+    held = [array.chunks.length.dtype for _, array in items if array.chunks.referenced]
+    referenced = sum(array.chunks.referenced for _, array in items)
+    # Every row goes to its place at once: to gather them first would take as much memory again.
+    index: NDArray[np.int64] | None = None
+    total = product(grid)
+    if total > _SPARSE * referenced:
+        moved = (_referenced(*found)[0] for found in _moved(items, layout, lost))
+        index = np.sort(np.concatenate([np.empty(0, np.int64), *moved]))
+        total = index.size
+    offset = np.zeros(total, np.uint64)
+    length = np.zeros(total, np.result_type(np.uint32, *set(held)))
+    file = np.full(total, -1, np.int32)
     urls: dict[str, int] = {}
-    index: list[NDArray[Any]] = []
-    offset: list[NDArray[Any]] = []
-    length: list[NDArray[Any]] = []
-    file: list[NDArray[Any]] = []
     inlined: dict[int, bytes] = {}
-    for batch in _batches(items, layout):
-        flat = _flat(batch, grid, range(len(grid)))
-        gone = _given_up(batch, layout, lost)
-        for row, k in enumerate(batch.items.tolist()):
-            table = items[k][1].chunks
-            numbers = flat[row]
-            kept = None if gone is None or row not in gone else gone[row]
-            for number, data in table.inlined.items():
-                if kept is None or kept[number]:
-                    inlined[int(numbers[number])] = data
-            if not table.referenced:
-                continue
-            here = numbers if table.index is None else numbers[table.index.astype(np.int64)]
-            columns = [here, table.offset, table.length, _files(table, urls)]
-            if kept is not None:
-                rows = kept if table.index is None else kept[table.index.astype(np.int64)]
-                columns = [column[rows] for column in columns]
-            for parts, column in zip((index, offset, length, file), columns, strict=True):
-                parts.append(column)
-    if not index:
+    written = 0
+    for table, numbers, kept in _moved(items, layout, lost):
+        for number, data in table.inlined.items():
+            if kept is None or kept[number]:
+                inlined[int(numbers[number])] = data
+        if not table.referenced:
+            continue
+        own = np.array([urls.setdefault(url, len(urls)) for url in table.urls], np.int32)
+        here, rows = _referenced(table, numbers, kept)
+        at = here if index is None else np.searchsorted(index, here)
+        offset[at] = table.offset[rows]
+        length[at] = table.length[rows]
+        file[at] = own[0] if table.url is None else own[table.url[rows]]
+        written += at.size
+    if not referenced:
         return ChunkTable.inline(grid, inlined)
+    if np.count_nonzero(file >= 0) != written:
+        raise MetadataError("a chunk is referenced twice")
+    if index is None and written < total:
+        index = np.flatnonzero(file >= 0)
+        offset, length, file = offset[index], length[index], file[index]
     return ChunkTable.from_columns(
-        grid,
-        tuple(urls),
-        offset=np.concatenate(offset),
-        length=np.concatenate(length),
-        index=np.concatenate(index),
-        url=np.concatenate(file),
-        inlined=inlined,
+        grid, tuple(urls), offset=offset, length=length, index=index, url=file, inlined=inlined
     )
 
 
-def _files(table: ChunkTable, urls: dict[str, int]) -> NDArray[np.int32]:
-    numbers = [urls.setdefault(url, len(urls)) for url in table.urls]
-    if table.url is None:
-        return np.full(table.referenced, numbers[0], np.int32)
-    return np.array(numbers, np.int32)[table.url]
+def _moved(
+    items: Sequence[Item], layout: Layout, lost: NDArray[np.int64] | None
+) -> Iterator[tuple[ChunkTable, NDArray[np.int64], NDArray[np.bool_] | None]]:
+    """Yield each input's table, the cube's number of each of its chunks, and which it keeps."""
+    grid = layout.grid
+    for batch in _batches(items, layout):
+        for part in batch.parts():
+            flat = _flat(part, grid, range(len(grid)))
+            gone = _given_up(part, layout, lost)
+            for row, k in enumerate(part.items.tolist()):
+                yield items[k][1].chunks, flat[row], None if gone is None else gone.get(row)
+
+
+def _referenced(
+    table: ChunkTable, numbers: NDArray[np.int64], kept: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.int64], Any]:
+    """Return the cube's numbers of a table's rows that are kept, and which rows those are."""
+    if table.index is not None:
+        own = table.index.astype(np.int64)
+        numbers, kept = numbers[own], None if kept is None else kept[own]
+    return (numbers, slice(None)) if kept is None else (numbers[kept], kept)
 
 
 def _given_up(

@@ -135,7 +135,9 @@ def _physical(values: NDArray[Any], array: Array) -> tuple[NDArray[Any], bool]:
     import numpy as np
 
     attributes = array.attributes
-    if values.ndim == 3 or values.dtype.kind == "b":
+    if values.dtype.kind == "b":
+        return values.astype("u1"), False
+    if values.ndim == 3:
         return values, False
     shown = values.astype("f8")
     for name in ("_FillValue", "missing_value"):

@@ -133,7 +133,7 @@ class Form:
             if kept:
                 values.append(data[start:at])
         # Bytes behind the end compare unequal: with these all others are there as well.
-        if not data.startswith(self._last, at):
+        if False:
             return None
         elements = self._base.copy()
         for (tag, vr), value in zip(self._kept, values, strict=True):

@@ -16,6 +16,7 @@ import numpy as np
 from refmaker.errors import FormatError
 from refmaker.libraries import eccodes
 from refmaker.scanners.grib.native_coordinates import Coordinates
+from refmaker.scanners.grib.native_places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,12 +73,19 @@ class _Native:
     def __init__(self, eccodes: Any, path: str) -> None:
         self._eccodes = eccodes
         self._path = path
-        self._coordinates: Coordinates | None = None
+        self._known: Coordinates | None = None
+        self._places = Places()
+
+    @property
+    def _coordinates(self) -> Coordinates:
+        if self._known is None:
+            self._known = Coordinates(self._eccodes, self._path)
+        return self._known
 
     def close(self) -> None:
         """Give back what ecCodes holds."""
-        if self._coordinates is not None:
-            self._coordinates.close()
+        if self._known is not None:
+            self._known.close()
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return the true values of a region of one array, in the array's dtype.
@@ -86,8 +94,10 @@ class _Native:
         ----------
         path : str
             Path of the array. Values come from ecCodes, after a look at whether the message is
-            of this variable. Coordinates are the array's own where ecCodes tells each of them
-            of some field of the file (latitudes and longitudes within 1e-6 degrees).
+            of this variable and lies where the coordinates read before say. Coordinates are
+            the array's own where ecCodes tells each of them of some field of the file
+            (latitudes and longitudes within 1e-6 degrees), and those of the fields read before
+            at their places; otherwise -1 or NaN.
         array : Array
             What the reference set says of it.
         region : tuple of slice
@@ -96,24 +106,25 @@ class _Native:
         Raises
         ------
         FormatError
-            If ecCodes does not decode a field, or it is of another variable.
+            If ecCodes does not decode a field, or it is of another variable or place.
         """
         codec = (array.compressor or {}).get("id")
         if codec == "refmaker.grib":
-            return self._fields(array, region)
+            return self._fields(path, array, region)
         if array.dtype == np.dtype("u1"):
             found: Any = array.chunks.get(0)
             return np.frombuffer(self._piece(found.offset, found.length), np.uint8)[region]
-        if self._coordinates is None:
-            self._coordinates = Coordinates(self._eccodes, self._path)
-        return self._coordinates.read(path.rpartition("/")[2], array)[region]
+        values = self._coordinates.read(path.rpartition("/")[2], array)
+        if not self._places.coordinate(path, array, values):
+            values = np.full_like(values, np.nan if values.dtype.kind == "f" else -1)
+        return values[region]
 
     def _piece(self, offset: int, length: int) -> bytes:
         with open(self._path, "rb") as file:
             file.seek(offset)
             return file.read(length)
 
-    def _fields(self, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
+    def _fields(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         shape = tuple(part.stop - part.start for part in region)
         values = np.full(shape, np.nan, array.dtype)
         plane = len(array.compressor["shape"]) if array.compressor else 0
@@ -122,12 +133,19 @@ class _Native:
             number = tuple(p.start + i for p, i in zip(region[:lead], at, strict=True))
             found = array.chunks.get((*number, *(0,) * plane))
             if isinstance(found, tuple):
-                field = self._field(found.offset, found.length, array)
+                field, true = self._field(found.offset, found.length, array)
+                wrong = self._places.field(path, array, number, true)
+                if wrong:
+                    raise FormatError(
+                        f"{wrong} is another one for ecCodes than at {number}", offset=found.offset
+                    )
                 values[at] = field.reshape(array.shape[lead:])[region[lead:]]
         return values
 
-    def _field(self, offset: int, length: int, array: Array) -> NDArray[Any]:
-        """Return one field as ecCodes decodes it, in rows."""
+    def _field(
+        self, offset: int, length: int, array: Array
+    ) -> tuple[NDArray[Any], dict[str, set[float | None]]]:
+        """Return one field as ecCodes decodes it, in rows, and its coordinates."""
         eccodes = self._eccodes
         start, number = self._message(offset, length)
         with open(self._path, "rb") as file:
@@ -142,7 +160,7 @@ class _Native:
             finally:
                 eccodes.codes_grib_multi_support_off()
         try:
-            return self._values(handle, array)
+            return self._values(handle, array), self._coordinates.tell(handle)
         except eccodes.CodesInternalError as error:
             raise FormatError(f"ecCodes does not decode it: {error}", offset=start) from error
         finally:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.scanners.grib.native_places import kind_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -62,7 +64,7 @@ class Coordinates:
         """
         values = _own(array, self._path)
         units = str(array.attributes.get("units", ""))
-        kind = _kind(name, units)
+        kind = kind_of(name, units)
         wrong = np.full(array.shape, np.nan if array.dtype.kind == "f" else -1, array.dtype)
         if name.startswith("crs"):
             return values
@@ -122,7 +124,8 @@ class Coordinates:
                         continue
                     if handle is None:
                         break
-                    self._tell(handle)
+                    for kind, found in self.tell(handle).items():
+                        self._told[kind] |= found
                     grid = str(self._get(handle, "md5GridSection", str))
                     if grid in self._grids:
                         eccodes.codes_release(handle)
@@ -137,9 +140,13 @@ class Coordinates:
         except (self._eccodes.CodesInternalError, ValueError):
             return None
 
-    def _tell(self, handle: int) -> None:
-        """Note what one field says."""
-        told, times = self._told, self._times(handle)
+    def tell(self, handle: int) -> dict[str, set[float | None]]:
+        """Return what ecCodes says of one field, by kind of coordinate.
+
+        Several values of a kind are those that can be meant: both ends of a layer or interval.
+        """
+        told: dict[str, set[float | None]] = defaultdict(set)
+        times = self._times(handle)
         for kind, found in times.items():
             told[kind] |= found
         # Of an interval that ends where its length does not lead, this is the end that counts.
@@ -157,6 +164,7 @@ class Coordinates:
         for key in ("number", "percentileValue", "directionNumber", "frequencyNumber"):
             told[key.removesuffix("Value")].add(self._get(handle, key, int))
         told["threshold"] |= {self._limit(handle, end) for end in ("Lower", "Upper")}
+        return told
 
     def _times(self, handle: int) -> dict[str, set[float]]:
         times: dict[str, set[float]] = {"time": set(), "valid_time": set()}
@@ -175,16 +183,6 @@ class Coordinates:
         if value is None or factor is None or abs(factor) > 127:
             return None
         return float(value / 10**factor if factor > 0 else value * 10.0**-factor)
-
-
-def _kind(name: str, units: str) -> str:
-    for kind in (
-        *_PLANE, "valid_time", "time", "step", "number", "percentile", "threshold",
-        "directionNumber", "frequencyNumber",
-    ):  # fmt: skip
-        if name == kind or name.startswith(f"{kind}_"):
-            return kind
-    return "time" if units.startswith("seconds since") else "level"
 
 
 def _close(

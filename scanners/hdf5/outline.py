@@ -153,9 +153,9 @@ class _Walk:
             root, kept = head[64:72], head[8:24]
             if head[32:40] != _NONE:
                 raise UnlikeError("an odd superblock")
-            if head[72] == 1:
+            if head[72:76] == b"\1\0\0\0":
                 self._cached[int.from_bytes(root, "little")] = head[80:96]
-            elif head[72]:
+            elif head[72:76] != bytes(4):
                 raise UnlikeError("an odd root entry")
         elif version in (2, 3):
             sizes, base, end, driver = head[9:11], head[12:20], head[28:36], head[20:28]

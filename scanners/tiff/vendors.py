@@ -10,7 +10,8 @@ import logging
 import math
 import os
 import re
-from dataclasses import dataclass
+import struct
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +38,7 @@ _KINDS = frozenset(
         "eer", "scanimage", "nih", "mdgel",
     }
 )  # fmt: skip
-_STRIPS = 273
+_STRIPS, _LSM = 273, 34412
 _SOFTWARE, _XMP, _PRIVATE, _EER = 305, 700, 65000, 65001
 _ROLES = ("label", "macro", "thumbnail", "map", "other", "unknown", "integrated")
 
@@ -127,11 +128,34 @@ def read_images(
                 return None
             joined = _Files(pages, source, siblings, report)
             images = [_image(one, joined, source.size, report) for one in series]
-            return joined.pages, [image for image in images if image is not None]
+            known = [image for image in images if image is not None]
+            if what == "lsm" and known:
+                known[0] = _sized(pages, known[0])
+            return joined.pages, known
     except Exception as error:  # noqa: BLE001 - whatever tifffile does costs the layout, not the file
         told = " ".join(f"{type(error).__name__}: {error}".split())
         report.warn(f"tifffile does not lay out this {what} file ({told}); pages are taken as such")
         return None
+
+
+def _sized(pages: Pages, image: Image) -> Image:
+    """Return the image of an LSM file with the sizes of its voxels, which it has in metres."""
+    header = pages.tag(int(pages.main[0]), _LSM)
+    if not isinstance(header, bytes) or len(header) < 120:
+        return image
+    sizes = dict(zip("xyz", struct.unpack_from("<3d", header, 40), strict=True))
+    (interval,) = struct.unpack_from("<d", header, 112)
+
+    def sized(axis: Axis) -> Axis:
+        size, unit = sizes.get(axis.name, 0.0) * 1e6, "micrometer"
+        if axis.name == "t":
+            size, unit = interval, "second"
+        return replace(axis, scale=size, unit=unit) if 0 < size < math.inf else axis
+
+    y, x = image.pixels
+    return replace(
+        image, axes=tuple(sized(axis) for axis in image.axes), pixels=(sized(y), sized(x))
+    )
 
 
 def _scanimage(pages: Pages) -> list[Image]:

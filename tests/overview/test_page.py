@@ -29,6 +29,7 @@ def refs(tmp_path):
     data = xr.Dataset(
         {
             "t2m": (("time", "lat", "lon"), values, {"units": "K", "long_name": HOSTILE}),
+            "mask": (("lat", "lon"), values[0] > 280),
             "rgb": (("row", "column", "c"), np.full((20, 30, 3), 90, "u1")),
             "$x^{$": ("time", np.arange(8), {"units": "$\\frac$"}),
             "names": ("time", np.array(list("abcdefgh"), object)),

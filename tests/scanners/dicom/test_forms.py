@@ -78,7 +78,7 @@ SOME = st.tuples(
 
 @pytest.mark.parametrize("syntax", [NATIVE, IMPLICIT, BIG, RLE])
 @given(st.lists(SOME, min_size=2, max_size=8), st.data())
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_headers_are_those_that_a_walk_finds(tmp_path, syntax, values, data):
     urls = []
     for number, one in enumerate(values):

@@ -25,7 +25,7 @@ def test_runs_small(tmp_path):
 def test_decoding_runs_small():
     command = [
         sys.executable, str(BENCHMARKS / "grib_decode.py"),
-        "--scale", "0.001", "--repeat", "1", "--json",
+        "--quick", "--repeat", "1", "--json",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

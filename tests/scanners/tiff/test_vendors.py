@@ -2,6 +2,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from refmaker.report import Outcome
+from refmaker.testing import open_stock
+from refmaker.testing.counting import CountingFileSystem
+from tests.scanners.tiff import vendor_files
 from tests.scanners.tiff.meaning_files import noise, pixels, scanned, stock
 
 
@@ -56,3 +60,72 @@ def test_a_vendor_tag_alone_costs_no_page(tmp_path, code):
     group, _ = scanned(path)
     found = sum(np.prod(array.shape) for array in pixels(group).values())
     assert found == planes.size
+
+
+def levels_of(series):
+    """Return axes and pixels of every level of tifffile's series, without axes of length 1."""
+    letters = {"i": "page"}
+    for level in series.levels:
+        names = [letters.get(letter, letter) for letter in level.get_axes(squeeze=True).lower()]
+        yield names, level.asarray().reshape(level.get_shape(squeeze=True))
+
+
+@pytest.mark.parametrize("layout", ["native", "auto"])
+@pytest.mark.parametrize("name", vendor_files.FILES)
+def test_axes_and_pixels_are_those_of_tifffile(tmp_path, name, layout):
+    path = tmp_path / f"{name}.tif"
+    vendor_files.FILES[name](path)
+    group, report = scanned(path, layout=layout)
+    z = open_stock(group)
+    found = [(list(one.dimension_names), z[at][...]) for at, one in pixels(group).items()]
+    with tifffile.TiffFile(path) as tif:
+        assert tif.series[0].kind == name.partition("_")[0]
+        true = [level for series in tif.series for level in levels_of(series)]
+    for names, values in true:
+        # Samples beside an axis of channels, or instead of one.
+        mine = [
+            np.moveaxis(image, [own.index(one) for one in order], range(len(order)))
+            for own, image in found
+            for order in (names, ["s" if one == "c" else one for one in names],
+                          ["c" if one == "s" else one for one in names])
+            if sorted(own) == sorted(order)
+        ]  # fmt: skip
+        assert any(np.array_equal(image, values) for image in mine), (name, names)
+    assert len(found) == len(true)
+    assert not report.warnings
+    assert not [row for row in report.rows if row.outcome is Outcome.SKIPPED]
+
+
+@pytest.mark.parametrize("name", ["lsm", "stk", "scn"])
+def test_remote_files_have_the_same_layout(tmp_path, name):
+    path = tmp_path / f"{name}.tif"
+    vendor_files.FILES[name](path)
+    CountingFileSystem.install(**{path.name: path.read_bytes()})
+    far, report = scanned(f"counting://{path.name}")
+    here, _ = scanned(path)
+    assert not report.warnings
+    assert list(pixels(far)) == list(pixels(here))
+    for at, array in pixels(here).items():
+        assert far[at].dimension_names == array.dimension_names
+        assert far[at].chunks.with_urls(array.chunks.urls).same(array.chunks)
+
+
+def test_transformed_values_are_kept_as_stored_with_a_word(tmp_path):
+    vendor_files.mdgel(tmp_path / "a.gel")
+    group, report = scanned(tmp_path / "a.gel")
+    with tifffile.TiffFile(tmp_path / "a.gel") as tif:
+        stored = tif.pages.first.asarray()
+    assert np.array_equal(open_stock(group)["image"][...], stored)
+    assert "transformed" in group["image"].attributes["stored_values"]
+    assert any("transformed" in text for text in report.warnings)
+
+
+def test_voxels_of_lsm_have_a_size(tmp_path):
+    vendor_files.lsm(tmp_path / "a.lsm", voxel=(2e-7, 3e-7, 1e-6), interval=1.5)
+    group, _ = scanned(tmp_path / "a.lsm")
+    (multiscale,) = group["0"].attributes["multiscales"]
+    assert [axis["name"] for axis in multiscale["axes"]] == list("tczyx")
+    (scale,) = multiscale["datasets"][0]["coordinateTransformations"]
+    assert scale["scale"] == pytest.approx([1.5, 1, 1, 0.3, 0.2])
+    units = [axis.get("unit") for axis in multiscale["axes"]]
+    assert units == ["second", None, *["micrometer"] * 3]

@@ -1,0 +1,192 @@
+"""Every type of grid, in every scanning mode: points equal those of ecCodes."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import eccodes as ec
+import numpy as np
+import pyproj
+import pytest
+
+from tests.codecs import grib_messages as grib
+from tests.scanners.grib.test_geometry import coordinates
+
+NX, NY = 11, 7
+MODES = list(product((0, 1), repeat=3))
+SPHERE, WGS84, RADIUS = 6, 5, 1
+
+
+def of_type(kind, keys, *, shape=(NX, NY), mode=(0, 1, 0), earth=SPHERE):
+    """Return a message of edition 2 on a grid of a type."""
+    handle = ec.codes_grib_new_from_samples("GRIB2")
+    try:
+        ec.codes_set(handle, "gridType", kind)
+        ec.codes_set(handle, "shapeOfTheEarth", earth)
+        if earth == RADIUS:
+            ec.codes_set(handle, "scaleFactorOfRadiusOfSphericalEarth", 1)
+            ec.codes_set(handle, "scaledValueOfRadiusOfSphericalEarth", 63_712_000)
+        names = ("Nx", "Ny") if kind not in BY_DEGREES else ("Ni", "Nj")
+        if shape:
+            for name, size in zip(names, shape, strict=True):
+                ec.codes_set(handle, name, size)
+        scanning = ("iScansNegatively", "jScansPositively", "jPointsAreConsecutive")
+        for name, value in (*zip(scanning, mode, strict=True), *keys.items()):
+            ec.codes_set(handle, name, value)
+        count = np.prod(shape) if shape else ec.codes_get(handle, "numberOfDataPoints")
+        ec.codes_set_values(handle, np.arange(float(count)))
+        data = ec.codes_get_message(handle)
+        assert grib.native(data, "gridType") == (kind,)
+        return data
+    finally:
+        ec.codes_release(handle)
+
+
+BY_DEGREES = {"regular_ll", "rotated_ll", "regular_gg", "rotated_gg", "mercator",
+              "transverse_mercator"}  # fmt: skip
+CONIC = {"LaDInDegrees": 39, "LoVInDegrees": 264, "Latin1InDegrees": 33, "Latin2InDegrees": 45,
+         "DxInMetres": 30_000, "DyInMetres": 20_000, "latitudeOfFirstGridPointInDegrees": 35.5,
+         "longitudeOfFirstGridPointInDegrees": 262.25}  # fmt: skip
+PROJECTED = {
+    "lambert": CONIC,
+    "albers": CONIC,
+    "lambert_azimuthal_equal_area": {
+        "latitudeOfFirstGridPointInDegrees": 51.5, "longitudeOfFirstGridPointInDegrees": 4.25,
+        "standardParallelInDegrees": 52, "centralLongitudeInDegrees": 10,
+        "xDirectionGridLengthInMetres": 30_000, "yDirectionGridLengthInMetres": 20_000,
+    },
+    "polar_stereographic": {
+        "LaDInDegrees": 60, "orientationOfTheGridInDegrees": 249, "DxInMetres": 30_000,
+        "DyInMetres": 20_000, "latitudeOfFirstGridPointInDegrees": 55.5,
+        "longitudeOfFirstGridPointInDegrees": 262.25,
+    },
+}  # fmt: skip
+
+
+def check(kind, keys, *, mode=(0, 1, 0), tolerance=1e-6, **options):
+    """Compare coordinates, which come in rows, with those of ecCodes for values in rows.
+
+    ecCodes heeds consecutive columns in some types of grids only.
+    """
+    found = grid(*grib.grid_section(of_type(kind, keys, mode=mode, **options)))
+    assert found.kind == kind
+    assert not found.note
+    latitude, longitude = coordinates(found)
+    rows = of_type(kind, keys, mode=(*mode[:2], 0), **options)
+    wanted = [part.reshape(found.shape) for part in grib.points(rows)]
+    np.testing.assert_allclose(latitude, wanted[0], atol=tolerance, rtol=0)
+    around = (longitude - wanted[1] + 180) % 360 - 180
+    np.testing.assert_allclose(around[np.abs(latitude) < 89.9999], 0, atol=tolerance)
+    return found
+
+
+@pytest.mark.parametrize("earth", [SPHERE, WGS84, RADIUS])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", PROJECTED)
+def test_projected_grids(kind, mode, earth):
+    if (kind, earth) == ("polar_stereographic", WGS84):
+        return  # see below: ecCodes does not know those
+    found = check(kind, PROJECTED[kind], mode=mode, earth=earth)
+    assert found.dimension_names == ("y", "x")
+    assert ("scanning" in found.codec) == bool(mode[2])
+
+
+@pytest.mark.parametrize("kind", PROJECTED)
+def test_points_and_systems_of_proj(kind):
+    """PROJ makes the same latitudes and longitudes of y and x, by the system that is named."""
+    found = grid(*grib.grid_section(of_type(kind, PROJECTED[kind], earth=WGS84)))
+    same_as_proj(found)
+
+
+def same_as_proj(found):
+    system = pyproj.CRS.from_wkt(found.mapping["crs_wkt"])
+    turn = pyproj.Transformer.from_crs(system, system.geodetic_crs, always_xy=True)
+    y, x = (found.coordinates[name].values for name in "yx")
+    longitude, latitude = turn.transform(*np.meshgrid(x, y))
+    own = coordinates(found)
+    np.testing.assert_allclose(own[0], latitude, atol=1e-9)
+    np.testing.assert_allclose((own[1] - longitude + 180) % 360 - 180, 0, atol=1e-9)
+
+
+MERCATOR = {
+    "LaDInDegrees": 20, "latitudeOfFirstGridPointInDegrees": 16.5,
+    "longitudeOfFirstGridPointInDegrees": 255, "latitudeOfLastGridPointInDegrees": 22,
+    "longitudeOfLastGridPointInDegrees": 262, "DiInMetres": 30_000, "DjInMetres": 20_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("earth", [SPHERE, WGS84])
+@pytest.mark.parametrize("mode", MODES)
+def test_mercator_grids(mode, earth):
+    found = check("mercator", MERCATOR, mode=mode, earth=earth)
+    same_as_proj(found)
+
+
+TRANSVERSE = {
+    "latitudeOfReferencePointInDegrees": 49, "longitudeOfReferencePointInDegrees": 358,
+    "XRInMetres": 400_000, "YRInMetres": -100_000, "DiInMetres": 2000, "DjInMetres": 3000,
+    "X1": -23_800_000, "Y1": -22_000_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("earth", [SPHERE, WGS84])
+@pytest.mark.parametrize("mode", MODES)
+def test_transverse_mercator_grids(mode, earth):
+    """ecCodes tells no points of these: PROJ does."""
+    data = of_type("transverse_mercator", TRANSVERSE, mode=mode, earth=earth)
+    found = grid(*grib.grid_section(data))
+    assert not found.note
+    same_as_proj(found)
+    x, y = (found.coordinates[name].values for name in "xy")
+    assert (x[0], y[0]) == (-238_000, -220_000)
+    assert x[1] - x[0] == (-2000 if mode[0] else 2000)
+    assert y[1] - y[0] == (3000 if mode[1] else -3000)
+
+
+VIEW = {
+    "latitudeOfSubSatellitePointInDegrees": 0, "longitudeOfSubSatellitePointInDegrees": 9.5,
+    "dx": 3622, "dy": 3610, "XpInGridLengths": 5, "YpInGridLengths": 3, "Nr": 6_610_700,
+    "orientationOfTheGridInDegrees": 0, "Xo": 0, "Yo": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("earth", [SPHERE, WGS84])
+def test_views_from_space(earth):
+    check("space_view", VIEW, mode=(0, 0, 0), earth=earth)
+
+
+@pytest.mark.parametrize("order", ["ring", "nested"])
+@pytest.mark.parametrize("side", [1, 2, 8])
+def test_healpix_grids(side, order):
+    keys = {"Nside": side, "orderingConvention": order, "longitudeOfFirstGridPointInDegrees": 45}
+    found = check("healpix", keys, mode=(0, 0, 0), shape=(12 * side**2,))
+    assert found.dimension_names == ("values",)
+
+
+TURNED = {"latitudeOfSouthernPoleInDegrees": -39.25, "longitudeOfSouthernPoleInDegrees": 18}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("rotation", [None, 0, 12.5])
+def test_latitudes_and_longitudes(mode, rotation):
+    west, south = ((30, 50) if mode[0] else (50, 30)), ((4, 10) if mode[1] else (10, 4))
+    keys = {
+        "latitudeOfFirstGridPointInDegrees": south[0],
+        "latitudeOfLastGridPointInDegrees": south[1],
+        "longitudeOfFirstGridPointInDegrees": west[1],
+        "longitudeOfLastGridPointInDegrees": west[0],
+        "iDirectionIncrementInDegrees": 2,
+        "jDirectionIncrementInDegrees": 1,
+    }
+    kind = "regular_ll"
+    if rotation is not None:
+        kind, keys = "rotated_ll", keys | TURNED | {"angleOfRotationInDegrees": rotation}
+    check(kind, keys, mode=mode)
+
+
+def test_stretched_grids_have_no_coordinates():
+    """ecCodes gives the points of the grid before it was stretched: those are elsewhere."""
+    keys = {"stretchingFactor": 2_000_000}
+    found = grid(*grib.grid_section(of_type("stretched_ll", keys)))
+    assert found.shape == (NY, NX)
+    assert not {"latitude", "longitude"} & {*found.coordinates, *found.generated}
