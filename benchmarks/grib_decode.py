@@ -163,7 +163,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fields a hundredth as large")
     parser.add_argument("--scale", type=float, help="size of the fields (default: 1)")
     parser.add_argument("--only", action="append", metavar="NAME", help="cases to run; repeatable")
-    parser.add_argument("--repeat", type=int, default=15, help="runs; the best counts (default 15)")
+    parser.add_argument("--repeat", type=int, default=25, help="runs; the best counts (default 25)")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead")
     parser.add_argument("--check", action="store_true", help="fail if anything falls short")
     chosen = parser.parse_args()

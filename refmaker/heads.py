@@ -126,8 +126,8 @@ def _ordered(
 ) -> Iterator[Head]:
     """Yield what `read` returns for each batch, in order, some batches ahead of the reader."""
     if len(batches) < 2:
-        for batch in batches:
-            yield from read(batch)
+        for only in batches:
+            yield from read(only)
         return
     with ThreadPoolExecutor(threads) as pool:
         waiting = deque(pool.submit(read, batch) for batch in batches[: threads * _AHEAD])

@@ -9,6 +9,7 @@ import heapq
 import logging
 import time
 from collections import deque
+from collections.abc import Sized
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,11 @@ log = logging.getLogger("refmaker.scan_pool")
 _PAUSE = 0.5
 """Seconds before a file is tried for the second time; doubled for each further time."""
 
+_STARTING = 1.0
+"""Seconds of work that are worth another process, which first has to load Python and libraries."""
+_WARM, _ENOUGH = 2, 6
+"""Files after which a process is as fast as it will be, and after which that is known."""
+
 Answered = tuple[Task, Answer]
 
 
@@ -43,6 +49,7 @@ class Queue:
     """
 
     def __init__(self, tasks: Iterable[Task], retries: int) -> None:
+        self._left = len(tasks) if isinstance(tasks, Sized) else 2**31
         self._tasks = iter(tasks)
         self._retries = retries
         self._again: list[tuple[float, int, Task]] = []
@@ -51,7 +58,14 @@ class Queue:
         """Return a file that can be scanned now."""
         if self._again and self._again[0][0] <= time.monotonic():
             return heapq.heappop(self._again)[2]
-        return next(self._tasks, None)
+        task = next(self._tasks, None)
+        self._left -= task is not None
+        return task
+
+    @property
+    def left(self) -> int:
+        """How many files nobody has taken yet; a very large number if that is not known."""
+        return self._left
 
     @property
     def wait(self) -> float | None:
@@ -97,7 +111,8 @@ def scan_apart(
     queue : Queue
         The files.
     jobs : int
-        Processes; started when there is something for them to do.
+        Processes at most; where files are local, another one is started when what is left to do
+        is worth it.
     timeout : float, optional
         Seconds that a file may take; 1800 by default.
     ahead : int
@@ -115,8 +130,9 @@ def scan_apart(
         idle = deque(_Hand(stack.enter_context(Worker()), limit, ahead) for _ in range(jobs))
         busy: dict[Any, _Hand] = {}
         finished: list[Answered] = []
+        pace = _Pace(eager=ahead > 0)
         while True:
-            _give_out(queue, idle, busy, finished)
+            _give_out(queue, idle, busy, finished, pace)
             # Only now, with all hands busy again while the caller looks at what is done.
             yield from finished
             finished.clear()
@@ -126,11 +142,14 @@ def scan_apart(
                 time.sleep(queue.wait)
                 continue
             waits = [queue.wait if idle else None, *(hand.left for hand in busy.values())]
+            if queue.left and not all(hand.started for hand in idle):
+                waits.append(_STARTING)
             ready = wait(list(busy), min((w for w in waits if w is not None), default=None))
             overdue = [pipe for pipe in busy if pipe not in ready and busy[pipe].left == 0]
             for pipe in [*ready, *overdue]:
                 hand = busy[pipe]
                 found = hand.answer(overdue=pipe in overdue)
+                pace.note(answered=found is not None)
                 if found is None:
                     continue
                 del busy[pipe]
@@ -140,12 +159,56 @@ def scan_apart(
                     finished.append((hand.task, found))
 
 
+class _Pace:
+    """How fast files are scanned, and so whether to start one more process.
+
+    Parameters
+    ----------
+    eager : bool
+        Whether all are started at once, as they will wait more than they work.
+    """
+
+    def __init__(self, *, eager: bool) -> None:
+        self._eager = eager
+        self._begun: float | None = None
+        self._warm = 0.0
+        self._done = 0
+
+    def note(self, *, answered: bool) -> None:
+        """Note that a process has begun to work, or has answered."""
+        now = time.monotonic()
+        if self._begun is None:
+            self._begun = now
+        self._done += answered
+        if self._done == _WARM and answered:
+            self._warm = now
+
+    def worth(self, left: int, running: int) -> bool:
+        """Tell whether so many files are worth another process beside those that run."""
+        if running == 0 or self._eager:
+            return True
+        if self._begun is None:
+            return False
+        now = time.monotonic()
+        if self._done < _ENOUGH:
+            return now - self._begun >= _STARTING
+        return (now - self._warm) / (self._done - _WARM) * left / running > _STARTING
+
+
 def _give_out(
-    queue: Queue, idle: deque[_Hand], busy: dict[Any, _Hand], finished: list[Answered]
+    queue: Queue,
+    idle: deque[_Hand],
+    busy: dict[Any, _Hand],
+    finished: list[Answered],
+    pace: _Pace,
 ) -> None:
     """Give every idle hand a file, its own next one first, then anybody's."""
     for _ in range(len(idle)):
         hand = idle.popleft()
+        running = sum(other.started for other in (*idle, *busy.values()))
+        if not hand.started and not pace.worth(queue.left, running):
+            idle.append(hand)
+            continue
         hand.fill(queue)
         if not hand.next:
             richest = max(busy.values(), key=lambda other: len(other.next), default=hand)
@@ -170,6 +233,7 @@ class _Hand:
 
     def __init__(self, worker: Worker, limit: float, ahead: int) -> None:
         self.next: deque[Task] = deque()
+        self.started = False
         self._worker = worker
         self._limit = limit
         self._ahead = ahead
@@ -183,6 +247,7 @@ class _Hand:
     def begin(self) -> Any:
         """Give the worker its next file; return the pipe of the answer."""
         self.task = self.next.popleft()
+        self.started = True
         pipe = self._worker.post(self.task.call(tuple(task.url for task in self.next)))
         # Loading Python takes its time, which is not the file's.
         self._due = time.monotonic() + self._limit if self._worker.working else None

@@ -25,6 +25,7 @@ ROOMS = (
     ("refmaker.scanner",),
     ("refmaker.codecs",),
     ("refmaker.heads",),
+    ("refmaker.siblings",),
     ("refmaker.source", "refmaker.remote", "refmaker.ranges", "refmaker.http_ranges"),
     ("refmaker.metadata", "refmaker.metadata_v3", "refmaker.elements"),
     ("refmaker.report",),

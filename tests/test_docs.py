@@ -47,7 +47,7 @@ def anchors(path):
 
 
 COMMANDS = script("commands")
-VERBS = {name: command for name, command, _ in COMMANDS.commands()}
+VERBS = dict(COMMANDS.commands())
 
 # The contract as the page on scanners shows it, run as its reader would run it.
 TestShownContract = script("contract_example").TestToyScanner

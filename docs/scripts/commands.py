@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.testing import CliRunner
 
 from refmaker.cli import main as refmaker
 
@@ -21,7 +22,8 @@ PAGE = Path(__file__).parents[1] / "commands.md"
 HEAD = """\
 # Commands
 
-What `refmaker COMMAND --help` says of each command. Every command has a [Python twin](python.md).
+What `refmaker COMMAND --help` says of each command, or `--help-all` where
+there is more to say. Every command has a [Python twin](python.md).
 
 Shells complete commands and options after
 `eval "$(_REFMAKER_COMPLETE=bash_source refmaker)"`, or `zsh_source`, `fish_source`.
@@ -51,40 +53,41 @@ TWINS = {
 
 
 def commands(
-    group: click.Group = refmaker, above: click.Context | None = None
-) -> Iterator[tuple[str, click.Command, click.Context]]:
-    """Yield name, command and context of every command, those of groups behind their group.
+    group: click.Group = refmaker, above: tuple[str, ...] = ()
+) -> Iterator[tuple[str, click.Command]]:
+    """Yield name and command of every command, those of groups behind their group.
 
     Parameters
     ----------
     group : click.Group
         Whose commands.
-    above : click.Context, optional
-        The group's own context.
+    above : tuple of str
+        How the group itself is called.
     """
-    above = above or _root()
-    for name in group.list_commands(above):
-        command = group.get_command(above, name)
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if command is None or command.hidden:
             continue
-        context = click.Context(command, info_name=name, parent=above)
-        yield context.command_path.removeprefix("refmaker "), command, context
+        yield " ".join((*above, name)), command
         if isinstance(command, click.Group):
-            yield from commands(command, context)
+            yield from commands(command, (*above, name))
 
 
-def _root() -> click.Context:
-    settings = {**refmaker.context_settings, "terminal_width": 80}
-    return click.Context(refmaker, info_name="refmaker", **settings)
+def shown(*arguments: str) -> str:
+    """Return what the command prints, as a block of the page."""
+    ran = CliRunner().invoke(refmaker, arguments, prog_name="refmaker", terminal_width=80)
+    return f"```text\n{ran.stdout.strip()}\n```\n"
 
 
 def page() -> str:
     """Return the page."""
-    parts = [HEAD, f"```text\n{refmaker.get_help(_root()).strip()}\n```\n"]
-    for name, command, inner in commands():
+    parts = [HEAD, shown("--help")]
+    for name, command in commands():
         parts.append(f"## refmaker {name}\n")
         parts.append("In Python: " + ", ".join(f"`{t}`" for t in TWINS[name].split(", ")) + "\n")
-        parts.append(f"```text\n{command.get_help(inner).strip()}\n```\n")
+        flags = {flag for parameter in command.params for flag in parameter.opts}
+        parts.append(shown(*name.split(), "--help-all" if "--help-all" in flags else "--help"))
     return "\n".join(parts)
 
 

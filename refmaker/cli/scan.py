@@ -11,7 +11,7 @@ from refmaker.cli.account import FAILED as INPUT_FAILED
 from refmaker.cli.account import IGNORED, Account
 from refmaker.cli.boundary import FAILED
 from refmaker.cli.options import SIZE, More, as_json, help_all, storage_options, verbosity
-from refmaker.cli.scan_runs import Job, scan_collection, scan_cube, scan_each
+from refmaker.cli.scan_runs import Job, are_one_object, scan_collection, scan_cube, scan_each
 from refmaker.cli.settings import SettingsCommand, take_settings
 from refmaker.cli.targets import DEFAULT_NAME, is_single, outputs
 from refmaker.errors import RefmakerError
@@ -170,7 +170,14 @@ def command(ctx: click.Context, /, **values: Any) -> None:
     if values["combine"] or values["concat"]:
         out = _single(values["out"])
         _check(inputs.urls, [out], job)
-        scan_cube(inputs, out, job, values["concat"] or None)
+        if not values["concat"] and are_one_object(inputs, job):
+            # Its scanner knows better than coordinates do how the parts belong together.
+            try:
+                scan_collection(inputs, out, job)
+            except LookupError as error:
+                raise click.UsageError(str(error)) from error
+        else:
+            scan_cube(inputs, out, job, values["concat"] or None)
     elif is_single(inputs, values["out"]) and values["out"] is not None:
         _check(inputs.urls, [values["out"]], job)
         try:

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from refmaker.scan import ScanOptions
     from refmaker.scan_many import Scanned
 
-__all__ = ["Job", "scan_collection", "scan_cube", "scan_each"]
+__all__ = ["Job", "are_one_object", "scan_collection", "scan_cube", "scan_each"]
+
+
+_LOOKED_AT = 8
+"""Inputs whose formats are looked at to tell what joining them means."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +135,17 @@ def _scanned(url: str, job: Job) -> ReferenceSet:
     if job.timeout is not None:
         return refmaker.scan(url, job.storage_options, timeout=job.timeout, **how)
     return refmaker.scan(url, job.storage_options, isolate=job.isolate, **how)
+
+
+def are_one_object(inputs: Inputs, job: Job) -> bool:
+    """Tell whether the first inputs are of a format whose objects are spread over many files."""
+    from refmaker.collection import find_collector
+
+    try:
+        find_collector(inputs.urls[:_LOOKED_AT], job.storage_options, job.format)
+    except (UnsupportedError, UnknownFormatError):
+        return False
+    return True
 
 
 def scan_collection(inputs: Inputs, out: str, job: Job) -> None:

@@ -204,7 +204,12 @@ def directions(grid: Definition) -> tuple[int, int]:
 
 
 def careless(grid: Definition) -> str:
-    """Return what is to be warned of: directions that the scanning mode says otherwise."""
+    """Return what is to be warned of: where this and ecCodes take a definition otherwise."""
+    if rotation := grid.values.get("rotation"):
+        return (
+            f"a {grid.kind} grid that is turned by {rotation:g} degrees about its pole: points are "
+            "where the specification and PROJ have them, and elsewhere in ecCodes"
+        )
     mode = (
         -1 if grid.scanning & I_NEGATIVE else 1,
         1 if grid.scanning & J_POSITIVE else -1,

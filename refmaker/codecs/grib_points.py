@@ -91,7 +91,9 @@ def unrotated(
 ) -> Points:
     """Turn coordinates on a rotated sphere back (template 3.1, regulation 92.4.2)."""
     pole = np.deg2rad(grid.values["pole_latitude"])
-    phi, away = np.deg2rad(latitude), np.deg2rad(longitude - grid.values["rotation"])
+    # Clockwise, seen from the southern pole, is eastwards. PROJ agrees; ecCodes takes the angle
+    # off the longitudes that come out.
+    phi, away = np.deg2rad(latitude), np.deg2rad(longitude + grid.values["rotation"])
     # The rotation takes the geographic south pole to the given point.
     sine, cosine = -np.sin(pole), -np.cos(pole)
     x, y, z = np.cos(phi) * np.cos(away), np.cos(phi) * np.sin(away), np.sin(phi)

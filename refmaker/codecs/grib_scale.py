@@ -24,8 +24,8 @@ __all__ = ["MAX_WIDTH", "Scale", "signed", "unpack_scaled", "unpacked"]
 
 #: Widest integers that can be unpacked, in bits.
 MAX_WIDTH = 64
-_BLOCK = 1 << 16
-"""Values worked on at a time: their integers and float64 stay in the L2 cache."""
+_BLOCK = 1 << 17
+"""Values worked on at a time: few enough for caches, and so many that calls do not count."""
 _WHOLE = {8: ">u1", 16: ">u2", 32: ">u4", 64: ">u8"}
 _SHORT_SHIFT, _LONGEST_SHIFT = 25, 57
 """Widest integers that lie inside four and eight bytes, wherever in a byte they begin."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -97,16 +97,21 @@ def labelled_axis(
         Gets what is wrong with them; then the result is None.
     """
     holders = [i for i, vector in enumerate(vectors) if vector is not None]
-    distinct: dict[bytes, tuple[int, NDArray[Any]]] = {}
-    keys = []
+    # Each coordinate once, and which of them every input has.
+    numbers: dict[bytes, int] = {}
+    parts: list[NDArray[Any]] = []
+    owners: list[int] = []
+    which: list[int] = []
     for i in holders:
         vector = _comparable(vectors[i])
         key = vector.tobytes() if not vector.dtype.hasobject else repr(vector.tolist()).encode()
-        distinct.setdefault(key, (i, vector))
-        keys.append(key)
-    if not _sound(name, list(distinct.values()), options, found):
+        which.append(numbers.setdefault(key, len(parts)))
+        if which[-1] == len(parts):
+            parts.append(vector)
+            owners.append(i)
+    del numbers
+    if not _sound(name, zip(owners, parts, strict=True), options, found):
         return None
-    parts = [vector for _, vector in distinct.values()]
     labels = _given_order(parts) if options.order == "given" else _sorted_order(parts)
     if options.order == "given" and options.monotonic and not _steps(labels):
         found.say(
@@ -120,24 +125,27 @@ def labelled_axis(
         if completed is None:
             return None
         labels = completed
-    places = dict(zip(distinct, _places(labels, parts), strict=True))
+    at, sizes = _places(labels, parts), np.array([part.size for part in parts], np.int64)
+    first = np.cumsum(sizes) - sizes
+    begins = np.full(sizes.size, -1, np.int64)
+    begins[sizes > 0] = at[first[sizes > 0]]
     start = np.full(len(vectors), -1, np.int64)
     count = np.zeros(len(vectors), np.int64)
-    scattered = {}
-    runs = {key: _is_run(at) for key, at in places.items()}
-    for i, key in zip(holders, keys, strict=True):
-        at = places[key]
-        count[i] = at.size
-        if at.size:
-            start[i] = at[0]
-        if not runs[key]:
-            scattered[i] = at
+    start[holders], count[holders] = begins[which], sizes[which]
+    torn = _torn(at, first)
+    scattered = {
+        i: at[first[k] : first[k] + sizes[k]]
+        for i, k in zip(holders, which, strict=True)
+        if k in torn
+    }
     return Axis(name, int(labels.size), start, count, scattered, labels)
 
 
 def _comparable(vector: Any) -> NDArray[Any]:
     """Return a coordinate in native byte order; objects become texts."""
-    values = np.asarray(vector).reshape(-1)
+    values = np.asarray(vector)
+    if values.ndim != 1:
+        values = values.reshape(-1)
     if values.dtype.hasobject:
         return np.array([str(value) for value in values.tolist()], dtype=np.str_)
     return values.astype(values.dtype.newbyteorder("="), copy=False)
@@ -154,7 +162,7 @@ def _steps(values: NDArray[Any]) -> int:
 
 def _sound(
     name: str,
-    distinct: Sequence[tuple[int, NDArray[Any]]],
+    distinct: Iterable[tuple[int, NDArray[Any]]],
     options: CombineOptions,
     found: Findings,
 ) -> bool:
@@ -200,16 +208,19 @@ def _given_order(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return values[np.sort(first)]
 
 
-def _places(labels: NDArray[Any], parts: Sequence[NDArray[Any]]) -> list[NDArray[np.int64]]:
-    """Return the position of every value of every part on the axis."""
+def _places(labels: NDArray[Any], parts: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+    """Return the position of every value of every part on the axis, one part after another."""
     order = np.argsort(labels, kind="stable")
-    values = np.concatenate(parts)
-    at = order[np.searchsorted(labels, values, sorter=order)].astype(np.int64)
-    return np.split(at, np.cumsum([part.size for part in parts])[:-1])
+    found: NDArray[np.int64] = order[np.searchsorted(labels, np.concatenate(parts), sorter=order)]
+    return found.astype(np.int64, copy=False)
 
 
-def _is_run(at: NDArray[np.int64]) -> bool:
-    return at.size < 2 or bool(np.all(at[1:] - at[:-1] == 1))
+def _torn(at: NDArray[np.int64], first: NDArray[np.int64]) -> set[int]:
+    """Return the parts whose positions do not follow one another; they begin at `first`."""
+    jumps = np.flatnonzero(at[1:] - at[:-1] != 1) + 1
+    # Of parts that begin at one place all but the last are empty.
+    part = np.searchsorted(first, jumps, side="right") - 1
+    return set(part[first[part] != jumps].tolist())
 
 
 def _completed(name: str, labels: NDArray[Any], found: Findings) -> NDArray[Any] | None:

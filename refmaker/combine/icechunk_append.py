@@ -23,7 +23,13 @@ from refmaker.metadata import dumps
 from refmaker.metadata_v3 import array_document_v3, group_document_v3
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.report import ScanReport
-from refmaker.storage.icechunk import _file, _put, _put_chunks, library, open_repository
+from refmaker.storage.icechunk import (
+    library,
+    open_repository,
+    put,
+    put_chunks,
+    virtual_file,
+)
 from refmaker.storage.icechunk_stores import location
 from refmaker.storage.reference_set import ReferenceSet
 
@@ -95,11 +101,13 @@ def append_icechunk(
         elif dims & set(node.dimension_names or ()):
             # What lacks the joined dimensions was compared, and stays as it is.
             documents[key] = dumps(array_document_v3(node)).encode()
-            files |= {url: _file(url, new.report.sources.get(url)) for url in node.chunks.urls}
+            files |= {
+                url: virtual_file(url, new.report.sources.get(url)) for url in node.chunks.urls
+            }
             grown[path] = node.chunks
-    _put(session.store, documents)
+    put(session.store, documents)
     for path, table in grown.items():
-        _put_chunks(icechunk, session.store, path, table, files)
+        put_chunks(icechunk, session.store, path, table, files)
     try:
         session.commit(f"{len(fresh)} inputs appended by refmaker")
     except icechunk.ConflictError as error:

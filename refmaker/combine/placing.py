@@ -23,7 +23,7 @@ __all__ = ["Claims", "Layout", "claims", "forgiven", "misaligned", "missing", "p
 
 Item = tuple[int, Array]
 
-_AT_ONCE = 1 << 14
+_AT_ONCE = 1 << 12
 """Chunks whose numbers are made together."""
 _SPARSE = 2
 """Chunks of the grid for each one there is, beyond which absent ones get no row."""

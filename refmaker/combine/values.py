@@ -78,7 +78,7 @@ def _plain(array: Array) -> NDArray[Any] | None:
         return None
     chunk = np.frombuffer(data, array.dtype, count)
     if array.chunk_shape == array.shape and (len(array.shape) < 2 or array.order == "C"):
-        return chunk.reshape(array.shape)
+        return chunk if chunk.shape == array.shape else chunk.reshape(array.shape)
     order: Any = array.order
     shaped = chunk.reshape(array.chunk_shape, order=order)
     return shaped[tuple(slice(0, extent) for extent in array.shape)]

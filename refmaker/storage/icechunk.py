@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from refmaker.model import ChunkTable, Group
     from refmaker.report import Fingerprint
 
-__all__ = ["open_repository", "write"]
+__all__ = [
+    "VirtualFile", "library", "open_repository", "put", "put_chunks", "virtual_file", "write",
+]  # fmt: skip
 
 _BATCH = 50_000
 """Virtual chunks handed over at a time where icechunk takes them one by one."""
@@ -92,7 +94,7 @@ def write(
     urls = dict.fromkeys(
         url for _, a in group.arrays() if a.chunks.referenced for url in a.chunks.urls
     )
-    files = {url: _file(url, (sources or {}).get(url)) for url in urls}
+    files = {url: virtual_file(url, (sources or {}).get(url)) for url in urls}
     config = icechunk.RepositoryConfig.default()
     found = containers(icechunk, [file.location for file in files.values()], storage_options or {})
     for prefix, (store, _) in found.items():
@@ -104,9 +106,9 @@ def write(
         try:
             repository = icechunk.Repository.create(storage, config, credentials)
             session = repository.writable_session("main")
-            _put(session.store, documents)
+            put(session.store, documents)
             for path, array in group.arrays():
-                _put_chunks(icechunk, session.store, path, array.chunks, files)
+                put_chunks(icechunk, session.store, path, array.chunks, files)
             session.commit("Written by refmaker")
             repository.save_config()
         except icechunk.IcechunkError as error:
@@ -119,8 +121,20 @@ def write(
         fill(icechunk.local_filesystem_storage(folder))
 
 
-class _File(NamedTuple):
-    """A file as icechunk knows it."""
+class VirtualFile(NamedTuple):
+    """A file that chunks point into, as icechunk knows it.
+
+    Parameters
+    ----------
+    location : str
+        Its URL, percent-encoded.
+    size : int, optional
+        Its bytes, if they are known.
+    etag : str, optional
+        What it had as ETag when it was scanned, quoted.
+    modified : datetime, optional
+        Where there is no ETag: chunks are refused if it was modified later than this.
+    """
 
     location: str
     size: int | None
@@ -128,14 +142,21 @@ class _File(NamedTuple):
     modified: datetime | None
 
 
-def _file(url: str, known: Fingerprint | None) -> _File:
+def virtual_file(url: str, known: Fingerprint | None) -> VirtualFile:
+    """Return a file with the checksum that its fingerprint makes.
+
+    Raises
+    ------
+    UnsupportedError
+        If it lies where icechunk does not read.
+    """
     etag = modified = None
     if known is not None and known.etag and not known.etag.startswith("W/"):
         etag = known.etag if known.etag.startswith('"') else f'"{known.etag}"'
     elif known is not None and known.mtime is not None:
         # The checksum is in whole seconds, and the file may be a part of one younger.
         modified = datetime.fromtimestamp(int(known.mtime) + 1, UTC)
-    return _File(location(url), None if known is None else known.size, etag, modified)
+    return VirtualFile(location(url), None if known is None else known.size, etag, modified)
 
 
 def _documents(group: Group) -> Iterator[tuple[str, bytes]]:
@@ -154,27 +175,50 @@ def _documents(group: Group) -> Iterator[tuple[str, bytes]]:
         yield f"{path}/zarr.json" if path else "zarr.json", dumps(document).encode()
 
 
-def _put(store: Any, values: Mapping[str, bytes]) -> None:
-    """Store bytes under keys; in a thread, as there may be a running event loop here."""
+def put(store: Any, values: Mapping[str, bytes]) -> None:
+    """Store bytes under keys of a session's store, such as documents of metadata."""
     from zarr.buffer.cpu import Buffer
 
-    async def put() -> None:
+    async def put_all() -> None:
         for key, data in values.items():
             await store.set(key, Buffer.from_bytes(data))
 
+    # In a thread, as there may be a running event loop here.
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, put()).result()
+        pool.submit(asyncio.run, put_all()).result()
 
 
-def _put_chunks(
-    icechunk: Any, store: Any, path: str, table: ChunkTable, files: Mapping[str, _File]
+def put_chunks(
+    icechunk: Any, store: Any, path: str, table: ChunkTable, files: Mapping[str, VirtualFile]
 ) -> None:
+    """Store the chunks of one array: byte ranges as virtual chunks, inlined ones as native.
+
+    Parameters
+    ----------
+    icechunk : module
+        As `library` returns it.
+    store : icechunk.IcechunkStore
+        Of a writable session; metadata may come before or after.
+    path : str
+        The array.
+    table : ChunkTable
+        Its chunks; absent ones stay as they are in the repository.
+    files : mapping of str to VirtualFile
+        The table's files by URL.
+
+    Raises
+    ------
+    UnsupportedError
+        If a chunk is a whole file of unknown size.
+    SourceError
+        If icechunk does not take a chunk.
+    """
     if table.inlined:
         native = {}
         for number, data in table.inlined.items():
             at = np.unravel_index(number, table.grid) if table.grid else ()
             native["/".join([path, "c", *(str(int(i)) for i in at)])] = data
-        _put(store, native)
+        put(store, native)
     if not table.referenced:
         return
     mine = [files[url] for url in table.urls]
@@ -191,7 +235,7 @@ def _put_chunks(
         )
 
 
-def _lengths(path: str, table: ChunkTable, files: list[_File]) -> Any:
+def _lengths(path: str, table: ChunkTable, files: list[VirtualFile]) -> Any:
     """Return the bytes of each chunk; icechunk has no sign for the whole file."""
     length = table.length.astype(np.uint64)
     whole = np.flatnonzero((table.offset == 0) & (length == 0))
@@ -209,7 +253,7 @@ def _lengths(path: str, table: ChunkTable, files: list[_File]) -> Any:
 
 
 def _set_batches(
-    icechunk: Any, store: Any, path: str, table: ChunkTable, files: list[_File], length: Any
+    icechunk: Any, store: Any, path: str, table: ChunkTable, files: list[VirtualFile], length: Any
 ) -> list[Any]:
     at = np.stack(table.coordinates(), axis=1) if table.grid else np.empty((1, 0), np.int64)
     failed: list[Any] = []
@@ -228,7 +272,7 @@ def _set_batches(
 
 
 def _set_grid(
-    store: Any, path: str, table: ChunkTable, files: list[_File], length: Any
+    store: Any, path: str, table: ChunkTable, files: list[VirtualFile], length: Any
 ) -> list[Any]:
     """Hand a whole grid over at once; an empty location is an absent chunk."""
     names = np.array(["", *(file.location for file in files)], object)

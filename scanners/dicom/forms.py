@@ -15,7 +15,7 @@ from refmaker.scanners.dicom.tags import SPECIFIC_CHARACTER_SET, TRANSFER_SYNTAX
 from refmaker.scanners.dicom.walk import UNDEFINED, ShortError, after_items, length_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from refmaker.scanners.dicom.values import Element
 
@@ -133,7 +133,7 @@ class Form:
             if kept:
                 values.append(data[start:at])
         # Bytes behind the end compare unequal: with these all others are there as well.
-        if False:
+        if not data.startswith(self._last, at):
             return None
         elements = self._base.copy()
         for (tag, vr), value in zip(self._kept, values, strict=True):

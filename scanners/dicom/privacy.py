@@ -80,11 +80,7 @@ _DIGITS = re.compile(r"\d+")
 _SEPARATOR = "\x1e"
 """Between texts that are looked at together: a control character, part of no identifier."""
 _NOT_TEXT = re.compile(rf"(?:(?!{_SEPARATOR})[\W_])+")
-_ASCII = {
-    code: None
-    for code in range(128)
-    if not chr(code).isalnum() and chr(code) != _SEPARATOR
-}
+_ASCII = {code: None for code in range(128) if not chr(code).isalnum() and chr(code) != _SEPARATOR}
 """What `_NOT_TEXT` stands for, as a translation, which is faster."""
 
 

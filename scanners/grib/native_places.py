@@ -24,7 +24,7 @@ _KINDS = (
 
 
 def kind_of(name: str, units: str) -> str:
-    """Return what a coordinate is of, ``"level"`` for all types of level.
+    """Return what a coordinate is of: ``"level"`` for all types of level, ``"plane"`` for a map.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def kind_of(name: str, units: str) -> str:
     for kind in _KINDS:
         if name == kind or name.startswith(f"{kind}_"):
             return kind
+    if name.partition("_")[0] in ("x", "y", "crs", "values"):
+        return "plane"
     return "time" if units.startswith("seconds since") else "level"
 
 
@@ -68,7 +70,7 @@ class Places:
         array: Array,
         at: tuple[int, ...],
         true: Mapping[str, AbstractSet[float | None]],
-    ) -> str:
+    ) -> str:  # fmt: skip
         """Note a field; return in what coordinate it lies at the wrong place, empty for none.
 
         Parameters

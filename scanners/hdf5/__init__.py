@@ -10,7 +10,7 @@
     What h5py tells: links and objects, attributes, datatypes, names of dimensions.
 ``superblock``, ``object_header``, ``layout``, ``lockstep``, ``checksum``, ``chunk_index``
     What is read from the bytes: where the chunks of a dataset lie, for many datasets at once.
-``chunks``, ``arrays``, ``strings``, ``external``, ``virtual``, ``siblings``, ``fill``
+``chunks``, ``arrays``, ``strings``, ``external``, ``virtual``, ``fill``
     Datasets to arrays, each layout in its own way.
 ``filters``, ``filter_codecs``
     Filter pipelines to codecs.

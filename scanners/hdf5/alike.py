@@ -329,12 +329,15 @@ def _recipe(
     if not whole and (table.absent or table.inlined or table.urls != (source.url,)):
         raise UnlikeError("an array of several parts")
     if dataset.layout == h5py.h5d.CONTIGUOUS:
-        if whole:
-            return _Inline(nbytes)
-        last = int((table.offset + table.length).max())
-        return _Move(_address(place), max(last, _address(place) + dataset.nbytes))
+        last = int((table.offset + table.length).max(initial=0))
+        end = max(last, _address(place) + dataset.nbytes)
+        return _Inline(nbytes) if whole else _Move(_address(place), end)
     if dataset.layout != h5py.h5d.CHUNKED:
         raise UnlikeError("another layout")
+    return _chunked_recipe(dataset, place, whole=whole)
+
+
+def _chunked_recipe(dataset: Dataset, place: int | Layout, *, whole: bool) -> _Recipe:
     chunk, element = dataset.chunk_shape, dataset.element
     size = math.prod(chunk) * element.itemsize
     layout = place if isinstance(place, Layout) else Layout(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from refmaker.scan import ScanOptions
     from refmaker.scanners.hdf5.chunk_index import ChunkColumns
     from refmaker.scanners.hdf5.dataset import Dataset
-    from refmaker.scanners.hdf5.siblings import Siblings
+    from refmaker.siblings import Siblings
     from refmaker.source import Source
 
 __all__ = ["ArrayMaker", "inlinable"]

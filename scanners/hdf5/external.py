@@ -13,7 +13,7 @@ from refmaker.model import ChunkTable, chunk_grid
 
 if TYPE_CHECKING:
     from refmaker.scanners.hdf5.dataset import Dataset
-    from refmaker.scanners.hdf5.siblings import Siblings
+    from refmaker.siblings import Siblings
 
 __all__ = ["external_table"]
 

@@ -24,11 +24,11 @@ from refmaker.scanners.hdf5.dataset import Dataset
 from refmaker.scanners.hdf5.dimensions import Dimensions, Scale, is_placeholder
 from refmaker.scanners.hdf5.fill import settle_fill
 from refmaker.scanners.hdf5.opening import open_file
-from refmaker.scanners.hdf5.siblings import Siblings
 from refmaker.scanners.hdf5.tree import TreeBuilder
 from refmaker.scanners.hdf5.types import Form
 from refmaker.scanners.hdf5.virtual import virtual_array
 from refmaker.scanners.hdf5.walk import Kind, Objects, walk
+from refmaker.siblings import Siblings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -46,6 +46,9 @@ _DEFAULTS = {
 _BROKEN = -2
 """In columns where a tag is there, but no number; nothing is taken for it."""
 _WHOLE = 2**32 - 1
+_REACH = 2**32
+_BEYOND = {34412: "an LSM", 65420: "an NDPI"}
+"""Formats that are no BigTIFF beyond 4 GiB: offsets wrap around, or have bytes elsewhere."""
 _LARGEST_CHUNK = 2**31 - 1
 """Bytes of a decoded chunk that codecs and readers can handle."""
 
@@ -361,6 +364,7 @@ class Pages:
                 f"an image of {facts.width} x {facts.length} pixels of {facts.samples} samples",
                 code="empty",
             )
+        self._check_reach(page)
         if int(self.tag(page, tags.DEPTH, 1)) > 1 and not self._philips(page):
             raise UnsupportedError("ImageDepth above 1", code="depth")
         if facts.fill_order < 0 or (facts.samples > 1 and facts.planar not in (1, 2)):
@@ -371,6 +375,20 @@ class Pages:
         nbytes = facts.run * facts.chunk_length * element_type(facts).itemsize
         if not facts.stored and nbytes > _LARGEST_CHUNK:
             raise UnsupportedError(f"segments of {nbytes} bytes when decoded", code="limit")
+
+    def _check_reach(self, page: int) -> None:
+        """Refuse files whose offsets do not reach their data, and are written in private ways."""
+        file = int(self.file[page])
+        part, source = self.directories[file], self.sources[file]
+        if part.form.big or source.size < _REACH:
+            return
+        known = part.codes(0)
+        for code, name in _BEYOND.items():
+            if code in known:
+                raise UnsupportedError(
+                    f"{name} file of {source.size} bytes, whose offsets of 32 bits mean others",
+                    code="offsets",
+                )
 
     def _philips(self, page: int) -> bool:
         # Its writer sets ImageDepth to something else.

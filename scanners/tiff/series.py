@@ -88,6 +88,7 @@ def tree(
         root = _root(builder, images, text)
         for other in siblings.opened.values():
             report.sources.setdefault(other.url, other.fingerprint)
+        report.missing.extend(siblings.missing)
     return root, pages
 
 

@@ -18,6 +18,7 @@ import xarray as xr
 
 import refmaker
 from refmaker.cli.progress import progress_line
+from tests.scanners.dicom.image_files import save_all, slice_of
 
 ROOT = Path(__file__).parent.parent.parent
 Progress = refmaker.Progress
@@ -290,6 +291,26 @@ class TestCubes:
         assert "1.nc is not in the cube" in ran.records[1]["warnings"][0]
         with refmaker.open_dataset("cube.json") as found:
             assert found["time"].values.tolist() == [0, 1, 4, 5]
+
+    def test_slices_are_joined_by_their_own_scanner(self, run, tmp_path):
+        folder = tmp_path / "series"
+        folder.mkdir()
+        save_all(folder, [slice_of((0, 0, 2.5 * n), n + 1) for n in range(4)])
+        (folder / "readme.txt").write_text("no slice")
+        run("scan", folder, "-o", "volume.json", "--combine")
+        with refmaker.open_dataset("volume.json") as found:
+            assert found["z"].values.tolist() == [0, 2.5, 5, 7.5]
+            assert found["image"].dims == ("z", "y", "x")
+        for number in range(10):
+            (folder / f"{number}.nc").write_bytes(b"CDF\1" + bytes(40))
+        ran = run("scan", folder, "-o", "other.json", "--combine", "-f", "dicom", "--json")
+        assert ran.records[0]["referenced"] == 1
+
+    def test_slices_among_files_of_another_format_are_refused(self, run, days, tmp_path):
+        save_all(tmp_path, [slice_of((0, 0, n), n) for n in range(9)])
+        ran = run("scan", *sorted(tmp_path.glob("00*")), days / "0.nc", "-o", "x.json", "--combine",
+                  code=2)  # fmt: skip
+        assert "9 dicom, 1 hdf5" in ran.err
 
     def test_a_refusal(self, run, days):
         ran = run("scan", days, days / "0.nc", "-o", "cube.json", "--concat", "none", code=1)

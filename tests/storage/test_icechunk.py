@@ -156,12 +156,12 @@ def test_whole_grids(refs):
     table = found.group["cube"].chunks
     calls = []
     store = SimpleNamespace(set_virtual_refs_arr=lambda *args, **kw: calls.append((args, kw)))
-    files = {url: exporter._file(url, Fingerprint(100, 1e9)) for url in table.urls}
+    files = {url: exporter.virtual_file(url, Fingerprint(100, 1e9)) for url in table.urls}
     plain = ChunkTable.from_columns(
         table.grid, table.urls, index=table.index, url=table.url,
         offset=table.offset, length=table.length,
     )  # fmt: skip
-    exporter._put_chunks(None, store, "cube", plain, files)
+    exporter.put_chunks(None, store, "cube", plain, files)
     (path, grid, locations, offset, length), kwargs = calls[0]
     assert (path, grid) == ("cube", [5, 1])
     assert [bool(text) for text in locations] == [True, True, True, False, True]

@@ -116,9 +116,40 @@ def test_sections_that_contradict_themselves():
         grid(edition, section[:6] + b"\0\0\0\1" + section[10:])
 
 
+def by_number(number, *keys):
+    """Return what ecCodes knows of a predefined grid of edition 1; None if it does not know it."""
+    data = grib.message(np.zeros((2, 2)), edition=1)
+    product = bytearray(data[8:36])
+    product[6], product[7] = number, 0
+    body = bytes(product) + bytes([0, 0, 12, 8, *bytes(8)]) + b"7777"
+    handle = ec.codes_new_from_message(b"GRIB" + (len(body) + 8).to_bytes(3, "big") + b"\1" + body)
+    try:
+        return [ec.codes_get(handle, key) for key in keys]
+    except ec.KeyValueNotFoundError:
+        return None
+    finally:
+        ec.codes_release(handle)
+
+
+EXTENT = (
+    "Ni", "Nj", "latitudeOfFirstGridPoint", "latitudeOfLastGridPoint",
+    "longitudeOfFirstGridPoint", "longitudeOfLastGridPoint",
+)  # fmt: skip
+
+
 def test_predefined_grids():
-    found = grid(1, predefined(21, 7))
-    assert found.shape == (37, 37)
-    np.testing.assert_allclose(found.coordinates["longitude"].values, np.arange(37) * 5)
-    with pytest.raises(UnsupportedError):
-        predefined(200, 7)
+    """Of table B those are known that ecCodes knows, and they are the same."""
+    known = 0
+    for number in range(1, 255):
+        wanted = by_number(number, *EXTENT)
+        if wanted is None:
+            with pytest.raises(UnsupportedError):
+                predefined(number, 7)
+            continue
+        known += 1
+        found = grid(1, predefined(number, 7))
+        rows, columns = (found.coordinates[name].values for name in ("latitude", "longitude"))
+        assert [columns.size, rows.size] == wanted[:2]
+        ends = [rows[0], rows[-1], columns[0], columns[-1]]
+        assert [1000 * end for end in ends] == wanted[2:]
+    assert known == 10

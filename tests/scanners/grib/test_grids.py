@@ -9,6 +9,7 @@ import numpy as np
 import pyproj
 import pytest
 
+from refmaker.scanners.grib.geometry import grid
 from tests.codecs import grib_messages as grib
 from tests.scanners.grib.test_geometry import coordinates
 
@@ -27,14 +28,14 @@ def of_type(kind, keys, *, shape=(NX, NY), mode=(0, 1, 0), earth=SPHERE):
             ec.codes_set(handle, "scaleFactorOfRadiusOfSphericalEarth", 1)
             ec.codes_set(handle, "scaledValueOfRadiusOfSphericalEarth", 63_712_000)
         names = ("Nx", "Ny") if kind not in BY_DEGREES else ("Ni", "Nj")
-        if shape:
+        if len(shape) == 2:
             for name, size in zip(names, shape, strict=True):
                 ec.codes_set(handle, name, size)
         scanning = ("iScansNegatively", "jScansPositively", "jPointsAreConsecutive")
-        for name, value in (*zip(scanning, mode, strict=True), *keys.items()):
+        modes = zip(scanning, mode, strict=True) if len(shape) == 2 else ()
+        for name, value in (*modes, *keys.items()):
             ec.codes_set(handle, name, value)
-        count = np.prod(shape) if shape else ec.codes_get(handle, "numberOfDataPoints")
-        ec.codes_set_values(handle, np.arange(float(count)))
+        ec.codes_set_values(handle, np.arange(float(np.prod(shape))))
         data = ec.codes_get_message(handle)
         assert grib.native(data, "gridType") == (kind,)
         return data
@@ -42,14 +43,12 @@ def of_type(kind, keys, *, shape=(NX, NY), mode=(0, 1, 0), earth=SPHERE):
         ec.codes_release(handle)
 
 
-BY_DEGREES = {"regular_ll", "rotated_ll", "regular_gg", "rotated_gg", "mercator",
-              "transverse_mercator"}  # fmt: skip
+BY_DEGREES = {"regular_ll", "rotated_ll", "stretched_ll", "mercator", "transverse_mercator"}
 CONIC = {"LaDInDegrees": 39, "LoVInDegrees": 264, "Latin1InDegrees": 33, "Latin2InDegrees": 45,
          "DxInMetres": 30_000, "DyInMetres": 20_000, "latitudeOfFirstGridPointInDegrees": 35.5,
          "longitudeOfFirstGridPointInDegrees": 262.25}  # fmt: skip
 PROJECTED = {
     "lambert": CONIC,
-    "albers": CONIC,
     "lambert_azimuthal_equal_area": {
         "latitudeOfFirstGridPointInDegrees": 51.5, "longitudeOfFirstGridPointInDegrees": 4.25,
         "standardParallelInDegrees": 52, "centralLongitudeInDegrees": 10,
@@ -91,11 +90,21 @@ def test_projected_grids(kind, mode, earth):
     assert ("scanning" in found.codec) == bool(mode[2])
 
 
-@pytest.mark.parametrize("kind", PROJECTED)
-def test_points_and_systems_of_proj(kind):
-    """PROJ makes the same latitudes and longitudes of y and x, by the system that is named."""
-    found = grid(*grib.grid_section(of_type(kind, PROJECTED[kind], earth=WGS84)))
+@pytest.mark.parametrize("earth", [SPHERE, WGS84])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", [*PROJECTED, "albers"])
+def test_points_and_systems_of_proj(kind, mode, earth):
+    """PROJ makes the same latitudes and longitudes of y and x, by the system that is named.
+
+    ecCodes tells no points of Albers grids.
+    """
+    keys = PROJECTED.get(kind, CONIC)
+    found = grid(*grib.grid_section(of_type(kind, keys, mode=mode, earth=earth)))
+    assert not found.note
     same_as_proj(found)
+    first = [part.flat[0] for part in coordinates(found)]
+    wanted = [keys[f"{name}OfFirstGridPointInDegrees"] for name in ("latitude", "longitude")]
+    np.testing.assert_allclose(np.array(first) % 360, wanted, atol=1e-6)
 
 
 def same_as_proj(found):
@@ -125,7 +134,7 @@ def test_mercator_grids(mode, earth):
 TRANSVERSE = {
     "latitudeOfReferencePointInDegrees": 49, "longitudeOfReferencePointInDegrees": 358,
     "XRInMetres": 400_000, "YRInMetres": -100_000, "DiInMetres": 2000, "DjInMetres": 3000,
-    "X1": -23_800_000, "Y1": -22_000_000,
+    "m": 0.9996, "X1": -23_800_000, "Y1": -22_000_000,
 }  # fmt: skip
 
 
@@ -163,12 +172,17 @@ def test_healpix_grids(side, order):
     assert found.dimension_names == ("values",)
 
 
+NORTH_SEA = {
+    "latitudeOfFirstGridPointInDegrees": 4, "latitudeOfLastGridPointInDegrees": 10,
+    "longitudeOfFirstGridPointInDegrees": 30, "longitudeOfLastGridPointInDegrees": 50,
+    "iDirectionIncrementInDegrees": 2, "jDirectionIncrementInDegrees": 1,
+}  # fmt: skip
 TURNED = {"latitudeOfSouthernPoleInDegrees": -39.25, "longitudeOfSouthernPoleInDegrees": 18}
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("rotation", [None, 0, 12.5])
-def test_latitudes_and_longitudes(mode, rotation):
+@pytest.mark.parametrize("kind", ["regular_ll", "rotated_ll"])
+def test_latitudes_and_longitudes(mode, kind):
     west, south = ((30, 50) if mode[0] else (50, 30)), ((4, 10) if mode[1] else (10, 4))
     keys = {
         "latitudeOfFirstGridPointInDegrees": south[0],
@@ -178,15 +192,28 @@ def test_latitudes_and_longitudes(mode, rotation):
         "iDirectionIncrementInDegrees": 2,
         "jDirectionIncrementInDegrees": 1,
     }
-    kind = "regular_ll"
-    if rotation is not None:
-        kind, keys = "rotated_ll", keys | TURNED | {"angleOfRotationInDegrees": rotation}
-    check(kind, keys, mode=mode)
+    check(kind, keys | (TURNED if kind == "rotated_ll" else {}), mode=mode)
+
+
+@pytest.mark.parametrize("angle", [0, 12.5, -100])
+def test_rotated_grids_and_systems_of_proj(angle):
+    """ecCodes takes the angle for a turn about the earth's own axis: PROJ has it right."""
+    data = of_type("rotated_ll", {**NORTH_SEA, **TURNED, "angleOfRotationInDegrees": angle})
+    found = grid(*grib.grid_section(data))
+    system = pyproj.CRS.from_wkt(found.mapping["crs_wkt"])
+    turn = pyproj.Transformer.from_crs(system, system.source_crs, always_xy=True)
+    y, x = (found.coordinates[name].values for name in "yx")
+    longitude, latitude = turn.transform(*np.meshgrid(x, y))
+    own = coordinates(found)
+    # Rounded to single precision, as in ecCodes.
+    np.testing.assert_allclose(own[0], latitude, atol=1e-5)
+    np.testing.assert_allclose((own[1] - longitude + 180) % 360 - 180, 0, atol=1e-5)
+    assert bool(found.warning) == bool(angle)
 
 
 def test_stretched_grids_have_no_coordinates():
     """ecCodes gives the points of the grid before it was stretched: those are elsewhere."""
-    keys = {"stretchingFactor": 2_000_000}
+    keys = {"stretchingFactor": 2}
     found = grid(*grib.grid_section(of_type("stretched_ll", keys)))
     assert found.shape == (NY, NX)
     assert not {"latitude", "longitude"} & {*found.coordinates, *found.generated}

@@ -74,13 +74,26 @@ def test_messages_between_other_bytes(tmp_path, parts, expected):
 MESSAGES = [ONE, TWO, OLD, joined(ONE, TWO, message(shortName="v"))]
 
 
-@pytest.mark.parametrize("block", [64, 100, 4096])
-def test_marks_across_every_edge_of_what_is_read_together(tmp_path, monkeypatch, block):
+@pytest.mark.parametrize(("block", "first"), [(64, 0), (100, 1), (4096, 2)])
+def test_marks_across_every_edge_of_what_is_read_together(tmp_path, monkeypatch, block, first):
     monkeypatch.setattr(walk, "_SEARCH", block)
     monkeypatch.setattr(reader, "_BLOCK", {True: 700, False: 700})
-    for before in range(0, 1100, 3):
+    for before in range(first, 1100, 3):
         path = written(tmp_path, b"x" * before + ONE + OLD)
         assert starts(path) == [before, before + len(ONE)]
+
+
+@pytest.mark.parametrize("edge", [walk._SEARCH, reader._BLOCK[True], 2 * reader._BLOCK[True]])
+@pytest.mark.parametrize("fill", [b"x" * 64, ONE], ids=["noise", "messages"])
+def test_messages_across_the_edges_of_real_windows(tmp_path, edge, fill):
+    count = edge // len(fill) - 4
+    for shift in (0, 1, 2, 3, 4, 7, 8, 15, 16, 17, 20, 511, 512, 513, len(ONE) - 4, len(ONE)):
+        room = edge - count * len(fill) - shift
+        data = fill * count + b"y" * max(0, room)
+        path = written(tmp_path, data + OLD + ONE)
+        found = starts(path)
+        assert found[-2:] == [len(data), len(data) + len(OLD)]
+        assert len(found) == 2 + (count if fill == ONE else 0)
 
 
 def test_truncation_anywhere(tmp_path):
@@ -215,9 +228,20 @@ def test_any_mixture(tmp_path_factory, parts):
     assert starts(path) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_flipped_bytes(tmp_path_factory, data):
+    flipped(tmp_path_factory, data)
+
+
+@pytest.mark.slow
+@settings(max_examples=10_000, deadline=None)
+@given(st.data())
+def test_many_flipped_bytes(tmp_path_factory, data):
+    flipped(tmp_path_factory, data)
+
+
+def flipped(tmp_path_factory, data):
     whole = bytearray(joined(ONE, TWO) + OLD)
     for _ in range(data.draw(st.integers(1, 4))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))

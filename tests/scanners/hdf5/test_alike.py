@@ -230,7 +230,10 @@ def test_numbers_are_decoded_as_h5py_does(tmp_path, code, scalars):
 
 @pytest.mark.parametrize("libver", ["earliest", "v110"])
 def test_damage_is_never_worse_than_with_h5py(tmp_path, libver):
-    """Flip single bytes: what h5py finds is found, or what h5py refuses is not made up."""
+    """Flip single bytes: what is found is what h5py finds, or what stood there undamaged.
+
+    Some bytes say what is said elsewhere, too, and h5py refuses what contradicts them.
+    """
     paths = [tmp_path / f"{day}.h5" for day in range(3)]
     for day, path in enumerate(paths):
         write(path, day, libver)
@@ -238,8 +241,11 @@ def test_damage_is_never_worse_than_with_h5py(tmp_path, libver):
     for path in paths:
         by_patterns(patterns, path)
     assert patterns.alike == 1
-    whole = paths[2].read_bytes()
+    # The same place, and so the same words.
     damaged = tmp_path / "damaged.h5"
+    whole = shutil.copy(paths[2], damaged).read_bytes()
+    intact = by_patterns(patterns, damaged)
+    assert intact == by_h5py(damaged)
     rng = np.random.default_rng(5)
     for at in rng.choice(len(whole), 400, replace=False).tolist():
         broken = bytearray(whole)
@@ -253,7 +259,7 @@ def test_damage_is_never_worse_than_with_h5py(tmp_path, libver):
             found = by_patterns(patterns, damaged)
         except RefmakerError:
             found = None
-        assert found == expected, at
+        assert found in (expected, intact), at
 
 
 @pytest.mark.parametrize("libver", ["earliest", "v110"])
@@ -277,7 +283,7 @@ def test_outlines_of_damaged_files_come_to_an_end(tmp_path, libver):
 
 def test_attribute_messages_cut_short():
     whole = bytes.fromhex("0100020008000400") + b"a".ljust(8, b"\0") + b"\x10\x08\0\0\4\0\0\0"
-    whole += b"\x01\0\0\0\0\0\0\0" + b"\7\0\0\0"
+    whole += b"\2\0\0\0\0\0\0\0" + b"\7\0\0\0"
     for end in range(len(whole)):
         with pytest.raises((UnlikeError, IndexError, struct.error)):
             split_attribute(whole[:end])

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import tifffile
@@ -129,3 +131,20 @@ def test_voxels_of_lsm_have_a_size(tmp_path):
     assert scale["scale"] == pytest.approx([1.5, 1, 1, 0.3, 0.2])
     units = [axis.get("unit") for axis in multiscale["axes"]]
     assert units == ["second", None, *["micrometer"] * 3]
+
+
+@pytest.mark.parametrize("name", ["lsm_plain", "ndpi", "fluoview"])
+def test_offsets_that_may_have_wrapped_around_are_not_believed(tmp_path, name):
+    path = tmp_path / f"{name}.tif"
+    vendor_files.FILES[name](path)
+    before = list(pixels(scanned(path)[0]))
+    # As sparse as can be.
+    os.truncate(path, 2**32)
+    group, report = scanned(path)
+    lost = [row for row in report.rows if row.outcome is Outcome.SKIPPED]
+    if name == "fluoview":
+        assert list(pixels(group)) == before
+    else:
+        assert not pixels(group)
+        assert lost
+        assert {row.code for row in lost} == {"offsets"}

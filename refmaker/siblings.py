@@ -1,4 +1,4 @@
-"""Other files that an HDF5 file names: external links, external storage, virtual sources."""
+"""Other files that a file names, such as links of HDF5 or the parts of a series, beside it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class Siblings:
         The file that names the others.
     anywhere : bool
         Whether names may lead out of the file's own directory.
+    backslashes : bool
+        Whether names may have them between folders, as programs for Windows write them.
 
     Attributes
     ----------
@@ -31,9 +33,12 @@ class Siblings:
         URLs of files that are not there, in the order in which they were asked for.
     """
 
-    def __init__(self, source: Source, *, anywhere: bool = False) -> None:
+    def __init__(
+        self, source: Source, *, anywhere: bool = False, backslashes: bool = False
+    ) -> None:
         self._source = source
         self._anywhere = anywhere
+        self._backslashes = backslashes
         self._open: dict[str, Source] = {}
         self.missing: list[str] = []
 
@@ -46,13 +51,16 @@ class Siblings:
             If it leads out of that directory, and that was not allowed.
         """
         home = posixpath.dirname(self._source.url.replace("\\", "/"))
-        absolute = name.startswith("/") or "://" in name or (len(name) > 1 and name[1] == ":")
+        name = name.replace("\\", "/") if self._backslashes else name
+        absolute = name.startswith("/") or "::" in name or (len(name) > 1 and name[1] == ":")
+        absolute = absolute or "://" in name
         inside = posixpath.normpath(name)
         if absolute or inside.startswith(".."):
             if not self._anywhere:
                 raise UnsupportedError(
                     f"it names the file {name!r}, outside of its own directory",
                     code="external-outside",
+                    url=self._source.url,
                     hint="allow it with --follow-external",
                 )
             if absolute:
