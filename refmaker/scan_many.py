@@ -153,8 +153,9 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
     options : ScanOptions, optional
         How to scan.
     jobs : int, optional
-        Worker processes: as many as there are cores by default, and several times as many
-        where files are remote. 0 scans in this process, which nothing protects then. Scripts
+        Worker processes: by default up to as many as there are cores, fewer where starting them
+        would take longer than what is to be done, and several times as many where files are
+        remote. 0 scans in this process, which nothing protects then. Scripts
         need the usual ``if __name__ == "__main__":``.
     executor : concurrent.futures.Executor, optional
         Where to scan instead; each of its threads keeps a process of its own for it.
@@ -210,6 +211,7 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
             Task(number, url, storage_options, format, options or ScanOptions())
             for number, url in enumerate(found.urls)
         ],
+        eager=jobs is not None,
     )
     stack = ExitStack()
     workers = _workers(stack, found.urls, jobs, executor, dask)
@@ -267,6 +269,7 @@ class _Run:
     cache: ScanCache | None
     on_progress: Callable[[Progress], object] | None
     tasks: list[Task]
+    eager: bool = True
     done: int = 0
     failed: int = 0
     known: int = 0
@@ -290,7 +293,10 @@ class _Run:
                 answered = scan_here(queue)
             else:
                 remote = any(local_path(url) is None for url in self.inputs.urls)
-                answered = scan_apart(queue, count, timeout, _AHEAD if remote else 0)
+                # Remote files are waited for more than worked on.
+                answered = scan_apart(
+                    queue, count, timeout, _AHEAD if remote else 0, eager=self.eager or remote
+                )
             for task, found in answered:
                 yield self._counted(self._kept(task, found))
 

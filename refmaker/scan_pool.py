@@ -102,7 +102,7 @@ def scan_here(queue: Queue) -> Iterator[Answered]:
 
 
 def scan_apart(
-    queue: Queue, jobs: int, timeout: float | None, ahead: int = 0
+    queue: Queue, jobs: int, timeout: float | None, ahead: int = 0, *, eager: bool = True
 ) -> Iterator[Answered]:
     """Scan in worker processes of this machine.
 
@@ -111,12 +111,14 @@ def scan_apart(
     queue : Queue
         The files.
     jobs : int
-        Processes at most; where files are local, another one is started when what is left to do
-        is worth it.
+        Processes at most; started when there is something for them to do.
     timeout : float, optional
         Seconds that a file may take; 1800 by default.
     ahead : int
         How many remote files each process opens while it scans another.
+    eager : bool
+        Whether there is something to do for each process with each file, or only when what is
+        left takes longer than starting it.
 
     Raises
     ------
@@ -130,7 +132,7 @@ def scan_apart(
         idle = deque(_Hand(stack.enter_context(Worker()), limit, ahead) for _ in range(jobs))
         busy: dict[Any, _Hand] = {}
         finished: list[Answered] = []
-        pace = _Pace(eager=ahead > 0)
+        pace = _Pace(eager=eager)
         while True:
             _give_out(queue, idle, busy, finished, pace)
             # Only now, with all hands busy again while the caller looks at what is done.
@@ -165,7 +167,7 @@ class _Pace:
     Parameters
     ----------
     eager : bool
-        Whether all are started at once, as they will wait more than they work.
+        Whether it always is.
     """
 
     def __init__(self, *, eager: bool) -> None:

@@ -228,6 +228,9 @@ class TIFF:
         return "" if same else "other values"
 
 
+_CT = "cornerstone__CTImage.dcm_JPEG"
+
+
 class DICOM:
     """DICOM, read by pydicom with all decoders that it knows."""
 
@@ -239,8 +242,8 @@ class DICOM:
     unreadable = frozenset(
         {
             # Compressions that pydicom does not decode, or not of such cells.
-            ("cornerstone__CTImage.dcm_JPEGProcess10_12TransferSyntax_1.2.840.10008.1.2.4.55.dcm", "image"),
-            ("cornerstone__CTImage.dcm_JPEGProcess6_8TransferSyntax_1.2.840.10008.1.2.4.53.dcm", "image"),
+            (f"{_CT}Process10_12TransferSyntax_1.2.840.10008.1.2.4.55.dcm", "image"),
+            (f"{_CT}Process6_8TransferSyntax_1.2.840.10008.1.2.4.53.dcm", "image"),
             ("dicomtestfiles__RG3_JPLY", "image"),
             ("pydicomdata__liver_nonbyte_aligned_deflate.dcm", "image"),
             ("pydicomdata__liver_rle.dcm", "image"),

@@ -165,6 +165,9 @@ class TestState:
         other = report_of(file)
         other.sources["/other"] = Fingerprint(1, 2.0)
         assert fixed_state(state, other) is None
+        lacking = report_of(file)
+        lacking.missing.append("/other")
+        assert fixed_state(state, lacking) is None
         for code in ("external-link", "virtual"):
             lost = report_of(file)
             lost.add("/b", Outcome.SKIPPED, "why", code)

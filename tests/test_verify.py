@@ -42,8 +42,8 @@ def test_equal_sets_are_equal(refs, tmp_path):
         assert x.ok
         assert y.ok
         assert x.as_dict() == {
-            "path": "x", "chunks": 10, "compared": 10, "equal": 10, "different": 0, "passed_over": 0,
-            "reason": "",
+            "path": "x", "chunks": 10, "compared": 10, "equal": 10, "different": 0,
+            "passed_over": 0, "reason": "",
         }  # fmt: skip
 
 

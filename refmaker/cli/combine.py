@@ -44,20 +44,20 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option("--any-order", is_flag=True, help="Allow coordinates that rise and fall."),
     click.option(
         "--duplicates", type=click.Choice(["error", "first", "last"]), default="error",
-        show_default=True, help="Where several inputs have the same place in the cube.",
+        show_default=True, help="Where several inputs have one place.",
     ),
     click.option(
         "--join", type=click.Choice(["exact", "outer"]), default="exact", show_default=True,
-        help="Refuse cubes with holes, or leave them empty and make the union of grids.",
+        help="Refuse holes, or leave them empty; union of grids.",
     ),
     click.option("--regular", **_MANY, help="Complete a coordinate to equal distances."),
     click.option(
         "--attributes", type=click.Choice(["drop", "error", "first"]), default="drop",
-        show_default=True, help="Attributes that differ and do not change what values mean.",
+        show_default=True, help="Differing attributes that do not change what values mean.",
     ),
     click.option(
         "--static", type=click.Choice(["compare", "first"]), default="compare", show_default=True,
-        help="Compare variables that lack the dimension, or take the first unseen.",
+        help="Compare what lacks the dimension, or take the first.",
     ),
     click.option("--reencode-times", is_flag=True, help="Write all times in the same units."),
     click.option("--split-eras", is_flag=True, help="Make a group of each kind of inputs."),
@@ -66,15 +66,15 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         help="Cut chunks of uncompressed data to a common size, or to N along dimensions.",
     ),
     click.option(
-        "--inline-odd", is_flag=True, help="Keep the values of odd inputs in the set itself."
+        "--inline-odd", is_flag=True, help="Keep the values of odd inputs in the set."
     ),
     click.option(
         "--batch", type=click.IntRange(min=1), metavar="N",
-        help="Join N inputs at a time, to hold few of them in memory.",
+        help="Join N inputs at a time, to save memory.",
     ),
     click.option(
         "--inline-budget", type=SIZE, default="16MiB", show_default=True,
-        help="Most bytes of one variable to keep in the set.",
+        help="Most bytes of a variable kept in the set.",
     ),
 )  # fmt: skip
 
@@ -176,13 +176,12 @@ def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
 @click.option(
     "--to",
     type=click.Choice(FORMATS),
-    help="Form of OUT.  [default: by its ending, .parquet or .icechunk, else json]",
+    help="Form of OUT.  [default: by its ending]",
 )
 @click.option(
     "--overwrite/--no-overwrite",
     default=False,
-    show_default=True,
-    help="Replace an existing reference set; nothing else is ever replaced.",
+    help="Replace an existing reference set, and nothing else.",
 )
 @combining
 @storage_options

@@ -81,7 +81,7 @@ def unpack_jpeg2000(data: Buffer, count: int) -> NDArray[Any]:
     codecs = library("imagecodecs")
     try:
         image = codecs.jpeg2k_decode(data)
-    except (codecs.Jpeg2kError, ValueError) as error:
+    except (codecs.Jpeg2kError, NotImplementedError, ValueError) as error:
         damaged(f"JPEG 2000: {error}")
     if image.size != count:
         damaged(f"JPEG 2000 gave {image.size} of {count} values")
@@ -105,7 +105,7 @@ def unpack_png(data: Buffer, width: int, count: int) -> NDArray[Any]:
     codecs = library("imagecodecs")
     try:
         image = codecs.png_decode(data)
-    except (codecs.PngError, ValueError) as error:
+    except (codecs.PngError, NotImplementedError, ValueError) as error:
         damaged(f"PNG: {error}")
     if image.size != count * channels:
         damaged(f"PNG gave {image.size // channels} of {count} values")

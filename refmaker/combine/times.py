@@ -63,7 +63,8 @@ def _distance(units: str, other: str, calendar: str) -> int:
         import cftime
     except ImportError as error:
         raise MissingDependencyError(
-            "times in other units need the package cftime", hint="pip install cftime"
+            "times in other units need the package cftime",
+            hint="pip install cftime, or 'refmaker[combine]'",
         ) from error
     try:
         here, there = (cftime.num2date(0, text, calendar) for text in (units, other))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from xarray.backends import BackendEntrypoint
 
+from refmaker.libraries import load_proj_before_eccodes
 from refmaker.reading.document import decompressed
 from refmaker.source import local_path
 from refmaker.storage.formats import COMPACT, is_reference_folder
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["RefmakerBackend", "is_reference_set"]
+
+# xarray imports this module when it lists its engines, with some luck before that of cfgrib.
+load_proj_before_eccodes()
 
 _HEAD = 1 << 16
 _WHOLE = 1 << 25

@@ -74,9 +74,9 @@ def write(group: Group, file: IO[bytes], header: json.Header | None = None) -> b
     if not entries:
         json.write(group, file, header)
         return False
-    names = json.template_names(dict.fromkeys(url for _, table in plain for url in table.urls))
+    templates, names = json.templated([table for _, table in plain])
     file.write(b'{"version":' + dumps(COMPACT).encode() + b',"templates":')
-    file.write(dumps({name: url for url, name in names.items()}).encode())
+    file.write(dumps(templates).encode())
     if header:
         file.write(b',"refmaker":' + dumps(header).encode())
     file.write(b',"metadata":' + dumps(dict(documents(group))).encode())

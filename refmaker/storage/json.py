@@ -9,6 +9,8 @@ pass over: the scanner's name and the sources' fingerprints.
 from __future__ import annotations
 
 import base64
+import re
+from collections import Counter
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,14 +21,14 @@ from refmaker.storage.json_reader import BASE64, Header, read
 from refmaker.storage.text import format_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from refmaker.model import ChunkTable, Group
     from refmaker.report import Fingerprint
 
-__all__ = ["Header", "chunk_members", "header", "read", "template_names", "write"]
+__all__ = ["Header", "chunk_members", "header", "read", "templated", "write"]
 
 
 def write(group: Group, file: IO[bytes], header: Header | None = None) -> None:
@@ -46,10 +48,9 @@ def write(group: Group, file: IO[bytes], header: Header | None = None) -> None:
     MetadataError
         If a URL or attribute cannot be written so that stock readers understand it.
     """
-    urls = tuple(dict.fromkeys(url for _, array in group.arrays() for url in array.chunks.urls))
-    names = template_names(urls)
+    templates, names = templated([array.chunks for _, array in group.arrays()])
     file.write(b'{"version":1,"templates":')
-    file.write(dumps({name: url for url, name in names.items()}).encode())
+    file.write(dumps(templates).encode())
     if header:
         file.write(b',"refmaker":' + dumps(header).encode())
     file.write(b',"refs":{')
@@ -60,14 +61,72 @@ def write(group: Group, file: IO[bytes], header: Header | None = None) -> None:
     file.write(b"}}\n")
 
 
-def template_names(urls: Collection[str]) -> dict[str, str]:
-    """Return the name of each URL's template, after a look at whether it can have one.
+def templated(tables: Iterable[ChunkTable]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return templates for the URLs of tables.
+
+    The files of one folder share a template where that is shorter: where each of them holds few
+    chunks, such as the slices of an image series.
+
+    Parameters
+    ----------
+    tables : iterable of ChunkTable
+        All that are to be written.
+
+    Returns
+    -------
+    templates : dict of str to str
+        What each name stands for.
+    texts : dict of str to str
+        How each URL is written, as the inside of a JSON string.
 
     Raises
     ------
     MetadataError
         If a URL holds ``{{``.
     """
+    chunks: Counter[str] = Counter()
+    for table in tables:
+        if table.url is None:
+            chunks.update(dict.fromkeys(table.urls, table.referenced))
+        else:
+            counts = np.bincount(table.url, minlength=len(table.urls)).tolist()
+            chunks.update(dict(zip(table.urls, counts, strict=True)))
+    _check_names(chunks)
+    folders: dict[str, list[str]] = {}
+    for url in chunks:
+        folders.setdefault(url[: url.rfind("/") + 1], []).append(url)
+    shared = {folder for folder, urls in folders.items() if _shareable(folder, urls, chunks)}
+    starts = dict.fromkeys(_start(url, shared) for url in chunks)
+    names = {start: "u" if len(starts) == 1 else f"u{i}" for i, start in enumerate(starts)}
+    texts = {}
+    for url in chunks:
+        start = _start(url, shared)
+        texts[url] = f"{{{{{names[start]}}}}}{url[len(start) :]}"
+    return {name: start for start, name in names.items()}, texts
+
+
+def _start(url: str, shared: Collection[str]) -> str:
+    """Return what of a URL is a template."""
+    folder = url[: url.rfind("/") + 1]
+    return folder if folder in shared else url
+
+
+def _shareable(folder: str, urls: Sequence[str], chunks: Mapping[str, int]) -> bool:
+    """Tell whether references are shorter with a template for a folder than with one a file."""
+    if not folder or len(urls) == 1:
+        return False
+    if not all(_PLAIN.fullmatch(url, len(folder)) for url in urls):
+        return False
+    repeated = sum(chunks[url] * (len(url) - len(folder)) for url in urls)
+    return repeated < sum(map(len, urls))
+
+
+_PLAIN = re.compile(r"[\w .,;:=+@~()\[\]-]*", re.ASCII)
+"""Names of files that neither JSON nor a template language reads otherwise than they stand."""
+
+
+def _check_names(urls: Iterable[str]) -> None:
+    """Refuse names that would be read as templates."""
     for url in urls:
         if "{{" in url:
             raise MetadataError(
@@ -75,7 +134,6 @@ def template_names(urls: Collection[str]) -> dict[str, str]:
                 url=url,
                 hint="rename the file",
             )
-    return {url: "u" if len(urls) == 1 else f"u{i}" for i, url in enumerate(urls)}
 
 
 def _metadata_members(group: Group) -> Iterator[str]:
@@ -88,7 +146,17 @@ def _metadata_members(group: Group) -> Iterator[str]:
 
 
 def chunk_members(path: str, table: ChunkTable, names: Mapping[str, str]) -> Iterator[bytes]:
-    """Yield the members of one array's chunks as JSON text, each with a comma before it."""
+    """Yield the members of one array's chunks as JSON text, each with a comma before it.
+
+    Parameters
+    ----------
+    path : str
+        The array.
+    table : ChunkTable
+        Its chunks.
+    names : mapping of str to str
+        How each URL is written; see `templated`.
+    """
     start = f",\n{dumps(path)[:-1]}/"
     for number, data in table.inlined.items():
         key = _key(number, table.grid)
@@ -100,7 +168,7 @@ def chunk_members(path: str, table: ChunkTable, names: Mapping[str, str]) -> Ite
         key_parts += ["." if axis else start, column.astype(np.uint64)]
     whole = (table.offset == 0) & (table.length == 0)
     url = _url_part(table, names)
-    parts = [*key_parts, '":["{{', url, '}}"']
+    parts = [*key_parts, '":["', url, '"']
     if bool(whole.any()):
         yield from format_rows([*_rows(parts, whole), "]"])
         parts = _rows(parts, ~whole)

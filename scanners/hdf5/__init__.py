@@ -12,6 +12,8 @@
     What is read from the bytes: where the chunks of a dataset lie, for many datasets at once.
 ``chunks``, ``arrays``, ``strings``, ``external``, ``virtual``, ``fill``
     Datasets to arrays, each layout in its own way.
+``alike``, ``outline``, ``outline_error``, ``attribute_bytes``, ``recipes``
+    Files like one scanned before, told by the bytes of their metadata, without h5py.
 ``filters``, ``filter_codecs``
     Filter pipelines to codecs.
 """

@@ -69,9 +69,12 @@ class Outline:
         Where the data of dataset number i lie: an address, or a layout that says more.
     numbers : dict of int to int
         Number of each object, by its address.
+    head : bytes
+        The beginning of the file, where most of its metadata lie.
     """
 
     superblock: Superblock
+    head: bytes = b""
     key: list[Any] = field(default_factory=list)
     values: list[tuple[int, Part, Values]] = field(default_factory=list)
     places: dict[int, int | Layout] = field(default_factory=dict)
@@ -168,7 +171,7 @@ class _Walk:
         if int.from_bytes(end, "little") != self._size:
             raise UnlikeError("an odd size")
         block = Superblock(version, 0, self._size, DEFAULT_CHUNK_K)
-        return Outline(block, [kept]), int.from_bytes(root, "little")
+        return Outline(block, head, [kept]), int.from_bytes(root, "little")
 
     def _check(self, block: bytes) -> None:
         """Verify the checksum at the end of a block; the same bytes need it once."""

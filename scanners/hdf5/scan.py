@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -217,7 +218,7 @@ class FileScan:
         for dataset in [d for d in wanted if d.layout != h5py.h5d.VIRTUAL]:
             self._keep(dataset, dimensions, lambda d=dataset: maker.make(d, columns.get(d.address)))
         for dataset in virtual:
-            self._keep(dataset, dimensions, lambda d=dataset: virtual_array(d, self._find_source))
+            self._keep(dataset, dimensions, lambda d=dataset: self._virtual(d))
 
     def _is_small(self, dataset: Dataset) -> bool:
         return inlinable(dataset, self._options.inline_threshold)
@@ -290,6 +291,16 @@ class FileScan:
         if not reference:
             return ""
         return self._objects.names.get(self._reader.address(reference), "")
+
+    def _virtual(self, dataset: Dataset) -> Array:
+        return virtual_array(dataset, self._find_source, self._expect)
+
+    def _expect(self, file: str) -> None:
+        """Note a file that is not there yet; what leads out of the folder is refused elsewhere."""
+        with suppress(UnsupportedError):
+            url = self._siblings.url(file)
+            if file != "." and url not in self._siblings.missing:
+                self._siblings.missing.append(url)
 
     def _find_source(self, file: str, path: str) -> Array:
         """Return the array of a virtual dataset's source, with its chunks as stored."""

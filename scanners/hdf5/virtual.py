@@ -44,7 +44,9 @@ class _Place:
     target: NDArray[np.int64]
 
 
-def virtual_array(dataset: Dataset, find: Callable[[str, str], Array]) -> Array:
+def virtual_array(
+    dataset: Dataset, find: Callable[[str, str], Array], expect: Callable[[str], object]
+) -> Array:
     """Return a virtual dataset as one array over the chunks of its sources.
 
     Parameters
@@ -53,6 +55,8 @@ def virtual_array(dataset: Dataset, find: Callable[[str, str], Array]) -> Array:
         A dataset with virtual layout.
     find : callable
         Gives the array of a dataset, by file name (``"."`` is the same file) and path.
+    expect : callable
+        Is told the name of the file that would make the dataset longer, if it came.
 
     Raises
     ------
@@ -60,7 +64,7 @@ def virtual_array(dataset: Dataset, find: Callable[[str, str], Array]) -> Array:
         If its mappings cannot be expressed; names file and dataset of the source.
     """
     places: list[_Place] = []
-    for mapping in _mappings(dataset, find):
+    for mapping in _mappings(dataset, find, expect):
         places.append(mapping.place(dataset, places[0] if places else None))
     if not places:
         raise UnsupportedError("none of its sources is there", code="virtual")
@@ -187,7 +191,9 @@ def _flat(numbers: list[NDArray[np.int64]], grid: tuple[int, ...]) -> NDArray[np
     return np.ravel_multi_index([part.reshape(-1) for part in mesh], grid).astype(np.int64)
 
 
-def _mappings(dataset: Dataset, find: Callable[[str, str], Array]) -> Iterator[_Mapping]:
+def _mappings(
+    dataset: Dataset, find: Callable[[str, str], Array], expect: Callable[[str], object]
+) -> Iterator[_Mapping]:
     """Yield all mappings; a numbered series of sources is one for each that exists."""
     plist = dataset.plist
     count = int(plist.get_virtual_count())
@@ -199,7 +205,11 @@ def _mappings(dataset: Dataset, find: Callable[[str, str], Array]) -> Iterator[_
         if target is None:
             raise _refused(file, path, "its place is no regular hyperslab")
         numbered = any(_SERIES.search(name.replace("%%", "")) for name in (file, path))
-        places = _series(dataset, file, path, target) if numbered else [(file, path, target)]
+        places = [(file, path, target)]
+        if numbered:
+            places = list(_series(dataset, file, path, target))
+            # HDF5 makes the dataset as long as the files are there that come first.
+            expect(_numbered(file, len(places)).replace("%%", "%"))
         for name, inner, place in places:
             source = _source(
                 name.replace("%%", "%"), inner.replace("%%", "%"), find, optional=numbered

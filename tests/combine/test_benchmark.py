@@ -17,7 +17,9 @@ def test_every_part_has_its_figures():
     found = json.loads(done.stdout)
     assert [row["tool"] for row in found["whole"]] == ["refmaker", "refmaker-2"]
     assert found["alone"][0]["references"] == 1200
-    assert found["large"][0]["peak"] > 0
+    assert [row["batch"] for row in found["large"]] == [0, 5]
+    assert {row["references"] for row in found["large"]} == {10_000}
+    assert all(row["written_peak"] >= row["peak"] > 0 for row in found["large"])
     assert [row["tool"] for row in found["append"]] == ["json", "parquet"]
     assert {row["name"].partition(":")[0] for row in found["targets"]} == {
         "large", "append to json", "append to parquet",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import h5py
@@ -11,7 +12,7 @@ import xarray as xr
 
 import refmaker
 from refmaker.combine.views import can_cut, recut
-from refmaker.errors import MetadataError
+from refmaker.errors import MetadataError, MissingDependencyError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.storage.reference_set import ReferenceSet
 from refmaker.testing import open_stock
@@ -255,6 +256,16 @@ def test_units_of_times_that_differ(tmp_path, chunks):
     assert open_stock(cube)["time"][...].tolist() == [0, 1, 31, 32]
     expected = np.concatenate([part["v"].values for part in parts])
     np.testing.assert_array_equal(open_stock(cube)["v"][...], expected)
+
+
+def test_units_of_times_need_cftime(tmp_path, monkeypatch):
+    parts = [dataset(0, 2), dataset(2, 2, units="days since 2000-02-01")]
+    sets = scanned(tmp_path, parts, CHUNKS)
+    monkeypatch.setitem(sys.modules, "cftime", None)
+    with pytest.raises(MissingDependencyError, match=r"refmaker\[combine\]"):
+        refmaker.combine(sets, concat="time", times="reencode")
+    # Times that are in the same units need nothing.
+    same(refmaker.combine(sets[:1], concat="time", times="reencode"), parts[0])
 
 
 def test_times_are_written_in_finer_units_where_that_is_needed(tmp_path):

@@ -193,6 +193,56 @@ def test_stock_readers_read_the_same_bytes(tmp_path):
     assert opened["holes"][:].tolist() == [-1, 0, 0]
 
 
+def of_files(urls, each=1):
+    """Return a set of one array with some chunks in each file."""
+    count = len(urls) * each
+    table = ChunkTable.from_columns(
+        (count,),
+        tuple(urls),
+        offset=np.arange(count) % each,
+        length=np.full(count, 1),
+        url=np.arange(count) // each,
+    )
+    return Group({"a": Array((count,), (1,), np.dtype("u1"), table)})
+
+
+def templates_of(group):
+    file = io.BytesIO()
+    storage.write(group, file)
+    found = json.loads(file.getvalue())
+    return found["templates"], [v[0] for k, v in found["refs"].items() if k.startswith("a/0")]
+
+
+class TestFilesOfOneFolder:
+    def test_they_share_a_template(self, tmp_path):
+        urls = [f"{tmp_path}/slice {i}.dcm" for i in range(30)]
+        for i, url in enumerate(urls):
+            Path(url).write_bytes(bytes([i]))
+        group = of_files(urls)
+        assert templates_of(group) == ({"u": f"{tmp_path}/"}, ["{{u}}slice 0.dcm"])
+        with open(tmp_path / "set.json", "wb") as file:
+            storage.write(group, file)
+        fs = fsspec.filesystem("reference", fo=str(tmp_path / "set.json"))
+        assert [fs.cat(f"a/{i}") for i in range(30)] == [bytes([i]) for i in range(30)]
+        back, _ = storage.read((tmp_path / "set.json").read_bytes(), "set.json")
+        assert [back["a"].chunks.get(i)[0] for i in range(30)] == urls
+
+    @pytest.mark.parametrize("odd", ["{0}", 'a"b', "a\\b", "ä", "a?b", "a%20b", "a#b"])
+    def test_not_if_a_name_may_be_read_otherwise(self, odd):
+        names, _ = templates_of(of_files(["/folder/x", f"/folder/{odd}"]))
+        assert list(names.values()) == ["/folder/x", f"/folder/{odd}"]
+
+    def test_not_if_that_takes_more_space(self):
+        urls = ["/f/long name of a file", "/f/other name of a file"]
+        assert templates_of(of_files(urls, 30))[0] == {"u0": urls[0], "u1": urls[1]}
+
+    def test_folders_have_their_own(self):
+        urls = ["/a/b/1", "/a/b/2", "/a/c/1", "/a/c/2", "/d", "e"]
+        names, texts = templates_of(of_files(urls))
+        assert names == {"u0": "/a/b/", "u1": "/a/c/", "u2": "/d", "u3": "e"}
+        assert texts == ["{{u0}}1"]
+
+
 def test_names_that_are_templates_are_refused():
     table = ChunkTable.from_columns((), ("/a/{{u}}.nc",), offset=[0], length=[1])
     with pytest.raises(MetadataError, match="template"):

@@ -22,11 +22,12 @@ def scan(path):
 
 
 def odd():
-    """Return a message on a grid template that does not exist."""
+    """Return a message that claims four thousand million points."""
     parts = [bytearray(part) for part in sections(message())]
     for part in parts:
         if part[4] == 3:
-            part[12:14] = b"\x7f\x7f"
+            part[6:10] = part[30:34] = b"\xff\xff\xff\xfe"
+            part[34:38] = b"\0\0\0\1"
     body = b"".join(parts)
     return message()[:8] + (len(body) + 20).to_bytes(8, "big") + body + b"7777"
 
@@ -49,7 +50,7 @@ def test_every_fate_has_a_reason_and_a_code(everything):
     group, report = scan(everything)
     counts = group.attributes["refmaker:fields"]
     assert counts["found"] == counts["placed"] + counts["duplicates"] + counts["unsorted"]
-    assert (counts["placed"], counts["unsorted"]) == (3, 1)
+    assert (counts["placed"], counts["unsorted"]) == (4, 1)
     rows = [row for row in report.rows if row.outcome is not Outcome.GROUP]
     assert all(row.reason and row.code for row in rows)
     assert {row.code for row in rows} == {

@@ -205,6 +205,23 @@ def test_numbered_series(check, tmp_path):
     check_or_refuse(check, tmp_path / "v.h5")
 
 
+def test_a_series_of_which_nothing_is_there_yet_is_told(check, tmp_path):
+    """Files that may still come are part of the account: its result must not be kept."""
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    unlimited = h5py.h5s.UNLIMITED
+    space = h5py.h5s.create_simple((2, 30), (unlimited, 30))
+    space.select_hyperslab((0, 0), (1, 1), (1, 1), (1, 30))
+    plist.set_virtual(space, b".", b"own", h5py.h5s.create_simple((1, 30)))
+    space.select_hyperslab((1, 0), (unlimited, 1), (1, 1), (1, 30))
+    plist.set_virtual(space, b"s_%b.h5", b"d", h5py.h5s.create_simple((1, 30)))
+    with h5py.File(tmp_path / "v.h5", "w", libver="latest") as f:
+        f.create_dataset("own", data=np.ones((1, 30), "f4"), chunks=(1, 30))
+        h5py.h5d.create(f.id, b"v", h5py.h5t.IEEE_F32LE, space, plist)
+    found = check_or_refuse(check, tmp_path / "v.h5")
+    assert "v" in dict(found.group.arrays())
+    assert found.report.missing == [str(tmp_path / "s_0.h5")]
+
+
 def test_unlimited_sources(check, tmp_path):
     source(tmp_path / "s.h5", (20, 30), (5, 30), maxshape=(None, 30))
     layout = h5py.VirtualLayout((20, 30), "f4", maxshape=(None, 30))
