@@ -26,7 +26,7 @@ from refmaker.errors import (
 from refmaker.inputs import Inputs
 from refmaker.scan import ScanOptions
 from refmaker.scan_many import default_jobs, scan_many
-from refmaker.scan_pool import Queue
+from refmaker.scan_pool import Queue, _Pace
 from refmaker.scan_task import Answer, Task
 from refmaker.testing.http import RangeServer
 from tests.wild import site, wild
@@ -188,6 +188,27 @@ class TestOrder:
         run(urls, on_progress=told.append)
         assert [progress.done for progress in told] == [1, 2, 3]
         assert (told[-1].total, told[-1].failed, told[-1].cached) == (3, 1, 0)
+
+
+class TestPace:
+    def test_a_second_process_has_to_be_worth_it(self):
+        pace = _Pace(eager=False)
+        assert pace.worth(10**6, 0)
+        assert not pace.worth(10**6, 1)
+        pace.note(answered=False)
+        for _ in range(10):
+            pace.note(answered=True)
+        # Ten files in no time: few more are not worth it, very many are.
+        assert not pace.worth(1, 1)
+        assert pace.worth(10**12, 1)
+        assert _Pace(eager=True).worth(1, 1)
+
+    def test_files_are_counted_down(self):
+        queue = Queue([Task(0, "a", None, None, ScanOptions())], 0)
+        assert queue.left == 1
+        assert queue.next() is not None
+        assert queue.left == 0
+        assert queue.next() is None
 
 
 class TestRetries:

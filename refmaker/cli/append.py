@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.combine import combine_options, combining, expanded, tell
-from refmaker.cli.options import as_json, storage_options, verbosity
+from refmaker.cli.options import as_json, help_all, storage_options, verbosity
 from refmaker.cli.output import counted, record, say
 from refmaker.source import Source
 from refmaker.storage.files import STANDARD
@@ -33,6 +33,7 @@ __all__ = ["command"]
 @storage_options
 @as_json
 @verbosity
+@help_all
 def command(*, target: str, inputs: Sequence[str], scanning: bool, **values: Any) -> None:
     """Add files, or reference sets of files, to the reference set SET.
 

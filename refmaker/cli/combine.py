@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.options import SIZE, Pair, as_json, storage_options, verbosity
+from refmaker.cli.options import (
+    SIZE,
+    More,
+    Pair,
+    as_json,
+    help_all,
+    storage_options,
+    verbosity,
+)
 from refmaker.cli.output import counted, record, say
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.storage.files import STANDARD
@@ -41,7 +49,9 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         "--order", type=click.Choice(["coordinate", "given"]), default="coordinate",
         show_default=True, help="Sort by coordinate, or keep the order of the inputs.",
     ),
-    click.option("--any-order", is_flag=True, help="Allow coordinates that rise and fall."),
+    click.option(
+        "--any-order", cls=More, is_flag=True, help="Allow coordinates that rise and fall."
+    ),
     click.option(
         "--duplicates", type=click.Choice(["error", "first", "last"]), default="error",
         show_default=True, help="Where several inputs have one place.",
@@ -50,7 +60,7 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         "--join", type=click.Choice(["exact", "outer"]), default="exact", show_default=True,
         help="Refuse holes, or leave them empty; union of grids.",
     ),
-    click.option("--regular", **_MANY, help="Complete a coordinate to equal distances."),
+    click.option("--regular", cls=More, **_MANY, help="Complete a coordinate to equal distances."),
     click.option(
         "--attributes", type=click.Choice(["drop", "error", "first"]), default="drop",
         show_default=True, help="Differing attributes that do not change what values mean.",
@@ -66,14 +76,14 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         help="Cut chunks of uncompressed data to a common size, or to N along dimensions.",
     ),
     click.option(
-        "--inline-odd", is_flag=True, help="Keep the values of odd inputs in the set."
+        "--inline-odd", cls=More, is_flag=True, help="Keep the values of odd inputs in the set."
     ),
     click.option(
-        "--batch", type=click.IntRange(min=1), metavar="N",
+        "--batch", cls=More, type=click.IntRange(min=1), metavar="N",
         help="Join N inputs at a time, to save memory.",
     ),
     click.option(
-        "--inline-budget", type=SIZE, default="16MiB", show_default=True,
+        "--inline-budget", cls=More, type=SIZE, default="16MiB", show_default=True,
         help="Most bytes of a variable kept in the set.",
     ),
 )  # fmt: skip
@@ -187,6 +197,7 @@ def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
 @storage_options
 @as_json
 @verbosity
+@help_all
 def command(**values: Any) -> None:
     """Combine reference sets into one cube, or refuse and say what differs.
 

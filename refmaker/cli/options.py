@@ -130,7 +130,7 @@ def help_all(command: Callable[..., Any]) -> Callable[..., Any]:
         is_eager=True,
         expose_value=False,
         callback=show,
-        help="Show all options, those of single formats as well.",
+        help="Show all options, those needed rarely as well.",
     )(command)
 
 

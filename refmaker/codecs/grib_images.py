@@ -45,7 +45,10 @@ def unpack_ccsds(data: Buffer, section: Buffer, width: int, count: int) -> NDArr
     if sys.byteorder == "big":
         flags |= _AEC_MSB
     codecs = library("imagecodecs")
-    block = max(1, int(section[22]))
+    block = int(section[22])
+    # Pairs of samples are coded together: the library trusts in it, and writes outside otherwise.
+    if not block or block % 2:
+        damaged(f"CCSDS packing in blocks of {block} samples")
     # The last block is whole, whatever the number of values.
     room = -(-count // block) * block * size
     try:

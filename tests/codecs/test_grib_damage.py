@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from refmaker.codecs.grib import GRIB
-from refmaker.errors import RefmakerError
+from refmaker.errors import CodecError, RefmakerError
 from tests.codecs import grib_messages as grib
 
 RANDOM = np.random.default_rng(4)
@@ -69,6 +69,17 @@ def test_bytes_of_any_value_in_the_headers(edition, packing, bits):
             damaged[place : place + 2] = bytes([value, value])
             with suppress(RefmakerError):
                 assert codec.decode(bytes(damaged[: len(data)])).shape == FIELD.shape
+
+
+@pytest.mark.parametrize("block", [0, 1, 33, 255])
+def test_blocks_that_would_end_the_process(block):
+    """libaec writes outside its buffers when a block is an odd number of samples."""
+    parts = grib.sections(grib.message(FIELD, "grid_ccsds", 12))
+    section = bytearray(parts[3])
+    section[22] = block
+    parts[3] = bytes(section)
+    with pytest.raises(CodecError, match="blocks of"):
+        GRIB("<f8", FIELD.shape).decode(grib.join(parts))
 
 
 def test_the_same_messages_in_many_threads_at_once():

@@ -14,13 +14,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "combining.md"
 def test_the_snippet_for_dask(tmp_path, monkeypatch):
     from distributed import LocalCluster
 
-    (snippet,) = [
-        code
-        for code in re.findall(
-            r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
-        )
-        if "dask" in code
-    ]
+    shown = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    (snippet,) = [code for code in shown if "dask" in code]
     parts = [dataset(k * 2, 2, shape=(40, 60)) for k in range(5)]
     paths = [write(tmp_path / f"f{k}.nc", part, (1, 40, 60)) for k, part in enumerate(parts)]
     monkeypatch.chdir(tmp_path)
