@@ -190,7 +190,7 @@ def test_wrong_usage(run, folder, arguments, message):
 
 class TestSettings:
     def test_each_is_an_option(self, run, folder, monkeypatch):
-        assert "--tone [quiet|loud]" in run("scan", "--help").out
+        assert "--tone [quiet|loud]" in run("scan", "--help-all").out
         run("scan", folder / "0.toy", "-o", "a.json", "--tone", "loud")
         assert refmaker.read("a.json").group.attributes == {"tone": "loud"}
         run("scan", folder, "-o", "refs", "--tone", "loud")

@@ -18,7 +18,7 @@ from tests.scanners.grib.test_geometry import coordinates
 
 CORPUS = Path(os.environ.get("REFMAKER_CORPUS", Path(__file__).parents[4] / "shared" / "corpus"))
 FILES = sorted(path for path in (CORPUS / "grib").rglob("*") if path.is_file())
-ENOUGH = 2_000_000
+ENOUGH = 300_000
 """Points of all grids of a file, after which no others are looked at."""
 
 
@@ -37,6 +37,7 @@ def definitions(path):
         yield found, data
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not FILES, reason="the corpus is not there")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_points(path):
