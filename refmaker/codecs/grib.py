@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.codecs.base import MAX_CHUNK, DecodeOnly, bounded, deliver, input_bytes
+from refmaker.codecs.grib_scanning import arrange
 from refmaker.errors import MetadataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
 
-__all__ = ["ALTERNATING_ROWS", "GRIB", "J_CONSECUTIVE", "arrange"]
+__all__ = ["GRIB"]
 
 #: Bits of the scanning mode (flag table 3.4; table 8 of edition 1) that decide where values go.
-J_CONSECUTIVE, ALTERNATING_ROWS = 0x20, 0x10
 _DTYPES = ("<f8", "<f4")
 _MAX_RANK = 8
 
@@ -120,30 +119,3 @@ class GRIB(DecodeOnly):
         if self.shape is not None:
             values = arrange(values, self.shape, self.scanning)
         return deliver(self.codec_id, values, out)
-
-
-def arrange(values: NDArray[Any], shape: Sequence[int], scanning: int) -> NDArray[Any]:
-    """Put values that come in scanning order into rows.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n,)
-        Values in the order of the message.
-    shape : sequence of int
-        (rows, columns), possibly after dimensions of length 1, of n elements in all.
-    scanning : int
-        Scanning mode.
-
-    Returns
-    -------
-    ndarray
-        Of the wanted shape, in C order; a view of `values` where their order is that already.
-    """
-    rows, columns = (*shape[-2:],) if len(shape) > 1 else (1, shape[0])
-    lines = values.reshape((columns, rows) if scanning & J_CONSECUTIVE else (rows, columns))
-    if scanning & ALTERNATING_ROWS and len(lines) > 1:
-        lines = lines.copy()
-        lines[1::2] = lines[1::2, ::-1].copy()
-    if scanning & J_CONSECUTIVE:
-        lines = np.ascontiguousarray(lines.T)
-    return lines.reshape(tuple(shape))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.codecs.grib_scanning import ALTERNATING_ROWS, arrange
 from refmaker.codecs.grib_sections import damaged
 from refmaker.errors import MissingDependencyError, UnsupportedError
 from refmaker.libraries import eccodes
@@ -131,8 +132,6 @@ def grid_points(
     MissingDependencyError
         If it is not installed.
     """
-    from refmaker.codecs.grib import ALTERNATING_ROWS, arrange
-
     ec = _eccodes()
     if grid.edition == 1:
         message = _message_1(section)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from refmaker.codecs.grib import ALTERNATING_ROWS, J_CONSECUTIVE
 from refmaker.codecs.grib_axes import (
     LATLON,
     PROJECTED,
@@ -26,6 +25,7 @@ from refmaker.codecs.grib_grid import I_NEGATIVE, J_POSITIVE, read_definition
 from refmaker.codecs.grib_healpix import check_healpix
 from refmaker.codecs.grib_points import KNOWN
 from refmaker.codecs.grib_reduced import reduced_rows
+from refmaker.codecs.grib_scanning import ALTERNATING_ROWS, J_CONSECUTIVE
 from refmaker.errors import FormatError, LimitError, MissingDependencyError, UnsupportedError
 from refmaker.scanners.grib.geometry_mapping import mapping_of
 

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refmaker.codecs import grib_eccodes
-from refmaker.codecs.grib import GRIB, arrange
+from refmaker.codecs.grib import GRIB
+from refmaker.codecs.grib_scanning import arrange
 from refmaker.errors import MissingDependencyError, UnsupportedError
 from tests.codecs import grib_messages as grib
 

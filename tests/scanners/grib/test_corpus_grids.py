@@ -9,7 +9,7 @@ import eccodes as ec
 import numpy as np
 import pytest
 
-from refmaker.codecs.grib import ALTERNATING_ROWS, J_CONSECUTIVE, arrange
+from refmaker.codecs.grib_scanning import ALTERNATING_ROWS, J_CONSECUTIVE, arrange
 from refmaker.errors import RefmakerError
 from refmaker.scanners.grib.geometry import grid
 from tests.codecs import grib_messages as grib

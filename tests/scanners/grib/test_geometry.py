@@ -6,8 +6,8 @@ import eccodes as ec
 import numpy as np
 import pytest
 
-from refmaker.codecs.grib import J_CONSECUTIVE, arrange
 from refmaker.codecs.grib_coordinates import GRIBCoordinates
+from refmaker.codecs.grib_scanning import J_CONSECUTIVE, arrange
 from refmaker.errors import FormatError, UnsupportedError
 from refmaker.scanners.grib.geometry import grid, predefined
 from tests.codecs import grib_messages as grib
