@@ -100,7 +100,7 @@ def paths(troubled):
 
 
 def run(inputs, **how):
-    how = {"retries": 0, "timeout": 2.5, "cache": False, **how}
+    how = {"retries": 0, "timeout": 6, "cache": False, **how}
     return list(scan_many(inputs, **how))
 
 
@@ -169,9 +169,9 @@ def test_workers_that_are_killed_from_outside(wild):
 class TestOrder:
     def test_in_order_or_as_they_come(self, wild, monkeypatch):
         urls = [str(wild("hang", "a.wild")), str(wild("good", "b.wild"))]
-        kept = [file.number for file in run(urls, jobs=2, timeout=1)]
+        kept = [file.number for file in run(urls, jobs=2, timeout=4)]
         assert kept == [0, 1]
-        come = [file.number for file in run(urls, jobs=2, timeout=1, ordered=False)]
+        come = [file.number for file in run(urls, jobs=2, timeout=4, ordered=False)]
         assert come == [1, 0]
 
     def test_a_run_that_is_given_up_leaves_no_process(self, wild):
