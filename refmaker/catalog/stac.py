@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pystac
     import xarray as xr
 
+    from refmaker.catalog.entry import Entry
+
 __all__ = ["stac_collection", "stac_item"]
 
 _ASSET = "references"
@@ -91,24 +93,27 @@ def stac_item(
         properties={**cube, **(properties or {})},
         stac_extensions=["https://stac-extensions.github.io/datacube/v2.2.0/schema.json"],
     )
+    item.add_asset(_ASSET, _asset(entry, href or where))
+    return item  # type: ignore[no-any-return]  # imported where it is needed, it has no type
+
+
+def _asset(entry: Entry, href: str) -> Any:
+    """Return the asset that xpystac opens."""
+    pystac = _pystac()
     options: dict[str, Any] = {"remote_protocol": entry.remote_protocol}
     if entry.target_options:
         options["remote_options"] = entry.target_options
-    item.add_asset(
-        _ASSET,
-        pystac.Asset(
-            href=href or where,
-            title="Reference set",
-            media_type=pystac.MediaType.JSON,
-            roles=["references", "index", "data"],
-            extra_fields={
-                # kerchunk's engine would otherwise make dask arrays, and xarray those of dask.
-                "xarray:open_kwargs": {"open_dataset_options": {"chunks": None}},
-                "xarray:storage_options": options,
-            },
-        ),
+    return pystac.Asset(
+        href=href,
+        title="Reference set",
+        media_type=pystac.MediaType.JSON,
+        roles=["references", "index", "data"],
+        extra_fields={
+            # kerchunk's engine would otherwise make dask arrays, and xarray those of dask.
+            "xarray:open_kwargs": {"open_dataset_options": {"chunks": None}},
+            "xarray:storage_options": options,
+        },
     )
-    return item  # type: ignore[no-any-return]  # imported where it is needed, it has no type
 
 
 def stac_collection(

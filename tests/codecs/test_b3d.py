@@ -52,7 +52,8 @@ def test_further_chunk(path):
 
 @pytest.mark.skipif(not vectors.SAMPLE.exists(), reason=vectors.WHY)
 def test_sample_file():
-    h5py = pytest.importorskip("h5py")
+    import h5py
+
     with h5py.File(vectors.SAMPLE) as file:
         for name, dataset in file["b3d"].items():
             codec = B3D(dataset.id.get_create_plist().get_filter(0)[2])
@@ -285,7 +286,8 @@ def test_zarr_reads_an_array():
         "filters": None,
         "compressor": {"id": "refmaker.b3d", "cd_values": values},
     }
-    zarr = pytest.importorskip("zarr")
+    import zarr
+
     prototype = zarr.core.buffer.default_buffer_prototype()
     documents = {".zarray": json.dumps(metadata).encode()}
     documents |= {f"0.{index}": b3d.encode(image + index, values) for index in range(2)}

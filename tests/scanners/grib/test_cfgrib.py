@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from refmaker.opening import open_store
 from refmaker.scan import ScanOptions
@@ -14,7 +15,6 @@ from refmaker.source import Source
 from tests.scanners.grib.messages import message
 from tests.test_corpus import CORPUS
 
-xr = pytest.importorskip("xarray")
 NEAR = 1e-6
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from refmaker.opening import open_store
 from refmaker.scan import ScanOptions
@@ -11,7 +12,6 @@ from refmaker.scanners.grib import GRIBScanner
 from refmaker.source import Source
 from tests.scanners.grib.messages import joined, message
 
-xr = pytest.importorskip("xarray")
 HOUR = 3600
 
 

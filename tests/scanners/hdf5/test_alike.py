@@ -102,10 +102,11 @@ def test_days_of_an_archive(tmp_path, libver, options):
 
 
 def test_days_as_the_netcdf_library_writes_them(tmp_path):
-    netcdf = pytest.importorskip("netCDF4")
+    import netCDF4
+
     paths = [tmp_path / f"{day}.nc" for day in range(5)]
     for day, path in enumerate(paths):
-        with netcdf.Dataset(path, "w") as file:
+        with netCDF4.Dataset(path, "w") as file:
             file.createDimension("time", None)
             file.createDimension("x", 50)
             file.createDimension("bare", 3)
