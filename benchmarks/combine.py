@@ -81,7 +81,7 @@ def made_up(day: int, grid: tuple[int, int, int]) -> Any:
     """Return what a scan of such a file gives, with other numbers of chunks."""
     from refmaker import ReferenceSet, ScanReport
     from refmaker.model import Array, ChunkTable, Group
-    from refmaker.report import Fingerprint
+    from refmaker.model.report import Fingerprint
 
     url = f"/data/archive/some/long/path/sst_{day:06d}.nc"
     total = grid[0] * grid[1] * grid[2]

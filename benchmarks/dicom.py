@@ -32,15 +32,15 @@ def slices(folder: str) -> list[str]:
 def headers(paths: list[str], out: str) -> int:  # noqa: ARG001 - every task takes both
     """Read the headers, keeping what a scan wants."""
     from refmaker.scanners.dicom.header import Header, read_headers
-    from refmaker.scanners.dicom.wanted import WANTED
+    from refmaker.scanners.dicom.parsed_tags import WANTED
 
     return sum(isinstance(found, Header) for found in read_headers(paths, None, WANTED))
 
 
 def directory(paths: list[str], out: str) -> int:
     """Scan files to one JSON file, and return how many chunks it names."""
-    from refmaker.scan import ScanOptions
     from refmaker.scanners.dicom import DICOMScanner
+    from refmaker.scanning.options import ScanOptions
     from refmaker.storage.reference_set import ReferenceSet
 
     group, report = DICOMScanner().collect(paths, None, ScanOptions())

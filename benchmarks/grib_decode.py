@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refmaker.codecs.grib import GRIB
-from refmaker.libraries import load_proj_before_eccodes
+from refmaker.codecs.native_libraries import load_proj_before_eccodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 import intake
 
 import refmaker
-from refmaker import catalog
+from refmaker.publish import catalog
 
 SOURCE = Path(__file__).with_name("air.nc")
 

@@ -12,32 +12,45 @@ packages are imported when a function needs them, not before.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+import sys
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from refmaker import errors as errors
-from refmaker.combine import Appended, CombineOptions, append, combine
+from refmaker._moved import OldNames
+from refmaker._version import __version__
 from refmaker.errors import RefmakerError
-from refmaker.materialize import Materialized, materialize
-from refmaker.overview import describe, report
-from refmaker.report import ScanReport
-from refmaker.scan import ScanOptions
-from refmaker.scan import scan as _scan
-from refmaker.scan_many import Progress, Scanned, scan_many
-from refmaker.scanner import scanners as _scanners
-from refmaker.serve import serve, serving
-from refmaker.source import local_path as _local_path
-from refmaker.storage.reference_set import ReferenceSet
-from refmaker.verify import ArrayCheck, SourceCheck, check_sources, verify
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Collection, Mapping, Sequence
 
-    from refmaker.opening import open_dataset as open_dataset
-    from refmaker.opening import open_datatree as open_datatree
-    from refmaker.opening import open_group as open_group
-    from refmaker.opening import open_store as open_store
+    from refmaker.combine import Appended as Appended
+    from refmaker.combine import CombineOptions as CombineOptions
+    from refmaker.combine import append as append
+    from refmaker.combine import combine as combine
+    from refmaker.model.report import ScanReport as ScanReport
+    from refmaker.publish import catalog as catalog
+    from refmaker.publish.html_report import describe as describe
+    from refmaker.publish.html_report import report as report
+    from refmaker.publish.materialize import Materialized as Materialized
+    from refmaker.publish.materialize import materialize as materialize
+    from refmaker.publish.serve import serve as serve
+    from refmaker.publish.serve import serving as serving
+    from refmaker.reading.open import open_dataset as open_dataset
+    from refmaker.reading.open import open_datatree as open_datatree
+    from refmaker.reading.open import open_group as open_group
+    from refmaker.reading.open import open_store as open_store
+    from refmaker.scanning.many_files import Progress as Progress
+    from refmaker.scanning.many_files import Scanned as Scanned
+    from refmaker.scanning.many_files import scan_many as scan_many
+    from refmaker.scanning.options import ScanOptions as ScanOptions
+    from refmaker.storage.reference_set import ReferenceSet as ReferenceSet
+    from refmaker.verification.verify import ArrayCheck as ArrayCheck
+    from refmaker.verification.verify import SourceCheck as SourceCheck
+    from refmaker.verification.verify import check_sources as check_sources
+    from refmaker.verification.verify import verify as verify
 
 __all__ = [
     "Appended",
@@ -53,6 +66,7 @@ __all__ = [
     "SourceCheck",
     "__version__",
     "append",
+    "catalog",
     "check_sources",
     "combine",
     "describe",
@@ -74,28 +88,48 @@ __all__ = [
     "write",
 ]
 
-__version__ = "0.1.0"
-
 logging.getLogger("refmaker").addHandler(logging.NullHandler())
 
-_OPENING = frozenset(["open_dataset", "open_datatree", "open_group", "open_store"])
+_HOMES = {
+    "refmaker.combine": ("Appended", "CombineOptions", "append", "combine"),
+    "refmaker.model.report": ("ScanReport",),
+    "refmaker.publish.html_report": ("describe", "report"),
+    "refmaker.publish.materialize": ("Materialized", "materialize"),
+    "refmaker.publish.serve": ("serve", "serving"),
+    "refmaker.reading.open": ("open_dataset", "open_datatree", "open_group", "open_store"),
+    "refmaker.scanning.many_files": ("Progress", "Scanned", "scan_many"),
+    "refmaker.scanning.options": ("ScanOptions",),
+    "refmaker.storage.reference_set": ("ReferenceSet",),
+    "refmaker.verification.verify": ("ArrayCheck", "SourceCheck", "check_sources", "verify"),
+}
+"""Where the names of ``__all__`` that are not defined here come from."""
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+
+class _Package(ModuleType):
+    """The package: importing a module never replaces the function of the same name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (isinstance(value, ModuleType) and name in __all__ and name != "errors"):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+# First of all finders: otherwise the modules of a package that moved are found, and run, again.
+sys.meta_path.insert(0, OldNames())
 
 
 def __getattr__(name: str) -> Any:
-    """Import the functions that open reference sets when one is first asked for."""
-    if name not in _OPENING:
+    """Import what is public when it is first asked for."""
+    if name == "catalog":
+        return import_module("refmaker.publish.catalog")
+    if name not in _HOME_OF:
         raise AttributeError(f"module 'refmaker' has no attribute {name!r}")
-    from refmaker import opening
-
-    return getattr(opening, name)
+    return globals().setdefault(name, getattr(import_module(_HOME_OF[name]), name))
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_OPENING})
-
-
-# The functions `scan` and `verify` are defined after the modules of the same names were
-# imported, so that no later import can put a module in a function's place.
+    return sorted({*globals(), *__all__})
 
 
 def scan(
@@ -165,12 +199,18 @@ def scan(
         if isolate == "never":
             raise ValueError("a time limit needs a worker process, which isolate='never' forbids")
         isolate = "always"
+    from refmaker.scanning.one_file import scan as scan_one
+    from refmaker.scanning.options import ScanOptions
+    from refmaker.storage.reference_set import ReferenceSet
+
     if option_fields:
+        from dataclasses import replace
+
         options = replace(options or ScanOptions(), **option_fields)
     single = _single_file(url)
     if single is None:
-        from refmaker.collection import collect
-        from refmaker.inputs import expand_inputs
+        from refmaker.io.inputs import expand_inputs
+        from refmaker.scanning.multi_file import collect
 
         urls = expand_inputs(url, storage_options).urls
         return ReferenceSet(
@@ -183,7 +223,7 @@ def scan(
                 timeout=timeout,
             )
         )
-    group, report = _scan(
+    group, report = scan_one(
         single, storage_options, format=format, options=options, isolate=isolate, timeout=timeout
     )
     return ReferenceSet(group, report)
@@ -194,10 +234,12 @@ def _single_file(url: Any) -> str | os.PathLike[str] | None:
     from os import PathLike, fspath
     from os.path import isdir
 
+    from refmaker.io.source import local_path
+
     if not isinstance(url, str | PathLike):
         return None
     name = str(fspath(url))
-    path = _local_path(name)
+    path = local_path(name)
     return None if (name.endswith("/") if path is None else isdir(path)) else url
 
 
@@ -302,6 +344,8 @@ def read(
     UnsupportedError
         If it is an Icechunk repository.
     """
+    from refmaker.storage.reference_set import ReferenceSet
+
     return ReferenceSet.read(url, storage_options)
 
 
@@ -342,4 +386,6 @@ def write(
 
 def formats() -> list[str]:
     """Return the names of the formats that can be scanned, those of other packages included."""
-    return sorted(_scanners())
+    from refmaker.scanning.protocol import scanners
+
+    return sorted(scanners())

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from refmaker.libraries import load_hdf5_filters, load_proj_before_eccodes
-from refmaker.scanner import scanners
+from refmaker.codecs.native_libraries import load_hdf5_filters, load_proj_before_eccodes
+from refmaker.scanning.protocol import scanners
 
 load_proj_before_eccodes()
 load_hdf5_filters()

@@ -12,7 +12,7 @@ import pytest
 
 from refmaker.errors import FormatError
 from refmaker.model import Group
-from refmaker.report import Outcome
+from refmaker.model.report import Outcome
 from refmaker.testing import ScannerContract
 from refmaker.testing.damage import misdeeds
 

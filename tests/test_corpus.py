@@ -19,14 +19,14 @@ import pytest
 import tifffile
 
 from refmaker.errors import RefmakerError, WorkerError
-from refmaker.report import Outcome
-from refmaker.scanner import SNIFF_BYTES, choose
+from refmaker.io.source import Source
+from refmaker.model.report import Outcome
 from refmaker.scanners.dicom import DICOMScanner
 from refmaker.scanners.grib import GRIBScanner
 from refmaker.scanners.tiff.directory import read_directory
-from refmaker.source import Source
+from refmaker.scanning.protocol import SNIFF_BYTES, choose
 from refmaker.testing import open_stock
-from refmaker.verify import same_values
+from refmaker.verification.verify import same_values
 from tests.scanners.grib import messages
 from tests.scanners.hdf5 import oracle as h5_oracle
 from tests.watched import LIMIT, WatchedWorker

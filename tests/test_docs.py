@@ -89,7 +89,7 @@ def test_every_command_has_a_python_twin(verb):
         thing = refmaker
         for part in re.sub(r"\(.*\)", "", twin).split(".")[1:]:
             if part == "catalog":
-                from refmaker import catalog as thing
+                from refmaker.publish import catalog as thing
             else:
                 thing = getattr(thing, part)
 

@@ -71,10 +71,10 @@ def test_the_version_is_the_packages():
 @pytest.mark.parametrize(
     "order",
     [
-        "import refmaker; import refmaker.scan; import refmaker.verify",
-        "from refmaker.scan import ScanOptions; import refmaker",
-        "import importlib; importlib.import_module('refmaker.scan'); import refmaker",
-        "import refmaker; from refmaker import scan; from refmaker.scan import Worker",
+        "import refmaker; import refmaker.scanning.one_file; import refmaker.verification.verify",
+        "from refmaker.scanning.one_file import ScanOptions; import refmaker",
+        "import importlib; importlib.import_module('refmaker.scanning.one_file'); import refmaker",
+        "import refmaker; from refmaker import scan; from refmaker.scanning.one_file import Worker",
         "import pickle, refmaker; pickle.loads(pickle.dumps(refmaker.ScanOptions))",
     ],
 )
@@ -137,7 +137,7 @@ def test_a_time_limit_takes_a_process(file, monkeypatch):
 
 def test_odd_files_are_scanned_apart(toy, tmp_path, monkeypatch):
     worked = []
-    module = sys.modules["refmaker.scan"]
+    module = sys.modules["refmaker.scanning.one_file"]
     inner = module.Worker.scan
     monkeypatch.setattr(
         module.Worker, "scan", lambda *args, **kw: worked.append(1) or inner(*args, **kw)
@@ -166,7 +166,7 @@ def test_functions_are_not_hidden_by_modules_of_their_names():
     """Commands have twins here, and some of these are called as a module is."""
     program = (
         "import refmaker, refmaker.report, refmaker.scan, refmaker.verify, refmaker.materialize\n"
-        "import refmaker.serve, refmaker.combine\n"
+        "import refmaker.publish.serve, refmaker.combine\n"
         "names = 'report scan verify materialize serve combine'.split()\n"
         "assert all(callable(getattr(refmaker, name)) for name in names)\n"
     )

@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import FormatError, TruncatedError
+from refmaker.io.source import Source
 from refmaker.model import Array, ChunkTable, Group
-from refmaker.report import Outcome, ScanReport
-from refmaker.scanner import Setting, setting_values
-from refmaker.source import Source
+from refmaker.model.report import Outcome, ScanReport
+from refmaker.scanning.protocol import Setting, setting_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from refmaker.scan import ScanOptions
+    from refmaker.scanning.options import ScanOptions
 
 MAGIC = b"TOYFMT1\n"
 PART_MAGIC = b"TOYPART\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from refmaker.scan import Worker
+from refmaker.scanning.one_file import Worker
 
 LIMIT = 1024**2
 """KiB that scanning may take."""

@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from refmaker.scanner import scanners
+from refmaker.scanning.protocol import scanners
 
 WILD = '''
 import os, sys, time
 import numpy as np
 from refmaker.errors import FormatError
 from refmaker.model import Group
-from refmaker.report import Outcome, ScanReport
+from refmaker.model.report import Outcome, ScanReport
 
 
 class Wild:

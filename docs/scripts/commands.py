@@ -45,7 +45,7 @@ TWINS = {
     "materialize": "refmaker.materialize",
     "pattern": "refmaker.pattern",
     "report": "refmaker.report",
-    "scan": "refmaker.scan, refmaker.scan_many",
+    "scan": "refmaker.scan, refmaker.scanning.many_files",
     "serve": "refmaker.serve, refmaker.serving",
     "verify": "refmaker.verify, refmaker.check_sources",
 }

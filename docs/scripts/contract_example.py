@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refmaker.source import Source
+from refmaker.io.source import Source
 from refmaker.testing import ScannerContract
 from tests.toy import ToyFile, ToyScanner, write_toy
 

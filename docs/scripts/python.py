@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import refmaker
-from refmaker import catalog, errors
+from refmaker import errors
+from refmaker.publish import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-from refmaker import __version__
+from refmaker._version import __version__
 from refmaker.cli.boundary import Boundary
 
 __all__ = ["main"]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.cli.boundary import describe_error, report_error
 from refmaker.cli.output import counted, human_size, record, say
-from refmaker.storage.files import STANDARD
+from refmaker.io.files import STANDARD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from refmaker.report import ScanReport
+    from refmaker.model.report import ScanReport
 
 __all__ = ["FAILED", "IGNORED", "Account"]
 

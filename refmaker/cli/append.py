@@ -9,8 +9,8 @@ import click
 from refmaker.cli.combine import combine_options, combining, expanded, tell
 from refmaker.cli.options import as_json, help_all, storage_options, verbosity
 from refmaker.cli.output import counted, record, say
-from refmaker.source import Source
-from refmaker.storage.files import STANDARD
+from refmaker.io.files import STANDARD
+from refmaker.io.source import Source
 from refmaker.storage.formats import stored_form
 
 if TYPE_CHECKING:

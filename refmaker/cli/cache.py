@@ -26,7 +26,7 @@ def command(action: str, *, as_json: bool, quiet: bool) -> None:
       refmaker cache info
       refmaker cache clear
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
-    from refmaker.scan_cache import ScanCache
+    from refmaker.scanning.cache import ScanCache
 
     cache = ScanCache()
     if action == "clear":

@@ -71,7 +71,7 @@ def add(*, parameters: Sequence[tuple[str, str]], quiet: bool, **values: Any) ->
       refmaker catalog add catalog.yaml cube.json
       refmaker catalog add catalog.yaml 'refs/{date:%Y%m%d}.json' --param date=20240101
     """  # noqa: D301 - as above
-    from refmaker import catalog
+    from refmaker.publish import catalog
 
     where = values.pop("catalog")
     chosen = dict(parameters)
@@ -92,7 +92,7 @@ def list_entries(*, catalog: str, as_json: bool, quiet: bool) -> None:
     Example:
       refmaker catalog list catalog.yaml
     """  # noqa: D301 - as above
-    from refmaker.catalog import entries
+    from refmaker.publish.catalog import entries
 
     del quiet
     found = entries(catalog)
@@ -115,7 +115,7 @@ def show(*, catalog: str, name: str, quiet: bool) -> None:
     Example:
       refmaker catalog show catalog.yaml air
     """  # noqa: D301 - as above
-    from refmaker.catalog import entries
+    from refmaker.publish.catalog import entries
 
     del quiet
     found = {entry.name: entry for entry in entries(catalog)}
@@ -139,7 +139,7 @@ def check(ctx: click.Context, *, catalog: str, as_json: bool, quiet: bool) -> No
     Example:
       refmaker catalog check catalog.yaml --json
     """  # noqa: D301 - as above
-    from refmaker import catalog as room
+    from refmaker.publish import catalog as room
 
     found = room.check(catalog)
     for entry in found:
@@ -175,7 +175,7 @@ def stac(
     Example:
       refmaker catalog stac cube.json --href https://example.org/cube.json > item.json
     """  # noqa: D301 - as above
-    from refmaker.catalog import stac_item
+    from refmaker.publish.catalog import stac_item
 
     del quiet
     item = stac_item(refs, id=name, href=href, storage_options=storage_options)

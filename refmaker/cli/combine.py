@@ -18,7 +18,7 @@ from refmaker.cli.options import (
 )
 from refmaker.cli.output import counted, record, say
 from refmaker.cli.targets import check_folder, check_free
-from refmaker.storage.files import STANDARD
+from refmaker.io.files import STANDARD
 from refmaker.storage.formats import FORMATS, form_of_name
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _chunks(text: str | None) -> Any:
 
 def expanded(inputs: Sequence[str], storage_options: Mapping[str, Any] | None) -> list[str]:
     """Return the names of sets: patterns, folders, lists and standard input resolved."""
-    from refmaker.inputs import expand_inputs
+    from refmaker.io.inputs import expand_inputs
 
     found: list[str] = []
     for name in inputs:

@@ -9,7 +9,7 @@ import click
 from refmaker.cli.options import Pair, as_json, storage_options, verbosity
 from refmaker.cli.output import counted, record, say
 from refmaker.cli.targets import check_folder, check_free
-from refmaker.storage.files import STANDARD
+from refmaker.io.files import STANDARD
 from refmaker.storage.formats import FORMATS, form_of_name
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ def command(
       refmaker formats
       refmaker formats --json
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
-    from refmaker.scanner import scanners
+    from refmaker.scanning.protocol import scanners
 
     formats = [
         {"kind": "format", "name": name, "suffixes": list(scanner.suffixes)}

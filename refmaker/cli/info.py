@@ -51,8 +51,8 @@ def command(
 
 def _load(file: str, storage_options: Mapping[str, Any] | None) -> ReferenceSet:
     import refmaker
-    from refmaker.source import Source
-    from refmaker.storage.files import STANDARD
+    from refmaker.io.files import STANDARD
+    from refmaker.io.source import Source
     from refmaker.storage.formats import stored_form
 
     if _is_folder_of_data(file):

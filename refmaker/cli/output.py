@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.boundary import printable
-from refmaker.overview.amounts import counted, human_size
+from refmaker.publish.html_report.amounts import counted, human_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

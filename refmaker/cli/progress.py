@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from refmaker.scan_many import Progress
+    from refmaker.scanning.many_files import Progress
 
 __all__ = ["INTERVAL", "ProgressShown", "progress_line"]
 

@@ -8,7 +8,7 @@ import click
 
 from refmaker.cli.options import storage_options, verbosity
 from refmaker.cli.output import say
-from refmaker.storage.files import STANDARD
+from refmaker.io.files import STANDARD
 
 __all__ = ["command"]
 

@@ -15,9 +15,9 @@ from refmaker.cli.scan_runs import Job, are_one_object, scan_collection, scan_cu
 from refmaker.cli.settings import SettingsCommand, take_settings
 from refmaker.cli.targets import DEFAULT_NAME, is_single, outputs
 from refmaker.errors import RefmakerError
-from refmaker.inputs import Inputs, expand_inputs
-from refmaker.scan import ScanOptions
-from refmaker.storage.files import STANDARD
+from refmaker.io.files import STANDARD
+from refmaker.io.inputs import Inputs, expand_inputs
+from refmaker.scanning.options import ScanOptions
 from refmaker.storage.formats import form_of_name
 
 if TYPE_CHECKING:

@@ -12,16 +12,16 @@ from refmaker.cli.output import counted
 from refmaker.cli.progress import ProgressShown
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError, UnsupportedError
-from refmaker.source import local_path
-from refmaker.storage.files import STANDARD
+from refmaker.io.files import STANDARD
+from refmaker.io.source import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from refmaker import ReferenceSet
-    from refmaker.inputs import Inputs
-    from refmaker.scan import ScanOptions
-    from refmaker.scan_many import Scanned
+    from refmaker.io.inputs import Inputs
+    from refmaker.scanning.many_files import Scanned
+    from refmaker.scanning.options import ScanOptions
 
 __all__ = ["Job", "are_one_object", "scan_collection", "scan_cube", "scan_each"]
 
@@ -70,7 +70,7 @@ class Job:
 
     def many(self, inputs: Inputs) -> Iterator[Scanned]:
         """Scan many files at a time, and show how far that has come."""
-        from refmaker.scan_many import scan_many
+        from refmaker.scanning.many_files import scan_many
 
         with ProgressShown(len(inputs.urls), quiet=self.quiet) as shown:
             yield from scan_many(
@@ -139,7 +139,7 @@ def _scanned(url: str, job: Job) -> ReferenceSet:
 
 def are_one_object(inputs: Inputs, job: Job) -> bool:
     """Tell whether the first inputs are of a format whose objects are spread over many files."""
-    from refmaker.collection import find_collector
+    from refmaker.scanning.multi_file import find_collector
 
     try:
         find_collector(inputs.urls[:_LOOKED_AT], job.storage_options, job.format)
@@ -157,7 +157,7 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
         If the files are not of a format whose objects are spread over many.
     """
     from refmaker import ReferenceSet
-    from refmaker.collection import collect, find_collector
+    from refmaker.scanning.multi_file import collect, find_collector
 
     urls = inputs.urls
     try:

@@ -12,7 +12,7 @@ from refmaker.cli.options import More
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from refmaker.scanner import Setting
+    from refmaker.scanning.protocol import Setting
 
 __all__ = ["SettingsCommand", "take_settings"]
 
@@ -33,7 +33,7 @@ class SettingsCommand(click.Command):
         return [*own, *self._of_scanners(), last]
 
     def _of_scanners(self) -> list[click.Parameter]:
-        from refmaker.scanner import all_settings
+        from refmaker.scanning.protocol import all_settings
 
         taken = {name for parameter in self.params for name in parameter.opts}
         found: list[click.Parameter] = []
@@ -58,7 +58,7 @@ def _option(setting: Setting, formats: tuple[str, ...]) -> click.Option:
 
 def take_settings(values: Mapping[str, Any]) -> dict[str, str]:
     """Return the settings that were given, by name, from a command's parameters."""
-    from refmaker.scanner import all_settings
+    from refmaker.scanning.protocol import all_settings
 
     given = {name: values.get(_PREFIX + name.replace("-", "_")) for name in all_settings()}
     return {name: value for name, value in given.items() if value is not None}

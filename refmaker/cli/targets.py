@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 import click
 
 from refmaker.errors import RefmakerError, SourceError, SourceNotFoundError
-from refmaker.source import Source, local_path
-from refmaker.storage.files import STANDARD, read_file
+from refmaker.io.files import STANDARD, read_file
+from refmaker.io.source import Source, local_path
 from refmaker.storage.formats import COMPACT, form_of_name, is_reference_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from refmaker.inputs import Inputs
+    from refmaker.io.inputs import Inputs
 
 __all__ = ["DEFAULT_NAME", "check_folder", "check_free", "is_single", "outputs"]
 

@@ -10,7 +10,7 @@ from refmaker.cli.boundary import FAILED
 from refmaker.cli.options import as_json, storage_options, verbosity
 from refmaker.cli.output import counted, record, say
 from refmaker.cli.progress import ProgressShown
-from refmaker.verify import SAMPLE
+from refmaker.verification.verify import SAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -26,7 +26,7 @@ from refmaker.errors import FormatError, UnsupportedError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from refmaker.codecs.grib_grid import Definition
+    from refmaker.codecs.grib_definition import GridDefinition
     from refmaker.codecs.grib_projections import Projection
 
     Axis = NDArray[Any]
@@ -67,7 +67,7 @@ _FORWARD = frozenset({"lambert", "polar_stereographic", "mercator"})
 """Kinds whose first point is the south-western one whatever the scanning mode says."""
 
 
-def check_scanning(grid: Definition) -> None:
+def check_scanning(grid: GridDefinition) -> None:
     """Refuse grids whose points do not form straight columns.
 
     Raises
@@ -81,7 +81,7 @@ def check_scanning(grid: Definition) -> None:
         )
 
 
-def latlon_axes(grid: Definition) -> tuple[Axis, Axis]:
+def latlon_axes(grid: GridDefinition) -> tuple[Axis, Axis]:
     """Return latitudes of rows and longitudes of columns, in degrees; for `LATLON` grids.
 
     Raises
@@ -93,7 +93,7 @@ def latlon_axes(grid: Definition) -> tuple[Axis, Axis]:
     return row_latitudes(grid), _longitudes(grid)
 
 
-def row_latitudes(grid: Definition) -> Axis:
+def row_latitudes(grid: GridDefinition) -> Axis:
     """Return the latitudes of rows, reduced grids included, in degrees, shape (rows,)."""
     found = grid.values
     first, last, northwards = found["La1"], found["La2"], bool(grid.scanning & J_POSITIVE)
@@ -110,7 +110,7 @@ def row_latitudes(grid: Definition) -> Axis:
     return _spaced(first, last, grid.rows, found.get("Dj"))
 
 
-def _longitudes(grid: Definition) -> Axis:
+def _longitudes(grid: GridDefinition) -> Axis:
     """Return the longitudes of columns, without a jump at the date line."""
     first, last = grid.values["Lo1"], grid.values["Lo2"]
     if max(abs(first), abs(last)) > 720:
@@ -136,7 +136,7 @@ def _spaced(first: float, last: float, count: int, step: float | None) -> Axis:
     return np.linspace(first, last, count)
 
 
-def projection(grid: Definition) -> Projection:
+def projection(grid: GridDefinition) -> Projection:
     """Return the map projection of a `PROJECTED` grid other than a view from space.
 
     Raises
@@ -161,7 +161,7 @@ def projection(grid: Definition) -> Projection:
     return cone(earth, angle["Latin1"], angle["Latin2"], angle["LoV"], angle["LaD"])
 
 
-def projected_axes(grid: Definition) -> tuple[Axis, Axis]:
+def projected_axes(grid: GridDefinition) -> tuple[Axis, Axis]:
     """Return y of rows and x of columns, in metres; in radians for a view from space.
 
     Raises
@@ -190,7 +190,7 @@ def projected_axes(grid: Definition) -> tuple[Axis, Axis]:
     return rows, columns
 
 
-def directions(grid: Definition) -> tuple[int, int]:
+def directions(grid: GridDefinition) -> tuple[int, int]:
     """Return 1 or -1 for x along columns and for y along rows of a projected grid.
 
     Writers of conformal grids set the scanning mode so carelessly that ecCodes takes the first
@@ -203,7 +203,7 @@ def directions(grid: Definition) -> tuple[int, int]:
     return -1 if grid.scanning & I_NEGATIVE else 1, 1 if grid.scanning & J_POSITIVE else -1
 
 
-def careless(grid: Definition) -> str:
+def careless(grid: GridDefinition) -> str:
     """Return what is to be warned of: where this and ecCodes take a definition otherwise."""
     if rotation := grid.values.get("rotation"):
         return (
@@ -222,7 +222,7 @@ def careless(grid: Definition) -> str:
     )
 
 
-def _check_upright(grid: Definition, y: float, x: float) -> None:
+def _check_upright(grid: GridDefinition, y: float, x: float) -> None:
     """Compare the last point with that of the message: some writers misuse the orientation."""
     number = grid.values
     latitude, longitude = (float(np.rad2deg(part)) for part in projection(grid).inverse(x, y))
@@ -234,7 +234,7 @@ def _check_upright(grid: Definition, y: float, x: float) -> None:
         )
 
 
-def geostationary(grid: Definition) -> Geostationary:
+def geostationary(grid: GridDefinition) -> Geostationary:
     """Return the projection of a view from space.
 
     Raises
@@ -252,7 +252,7 @@ def geostationary(grid: Definition) -> Geostationary:
     return Geostationary(earth, number["Nr"] * earth.major, float(np.deg2rad(number["Lop"])))
 
 
-def _scan_angles(grid: Definition) -> tuple[Axis, Axis]:
+def _scan_angles(grid: GridDefinition) -> tuple[Axis, Axis]:
     """Return the angles at which lines and columns are seen (template 3.90, notes 2 and 3)."""
     number = grid.values
     view = geostationary(grid)

@@ -16,13 +16,13 @@ import numpy as np
 
 from refmaker.codecs.grib_scanning import ALTERNATING_ROWS, arrange
 from refmaker.codecs.grib_sections import damaged
+from refmaker.codecs.native_libraries import eccodes
 from refmaker.errors import MissingDependencyError, UnsupportedError
-from refmaker.libraries import eccodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from refmaker.codecs.grib_grid import Definition
+    from refmaker.codecs.grib_definition import GridDefinition
     from refmaker.codecs.grib_sections import Field
 
 __all__ = [
@@ -109,7 +109,7 @@ def decode_edition_1(field: Field, points: int | None, dtype: np.dtype[Any]) -> 
 
 
 def grid_points(
-    section: bytes, grid: Definition
+    section: bytes, grid: GridDefinition
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ask ecCodes for the latitudes and longitudes of a grid.
 
@@ -117,7 +117,7 @@ def grid_points(
     ----------
     section : bytes
         Grid definition section.
-    grid : Definition
+    grid : GridDefinition
         What was read from it.
 
     Returns

@@ -7,22 +7,14 @@ Implements section 3 of edition 2 (templates 3.0, 3.1, 3.10, 3.12, 3.20, 3.30, 3
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
 from refmaker.codecs.base import MAX_CHUNK
+from refmaker.codecs.grib_definition import GridDefinition
 from refmaker.codecs.grib_grid_templates import READERS_1, READERS_2
 from refmaker.codecs.grib_octets import Octets
 from refmaker.codecs.grib_reduced import circle_rows
 from refmaker.errors import FormatError, LimitError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-__all__ = ["I_NEGATIVE", "J_POSITIVE", "Definition", "read_definition"]
+__all__ = ["I_NEGATIVE", "J_POSITIVE", "read_definition"]
 
 #: Bits of the scanning mode (flag table 3.4): columns run westwards, rows run northwards.
 I_NEGATIVE, J_POSITIVE = 0x80, 0x40
@@ -117,56 +109,7 @@ _RECTANGLES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Definition:
-    """A grid definition, whatever edition it comes from.
-
-    Parameters
-    ----------
-    kind : str
-        ecCodes' name of the grid type, or ``template_N``, ``type_N``.
-    edition : {1, 2}
-        Edition of the section.
-    template : int
-        Template 3.x, or data representation type.
-    columns, rows : int
-        Points along x and y; 0 where there is no rectangle.
-    points : int
-        All points.
-    row_lengths : ndarray of int64 or None
-        Points of each row of a reduced grid.
-    scanning : int
-        Scanning mode (flag table 3.4).
-    flags : int
-        Resolution and component flags (flag table 3.3).
-    axes : tuple of float
-        Semi-major and semi-minor axis of the earth in metres; equal for a sphere, 0 where
-        they are not known.
-    values : mapping of str to float
-        What else describes the grid: angles in degrees, lengths in metres. Names are those of
-        the specification: ``La1``, ``Lo1``, ``La2``, ``Lo2``, ``Di``, ``Dj``, ``LaD``, ``LoV``,
-        ``Latin1`` and so on.
-    """
-
-    kind: str
-    edition: int
-    template: int
-    columns: int
-    rows: int
-    points: int
-    row_lengths: NDArray[np.int64] | None
-    scanning: int
-    flags: int
-    axes: tuple[float, float]
-    values: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(rows, columns), or (points,) where there is no rectangle."""
-        return (self.rows, self.columns) if self.columns else (self.points,)
-
-
-def read_definition(edition: int, section: bytes) -> Definition:
+def read_definition(edition: int, section: bytes) -> GridDefinition:
     """Read a grid definition section.
 
     Parameters
@@ -192,7 +135,7 @@ def read_definition(edition: int, section: bytes) -> Definition:
     return found
 
 
-def _edition_2(octets: Octets) -> Definition:
+def _edition_2(octets: Octets) -> GridDefinition:
     """Read section 3: octets 7-10 points, 11 octets a row length, 13-14 template."""
     if octets.byte(5) != 3:
         raise FormatError(f"section {octets.byte(5)} instead of 3")
@@ -200,7 +143,7 @@ def _edition_2(octets: Octets) -> Definition:
     # The grid is the originating centre's affair, or there is none (code table 3.0). Other
     # numbers are reserved, but met with sound templates.
     if octets.byte(6) in (1, 255) or template == 65535:
-        return Definition(
+        return GridDefinition(
             f"source_{octets.byte(6)}", 2, template, 0, 0, points, None, 0, 0, (0.0, 0.0)
         )
     kind = _KINDS_2.get(template, f"template_{template}")
@@ -220,18 +163,18 @@ def _edition_2(octets: Octets) -> Definition:
     if 50 <= template <= 53:
         # Two numbers, real and imaginary part, a coefficient.
         points = _coefficients(octets, 15, 4, points)
-    return Definition(
+    return GridDefinition(
         kind, 2, template, columns, rows, points, lengths, scanning, flags, axes, values
     )
 
 
-def _edition_1(octets: Octets) -> Definition:
+def _edition_1(octets: Octets) -> GridDefinition:
     """Read section 2: octet 4 vertical coordinates, 5 place of lists, 6 type of the grid."""
     template = octets.byte(6)
     kind = _KINDS_1.get(template, f"type_{template}")
     if template in (50, 60, 70, 80):
         points = _coefficients(octets, 7, 2, 0)
-        return Definition(kind, 1, template, 0, 0, points, None, 0, 0, (0.0, 0.0))
+        return GridDefinition(kind, 1, template, 0, 0, points, None, 0, 0, (0.0, 0.0))
     columns, rows = octets.number(7, 2), octets.number(9, 2)
     lengths = None
     place = octets.byte(5)
@@ -250,7 +193,7 @@ def _edition_1(octets: Octets) -> Definition:
         else:
             points = int(lengths.sum())
     axes = _EARTHS[2 if octets.byte(17) & 0x40 else 0]
-    return Definition(
+    return GridDefinition(
         kind, 1, template, columns, rows, points, lengths, scanning, flags, axes, values
     )
 

@@ -11,7 +11,7 @@ from refmaker.errors import FormatError, UnsupportedError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from refmaker.codecs.grib_grid import Definition
+    from refmaker.codecs.grib_definition import GridDefinition
 
     Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -24,7 +24,7 @@ _FACE_TURN = np.array([1, 3, 5, 7, 0, 2, 4, 6, 1, 3, 5, 7])
 """Ring, in units of Nside, and longitude, in units of 45 degrees, of the base cells' centres."""
 
 
-def healpix(grid: Definition) -> Points:
+def healpix(grid: GridDefinition) -> Points:
     """Return latitudes and longitudes, shape (12 Nside^2,), in degrees.
 
     Raises
@@ -50,7 +50,7 @@ def healpix(grid: Definition) -> Points:
     return latitude, longitude % 360
 
 
-def check_healpix(grid: Definition) -> None:
+def check_healpix(grid: GridDefinition) -> None:
     """Check the definition of a HEALPix grid.
 
     Raises

@@ -23,7 +23,7 @@ from refmaker.errors import UnsupportedError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from refmaker.codecs.grib_grid import Definition
+    from refmaker.codecs.grib_definition import GridDefinition
 
     Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -34,12 +34,12 @@ _REDUCED = frozenset({"reduced_ll", "reduced_gg", "reduced_rotated_ll", "reduced
 KNOWN = LATLON | PROJECTED | _REDUCED | {"healpix"}
 
 
-def points(grid: Definition) -> Points:
+def points(grid: GridDefinition) -> Points:
     """Return latitudes and longitudes of all points, in the order of the data put into rows.
 
     Parameters
     ----------
-    grid : Definition
+    grid : GridDefinition
         Grid definition.
 
     Returns
@@ -87,7 +87,7 @@ def _east(longitude: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def unrotated(
-    grid: Definition, latitude: NDArray[np.float64], longitude: NDArray[np.float64]
+    grid: GridDefinition, latitude: NDArray[np.float64], longitude: NDArray[np.float64]
 ) -> Points:
     """Turn coordinates on a rotated sphere back (template 3.1, regulation 92.4.2)."""
     pole = np.deg2rad(grid.values["pole_latitude"])

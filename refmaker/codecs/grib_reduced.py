@@ -11,7 +11,7 @@ from refmaker.errors import FormatError, UnsupportedError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from refmaker.codecs.grib_grid import Definition
+    from refmaker.codecs.grib_definition import GridDefinition
 
 __all__ = ["circle_rows", "reduced_longitudes", "reduced_rows"]
 
@@ -20,7 +20,7 @@ _NEAR = 1e-9
 """What division may add to a number of grid lengths."""
 
 
-def reduced_longitudes(grid: Definition) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def reduced_longitudes(grid: GridDefinition) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the longitude of each point, row by row, and the number of points of each row.
 
     Rows of a Gaussian grid divide the whole circle, beginning at longitude 0; the message holds
@@ -41,7 +41,7 @@ def reduced_longitudes(grid: Definition) -> tuple[NDArray[Any], NDArray[np.int64
 
 
 def reduced_rows(
-    grid: Definition,
+    grid: GridDefinition,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, NDArray[np.int64]]:
     """Check the rows of a reduced grid.
 
@@ -125,7 +125,7 @@ def _circles(
     return place * 360.0 / np.repeat(lengths, counts)
 
 
-def _divided(grid: Definition, lengths: NDArray[np.int64]) -> NDArray[Any]:
+def _divided(grid: GridDefinition, lengths: NDArray[np.int64]) -> NDArray[Any]:
     """Return points that divide the way from the first to the last longitude."""
     first, last = _ends(grid.values["Lo1"], grid.values["Lo2"])
     longest = max(1, int(lengths.max()))

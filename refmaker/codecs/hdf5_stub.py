@@ -28,8 +28,8 @@ from refmaker.codecs.base import (
 )
 from refmaker.codecs.hdf5_registry import describe_filter, remedy
 from refmaker.codecs.hdf5_size_check import size_check
+from refmaker.codecs.native_libraries import load_hdf5_filters
 from refmaker.errors import CodecError, MetadataError, UnsupportedError
-from refmaker.libraries import load_hdf5_filters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

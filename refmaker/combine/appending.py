@@ -7,19 +7,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from refmaker.combine.batches import joining_cubes
 from refmaker.combine.cube import combine_members
 from refmaker.combine.members import Member, members
 from refmaker.combine.options import Appended, CombineOptions
-from refmaker.combine.steps import joining_cubes
 from refmaker.errors import MetadataError, SourceChangedError
-from refmaker.source import local_path
+from refmaker.io.source import local_path
 from refmaker.storage.formats import COMPACT, stored_form
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from refmaker.report import Fingerprint
+    from refmaker.model.report import Fingerprint
 
 __all__ = ["append", "extend"]
 
@@ -139,10 +139,10 @@ def _header(
     """Return how the set is stored: relative names, compact form."""
     import json
 
-    from refmaker.storage.files import read_file
+    from refmaker.io.files import read_file
 
     if form == "parquet":
-        from refmaker.storage.folders import open_folder
+        from refmaker.io.folders import open_folder
 
         document = json.loads(open_folder(target, storage_options).read(".zmetadata"))
     else:

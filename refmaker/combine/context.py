@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refmaker.combine.agreement import MEANING, attribute_values
-from refmaker.elements import fill_document
 from refmaker.model import Array, Group
+from refmaker.model.dtypes import fill_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

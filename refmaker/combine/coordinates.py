@@ -9,7 +9,7 @@ import numpy as np
 
 from refmaker.combine import selectors
 from refmaker.combine.agreement import compare_arrays
-from refmaker.combine.axes import Axis, counted_axis, labelled_axis
+from refmaker.combine.concat_dimensions import Axis, counted_axis, labelled_axis
 from refmaker.combine.values import inline_array, read_values
 from refmaker.combine.variables import equal_values
 

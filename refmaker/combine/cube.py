@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refmaker.combine import coordinates, times, views
+from refmaker.combine import coordinates, rechunk, times
 from refmaker.combine.agreement import Findings
 from refmaker.combine.context import Context, Trees
-from refmaker.combine.eras import combine_eras
+from refmaker.combine.groups_by_encoding import combine_eras
 from refmaker.combine.variables import combine_variable, static_variable
 from refmaker.errors import MetadataError, SourceChangedError
-from refmaker.metadata import UNLIMITED
 from refmaker.model import Array, Group
-from refmaker.report import Outcome, ScanReport
+from refmaker.model.report import Outcome, ScanReport
+from refmaker.model.zarr_v2 import UNLIMITED
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from refmaker.combine.axes import Axis
+    from refmaker.combine.concat_dimensions import Axis
     from refmaker.combine.members import Member
     from refmaker.combine.options import CombineOptions
 
@@ -58,7 +58,7 @@ def _combine_alike(members: Sequence[Member], options: CombineOptions) -> Refere
     _check_names(trees, options)
     trees = times.in_same_units(trees, context)
     if options.chunks is not None and not isinstance(options.chunks, str):
-        trees = views.cut_along(trees, options.chunks, context)
+        trees = rechunk.cut_along(trees, options.chunks, context)
     plan = coordinates.plan(trees, context)
     found.finish()
     done: dict[str, dict[str, Array | Group]] = {}

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.combine.batches import joining_cubes
 from refmaker.combine.cube import combine_members
 from refmaker.combine.members import Member
 from refmaker.combine.options import Appended, CombineOptions
-from refmaker.combine.steps import joining_cubes
 from refmaker.combine.values import inline_array, read_values
 from refmaker.errors import LimitError, MetadataError, SourceChangedError, UnsupportedError
-from refmaker.metadata import dumps
-from refmaker.metadata_v3 import array_document_v3, group_document_v3
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
-from refmaker.report import ScanReport
+from refmaker.model.report import ScanReport
+from refmaker.model.zarr_v2 import dumps
+from refmaker.model.zarr_v3 import array_document_v3, group_document_v3
 from refmaker.storage.icechunk import (
     library,
     open_repository,

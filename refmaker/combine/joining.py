@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.combine.placing import forgiven
+from refmaker.combine.chunk_placement import forgiven
 from refmaker.combine.values import inline_array, read_values, same_bytes
-from refmaker.table import count as product
+from refmaker.model.chunk_table import count as product
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from refmaker.combine.chunk_placement import Item, Layout
     from refmaker.combine.context import Context
     from refmaker.combine.options import CombineOptions
-    from refmaker.combine.placing import Item, Layout
     from refmaker.model import Array
 
 __all__ = ["gap_fill", "is_small", "join", "tell_unknown", "worth_it"]

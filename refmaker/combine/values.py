@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import CodecError, RefmakerError
-from refmaker.metadata import array_document, dumps
 from refmaker.model import Array, ChunkTable, Group
+from refmaker.model.zarr_v2 import array_document, dumps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,7 +89,7 @@ def _fetch(items: Sequence[tuple[Member, str, Array]]) -> list[dict[int, bytes]]
     from fsspec.asyn import get_loop, sync
 
     from refmaker.reading.reader import Options, Reader
-    from refmaker.reading.references import References
+    from refmaker.storage.reference_index import References
 
     readers: list[Reader | None] = []
     for member, path, array in items:
@@ -115,7 +115,7 @@ def _fetch(items: Sequence[tuple[Member, str, Array]]) -> list[dict[int, bytes]]
 def _check_codecs(origin: str | None, path: str, array: Array) -> None:
     """Refuse codecs that do more than decode, where a stored set names them."""
     from refmaker.codecs import register
-    from refmaker.reading.policy import Policy
+    from refmaker.io.policy import Policy
 
     text = dumps([dict(codec) for codec in array.codecs])
     if (origin, text) in _SAFE:

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refmaker.combine import agreement, joining, odd, placing, views
+from refmaker.combine import agreement, chunk_placement, joining, rechunk, reencode
+from refmaker.combine.chunk_placement import Layout
 from refmaker.combine.context import STORED_HINT
-from refmaker.combine.placing import Layout
 from refmaker.combine.values import read_values, same_bytes
 from refmaker.errors import LimitError
-from refmaker.table import count as product
+from refmaker.model.chunk_table import count as product
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
-    from refmaker.combine.axes import Axis
+    from refmaker.combine.concat_dimensions import Axis
     from refmaker.combine.context import Context
     from refmaker.model import Array
 
@@ -84,7 +84,7 @@ def combine_variable(
         return None
     packing: Collection[int] = ()
     if options.odd == "inline":
-        items, packing = odd.repacked(path, items, context)
+        items, packing = reencode.repacked(path, items, context)
     attributes = context.attributes(path, items, all_of_them=False)
     small = joining.is_small(items, options)
     fields = _ALIKE
@@ -169,26 +169,28 @@ def _placed(
     """Join by moving chunks."""
     options, found = context.options, context.found
     if options.chunks == "common":
-        items = views.to_common(items, layout)
+        items = rechunk.to_common(items, layout)
     if options.odd == "inline":
-        items = odd.reencoded(path, items, context, inlined)
+        items = reencode.reencoded(path, items, context, inlined)
     # Either may have changed how the first input's chunks are.
     like = replace(items[0][1], attributes=like.attributes)
     lead = layout.chunk_shape[: len(layout.shape) - len(like.shape)]
     layout = replace(layout, chunk_shape=(*lead, *like.chunk_shape))
     before = len(found.lines)
     agreement.compare_arrays(path, items, found, _CHUNKED, _HINTS)
-    if len(found.lines) > before or placing.misaligned(path, items, layout, found):
+    if len(found.lines) > before or chunk_placement.misaligned(path, items, layout, found):
         return None
-    claims = placing.claims(items, layout)
+    claims = chunk_placement.claims(items, layout)
     lost = _settled(path, items, layout, claims, context, crossed=crossed)
     if lost is None:
         return None
     fill = like.fill_value
-    missing = placing.missing(claims, layout)
+    missing = chunk_placement.missing(claims, layout)
     if missing.size:
         if options.join == "exact":
-            missing = missing[~placing.forgiven(layout, options.regular).reshape(-1)[missing]]
+            missing = missing[
+                ~chunk_placement.forgiven(layout, options.regular).reshape(-1)[missing]
+            ]
         if options.join == "exact" and missing.size:
             _tell_hole(path, layout, missing, context)
             return None
@@ -201,7 +203,7 @@ def _placed(
         like,
         shape=layout.shape,
         chunk_shape=layout.chunk_shape,
-        chunks=placing.place(items, layout, lost),
+        chunks=chunk_placement.place(items, layout, lost),
         fill_value=fill,
         dimension_names=layout.names,
     )
@@ -222,7 +224,7 @@ def _settled(
     path: str,
     items: Sequence[Item],
     layout: Layout,
-    claims: placing.Claims,
+    claims: chunk_placement.Claims,
     context: Context,
     *,
     crossed: bool,

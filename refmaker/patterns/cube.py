@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import LimitError, MetadataError
+from refmaker.io.source import local_path
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
+from refmaker.model.report import Outcome, ScanReport
 from refmaker.patterns import samples
 from refmaker.patterns.samples import Plan
 from refmaker.patterns.url_pattern import UrlPattern, parse_pattern
 from refmaker.patterns.values import Values
 from refmaker.patterns.whole_file import config_of
-from refmaker.report import Outcome, ScanReport
-from refmaker.scan import ScanOptions, scan
-from refmaker.source import local_path
+from refmaker.scanning.one_file import scan
+from refmaker.scanning.options import ScanOptions
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import MetadataError, SourceError, SourceNotFoundError
-from refmaker.metadata import array_document, attributes_document
+from refmaker.io.source import Source, local_path
 from refmaker.model import Array
+from refmaker.model.zarr_v2 import array_document, attributes_document
 from refmaker.patterns.whole_file import config_of, difference
-from refmaker.scan import scan
-from refmaker.scanner import choose
-from refmaker.source import Source, local_path
+from refmaker.scanning.one_file import scan
+from refmaker.scanning.protocol import choose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.model import Group
-    from refmaker.scan import ScanOptions
+    from refmaker.scanning.options import ScanOptions
 
 __all__ = ["Plan", "check", "existing"]
 

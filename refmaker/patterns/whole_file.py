@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.codecs.base import DecodeOnly, deliver, input_bytes
-from refmaker.elements import dtype_document, dtype_from_document, fill_document
 from refmaker.errors import CodecError, MetadataError, RefmakerError, UnknownFormatError
+from refmaker.io.source import Source
 from refmaker.model import Array
-from refmaker.scan import ScanOptions
-from refmaker.scanner import choose
-from refmaker.source import Source
+from refmaker.model.dtypes import dtype_document, dtype_from_document, fill_document
+from refmaker.scanning.options import ScanOptions
+from refmaker.scanning.protocol import choose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from xarray.backends import BackendEntrypoint
 
-from refmaker.libraries import load_proj_before_eccodes
-from refmaker.reading.document import decompressed
-from refmaker.source import local_path
+from refmaker.codecs.native_libraries import load_proj_before_eccodes
+from refmaker.io.source import local_path
 from refmaker.storage.formats import COMPACT, is_reference_folder
+from refmaker.storage.json_parser import decompressed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -147,7 +147,7 @@ class RefmakerBackend(BackendEntrypoint):
         )
 
     def _store(self, name: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        from refmaker.opening import open_store
+        from refmaker.reading.open import open_store
 
         ours = {key: value for key, value in kwargs.items() if key in self._OWN}
         rest = {key: value for key, value in kwargs.items() if key not in self._OWN}

@@ -16,10 +16,10 @@ from fsspec.asyn import AsyncFileSystem, get_loop, sync
 from fsspec.implementations.reference import ReferenceFileSystem
 
 from refmaker.errors import UnsupportedError
-from refmaker.reading.document import references_of
-from refmaker.reading.opened import open_reader
+from refmaker.reading.open_documents import open_reader
 from refmaker.reading.planner import Plan
 from refmaker.reading.reader import Options, Reader
+from refmaker.storage.json_parser import references_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

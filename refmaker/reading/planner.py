@@ -21,8 +21,8 @@ from refmaker.errors import TruncatedError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from refmaker.reading.references import Located
-    from refmaker.table import ChunkTable
+    from refmaker.model.chunk_table import ChunkTable
+    from refmaker.storage.reference_index import Located
 
     Fetch = Callable[[str, int, int | None], Awaitable[bytes]]
     Key = tuple[str, int, int | None]

@@ -10,21 +10,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from refmaker.errors import MetadataError, RefmakerError
-from refmaker.reading.integrity import MODES
-from refmaker.reading.limits import DEFAULT, Limits
-from refmaker.reading.local import LocalFiles
+from refmaker.io.integrity import MODES
+from refmaker.io.local_file import LocalFiles
+from refmaker.io.policy import Policy, protocol_of
+from refmaker.io.source import local_path
+from refmaker.io.targets import Remotes, require_protocol
 from refmaker.reading.planner import Plan, Planner
-from refmaker.reading.policy import Policy, protocol_of
-from refmaker.reading.references import sources_of
-from refmaker.reading.targets import Remotes, require_protocol
-from refmaker.source import local_path
+from refmaker.storage.limits import DEFAULT, Limits
+from refmaker.storage.reference_index import sources_of
 from refmaker.storage.rewrite import absolute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from refmaker.reading.cache import ChunkCache
-    from refmaker.reading.references import Located, Lookup
+    from refmaker.io.disk_cache import ChunkCache
+    from refmaker.storage.reference_index import Located, Lookup
 
     Data = bytes | memoryview
 
@@ -162,7 +162,7 @@ class Reader:
         self._planner = Planner(self._remotes.fetch, options.plan)
         self._cache: ChunkCache | None = None
         if options.cache is not None:
-            from refmaker.reading.cache import ChunkCache
+            from refmaker.io.disk_cache import ChunkCache
 
             self._cache = ChunkCache(options.cache, options.cache_bytes, self.sources)
 

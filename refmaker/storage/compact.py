@@ -26,9 +26,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.metadata import documents, dumps
 from refmaker.model import ChunkTable
-from refmaker.storage import json
+from refmaker.model.zarr_v2 import documents, dumps
+from refmaker.storage import json_writer
 from refmaker.storage.formats import COMPACT
 from refmaker.templates import ChunkColumns, infer
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["COMPACT", "find_rule", "write"]
 
 
-def write(group: Group, file: IO[bytes], header: json.Header | None = None) -> bool:
+def write(group: Group, file: IO[bytes], header: json_writer.Header | None = None) -> bool:
     """Write a reference set, as rules where they are shorter.
 
     Parameters
@@ -72,9 +72,9 @@ def write(group: Group, file: IO[bytes], header: json.Header | None = None) -> b
         elif array.chunks.present:
             plain.append((path, array.chunks))
     if not entries:
-        json.write(group, file, header)
+        json_writer.write(group, file, header)
         return False
-    templates, names = json.templated([table for _, table in plain])
+    templates, names = json_writer.templated([table for _, table in plain])
     file.write(b'{"version":' + dumps(COMPACT).encode() + b',"templates":')
     file.write(dumps(templates).encode())
     if header:
@@ -83,7 +83,7 @@ def write(group: Group, file: IO[bytes], header: json.Header | None = None) -> b
     file.write(b',"gen":[' + ",\n".join(map(dumps, entries)).encode() + b'],"refs":{')
     first = True
     for path, table in plain:
-        for text in json.chunk_members(path, table, names):
+        for text in json_writer.chunk_members(path, table, names):
             file.write(text.removeprefix(b",\n") if first else text)
             first = False
     file.write(b"}}\n")

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import os
 
-from refmaker.source import local_path
-from refmaker.storage.files import STANDARD
+from refmaker.io.files import STANDARD
+from refmaker.io.source import local_path
 
 __all__ = ["COMPACT", "FORMATS", "form_of_name", "is_reference_folder", "stored_form"]
 
@@ -52,7 +52,7 @@ def stored_form(url: str | os.PathLike[str]) -> str:
 def is_reference_folder(path: str) -> bool:
     """Tell whether a local folder is a reference set as Parquet."""
     from refmaker.errors import RefmakerError
-    from refmaker.storage.folders import open_folder
+    from refmaker.io.folders import open_folder
     from refmaker.storage.parquet_reader import read_metadata
 
     if not os.path.isfile(os.path.join(path, ".zmetadata")):

@@ -1,7 +1,7 @@
 """Reference sets as Icechunk repositories: version-controlled, readable by icechunk and zarr 3.
 
 Byte ranges become virtual chunks, inlined chunks native ones, and metadata Zarr version 3
-(`refmaker.metadata_v3`). The files that chunks point into are covered by virtual chunk
+(`refmaker.model.zarr_v3`). The files that chunks point into are covered by virtual chunk
 containers, which are kept in the repository's configuration; whoever opens it has to
 authorise them, for instance by `open_repository`. Fingerprints become checksums: icechunk refuses
 chunks of a file that was modified since it was scanned.
@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refmaker.errors import MetadataError, MissingDependencyError, SourceError, UnsupportedError
-from refmaker.metadata import dumps
-from refmaker.metadata_v3 import array_document_v3, group_document_v3
+from refmaker.io.folders import new_folder
+from refmaker.io.source import local_path
 from refmaker.model import Array
-from refmaker.source import local_path
-from refmaker.storage.folders import new_folder
+from refmaker.model.zarr_v2 import dumps
+from refmaker.model.zarr_v3 import array_document_v3, group_document_v3
 from refmaker.storage.icechunk_stores import containers, location, open_storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from refmaker.model import ChunkTable, Group
-    from refmaker.report import Fingerprint
+    from refmaker.model.report import Fingerprint
 
 __all__ = [
     "VirtualFile", "library", "open_repository", "put", "put_chunks", "virtual_file", "write",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
 from refmaker.errors import UnsupportedError
-from refmaker.source import local_path
+from refmaker.io.source import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import MetadataError, MissingDependencyError
-from refmaker.metadata import documents, dumps
-from refmaker.source import local_path
-from refmaker.storage.folders import replacing_folder
+from refmaker.io.folders import replacing_folder
+from refmaker.io.source import local_path
+from refmaker.model.zarr_v2 import documents, dumps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

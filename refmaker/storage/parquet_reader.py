@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refmaker.errors import LimitError, MetadataError, RefmakerError
+from refmaker.io.folders import ReadableFolder, open_folder
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
-from refmaker.storage.folders import ReadableFolder, open_folder
 from refmaker.storage.parquet import METADATA, arrow
 from refmaker.storage.tree import BASE64, Tree, add_document, assemble
 

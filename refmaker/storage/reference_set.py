@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError, UnsupportedError
-from refmaker.report import Fingerprint, ScanReport
+from refmaker.model.report import Fingerprint, ScanReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,22 +166,22 @@ def _write(
     *,
     relative: bool,
 ) -> None:
-    from refmaker import __version__
-    from refmaker.storage import compact, json, parquet, rewrite
-    from refmaker.storage.files import STANDARD, replacing
+    from refmaker._version import __version__
+    from refmaker.io.files import STANDARD, replacing
+    from refmaker.storage import compact, json_writer, parquet, rewrite
 
     if relative:
         if os.fspath(out) == STANDARD:
             raise MetadataError("standard output lies nowhere that paths could be relative to")
         urls = rewrite.used_urls(refs.group, refs.report.sources)
         refs = _renamed(refs, rewrite.relative(urls, out))
-    header = json.header(__version__, refs.report.format, refs.report.sources)
+    header = json_writer.header(__version__, refs.report.format, refs.report.sources)
     header |= {"relative": True} if relative else {}
     if form == "parquet":
         parquet.write(refs.group, out, header, storage_options)
         return
     with replacing(out, storage_options) as file:
-        (compact.write if form == "compact" else json.write)(refs.group, file, header)
+        (compact.write if form == "compact" else json_writer.write)(refs.group, file, header)
 
 
 def _read(
@@ -191,10 +191,10 @@ def _read(
         from refmaker.storage import parquet_reader
 
         return parquet_reader.read(name, storage_options)
-    from refmaker.storage import json
-    from refmaker.storage.files import read_file
+    from refmaker.io.files import read_file
+    from refmaker.storage import json_writer
 
-    return json.read(read_file(name, storage_options), name)
+    return json_writer.read(read_file(name, storage_options), name)
 
 
 def _renamed(refs: ReferenceSet, renaming: Mapping[str, str]) -> ReferenceSet:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from refmaker.errors import MetadataError
+from refmaker.io.source import local_path
 from refmaker.model import Array, Group
-from refmaker.source import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -8,10 +8,10 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from refmaker.elements import json_number
 from refmaker.errors import MetadataError, UnsupportedError
-from refmaker.metadata import array_from_documents
 from refmaker.model import Array, ChunkTable, Group
+from refmaker.model.dtypes import json_number
+from refmaker.model.zarr_v2 import array_from_documents
 from refmaker.templates import TemplateError
 
 if TYPE_CHECKING:

@@ -27,16 +27,16 @@ import numpy as np
 import pytest
 
 from refmaker.errors import RefmakerError
-from refmaker.metadata import documents, dumps
+from refmaker.io.source import Source
 from refmaker.model import Group
-from refmaker.report import Outcome, ScanReport
-from refmaker.scan import ScanOptions
-from refmaker.scanner import SNIFF_BYTES, Scanner, choose, scanners
-from refmaker.source import Source
-from refmaker.storage import json as kerchunk_json
+from refmaker.model.report import Outcome, ScanReport
+from refmaker.model.zarr_v2 import documents, dumps
+from refmaker.scanning.options import ScanOptions
+from refmaker.scanning.protocol import SNIFF_BYTES, Scanner, choose, scanners
+from refmaker.storage import json_writer
 from refmaker.testing.damage import damaged, misdeeds, out_of_bounds
 from refmaker.testing.reading import decode_array, document, open_stock
-from refmaker.verify import same_values
+from refmaker.verification.verify import same_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -278,7 +278,7 @@ class ScannerContract:
 
     def test_written_sets_read_back(self, contract_files: dict[str, Path]) -> None:
         for path, group, _ in self._scanned(contract_files):
-            again, _ = kerchunk_json.read(json.dumps(document(group)).encode(), str(path))
+            again, _ = json_writer.read(json.dumps(document(group)).encode(), str(path))
             assert_same_group(group, again)
 
     def test_results_travel_between_processes(self, contract_files: dict[str, Path]) -> None:
@@ -292,8 +292,8 @@ class ScannerContract:
         program = (
             "import sys\n"
             f"from {cls.__module__} import {cls.__qualname__} as scanner\n"
-            "from refmaker.scan import ScanOptions\n"
-            "from refmaker.source import Source\n"
+            "from refmaker.scanning.one_file import ScanOptions\n"
+            "from refmaker.io.source import Source\n"
             "with Source(sys.argv[1]) as source:\n"
             "    scanner().scan(source, ScanOptions())\n"
             "print(sorted({'zarr', 'xarray'} & set(sys.modules)))\n"

@@ -8,15 +8,15 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from refmaker.errors import RefmakerError
-from refmaker.scan import ScanOptions
-from refmaker.source import Source
+from refmaker.io.source import Source
+from refmaker.scanning.options import ScanOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from multiprocessing.connection import Connection
     from pathlib import Path
 
-    from refmaker.scanner import Scanner
+    from refmaker.scanning.protocol import Scanner
 
 __all__ = ["damaged", "misdeeds", "out_of_bounds"]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.io.source import Source
 from refmaker.model import Group
-from refmaker.source import Source
-from refmaker.storage import json as kerchunk_json
+from refmaker.storage import json_writer
 
 if TYPE_CHECKING:
     import zarr
@@ -36,7 +36,7 @@ def document(refs: ReferenceSet | Group) -> dict[str, Any]:
         If the text is not strictly valid JSON, such as by a bare NaN.
     """
     buffer = io.BytesIO()
-    kerchunk_json.write(refs if isinstance(refs, Group) else refs.group, buffer)
+    json_writer.write(refs if isinstance(refs, Group) else refs.group, buffer)
     parsed: dict[str, Any] = json.loads(buffer.getvalue(), parse_constant=_refuse)
     return parsed
 

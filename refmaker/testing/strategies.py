@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from refmaker.metadata import DIMENSIONS
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
+from refmaker.model.zarr_v2 import DIMENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
 
     from refmaker.model import Array
-    from refmaker.scanner import Native
+    from refmaker.scanning.protocol import Native
 
 __all__ = ["ArrayCheck", "NotComparableError", "chosen_chunks", "compare_array", "same_values"]
 

@@ -8,9 +8,9 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError
-from refmaker.scan import ScanOptions
-from refmaker.scanner import SNIFF_BYTES, Collector, choose, scanners
-from refmaker.table import Reference
+from refmaker.model.chunk_table import Reference
+from refmaker.scanning.options import ScanOptions
+from refmaker.scanning.protocol import SNIFF_BYTES, Collector, choose, scanners
 from refmaker.verification.compare import NotComparableError
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from refmaker.io.source import Source
     from refmaker.model import Array, Group
-    from refmaker.scanner import Native, Scanner
-    from refmaker.source import Source
+    from refmaker.scanning.protocol import Native, Scanner
     from refmaker.storage.reference_set import ReferenceSet
 
 __all__ = ["open_oracle"]
@@ -56,7 +56,7 @@ def open_oracle(refs: ReferenceSet, storage_options: Mapping[str, Any] | None) -
     UnknownFormatError
         If no scanner recognises the scanned file.
     """
-    from refmaker.source import Source
+    from refmaker.io.source import Source
 
     urls = _files(refs)
     collector = scanners().get(refs.report.format)
@@ -100,7 +100,7 @@ def _files(refs: ReferenceSet) -> list[str]:
 def _is_file(url: str) -> bool:
     import os
 
-    from refmaker.source import local_path
+    from refmaker.io.source import local_path
 
     path = local_path(url)
     return path is None or not os.path.isdir(path)
@@ -114,7 +114,7 @@ def _scanned(
     A set may point into several files, such as those of external storage; the scanned one is the
     first that the scanner recognises.
     """
-    from refmaker.source import Source
+    from refmaker.io.source import Source
 
     failure: RefmakerError | None = None
     for url in urls:
@@ -198,7 +198,7 @@ class _File:
     def __init__(
         self, url: str, name: str | None, storage_options: Mapping[str, Any] | None
     ) -> None:
-        from refmaker.source import Source
+        from refmaker.io.source import Source
 
         self._stack = ExitStack()
         with ExitStack() as stack:

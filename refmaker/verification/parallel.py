@@ -29,7 +29,7 @@ def compare(
     tell: Callable[[int, int], None],
 ) -> list[ArrayCheck]:
     """Compare chunks here; one check for each array, in the order of `work`."""
-    from refmaker.opening import open_store
+    from refmaker.reading.open import open_store
     from refmaker.verification.oracle import open_oracle
 
     total, done = sum(len(numbers) for _, numbers in work), 0
@@ -85,7 +85,7 @@ def _start(refs: ReferenceSet, storage_options: Mapping[str, Any] | None) -> Non
     """Open a set and its files in a new process, which keeps them until it ends."""
     from contextlib import ExitStack
 
-    from refmaker.opening import open_store
+    from refmaker.reading.open import open_store
     from refmaker.verification.oracle import open_oracle
 
     stack = ExitStack()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from refmaker.report import Fingerprint
+    from refmaker.model.report import Fingerprint
     from refmaker.storage.reference_set import ReferenceSet
 
 __all__ = ["SourceCheck", "check_sources"]
@@ -132,7 +132,7 @@ def _look(
     known: Fingerprint | None,
     storage_options: Mapping[str, Any] | None,
 ) -> SourceCheck:
-    from refmaker.source import Source
+    from refmaker.io.source import Source
 
     try:
         with Source(url, storage_options) as source:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from refmaker.scanners.dicom.forms import Form
     from refmaker.scanners.dicom.header import Header
+    from refmaker.scanners.dicom.header_templates import Form
 
 __all__ = ["differing"]
 

@@ -11,8 +11,8 @@ from refmaker.scanners.dicom.transfer import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from refmaker.scanners.dicom.codestream import Stream
     from refmaker.scanners.dicom.pixels import Layout
-    from refmaker.scanners.dicom.streams import Stream
 
 __all__ = ["Decoding", "compressed", "uncompressed"]
 

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError
-from refmaker.report import Cost, Outcome, ScanReport
+from refmaker.model.report import Cost, Outcome, ScanReport
 from refmaker.scanners.dicom.dicomdir import directory_files, is_directory
 from refmaker.scanners.dicom.header import Failure, Header, read_header, read_headers
+from refmaker.scanners.dicom.parsed_tags import WANTED
 from refmaker.scanners.dicom.privacy import Identifiers, audit, told
 from refmaker.scanners.dicom.tree import Tree, code_of, plant, short_names
-from refmaker.scanners.dicom.wanted import WANTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from refmaker.scanners.dicom.choices import Choices
-    from refmaker.source import Source
+    from refmaker.io.source import Source
+    from refmaker.scanners.dicom.options import Choices
 
 __all__ = ["Collection", "read_all", "read_one"]
 

@@ -10,12 +10,12 @@ import os
 from typing import TYPE_CHECKING
 
 from refmaker.errors import FormatError
+from refmaker.io.source import local_path
 from refmaker.scanners.dicom.tags import (
     DIRECTORY_RECORD_SEQUENCE,
     REFERENCED_FILE_ID,
     SOP_CLASS_UID,
 )
-from refmaker.source import local_path
 
 if TYPE_CHECKING:
     from refmaker.scanners.dicom.header import Header

@@ -19,7 +19,8 @@ from refmaker.scanners.dicom.walk import iter_items
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from refmaker.scanners.dicom.values import Dataset, Element
+    from refmaker.scanners.dicom.tags import Element
+    from refmaker.scanners.dicom.values import Dataset
 
 __all__ = ["DIMENSION_INDEX_VALUES", "GROUPS", "frame_elements", "index_pointers"]
 

@@ -14,19 +14,19 @@ import numpy as np
 from refmaker.errors import MetadataError, RefmakerError, TruncatedError, UnsupportedError
 from refmaker.model import Array, ChunkTable
 from refmaker.scanners.dicom.codec import compressed
+from refmaker.scanners.dicom.codestream import Stream, describe
 from refmaker.scanners.dicom.items import Located, locate
 from refmaker.scanners.dicom.native_frames import deflated_array, native_array, stacked_array
 from refmaker.scanners.dicom.pixel_bytes import PixelBytes
 from refmaker.scanners.dicom.pixels import DECISIVE, Layout, frame_count, layout
-from refmaker.scanners.dicom.streams import Stream, describe
 from refmaker.scanners.dicom.transfer import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from refmaker.scan import ScanOptions
+    from refmaker.io.source import Source
     from refmaker.scanners.dicom.header import Header, PixelElement
-    from refmaker.source import Source
+    from refmaker.scanning.options import ScanOptions
 
 __all__ = ["Frames", "instance_array", "layout_key", "stack"]
 

@@ -10,24 +10,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, SourceChangedError, SourceError, TruncatedError
-from refmaker.heads import LOCAL, read_heads
-from refmaker.scanners.dicom.forms import Forms
-from refmaker.scanners.dicom.opening import begin
-from refmaker.scanners.dicom.stream import Deflated, Plain
+from refmaker.io.first_bytes import LOCAL, read_heads
+from refmaker.io.source import Source
+from refmaker.scanners.dicom.data_set_reader import Deflated, Plain
+from refmaker.scanners.dicom.file_meta import begin
+from refmaker.scanners.dicom.header_templates import Forms
 from refmaker.scanners.dicom.tags import NEEDED
 from refmaker.scanners.dicom.values import Dataset
 from refmaker.scanners.dicom.walk import UNDEFINED, ShortError, is_vr
-from refmaker.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Self
 
-    from refmaker.heads import Head
-    from refmaker.report import Cost, Fingerprint
-    from refmaker.scanners.dicom.forms import Form
-    from refmaker.scanners.dicom.opening import Start
-    from refmaker.scanners.dicom.values import Element
+    from refmaker.io.first_bytes import Head
+    from refmaker.model.report import Cost, Fingerprint
+    from refmaker.scanners.dicom.file_meta import Start
+    from refmaker.scanners.dicom.header_templates import Form
+    from refmaker.scanners.dicom.tags import Element
 
 __all__ = ["Failure", "Header", "PixelElement", "read_header", "read_headers"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import FormatError, TruncatedError
-from refmaker.scanners.dicom.dual import tile_table
+from refmaker.scanners.dicom.dual_personality import tile_table
 from refmaker.scanners.dicom.tags import EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 
 from refmaker.errors import FormatError, LimitError
 from refmaker.scanners.dicom.enhanced import frame_elements
-from refmaker.scanners.dicom.records import PIXEL_SPACING, Records
+from refmaker.scanners.dicom.frame_attributes import PIXEL_SPACING, Records
 from refmaker.scanners.dicom.series import CONCATENATION_OFFSET, frame_count
 from refmaker.scanners.dicom.tags import COLUMNS, ROWS
 

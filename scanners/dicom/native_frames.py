@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.contiguous import contiguous_table, piece_shape
 from refmaker.errors import UnsupportedError
 from refmaker.model import Array, ChunkTable, chunk_grid
+from refmaker.model.contiguous import contiguous_table, piece_shape
 from refmaker.scanners.dicom.codec import uncompressed
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import SourceChangedError
-from refmaker.source import Source, local_path
+from refmaker.io.source import Source, local_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.scanners.dicom.choices import Choices
+    from refmaker.scanners.dicom.options import Choices
     from refmaker.scanners.dicom.series import Image
 
 __all__ = ["frames_of", "joined", "moved"]

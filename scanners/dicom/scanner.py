@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import FormatError, MetadataError, UnknownFormatError
-from refmaker.report import Cost, ScanReport
-from refmaker.scanner import Setting, setting_values
+from refmaker.model.report import Cost, ScanReport
+from refmaker.scanning.protocol import Setting, setting_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from refmaker.io.source import Source
     from refmaker.model import Group
-    from refmaker.scan import ScanOptions
-    from refmaker.scanner import Native
-    from refmaker.scanners.dicom.choices import Choices
-    from refmaker.source import Source
+    from refmaker.scanners.dicom.options import Choices
+    from refmaker.scanning.options import ScanOptions
+    from refmaker.scanning.protocol import Native
 
 __all__ = ["DICOMScanner"]
 
@@ -82,7 +82,7 @@ class DICOMScanner:
         url : str
             Not looked at: endings tell nothing in DICOM.
         """
-        from refmaker.scanners.dicom.opening import resembles
+        from refmaker.scanners.dicom.file_meta import resembles
 
         return resembles(head)
 
@@ -213,9 +213,9 @@ class DICOMScanner:
         MissingDependencyError
             If pydicom is not installed.
         """
-        from refmaker.scan import ScanOptions
         from refmaker.scanners.dicom.collection import read_all
-        from refmaker.scanners.dicom.oracle import Oracle
+        from refmaker.scanners.dicom.pydicom_reader import Oracle
+        from refmaker.scanning.options import ScanOptions
 
         choices = self._choices(ScanOptions(), storage_options)
         found = read_all(urls, choices, Cost())
@@ -224,8 +224,8 @@ class DICOMScanner:
 
     def _choices(self, options: ScanOptions, storage_options: Mapping[str, Any] | None) -> Choices:
         """Return what users chose, in the terms of this format."""
-        from refmaker.scanners.dicom.choices import Choices
         from refmaker.scanners.dicom.metadata import selection
+        from refmaker.scanners.dicom.options import Choices
 
         values = setting_values(self, options)
         salt = os.environ.get(SALT, "").encode()

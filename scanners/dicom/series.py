@@ -20,15 +20,15 @@ from refmaker.scanners.dicom.enhanced import (
     frame_elements,
     index_pointers,
 )
-from refmaker.scanners.dicom.frames import layout_key
-from refmaker.scanners.dicom.geometry import Stack, orientation_groups, stack
-from refmaker.scanners.dicom.records import (
+from refmaker.scanners.dicom.frame_attributes import (
     ORIENTATION,
     PIXEL_SPACING,
     POSITION,
     Records,
     separating,
 )
+from refmaker.scanners.dicom.frames import layout_key
+from refmaker.scanners.dicom.geometry import Stack, orientation_groups, stack
 from refmaker.scanners.dicom.tags import (
     BITS_ALLOCATED,
     BITS_STORED,
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.scanners.dicom.forms import Form
     from refmaker.scanners.dicom.header import Header
+    from refmaker.scanners.dicom.header_templates import Form
 
 __all__ = [
     "Image",

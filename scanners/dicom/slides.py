@@ -25,8 +25,8 @@ from refmaker.scanners.dicom.series import parts_of_concatenation
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from refmaker.scanners.dicom.choices import Choices
     from refmaker.scanners.dicom.header import Header
+    from refmaker.scanners.dicom.options import Choices
 
 __all__ = ["Slide", "is_slide", "slide"]
 

@@ -41,8 +41,12 @@ __all__ = [
     "SPECIFIC_CHARACTER_SET",
     "STUDY_INSTANCE_UID",
     "TRANSFER_SYNTAX_UID",
+    "Element",
     "vr_of",
 ]
+
+Element = tuple[bytes, bytes]
+"""Value representation, two letters or empty if the file does not tell; and the raw value."""
 
 TRANSFER_SYNTAX_UID = 0x00020010
 SPECIFIC_CHARACTER_SET = 0x00080005

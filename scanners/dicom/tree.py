@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import FormatError, RefmakerError, UnsupportedError
 from refmaker.model import Array, Group
-from refmaker.report import Outcome
-from refmaker.scanners.dicom.kinds import kind_of
+from refmaker.model.report import Outcome
 from refmaker.scanners.dicom.metadata import attribute_values
 from refmaker.scanners.dicom.series import images
 from refmaker.scanners.dicom.slides import is_slide, slide
+from refmaker.scanners.dicom.sop_classes import kind_of
 from refmaker.scanners.dicom.tags import SERIES_INSTANCE_UID, SOP_CLASS_UID, STUDY_INSTANCE_UID
 from refmaker.scanners.dicom.volumes import volume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from refmaker.report import ScanReport
-    from refmaker.scanners.dicom.choices import Choices
-    from refmaker.scanners.dicom.forms import Form
+    from refmaker.model.report import ScanReport
     from refmaker.scanners.dicom.header import Header
+    from refmaker.scanners.dicom.header_templates import Form
     from refmaker.scanners.dicom.matrix import Tiling
+    from refmaker.scanners.dicom.options import Choices
     from refmaker.scanners.dicom.series import Image
 
 __all__ = ["Tree", "code_of", "plant", "short_names"]

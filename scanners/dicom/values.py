@@ -16,10 +16,9 @@ from refmaker.scanners.dicom.tags import PIXEL_REPRESENTATION, SPECIFIC_CHARACTE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Dataset", "Element", "tag_text"]
+    from refmaker.scanners.dicom.tags import Element
 
-Element = tuple[bytes, bytes]
-"""Value representation, two letters or empty if the file does not tell; and the raw value."""
+__all__ = ["Dataset", "tag_text"]
 
 _BINARY = {
     b"US": "H", b"SS": "h", b"UL": "I", b"SL": "i", b"UV": "Q", b"SV": "q",

@@ -9,17 +9,17 @@ import numpy as np
 
 from refmaker.scanners.dicom import geometry
 from refmaker.scanners.dicom.agreement import differing
-from refmaker.scanners.dicom.described import described
 from refmaker.scanners.dicom.dimensions import Column, coordinates
+from refmaker.scanners.dicom.frame_attributes import INTERCEPT, SLOPE
+from refmaker.scanners.dicom.frame_metadata import described
 from refmaker.scanners.dicom.inline import inlined_array
+from refmaker.scanners.dicom.lookup_tables import lookup_tables
 from refmaker.scanners.dicom.placing import frames_of, moved
-from refmaker.scanners.dicom.records import INTERCEPT, SLOPE
-from refmaker.scanners.dicom.tables import lookup_tables
 
 if TYPE_CHECKING:
     from refmaker.model import Array
-    from refmaker.scanners.dicom.choices import Choices
     from refmaker.scanners.dicom.header import Header
+    from refmaker.scanners.dicom.options import Choices
     from refmaker.scanners.dicom.series import Image
 
 __all__ = ["Volume", "volume"]

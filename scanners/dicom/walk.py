@@ -16,7 +16,7 @@ from refmaker.errors import FormatError, LimitError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from refmaker.scanners.dicom.values import Element
+    from refmaker.scanners.dicom.tags import Element
 
 __all__ = [
     "ITEM",

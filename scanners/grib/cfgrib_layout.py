@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.codecs.native_libraries import eccodes
 from refmaker.errors import MissingDependencyError
-from refmaker.libraries import eccodes
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.scanners.grib.coordinates import inline_array
 from refmaker.scanners.grib.names import message
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.scanners.grib.groups import Builder
-    from refmaker.scanners.grib.table import MessageTable
+    from refmaker.scanners.grib.message_table import MessageTable
 
 __all__ = ["Dataset", "datasets", "group_of"]
 

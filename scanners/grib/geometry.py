@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from refmaker.codecs.grib_grid import Definition
+    from refmaker.codecs.grib_definition import GridDefinition
 
 __all__ = ["Coordinate", "Generated", "Grid", "grid", "predefined"]
 
@@ -201,7 +201,7 @@ def grid(edition: int, section: bytes) -> Grid:
     )
 
 
-def _axes(grid: Definition) -> tuple[tuple[str, ...], dict[str, Coordinate], str]:
+def _axes(grid: GridDefinition) -> tuple[tuple[str, ...], dict[str, Coordinate], str]:
     """Return dimension names, 1-D coordinates, and why there are none."""
     if not grid.columns:
         return ("values",), {}, ""
@@ -217,7 +217,7 @@ def _axes(grid: Definition) -> tuple[tuple[str, ...], dict[str, Coordinate], str
     return names, {name: Coordinate(axis, text) for name, axis, text in found}, ""
 
 
-def _described(grid: Definition) -> tuple[dict[str, str], dict[str, str]]:
+def _described(grid: GridDefinition) -> tuple[dict[str, str], dict[str, str]]:
     """Return the attributes of the rows' and the columns' coordinates."""
     if grid.kind in _PLAIN:
         return LATITUDE | {"axis": "Y"}, LONGITUDE | {"axis": "X"}
@@ -235,7 +235,7 @@ def _described(grid: Definition) -> tuple[dict[str, str], dict[str, str]]:
     return y, x
 
 
-def _untold(definition: Definition, section: bytes) -> str:
+def _untold(definition: GridDefinition, section: bytes) -> str:
     """Return why latitudes and longitudes of the points cannot be told; empty if they can."""
     if definition.kind.endswith("sh"):
         return "the coefficients of a spectral field have no place on the earth"
@@ -252,7 +252,7 @@ def _untold(definition: Definition, section: bytes) -> str:
     return ""
 
 
-def _generated(grid: Definition) -> dict[str, Generated]:
+def _generated(grid: GridDefinition) -> dict[str, Generated]:
     return {
         name: Generated(
             {
@@ -268,7 +268,7 @@ def _generated(grid: Definition) -> dict[str, Generated]:
     }
 
 
-def _key(grid: Definition, turns: int) -> str:
+def _key(grid: GridDefinition, turns: int) -> str:
     """Return a digest of all that makes up the geometry, the same for both editions."""
     directions = grid.scanning & (I_NEGATIVE | J_POSITIVE)
     parts = [grid.kind, grid.shape, grid.axes, turns | directions]

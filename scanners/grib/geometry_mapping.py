@@ -9,7 +9,7 @@ from refmaker.scanners.grib import geometry_wkt as wkt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from refmaker.codecs.grib_grid import Definition
+    from refmaker.codecs.grib_definition import GridDefinition
 
     Attributes = dict[str, Any]
 
@@ -19,12 +19,12 @@ _FALSE = (("False easting", 8806, 0.0, "metre"), ("False northing", 8807, 0.0, "
 _ZERO = {"false_easting": 0.0, "false_northing": 0.0}
 
 
-def mapping_of(grid: Definition) -> Attributes | None:
+def mapping_of(grid: GridDefinition) -> Attributes | None:
     """Return the attributes of the grid mapping variable, or None where there is no mapping.
 
     Parameters
     ----------
-    grid : Definition
+    grid : GridDefinition
         Grid definition.
     """
     build = _MAPPINGS.get(grid.kind.removeprefix("reduced_"))
@@ -44,11 +44,11 @@ def mapping_of(grid: Definition) -> Attributes | None:
     return earth | build(grid)
 
 
-def _latlon(grid: Definition) -> Attributes:
+def _latlon(grid: GridDefinition) -> Attributes:
     return {"grid_mapping_name": "latitude_longitude", "crs_wkt": wkt.geographic(grid.axes)}
 
 
-def _rotated(grid: Definition) -> Attributes:
+def _rotated(grid: GridDefinition) -> Attributes:
     latitude, longitude = grid.values["pole_latitude"], grid.values["pole_longitude"]
     rotation = grid.values["rotation"]
     return {
@@ -60,7 +60,7 @@ def _rotated(grid: Definition) -> Attributes:
     }
 
 
-def _conic(grid: Definition) -> Attributes:
+def _conic(grid: GridDefinition) -> Attributes:
     number = grid.values
     lambert = grid.kind == "lambert"
     first, second = number["Latin1"], number["Latin2"]
@@ -84,7 +84,7 @@ def _conic(grid: Definition) -> Attributes:
     }
 
 
-def _polar(grid: Definition) -> Attributes:
+def _polar(grid: GridDefinition) -> Attributes:
     number = grid.values
     pole = -90.0 if number["south"] else 90.0
     true = abs(number["LaD"]) * (-1 if number["south"] else 1)
@@ -103,7 +103,7 @@ def _polar(grid: Definition) -> Attributes:
     }
 
 
-def _mercator(grid: Definition) -> Attributes:
+def _mercator(grid: GridDefinition) -> Attributes:
     number = grid.values
     parameters = (
         ("Latitude of 1st standard parallel", 8823, number["LaD"], "degree"),
@@ -119,7 +119,7 @@ def _mercator(grid: Definition) -> Attributes:
     }
 
 
-def _equal_area(grid: Definition) -> Attributes:
+def _equal_area(grid: GridDefinition) -> Attributes:
     number = grid.values
     parameters = (
         ("Latitude of natural origin", 8801, number["La0"], "degree"),
@@ -138,7 +138,7 @@ def _equal_area(grid: Definition) -> Attributes:
     }
 
 
-def _transverse(grid: Definition) -> Attributes:
+def _transverse(grid: GridDefinition) -> Attributes:
     number = grid.values
     east, north = number["false_easting"], number["false_northing"]
     parameters = (
@@ -159,7 +159,7 @@ def _transverse(grid: Definition) -> Attributes:
     }
 
 
-def _space_view(grid: Definition) -> Attributes:
+def _space_view(grid: GridDefinition) -> Attributes:
     # No WKT: there x and y are lengths, here they are angles, which CF knows.
     return {
         "grid_mapping_name": "geostationary",
@@ -171,7 +171,7 @@ def _space_view(grid: Definition) -> Attributes:
     }
 
 
-_MAPPINGS: dict[str, Callable[[Definition], Attributes]] = {
+_MAPPINGS: dict[str, Callable[[GridDefinition], Attributes]] = {
     "regular_ll": _latlon,
     "regular_gg": _latlon,
     "ll": _latlon,

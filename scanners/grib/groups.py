@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.scanners.grib.geometry import Grid
-    from refmaker.scanners.grib.table import MessageTable
+    from refmaker.scanners.grib.message_table import MessageTable
     from refmaker.scanners.grib.variables import Axis, Variable
 
 __all__ = ["Builder", "nested"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from refmaker.source import Source
+from refmaker.io.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

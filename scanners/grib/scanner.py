@@ -12,24 +12,24 @@ import numpy as np
 
 from refmaker.errors import FormatError, LimitError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
-from refmaker.report import Outcome, ScanReport
-from refmaker.scanner import Setting, setting_values
+from refmaker.model.report import Outcome, ScanReport
+from refmaker.scanning.protocol import Setting, setting_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from refmaker.scan import ScanOptions
-    from refmaker.scanner import Native
+    from refmaker.io.source import Source
     from refmaker.scanners.grib.geometry import Grid
     from refmaker.scanners.grib.groups import Builder
     from refmaker.scanners.grib.layouts import Place
+    from refmaker.scanners.grib.message_table import MessageTable
     from refmaker.scanners.grib.names import Names, Sections
-    from refmaker.scanners.grib.table import MessageTable
     from refmaker.scanners.grib.variables import Variable
     from refmaker.scanners.grib.walk import Walk
-    from refmaker.source import Source
+    from refmaker.scanning.options import ScanOptions
+    from refmaker.scanning.protocol import Native
 
 __all__ = ["FIELDS", "GRIBScanner"]
 
@@ -120,9 +120,9 @@ class GRIBScanner:
             If the file is compressed as a whole, with code ``compressed``.
         """
         from refmaker.scanners.grib.fields import FieldList
+        from refmaker.scanners.grib.message_table import message_table
         from refmaker.scanners.grib.reader import HeaderReader
         from refmaker.scanners.grib.sidecars import walk_file
-        from refmaker.scanners.grib.table import message_table
         from refmaker.scanners.grib.walk import Walk, gaps_in_words
 
         values = setting_values(self, options)
@@ -170,7 +170,7 @@ class GRIBScanner:
         MissingDependencyError
             If ecCodes is not installed.
         """
-        from refmaker.scanners.grib.native import open_native
+        from refmaker.scanners.grib.eccodes_reader import open_native
 
         with open_native(source) as native:
             yield native

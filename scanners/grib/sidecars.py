@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from refmaker.errors import RefmakerError
 
 if TYPE_CHECKING:
-    from refmaker.report import ScanReport
+    from refmaker.io.source import Source
+    from refmaker.model.report import ScanReport
     from refmaker.scanners.grib.walk import Walk
-    from refmaker.source import Source
 
 __all__ = ["offsets", "walk_file"]
 
@@ -64,7 +64,7 @@ def walk_file(walk: Walk, source: Source, use: str, report: ScanReport) -> None:
 
 def _sidecar(source: Source) -> tuple[str, list[int]]:
     """Return the URL of a sidecar and the offsets it lists; none where there is none."""
-    from refmaker.source import Source as Opened
+    from refmaker.io.source import Source as Opened
 
     base, _, query = source.url.partition("?")
     if query:

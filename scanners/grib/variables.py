@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from refmaker.scanners.grib.message_table import MessageTable
     from refmaker.scanners.grib.names import Names, Sections
-    from refmaker.scanners.grib.table import MessageTable
 
 __all__ = ["DUPLICATES", "Axis", "Variable", "axes", "variables"]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from refmaker.contiguous import contiguous_table
 from refmaker.errors import FormatError, TruncatedError, UnsupportedError
 from refmaker.model import Array, ChunkTable
+from refmaker.model.contiguous import contiguous_table
 from refmaker.scanners.hdf5.external import external_table
 from refmaker.scanners.hdf5.filters import encoding_for
 from refmaker.scanners.hdf5.strings import CODEC, read_strings, string_chunks
@@ -19,11 +19,11 @@ from refmaker.scanners.hdf5.types import Form
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from refmaker.scan import ScanOptions
+    from refmaker.io.related_files import Siblings
+    from refmaker.io.source import Source
     from refmaker.scanners.hdf5.chunk_index import ChunkColumns
     from refmaker.scanners.hdf5.dataset import Dataset
-    from refmaker.siblings import Siblings
-    from refmaker.source import Source
+    from refmaker.scanning.options import ScanOptions
 
 __all__ = ["ArrayMaker", "inlinable"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from refmaker.scanners.hdf5.outline_error import UnlikeError
+from refmaker.scanners.hdf5.structure_error import UnlikeError
 
 __all__ = ["Attribute", "Part", "Values", "decode", "split_attribute"]
 

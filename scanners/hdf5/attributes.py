@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from refmaker.errors import UnsupportedError
-from refmaker.metadata import json_number
+from refmaker.model.zarr_v2 import json_number
 from refmaker.scanners.hdf5.walk import address_of
 
 if TYPE_CHECKING:

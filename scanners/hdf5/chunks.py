@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import FormatError, RefmakerError, TruncatedError
+from refmaker.scanners.hdf5.batched_reads import run
 from refmaker.scanners.hdf5.chunk_index import (
     ChunkColumns,
     chunk_index_reader,
     chunk_iter_is_wrong,
 )
 from refmaker.scanners.hdf5.layout import Layout, layout_reader
-from refmaker.scanners.hdf5.lockstep import run
 from refmaker.scanners.hdf5.superblock import Superblock, superblock_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from refmaker.io.source import Source
     from refmaker.scanners.hdf5.dataset import Dataset
-    from refmaker.source import Source
 
 __all__ = ["ChunkFinder", "iterate"]
 

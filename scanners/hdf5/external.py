@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refmaker.contiguous import piece_shape
 from refmaker.errors import TruncatedError, UnsupportedError
 from refmaker.model import ChunkTable, chunk_grid
+from refmaker.model.contiguous import piece_shape
 
 if TYPE_CHECKING:
+    from refmaker.io.related_files import Siblings
     from refmaker.scanners.hdf5.dataset import Dataset
-    from refmaker.siblings import Siblings
 
 __all__ = ["external_table"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import CodecError
-from refmaker.metadata import fill_from_document
+from refmaker.model.zarr_v2 import fill_from_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from refmaker.errors import FormatError, UnsupportedError
 from refmaker.scanners.hdf5.object_header import UNDEFINED, Message, find_message
 
 if TYPE_CHECKING:
-    from refmaker.scanners.hdf5.lockstep import Steps
+    from refmaker.scanners.hdf5.batched_reads import Steps
     from refmaker.scanners.hdf5.superblock import Superblock
 
 __all__ = ["IndexType", "Layout", "Storage", "layout_reader", "parse_layout"]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refmaker.errors import FormatError, TruncatedError, UnsupportedError
+from refmaker.scanners.hdf5.batched_reads import Blocks, Request, Steps, checked_request, fetch
 from refmaker.scanners.hdf5.checksum import check_blocks
-from refmaker.scanners.hdf5.lockstep import Blocks, Request, Steps, checked_request, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

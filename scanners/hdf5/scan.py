@@ -15,27 +15,27 @@ from refmaker.errors import (
     TruncatedError,
     UnsupportedError,
 )
-from refmaker.metadata import UNLIMITED
+from refmaker.io.related_files import Siblings
 from refmaker.model import Array, Group
-from refmaker.report import Outcome, ReportRow, ScanReport
+from refmaker.model.report import Outcome, ReportRow, ScanReport
+from refmaker.model.zarr_v2 import UNLIMITED
 from refmaker.scanners.hdf5.arrays import ArrayMaker, inlinable
 from refmaker.scanners.hdf5.attributes import AttributeReader
 from refmaker.scanners.hdf5.chunks import ChunkFinder
 from refmaker.scanners.hdf5.dataset import Dataset
 from refmaker.scanners.hdf5.dimensions import Dimensions, Scale, is_placeholder
 from refmaker.scanners.hdf5.fill import settle_fill
-from refmaker.scanners.hdf5.opening import open_file
+from refmaker.scanners.hdf5.h5py_file import open_file
 from refmaker.scanners.hdf5.tree import TreeBuilder
 from refmaker.scanners.hdf5.types import Form
 from refmaker.scanners.hdf5.virtual import virtual_array
 from refmaker.scanners.hdf5.walk import Kind, Objects, walk
-from refmaker.siblings import Siblings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from refmaker.scan import ScanOptions
-    from refmaker.source import Source
+    from refmaker.io.source import Source
+    from refmaker.scanning.options import ScanOptions
 
 __all__ = ["FileScan"]
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from refmaker.io.source import Source
     from refmaker.model import Group
-    from refmaker.report import ScanReport
-    from refmaker.scan import ScanOptions
-    from refmaker.scanner import Native
-    from refmaker.scanners.hdf5.alike import Patterns
-    from refmaker.source import Source
+    from refmaker.model.report import ScanReport
+    from refmaker.scanners.hdf5.scan_reuse import Patterns
+    from refmaker.scanning.options import ScanOptions
+    from refmaker.scanning.protocol import Native
 
 __all__ = ["HDF5Scanner"]
 
@@ -85,13 +85,13 @@ class HDF5Scanner:
             If the HDF5 library cannot open the file.
         """
         if self._patterns is None:
-            from refmaker.scanners.hdf5.alike import Patterns
+            from refmaker.scanners.hdf5.scan_reuse import Patterns
 
             self._patterns = Patterns()
         return self._patterns.scan(source, options)
 
     def native(self, source: Source) -> AbstractContextManager[Native]:
         """Open a file with h5py, to ask for true values."""
-        from refmaker.scanners.hdf5.native import open_native
+        from refmaker.scanners.hdf5.h5py_reader import open_native
 
         return open_native(source)

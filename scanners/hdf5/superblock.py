@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from refmaker.errors import FormatError, UnsupportedError
+from refmaker.scanners.hdf5.batched_reads import Steps, fetch
 from refmaker.scanners.hdf5.checksum import lookup3
-from refmaker.scanners.hdf5.lockstep import Steps, fetch
 from refmaker.scanners.hdf5.object_header import UNDEFINED, find_message
 
 __all__ = ["Superblock", "superblock_reader"]

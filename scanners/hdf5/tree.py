@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError
 from refmaker.model import Array, Group
-from refmaker.report import Outcome
+from refmaker.model.report import Outcome
 from refmaker.scanners.hdf5.dimensions import variable_name
 from refmaker.scanners.hdf5.walk import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from refmaker.report import ReportRow, ScanReport
+    from refmaker.model.report import ReportRow, ScanReport
     from refmaker.scanners.hdf5.walk import Link, Objects
 
 __all__ = ["TreeBuilder"]

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from refmaker.errors import FormatError
-from refmaker.scanners.hdf5.ahead import Ahead
+from refmaker.scanners.hdf5.prefetch import Ahead
 
 if TYPE_CHECKING:
-    from refmaker.source import Source
+    from refmaker.io.source import Source
 
 __all__ = ["Kind", "Link", "Objects", "walk"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import UnsupportedError
-from refmaker.scanners.tiff.facts import Facts, element_type
+from refmaker.scanners.tiff.page_encoding import Facts, element_type
 from refmaker.scanners.tiff.tags import JPEG, compression_name
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.scanners.tiff.geo import Georeference
-    from refmaker.scanners.tiff.meaning import Axis
+    from refmaker.scanners.tiff.image_model import Axis
 
 __all__ = ["LARGEST", "axis_coordinate", "centres", "inline_array", "spatial_reference"]
 

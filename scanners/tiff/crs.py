@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from refmaker.scanners.tiff.geo import Key
+__all__ = ["KEY_NAMES", "Key", "grid_mapping"]
 
-__all__ = ["KEY_NAMES", "grid_mapping"]
+Key = int | float | str | tuple[int, ...] | tuple[float, ...]
+"""The value of a GeoKey."""
 
 _MODEL, _GEOGRAPHIC, _PROJECTED, _VERTICAL = 1024, 2048, 3072, 4096
 _USER = 32767

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refmaker.errors import FormatError, LimitError, UnsupportedError
-from refmaker.scanners.tiff.meaning import Axis
+from refmaker.scanners.tiff.image_model import Axis
 from refmaker.scanners.tiff.segments import segments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from refmaker.scanners.tiff.meaning import Image, Level
+    from refmaker.scanners.tiff.image_model import Image, Level
     from refmaker.scanners.tiff.pages import Pages
 
     Fault = FormatError | LimitError | UnsupportedError

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from refmaker.errors import FormatError, LimitError
-from refmaker.scanners.tiff.chain import read_below, walk
-from refmaker.scanners.tiff.entries import RATIONALS, SIZES, TYPES, Format, layouts
-from refmaker.scanners.tiff.pile import Pile, Trouble
-from refmaker.scanners.tiff.rows import read_rows
+from refmaker.scanners.tiff.blocks import read_rows
+from refmaker.scanners.tiff.ifd_chain import read_below, walk
+from refmaker.scanners.tiff.ifd_entries import RATIONALS, SIZES, TYPES, Format, layouts
+from refmaker.scanners.tiff.raw_directories import Pile, Trouble
 from refmaker.scanners.tiff.values import distinct, plain, signed
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.scanners.tiff.entries import Layout
-    from refmaker.source import Source
+    from refmaker.io.source import Source
+    from refmaker.scanners.tiff.ifd_entries import Layout
 
 __all__ = ["SUBIFDS", "Directory", "is_tiff", "read_directory"]
 

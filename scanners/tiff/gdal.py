@@ -14,7 +14,7 @@ from refmaker.scanners.tiff.markup import children, parse
 from refmaker.scanners.tiff.units import number
 
 if TYPE_CHECKING:
-    from refmaker.report import ScanReport
+    from refmaker.model.report import ScanReport
     from refmaker.scanners.tiff.pages import Pages
 
 __all__ = ["Metadata", "nodata", "read_metadata"]

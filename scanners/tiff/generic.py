@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refmaker.scanners.tiff.meaning import Axis, Image, Level
+from refmaker.scanners.tiff.image_model import Axis, Image, Level
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.report import ScanReport
+    from refmaker.model.report import ScanReport
+    from refmaker.scanners.tiff.crs import Key
     from refmaker.scanners.tiff.pages import Pages
 
-__all__ = ["Georeference", "Key", "is_geo", "read_georeference", "read_keys"]
+__all__ = ["Georeference", "is_geo", "read_georeference", "read_keys"]
 
 _SCALE, _TIES, _MATRIX = 33550, 33922, 34264
 _DIRECTORY, _DOUBLES, _ASCII = 34735, 34736, 34737
@@ -28,8 +29,6 @@ _RASTER_TYPE = 1025
 _POINT = 2
 _GCPS = 4096
 """Ground control points that are kept, at most."""
-
-Key = int | float | str | tuple[int, ...] | tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

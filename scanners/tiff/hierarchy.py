@@ -9,23 +9,23 @@ import numpy as np
 
 from refmaker.errors import FormatError, LimitError, MetadataError, TruncatedError, UnsupportedError
 from refmaker.model import ChunkTable, Group, chunk_grid
-from refmaker.report import Outcome
+from refmaker.model.report import Outcome
 from refmaker.scanners.tiff import ngff
 from refmaker.scanners.tiff.coordinates import axis_coordinate, inline_array
 from refmaker.scanners.tiff.damage import faults, without, without_some
 from refmaker.scanners.tiff.geo_coordinates import geographic
 from refmaker.scanners.tiff.image import image_array
-from refmaker.scanners.tiff.meaning import Axis
+from refmaker.scanners.tiff.image_model import Axis
 from refmaker.scanners.tiff.stacked import stacked_array
 from refmaker.scanners.tiff.tag_groups import json_value, tag_group
 
 if TYPE_CHECKING:
     from refmaker.errors import RefmakerError
     from refmaker.model import Array
-    from refmaker.report import ScanReport
-    from refmaker.scan import ScanOptions
-    from refmaker.scanners.tiff.meaning import Image, Level
+    from refmaker.model.report import ScanReport
+    from refmaker.scanners.tiff.image_model import Image, Level
     from refmaker.scanners.tiff.pages import Pages
+    from refmaker.scanning.options import ScanOptions
 
 __all__ = ["IMAGE", "Builder", "Member"]
 

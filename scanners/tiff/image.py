@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.contiguous import contiguous_table
 from refmaker.errors import MetadataError, TruncatedError, UnsupportedError
 from refmaker.model import Array, ChunkTable, chunk_grid
+from refmaker.model.contiguous import contiguous_table
+from refmaker.scanners.tiff.dimension_order import Placement
 from refmaker.scanners.tiff.pages import Placed
-from refmaker.scanners.tiff.pieces import joined, strip_parts
-from refmaker.scanners.tiff.placement import Placement
+from refmaker.scanners.tiff.rechunk import joined, strip_parts
 from refmaker.scanners.tiff.segments import Segments, segments
 from refmaker.scanners.tiff.strips import filled_up
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.scan import ScanOptions
     from refmaker.scanners.tiff.codecs import Encoding
-    from refmaker.scanners.tiff.facts import Facts
+    from refmaker.scanners.tiff.page_encoding import Facts
     from refmaker.scanners.tiff.pages import Pages
+    from refmaker.scanning.options import ScanOptions
 
 __all__ = ["following_array", "image_array"]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.scanners.tiff.meaning import Axis, Channel, Image, Level
+from refmaker.scanners.tiff.image_model import Axis, Channel, Image, Level
 from refmaker.scanners.tiff.units import number, unit_name
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.scanners.tiff.meaning import Channel
+from refmaker.scanners.tiff.image_model import Channel
 from refmaker.scanners.tiff.units import TIMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from refmaker.scanners.tiff.meaning import Axis
+    from refmaker.scanners.tiff.image_model import Axis
 
 __all__ = ["RANK", "channel_labels", "image_attributes", "problem", "series_attributes"]
 

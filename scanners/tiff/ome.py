@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refmaker.errors import FormatError, SourceNotFoundError
-from refmaker.scanners.tiff.meaning import Image, Level
+from refmaker.scanners.tiff.image_model import Image, Level
 from refmaker.scanners.tiff.ome_xml import BinaryOnly, Document, read_document
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.report import ScanReport
+    from refmaker.model.report import ScanReport
     from refmaker.scanners.tiff.ome_xml import Data, Pixels
     from refmaker.scanners.tiff.pages import Pages
-    from refmaker.scanners.tiff.siblings import Siblings
+    from refmaker.scanners.tiff.related_files import Siblings
 
 __all__ = ["below", "is_ome", "read_images"]
 

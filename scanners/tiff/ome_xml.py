@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import FormatError, LimitError
+from refmaker.scanners.tiff.image_model import AXIS_NAMES, Axis, Channel, Position
 from refmaker.scanners.tiff.markup import children, local_name, parse
-from refmaker.scanners.tiff.meaning import AXIS_NAMES, Axis, Channel, Position
 from refmaker.scanners.tiff.units import number, unit_name
 
 if TYPE_CHECKING:

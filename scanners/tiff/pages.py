@@ -15,18 +15,18 @@ import numpy as np
 from refmaker.errors import UnsupportedError
 from refmaker.scanners.tiff import tags
 from refmaker.scanners.tiff.codecs import Encoding, encoding
-from refmaker.scanners.tiff.facts import element_type
-from refmaker.scanners.tiff.kinds import facts_of, kinds_of
+from refmaker.scanners.tiff.page_encoding import element_type
+from refmaker.scanners.tiff.page_groups import facts_of, kinds_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from refmaker.io.source import Source
     from refmaker.model import ChunkTable
     from refmaker.scanners.tiff.directory import Directory
-    from refmaker.scanners.tiff.facts import Facts
-    from refmaker.source import Source
+    from refmaker.scanners.tiff.page_encoding import Facts
 
 __all__ = ["Pages", "Placed"]
 

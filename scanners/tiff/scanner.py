@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.report import Outcome, ScanReport
-from refmaker.scanner import Setting, setting_values
+from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.tiff.directory import is_tiff, read_directory
 from refmaker.scanners.tiff.pages import Pages
 from refmaker.scanners.tiff.series import tree
 from refmaker.scanners.tiff.settings import SETTINGS
+from refmaker.scanning.protocol import Setting, setting_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from refmaker.io.source import Source
     from refmaker.model import Group
-    from refmaker.scan import ScanOptions
-    from refmaker.scanner import Native
-    from refmaker.source import Source
+    from refmaker.scanning.options import ScanOptions
+    from refmaker.scanning.protocol import Native
 
 __all__ = ["TIFFScanner"]
 
@@ -143,7 +143,7 @@ class TIFFScanner:
         FormatError
             If tifffile does not open the file.
         """
-        from refmaker.scanners.tiff.native import open_native
+        from refmaker.scanners.tiff.tifffile_reader import open_native
 
         with open_native(source, self) as native:
             yield native

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.scanners.tiff.directory import Directory
-    from refmaker.scanners.tiff.facts import Facts
+    from refmaker.scanners.tiff.page_encoding import Facts
     from refmaker.scanners.tiff.pages import Pages
 
 __all__ = ["Segments", "segments"]

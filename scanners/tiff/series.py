@@ -17,22 +17,22 @@ import numpy as np
 
 from refmaker.errors import FormatError, LimitError
 from refmaker.model import Group
-from refmaker.report import Outcome
+from refmaker.model.report import Outcome
 from refmaker.scanners.tiff import gdal, imagej, ngff, ome, shaped, slides, vendors
 from refmaker.scanners.tiff.generic import images_of
 from refmaker.scanners.tiff.geo import is_geo, read_georeference
 from refmaker.scanners.tiff.hierarchy import Builder
-from refmaker.scanners.tiff.siblings import Siblings
+from refmaker.scanners.tiff.related_files import Siblings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from refmaker.io.source import Source
     from refmaker.model import Array
-    from refmaker.report import ScanReport
-    from refmaker.scan import ScanOptions
-    from refmaker.scanners.tiff.meaning import Image
+    from refmaker.model.report import ScanReport
+    from refmaker.scanners.tiff.image_model import Image
     from refmaker.scanners.tiff.pages import Pages
-    from refmaker.source import Source
+    from refmaker.scanning.options import ScanOptions
 
 __all__ = ["tree"]
 

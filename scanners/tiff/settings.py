@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refmaker.scanner import Setting
+from refmaker.scanning.protocol import Setting
 
 __all__ = ["SETTINGS"]
 

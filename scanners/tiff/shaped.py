@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.scanners.tiff.meaning import Axis, Image, Level, axis_names
+from refmaker.scanners.tiff.image_model import Axis, Image, Level, axis_names
 from refmaker.scanners.tiff.ome import below
 from refmaker.scanners.tiff.units import number, unit_name
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import FormatError, LimitError
+from refmaker.scanners.tiff.image_model import Axis, Image, Level
 from refmaker.scanners.tiff.markup import parse
-from refmaker.scanners.tiff.meaning import Axis, Image, Level
 from refmaker.scanners.tiff.units import number
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from refmaker.report import ScanReport
+    from refmaker.model.report import ScanReport
     from refmaker.scanners.tiff.pages import Pages
 
 __all__ = ["is_aperio", "is_philips", "read_aperio", "read_philips"]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.model import Array
-    from refmaker.scan import ScanOptions
     from refmaker.scanners.tiff.pages import Pages
+    from refmaker.scanning.options import ScanOptions
 
 __all__ = ["data_start", "stacked_array"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.scanners.tiff.entries import ASCII, RATIONALS
+from refmaker.scanners.tiff.ifd_entries import ASCII, RATIONALS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

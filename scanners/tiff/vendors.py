@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.scanners.tiff.meaning import Axis, Image, Level, axis_names
+from refmaker.scanners.tiff.image_model import Axis, Image, Level, axis_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from refmaker.report import ScanReport
+    from refmaker.io.source import Source
+    from refmaker.model.report import ScanReport
     from refmaker.scanners.tiff.pages import Pages
-    from refmaker.scanners.tiff.siblings import Siblings
-    from refmaker.source import Source
+    from refmaker.scanners.tiff.related_files import Siblings
 
 __all__ = ["read_images", "vendor"]
 

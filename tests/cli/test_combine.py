@@ -9,7 +9,7 @@ import pytest
 
 import refmaker
 from refmaker.model import Array, ChunkTable, Group
-from refmaker.report import Fingerprint, ScanReport
+from refmaker.model.report import Fingerprint, ScanReport
 from refmaker.storage.reference_set import ReferenceSet
 
 

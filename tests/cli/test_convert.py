@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import refmaker
-from refmaker.metadata import documents
+from refmaker.model.zarr_v2 import documents
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import zarr
 
 import refmaker
 from refmaker.errors import MetadataError, SourceChangedError
-from refmaker.storage import json as kerchunk_json
+from refmaker.storage import json_writer
 from refmaker.storage.icechunk import open_repository
 from tests.combine.files import dataset, joined, same, scanned, write
 
@@ -140,7 +140,7 @@ def test_relative_and_compact_sets_stay_what_they_are(tmp_path, parts, sets):
 def test_sets_of_others_without_fingerprints(tmp_path, parts, sets):
     out = tmp_path / "theirs.json"
     with out.open("wb") as file:
-        kerchunk_json.write(refmaker.combine(sets[:2], concat="time").group, file)
+        json_writer.write(refmaker.combine(sets[:2], concat="time").group, file)
     done = refmaker.append(out, sets[1:], concat="time")
     assert (len(done.added), len(done.known)) == (2, 1)
     same(refmaker.read(out), joined(parts))

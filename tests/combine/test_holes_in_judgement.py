@@ -12,7 +12,7 @@ from numcodecs import VLenUTF8
 import refmaker
 from refmaker.errors import LimitError, MetadataError, SourceChangedError
 from refmaker.model import Array, ChunkTable, Group
-from refmaker.report import Fingerprint, ScanReport
+from refmaker.model.report import Fingerprint, ScanReport
 from refmaker.storage.reference_set import ReferenceSet
 from refmaker.testing import decode_array, open_stock
 from tests.combine.files import dataset, joined, same, scanned, write

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import refmaker
 from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable, Group
-from refmaker.report import Fingerprint, ScanReport
+from refmaker.model.report import Fingerprint, ScanReport
 from refmaker.storage.reference_set import ReferenceSet
 from refmaker.testing import decode_array
 from tests.combine.files import same, write

@@ -14,7 +14,7 @@ from kerchunk.hdf import SingleHdf5ToZarr
 import refmaker
 from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable, Group
-from refmaker.report import ScanReport
+from refmaker.model.report import ScanReport
 from refmaker.storage.reference_set import ReferenceSet
 from refmaker.testing import decode_array, open_stock
 from tests.combine.files import dataset, joined, same, scanned, write

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import refmaker
-from refmaker.combine.views import can_cut, recut
+from refmaker.combine.rechunk import can_cut, recut
 from refmaker.errors import MetadataError, MissingDependencyError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.storage.reference_set import ReferenceSet

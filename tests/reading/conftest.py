@@ -7,7 +7,7 @@ import pytest
 
 import refmaker
 from refmaker.model import Array, ChunkTable, Group
-from refmaker.report import Fingerprint, ScanReport
+from refmaker.model.report import Fingerprint, ScanReport
 from refmaker.testing.http import RangeServer
 
 

@@ -10,10 +10,10 @@ import zarr
 
 import refmaker
 from refmaker.errors import TruncatedError
-from refmaker.opening import open_store
+from refmaker.model.chunk_table import ChunkTable
+from refmaker.reading.open import open_store
 from refmaker.reading.planner import Plan, Planner
-from refmaker.reading.references import Located
-from refmaker.table import ChunkTable
+from refmaker.storage.reference_index import Located
 
 DATA = bytes(range(256)) * 4096
 

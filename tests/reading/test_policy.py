@@ -11,11 +11,11 @@ import pytest
 
 import refmaker
 from refmaker.errors import LimitError, MetadataError, PolicyError, RefmakerError, UnsupportedError
-from refmaker.opening import open_store
-from refmaker.reading.document import parse
+from refmaker.io.policy import Policy, is_here
 from refmaker.reading.filesystem import RefmakerFileSystem
-from refmaker.reading.opened import open_reader
-from refmaker.reading.policy import Policy, is_here
+from refmaker.reading.open import open_store
+from refmaker.reading.open_documents import open_reader
+from refmaker.storage.json_parser import parse
 from refmaker.testing.http import RangeServer
 
 ZARRAY = {
@@ -117,9 +117,9 @@ def test_names_that_resolve_to_this_machine(monkeypatch, tmp_path):
     """A name of somebody's own that points to an address of the reader's machine."""
     import aiohttp
 
+    from refmaker.model.chunk_table import Reference
     from refmaker.reading.reader import Options, Reader
-    from refmaker.reading.references import References
-    from refmaker.table import Reference
+    from refmaker.storage.reference_index import References
 
     async def resolve(self, host, port=0, family=0):
         return [

@@ -21,11 +21,11 @@ from refmaker.errors import (
     SourceError,
     TruncatedError,
 )
-from refmaker.opening import open_group
-from refmaker.reading import targets
+from refmaker.io import targets
+from refmaker.model.report import Fingerprint
 from refmaker.reading.backend import RefmakerBackend
 from refmaker.reading.filesystem import RefmakerFileSystem
-from refmaker.report import Fingerprint
+from refmaker.reading.open import open_group
 
 pytestmark = [
     # botocore and s3fs leave connections to be closed by the collector.

@@ -20,12 +20,12 @@ from zarr.testing.store import StoreTests
 
 import refmaker
 from refmaker.errors import RefmakerError
-from refmaker.opening import open_group, open_store
+from refmaker.model.chunk_table import Reference
+from refmaker.reading.open import open_group, open_store
 from refmaker.reading.reader import Options, Reader
-from refmaker.reading.references import References
 from refmaker.reading.store import RefmakerStore
+from refmaker.storage.reference_index import References
 from refmaker.storage.reference_set import ReferenceSet
-from refmaker.table import Reference
 
 WRITES = frozenset(
     {

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refmaker.errors import LimitError, MetadataError
-from refmaker.metadata import documents, dumps
 from refmaker.model import Array, ChunkTable, Group
+from refmaker.model.zarr_v2 import documents, dumps
 from refmaker.storage import compact, generated
-from refmaker.storage import json as storage
+from refmaker.storage import json_writer as storage
 from refmaker.testing.strategies import groups
 
 HEADER = {"version": "0", "format": "toy", "sources": {}}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from refmaker.errors import MetadataError, UnsupportedError
-from refmaker.metadata import documents
 from refmaker.model import Array, ChunkTable, Group
-from refmaker.report import Fingerprint, ScanReport
+from refmaker.model.report import Fingerprint, ScanReport
+from refmaker.model.zarr_v2 import documents
 from refmaker.storage.formats import form_of_name, is_reference_folder, stored_form
 from refmaker.storage.reference_set import ReferenceSet
 

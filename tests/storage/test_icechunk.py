@@ -14,7 +14,7 @@ import zarr
 
 from refmaker.errors import MissingDependencyError, SourceError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
-from refmaker.report import Fingerprint, ScanReport
+from refmaker.model.report import Fingerprint, ScanReport
 from refmaker.storage import icechunk as exporter
 from refmaker.storage import icechunk_stores
 from refmaker.storage.reference_set import ReferenceSet

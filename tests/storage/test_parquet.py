@@ -22,9 +22,10 @@ from refmaker.errors import (
     SourceError,
     SourceNotFoundError,
 )
-from refmaker.metadata import documents, dumps
+from refmaker.io import folders
 from refmaker.model import Array, ChunkTable, Group
-from refmaker.storage import folders, parquet, parquet_reader
+from refmaker.model.zarr_v2 import documents, dumps
+from refmaker.storage import parquet, parquet_reader
 from refmaker.testing.strategies import groups
 
 stock = pytest.mark.filterwarnings("ignore:.*fastparquet.*", "ignore:.*consolidated.*")

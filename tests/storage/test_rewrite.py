@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refmaker.errors import MetadataError
-from refmaker.metadata import documents
 from refmaker.model import Array, ChunkTable, Group
-from refmaker.report import Fingerprint, ScanReport
+from refmaker.model.report import Fingerprint, ScanReport
+from refmaker.model.zarr_v2 import documents
 from refmaker.storage import rewrite
 from refmaker.storage.reference_set import ReferenceSet
 from refmaker.testing.strategies import groups

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refmaker.errors import FormatError, UnsupportedError
+from refmaker.scanners.hdf5.batched_reads import Blocks, Steps, batches, fetch
 from refmaker.scanners.hdf5.checksum import check_blocks
 from refmaker.scanners.hdf5.chunk_index.columns import (
     U64,
@@ -23,7 +24,6 @@ from refmaker.scanners.hdf5.chunk_index.columns import (
 )
 from refmaker.scanners.hdf5.chunk_index.elements import little_endian
 from refmaker.scanners.hdf5.chunk_index.nodes import check_disjoint
-from refmaker.scanners.hdf5.lockstep import Blocks, Steps, batches, fetch
 from refmaker.scanners.hdf5.object_header import UNDEFINED
 
 if TYPE_CHECKING:

@@ -19,6 +19,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refmaker.errors import FormatError
+from refmaker.scanners.hdf5.batched_reads import (
+    BATCH_BYTES,
+    Blocks,
+    Request,
+    Steps,
+    batches,
+    checked_request,
+    fetch,
+)
 from refmaker.scanners.hdf5.checksum import check_blocks
 from refmaker.scanners.hdf5.chunk_index.columns import (
     U64,
@@ -29,15 +38,6 @@ from refmaker.scanners.hdf5.chunk_index.columns import (
 )
 from refmaker.scanners.hdf5.chunk_index.elements import Elements, check_prefix
 from refmaker.scanners.hdf5.chunk_index.nodes import check_disjoint
-from refmaker.scanners.hdf5.lockstep import (
-    BATCH_BYTES,
-    Blocks,
-    Request,
-    Steps,
-    batches,
-    checked_request,
-    fetch,
-)
 from refmaker.scanners.hdf5.object_header import UNDEFINED, absolute
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from math import prod
 import numpy as np
 
 from refmaker.errors import FormatError, TruncatedError
+from refmaker.scanners.hdf5.batched_reads import Steps, batches, fetch
 from refmaker.scanners.hdf5.checksum import check_blocks
 from refmaker.scanners.hdf5.chunk_index.columns import U64, ChunkColumns, ColumnsBuilder, Grid
 from refmaker.scanners.hdf5.chunk_index.elements import Elements, check_prefix
-from refmaker.scanners.hdf5.lockstep import Steps, batches, fetch
 from refmaker.scanners.hdf5.object_header import UNDEFINED, absolute
 
 __all__ = ["read_fixed_array"]

@@ -13,12 +13,12 @@ import pytest
 from pydicom.fileset import FileSet
 
 from refmaker.errors import UnknownFormatError
-from refmaker.report import Outcome
-from refmaker.scan import ScanOptions
-from refmaker.scanner import Collector
+from refmaker.model.report import Outcome
 from refmaker.scanners.dicom import DICOMScanner
+from refmaker.scanning.options import ScanOptions
+from refmaker.scanning.protocol import Collector
 from refmaker.testing import ScannerContract, open_stock
-from refmaker.verify import same_values
+from refmaker.verification.verify import same_values
 from tests.scanners.dicom.image_files import (
     enhanced,
     save,

@@ -13,13 +13,13 @@ from pydicom.uid import RLELossless
 
 from refmaker.codecs.dicom_pixels import join_fragments
 from refmaker.errors import FormatError, MetadataError, TruncatedError
-from refmaker.scan import ScanOptions
+from refmaker.io.source import Source
 from refmaker.scanners.dicom import items as items_module
 from refmaker.scanners.dicom.frames import instance_array, stack
 from refmaker.scanners.dicom.header import read_header, read_headers
 from refmaker.scanners.dicom.items import locate
 from refmaker.scanners.dicom.pixel_bytes import PixelBytes
-from refmaker.source import Source
+from refmaker.scanning.options import ScanOptions
 from tests.scanners.dicom.dicom_files import extended, image, items, offsets, refusal, write
 
 J2K, JPEG = "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.50"

@@ -12,13 +12,13 @@ import pytest
 from pydicom.pixels import pixel_array
 
 from refmaker.errors import FormatError, MetadataError, TruncatedError, UnsupportedError
+from refmaker.io.source import Source
 from refmaker.model import Group
-from refmaker.scan import ScanOptions
 from refmaker.scanners.dicom.frames import instance_array, layout_key, stack
 from refmaker.scanners.dicom.header import read_header, read_headers
-from refmaker.scanners.dicom.native import NativeFrames
 from refmaker.scanners.dicom.pixel_bytes import PixelBytes
-from refmaker.source import Source
+from refmaker.scanners.dicom.pydicom_frames import NativeFrames
+from refmaker.scanning.options import ScanOptions
 from refmaker.testing import open_stock
 from refmaker.testing.reading import decode_array
 from tests.scanners.dicom.dicom_files import (

@@ -12,8 +12,8 @@ import wsidicom
 from ome_zarr_models.v04 import Image as NGFFImage
 from pydicom.sequence import Sequence
 
-from refmaker.scan import ScanOptions
 from refmaker.scanners.dicom import DICOMScanner
+from refmaker.scanning.options import ScanOptions
 from refmaker.testing import open_stock
 from tests.scanners.dicom.image_files import group as one_item
 from tests.scanners.dicom.image_files import save, slide_level, tiles

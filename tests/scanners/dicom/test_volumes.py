@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from refmaker.report import Outcome
-from refmaker.scan import ScanOptions
+from refmaker.model.report import Outcome
 from refmaker.scanners.dicom import DICOMScanner, geometry
+from refmaker.scanning.options import ScanOptions
 from refmaker.testing import open_stock
 from tests.scanners.dicom.image_files import (
     AXIAL,

@@ -6,10 +6,10 @@ import pytest
 from click.testing import CliRunner
 
 from refmaker.cli import main
-from refmaker.report import Outcome
-from refmaker.scan import ScanOptions
+from refmaker.io.source import Source
+from refmaker.model.report import Outcome
 from refmaker.scanners.grib import GRIBScanner
-from refmaker.source import Source
+from refmaker.scanning.options import ScanOptions
 from tests.scanners.grib.messages import joined, message, sections
 from tests.test_corpus import CORPUS
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from refmaker.opening import open_store
-from refmaker.scan import ScanOptions
+from refmaker.io.source import Source
+from refmaker.reading.open import open_store
 from refmaker.scanners.grib import GRIBScanner
-from refmaker.source import Source
+from refmaker.scanning.options import ScanOptions
 from tests.scanners.grib.messages import joined, message
 
 HOUR = 3600

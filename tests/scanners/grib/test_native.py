@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from refmaker.errors import FormatError
+from refmaker.io.source import Source
 from refmaker.model import ChunkTable
-from refmaker.scan import ScanOptions
 from refmaker.scanners.grib import GRIBScanner
-from refmaker.source import Source
+from refmaker.scanning.options import ScanOptions
 from tests.scanners.grib.messages import message
 
 FOLDER = "/isobaricInhPa/instant"

@@ -7,11 +7,11 @@ import pickle
 
 import pytest
 
-from refmaker.scan import ScanOptions
+from refmaker.io.source import Source
 from refmaker.scanners.grib import GRIBScanner, reader, sidecars
 from refmaker.scanners.grib.fields import FieldList
 from refmaker.scanners.grib.walk import Walk
-from refmaker.source import Source
+from refmaker.scanning.options import ScanOptions
 from refmaker.testing.http import RangeServer
 from tests.scanners.grib.messages import joined, message
 
@@ -35,8 +35,8 @@ def served(tmp_path, parts, monkeypatch):
     monkeypatch.setattr(reader, "_SPARSE", 0)
     monkeypatch.setattr(reader, "_SMALL", {True: 0, False: 0})
     monkeypatch.setattr(sidecars, "_SMALL", 0)
-    monkeypatch.setattr("refmaker.remote.WHOLE_FILE", 0)
-    monkeypatch.setattr("refmaker.remote.FIRST", 4096)
+    monkeypatch.setattr("refmaker.io.block_cache.WHOLE_FILE", 0)
+    monkeypatch.setattr("refmaker.io.block_cache.FIRST", 4096)
     (tmp_path / "file.grib2").write_bytes(b"".join(parts))
     with RangeServer(tmp_path) as server:
         yield tmp_path, server

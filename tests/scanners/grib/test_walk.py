@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refmaker.errors import RefmakerError
-from refmaker.report import Outcome
-from refmaker.scan import ScanOptions
+from refmaker.io.source import Source
+from refmaker.model.report import Outcome
 from refmaker.scanners.grib import GRIBScanner, reader, walk
 from refmaker.scanners.grib.fields import FieldList
-from refmaker.source import Source
+from refmaker.scanning.options import ScanOptions
 from tests.scanners.grib.messages import count, joined, message, sections
 
 ONE = message()

@@ -8,8 +8,9 @@ from pathlib import Path
 import h5py
 import pytest
 
-from refmaker.report import Outcome
-from refmaker.scan import ScanOptions, scan
+from refmaker.model.report import Outcome
+from refmaker.scanning.one_file import scan
+from refmaker.scanning.options import ScanOptions
 from refmaker.testing import open_stock
 from tests.scanners.hdf5 import oracle
 

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from refmaker.scan import scan
+from refmaker.scanning.one_file import scan
 from refmaker.testing.reading import document
 
 

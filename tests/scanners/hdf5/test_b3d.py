@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from refmaker.scan import scan
+from refmaker.scanning.one_file import scan
 from refmaker.testing import open_stock
 from tests.codecs.b3d_vectors import SAMPLE, SHIPPED, WHY, named, vector
 

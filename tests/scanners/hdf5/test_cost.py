@@ -13,8 +13,9 @@ import h5py
 import numpy as np
 import pytest
 
-from refmaker import remote
-from refmaker.scan import ScanOptions, scan
+from refmaker.io import block_cache
+from refmaker.scanning.one_file import scan
+from refmaker.scanning.options import ScanOptions
 from refmaker.testing.counting import CountingFileSystem
 
 CHUNKS = 100_000
@@ -71,7 +72,7 @@ def test_a_chunk_takes_no_object(many):
 
 def rounds(path, monkeypatch):
     """Scan a file behind a store that counts; every round trip is a batch of ranges."""
-    monkeypatch.setattr(remote, "WHOLE_FILE", 0)
+    monkeypatch.setattr(block_cache, "WHOLE_FILE", 0)
     CountingFileSystem.install(file=path.read_bytes())
     group, report = scan("counting://file", options=TABLES)
     assert report.lossless

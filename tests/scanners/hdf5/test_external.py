@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from refmaker.scan import ScanOptions, scan
+from refmaker.scanning.one_file import scan
+from refmaker.scanning.options import ScanOptions
 from refmaker.testing import open_stock
 
 DATA = np.arange(1200, dtype=">i4").reshape(40, 30)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from refmaker.scan import ScanOptions, scan
+from refmaker.scanning.one_file import scan
+from refmaker.scanning.options import ScanOptions
 from refmaker.testing.reading import document
 
 

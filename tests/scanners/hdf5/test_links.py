@@ -8,8 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from refmaker.report import Outcome
-from refmaker.scan import ScanOptions, scan
+from refmaker.model.report import Outcome
+from refmaker.scanning.one_file import scan
+from refmaker.scanning.options import ScanOptions
 
 
 @pytest.fixture

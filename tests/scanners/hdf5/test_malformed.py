@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from refmaker.errors import FormatError, RefmakerError, WorkerError
-from refmaker.report import Outcome
-from refmaker.scan import scan
+from refmaker.model.report import Outcome
+from refmaker.scanning.one_file import scan
 from refmaker.testing.damage import damaged
 from tests.watched import LIMIT, WatchedWorker
 

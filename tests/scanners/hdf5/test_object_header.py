@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from refmaker.errors import FormatError, RefmakerError, TruncatedError, UnsupportedError
+from refmaker.scanners.hdf5.batched_reads import run
 from refmaker.scanners.hdf5.checksum import lookup3
 from refmaker.scanners.hdf5.layout import IndexType, Storage, layout_reader, parse_layout
-from refmaker.scanners.hdf5.lockstep import run
 from refmaker.scanners.hdf5.object_header import Message, find_message
 from refmaker.scanners.hdf5.superblock import Superblock, superblock_reader
 

@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from refmaker.scan import ScanOptions, scan
+from refmaker.scanning.one_file import scan
+from refmaker.scanning.options import ScanOptions
 from refmaker.testing.reading import document
 
 FORBIDDEN = [
@@ -75,8 +76,8 @@ def test_same_as_local(tmp_path, monkeypatch, libver, block, whole_file):
 
 
 def scan_remote(url, whole_file):
+    from refmaker.io.source import Source
     from refmaker.scanners.hdf5 import HDF5Scanner
-    from refmaker.source import Source
 
     with Source(url, whole_file=whole_file) as source:
         return HDF5Scanner().scan(source, ScanOptions())

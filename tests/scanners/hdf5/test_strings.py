@@ -6,8 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
-from refmaker.report import Outcome
-from refmaker.scan import ScanOptions, scan
+from refmaker.model.report import Outcome
+from refmaker.scanning.one_file import scan
+from refmaker.scanning.options import ScanOptions
 from refmaker.testing import open_stock
 
 WORDS = ["", "a", "größe", "日本語", "x" * 300, "tab\tnewline\n", "\U0001f40d"]

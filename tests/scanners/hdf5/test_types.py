@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from refmaker.report import Outcome
+from refmaker.model.report import Outcome
 
 RNG = np.random.default_rng(9)
 

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from refmaker.scan import scan
+from refmaker.scanning.one_file import scan
 
 RNG = np.random.default_rng(3)
 

@@ -3,7 +3,8 @@
 import numpy as np
 import tifffile
 
-from refmaker.scan import ScanOptions, scan
+from refmaker.scanning.one_file import scan
+from refmaker.scanning.options import ScanOptions
 from refmaker.testing import open_stock
 
 SIBLINGS = ("a.ome.tif", "b.ome.tif")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from refmaker.report import Outcome
+from refmaker.io.source import Source
+from refmaker.model.report import Outcome
 from refmaker.scanners.tiff.directory import read_directory
-from refmaker.source import Source
 from refmaker.testing import open_stock
 from tests.scanners.tiff.meaning_files import noise, pixels, scanned, write_pyramid
 

@@ -10,11 +10,12 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refmaker import remote
 from refmaker.errors import FormatError, RefmakerError, TruncatedError
-from refmaker.scan import ScanOptions, scan
+from refmaker.io import block_cache
+from refmaker.io.source import Source
 from refmaker.scanners.tiff.directory import is_tiff, read_directory
-from refmaker.source import Source
+from refmaker.scanning.one_file import scan
+from refmaker.scanning.options import ScanOptions
 from refmaker.testing.http import RangeServer
 from tests.scanners.tiff import flavours
 
@@ -218,9 +219,9 @@ class TestRemote:
 
     def test_directories_below_scattered_pages_cost_a_request_each(self, tmp_path, monkeypatch):
         # Not to be fetched at once, as larger files are not.
-        monkeypatch.setattr(remote, "WHOLE_FILE", 0)
-        monkeypatch.setattr(remote, "FIRST", 8192)
-        monkeypatch.setattr(remote, "LATENCY", 0.0)
+        monkeypatch.setattr(block_cache, "WHOLE_FILE", 0)
+        monkeypatch.setattr(block_cache, "FIRST", 8192)
+        monkeypatch.setattr(block_cache, "LATENCY", 0.0)
         planes = np.random.default_rng(0).integers(0, 200, (60, 256, 256)).astype("u1")
         how = {"tile": (64, 64), "compression": "zlib", "compressionargs": {"level": 1}}
         with tifffile.TiffWriter(tmp_path / "a.tif", bigtiff=True, ome=True) as file:

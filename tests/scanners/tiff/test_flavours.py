@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from refmaker.scan import ScanOptions, scan
+from refmaker.scanning.one_file import scan
+from refmaker.scanning.options import ScanOptions
 from refmaker.storage.reference_set import ReferenceSet
 from refmaker.testing import open_stock
-from refmaker.verify import verify
+from refmaker.verification.verify import verify
 from tests.scanners.tiff import flavours
 
 

@@ -4,7 +4,7 @@ import rasterio
 import tifffile
 
 from refmaker.scanners.tiff.coordinates import axis_coordinate
-from refmaker.scanners.tiff.meaning import Axis
+from refmaker.scanners.tiff.image_model import Axis
 from tests.scanners.tiff.meaning_files import noise, pixels, scanned, stock
 
 

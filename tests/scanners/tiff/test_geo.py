@@ -8,7 +8,7 @@ import xarray as xr
 from rasterio.control import GroundControlPoint
 from rasterio.transform import Affine
 
-from refmaker.report import Outcome
+from refmaker.model.report import Outcome
 from refmaker.scanners.tiff.crs import grid_mapping
 from refmaker.testing import open_stock
 from tests.scanners.tiff.meaning_files import noise, pixels, scanned

@@ -8,8 +8,8 @@ import rasterio
 import tifffile
 import xarray as xr
 
-from refmaker.report import Outcome
-from refmaker.scan import scan
+from refmaker.model.report import Outcome
+from refmaker.scanning.one_file import scan
 from refmaker.storage.reference_set import ReferenceSet
 from refmaker.testing import open_stock
 from tests.scanners.tiff import flavours

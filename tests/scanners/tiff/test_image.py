@@ -7,12 +7,12 @@ import pytest
 import tifffile
 
 from refmaker.errors import MetadataError, TruncatedError, UnsupportedError
+from refmaker.io.source import Source
 from refmaker.model import Group
-from refmaker.scan import ScanOptions
 from refmaker.scanners.tiff.directory import read_directory
 from refmaker.scanners.tiff.image import following_array, image_array
 from refmaker.scanners.tiff.pages import Pages
-from refmaker.source import Source
+from refmaker.scanning.options import ScanOptions
 from refmaker.testing import open_stock
 from tests.scanners.tiff import flavours
 

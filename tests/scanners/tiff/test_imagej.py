@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from refmaker.scan import ScanOptions
+from refmaker.io.source import Source
 from refmaker.scanners.tiff import TIFFScanner
 from refmaker.scanners.tiff.imagej import extra_metadata
-from refmaker.source import Source
+from refmaker.scanning.options import ScanOptions
 from refmaker.testing import open_stock
 from tests.scanners.tiff.meaning_files import noise, pixels, scanned, stock
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from refmaker.errors import FormatError, LimitError, RefmakerError
-from refmaker.report import ScanReport
+from refmaker.model.report import ScanReport
 from refmaker.scanners.tiff import crs, imagej, markup, shaped, units
 from refmaker.scanners.tiff.geo import read_keys
 from refmaker.scanners.tiff.ome_xml import read_document

@@ -10,9 +10,9 @@ from ome_zarr.io import ZarrLocation
 from ome_zarr.reader import Reader
 
 import refmaker
-from refmaker.scan import ScanOptions
 from refmaker.scanners.tiff import ngff
-from refmaker.scanners.tiff.meaning import Axis, Channel
+from refmaker.scanners.tiff.image_model import Axis, Channel
+from refmaker.scanning.options import ScanOptions
 from refmaker.storage import icechunk as icechunk_store
 from tests.scanners.tiff.meaning_files import noise, scanned, stock, write_pyramid
 

@@ -5,9 +5,10 @@ import pytest
 import tifffile
 
 from refmaker.errors import SourceNotFoundError, UnsupportedError
-from refmaker.report import Outcome
-from refmaker.scan import ScanOptions, scan
+from refmaker.model.report import Outcome
 from refmaker.scanners.tiff.ome_xml import read_document
+from refmaker.scanning.one_file import scan
+from refmaker.scanning.options import ScanOptions
 from refmaker.testing import open_stock
 from tests.scanners.tiff.meaning_files import (
     SIBLINGS,

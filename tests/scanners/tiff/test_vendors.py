@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from refmaker.report import Outcome
+from refmaker.model.report import Outcome
 from refmaker.testing import open_stock
 from refmaker.testing.counting import CountingFileSystem
 from tests.scanners.tiff import vendor_files

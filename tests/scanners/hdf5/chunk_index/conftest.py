@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from refmaker.errors import TruncatedError
+from refmaker.scanners.hdf5.batched_reads import run
 from refmaker.scanners.hdf5.chunk_index import ChunkColumns, chunk_index_reader, chunk_iter_is_wrong
 from refmaker.scanners.hdf5.layout import Layout, layout_reader
-from refmaker.scanners.hdf5.lockstep import run
 from refmaker.scanners.hdf5.superblock import Superblock, superblock_reader
 
 if TYPE_CHECKING:

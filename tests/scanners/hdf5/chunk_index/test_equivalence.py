@@ -13,14 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from refmaker.errors import UnsupportedError
-from refmaker.scanners.hdf5 import lockstep
+from refmaker.scanners.hdf5 import batched_reads
+from refmaker.scanners.hdf5.batched_reads import run
 from refmaker.scanners.hdf5.chunk_index import (
     chunk_index_reader,
     chunk_iter_is_wrong,
     read_chunk_index,
 )
 from refmaker.scanners.hdf5.layout import Storage, layout_reader
-from refmaker.scanners.hdf5.lockstep import run
 
 LIBVERS = ["earliest", "v108", "v110", "v112", "v114", "latest"]
 SHAPES = {
@@ -178,7 +178,7 @@ def test_batches(tmp_path, tools, libver, batch, monkeypatch):
     path = tmp_path / "batches.h5"
     with h5py.File(path, "w", libver=bounds(libver)) as file:
         fill(file, np.random.default_rng(2), None)
-    monkeypatch.setattr(lockstep, "BATCH_BYTES", batch)
+    monkeypatch.setattr(batched_reads, "BATCH_BYTES", batch)
     monkeypatch.setattr("refmaker.scanners.hdf5.chunk_index.extensible_array.BATCH_BYTES", batch)
     tools.check(path)
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from refmaker.errors import FormatError, RefmakerError, UnsupportedError
+from refmaker.scanners.hdf5.batched_reads import run
 from refmaker.scanners.hdf5.chunk_index import chunk_index_reader
 from refmaker.scanners.hdf5.layout import layout_reader
-from refmaker.scanners.hdf5.lockstep import run
 
 KINDS = {
     "btree1": ((40, 20), (1, 1), None, None, "earliest"),

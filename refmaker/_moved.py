@@ -1,0 +1,61 @@
+"""Modules under the names that third-party scanners and saved catalogs import them by."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+MOVED = {
+    "refmaker.catalog": "refmaker.publish.catalog",
+    "refmaker.collection": "refmaker.scanning.multi_file",
+    "refmaker.contiguous": "refmaker.model.contiguous",
+    "refmaker.elements": "refmaker.model.dtypes",
+    "refmaker.metadata": "refmaker.model.zarr_v2",
+    "refmaker.opening": "refmaker.reading.open",
+    "refmaker.report": "refmaker.model.report",
+    "refmaker.scan": "refmaker.scanning.one_file",
+    "refmaker.scan_many": "refmaker.scanning.many_files",
+    "refmaker.scanner": "refmaker.scanning.protocol",
+    "refmaker.serve": "refmaker.publish.serve",
+    "refmaker.siblings": "refmaker.io.related_files",
+    "refmaker.source": "refmaker.io.source",
+    "refmaker.table": "refmaker.model.chunk_table",
+    "refmaker.verify": "refmaker.verification.verify",
+    "refmaker.materialize": "refmaker.publish.materialize",
+}
+"""Name until 0.1, and name since."""
+
+
+class OldNames(MetaPathFinder, Loader):
+    """Import hook: an old name gives the module itself, not a copy of it."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002 - the protocol's
+        target: ModuleType | None = None,  # noqa: ARG002 - the protocol's
+    ) -> ModuleSpec | None:
+        """Return a spec for a name that moved, or what lies in a package that moved."""
+        if not fullname.startswith("refmaker."):
+            return None
+        old = ".".join(fullname.split(".")[:2])
+        if old not in MOVED:
+            return None
+        module = import_module(MOVED[old] + fullname.removeprefix(old))
+        return ModuleSpec(fullname, self, loader_state=(module, module.__spec__))
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Return the module that has the name of today."""
+        module: ModuleType = spec.loader_state[0]
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module its own specification back; it has been executed already."""
+        if module.__spec__ is not None and module.__spec__.loader_state:
+            module.__spec__ = module.__spec__.loader_state[1]

@@ -1,0 +1,98 @@
+"""Inputs that cannot be one cube, each kind as a group of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from refmaker.combine.agreement import MEANING
+from refmaker.combine.members import Member
+from refmaker.model import Array, Group
+from refmaker.model.report import ScanReport
+from refmaker.model.zarr_v2 import dtype_document, dumps, fill_document
+from refmaker.storage.reference_set import ReferenceSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from refmaker.combine.options import CombineOptions
+
+__all__ = ["combine_eras", "eras"]
+
+
+def eras(members: Sequence[Member]) -> list[list[Member]]:
+    """Return the inputs sorted by how their variables are stored.
+
+    Parameters
+    ----------
+    members : sequence of Member
+
+    Returns
+    -------
+    list of list of Member
+        Inputs of one kind have the same dtypes, chunks, codecs, packing and units; kinds in the
+        order of their first input.
+    """
+    kinds: dict[tuple[Any, ...], list[Member]] = {}
+    for member in members:
+        kinds.setdefault(_kind(member.refs.group), []).append(member)
+    return list(kinds.values())
+
+
+def _kind(group: Group) -> tuple[Any, ...]:
+    return tuple(sorted((path, _array_kind(array)) for path, array in group.arrays()))
+
+
+def _array_kind(array: Array) -> str:
+    attributes = {k: v for k, v in array.attributes.items() if k in MEANING}
+    stored: list[Any] = []
+    if array.chunks.referenced:
+        # Values that are kept in the set are written anew: how they are encoded does not count.
+        stored = [array.chunk_shape, array.order, [dict(codec) for codec in array.codecs]]
+    fill = fill_document(array.fill_value, array.dtype)
+    kind = [dtype_document(array.dtype), fill, array.dimension_names, attributes, stored]
+    return dumps(kind)
+
+
+def combine_eras(
+    members: Sequence[Member],
+    options: CombineOptions,
+    combine_alike: Callable[[Sequence[Member], CombineOptions], ReferenceSet],
+) -> ReferenceSet:
+    """Combine inputs of each kind to a group ``era_0`` and following; one kind to the root.
+
+    Parameters
+    ----------
+    members : sequence of Member
+        At least one.
+    options : CombineOptions
+        How.
+    combine_alike : callable
+        Combines inputs of one kind.
+
+    Raises
+    ------
+    MetadataError, SourceError, LimitError
+        As for `refmaker.combine.combine`.
+    """
+    kinds = eras(members)
+    alone = replace(options, eras="error")
+    if len(kinds) == 1:
+        return combine_alike(members, alone)
+    report = ScanReport("")
+    groups: dict[str, Array | Group] = {}
+    for number, kind in enumerate(kinds):
+        name = f"era_{number}"
+        refs = combine_alike(_numbered(kind), alone)
+        groups[name] = refs.group
+        report.extend(replace(row, path=f"/{name}{row.path}") for row in refs.report.rows)
+        report.sources.update(refs.report.sources)
+        report.format = refs.report.format
+        report.warn(f"{name} holds {len(kind)} inputs, from {kind[0].name} to {kind[-1].name}")
+        for warning in refs.report.warnings:
+            report.warn(f"{name}: {warning}")
+    return ReferenceSet(Group(groups), report)
+
+
+def _numbered(members: Sequence[Member]) -> list[Member]:
+    return [Member(i, member.refs, member.storage_options) for i, member in enumerate(members)]

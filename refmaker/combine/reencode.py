@@ -1,0 +1,175 @@
+"""Inputs that differ from the others: their values are kept in the set, encoded as the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.combine.agreement import same_fill
+from refmaker.combine.values import cut_inline, read_values
+from refmaker.errors import LimitError
+from refmaker.model import Array, chunk_grid
+from refmaker.model.chunk_table import count as product
+from refmaker.model.zarr_v2 import dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from refmaker.combine.chunk_placement import Item
+    from refmaker.combine.context import Context
+
+__all__ = ["reencoded", "repacked"]
+
+PACKING = ("scale_factor", "add_offset")
+
+
+def _charge(path: str, arrays: Sequence[Item], context: Context) -> None:
+    total = sum(array.nbytes for _, array in arrays)
+    if total > context.options.inline_budget:
+        raise LimitError(
+            f"keeping the values of {len(arrays)} odd inputs in the set would take {total} bytes",
+            path=path,
+            hint="split into groups (eras='split'), or raise inline_budget",
+        )
+
+
+def _packing(array: Array) -> str:
+    return dumps([array.attributes.get(name) for name in PACKING])
+
+
+def repacked(
+    path: str, items: Sequence[Item], context: Context
+) -> tuple[list[Item], Collection[int]]:
+    """Pack the values of inputs whose packing differs from most others' as those do.
+
+    Parameters
+    ----------
+    path : str
+        The variable.
+    items : sequence of (int, Array)
+        The inputs.
+    context : Context
+        The inputs, and how to combine them.
+
+    Returns
+    -------
+    list of (int, Array)
+        Where every packed value can be written in the others' packing so that it decodes to the
+        very same number, changed; else as it was, and found to differ later.
+    collection of int
+        Numbers of the inputs that were changed.
+
+    Raises
+    ------
+    LimitError
+        If the values take more than may be kept in the set.
+    """
+    kinds = [_packing(array) for _, array in items]
+    counts = Counter(kinds)
+    if len(counts) == 1 or any(array.dtype.kind not in "iu" for _, array in items):
+        return list(items), ()
+    most = max(counts, key=lambda kind: counts[kind])
+    like = items[kinds.index(most)][1]
+    odd = [item for item, kind in zip(items, kinds, strict=True) if kind != most]
+    _charge(path, odd, context)
+    changed: dict[int, Array] = {}
+    values = read_values([(context.members[i], path, array) for i, array in odd])
+    for (i, array), packed in zip(odd, values, strict=True):
+        made = _repack(packed, array, like)
+        if made is not None:
+            attributes = {k: v for k, v in array.attributes.items() if k not in PACKING}
+            attributes |= {k: like.attributes[k] for k in PACKING if k in like.attributes}
+            target = replace(
+                like, shape=array.shape, attributes=attributes,
+                chunks=cut_inline(made, replace(like, attributes={})),
+            )  # fmt: skip
+            changed[i] = target
+    return [(i, changed.get(i, array)) for i, array in items], set(changed)
+
+
+def _repack(packed: NDArray[Any], array: Array, like: Array) -> NDArray[Any] | None:
+    marks: Mapping[str, Any] = array.attributes
+    if not same_fill(array.fill_value, like.fill_value) or any(
+        marks.get(name) != like.attributes.get(name)
+        for name in ("_FillValue", "missing_value", "_Unsigned")
+    ):
+        return None
+    (scale, offset), (scale2, offset2) = (
+        tuple(float(a.attributes.get(n, d)) for n, d in zip(PACKING, (1, 0), strict=True))
+        for a in (array, like)
+    )
+    missing = np.zeros(packed.shape, bool)
+    for name in ("_FillValue", "missing_value"):
+        if isinstance(marks.get(name), int):
+            missing |= packed == marks[name]
+    if array.fill_value is not None:
+        missing |= packed == array.fill_value
+    true = packed.astype(np.float64) * scale + offset
+    again = np.rint((true - offset2) / scale2)
+    limits = np.iinfo(like.dtype)
+    again[missing] = 0
+    if bool(np.any((again < limits.min) | (again > limits.max))):
+        return None
+    made = again.astype(like.dtype)
+    exact = made.astype(np.float64) * scale2 + offset2 == true
+    taken = np.zeros(packed.shape, bool)
+    for mark in (marks.get("_FillValue"), marks.get("missing_value"), like.fill_value):
+        if mark is not None:
+            taken |= made == mark
+    if not bool(np.all(exact | missing)) or bool(np.any(taken & ~missing)):
+        return None
+    made[missing] = packed[missing].astype(like.dtype)
+    return made
+
+
+def reencoded(
+    path: str, items: Sequence[Item], context: Context, done: Collection[int]
+) -> list[Item]:
+    """Encode the values of inputs whose chunks differ from most others' as those are.
+
+    Parameters
+    ----------
+    path, items, context
+        As for `repacked`.
+    done : collection of int
+        Inputs whose values are kept in the set already.
+
+    Returns
+    -------
+    list of (int, Array)
+        With chunks of one kind, that of most inputs.
+
+    Raises
+    ------
+    LimitError
+        If the values take more than may be kept in the set.
+    CodecError
+        If they do not come back from the codecs as they were.
+    """
+    own = [item for item in items if item[0] not in done] or list(items)
+    kinds = [_kind(array) for _, array in items]
+    counts = Counter(_kind(array) for _, array in own)
+    most = max(counts, key=lambda kind: counts[kind])
+    if len(set(kinds)) == 1:
+        return list(items)
+    like = items[kinds.index(most)][1]
+    odd = [item for item, kind in zip(items, kinds, strict=True) if kind != most]
+    if any(product(chunk_grid(array.shape, like.chunk_shape)) > 1 << 16 for _, array in odd):
+        return list(items)
+    _charge(path, odd, context)
+    values = read_values([(context.members[i], path, array) for i, array in odd])
+    changed = {}
+    for (i, array), part in zip(odd, values, strict=True):
+        target = replace(like, shape=array.shape, chunks=cut_inline(part, like), attributes={})
+        changed[i] = replace(target, attributes=array.attributes, fill_value=array.fill_value)
+    context.warnings[f"{path}: the values of {len(odd)} inputs are kept in the set itself"] = None
+    return [(i, changed.get(i, array)) for i, array in items]
+
+
+def _kind(array: Array) -> tuple[Any, ...]:
+    return array.chunk_shape, array.order, array.dtype.str, dumps([dict(c) for c in array.codecs])

@@ -1,0 +1,154 @@
+"""Whole small files: read from anywhere, written so that they appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import sys
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Any
+
+from refmaker.errors import RefmakerError, SourceError
+from refmaker.io.source import Source, local_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["exists", "read_file", "replacing"]
+
+STANDARD = "-"
+"""The name that means standard input or output."""
+
+
+def read_file(
+    url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
+) -> bytes:
+    """Return a file's bytes; ``-`` is standard input.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be read.
+    """
+    if os.fspath(url) == STANDARD:
+        return sys.stdin.buffer.read()
+    with Source(url, storage_options) as source:
+        return source.read(0, source.size)
+
+
+def exists(url: str | os.PathLike[str]) -> bool:
+    """Tell whether a local file is there; other URLs are never asked."""
+    path = local_path(os.fspath(url))
+    return path is not None and path != STANDARD and os.path.exists(path)
+
+
+@contextmanager
+def replacing(
+    url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
+) -> Iterator[IO[bytes]]:
+    """Open a file for writing; it takes its name only when the block ends well.
+
+    Parameters
+    ----------
+    url : str or os.PathLike
+        Where to write; ``-`` is standard output. Locally a temporary file beside it is
+        synchronised to disk and renamed; a store's upload is committed at the end. A link
+        stays, and the file that it points to is replaced; a device or pipe is written to.
+
+    Yields
+    ------
+    binary file
+
+    Raises
+    ------
+    SourceError
+        If the place cannot be written.
+    """
+    name = os.fspath(url)
+    path = local_path(name)
+    if "\0" in name:
+        raise SourceError("cannot be written: no file has a NUL in its name", url=name)
+    try:
+        if name == STANDARD:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        elif path is None:
+            with _uploading(name, storage_options or {}) as file:
+                yield file
+        elif _is_special(path):
+            with open(path, "wb") as file:
+                yield file
+        else:
+            with _renaming(os.path.realpath(path)) as file:
+                yield file
+    except BrokenPipeError:
+        # The reader of a pipe has gone: the command's business, as everywhere.
+        raise
+    except OSError as error:
+        if isinstance(error, RefmakerError):
+            raise
+        raise SourceError(f"cannot be written: {error.strerror or error}", url=name) from error
+
+
+def _is_special(path: str) -> bool:
+    """Whether something is there that must not be replaced, such as ``/dev/null``."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return False
+    return not stat.S_ISREG(mode)
+
+
+@contextmanager
+def _renaming(path: str) -> Iterator[IO[bytes]]:
+    folder = os.path.dirname(path)
+    temporary = os.path.join(folder, f".refmaker-{secrets.token_hex(8)}.part")
+    try:
+        # Made by open() itself, the file has the rights that the user's umask gives.
+        with _created(temporary, path) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.unlink(temporary)
+        raise
+    _synchronise(folder)
+
+
+def _created(temporary: str, path: str) -> IO[bytes]:
+    try:
+        return open(temporary, "xb")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SourceError(
+            "cannot be written: there is no such folder", url=path, hint="create the folder first"
+        ) from error
+
+
+def _synchronise(folder: str) -> None:
+    """Make a rename durable, where the system lets a folder be opened."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def _uploading(url: str, storage_options: Mapping[str, Any]) -> Iterator[IO[bytes]]:
+    from fsspec.core import url_to_fs
+
+    try:
+        fs, name = url_to_fs(url, **storage_options)
+    except (ImportError, ValueError, TypeError) as error:
+        raise SourceError(f"cannot be written: {error}", url=url) from error
+    try:
+        with fs.transaction, fs.open(name, "wb") as file:
+            yield file
+    except NotImplementedError as error:
+        if isinstance(error, RefmakerError):
+            raise
+        raise SourceError("this kind of store cannot be written", url=url) from error

@@ -1,0 +1,200 @@
+"""What users name as inputs, as the files that are meant.
+
+==================  ================================================================
+``data.nc``         a file, whether it is there or not: what is missing is found later
+``folder``          all files below a directory, but for hidden ones
+``*.nc``            what fits, ``**`` for any folders; a file of just that name comes first
+``@list.txt``       the names in a file, one a line, as they stand
+``-``               the names in standard input, likewise
+``s3://b/prefix/``  all files below a prefix, of anything that fsspec can list
+``s3://b/*.nc``     what fits there
+==================  ================================================================
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from refmaker.errors import RefmakerError, SourceError, SourceNotFoundError
+from refmaker.io.files import STANDARD, read_file
+from refmaker.io.source import local_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["Inputs", "expand_inputs"]
+
+_MAGIC = re.compile(r"[*?\[]")
+_REMOTE_MAGIC = re.compile(r"[*\[]")
+"""In a URL a question mark begins the query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The files that inputs mean.
+
+    Parameters
+    ----------
+    urls : tuple of str
+        Paths and URLs in the order of the inputs, those of one input sorted.
+    searched : frozenset of str
+        Those that were found in a directory or below a prefix, not named: among them may be
+        files of other kinds.
+    """
+
+    urls: tuple[str, ...]
+    searched: frozenset[str]
+
+
+def expand_inputs(
+    inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    stdin: Iterable[str] | None = None,
+) -> Inputs:
+    """Return the files that inputs mean; each once, but for those that are named twice.
+
+    Parameters
+    ----------
+    inputs : str, os.PathLike or iterable of them
+        See the table above; a path object is never a pattern.
+    storage_options : mapping, optional
+        Passed to fsspec.
+    stdin : iterable of str, optional
+        Lines to read for ``-``; standard input by default.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If an input means no file at all.
+    SourceError
+        If a list or a folder cannot be read.
+    """
+    given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    found: list[tuple[str, str]] = []
+    for item in given:
+        name = os.fspath(item)
+        if isinstance(item, str):
+            found += _expand(name, storage_options, stdin)
+        else:
+            found += _path(name)
+    if not found:
+        raise SourceNotFoundError("no input", hint="name files, directories or patterns")
+    named = {url for url, how in found if how == _NAMED}
+    urls: list[str] = []
+    seen: set[str] = set()
+    for url, how in found:
+        # What is named and found, too, stands where it was named.
+        if how == _NAMED or not (url in named or url in seen):
+            urls.append(url)
+            seen.add(url)
+    return Inputs(tuple(urls), frozenset(url for url, how in found if how == _BELOW) - named)
+
+
+_NAMED, _FITS, _BELOW = "named", "fits", "below"
+"""How a file was come by: its own name, a pattern, or a directory that it lies in."""
+
+Found = list[tuple[str, str]]
+
+
+def _expand(
+    name: str, storage_options: Mapping[str, Any] | None, stdin: Iterable[str] | None
+) -> Found:
+    """Return the files that one input means."""
+    if name == STANDARD:
+        return _listed(sys.stdin if stdin is None else stdin, "standard input")
+    if name.startswith("@"):
+        text = read_file(name[1:], storage_options).decode("utf-8", "surrogateescape")
+        return _listed(text.split("\n"), name)
+    if local_path(name) is None:
+        return _remote(name, storage_options)
+    return _path(name) if os.path.lexists(name) or not _MAGIC.search(name) else _pattern(name)
+
+
+def _listed(lines: Iterable[str], name: str) -> Found:
+    urls = [line.rstrip("\r\n") for line in lines if line.strip()]
+    if not urls:
+        raise SourceNotFoundError(
+            f"{name} is empty" if name.startswith("st") else "the list is empty",
+            url=None if name.startswith("st") else name,
+            hint="it names files, one a line",
+        )
+    return [(url, _NAMED) for url in urls]
+
+
+def _path(name: str) -> Found:
+    path = local_path(name)
+    if path is None or not os.path.isdir(path):
+        return [(name, _NAMED)]
+    below = sorted(_walk(path))
+    if not below:
+        raise SourceNotFoundError(
+            "it is a directory without files", url=name, hint="hidden files are passed over"
+        )
+    return [(url, _BELOW) for url in below]
+
+
+def _walk(top: str) -> Iterator[str]:
+    """Yield the files below a directory; links are followed, but never in a circle."""
+    visited: set[tuple[int, int]] = set()
+
+    def refuse(error: OSError) -> None:
+        raise SourceError(
+            f"cannot be listed: {error.strerror}", url=error.filename, hint="name what to scan"
+        ) from error
+
+    for folder, folders, files in os.walk(top, followlinks=True, onerror=refuse):
+        state = os.stat(folder)
+        if (state.st_dev, state.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((state.st_dev, state.st_ino))
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (os.path.join(folder, name) for name in files if not name.startswith("."))
+
+
+def _pattern(name: str) -> Found:
+    from glob import glob
+
+    prefix = name[: len(name) - len(local_path(name) or name)]
+    fits = sorted(path for path in glob(name[len(prefix) :], recursive=True) if _is_file(path))
+    if not fits:
+        raise SourceNotFoundError(
+            "no file fits", url=name, hint="** stands for any folders, * for any part of a name"
+        )
+    return [(prefix + path, _FITS) for path in fits]
+
+
+def _is_file(path: str) -> bool:
+    return not os.path.isdir(path)
+
+
+def _remote(name: str, storage_options: Mapping[str, Any] | None) -> Found:
+    """Return what a URL means, which costs requests if it is a pattern or a prefix."""
+    first, chained, rest = name.partition("::")
+    pattern = _REMOTE_MAGIC.search(first) is not None
+    if not (pattern or first.endswith("/")):
+        return [(name, _NAMED)]
+    from fsspec.core import url_to_fs
+
+    from refmaker.io.remote_file import explained
+
+    try:
+        fs, path = url_to_fs(name, **dict(storage_options or {}))
+        found = fs.glob(path, detail=True) if pattern else fs.find(path, detail=True)
+        names = [n for n, info in found.items() if info.get("type") != "directory"]
+    except Exception as error:
+        # The edge to libraries of other people: every store has its own way to fail.
+        raise (error if isinstance(error, RefmakerError) else explained(error, name)) from error
+    urls = sorted(str(fs.unstrip_protocol(n)) + chained + rest for n in names)
+    if not urls:
+        raise SourceNotFoundError(
+            "no file fits" if pattern else "there are no files below this prefix",
+            url=name,
+            hint="check the name and the storage options",
+        )
+    return [(url, _FITS if pattern else _BELOW) for url in urls]

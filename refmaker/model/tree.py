@@ -1,0 +1,156 @@
+"""The reference set in memory: groups of arrays, each with a table of its chunks.
+
+Everything here is a frozen value made of plain Python and numpy; nothing knows Zarr,
+a file format or a storage format.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from refmaker.errors import MetadataError
+from refmaker.model.chunk_table import ChunkTable, Reference, count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import numpy as np
+
+__all__ = ["Array", "ChunkTable", "Group", "Reference", "chunk_grid"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Array:
+    """One array: what its elements are, how chunks are encoded, and where they lie.
+
+    Parameters
+    ----------
+    shape, chunk_shape : tuple of int
+        Elements along each dimension, of the array and of one chunk (at least 1).
+    dtype : numpy.dtype
+        Element type in file byte order; ``object`` stands for variable-length strings,
+        which need the filter ``vlen-utf8``.
+    chunks : ChunkTable
+        The chunks, over the grid ``ceil(shape / chunk_shape)``.
+    fill_value : object
+        Value of elements in absent chunks; None where nothing declares one.
+    order : {"C", "F"}
+        Order of the elements inside a chunk.
+    filters : tuple of dict
+        Codec configurations in the order in which they encode.
+    compressor : dict, optional
+        Codec configuration that encodes last.
+    dimension_names : tuple of str, optional
+        One name per dimension.
+    attributes : mapping
+        JSON values.
+
+    Raises
+    ------
+    MetadataError
+        If shapes, chunk grid or names disagree.
+    """
+
+    shape: tuple[int, ...]
+    chunk_shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    chunks: ChunkTable
+    fill_value: Any = None
+    order: str = "C"
+    filters: tuple[Mapping[str, Any], ...] = ()
+    compressor: Mapping[str, Any] | None = None
+    dimension_names: tuple[str, ...] | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != len(self.chunk_shape):
+            raise MetadataError(f"shape {self.shape} and chunk shape {self.chunk_shape}")
+        if min(self.shape, default=0) < 0 or min(self.chunk_shape, default=1) < 1:
+            raise MetadataError(f"shape {self.shape} or chunk shape {self.chunk_shape} is negative")
+        grid = chunk_grid(self.shape, self.chunk_shape)
+        if grid != self.chunks.grid:
+            raise MetadataError(f"the table's grid is {self.chunks.grid}, the array's {grid}")
+        if self.dimension_names is not None and len(self.dimension_names) != len(self.shape):
+            raise MetadataError(f"{len(self.shape)} dimensions, names {self.dimension_names}")
+        if self.order not in ("C", "F"):
+            raise MetadataError(f"order {self.order!r}")
+
+    def __repr__(self) -> str:
+        return f"<Array {self.dtype} {self.shape} in chunks of {self.chunk_shape}>"
+
+    @property
+    def codecs(self) -> tuple[Mapping[str, Any], ...]:
+        """All codec configurations in the order in which they encode."""
+        return self.filters if self.compressor is None else (*self.filters, self.compressor)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the decoded array."""
+        return count(self.shape) * self.dtype.itemsize
+
+
+def chunk_grid(shape: Sequence[int], chunk_shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the number of chunks along each dimension."""
+    return tuple(-(-n // c) for n, c in zip(shape, chunk_shape, strict=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Group:
+    """A named collection of arrays and groups.
+
+    Parameters
+    ----------
+    members : mapping of str to Array or Group
+        Names without ``/``, not empty, neither ``.`` nor ``..``.
+    attributes : mapping
+        JSON values.
+
+    Raises
+    ------
+    MetadataError
+        If a name cannot be a part of a Zarr key.
+    """
+
+    members: Mapping[str, Array | Group] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in self.members:
+            if not name or "/" in name or name in (".", ".."):
+                raise MetadataError(f"{name!r} cannot be the name of an array or group")
+
+    def __repr__(self) -> str:
+        return f"<Group {list(self.members)}>"
+
+    def walk(self, path: str = "") -> Iterator[tuple[str, Array | Group]]:
+        """Yield ``(path, node)`` of this group (path ``""``) and all below, parents first."""
+        # With a stack of its own: files nest deeper than Python likes to recurse.
+        open_groups: list[Iterator[tuple[str, Array | Group]]] = [iter([(path, self)])]
+        while open_groups:
+            at, node = next(open_groups[-1], (None, None))
+            if at is None or node is None:
+                open_groups.pop()
+                continue
+            yield at, node
+            if isinstance(node, Group):
+                open_groups.append(_below(at, node))
+
+    def arrays(self) -> Iterator[tuple[str, Array]]:
+        """Yield ``(path, array)`` of all arrays below this group."""
+        for path, node in self.walk():
+            if isinstance(node, Array):
+                yield path, node
+
+    def __getitem__(self, path: str) -> Array | Group:
+        node: Array | Group = self
+        for part in path.strip("/").split("/"):
+            if not isinstance(node, Group) or part not in node.members:
+                raise KeyError(path)
+            node = node.members[part]
+        return node
+
+
+def _below(path: str, group: Group) -> Iterator[tuple[str, Array | Group]]:
+    for name, node in group.members.items():
+        yield f"{path}/{name}" if path else name, node

@@ -1,0 +1,166 @@
+"""Zarr version 2 metadata documents of arrays and groups, as plain dicts, and back.
+
+Implements the Zarr storage specification, version 2: ``.zarray``, ``.zattrs`` and
+``.zgroup``, with the xarray convention ``_ARRAY_DIMENSIONS``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from refmaker.errors import MetadataError
+from refmaker.model import Array, ChunkTable, Group, chunk_grid
+from refmaker.model.dtypes import (
+    dtype_document,
+    dtype_from_document,
+    fill_document,
+    fill_from_document,
+    json_number,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = [
+    "DIMENSIONS",
+    "UNLIMITED",
+    "array_document",
+    "array_from_documents",
+    "attributes_document",
+    "documents",
+    "dtype_document",
+    "dtype_from_document",
+    "dumps",
+    "fill_document",
+    "fill_from_document",
+    "json_number",
+]
+
+DIMENSIONS = "_ARRAY_DIMENSIONS"
+"""Attribute of an array that names its dimensions; xarray's convention."""
+UNLIMITED = "_nc_unlimited_dimensions"
+"""Attribute of a group that lists its unlimited dimensions; xarray hides attributes ``_nc*``."""
+_RANK_LIMIT = 32
+"""Dimensions of an array; what numpy 1 allows, and more than HDF5 and its like have."""
+
+
+def dumps(document: Any) -> str:
+    """Return compact, strictly valid JSON.
+
+    Raises
+    ------
+    MetadataError
+        If a value has no place in JSON, such as a bare NaN.
+    """
+    try:
+        text = json.dumps(document, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise MetadataError(f"not expressible in JSON: {error}") from error
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair, as Python keeps undecodable bytes of a name, has no UTF-8.
+        return json.dumps(document, allow_nan=False, separators=(",", ":"))
+    return text
+
+
+def array_document(array: Array) -> dict[str, Any]:
+    """Return the ``.zarray`` document."""
+    return {
+        "zarr_format": 2,
+        "shape": [int(extent) for extent in array.shape],
+        "chunks": [int(extent) for extent in array.chunk_shape],
+        "dtype": dtype_document(array.dtype),
+        "compressor": None if array.compressor is None else dict(array.compressor),
+        "fill_value": fill_document(array.fill_value, array.dtype),
+        "order": array.order,
+        "filters": [dict(codec) for codec in array.filters] or None,
+        "dimension_separator": ".",
+    }
+
+
+def attributes_document(node: Array | Group) -> dict[str, Any]:
+    """Return the ``.zattrs`` document."""
+    document = dict(node.attributes)
+    if isinstance(node, Array) and node.dimension_names is not None:
+        document[DIMENSIONS] = list(node.dimension_names)
+    return document
+
+
+def documents(group: Group) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the key and content of every metadata document below a root group."""
+    for path, node in group.walk():
+        prefix = f"{path}/" if path else ""
+        if isinstance(node, Array):
+            yield f"{prefix}.zarray", array_document(node)
+        else:
+            yield f"{prefix}.zgroup", {"zarr_format": 2}
+        yield f"{prefix}.zattrs", attributes_document(node)
+
+
+def array_from_documents(
+    zarray: Mapping[str, Any], zattrs: Mapping[str, Any], chunks: ChunkTable | None = None
+) -> Array:
+    """Return the array that two documents describe.
+
+    Parameters
+    ----------
+    zarray, zattrs : mapping
+        The documents.
+    chunks : ChunkTable, optional
+        Its chunks; none at all by default.
+
+    Raises
+    ------
+    MetadataError
+        If the documents are not those of a Zarr version 2 array.
+    """
+    for key in ("zarr_format", "shape", "chunks", "dtype"):
+        if key not in zarray:
+            raise MetadataError(f"not a Zarr version 2 array: {key!r} is missing")
+    if zarray["zarr_format"] != 2:
+        raise MetadataError(f"Zarr format {zarray['zarr_format']!r}, expected 2")
+    shape, chunk_shape = _extents(zarray, "shape"), _extents(zarray, "chunks")
+    if len(shape) != len(chunk_shape) or 0 in chunk_shape:
+        raise MetadataError(f"shape {shape} in chunks of {chunk_shape}")
+    dtype = dtype_from_document(zarray["dtype"])
+    filters, compressor = zarray.get("filters") or [], zarray.get("compressor")
+    if not isinstance(filters, list) or not all(_is_codec(codec) for codec in filters):
+        raise MetadataError("'filters' is not a list of codecs")
+    if compressor is not None and not _is_codec(compressor):
+        raise MetadataError("'compressor' is not a codec")
+    attributes = dict(zattrs)
+    names = attributes.get(DIMENSIONS)
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        del attributes[DIMENSIONS]
+    elif names is not None:
+        raise MetadataError(f"{DIMENSIONS!r} is not a list of names")
+    return Array(
+        shape,
+        chunk_shape,
+        dtype,
+        ChunkTable.empty(chunk_grid(shape, chunk_shape)) if chunks is None else chunks,
+        fill_value=fill_from_document(zarray.get("fill_value"), dtype),
+        order=zarray.get("order", "C"),
+        filters=tuple(filters),
+        compressor=compressor,
+        dimension_names=None if names is None else tuple(names),
+        attributes=attributes,
+    )
+
+
+def _extents(zarray: Mapping[str, Any], key: str) -> tuple[int, ...]:
+    value = zarray[key]
+    if not isinstance(value, list) or not all(
+        isinstance(extent, int) and not isinstance(extent, bool) and 0 <= extent < 2**63
+        for extent in value
+    ):
+        raise MetadataError(f"{key!r} is not a list of extents")
+    if len(value) > _RANK_LIMIT:
+        raise MetadataError(f"{len(value)} dimensions, at most {_RANK_LIMIT} are possible")
+    return tuple(value)
+
+
+def _is_codec(document: Any) -> bool:
+    return isinstance(document, dict) and isinstance(document.get("id"), str)

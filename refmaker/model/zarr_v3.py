@@ -1,0 +1,194 @@
+"""Zarr version 3 metadata documents of arrays and groups, as plain dicts.
+
+Implements the Zarr core specification, version 3, for chunks as they lie in the files: the same
+bytes that version 2 documents describe. What version 3 cannot say, or says differently in
+different implementations, is refused.
+
+========================  ===========================================================
+version 2                 version 3
+========================  ===========================================================
+byte order of the dtype   ``endian`` of the codec ``bytes``; in records little only
+``order`` F               codec ``transpose``
+filters and compressor    codecs ``numcodecs.<id>`` from bytes to bytes, in order
+others of references      codec ``refmaker.numcodec`` (`refmaker.codecs.zarr3`)
+``vlen-utf8``             data type ``string``, codec ``vlen-utf8``
+fill value null           zero or NaT: version 3 always has one
+fill value                also the attribute ``_FillValue``, as xarray writes it
+``_ARRAY_DIMENSIONS``     ``dimension_names``
+========================  ===========================================================
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.errors import MetadataError, UnsupportedError
+from refmaker.model.dtypes import fill_document
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from refmaker.model import Array, Group
+
+__all__ = ["BYTES_CODECS", "array_document_v3", "group_document_v3"]
+
+BYTES_CODECS = frozenset(
+    {
+        "adler32", "blosc", "bz2", "crc32", "crc32c", "fletcher32", "gzip", "jenkins_lookup3",
+        "lz4", "lzma", "shuffle", "zlib", "zstd",
+    }
+)  # fmt: skip
+"""Codecs of numcodecs that turn bytes into bytes, in version 3 as in version 2."""
+_PLAIN = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
+_FILL = "_FillValue"
+
+
+def group_document_v3(group: Group) -> dict[str, Any]:
+    """Return the ``zarr.json`` of a group."""
+    return {"zarr_format": 3, "node_type": "group", "attributes": dict(group.attributes)}
+
+
+def array_document_v3(array: Array) -> dict[str, Any]:
+    """Return the ``zarr.json`` of an array.
+
+    Raises
+    ------
+    UnsupportedError
+        If version 3 has no data type or codec for it; code ``zarr3-dtype`` or ``zarr3-codec``.
+    MetadataError
+        If a value is none of the dtype.
+    """
+    document = {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": [int(extent) for extent in array.shape],
+        "data_type": _data_type(array.dtype),
+        "chunk_grid": {
+            "name": "regular",
+            "configuration": {"chunk_shape": [int(extent) for extent in array.chunk_shape]},
+        },
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": _fill_value(array.fill_value, array.dtype),
+        "codecs": _codecs(array),
+        "attributes": _attributes(array),
+    }
+    if array.dimension_names is not None:
+        document["dimension_names"] = list(array.dimension_names)
+    return document
+
+
+def _data_type(dtype: np.dtype[Any]) -> Any:
+    if dtype.kind == "b":
+        return "bool"
+    if dtype.kind in _PLAIN and dtype.itemsize <= (16 if dtype.kind == "c" else 8):
+        return f"{_PLAIN[dtype.kind]}{8 * dtype.itemsize}"
+    if dtype.kind == "O":
+        return "string"
+    if dtype.kind == "S" and dtype.itemsize:
+        return {
+            "name": "null_terminated_bytes",
+            "configuration": {"length_bytes": dtype.itemsize},
+        }
+    if dtype.kind == "U" and dtype.itemsize:
+        return {"name": "fixed_length_utf32", "configuration": {"length_bytes": dtype.itemsize}}
+    if dtype.kind in "mM":
+        unit, scale = np.datetime_data(dtype)
+        if unit != "generic":
+            kind = "datetime64" if dtype.kind == "M" else "timedelta64"
+            return {
+                "name": f"numpy.{kind}",
+                "configuration": {"unit": unit, "scale_factor": scale},
+            }
+    if dtype.names is not None and _little(dtype):
+        fields = [[name, _data_type(dtype.fields[name][0])] for name in dtype.names]  # type: ignore[index]
+        return {"name": "structured", "configuration": {"fields": fields}}
+    if dtype.kind == "V" and dtype.names is None and dtype.subdtype is None and dtype.itemsize:
+        return {"name": "raw_bytes", "configuration": {"length_bytes": dtype.itemsize}}
+    raise UnsupportedError(
+        f"Zarr version 3 has no data type for {dtype}",
+        code="zarr3-dtype",
+        hint="keep this set as JSON or Parquet, which hold Zarr version 2",
+    )
+
+
+def _little(dtype: np.dtype[Any]) -> bool:
+    """Whether all fields are little-endian: zarr takes no other order inside of records."""
+    if dtype.names is not None:
+        return all(_little(dtype.fields[name][0]) for name in dtype.names)  # type: ignore[index]
+    return dtype.newbyteorder("<") == dtype
+
+
+def _fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
+    if value is None:
+        # What zarr takes where a version 2 document has none.
+        value = "" if dtype.kind == "O" else np.zeros((), dtype)[()]
+        value = np.array("NaT", dtype)[()] if dtype.kind in "mM" else value
+    return fill_document(value, dtype)
+
+
+def _codecs(array: Array) -> list[dict[str, Any]]:
+    rest = list(array.codecs)
+    found: list[dict[str, Any]] = []
+    if array.order == "F" and len(array.shape) > 1:
+        order = list(range(len(array.shape)))[::-1]
+        found.append({"name": "transpose", "configuration": {"order": order}})
+    if array.dtype.kind == "O":
+        if not rest or rest.pop(0).get("id") != "vlen-utf8":
+            raise UnsupportedError(
+                "objects that are not texts of variable length", code="zarr3-codec"
+            )
+        found.append({"name": "vlen-utf8"})
+    else:
+        found.append(_bytes_codec(array.dtype))
+    return [*found, *(_bytes_to_bytes(codec) for codec in rest)]
+
+
+def _bytes_codec(dtype: np.dtype[Any]) -> dict[str, Any]:
+    # "=" and "<" are the same on all machines that this runs on; big-endian ones say so.
+    order = dtype.newbyteorder(">") == dtype
+    single = dtype.itemsize == 1 or dtype.kind in "SV"
+    endian = {"configuration": {"endian": "big" if order else "little"}}
+    return {"name": "bytes"} if single else {"name": "bytes", **endian}
+
+
+def _bytes_to_bytes(codec: Mapping[str, Any]) -> dict[str, Any]:
+    name = codec.get("id")
+    if isinstance(name, str) and name.startswith(("refmaker.", "imagecodecs_")):
+        return {"name": "refmaker.numcodec", "configuration": dict(codec)}
+    if name not in BYTES_CODECS:
+        raise UnsupportedError(
+            f"Zarr version 3 has no codec for {name!r}",
+            code="zarr3-codec",
+            hint="keep this set as JSON or Parquet, which hold Zarr version 2",
+        )
+    configuration = {key: value for key, value in codec.items() if key != "id"}
+    return {"name": f"numcodecs.{name}", "configuration": configuration}
+
+
+def _attributes(array: Array) -> dict[str, Any]:
+    """Return the attributes, with the missing value as xarray expects it in version 3.
+
+    In version 2 xarray takes the fill value for it; in version 3 it takes the attribute
+    ``_FillValue`` alone, in which floating point numbers are encoded.
+    """
+    attributes = dict(array.attributes)
+    missing = attributes.pop(_FILL, None) if array.fill_value is None else array.fill_value
+    attributes.pop(_FILL, None)
+    if missing is None or array.dtype.kind not in "biuf":
+        # Of others xarray decodes none, or masks complex numbers to real ones.
+        return attributes
+    try:
+        value = np.asarray(missing, array.dtype)[()]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise MetadataError(f"{_FILL} {missing!r} is no value of {array.dtype}") from error
+    if array.dtype.kind == "f":
+        return attributes | {_FILL: _double(value)}
+    return attributes | {_FILL: bool(value) if array.dtype.kind == "b" else int(value)}
+
+
+def _double(value: Any) -> str:
+    return base64.b64encode(struct.pack("<d", float(value))).decode("ascii")

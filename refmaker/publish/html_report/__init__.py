@@ -1,0 +1,106 @@
+"""Reference sets for people: what is in one, what reading it costs, and a page that shows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from refmaker.storage.reference_set import ReferenceSet
+
+__all__ = ["describe", "report"]
+
+
+def describe(refs: ReferenceSet | str | os.PathLike[str], name: str = "") -> dict[str, Any]:
+    """Return what is in a reference set.
+
+    Parameters
+    ----------
+    refs : ReferenceSet, str or os.PathLike
+        A reference set, or the path or URL of one.
+    name : str
+        How it is called; by default its path.
+
+    Returns
+    -------
+    dict
+        JSON values: ``groups``, ``arrays`` (shape, chunks, codecs, counts, bytes stored), files
+        that chunks lie in (``targets``), their ``protocols``, ``packages`` needed to decode,
+        ``nbytes`` decoded and ``stored``, objects ``skipped``, ``warnings``, ``advice``, and
+        ``summary``, a table that depends on the format: images, variables, volumes.
+
+    Raises
+    ------
+    SourceError
+        If the reference file cannot be read.
+    MetadataError
+        If it is no reference set.
+
+    Examples
+    --------
+    >>> refmaker.describe("air.refs.json")["packages"]    # doctest: +SKIP
+    ['numcodecs']
+    """
+    import os
+
+    from refmaker.publish.html_report.content import describe as describe_set
+    from refmaker.storage.reference_set import ReferenceSet
+
+    if not isinstance(refs, ReferenceSet):
+        name = name or os.fspath(refs)
+        refs = ReferenceSet.read(refs)
+    return describe_set(refs, name)
+
+
+def report(
+    refs: ReferenceSet | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    title: str = "",
+    looks: bool = True,
+    **opening: Any,
+) -> None:
+    """Write one page that shows a reference set: tree, files byte by byte, arrays, costs.
+
+    Parameters
+    ----------
+    refs : ReferenceSet, str or os.PathLike
+        A reference set, or the path or URL of one.
+    out : str or os.PathLike
+        Path or URL of the HTML file; ``-`` is standard output.
+    storage_options : mapping, optional
+        Passed to fsspec for the files that hold the data.
+    title : str
+        By default the name of the set.
+    looks : bool
+        Read a few chunks of each array and draw them.
+    **opening
+        Further options of `refmaker.open_store`.
+
+    Raises
+    ------
+    SourceError
+        If the set cannot be read, or the page not written.
+    MetadataError
+        If it is no reference set.
+    MissingDependencyError
+        If jinja2 or matplotlib is not installed.
+    """
+    import os
+
+    from refmaker.io.files import replacing
+    from refmaker.publish.html_report.page import page
+    from refmaker.reading.open import open_store
+    from refmaker.storage.reference_set import ReferenceSet
+
+    if not isinstance(refs, ReferenceSet):
+        title = title or os.path.basename(os.fspath(refs).rstrip("/"))
+        refs = ReferenceSet.read(refs)
+    # An array that cannot be decoded is named on the page; it does not cost the others.
+    store = open_store(refs.group, storage_options, **opening) if looks else None
+    text = page(refs, store, title=title or refs.report.url or "reference set")
+    with replacing(out) as file:
+        file.write(text.encode("utf-8", "replace"))

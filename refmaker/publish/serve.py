@@ -1,0 +1,294 @@
+"""A reference set served over HTTP as the Zarr store that it describes, to read only.
+
+For those that speak HTTP and Zarr but no references: viewers in a browser, other languages. What
+a set may name is decided by the same policy as everywhere; this module adds who may ask.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from refmaker.errors import (
+    MissingDependencyError,
+    MissingTargetError,
+    PolicyError,
+    RefmakerError,
+    SourceError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from refmaker.reading.open import Refs
+    from refmaker.reading.reader import Reader
+
+__all__ = ["application", "serve", "serving"]
+
+log = logging.getLogger(__name__)
+
+HOST, PORT = "127.0.0.1", 8080
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+_LOOPBACK_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_START_SECONDS = 30.0
+
+
+def application(
+    refs: Refs,
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    origins: Sequence[str] = (),
+    hosts: Sequence[str] = _LOOPBACK,
+    **opening: Any,
+) -> Starlette:
+    """Return an ASGI application that serves a reference set.
+
+    Parameters
+    ----------
+    refs : ReferenceSet, Group, str or os.PathLike
+        A reference set, or the path or URL of one.
+    storage_options : mapping, optional
+        Passed to fsspec for the files that hold the data.
+    origins : sequence of str
+        Sites whose pages may read it in a browser, such as ``https://example.org``; ``*`` is all
+        of them. Pages of this machine always may.
+    hosts : sequence of str
+        Names under which it may be asked for; ``*`` is any. Others are refused, so that no page
+        reads it under a name of its own that leads here.
+    **opening
+        Further options of `refmaker.open_store`.
+
+    Returns
+    -------
+    Starlette
+        Answers GET and HEAD, with byte ranges, of the keys of the store.
+
+    Raises
+    ------
+    MissingDependencyError
+        If starlette is not installed.
+    RefmakerError
+        As `refmaker.open_store`.
+    """
+    try:
+        from starlette.applications import Starlette
+        from starlette.middleware import Middleware
+        from starlette.middleware.cors import CORSMiddleware
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
+        from starlette.routing import Route
+    except ImportError as error:
+        raise _missing("starlette") from error
+    from refmaker.reading.open import open_store
+
+    endpoint = _Endpoint(open_store(refs, storage_options, **opening).reader)
+    cross = Middleware(
+        CORSMiddleware,
+        allow_origins=list(origins),
+        allow_origin_regex=_LOOPBACK_ORIGIN,
+        allow_methods=["GET", "HEAD"],
+        allow_headers=["Range"],
+        expose_headers=["Content-Range", "Content-Length", "Accept-Ranges"],
+    )
+    return Starlette(
+        routes=[Route("/{key:path}", endpoint.answer, methods=["GET", "HEAD"])],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_names(hosts)), cross],
+    )
+
+
+def serve(
+    refs: Refs,
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    host: str = HOST,
+    port: int = PORT,
+    origins: Sequence[str] = (),
+    on_start: Callable[[str], None] | None = None,
+    **opening: Any,
+) -> None:
+    """Serve a reference set until interrupted.
+
+    Parameters
+    ----------
+    refs, storage_options, origins, **opening
+        As for `application`.
+    host : str
+        Address to listen at; by default only this machine can ask.
+    port : int
+        0 takes any that is free.
+    on_start : callable, optional
+        Called with the URL of the store's root before the first request is answered.
+
+    Raises
+    ------
+    SourceError
+        If the address cannot be listened at.
+    MissingDependencyError
+        If starlette or uvicorn is not installed.
+    RefmakerError
+        As `refmaker.open_store`.
+    """
+    app = application(refs, storage_options, origins=origins, hosts=_hosts(host), **opening)
+    server, listening, url = _server(app, host, port)
+    if on_start is not None:
+        on_start(url)
+    server.run(sockets=[listening])
+
+
+@contextmanager
+def serving(
+    refs: Refs,
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    host: str = HOST,
+    port: int = 0,
+    origins: Sequence[str] = (),
+    **opening: Any,
+) -> Iterator[str]:
+    """Serve a reference set in a thread while a block runs.
+
+    Parameters
+    ----------
+    refs, storage_options, host, port, origins, **opening
+        As for `serve`; by default any free port.
+
+    Yields
+    ------
+    str
+        The URL of the store's root.
+
+    Raises
+    ------
+    SourceError, MissingDependencyError, RefmakerError
+        As `serve`.
+    """
+    import threading
+
+    app = application(refs, storage_options, origins=origins, hosts=_hosts(host), **opening)
+    server, listening, url = _server(app, host, port)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    try:
+        # The socket listens already: whoever asks before the server runs only waits.
+        yield url
+    finally:
+        server.should_exit = True
+        thread.join(_START_SECONDS)
+
+
+def _server(app: Starlette, host: str, port: int) -> tuple[Any, Any, str]:
+    """Return a server, the socket that it is to listen at, and its URL."""
+    import socket
+
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise _missing("uvicorn") from error
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen()
+    except OSError as error:
+        listening.close()
+        raise SourceError(
+            f"cannot listen at {host}, port {port}: {error.strerror or error}",
+            hint="choose another with --port; 0 takes any that is free",
+        ) from error
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", server_header=False)
+    name = f"[{host}]" if ":" in host else host
+    return uvicorn.Server(config), listening, f"http://{name}:{listening.getsockname()[1]}/"
+
+
+def _hosts(host: str) -> tuple[str, ...]:
+    """Return the names under which a server at an address may be asked for."""
+    if host in ("127.0.0.1", "localhost", "::1"):
+        return _LOOPBACK
+    # Whoever opens it to other machines decides who reaches it; its names there are not known.
+    return ("*",)
+
+
+def _names(hosts: Sequence[str]) -> list[str]:
+    # The middleware cuts a port off at the first colon, which is inside an IPv6 address.
+    return [*hosts, "["] if "[::1]" in hosts else list(hosts)
+
+
+def _missing(package: str) -> MissingDependencyError:
+    return MissingDependencyError(
+        f"serving needs {package}", hint=f"pip install {package}, or 'refmaker[serve]'"
+    )
+
+
+class _Endpoint:
+    """Answers requests for the keys of one reference set."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one request."""
+        from starlette.responses import PlainTextResponse
+
+        key = request.path_params["key"]
+        if not key:
+            return PlainTextResponse(self._about())
+        try:
+            if request.method == "HEAD":
+                return await self._head(key)
+            return await self._get(key, request.headers.get("range"))
+        except PolicyError as error:
+            return PlainTextResponse(f"{error}\n", 403)
+        except MissingTargetError as error:
+            # Not 404, which Zarr takes for a chunk that was never written.
+            return PlainTextResponse(f"{error}\n", 502)
+        except RefmakerError as error:
+            log.warning("%s", error)
+            return PlainTextResponse(f"{error}\n", 502)
+
+    def _about(self) -> str:
+        named = self._reader.origin or "a reference set"
+        return f"{named}\n\nA Zarr store (version {self._reader.version}); this is its root.\n"
+
+    async def _head(self, key: str) -> Response:
+        from starlette.responses import Response
+
+        size = await self._reader.size(key)
+        if size is None:
+            return Response(status_code=404)
+        known = {"Content-Length": str(size), "Accept-Ranges": "bytes"}
+        return Response(headers={**known, "Content-Type": _kind(key)})
+
+    async def _get(self, key: str, wanted: str | None) -> Response:
+        from starlette.responses import PlainTextResponse, Response
+
+        part = _RANGE.fullmatch(wanted.strip()) if wanted else None
+        headers = {"Accept-Ranges": "bytes"}
+        # A range that is none, or several of them, may be passed over (RFC 9110, 14.2).
+        if part is None or not (part[1] or part[2]):
+            data = await self._reader.read(key)
+            if data is None:
+                return PlainTextResponse(f"no key {key}\n", 404)
+            return Response(bytes(data), headers=headers, media_type=_kind(key))
+        size = await self._reader.size(key)
+        if size is None:
+            return PlainTextResponse(f"no key {key}\n", 404)
+        first = int(part[1]) if part[1] else max(0, size - int(part[2]))
+        last = min(int(part[2]), size - 1) if part[1] and part[2] else size - 1
+        if first >= size or first > last:
+            return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
+        data = await self._reader.read(key, first, last + 1)
+        headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+        return Response(bytes(data or b""), 206, headers=headers, media_type=_kind(key))
+
+
+def _kind(key: str) -> str:
+    name = key.rpartition("/")[2]
+    metadata = name.startswith(".z") or name == "zarr.json"
+    return "application/json" if metadata else "application/octet-stream"

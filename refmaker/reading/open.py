@@ -1,0 +1,275 @@
+"""Reference sets as open Zarr stores, groups and xarray datasets."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from refmaker.codecs import FOREIGN, package_of, register
+from refmaker.codecs.native_libraries import load_proj_before_eccodes
+from refmaker.errors import MissingDependencyError
+from refmaker.model import Group
+from refmaker.model.zarr_v2 import dumps
+from refmaker.storage.reference_set import ReferenceSet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import xarray as xr
+    import zarr
+
+    from refmaker.reading.planner import Plan
+    from refmaker.reading.reader import Reader
+    from refmaker.reading.store import RefmakerStore
+
+__all__ = ["open_dataset", "open_datatree", "open_group", "open_store"]
+
+Refs = ReferenceSet | Group | str | os.PathLike[str]
+_ENGINE: dict[str, Any] = {"engine": "zarr", "zarr_format": 2}
+_OPTIONS = frozenset({"allow", "cache", "cache_bytes", "codecs", "plan", "verify_sources"})
+
+
+def open_store(  # noqa: PLR0913 - each is a choice of its own
+    refs: Refs,
+    storage_options: Mapping[str, Any] | None = None,
+    reference_options: Mapping[str, Any] | None = None,
+    *,
+    verify_sources: str = "size",
+    allow: Sequence[str] | None = None,
+    codecs: Sequence[str] = (),
+    cache: str | os.PathLike[str] | None = None,
+    cache_bytes: int = 10 * 1024**3,
+    plan: Plan | None = None,
+) -> RefmakerStore:
+    """Open a reference set as a read-only Zarr store.
+
+    Parameters
+    ----------
+    refs : ReferenceSet, Group, str or os.PathLike
+        A reference set, or the path or URL of one: kerchunk JSON (version 0 or 1, also
+        compressed by gzip or Zstandard) or a folder of kerchunk Parquet.
+    storage_options : mapping, optional
+        Passed to fsspec for the files that hold the data. Either options for all of them; or
+        a mapping of protocols (``"s3"``) or prefixes (``"https://host/data/"``) to options, of
+        which the longest that fits counts. Secrets for all files go to one host only.
+    reference_options : mapping, optional
+        Passed to fsspec for the reference file itself.
+    verify_sources : {"size", "full", "off"}
+        What to compare with the fingerprints that the set recorded when it was made: sizes
+        where that costs no request; also ETags or times, whatever it costs; or nothing.
+    allow : sequence of str, optional
+        Protocols and prefixes that the set may name. By default a set from afar may name what
+        is behind its own protocol, and nothing on this machine.
+    codecs : sequence of str
+        Ids of codecs to allow beside those that are known to decode and do nothing else.
+    cache : str or os.PathLike, optional
+        Folder in which fetched chunks are kept for the next time.
+    cache_bytes : int
+        Bytes that this folder may take; what was unused for longest is dropped.
+    plan : Plan, optional
+        How requests are gathered and merged.
+
+    Returns
+    -------
+    RefmakerStore
+        A `zarr.abc.store.Store`.
+
+    Raises
+    ------
+    SourceError
+        If the reference file cannot be read.
+    MetadataError
+        If it is no reference set, or names what it may not (`PolicyError`).
+    LimitError
+        If it is larger than can be in good faith.
+    UnsupportedError
+        If a URL is one that is not read.
+    MissingDependencyError
+        If a protocol or a codec needs a package that is not installed.
+    """
+    from refmaker.reading.planner import Plan as DefaultPlan
+    from refmaker.reading.reader import Options
+    from refmaker.reading.store import RefmakerStore
+
+    options = Options(
+        storage_options=dict(storage_options or {}),
+        verify_sources=verify_sources,
+        allow=None if allow is None else tuple(allow),
+        codecs=tuple(codecs),
+        plan=plan or DefaultPlan(width=_width()),
+        cache=None if cache is None else os.path.abspath(cache),
+        cache_bytes=cache_bytes,
+    )
+    reader = _reader(refs, reference_options, options)
+    _check_codecs(reader, whole=not isinstance(refs, Group))
+    return RefmakerStore(reader)
+
+
+def _width() -> int:
+    """Return how many chunks Zarr asks for at the same time."""
+    import zarr
+
+    return int(zarr.config.get("async.concurrency") or 10)
+
+
+def _reader(refs: Refs, reference_options: Mapping[str, Any] | None, options: Any) -> Reader:
+    from refmaker.reading.open_documents import open_reader
+    from refmaker.reading.reader import Reader
+    from refmaker.storage.reference_index import References
+
+    if isinstance(refs, Group):
+        return Reader(References.of_group(refs), None, options)
+    if isinstance(refs, ReferenceSet):
+        sources = {url: known.as_dict() for url, known in refs.report.sources.items()}
+        references = References.of_group(refs.group, {"sources": sources})
+        return Reader(references, refs.report.url or None, options)
+    return open_reader(os.fspath(refs), reference_options, options)
+
+
+def _check_codecs(reader: Reader, *, whole: bool) -> None:
+    """Name the package to install, where Zarr would only say that a codec is not available.
+
+    Unless `whole`, an array that cannot be decoded is left to those who read it.
+    """
+    from numcodecs import get_codec
+    from numcodecs.errors import UnknownCodecError
+
+    seen: dict[str, str] = {}
+    registered = False
+    for path, config in reader.codec_configs(check=whole):
+        seen.setdefault(dumps(config), path)
+    for text, path in seen.items():
+        config = json.loads(text)
+        name = str(config.get("id"))
+        if not registered and (name.startswith("refmaker.") or name in FOREIGN):
+            # Entry points do this for an installed package; a source tree has none, and ids of
+            # others have none here.
+            register()
+            registered = True
+        if not whole:
+            continue
+        try:
+            get_codec(dict(config))
+        except (UnknownCodecError, ImportError) as error:
+            raise MissingDependencyError(
+                f"nothing that is installed decodes {config.get('id')!r}",
+                path=path,
+                hint=f"pip install {package_of(str(config.get('id')))}",
+            ) from error
+
+
+def open_group(
+    refs: Refs,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    reference_options: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> zarr.Group:
+    """Open a reference set as a read-only Zarr group.
+
+    Parameters
+    ----------
+    refs, storage_options, reference_options, **options
+        As for `open_store`.
+
+    Returns
+    -------
+    zarr.Group
+        Its arrays read their chunks from the files in place.
+
+    Raises
+    ------
+    SourceError, MetadataError, LimitError, UnsupportedError, MissingDependencyError
+        As for `open_store`.
+    """
+    import zarr
+
+    store = open_store(refs, storage_options, reference_options, **options)
+    known: Any = {} if store.reader.version == 3 else {"zarr_format": 2}
+    consolidated = store.reader.consolidated or None
+    return zarr.open_group(store, mode="r", use_consolidated=consolidated, **known)
+
+
+def open_dataset(
+    refs: Refs,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    reference_options: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> xr.Dataset:
+    """Open one group of a reference set as an xarray dataset.
+
+    Parameters
+    ----------
+    refs, storage_options, reference_options
+        As for `open_store`, whose other options may stand among `kwargs`.
+    **kwargs
+        Passed to `xarray.open_dataset`, such as ``group="x"``, ``chunks={}`` or
+        ``mask_and_scale=False``.
+
+    Returns
+    -------
+    xarray.Dataset
+        Lazy: values are read when they are used.
+
+    Raises
+    ------
+    SourceError, MetadataError, LimitError, UnsupportedError, MissingDependencyError
+        As for `open_store`.
+    """
+    import xarray as xr
+
+    load_proj_before_eccodes()
+    store, rest = _for_xarray(refs, storage_options, reference_options, kwargs)
+    return xr.open_dataset(store, **rest)  # type: ignore[arg-type]
+
+
+def open_datatree(
+    refs: Refs,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    reference_options: Mapping[str, Any] | None = None,
+    **kwargs: Any,
+) -> xr.DataTree:
+    """Open all groups of a reference set as an xarray tree.
+
+    Parameters
+    ----------
+    refs, storage_options, reference_options
+        As for `open_store`, whose other options may stand among `kwargs`.
+    **kwargs
+        Passed to `xarray.open_datatree`.
+
+    Returns
+    -------
+    xarray.DataTree
+        Lazy: values are read when they are used.
+
+    Raises
+    ------
+    SourceError, MetadataError, LimitError, UnsupportedError, MissingDependencyError
+        As for `open_store`.
+    """
+    import xarray as xr
+
+    load_proj_before_eccodes()
+    store, rest = _for_xarray(refs, storage_options, reference_options, kwargs)
+    return xr.open_datatree(store, **rest)  # type: ignore[arg-type]
+
+
+def _for_xarray(
+    refs: Refs,
+    storage_options: Mapping[str, Any] | None,
+    reference_options: Mapping[str, Any] | None,
+    kwargs: Mapping[str, Any],
+) -> tuple[RefmakerStore, dict[str, Any]]:
+    """Return the store, and what xarray's own engine for Zarr takes."""
+    ours = {name: value for name, value in kwargs.items() if name in _OPTIONS}
+    rest = {name: value for name, value in kwargs.items() if name not in _OPTIONS}
+    # With `chunks` the word `cache` also means something to xarray, but a folder it is not.
+    if isinstance(ours.get("cache"), bool):
+        rest["cache"] = ours.pop("cache")
+    store = open_store(refs, storage_options, reference_options, **ours)
+    known = dict(_ENGINE) if store.reader.version == 2 else {"engine": "zarr"}
+    return store, {**known, "consolidated": store.reader.consolidated, **rest}

@@ -1,0 +1,13 @@
+"""From files to groups, arrays and a report.
+
+``protocol``
+    What a scanner is, and how one is found.
+``one_file``
+    Scanning one file, in this process or in a worker.
+``multi_file``
+    Scanning files that form one object together.
+``task``, ``pool``, ``many_files``
+    Scanning many files, each on its own.
+``cache``, ``serialized``
+    Results of earlier scans.
+"""

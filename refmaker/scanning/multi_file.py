@@ -1,0 +1,142 @@
+"""Files that are one object together, such as the slices of an image series."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from refmaker.errors import RefmakerError, UnknownFormatError, UnsupportedError
+from refmaker.io.first_bytes import read_heads
+from refmaker.scanning.one_file import Worker
+from refmaker.scanning.options import ScanOptions
+from refmaker.scanning.protocol import SNIFF_BYTES, Collector, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from refmaker.model import Group
+    from refmaker.model.report import ScanReport
+
+__all__ = ["collect", "find_collector"]
+
+_OTHERWISE = "write one set for each into a folder, or join them along dimensions (--concat)"
+
+
+def find_collector(
+    urls: Sequence[str],
+    storage_options: Mapping[str, Any] | None = None,
+    format: str | None = None,  # noqa: A002 - the word users know
+) -> Collector:
+    """Return the scanner that makes one reference set of many files.
+
+    Files that no scanner recognises do not count: the collector gives each a row of its report.
+
+    Parameters
+    ----------
+    urls : sequence of str
+        The files.
+    storage_options : mapping, optional
+        Passed to fsspec.
+    format : str, optional
+        Name of the scanner to use, whatever the files hold.
+
+    Raises
+    ------
+    UnknownFormatError
+        If no file is of a known format, or there is no scanner of that name.
+    UnsupportedError
+        If files are of several formats, or of one whose files are each a set of their own.
+    """
+    found: Counter[str] = Counter()
+    if format is not None:
+        scanner = choose(b"", "", format)
+    else:
+        heads = read_heads(urls, storage_options, local=SNIFF_BYTES, remote=SNIFF_BYTES)
+        problem: RefmakerError | None = None
+        for head in heads:
+            try:
+                scanner = choose(head.data, head.url)
+                found[scanner.name] += 1
+            except UnknownFormatError as error:
+                problem = problem or head.error or error
+        if not found:
+            raise problem or UnknownFormatError("no file", hint="name what to scan")
+        if len(found) > 1:
+            counts = ", ".join(f"{count} {name}" for name, count in found.most_common())
+            raise UnsupportedError(
+                f"files of several formats are not one object: {counts}",
+                code="mixed-formats",
+                hint=f"choose by --format, or {_OTHERWISE}",
+            )
+        scanner = choose(b"", "", next(iter(found)))
+    if not isinstance(scanner, Collector):
+        raise UnsupportedError(
+            f"files of the format {scanner.name} are not parts of one object",
+            code="no-collection",
+            hint=_OTHERWISE,
+        )
+    return scanner
+
+
+def collect(
+    urls: Sequence[str],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    format: str | None = None,  # noqa: A002 - the word users know
+    options: ScanOptions | None = None,
+    isolate: str = "never",
+    timeout: float | None = None,
+) -> tuple[Group, ScanReport]:
+    """Make one reference set of many files.
+
+    Parameters
+    ----------
+    urls : sequence of str
+        The files.
+    storage_options, format, options
+        As in `refmaker.scanning.one_file.scan`.
+    isolate : {"auto", "always", "never"}
+        Whether to do so in a worker process; only "always" does.
+    timeout : float, optional
+        Seconds after which a worker is stopped.
+
+    Raises
+    ------
+    UnknownFormatError, UnsupportedError
+        As `find_collector` does.
+    RefmakerError
+        If nothing can be made of the files.
+    """
+    name = find_collector(urls, storage_options, format).name
+    options = options or ScanOptions()
+    if isolate != "always":
+        return _collect("", storage_options, urls, format=name, options=options)
+    with Worker() as worker:
+        found: tuple[Group, ScanReport] = worker.scan(
+            f"{urls[0]} and {len(urls) - 1} others" if len(urls) > 1 else urls[0],
+            storage_options,
+            format=name,
+            options=options,
+            timeout=timeout,
+            call=_collect,
+            more=(tuple(urls),),
+        )
+        return found
+
+
+def _collect(
+    _: str,
+    storage_options: Mapping[str, Any] | None,
+    urls: Sequence[str],
+    *,
+    format: str,  # noqa: A002 - the word users know
+    options: ScanOptions,
+) -> tuple[Group, ScanReport]:
+    """Let the scanner of a name collect files; what a worker calls."""
+    scanner = choose(b"", "", format)
+    assert isinstance(scanner, Collector)  # noqa: S101 - looked at before
+    started = time.perf_counter()
+    group, report = scanner.collect(urls, storage_options, options)
+    report.seconds = time.perf_counter() - started
+    return group, report

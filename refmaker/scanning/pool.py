@@ -1,0 +1,341 @@
+"""Many files at a time: worker processes of this machine, or an executor of any kind.
+
+Whatever happens to one file is an answer; what is raised here concerns all of them.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import time
+from collections import deque
+from collections.abc import Sized
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from refmaker.errors import RefmakerError, WorkerError
+from refmaker.scanning.one_file import TIMEOUT, Worker, WorkerNotStartedError
+from refmaker.scanning.task import Answer, Task, answer, answer_apart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Executor, Future
+
+__all__ = ["Queue", "scan_apart", "scan_here", "scan_on"]
+
+log = logging.getLogger("refmaker.scanning.pool")
+
+_PAUSE = 0.5
+"""Seconds before a file is tried for the second time; doubled for each further time."""
+
+_STARTING = 1.0
+"""Seconds of work that are worth another process, which first has to load Python and libraries."""
+_WARM, _ENOUGH = 2, 6
+"""Files after which a process is as fast as it will be, and after which that is known."""
+
+Answered = tuple[Task, Answer]
+
+
+class Queue:
+    """The files still to be scanned, and those to be tried again when some time has passed.
+
+    Parameters
+    ----------
+    tasks : iterable of Task
+        Taken when they are needed.
+    retries : int
+        How often a file is tried again after an error that may pass.
+    """
+
+    def __init__(self, tasks: Iterable[Task], retries: int) -> None:
+        self._left = len(tasks) if isinstance(tasks, Sized) else 2**31
+        self._tasks = iter(tasks)
+        self._retries = retries
+        self._again: list[tuple[float, int, Task]] = []
+
+    def next(self) -> Task | None:
+        """Return a file that can be scanned now."""
+        if self._again and self._again[0][0] <= time.monotonic():
+            return heapq.heappop(self._again)[2]
+        task = next(self._tasks, None)
+        self._left -= task is not None
+        return task
+
+    @property
+    def left(self) -> int:
+        """How many files nobody has taken yet; a very large number if that is not known."""
+        return self._left
+
+    @property
+    def wait(self) -> float | None:
+        """Seconds until a file is due again; None if there is none."""
+        return max(0.0, self._again[0][0] - time.monotonic()) if self._again else None
+
+    def again(self, task: Task, found: Answer) -> bool:
+        """Tell whether a file is put back, since its error may pass."""
+        if not found.passing or task.attempts >= self._retries:
+            return False
+        due = time.monotonic() + _PAUSE * 2**task.attempts
+        heapq.heappush(self._again, (due, task.number, replace(task, attempts=task.attempts + 1)))
+        return True
+
+
+def scan_here(queue: Queue) -> Iterator[Answered]:
+    """Scan one file after the other in this process; nothing protects it."""
+    while True:
+        task = queue.next()
+        if task is None:
+            wait = queue.wait
+            if wait is None:
+                return
+            time.sleep(wait)
+            continue
+        try:
+            found = answer(task.url, task.storage_options, format=task.format, options=task.options)
+        except Exception as error:
+            # One file never costs the others, here either.
+            log.debug("%s", task.url, exc_info=True)
+            found = _failed(WorkerError(f"{type(error).__name__}: {error}", url=task.url))
+        if not queue.again(task, found):
+            yield task, found
+
+
+def scan_apart(
+    queue: Queue, jobs: int, timeout: float | None, ahead: int = 0, *, eager: bool = True
+) -> Iterator[Answered]:
+    """Scan in worker processes of this machine.
+
+    Parameters
+    ----------
+    queue : Queue
+        The files.
+    jobs : int
+        Processes at most; started when there is something for them to do.
+    timeout : float, optional
+        Seconds that a file may take; 1800 by default.
+    ahead : int
+        How many remote files each process opens while it scans another.
+    eager : bool
+        Whether there is something to do for each process with each file, or only when what is
+        left takes longer than starting it.
+
+    Raises
+    ------
+    WorkerNotStartedError
+        If processes cannot be started.
+    """
+    from multiprocessing.connection import wait
+
+    limit = TIMEOUT if timeout is None else timeout
+    with ExitStack() as stack:
+        idle = deque(_Hand(stack.enter_context(Worker()), limit, ahead) for _ in range(jobs))
+        busy: dict[Any, _Hand] = {}
+        finished: list[Answered] = []
+        pace = _Pace(eager=eager)
+        while True:
+            _give_out(queue, idle, busy, finished, pace)
+            # Only now, with all hands busy again while the caller looks at what is done.
+            yield from finished
+            finished.clear()
+            if not busy:
+                if queue.wait is None:
+                    return
+                time.sleep(queue.wait)
+                continue
+            waits = [queue.wait if idle else None, *(hand.left for hand in busy.values())]
+            if queue.left and not all(hand.started for hand in idle):
+                waits.append(_STARTING)
+            ready = wait(list(busy), min((w for w in waits if w is not None), default=None))
+            overdue = [pipe for pipe in busy if pipe not in ready and busy[pipe].left == 0]
+            for pipe in [*ready, *overdue]:
+                hand = busy[pipe]
+                found = hand.answer(overdue=pipe in overdue)
+                pace.note(answered=found is not None)
+                if found is None:
+                    continue
+                del busy[pipe]
+                # Those used last come first again: no more processes than there is work for.
+                idle.appendleft(hand)
+                if not queue.again(hand.task, found):
+                    finished.append((hand.task, found))
+
+
+class _Pace:
+    """How fast files are scanned, and so whether to start one more process.
+
+    Parameters
+    ----------
+    eager : bool
+        Whether it always is.
+    """
+
+    def __init__(self, *, eager: bool) -> None:
+        self._eager = eager
+        self._begun: float | None = None
+        self._warm = 0.0
+        self._done = 0
+
+    def note(self, *, answered: bool) -> None:
+        """Note that a process has begun to work, or has answered."""
+        now = time.monotonic()
+        if self._begun is None:
+            self._begun = now
+        self._done += answered
+        if self._done == _WARM and answered:
+            self._warm = now
+
+    def worth(self, left: int, running: int) -> bool:
+        """Tell whether so many files are worth another process beside those that run."""
+        if running == 0 or self._eager:
+            return True
+        if self._begun is None:
+            return False
+        now = time.monotonic()
+        if self._done < _ENOUGH:
+            return now - self._begun >= _STARTING
+        return (now - self._warm) / (self._done - _WARM) * left / running > _STARTING
+
+
+def _give_out(
+    queue: Queue,
+    idle: deque[_Hand],
+    busy: dict[Any, _Hand],
+    finished: list[Answered],
+    pace: _Pace,
+) -> None:
+    """Give every idle hand a file, its own next one first, then anybody's."""
+    for _ in range(len(idle)):
+        hand = idle.popleft()
+        running = sum(other.started for other in (*idle, *busy.values()))
+        if not hand.started and not pace.worth(queue.left, running):
+            idle.append(hand)
+            continue
+        hand.fill(queue)
+        if not hand.next:
+            richest = max(busy.values(), key=lambda other: len(other.next), default=hand)
+            hand.next.extend([richest.next.pop()] if richest.next else [])
+        if not hand.next:
+            idle.append(hand)
+            continue
+        try:
+            busy[hand.begin()] = hand
+        except WorkerNotStartedError:
+            raise
+        except WorkerError as error:
+            # It died while it had nothing to do.
+            finished.append((hand.task, Answer(error=error)))
+            idle.append(hand)
+
+
+class _Hand:
+    """A worker with the file that it is at, and those that it is given next."""
+
+    task: Task
+
+    def __init__(self, worker: Worker, limit: float, ahead: int) -> None:
+        self.next: deque[Task] = deque()
+        self.started = False
+        self._worker = worker
+        self._limit = limit
+        self._ahead = ahead
+        self._due: float | None = None
+
+    def fill(self, queue: Queue) -> None:
+        """Take files for now and later."""
+        while len(self.next) <= self._ahead and (task := queue.next()) is not None:
+            self.next.append(task)
+
+    def begin(self) -> Any:
+        """Give the worker its next file; return the pipe of the answer."""
+        self.task = self.next.popleft()
+        self.started = True
+        pipe = self._worker.post(self.task.call(tuple(task.url for task in self.next)))
+        # Loading Python takes its time, which is not the file's.
+        self._due = time.monotonic() + self._limit if self._worker.working else None
+        return pipe
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that the file still has."""
+        return None if self._due is None else max(0.0, self._due - time.monotonic())
+
+    def answer(self, *, overdue: bool) -> Answer | None:
+        """Return what the worker says; None if it has only begun."""
+        try:
+            if overdue:
+                return _failed(self._worker.overdue(self.task.url, self._limit))
+            found: Answer | None = self._worker.receive(self.task.url)
+        except WorkerNotStartedError:
+            raise
+        except RefmakerError as error:
+            return _failed(error)
+        if found is None:
+            self._due = time.monotonic() + self._limit
+        return found
+
+
+def _failed(error: RefmakerError) -> Answer:
+    return Answer(error=error)
+
+
+def scan_on(
+    executor: Executor,
+    queue: Queue,
+    window: int,
+    timeout: float | None,
+    run: Callable[[Task, float | None], Answer] = answer_apart,
+) -> Iterator[Answered]:
+    """Scan by an executor: threads or processes of this machine, Dask's workers, a cluster.
+
+    Parameters
+    ----------
+    executor : concurrent.futures.Executor
+        Each of its threads keeps a process of its own for scanning.
+    queue : Queue
+        The files.
+    window : int
+        Files under way at a time.
+    timeout : float, optional
+        Seconds that a file may take; 1800 by default.
+    run : callable
+        What is submitted.
+    """
+    from concurrent.futures import FIRST_COMPLETED, wait
+
+    under_way: dict[Future[Answer], Task] = {}
+    try:
+        while True:
+            while len(under_way) < window and (task := queue.next()) is not None:
+                try:
+                    under_way[executor.submit(run, task, timeout)] = task
+                except RuntimeError as error:
+                    yield task, _lost(task, error)
+            if not under_way:
+                if queue.wait is None:
+                    return
+                time.sleep(queue.wait)
+                continue
+            done, _ = wait(under_way, queue.wait, FIRST_COMPLETED)
+            for future in done:
+                task = under_way.pop(future)
+                problem = future.exception()
+                found = future.result() if problem is None else _lost(task, problem)
+                if not queue.again(task, found):
+                    yield task, found
+    finally:
+        for future in under_way:
+            future.cancel()
+
+
+def _lost(task: Task, problem: BaseException) -> Answer:
+    """Return the answer for a file whose result the executor could not bring."""
+    if isinstance(problem, RefmakerError):
+        return _failed(problem.located(url=task.url))
+    return _failed(
+        WorkerError(
+            f"the executor failed: {type(problem).__name__}: {problem}",
+            url=task.url,
+            hint="run again: what was finished is remembered",
+        )
+    )

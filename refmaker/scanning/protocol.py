@@ -1,0 +1,274 @@
+"""The scanner protocol, and the registry that finds scanners by entry point.
+
+A package adds a format by an entry point in the group ``refmaker.scanners`` whose object
+is an instance of a class with the members of `Scanner`, or a callable that returns one.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from refmaker.errors import MetadataError, UnknownFormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+
+    from refmaker.io.source import Source
+    from refmaker.model import Array, Group
+    from refmaker.model.report import ScanReport
+    from refmaker.scanning.options import ScanOptions
+
+__all__ = [
+    "ENTRY_POINTS",
+    "SNIFF_BYTES",
+    "Collector",
+    "Native",
+    "Scanner",
+    "Setting",
+    "Summarizer",
+    "all_settings",
+    "choose",
+    "scanners",
+    "setting_values",
+]
+
+log = logging.getLogger("refmaker.scanning.protocol")
+
+ENTRY_POINTS = "refmaker.scanners"
+SNIFF_BYTES = 4096
+
+
+class Native(Protocol):
+    """A file opened with its format's own library: the oracle that ``verify`` asks."""
+
+    def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Return the true values of a region of one array.
+
+        Parameters
+        ----------
+        path : str
+            Path of the array in the reference set.
+        array : Array
+            What the reference set says of it; the values come in its dtype.
+        region : tuple of slice
+            One slice of elements per dimension.
+
+        Returns
+        -------
+        ndarray
+            The region's values, as the format's own library gives them.
+        """
+        ...
+
+
+@runtime_checkable
+class Scanner(Protocol):
+    """One format: how to recognise a file, scan it, and read it natively.
+
+    Attributes
+    ----------
+    name : str
+        Short name, as in ``--format``.
+    suffixes : tuple of str
+        Usual file name endings, with the dot; used to break ties, never to decide alone.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+
+    def sniff(self, head: bytes, url: str) -> float:
+        """Return how sure it is, 0 to 1, that a file starting with `head` is its format."""
+        ...
+
+    def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
+        """Return the file's reference set and the account of every object in it."""
+        ...
+
+    def native(self, source: Source) -> AbstractContextManager[Native]:
+        """Open the file with the format's own library."""
+        ...
+
+
+@runtime_checkable
+class Collector(Scanner, Protocol):
+    """A scanner of a format whose objects are spread over many files, such as image series."""
+
+    def collect(
+        self,
+        urls: Sequence[str],
+        storage_options: Mapping[str, Any] | None,
+        options: ScanOptions,
+    ) -> tuple[Group, ScanReport]:
+        """Return one reference set of many files, and the account of every one of them.
+
+        Parameters
+        ----------
+        urls : sequence of str
+            The files; what is not of the format gets a row of the report and costs nothing else.
+        storage_options : mapping or None
+            Passed to fsspec.
+        options : ScanOptions
+            How to scan.
+        """
+        ...
+
+    def native_collection(
+        self, urls: Sequence[str], storage_options: Mapping[str, Any] | None
+    ) -> AbstractContextManager[Native]:
+        """Open many files with the format's own library."""
+        ...
+
+
+@runtime_checkable
+class Summarizer(Scanner, Protocol):
+    """A scanner that can say in a table what a set of its format holds."""
+
+    def summary(self, group: Group) -> list[dict[str, Any]]:
+        """Return rows of JSON values for people, each with the same names.
+
+        Parameters
+        ----------
+        group : Group
+            What a scan returned, or what was read of a written set.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A choice that only one format knows, which scanners list in an attribute ``settings``.
+
+    Parameters
+    ----------
+    name : str
+        As in ``--name``; lower case, with ``-`` between words.
+    default : str
+        Its value where nobody says otherwise.
+    help : str
+        One line for ``scan --help``.
+    choices : tuple of str
+        The values it may have; empty if any.
+    """
+
+    name: str
+    default: str
+    help: str
+    choices: tuple[str, ...] = ()
+
+
+def all_settings() -> Mapping[str, tuple[Setting, tuple[str, ...]]]:
+    """Return the settings of all installed scanners by name, each with the formats that know it.
+
+    Where several formats know one, it has the choices of all of them.
+    """
+    found: dict[str, tuple[Setting, tuple[str, ...]]] = {}
+    for scanner in scanners().values():
+        for setting in getattr(scanner, "settings", ()):
+            other, formats = found.get(setting.name, (setting, ()))
+            found[setting.name] = _joined(other, setting), (*formats, scanner.name)
+    return found
+
+
+def _joined(one: Setting, other: Setting) -> Setting:
+    free = not (one.choices and other.choices)
+    choices = () if free else tuple(dict.fromkeys((*one.choices, *other.choices)))
+    texts = "; ".join(dict.fromkeys((one.help, other.help)))
+    defaults = " or ".join(dict.fromkeys((one.default, other.default)))
+    return Setting(one.name, defaults, texts, choices)
+
+
+def setting_values(scanner: Scanner, options: ScanOptions) -> dict[str, str]:
+    """Return the value of each of a scanner's settings.
+
+    Settings and choices of other formats are passed over, so that one call can scan files of
+    many kinds.
+
+    Raises
+    ------
+    MetadataError
+        If a value is not among the setting's choices, or no format has such a setting.
+    """
+    own = {setting.name: setting for setting in getattr(scanner, "settings", ())}
+    values = {name: setting.default for name, setting in own.items()}
+    for name, value in options.settings.items():
+        known = all_settings()
+        if name not in known:
+            raise MetadataError(
+                f"no format has a setting {name!r}",
+                hint=f"known: {', '.join(sorted(known)) or 'none'}",
+            )
+        choices = known[name][0].choices
+        if choices and value not in choices:
+            raise MetadataError(
+                f"setting {name} is {value!r}", hint=f"it can be {', '.join(choices)}"
+            )
+        if name in own and (not own[name].choices or value in own[name].choices):
+            values[name] = value
+    return values
+
+
+@lru_cache(maxsize=1)
+def scanners() -> Mapping[str, Scanner]:
+    """Return all installed scanners by name.
+
+    One that cannot be loaded is left out, and the log says why.
+    """
+    from importlib.metadata import entry_points
+
+    found: dict[str, Scanner] = {}
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        try:
+            loaded = point.load()
+        except (ImportError, AttributeError) as error:
+            log.warning("the scanner %s cannot be loaded: %s", point.name, error)
+            continue
+        # A class has all the members that its instances have, but is to be called.
+        made = isinstance(loaded, Scanner) and not isinstance(loaded, type)
+        scanner: Scanner = loaded if made else loaded()
+        found[scanner.name] = scanner
+    return found
+
+
+def choose(head: bytes, url: str, name: str | None = None) -> Scanner:
+    """Return the scanner for a file.
+
+    Parameters
+    ----------
+    head : bytes
+        The file's first `SNIFF_BYTES` bytes, or all of a shorter file.
+    url : str
+        Where it lies; its ending decides between scanners that are equally sure.
+    name : str, optional
+        The scanner to take without looking.
+
+    Raises
+    ------
+    UnknownFormatError
+        If there is no scanner of that name, or none recognises the file.
+    """
+    known = scanners()
+    if name is not None:
+        if name not in known:
+            raise UnknownFormatError(
+                f"there is no scanner named {name!r}", hint=f"known: {', '.join(known)}"
+            )
+        return known[name]
+    ranked = [
+        (scanner.sniff(head, url), url.lower().endswith(scanner.suffixes), scanner)
+        for scanner in known.values()
+    ]
+    best = max(ranked, key=lambda item: item[:2], default=None)
+    if best is None or best[0] <= 0:
+        what = "the file is empty" if not head else f"it starts with {head[:8]!r}"
+        raise UnknownFormatError(
+            f"not a format that is known here: {what}",
+            url=url,
+            hint=f"known formats: {', '.join(known) or 'none'}; 'refmaker formats' lists them",
+        )
+    return best[2]

@@ -1,0 +1,202 @@
+"""One file of many: what a worker is asked, and what it answers."""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from refmaker.errors import RefmakerError, SourceChangedError, SourceError, WorkerError
+from refmaker.io.source import Source, local_path
+from refmaker.scanning.cache import fixed_state, look
+from refmaker.scanning.one_file import Worker, scan_source
+from refmaker.scanning.protocol import SNIFF_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from refmaker.scanning.cache import State
+    from refmaker.scanning.options import ScanOptions
+
+__all__ = ["Answer", "Task", "answer", "answer_apart"]
+
+_PASSING = frozenset(
+    getattr(errno, name)
+    for name in (
+        "EAGAIN", "EBUSY", "ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "EHOSTDOWN",
+        "EHOSTUNREACH", "EINTR", "EIO", "EMFILE", "ENETDOWN", "ENETRESET", "ENETUNREACH",
+        "ENFILE", "ENOBUFS", "ESTALE", "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
+)  # fmt: skip
+_IDLE = 120.0
+"""Seconds after which a process that serves an executor ends; half of it makes it suspect."""
+
+
+@dataclass(slots=True)
+class Task:
+    """A file to scan.
+
+    Parameters
+    ----------
+    number : int
+        Its place among the inputs.
+    url : str
+        The file.
+    storage_options, format, options
+        As in `refmaker.scanning.one_file.scan`.
+    key : str
+        Name of its entry in the cache; empty without one.
+    attempts : int
+        How often it was tried.
+    """
+
+    number: int
+    url: str
+    storage_options: Mapping[str, Any] | None
+    format: str | None
+    options: ScanOptions
+    key: str = ""
+    attempts: int = 0
+
+    def call(self, following: tuple[str, ...] = ()) -> tuple[Any, ...]:
+        """Return what a `Worker` is sent, with the files that it will be given next."""
+        return self.url, self.storage_options, self.format, self.options, answer, following
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of it.
+
+    Parameters
+    ----------
+    packed : bytes, optional
+        The reference set and its report, if it was scanned.
+    error : RefmakerError, optional
+        Why not.
+    passing : bool
+        Whether it may help to try again.
+    state : list, optional
+        How the file looked, if that is fixed; see `refmaker.scanning.cache`.
+    """
+
+    packed: bytes | None = None
+    error: RefmakerError | None = None
+    passing: bool = False
+    state: State | None = None
+
+
+def answer(
+    url: str,
+    storage_options: Mapping[str, Any] | None = None,
+    following: tuple[str, ...] = (),
+    *,
+    format: str | None = None,  # noqa: A002 - as in scan()
+    options: ScanOptions | None = None,
+) -> Answer:
+    """Scan a file in this process; what this package raises is part of the answer.
+
+    Parameters
+    ----------
+    url, storage_options, format, options
+        As in `refmaker.scanning.one_file.scan`.
+    following : tuple of str
+        Remote files that will come next: they are opened while this one is scanned.
+    """
+    from refmaker.scanning.serialized import pack
+
+    before = look(url) if local_path(url) is not None else None
+    try:
+        with _opened.take(url, storage_options, following) as source:
+            group, report = scan_source(source, format, options)
+        return Answer(pack(group, report), state=fixed_state(before, report))
+    except RefmakerError as error:
+        error.located(url=url)
+        return Answer(error=error, passing=_may_pass(error))
+
+
+class _Opened:
+    """Remote files that threads open ahead of being scanned, which only wait for the network."""
+
+    def __init__(self) -> None:
+        self._threads: ThreadPoolExecutor | None = None
+        self._ahead: dict[str, Future[Source]] = {}
+
+    def take(
+        self, url: str, storage_options: Mapping[str, Any] | None, following: tuple[str, ...]
+    ) -> Source:
+        """Return a file, open, and begin to open those that follow."""
+        ahead = self._ahead
+        for name in following:
+            if name not in ahead:
+                ahead[name] = self._pool(len(following)).submit(_open, name, storage_options)
+        mine = ahead.pop(url, None)
+        # What another process has been given meanwhile is not needed here.
+        for name in set(ahead).difference(following):
+            ahead.pop(name).cancel()
+        return Source(url, storage_options) if mine is None else mine.result()
+
+    def _pool(self, threads: int) -> ThreadPoolExecutor:
+        if self._threads is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._threads = ThreadPoolExecutor(threads)
+        return self._threads
+
+
+_opened = _Opened()
+
+
+def _open(url: str, storage_options: Mapping[str, Any] | None) -> Source:
+    source = Source(url, storage_options)
+    source.prefetch([(0, SNIFF_BYTES)])
+    return source
+
+
+def _may_pass(error: RefmakerError) -> bool:
+    """Whether a file that could not be read may be readable a little later."""
+    if isinstance(error, SourceChangedError):
+        # Somebody is writing it, and may be done soon.
+        return True
+    cause = error.__cause__
+    if not isinstance(error, SourceError) or cause is None:
+        return False
+    if isinstance(cause, OSError) and cause.errno is not None:
+        return cause.errno in _PASSING
+    from refmaker.io.remote_file import may_pass
+
+    return isinstance(cause, Exception) and may_pass(cause)
+
+
+_own = threading.local()
+"""The process of each thread that serves an executor."""
+
+
+def answer_apart(task: Task, timeout: float | None) -> Answer:
+    """Scan a file in a process that this thread keeps for it: for executors of all kinds.
+
+    So a library that aborts takes down neither the executor's process nor its other files, one
+    that hangs can be stopped, and h5py never runs in threads.
+    """
+    worker = getattr(_own, "worker", None)
+    if worker is None or time.monotonic() - _own.used > _IDLE / 2:
+        if worker is not None:
+            worker.close()
+        worker = _own.worker = Worker(_IDLE)
+    try:
+        found: Answer = worker.scan(
+            task.url,
+            task.storage_options,
+            format=task.format,
+            options=task.options,
+            timeout=timeout,
+            call=answer,
+        )
+    except WorkerError as error:
+        found = Answer(error=error)
+    finally:
+        _own.used = time.monotonic()
+    return found

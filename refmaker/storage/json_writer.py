@@ -1,0 +1,204 @@
+"""kerchunk JSON: version 1 is written, versions 0 and 1 are read.
+
+Implements the kerchunk reference specification. What is written opens with stock fsspec
+(``reference://``), zarr and xarray: metadata documents as text, ``{{u}}`` templates for URLs,
+``.zmetadata`` always there. A member ``refmaker`` beside ``refs`` holds what other readers
+pass over: the scanner's name and the sources' fingerprints.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections import Counter
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.errors import MetadataError
+from refmaker.model.zarr_v2 import documents, dumps
+from refmaker.storage.json_reader import BASE64, Header, read
+from refmaker.storage.text import format_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from refmaker.model import ChunkTable, Group
+    from refmaker.model.report import Fingerprint
+
+__all__ = ["Header", "chunk_members", "header", "read", "templated", "write"]
+
+
+def write(group: Group, file: IO[bytes], header: Header | None = None) -> None:
+    """Write a reference set.
+
+    Parameters
+    ----------
+    group : Group
+        The root group.
+    file : binary file
+        Open for writing.
+    header : dict, optional
+        Content of the member ``refmaker``.
+
+    Raises
+    ------
+    MetadataError
+        If a URL or attribute cannot be written so that stock readers understand it.
+    """
+    templates, names = templated([array.chunks for _, array in group.arrays()])
+    file.write(b'{"version":1,"templates":')
+    file.write(dumps(templates).encode())
+    if header:
+        file.write(b',"refmaker":' + dumps(header).encode())
+    file.write(b',"refs":{')
+    file.write(",\n".join(_metadata_members(group)).encode())
+    for path, array in group.arrays():
+        for text in chunk_members(path, array.chunks, names):
+            file.write(text)
+    file.write(b"}}\n")
+
+
+def templated(tables: Iterable[ChunkTable]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return templates for the URLs of tables.
+
+    The files of one folder share a template where that is shorter: where each of them holds few
+    chunks, such as the slices of an image series.
+
+    Parameters
+    ----------
+    tables : iterable of ChunkTable
+        All that are to be written.
+
+    Returns
+    -------
+    templates : dict of str to str
+        What each name stands for.
+    texts : dict of str to str
+        How each URL is written, as the inside of a JSON string.
+
+    Raises
+    ------
+    MetadataError
+        If a URL holds ``{{``.
+    """
+    chunks: Counter[str] = Counter()
+    for table in tables:
+        if table.url is None:
+            chunks.update(dict.fromkeys(table.urls, table.referenced))
+        else:
+            counts = np.bincount(table.url, minlength=len(table.urls)).tolist()
+            chunks.update(dict(zip(table.urls, counts, strict=True)))
+    _check_names(chunks)
+    folders: dict[str, list[str]] = {}
+    for url in chunks:
+        folders.setdefault(url[: url.rfind("/") + 1], []).append(url)
+    shared = {folder for folder, urls in folders.items() if _shareable(folder, urls, chunks)}
+    starts = dict.fromkeys(_start(url, shared) for url in chunks)
+    names = {start: "u" if len(starts) == 1 else f"u{i}" for i, start in enumerate(starts)}
+    texts = {}
+    for url in chunks:
+        start = _start(url, shared)
+        texts[url] = f"{{{{{names[start]}}}}}{url[len(start) :]}"
+    return {name: start for start, name in names.items()}, texts
+
+
+def _start(url: str, shared: Collection[str]) -> str:
+    """Return what of a URL is a template."""
+    folder = url[: url.rfind("/") + 1]
+    return folder if folder in shared else url
+
+
+def _shareable(folder: str, urls: Sequence[str], chunks: Mapping[str, int]) -> bool:
+    """Tell whether references are shorter with a template for a folder than with one a file."""
+    if not folder or len(urls) == 1:
+        return False
+    if not all(_PLAIN.fullmatch(url, len(folder)) for url in urls):
+        return False
+    repeated = sum(chunks[url] * (len(url) - len(folder)) for url in urls)
+    return repeated < sum(map(len, urls))
+
+
+_PLAIN = re.compile(r"[\w .,;:=+@~()\[\]-]*", re.ASCII)
+"""Names of files that neither JSON nor a template language reads otherwise than they stand."""
+
+
+def _check_names(urls: Iterable[str]) -> None:
+    """Refuse names that would be read as templates."""
+    for url in urls:
+        if "{{" in url:
+            raise MetadataError(
+                "'{{' in a file's name means a template to readers of references",
+                url=url,
+                hint="rename the file",
+            )
+
+
+def _metadata_members(group: Group) -> Iterator[str]:
+    """Yield every metadata document as a member of ``refs``, ``.zmetadata`` first."""
+    found = dict(documents(group))
+    consolidated = {"metadata": found, "zarr_consolidated_format": 1}
+    yield f'".zmetadata":{dumps(dumps(consolidated))}'
+    for key, document in found.items():
+        yield f"{dumps(key)}:{dumps(dumps(document))}"
+
+
+def chunk_members(path: str, table: ChunkTable, names: Mapping[str, str]) -> Iterator[bytes]:
+    """Yield the members of one array's chunks as JSON text, each with a comma before it.
+
+    Parameters
+    ----------
+    path : str
+        The array.
+    table : ChunkTable
+        Its chunks.
+    names : mapping of str to str
+        How each URL is written; see `templated`.
+    """
+    start = f",\n{dumps(path)[:-1]}/"
+    for number, data in table.inlined.items():
+        key = _key(number, table.grid)
+        yield f'{start}{key}":"{BASE64}{base64.b64encode(data).decode("ascii")}"'.encode()
+    if not table.referenced:
+        return
+    key_parts: list[Any] = []
+    for axis, column in enumerate(table.coordinates() or (np.zeros(1, np.uint64),)):
+        key_parts += ["." if axis else start, column.astype(np.uint64)]
+    whole = (table.offset == 0) & (table.length == 0)
+    url = _url_part(table, names)
+    parts = [*key_parts, '":["', url, '"']
+    if bool(whole.any()):
+        yield from format_rows([*_rows(parts, whole), "]"])
+        parts = _rows(parts, ~whole)
+    rest = ~whole if bool(whole.any()) else slice(None)
+    if table.offset[rest].size:
+        offset, length = table.offset[rest], table.length[rest].astype(np.uint64)
+        yield from format_rows([*parts, ",", offset, ",", length, "]"])
+
+
+def _url_part(table: ChunkTable, names: Mapping[str, str]) -> Any:
+    used = [names[url] for url in table.urls]
+    return used[0] if table.url is None else (table.url, used)
+
+
+def _rows(parts: Sequence[Any], rows: NDArray[np.bool_]) -> list[Any]:
+    """Return the parts of some rows only."""
+    chosen: list[Any] = []
+    for part in parts:
+        if isinstance(part, tuple):
+            chosen.append((part[0][rows], part[1]))
+        else:
+            chosen.append(part if isinstance(part, str) else part[rows])
+    return chosen
+
+
+def _key(number: int, grid: tuple[int, ...]) -> str:
+    return ".".join(str(int(at)) for at in np.unravel_index(number, grid)) if grid else "0"
+
+
+def header(version: str, scanner: str, sources: Mapping[str, Fingerprint]) -> Header:
+    """Return the content of the member ``refmaker``."""
+    known = {url: fingerprint.as_dict() for url, fingerprint in sources.items()}
+    return {"version": version, "format": scanner, "sources": known}

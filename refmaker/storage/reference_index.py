@@ -1,0 +1,330 @@
+"""References held as columns; one key is looked up without expanding anything."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+from refmaker.errors import LimitError, MetadataError
+from refmaker.model.report import Fingerprint
+from refmaker.model.zarr_v2 import documents, dumps
+from refmaker.storage.gen_windows import Windows
+from refmaker.templates import Rules, TemplateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from refmaker.model import Group
+    from refmaker.model.chunk_table import ChunkTable, Reference
+
+__all__ = ["Located", "Lookup", "References", "position", "sources_of"]
+
+_POSITION = re.compile(r"(?:0|[1-9][0-9]{0,17})(?:\.(?:0|[1-9][0-9]{0,17}))*")
+_LISTED = 1 << 20
+"""Keys of rules that are made for a listing at most."""
+
+
+class Located(NamedTuple):
+    """Where the bytes of a key lie.
+
+    Parameters
+    ----------
+    url : str
+        The file.
+    offset : int
+        First byte.
+    length : int, optional
+        Bytes; None means the whole file.
+    table : ChunkTable, optional
+        The table that says so, if there is one.
+    row : int
+        Its row.
+    """
+
+    url: str
+    offset: int
+    length: int | None
+    table: ChunkTable | None = None
+    row: int = 0
+
+
+class Lookup(Protocol):
+    """What a reader asks of references, in whichever way they are stored."""
+
+    header: Mapping[str, Any]
+
+    def ready(self, key: str) -> bool:
+        """Whether a key can be looked up without reading a file."""
+
+    def get(self, key: str) -> bytes | Located | None:
+        """Return inlined bytes, a place, or None where there is no such key."""
+
+    def urls(self) -> Iterator[str]:
+        """Yield the files that are known without expanding anything."""
+
+    def children(self, path: str) -> tuple[list[str], Iterator[str]] | None:
+        """Return the names of folders and files in a folder, or None if there is none."""
+
+    def keys(self) -> Iterator[str]:
+        """Yield every key."""
+
+    def metadata(self) -> Iterator[tuple[str, bytes]]:
+        """Yield key and text of every metadata document that is at hand."""
+
+
+METADATA = frozenset({".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json"})
+
+
+def position(name: str) -> tuple[int, ...] | None:
+    """Return the position in a chunk grid that ``3.0.12`` names, or None."""
+    if _POSITION.fullmatch(name) is None:
+        return None
+    return tuple(map(int, name.split(".")))
+
+
+def sources_of(header: Mapping[str, Any], url: str = "") -> dict[str, Fingerprint]:
+    """Return the fingerprints that a document's member ``refmaker`` holds.
+
+    Raises
+    ------
+    MetadataError
+        If they are none.
+    """
+    known = header.get("sources", {})
+    if not isinstance(known, dict):
+        raise MetadataError("'sources' is no JSON object", url=url, path="refmaker")
+    return {name: Fingerprint.from_dict(entry) for name, entry in known.items()}
+
+
+@dataclass(eq=False)
+class References:
+    """A reference set as a flat mapping of keys, in columns.
+
+    Parameters
+    ----------
+    documents : dict of str to bytes
+        Everything that is kept in the set itself, by key.
+    tables : dict of str to ChunkTable
+        Byte ranges with keys such as ``path/0.1``, by path; the root is ``""``.
+    others : dict of str to Reference
+        Byte ranges with any other keys.
+    rules : Rules, optional
+        References that are described by patterns; they replace all others of the same key.
+    header : mapping
+        The document's member ``refmaker``.
+    compact : bool
+        Whether they come from a compact document, which other readers refuse.
+    """
+
+    documents: dict[str, bytes] = field(default_factory=dict)
+    tables: dict[str, ChunkTable] = field(default_factory=dict)
+    others: dict[str, Reference] = field(default_factory=dict)
+    rules: Rules | None = None
+    header: Mapping[str, Any] = field(default_factory=dict)
+    compact: bool = False
+
+    @classmethod
+    def of_group(cls, group: Group, header: Mapping[str, Any] | None = None) -> References:
+        """Return the references of a set in memory; its columns are not copied."""
+        found = dict(documents(group))
+        consolidated = {"metadata": found, "zarr_consolidated_format": 1}
+        made = cls(header=header or {})
+        made.documents[".zmetadata"] = dumps(consolidated).encode()
+        made.documents.update((key, dumps(document).encode()) for key, document in found.items())
+        for path, array in group.arrays():
+            table = array.chunks
+            if table.referenced:
+                made.tables[path] = table
+            for number, data in table.inlined.items():
+                made.documents[_join(path, _name(number, table.grid))] = data
+        return made
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the references take in memory, without keys of documents and URLs."""
+        return sum(table.nbytes for table in self.tables.values()) + sum(
+            map(len, self.documents.values())
+        )
+
+    def __len__(self) -> int:
+        rows = sum(table.referenced for table in self.tables.values())
+        made = self.rules.size if self.rules else 0
+        return len(self.documents) + rows + len(self.others) + made
+
+    def ready(self, key: str) -> bool:  # noqa: ARG002 - as others have it
+        """Tell that every key can be looked up at once."""
+        return True
+
+    def get(self, key: str) -> bytes | Located | None:
+        """Return inlined bytes, a place, or None where there is no such key.
+
+        Raises
+        ------
+        MetadataError
+            If a rule cannot say where the bytes lie.
+        """
+        if self.rules is not None:
+            found = self._made(key)
+            if found is not None:
+                return found
+        document = self.documents.get(key)
+        if document is not None:
+            return document
+        path, _, name = key.rpartition("/")
+        table = self.tables.get(path)
+        if table is not None:
+            at = position(name)
+            row = None if at is None else _row(table, at)
+            if row is not None:
+                file = 0 if table.url is None else int(table.url[row])
+                return _located(
+                    table.urls[file], int(table.offset[row]), int(table.length[row]), table, row
+                )
+        other = self.others.get(key)
+        return None if other is None else _located(*other, None, 0)
+
+    def _made(self, key: str) -> Located | None:
+        try:
+            found = None if self.rules is None else self.rules.lookup(key)
+            near = None if found is None else self._windows.find(key)
+        except TemplateError as error:
+            raise MetadataError(f"a rule does not say where this is: {error}", path=key) from error
+        if found is None:
+            return None
+        return Located(found.url, found.offset or 0, found.length, *(near or (None, 0)))
+
+    @cached_property
+    def _windows(self) -> Windows:
+        return Windows(self.rules or ())
+
+    def metadata(self) -> Iterator[tuple[str, bytes]]:
+        """Yield key and text of every metadata document that is kept in the set itself."""
+        for key, data in self.documents.items():
+            if key.rpartition("/")[2] in METADATA:
+                yield key, data
+
+    def urls(self) -> Iterator[str]:
+        """Yield the files that are known without expanding any rule."""
+        for table in self.tables.values():
+            yield from table.urls
+        for reference in self.others.values():
+            yield reference.url
+
+    def children(self, path: str) -> tuple[list[str], Iterator[str]] | None:
+        """Return the names of folders and files in a folder, or None if there is none."""
+        folders, files = self._tree
+        if path not in folders:
+            return None
+        return sorted(folders[path]), self._files(path, files.get(path, []))
+
+    def _files(self, path: str, names: list[str]) -> Iterator[str]:
+        yield from names
+        table = self.tables.get(path)
+        if table is not None and not self.rules:
+            yield from _names(table)
+        elif table is not None or self.rules:
+            seen = set(names)
+            made = (key for key in self._rule_keys() if key.rpartition("/")[0] == path)
+            named = (key.rpartition("/")[2] for key in made)
+            for name in (*(_names(table) if table is not None else ()), *named):
+                if name not in seen:
+                    seen.add(name)
+                    yield name
+
+    def keys(self) -> Iterator[str]:
+        """Yield every key.
+
+        Raises
+        ------
+        LimitError
+            If there are too many that rules describe.
+        """
+        for folder in sorted(self._tree[0]):
+            found = self.children(folder)
+            if found is not None:
+                for name in found[1]:
+                    yield _join(folder, name)
+
+    def _rule_keys(self) -> Iterator[str]:
+        if self.rules is None:
+            return
+        if self.rules.size > _LISTED:
+            raise LimitError(f"{self.rules.size} keys are too many to be listed")
+        for rule in self.rules:
+            yield from rule.iter_keys()
+
+    @cached_property
+    def _tree(self) -> tuple[dict[str, set[str]], dict[str, list[str]]]:
+        """Folders and the names of folders in them; folders and the names of files in them."""
+        folders: dict[str, set[str]] = {"": set()}
+        files: dict[str, list[str]] = {}
+        for key in (*self.documents, *self.others):
+            path, _, name = key.rpartition("/")
+            files.setdefault(path, []).append(name)
+            _add(folders, path)
+        for path in self.tables:
+            _add(folders, path)
+        for rule in self.rules or ():
+            if any("/" in literal for literal in rule.pattern.literals[1:]):
+                for key in self._rule_keys():
+                    _add(folders, key.rpartition("/")[0])
+            else:
+                _add(folders, rule.pattern.literals[0].rpartition("/")[0])
+        return folders, files
+
+
+def _add(folders: dict[str, set[str]], path: str) -> None:
+    """Add a folder and those that it lies in."""
+    made = []
+    while path not in folders:
+        folders[path] = set()
+        made.append(path)
+        path = path.rpartition("/")[0]
+    for folder in made:
+        parent, _, name = folder.rpartition("/")
+        folders[parent].add(name)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
+
+
+def _located(url: str, offset: int, length: int, table: ChunkTable | None, row: int) -> Located:
+    whole = offset == 0 and length == 0
+    return Located(url, offset, None if whole else length, table, row)
+
+
+def _row(table: ChunkTable, at: tuple[int, ...]) -> int | None:
+    grid = table.grid or (1,)
+    if len(at) != len(grid):
+        return None
+    number = 0
+    for part, extent in zip(at, grid, strict=True):
+        if part >= extent:
+            return None
+        number = number * extent + part
+    if table.index is None:
+        return number
+    row = int(np.searchsorted(table.index, np.uint64(number)))
+    found = row < table.index.size and int(table.index[row]) == number
+    return row if found else None
+
+
+def _name(number: int, grid: tuple[int, ...]) -> str:
+    return ".".join(str(int(part)) for part in np.unravel_index(number, grid)) if grid else "0"
+
+
+def _names(table: ChunkTable) -> Iterator[str]:
+    """Yield the names of a table's rows, some thousand at a time."""
+    if not table.grid:
+        yield "0"
+        return
+    numbers = table.numbers().astype(np.int64)
+    for start in range(0, numbers.size, 1 << 14):
+        columns = np.unravel_index(numbers[start : start + (1 << 14)], table.grid)
+        for parts in zip(*(column.tolist() for column in columns), strict=True):
+            yield ".".join(map(str, parts))

@@ -1,0 +1,199 @@
+"""What headers tell of an image, as coordinates where frames differ, as attributes else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.scanners.dicom.agreement import differing
+from refmaker.scanners.dicom.dimensions import Column, coordinates
+from refmaker.scanners.dicom.frame_attributes import ORIENTATION
+from refmaker.scanners.dicom.inline import inlined_array
+from refmaker.scanners.dicom.metadata import SHOWN_OTHERWISE, attribute_values, presentable
+from refmaker.scanners.dicom.privacy import UIDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from refmaker.model import Array
+    from refmaker.scanners.dicom.header import Header
+    from refmaker.scanners.dicom.options import Choices
+    from refmaker.scanners.dicom.series import Image
+
+__all__ = ["described"]
+
+FRAME_TIME = 0x00181063
+
+
+def described(image: Image, choices: Choices) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return what is known of an image: arrays of what varies, attributes of what does not.
+
+    Parameters
+    ----------
+    image : Image
+        Its frames and their cells.
+    choices : Choices
+        What users chose to have written.
+    """
+    members: dict[str, Array] = {}
+    varying = differing(image.headers)
+    attributes = _constant(image, choices, varying)
+    columns = [*image.columns, *_selected(image, choices, attributes, varying)]
+    for column in _split(columns):
+        text = column.values.dtype.kind in "US"
+        if text and not column.attributes.get("asked") and not presentable(column.values.tolist()):
+            continue
+        found = coordinates(column, image.grid.cell, image.names, image.grid.shape)
+        if found is None:
+            continue
+        names, values = found
+        name = column.name
+        if not names:
+            _keep_constant(name, values, column, attributes)
+            continue
+        if name in image.names and names != (name,):
+            name = f"{name}_of_frame"
+        if name in members:
+            continue
+        if values.ndim > len(names):
+            names = (*names, f"{column.name}_component")
+        told = {"units": column.units} if column.units else {}
+        members[name] = inlined_array(values, names, told)
+    for name, dimension in (("position", "patient_axis"), ("orientation", "cosine")):
+        members |= _vectors(image, name, dimension)
+    return members, attributes
+
+
+def _keep_constant(
+    name: str, values: NDArray[Any], column: Column, attributes: dict[str, Any]
+) -> None:
+    if column.clock or name in attributes or name in ("acquisition_time", "content_time"):
+        return
+    flat = values.tolist()
+    if isinstance(flat, list):
+        flat = [None if isinstance(v, float) and not np.isfinite(v) else v for v in flat]
+    attributes[name] = flat
+
+
+def _vectors(image: Image, name: str, dimension: str) -> dict[str, Array]:
+    """Return position or orientation of the frames, where they have one."""
+    if not image.names or not bool(np.isfinite(image.position).any()):
+        return {}
+    if name == "orientation":
+        if image.stack is not None:
+            return {}
+        values = image.records.numbers(ORIENTATION, 6)
+        if not bool(np.isfinite(values).any()):
+            return {}
+        units = {}
+    else:
+        values, units = image.position, {"units": "mm", "axes": "LPS"}
+    column = Column(name, values)
+    names, shape = image.names, image.grid.shape
+    found = coordinates(column, image.grid.cell, names, shape)
+    if found is None:
+        return {}
+    return {name: inlined_array(found[1], (*found[0], dimension), units)}
+
+
+def _split(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns, b-value and direction of diffusion apart."""
+    found = []
+    for column in columns:
+        if column.name != "diffusion":
+            found.append(column)
+            continue
+        found.append(Column("b_value", column.values[:, 0], "s/mm2"))
+        found.append(Column("b_vector", column.values[:, 1:]))
+    return found
+
+
+def _constant(image: Image, choices: Choices, varying: frozenset[int]) -> dict[str, Any]:
+    """Return the chosen attributes that all instances agree on."""
+    headers = image.headers
+    same = [tag for tag in _tags(headers, choices) if tag not in varying]
+    values = attribute_values(headers[0], same)
+    named = {choices.selection.name(tag): value for tag, value in values.items()}
+    if choices.uids != "none":
+        for tag, name in UIDS.items():
+            uid = headers[0].text(tag)
+            if uid and tag not in varying:
+                named[name] = choices.uid(uid)
+    return named
+
+
+def _tags(headers: Sequence[Header], choices: Choices) -> list[int]:
+    chosen = choices.selection
+    if chosen.mode == "none":
+        return []
+    if chosen.mode == "all":
+        found = dict.fromkeys(tag for header in headers for tag in header)
+        return [tag for tag in found if tag >> 16 > 2 and tag not in SHOWN_OTHERWISE | UIDS.keys()]
+    return [tag for tag in chosen.tags if tag not in SHOWN_OTHERWISE]
+
+
+def _selected(
+    image: Image, choices: Choices, attributes: Mapping[str, Any], varying: frozenset[int]
+) -> list[Column]:
+    """Return the chosen attributes in which instances differ, as columns of frames."""
+    headers = image.headers
+    columns = []
+    if len(headers) > 1:
+        for tag in _tags(headers, choices):
+            name = choices.selection.name(tag)
+            if name not in attributes and tag in varying:
+                columns.append(_column(image, tag, name))
+    if choices.uids != "none":
+        for tag, name in UIDS.items():
+            if name not in attributes and tag in headers[0]:
+                texts = [choices.uid(header.text(tag)) for header in headers]
+                values = np.array(texts)[image.source[:, 0]]
+                columns.append(Column(name, values, attributes={"asked": True}))
+    if FRAME_TIME in image.header and image.names == ("frame",):
+        step = image.header.number(FRAME_TIME)
+        if step is not None:
+            columns.append(Column("time", image.source[:, 1] * step, "ms"))
+    return [column for column in columns if column is not None]
+
+
+def _column(image: Image, tag: int, name: str) -> Column:
+    """Return one attribute of all instances: numbers where it is a single number."""
+    elements = [header.elements.get(tag) for header in image.headers]
+    # One value each time is all there is to understand.
+    known = {
+        element: _value(header, tag, element)
+        for element, header in dict(zip(elements, image.headers, strict=True)).items()
+    }
+    values = [known[element] for element in elements]
+    rows = image.source[:, 0]
+    if all(value is None or isinstance(value, int | float) for value in values):
+        whole = all(isinstance(value, int) for value in values)
+        numbers = [np.nan if value is None else value for value in values]
+        return Column(name, np.array(numbers, np.int64 if whole else np.float64)[rows])
+    texts = [
+        ""
+        if value is None
+        else "\\".join(map(str, value))
+        if isinstance(value, list)
+        else str(value)
+        for value in values
+    ]
+    return Column(name, np.array(texts)[rows], attributes={"asked": True})
+
+
+def _value(header: Header, tag: int, element: tuple[bytes, bytes] | None) -> Any:
+    """Return the value of an attribute; single numbers without ado."""
+    if element is None:
+        return None
+    try:
+        if element[0] == b"IS":
+            return int(element[1])
+        if element[0] == b"DS":
+            found = float(element[1])
+            return found if np.isfinite(found) else None
+    except ValueError:
+        pass  # several values, or padded with something
+    return attribute_values(header, [tag]).get(tag)

@@ -1,0 +1,223 @@
+"""A GRIB file as ecCodes reads it: the oracle that verification asks.
+
+Nothing here uses the walk or the message table: ecCodes finds the messages, with its support of
+several fields in one, and its own keys say which of them a chunk has to be.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.codecs.native_libraries import eccodes
+from refmaker.errors import FormatError
+from refmaker.scanners.grib.native_coordinates import Coordinates
+from refmaker.scanners.grib.native_places import Places
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from refmaker.io.source import Source
+    from refmaker.model import Array
+    from refmaker.scanning.protocol import Native
+
+__all__ = ["open_native"]
+
+_PART = 16 * 1024**2
+_MISSING = -1.7e308
+"""Stands for missing values while ecCodes decodes; no packing gives it."""
+
+
+@contextmanager
+def open_native(source: Source) -> Iterator[Native]:
+    """Open a file with ecCodes.
+
+    Parameters
+    ----------
+    source : Source
+        A local file is opened in place, any other is copied to a temporary one.
+
+    Raises
+    ------
+    MissingDependencyError
+        If ecCodes is not installed.
+    """
+    library = eccodes("reading GRIB natively")
+    if source.path is not None:
+        native = _Native(library, source.path)
+        try:
+            yield native
+        finally:
+            native.close()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "file.grib")
+        with open(path, "wb") as file:
+            file.writelines(source.read_upto(at, _PART) for at in range(0, source.size, _PART))
+        native = _Native(library, path)
+        try:
+            yield native
+        finally:
+            native.close()
+
+
+class _Native:
+    """Fields as ecCodes decodes them, found by where their messages lie."""
+
+    def __init__(self, eccodes: Any, path: str) -> None:
+        self._eccodes = eccodes
+        self._path = path
+        self._known: Coordinates | None = None
+        self._places = Places()
+
+    @property
+    def _coordinates(self) -> Coordinates:
+        if self._known is None:
+            self._known = Coordinates(self._eccodes, self._path)
+        return self._known
+
+    def close(self) -> None:
+        """Give back what ecCodes holds."""
+        if self._known is not None:
+            self._known.close()
+
+    def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Return the true values of a region of one array, in the array's dtype.
+
+        Parameters
+        ----------
+        path : str
+            Path of the array. Values come from ecCodes, after a look at whether the message is
+            of this variable and lies where the coordinates read before say. Coordinates are
+            the array's own where ecCodes tells each of them of some field of the file
+            (latitudes and longitudes within 1e-6 degrees), and those of the fields read before
+            at their places; otherwise -1 or NaN.
+        array : Array
+            What the reference set says of it.
+        region : tuple of slice
+            One slice per dimension.
+
+        Raises
+        ------
+        FormatError
+            If ecCodes does not decode a field, or it is of another variable or place.
+        """
+        codec = (array.compressor or {}).get("id")
+        if codec == "refmaker.grib":
+            return self._fields(path, array, region)
+        if array.dtype == np.dtype("u1"):
+            found: Any = array.chunks.get(0)
+            return np.frombuffer(self._piece(found.offset, found.length), np.uint8)[region]
+        values = self._coordinates.read(path.rpartition("/")[2], array)
+        if not self._places.coordinate(path, array, values):
+            values = np.full_like(values, np.nan if values.dtype.kind == "f" else -1)
+        return values[region]
+
+    def _piece(self, offset: int, length: int) -> bytes:
+        with open(self._path, "rb") as file:
+            file.seek(offset)
+            return file.read(length)
+
+    def _fields(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
+        shape = tuple(part.stop - part.start for part in region)
+        values = np.full(shape, np.nan, array.dtype)
+        plane = len(array.compressor["shape"]) if array.compressor else 0
+        lead = len(shape) - plane
+        for at in np.ndindex(*shape[:lead]):
+            number = tuple(p.start + i for p, i in zip(region[:lead], at, strict=True))
+            found = array.chunks.get((*number, *(0,) * plane))
+            if isinstance(found, tuple):
+                field, true = self._field(found.offset, found.length, array)
+                wrong = self._places.field(path, array, number, true)
+                if wrong:
+                    raise FormatError(
+                        f"{wrong} is another one for ecCodes than at {number}", offset=found.offset
+                    )
+                values[at] = field.reshape(array.shape[lead:])[region[lead:]]
+        return values
+
+    def _field(
+        self, offset: int, length: int, array: Array
+    ) -> tuple[NDArray[Any], dict[str, set[float | None]]]:
+        """Return one field as ecCodes decodes it, in rows, and its coordinates."""
+        eccodes = self._eccodes
+        start, number = self._message(offset, length)
+        with open(self._path, "rb") as file:
+            eccodes.codes_grib_multi_support_on()
+            eccodes.codes_grib_multi_support_reset_file(file)
+            try:
+                file.seek(start)
+                handle = eccodes.codes_grib_new_from_file(file)
+                for _ in range(number - 1):
+                    eccodes.codes_release(handle)
+                    handle = eccodes.codes_grib_new_from_file(file)
+            finally:
+                eccodes.codes_grib_multi_support_off()
+        try:
+            return self._values(handle, array), self._coordinates.tell(handle)
+        except eccodes.CodesInternalError as error:
+            raise FormatError(f"ecCodes does not decode it: {error}", offset=start) from error
+        finally:
+            eccodes.codes_release(handle)
+
+    def _values(self, handle: int, array: Array) -> NDArray[Any]:
+        eccodes = self._eccodes
+        for key in ("paramId", "typeOfLevel", "stepType"):
+            told = array.attributes.get(f"GRIB_{key}")
+            if told is None or not eccodes.codes_is_defined(handle, key):
+                continue
+            found = eccodes.codes_get(handle, key)
+            if found != told and found not in (0, "unknown"):
+                raise FormatError(f"{key} is {found!r} for ecCodes, {told!r} in the references")
+        eccodes.codes_set(handle, "missingValue", _MISSING)
+        values: NDArray[Any] = eccodes.codes_get_values(handle)
+        values[values == _MISSING] = np.nan
+        shape = array.shape[-2:]
+        if len(shape) == 2 and values.size == shape[0] * shape[1]:
+            values = self._rows(handle, values, shape)
+        return values.astype(array.dtype)
+
+    def _rows(self, handle: int, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        def flag(key: str) -> bool:
+            defined = self._eccodes.codes_is_defined(handle, key)
+            return bool(defined and self._eccodes.codes_get(handle, key, int))
+
+        columns_first = flag("jPointsAreConsecutive")
+        lines = values.reshape(shape[::-1] if columns_first else shape)
+        if flag("alternativeRowScanning"):
+            lines[1::2] = lines[1::2, ::-1].copy()
+        return lines.T if columns_first else lines
+
+    def _message(self, offset: int, length: int) -> tuple[int, int]:
+        """Return where the message of a chunk begins, and the number of the field in it."""
+        if self._piece(offset, 4) == b"GRIB":
+            return offset, 1
+        start = -1
+        end = offset
+        # Sections that come before stand in the same message: its mark is the last one that
+        # is followed by a length that reaches beyond the chunk.
+        while start < 0 and end > 0:
+            low = max(0, end - _PART)
+            block = self._piece(low, end - low + 16)
+            at = block.rfind(b"GRIB", 0, end - low)
+            while at >= 0 and start < 0:
+                total = int.from_bytes(block[at + 8 : at + 16], "big")
+                if low + at + total >= offset + length and block[at + 7] == 2:
+                    start = low + at
+                at = block.rfind(b"GRIB", 0, at)
+            end = low
+        if start < 0:
+            raise FormatError("no message holds these sections", offset=offset)
+        position, number = start + 16, 0
+        while position < offset + length:
+            head = self._piece(position, 5)
+            size = int.from_bytes(head[:4], "big")
+            number += head[4] == 7
+            position += max(size, 5)
+        return start, number

@@ -1,0 +1,215 @@
+"""The message table: one row for every field of a file, as columns.
+
+It is what a scan finds out; the layouts are views of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.scanners.grib.eccodes_process import ask
+from refmaker.scanners.grib.names import Names, Sections
+from refmaker.scanners.grib.products import ABSENT, Product, read_products
+from refmaker.scanners.grib.times import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from numpy.typing import NDArray
+
+    from refmaker.scanners.grib.fields import FieldList, Kind
+
+__all__ = ["MessageTable", "message_table"]
+
+_HASH = np.random.default_rng(2).integers(1, 2**63, 4096, np.uint64) | np.uint64(1)
+_PRODUCT2 = 9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MessageTable:
+    """One row per field, in file order; all columns have shape (n,).
+
+    Parameters
+    ----------
+    message : ndarray of int64
+        Offset of the message that holds the field.
+    offset, length : ndarray of int64
+        The chunk: the message, or the sections of one of its fields.
+    part : ndarray of int64
+        Number of the field in its message, from 1.
+    grid : ndarray of int64
+        Position in `grids`.
+    template : ndarray of int64
+        Position in `names`, `kinds` and `sections`.
+    packing : ndarray of int64
+        Data representation template (edition 1: flags of section 4).
+    vertical : ndarray of int64
+        Number of vertical coordinate values.
+    reference : ndarray of int64
+        Reference time, seconds since 1970-01-01T00:00:00.
+    start, end : ndarray of int64
+        Forecast step in seconds, of an interval both ends.
+    until : ndarray of int64
+        End of the interval, seconds since 1970, as the message says.
+    level, bottom : ndarray of float64
+        Level, and second level of a layer, in the unit of the type of level; NaN for none.
+    member, percentile : ndarray of int64
+        `ABSENT` for none.
+    lower, upper : ndarray of float64
+        Limits of a probability; NaN for none.
+    direction, frequency : ndarray of int64
+        Numbers of a wave spectrum; `ABSENT` for none.
+    grids : list of (int, bytes)
+        Edition and grid definition.
+    grid_places : list of (int, int)
+        Offset and length of each in the file; length 0 where it is not there.
+    names : list of Names
+    kinds : list of Kind
+    sections : list of Sections
+        Of one field of each template.
+    """
+
+    message: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    length: NDArray[np.int64]
+    part: NDArray[np.int64]
+    grid: NDArray[np.int64]
+    template: NDArray[np.int64]
+    packing: NDArray[np.int64]
+    vertical: NDArray[np.int64]
+    reference: NDArray[np.int64]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    until: NDArray[np.int64]
+    level: NDArray[np.float64]
+    bottom: NDArray[np.float64]
+    member: NDArray[np.int64]
+    percentile: NDArray[np.int64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    direction: NDArray[np.int64]
+    frequency: NDArray[np.int64]
+    grids: list[tuple[int, bytes]]
+    grid_places: list[tuple[int, int]]
+    names: list[Names]
+    kinds: list[Kind]
+    sections: list[Sections]
+
+    def __len__(self) -> int:
+        return len(self.message)
+
+    def take(self, rows: NDArray[Any]) -> MessageTable:
+        """Return some rows as a table of their own."""
+        return replace(self, **{name: getattr(self, name)[rows] for name in COLUMNS})
+
+    @property
+    def placeable(self) -> NDArray[np.bool_]:
+        """Which fields have a time; others cannot be told apart."""
+        known = (self.reference != UNKNOWN) & (self.start != UNKNOWN) & (self.end != UNKNOWN)
+        return np.asarray(known)
+
+
+COLUMNS = tuple(
+    item.name for item in fields(MessageTable)
+    if item.name not in ("grids", "grid_places", "names", "kinds", "sections")
+)  # fmt: skip
+
+
+def message_table(found: FieldList) -> MessageTable:
+    """Return the table of the fields of a file.
+
+    Parameters
+    ----------
+    found : FieldList
+        What the walk found.
+    """
+    n = found.mark()
+    pile = found.column("pile")
+    columns: dict[str, NDArray[Any]] = {
+        name: found.column(name)
+        for name in ("message", "offset", "length", "part", "grid", "packing", "vertical")
+    }
+    for name in ("template", "reference", "start", "end", "until", "member", "percentile"):
+        columns[name] = np.full(n, ABSENT)
+    for name in ("level", "bottom", "lower", "upper"):
+        columns[name] = np.full(n, np.nan)
+    table = MessageTable(
+        **columns,
+        direction=np.full(n, ABSENT), frequency=np.full(n, ABSENT),
+        grids=list(found.grids), grid_places=found.grid_places, names=[], kinds=[], sections=[],
+    )  # fmt: skip
+    keys: list[Hashable] = []
+    local = list(found.locals)
+    order = np.argsort(pile, kind="stable")
+    bounds = np.searchsorted(pile[order], np.arange(len(found.piles) + 1))
+    for number, kind in enumerate(found.piles):
+        where = order[bounds[number] : bounds[number + 1]]
+        rows = found.rows(kind)
+        product = read_products(kind, rows)
+        for name in Product.__slots__:
+            if name != "template":
+                getattr(table, name)[where] = getattr(product, name)
+        first, inverse = _distinct(product.template)
+        table.template[where] = inverse + len(keys)
+        for row in first.tolist():
+            grid = table.grids[int(table.grid[where[row]])][1]
+            sections = _sections(kind, bytes(rows[row]), local[kind.local], grid)
+            keys.append((
+                kind._replace(local=0, grid=-1), bytes(product.template[row]), sections.local,
+                grid if kind.grid >= 0 else b"",
+            ))  # fmt: skip
+            table.kinds.append(kind)
+            table.sections.append(sections)
+    table.names.extend(ask(list(zip(keys, table.sections, strict=True))))
+    _complete(table)
+    return table
+
+
+def _distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first of equal rows, and for every row the number of its equal."""
+    if rows.shape[1] <= len(_HASH):
+        hashed = rows.astype(np.uint64) @ _HASH[: rows.shape[1]]
+        _, first, inverse = np.unique(hashed, return_index=True, return_inverse=True)
+        if bool((rows[first[inverse]] == rows).all()):
+            return first, inverse
+    whole = np.ascontiguousarray(rows).view(f"V{rows.shape[1]}").reshape(-1)
+    numbers: dict[bytes, int] = {}
+    inverse = np.array([numbers.setdefault(bytes(row), len(numbers)) for row in whole], np.int64)
+    return np.unique(inverse, return_index=True)[1], inverse
+
+
+def _sections(kind: Kind, row: bytes, local: bytes, grid: bytes) -> Sections:
+    product, body = row[: kind.identification], row[kind.identification :]
+    if kind.edition == 1:
+        return Sections(1, 0, row, b"", grid, b"")
+    head = (len(body) + _PRODUCT2).to_bytes(4, "big") + b"\4"
+    head += kind.vertical.to_bytes(2, "big") + kind.template.to_bytes(2, "big")
+    return Sections(2, kind.discipline, product, local, grid, head + body)
+
+
+def _complete(table: MessageTable) -> None:
+    """Fill in what only the names tell."""
+    template = table.template
+
+    def told(values: list[Any], missing: Any) -> NDArray[Any]:
+        column = np.array([missing if value is None else value for value in values])
+        return column[template] if column.size else column
+
+    names = table.names
+    _fill(table.level, np.isnan(table.level), told([n.level for n in names], np.nan))
+    _fill(table.bottom, np.isnan(table.bottom), told([n.bottom for n in names], np.nan))
+    _fill(table.member, table.member == ABSENT, told([n.member for n in names], ABSENT))
+    unknown = (table.end == UNKNOWN) & (table.reference != UNKNOWN)
+    steps = [n.step or (UNKNOWN, UNKNOWN) for n in names]
+    _fill(table.start, unknown, told([step[0] for step in steps], UNKNOWN))
+    _fill(table.end, unknown, told([step[1] for step in steps], UNKNOWN))
+    table.direction[:] = told([n.direction for n in names], ABSENT)
+    table.frequency[:] = told([n.frequency for n in names], ABSENT)
+
+
+def _fill(column: NDArray[Any], where: NDArray[np.bool_], values: NDArray[Any]) -> None:
+    if where.any():
+        column[where] = values[where]

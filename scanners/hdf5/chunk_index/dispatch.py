@@ -1,0 +1,128 @@
+"""The way into the room: from a layout to columns, whatever the index is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from refmaker.errors import UnsupportedError
+from refmaker.scanners.hdf5.batched_reads import ReadBlocks, Steps, run
+from refmaker.scanners.hdf5.chunk_index.btree1 import read_btree1
+from refmaker.scanners.hdf5.chunk_index.btree2 import read_btree2
+from refmaker.scanners.hdf5.chunk_index.columns import ChunkColumns, ColumnsBuilder, Grid
+from refmaker.scanners.hdf5.chunk_index.extensible_array import read_extensible_array
+from refmaker.scanners.hdf5.chunk_index.fixed_array import read_fixed_array
+from refmaker.scanners.hdf5.chunk_index.implicit import implicit_columns, single_columns
+from refmaker.scanners.hdf5.layout import IndexType, Layout, Storage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from refmaker.scanners.hdf5.superblock import Superblock
+
+__all__ = ["chunk_index_reader", "chunk_iter_is_wrong", "read_chunk_index"]
+
+
+def chunk_iter_is_wrong(layout: Layout, maxshape: Sequence[int | None]) -> bool:
+    """Whether HDF5's own listing of the chunks must not be used.
+
+    Extensible arrays count chunks with the unlimited dimension in front. HDF5 does so
+    when it reads and writes data, but not when it lists chunks: where the unlimited
+    dimension is not the first, ``chunk_iter``, ``get_chunk_info`` and
+    ``get_chunk_info_by_coord`` give the places of chunks under other chunks'
+    coordinates (seen with HDF5 2.0.0). Offsets, sizes and masks are right as a set.
+
+    Parameters
+    ----------
+    layout : Layout
+        The dataset's layout.
+    maxshape : sequence of int or None
+        Largest extent; None where unlimited.
+
+    Returns
+    -------
+    bool
+        Neither a fallback to that listing nor a comparison with it makes sense.
+    """
+    return layout.index is IndexType.EXTENSIBLE_ARRAY and maxshape[0] is not None
+
+
+def chunk_index_reader(
+    layout: Layout,
+    superblock: Superblock,
+    shape: Sequence[int],
+    maxshape: Sequence[int | None],
+) -> Steps[ChunkColumns]:
+    """Read a chunk index in lockstep with others; see :func:`..lockstep.run`.
+
+    Parameters
+    ----------
+    layout : Layout
+        The dataset's layout.
+    superblock : Superblock
+        The file's superblock.
+    shape : sequence of int
+        Current extent in elements.
+    maxshape : sequence of int or None
+        Largest extent; None where unlimited. (Array indexes are laid out by it.)
+
+    Returns
+    -------
+    ChunkColumns
+        What ``h5py``'s ``chunk_iter`` would list, sorted; where that is wrong
+        (:func:`chunk_iter_is_wrong`), what HDF5 finds when it reads the dataset.
+
+    Raises
+    ------
+    FormatError, TruncatedError
+        The index is corrupt.
+    UnsupportedError
+        It is of a kind or version that is not implemented.
+    """
+    if layout.storage is not Storage.CHUNKED or layout.index is None:
+        raise UnsupportedError("the dataset has no chunks", code="hdf5-not-chunked")
+    grid = Grid.of(layout, superblock, shape, maxshape)
+    if not grid.size:
+        return ColumnsBuilder(grid).build()
+    if layout.index is IndexType.SINGLE:
+        return single_columns(grid)
+    if layout.index is IndexType.IMPLICIT:
+        return implicit_columns(grid)
+    return (
+        yield from {
+            IndexType.BTREE1: read_btree1,
+            IndexType.FIXED_ARRAY: read_fixed_array,
+            IndexType.EXTENSIBLE_ARRAY: read_extensible_array,
+            IndexType.BTREE2: read_btree2,
+        }[layout.index](grid)
+    )
+
+
+def read_chunk_index(
+    layout: Layout,
+    superblock: Superblock,
+    shape: Sequence[int],
+    maxshape: Sequence[int | None],
+    read_blocks: ReadBlocks,
+) -> ChunkColumns:
+    """Read one chunk index.
+
+    Parameters
+    ----------
+    layout, superblock, shape, maxshape
+        See :func:`chunk_index_reader`.
+    read_blocks : callable
+        See :func:`..lockstep.run`.
+
+    Returns
+    -------
+    ChunkColumns
+
+    Raises
+    ------
+    FormatError, TruncatedError, UnsupportedError
+        See :func:`chunk_index_reader`.
+    """
+    [result] = run([chunk_index_reader(layout, superblock, shape, maxshape)], read_blocks)
+    if isinstance(result, Exception):
+        raise result
+    return result

@@ -1,9 +1,0 @@
-"""Why a file has no outline; see `refmaker.scanners.hdf5.outline`."""
-
-from __future__ import annotations
-
-__all__ = ["UnlikeError"]
-
-
-class UnlikeError(Exception):
-    """A file is not like another, or nothing is known of its kind: h5py reads it."""

@@ -1,0 +1,138 @@
+"""The columns of the message table are what ecCodes says of each field."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import eccodes
+import numpy as np
+import pytest
+
+from refmaker.io.source import Source
+from refmaker.scanners.grib import reader, walk
+from refmaker.scanners.grib.fields import FieldList
+from refmaker.scanners.grib.message_table import message_table
+from refmaker.scanners.grib.products import ABSENT
+from refmaker.scanners.grib.templates import TEMPLATES
+from refmaker.scanners.grib.times import UNKNOWN
+from tests.scanners.grib.messages import fields, get, message
+from tests.test_corpus import CORPUS
+
+FILES = sorted(path for path in CORPUS.glob("grib/**/*") if path.is_file())
+
+
+def table_of(path):
+    with Source(path) as source, reader.HeaderReader(source) as headers:
+        found = FieldList()
+        walk.Walk(headers, found).all()
+    return message_table(found)
+
+
+def seconds(day, clock, second=0):
+    when = datetime(day // 10000, day // 100 % 100, day % 100, clock // 100, clock % 100,
+                    tzinfo=UTC)  # fmt: skip
+    return int(when.timestamp()) + second
+
+
+def level_of_eccodes(names, level):
+    """Cut pressures as ecCodes does, which knows whole hectopascals only."""
+    return float(int(level)) if names.type_of_level == "isobaricInhPa" else level
+
+
+def differences(path):
+    table = table_of(path)
+    row = -1
+    for row, handle in enumerate(fields(path)):
+        names = table.names[table.template[row]]
+        told = {
+            "typeOfLevel": names.type_of_level,
+            "stepType": names.step_type,
+            "level": level_of_eccodes(names, float(table.level[row])),
+            "number": None if table.member[row] == ABSENT else int(table.member[row]),
+            "paramId": names.attributes.get("GRIB_paramId"),
+            "cfVarName": names.name,
+        }
+        for key, value in told.items():
+            true = get(handle, key, float if key == "level" else None)
+            if true not in (None, "unknown", 0) and true != value:
+                yield f"field {row}: {key} is {true!r} for ecCodes, {value!r} here"
+        day, clock = get(handle, "validityDate"), get(handle, "validityTime")
+        if day and day < 99999999 and table.end[row] != UNKNOWN:
+            valid = int(table.reference[row] + table.end[row])
+            if table.until[row] != UNKNOWN:
+                valid = int(table.until[row])
+            second = get(handle, "second") or 0
+            if valid not in (seconds(day, clock), seconds(day, clock, second)):
+                yield f"field {row}: valid at {day} {clock} for ecCodes, {valid} here"
+    if row + 1 != len(table):
+        yield f"{row + 1} fields for ecCodes, {len(table)} here"
+
+
+@pytest.mark.skipif(not FILES, reason="the corpus is not there; see REFMAKER_CORPUS")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_real_files(path):
+    assert list(differences(path)) == []
+
+
+def test_octets_of_templates_are_those_of_eccodes():
+    # A number in the octet shows up under ecCodes' key.
+    for template, octets in TEMPLATES.items():
+        handle = eccodes.codes_grib_new_from_samples("GRIB2")
+        eccodes.codes_set(handle, "productDefinitionTemplateNumber", template)
+        assert get(handle, "section4Length") == octets.length, template
+        keys = {
+            "forecastTime": octets.unit, "scaledValueOfFirstFixedSurface": octets.surfaces,
+            "perturbationNumber": octets.member, "percentileValue": octets.percentile,
+            "probabilityType": octets.limits, "hourOfEndOfOverallTimeInterval": octets.interval,
+        }  # fmt: skip
+        data = eccodes.codes_get_message(handle)
+        eccodes.codes_release(handle)
+        at = 16
+        while data[at + 4] != 4:
+            at += int.from_bytes(data[at : at + 4], "big")
+        for key, octet in keys.items():
+            if not octet:
+                continue
+            # The last octet of the value: of the forecast time it has 4, or 2 in template 4.44.
+            width = octets.surfaces - octets.unit - 1 if key == "forecastTime" else 0
+            shift = {"scaledValueOfFirstFixedSurface": 5, "hourOfEndOfOverallTimeInterval": 4}
+            changed = bytearray(data)
+            last = at + octet - 1 + (width or shift.get(key, 0))
+            if key.startswith("scaled"):
+                changed[last - 3 : last] = bytes(3)
+            changed[last] = 7
+            again = eccodes.codes_new_from_message(bytes(changed))
+            assert get(again, key) == 7, (template, key)
+            eccodes.codes_release(again)
+
+
+def test_fields_of_one_template_are_asked_about_once(tmp_path):
+    path = tmp_path / "file.grib"
+    path.write_bytes(
+        b"".join(
+            message(shortName="t", level=level, forecastTime=step, dataDate=date)
+            for level in (1000, 850, 500) for step in (0, 6, 300) for date in (20240101, 20250505)
+        )
+    )  # fmt: skip
+    table = table_of(path)
+    assert len(table.names) == 1
+    # Nor again for another file of the series.
+    path.write_bytes(message(shortName="t", level=700, forecastTime=9, dataDate=20260101))
+    again = table_of(path)
+    assert again.names[0] is table.names[0]
+    assert np.unique(table.level).tolist() == [500, 850, 1000]
+
+
+def test_names_without_eccodes(tmp_path, monkeypatch):
+    from refmaker.scanners.grib import eccodes_process
+
+    path = tmp_path / "file.grib"
+    path.write_bytes(message(shortName="t", level=850) + message(1, shortName="t", level=500))
+    monkeypatch.setitem(__import__("sys").modules, "eccodes", None)
+    eccodes_process.forget()
+    try:
+        table = table_of(path)
+    finally:
+        eccodes_process.forget()
+    assert [n.name for n in table.names] == ["d0c0n0", "t128p130"]
+    assert [n.step_type for n in table.names] == ["instant", "instant"]
