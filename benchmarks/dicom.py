@@ -32,9 +32,9 @@ def slices(folder: str) -> list[str]:
 def headers(paths: list[str], out: str) -> int:  # noqa: ARG001 - every task takes both
     """Read the headers, keeping what a scan wants."""
     from refmaker.scanners.dicom.header import Header, read_headers
-    from refmaker.scanners.dicom.parsed_tags import WANTED
+    from refmaker.scanners.dicom.parsed_tags import PARSED_TAGS
 
-    return sum(isinstance(found, Header) for found in read_headers(paths, None, WANTED))
+    return sum(isinstance(found, Header) for found in read_headers(paths, None, PARSED_TAGS))
 
 
 def directory(paths: list[str], out: str) -> int:

@@ -210,11 +210,11 @@ def scan(
     single = _single_file(url)
     if single is None:
         from refmaker.io.inputs import expand_inputs
-        from refmaker.scanning.multi_file import collect
+        from refmaker.scanning.multi_file import scan_together
 
         urls = expand_inputs(url, storage_options).urls
         return ReferenceSet(
-            *collect(
+            *scan_together(
                 urls,
                 storage_options,
                 format=format,

@@ -46,7 +46,7 @@ array([503096,   4096,   5096], dtype=uint64)
 The other way round, `infer` finds the rule behind a table of chunks, if there is one:
 
 >>> import numpy as np
->>> columns = ChunkColumns(
+>>> columns = ReferenceColumns(
 ...     shape=(3,), urls=["d_08.nc", "d_09.nc", "d_10.nc"], url=np.arange(3),
 ...     offset=np.full(3, 512, "u8"), length=4000,
 ... )
@@ -90,24 +90,24 @@ from __future__ import annotations
 from refmaker.templates.dimension import Dimension
 from refmaker.templates.errors import TemplateError, TemplateLimitError
 from refmaker.templates.expand import Templates, expand
-from refmaker.templates.infer import ChunkColumns, infer
+from refmaker.templates.infer import ReferenceColumns, infer
 from refmaker.templates.limits import DEFAULT_LIMITS, Limits
 from refmaker.templates.parse import parse
 from refmaker.templates.pattern import KeyPattern
 from refmaker.templates.rule import Rule
 from refmaker.templates.rules import Rules
-from refmaker.templates.table import Reference, Table
+from refmaker.templates.table import Reference, RuleReferences
 
 __all__ = [
     "DEFAULT_LIMITS",
-    "ChunkColumns",
     "Dimension",
     "KeyPattern",
     "Limits",
     "Reference",
+    "ReferenceColumns",
     "Rule",
+    "RuleReferences",
     "Rules",
-    "Table",
     "TemplateError",
     "TemplateLimitError",
     "Templates",

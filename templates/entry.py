@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from refmaker.templates.errors import TemplateError
 from refmaker.templates.evaluate import INT64_MAX
-from refmaker.templates.tree import Field
+from refmaker.templates.tree import NumberExpression
 
 if TYPE_CHECKING:
     from refmaker.templates.expand import Segments
@@ -55,19 +55,19 @@ def texts(entry: Mapping[str, object]) -> dict[str, str]:
     return found
 
 
-def number(segments: Segments, what: str) -> Field:
+def number(segments: Segments, what: str) -> NumberExpression:
     """Read an offset or length, which must be a single number.
 
     Parameters
     ----------
-    segments : tuple of str and Field
+    segments : tuple of str and NumberExpression
         The linked template.
     what : str
         Which of them it is.
 
     Returns
     -------
-    Field
+    NumberExpression
 
     Raises
     ------
@@ -76,9 +76,9 @@ def number(segments: Segments, what: str) -> Field:
     pieces = [item.strip() if isinstance(item, str) else item for item in segments]
     pieces = [item for item in pieces if item != ""]
     item = pieces[0] if len(pieces) == 1 else ""
-    if isinstance(item, Field):
+    if isinstance(item, NumberExpression):
         return item
     if item.isascii() and item.isdigit() and len(item) <= 19 and int(item) <= INT64_MAX:
-        return Field((int(item),), None, item, 0)
-    text = next((piece.text for piece in pieces if isinstance(piece, Field)), item)
+        return NumberExpression((int(item),), None, item, 0)
+    text = next((piece.text for piece in pieces if isinstance(piece, NumberExpression)), item)
     raise TemplateError(f"{what} is not one integer or one expression", text)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refmaker.templates.errors import TemplateError
-from refmaker.templates.tree import OPERATORS, Field, Program
+from refmaker.templates.tree import OPERATORS, NumberExpression, Program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,12 +55,12 @@ _NUMPY: dict[str, np.ufunc] = {
 }
 
 
-def evaluate(field: Field, values: Mapping[str, int]) -> int:
+def evaluate(field: NumberExpression, values: Mapping[str, int]) -> int:
     """Value of an expression for one combination of variables.
 
     Parameters
     ----------
-    field : Field
+    field : NumberExpression
         Its names are all variables (see `refmaker.templates.expand`).
     values : mapping of str to int
 
@@ -86,13 +86,13 @@ def evaluate(field: Field, values: Mapping[str, int]) -> int:
 
 
 def evaluate_columns(
-    field: Field, columns: Mapping[str, Int64Array], *, proven: bool
+    field: NumberExpression, columns: Mapping[str, Int64Array], *, proven: bool
 ) -> Int64Array | np.int64:
     """Values of an expression for many combinations of variables.
 
     Parameters
     ----------
-    field : Field
+    field : NumberExpression
     columns : mapping of str to int64[n]
         One value a row for every variable in the expression.
     proven : bool
@@ -231,9 +231,9 @@ def _overflows(
     return wrong
 
 
-def _division(field: Field) -> TemplateError:
+def _division(field: NumberExpression) -> TemplateError:
     return TemplateError("division by zero", field.text, field.position)
 
 
-def _overflow(field: Field) -> TemplateError:
+def _overflow(field: NumberExpression) -> TemplateError:
     return TemplateError("a number of more than 64 bits", field.text, field.position)

@@ -8,14 +8,14 @@ from refmaker.templates.errors import TemplateError, TemplateLimitError
 from refmaker.templates.evaluate import evaluate
 from refmaker.templates.limits import DEFAULT_LIMITS, Limits
 from refmaker.templates.parse import parse
-from refmaker.templates.tree import OPERATORS, Call, Field, Part, Program, is_name
+from refmaker.templates.tree import OPERATORS, Call, NumberExpression, Part, Program, is_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 __all__ = ["Segments", "Templates", "expand", "render"]
 
-Segments: TypeAlias = "tuple[str | Field, ...]"
+Segments: TypeAlias = "tuple[str | NumberExpression, ...]"
 """A text in which only numbers are still open: literals, and expressions of variables."""
 
 _INTEGER_LENGTH = 20
@@ -105,14 +105,16 @@ class Templates:
 
         Returns
         -------
-        tuple of str and Field
+        tuple of str and NumberExpression
             Literals are never adjacent.
 
         Raises
         ------
         TemplateError
         """
-        scope: dict[str, Segments] = {name: (Field((name,), None, text, 0),) for name in variables}
+        scope: dict[str, Segments] = {
+            name: (NumberExpression((name,), None, text, 0),) for name in variables
+        }
         linker = _Linker(self, text)
         return _joined(linker.link(parse(text, self.limits), scope, ()))
 
@@ -125,7 +127,7 @@ class Templates:
 
         Returns
         -------
-        tuple of str, Field and Call, or None
+        tuple of str, NumberExpression and Call, or None
         """
         found = self._parsed.get(name)
         if found is None and "{{" in self._texts.get(name, ""):
@@ -158,7 +160,7 @@ class _Linker:
     def link(
         self, parts: tuple[Part, ...], scope: Mapping[str, Segments], active: tuple[str, ...]
     ) -> Segments:
-        found: list[str | Field] = []
+        found: list[str | NumberExpression] = []
         for part in parts:
             value = self.value(part, scope, active)
             self.spend(value)
@@ -177,10 +179,18 @@ class _Linker:
         first = part.program[0]
         if len(part.program) == 1 and isinstance(first, str) and part.width is None:
             return self.name(first, scope, part, active)
-        return (Field(self.program(part, scope, active), part.width, part.text, part.position),)
+        return (
+            NumberExpression(
+                self.program(part, scope, active), part.width, part.text, part.position
+            ),
+        )
 
     def name(
-        self, name: str, scope: Mapping[str, Segments], place: Field, active: tuple[str, ...]
+        self,
+        name: str,
+        scope: Mapping[str, Segments],
+        place: NumberExpression,
+        active: tuple[str, ...],
     ) -> Segments:
         value = scope.get(name)
         if value is not None:
@@ -192,7 +202,7 @@ class _Linker:
         self,
         name: str,
         arguments: Mapping[str, Segments],
-        place: Field | Call,
+        place: NumberExpression | Call,
         active: tuple[str, ...],
     ) -> Segments:
         parts = self.templates.parts(name)
@@ -211,7 +221,7 @@ class _Linker:
         return self.link(parts, arguments, (*active, name))
 
     def program(
-        self, field: Field, scope: Mapping[str, Segments], active: tuple[str, ...]
+        self, field: NumberExpression, scope: Mapping[str, Segments], active: tuple[str, ...]
     ) -> Program:
         code: list[int | str] = []
         for item in field.program:
@@ -279,7 +289,7 @@ def render(segments: Segments, values: Mapping[str, int]) -> str:
 
     Parameters
     ----------
-    segments : tuple of str and Field
+    segments : tuple of str and NumberExpression
     values : mapping of str to int
 
     Returns
@@ -297,13 +307,13 @@ def render(segments: Segments, values: Mapping[str, int]) -> str:
     )
 
 
-def _length(field: Field) -> int:
+def _length(field: NumberExpression) -> int:
     return max(_INTEGER_LENGTH, field.width or 0)
 
 
 def _joined(segments: Segments) -> Segments:
     """Adjacent literals as one."""
-    found: list[str | Field] = []
+    found: list[str | NumberExpression] = []
     run: list[str] = []
     for item in segments:
         if isinstance(item, str):

@@ -18,14 +18,14 @@ from refmaker.templates.running import url_template
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ChunkColumns", "infer"]
+__all__ = ["ReferenceColumns", "infer"]
 
 _WINDOW = 1 << 20
 """Rows that are compared at once when a rule is checked."""
 
 
 @dataclass(frozen=True, slots=True)
-class ChunkColumns:
+class ReferenceColumns:
     """References of the chunks of one array, in C order of the chunk grid.
 
     Parameters
@@ -52,7 +52,7 @@ class ChunkColumns:
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
+class _ChunkDimension:
     """One dimension of the grid in which chunks exist."""
 
     name: str
@@ -75,7 +75,7 @@ class _Axis:
         return entry if step == 1 else {**entry, "step": step}
 
 
-def infer(prefix: str, columns: ChunkColumns, separator: str = ".") -> Rule | None:
+def infer(prefix: str, columns: ReferenceColumns, separator: str = ".") -> Rule | None:
     """Find a rule that makes exactly these references.
 
     Offsets and lengths may be constant or grow by constant steps along each dimension. URLs may
@@ -87,7 +87,7 @@ def infer(prefix: str, columns: ChunkColumns, separator: str = ".") -> Rule | No
     ----------
     prefix : str
         What stands before the chunk number in the keys, such as ``"temperature/"``.
-    columns : ChunkColumns
+    columns : ReferenceColumns
     separator : str, optional
         Between the parts of the chunk number.
 
@@ -131,7 +131,7 @@ def infer(prefix: str, columns: ChunkColumns, separator: str = ".") -> Rule | No
         return None
 
 
-def _axes(columns: ChunkColumns) -> list[_Axis] | None:
+def _axes(columns: ReferenceColumns) -> list[_ChunkDimension] | None:
     """Chunk numbers along each dimension, if those present are all combinations of some."""
     shape = columns.shape
     if not shape or prod(shape) > INT64_MAX:
@@ -148,17 +148,17 @@ def _axes(columns: ChunkColumns) -> list[_Axis] | None:
     return [_axis(number, value) for number, value in enumerate(values)]
 
 
-def _axis(number: int, values: Int64Array) -> _Axis:
+def _axis(number: int, values: Int64Array) -> _ChunkDimension:
     name = f"i{number}"
     steps = np.diff(values)
     if values.size < 2 or np.any(steps != steps[0]):
-        return _Axis(name, values, name, values, regular=False)
+        return _ChunkDimension(name, values, name, values, regular=False)
     text = name if values[0] == 0 else f"({name} - {values[0]})"
     text = text if steps[0] == 1 else f"({text} // {steps[0]})"
-    return _Axis(name, values, text, np.arange(values.size), regular=True)
+    return _ChunkDimension(name, values, text, np.arange(values.size), regular=True)
 
 
-def _url_numbers(columns: ChunkColumns, size: int) -> Int64Array | None:
+def _url_numbers(columns: ReferenceColumns, size: int) -> Int64Array | None:
     """Index of each chunk's URL among the distinct ones: n numbers, or 1 if all are the same."""
     url = np.atleast_1d(np.asarray(columns.url, np.int64))
     if url.shape not in ((1,), (size,)) or url.min() < 0 or url.max() >= len(columns.urls):
@@ -170,7 +170,7 @@ def _url_numbers(columns: ChunkColumns, size: int) -> Int64Array | None:
     return url[:1] if bool((url == url[0]).all()) else url
 
 
-def _period(numbers: Int64Array, place: int, axis: _Axis) -> int:
+def _period(numbers: Int64Array, place: int, axis: _ChunkDimension) -> int:
     """Count the chunks along an axis that share a file; 0 if all do."""
     if numbers.size == 1:
         return 0
@@ -183,7 +183,7 @@ def _period(numbers: Int64Array, place: int, axis: _Axis) -> int:
     return int(changes[0]) if axis.regular else 1
 
 
-def _coordinates(axes: list[_Axis], periods: list[int]) -> list[Coordinate]:
+def _coordinates(axes: list[_ChunkDimension], periods: list[int]) -> list[Coordinate]:
     found = []
     for place, (axis, period) in enumerate(zip(axes, periods, strict=True)):
         if period > 1:
@@ -213,7 +213,7 @@ def _number_template(
 
 
 def _files(
-    urls: Sequence[str], numbers: Int64Array, axes: list[_Axis], periods: list[int]
+    urls: Sequence[str], numbers: Int64Array, axes: list[_ChunkDimension], periods: list[int]
 ) -> str | None:
     """Template of the URLs, from the first chunk of each file."""
     if numbers.size == 1:
@@ -238,14 +238,14 @@ def _files(
     )
 
 
-def _key(prefix: str, axes: list[_Axis], separator: str) -> str:
+def _key(prefix: str, axes: list[_ChunkDimension], separator: str) -> str:
     parts = (
         f"{{{{{axis.name}}}}}" if axis.values.size > 1 else str(axis.values[0]) for axis in axes
     )
     return prefix + separator.join(parts)
 
 
-def _same_keys(rule: Rule, prefix: str, axes: list[_Axis], separator: str) -> bool:
+def _same_keys(rule: Rule, prefix: str, axes: list[_ChunkDimension], separator: str) -> bool:
     literals, names = [prefix], []
     for place, axis in enumerate(axes):
         literals[-1] += separator if place else ""
@@ -259,7 +259,7 @@ def _same_keys(rule: Rule, prefix: str, axes: list[_Axis], separator: str) -> bo
     return pattern.literals == tuple(literals) and written == [(name,) for name in names]
 
 
-def _same_table(rule: Rule, columns: ChunkColumns, url: Int64Array) -> bool:
+def _same_table(rule: Rule, columns: ReferenceColumns, url: Int64Array) -> bool:
     numbers = {columns.urls[number]: number for number in np.unique(url).tolist()}
     for start in range(0, rule.size, _WINDOW):
         stop = min(start + _WINDOW, rule.size)

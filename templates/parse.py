@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from refmaker.templates.errors import TemplateError, TemplateLimitError
 from refmaker.templates.limits import DEFAULT_LIMITS, Limits
-from refmaker.templates.tree import Argument, Call, Field, Part, Program
+from refmaker.templates.tree import Argument, Call, NumberExpression, Part, Program
 
 __all__ = ["parse"]
 
@@ -40,7 +40,7 @@ def parse(text: str, limits: Limits = DEFAULT_LIMITS) -> tuple[Part, ...]:
 
     Returns
     -------
-    tuple of str, Field and Call
+    tuple of str, NumberExpression and Call
 
     Raises
     ------
@@ -114,15 +114,15 @@ class _Parser:
             self.position = start
         program = self.expression()
         width = self.specification() if self.accept(":") else None
-        return Field(program, width, self.text, start)
+        return NumberExpression(program, width, self.text, start)
 
-    def quoted_value(self, start: int) -> str | Field:
+    def quoted_value(self, start: int) -> str | NumberExpression:
         quoted = self.quoted()
         if self.accept("%"):
             width = self.printf(quoted, start)
             code: list[int | str] = []
             self.unary(code)
-            return Field(tuple(code), width, self.text, start)
+            return NumberExpression(tuple(code), width, self.text, start)
         if self.accept("|"):
             width = self.printf(quoted, start)
             self.space()
@@ -131,7 +131,7 @@ class _Parser:
             program = self.expression()
             if not self.accept(")"):
                 self.unexpected("')'")
-            return Field(program, width, self.text, start)
+            return NumberExpression(program, width, self.text, start)
         return quoted
 
     def arguments(self) -> tuple[tuple[str, Argument], ...]:

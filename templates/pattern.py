@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from refmaker.templates.errors import TemplateError
 from refmaker.templates.evaluate import affine, interval
 from refmaker.templates.expand import Segments, render
-from refmaker.templates.tree import Field
+from refmaker.templates.tree import NumberExpression
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ class KeyPattern:
 
     Parameters
     ----------
-    segments : tuple of str and Field
+    segments : tuple of str and NumberExpression
         The linked key.
     dimensions : sequence of Dimension
         All variables; each must occur in the key unless it has one value only.
@@ -37,7 +37,7 @@ class KeyPattern:
     ----------
     literals : tuple of str
         Texts before, between and after the fields: one more than there are fields.
-    fields : tuple of Field
+    fields : tuple of NumberExpression
     obstacle : str or None
         Why keys cannot be matched, or None if they can.
 
@@ -60,7 +60,7 @@ class KeyPattern:
     def __init__(self, segments: Segments, dimensions: Sequence[Dimension]) -> None:
         self._segments = segments
         self._dimensions = {dimension.name: dimension for dimension in dimensions}
-        self.fields = tuple(item for item in segments if isinstance(item, Field))
+        self.fields = tuple(item for item in segments if isinstance(item, NumberExpression))
         self.literals = _literals(segments)
         used = {item for field in self.fields for item in field.program if isinstance(item, str)}
         for dimension in dimensions:
@@ -142,7 +142,7 @@ class KeyPattern:
                 return f"number {place + 1} in it has no certain end"
         return None
 
-    def _fixed_width(self, field: Field) -> int:
+    def _fixed_width(self, field: NumberExpression) -> int:
         """Return the number of characters if that is the same for all values, otherwise 0."""
         if field.width is None or any(not d.size for d in self._dimensions.values()):
             return 0

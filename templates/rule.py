@@ -22,8 +22,8 @@ from refmaker.templates.evaluate import (
 )
 from refmaker.templates.expand import Segments, Templates, render
 from refmaker.templates.pattern import KeyPattern
-from refmaker.templates.table import Reference, Table, compact, distinct
-from refmaker.templates.tree import Field
+from refmaker.templates.table import Reference, RuleReferences, compact, distinct
+from refmaker.templates.tree import NumberExpression
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +141,7 @@ class Rule:
             raise _bad_range(self._offset)
         return Reference(url, offset, length)
 
-    def table(self, start: int = 0, stop: int | None = None) -> Table:
+    def table(self, start: int = 0, stop: int | None = None) -> RuleReferences:
         """Compute the references of a window of rows as columns.
 
         Parameters
@@ -151,7 +151,7 @@ class Rule:
 
         Returns
         -------
-        Table
+        RuleReferences
 
         Raises
         ------
@@ -168,7 +168,7 @@ class Rule:
             length = self._number_column(self._length, start, stop)
             if offset.size and np.any(offset > np.uint64(INT64_MAX) - length):
                 raise _bad_range(self._offset)
-        return Table(urls, url, offset, length)
+        return RuleReferences(urls, url, offset, length)
 
     def key_columns(self, start: int = 0, stop: int | None = None) -> tuple[Int64Array, ...]:
         """Compute the numbers in the keys of a window of rows, without making the keys.
@@ -251,13 +251,17 @@ class Rule:
             block = dict(zip(self._names, places, strict=True))
             yield low - start, high - start, block
 
-    def _evaluate(self, field: Field, places: Mapping[str, Int64Array]) -> Int64Array | np.int64:
+    def _evaluate(
+        self, field: NumberExpression, places: Mapping[str, Int64Array]
+    ) -> Int64Array | np.int64:
         used = set(field.program)
         columns = {d.name: d.take(places[d.name]) for d in self.dimensions if d.name in used}
         proven = interval(field.program, self._ranges) is not None
         return evaluate_columns(field, columns, proven=proven)
 
-    def _number_column(self, field: Field, start: int, stop: int) -> npt.NDArray[np.uint64]:
+    def _number_column(
+        self, field: NumberExpression, start: int, stop: int
+    ) -> npt.NDArray[np.uint64]:
         bounds = interval(field.program, self._ranges) if self.size else (0, 0)
         if bounds is not None and 0 <= bounds[0] == bounds[1]:
             return np.broadcast_to(np.uint64(bounds[0]), stop - start)
@@ -271,7 +275,7 @@ class Rule:
     def _url_column(self, start: int, stop: int) -> tuple[tuple[str, ...], Int64Array]:
         """Distinct URLs, and which of them each row has."""
         rows = stop - start
-        fields = [item for item in self._url if isinstance(item, Field)]
+        fields = [item for item in self._url if isinstance(item, NumberExpression)]
         used = {item for field in fields for item in field.program}
         dimensions = [d for d in self.dimensions if d.name in used and d.size > 1]
         if not rows:
@@ -315,12 +319,12 @@ class Rule:
         return ["".join(row) for row in zip(*columns, strict=True)] if columns else [""] * count
 
 
-def _bad_range(field: Field) -> TemplateError:
+def _bad_range(field: NumberExpression) -> TemplateError:
     return TemplateError("a byte range that is negative or too large", field.text, field.position)
 
 
-def _interleave(literals: tuple[str, ...], fields: tuple[Field, ...]) -> Segments:
-    segments: list[str | Field] = [literals[0]]
+def _interleave(literals: tuple[str, ...], fields: tuple[NumberExpression, ...]) -> Segments:
+    segments: list[str | NumberExpression] = [literals[0]]
     for field, literal in zip(fields, literals[1:], strict=True):
         segments += [field, literal]
     return tuple(segments)

@@ -13,7 +13,7 @@ from refmaker.templates.affine import Coordinate, fit
 from refmaker.templates.dates import FIELD_WIDTHS, Moment, expressions
 from refmaker.templates.evaluate import Int64Array, evaluate_columns
 from refmaker.templates.parse import parse
-from refmaker.templates.tree import Field
+from refmaker.templates.tree import NumberExpression
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -150,7 +150,7 @@ def _gives(moments: list[Moment], counts: Int64Array) -> bool:
     columns = np.array(moments, np.int64).T
     for column, expression in zip(columns, expressions(moments, "n") or (), strict=True):
         (field,) = parse(f"{{{{ {expression} }}}}")
-        if not isinstance(field, Field):
+        if not isinstance(field, NumberExpression):
             return False
         if not np.all(evaluate_columns(field, {"n": counts}, proven=False) == column):
             return False

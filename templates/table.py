@@ -11,7 +11,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from refmaker.templates.evaluate import Int64Array
 
-__all__ = ["Reference", "Table", "compact", "distinct"]
+__all__ = ["Reference", "RuleReferences", "compact", "distinct"]
 
 
 class Reference(NamedTuple):
@@ -30,7 +30,7 @@ class Reference(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class RuleReferences:
     """References of a rule as columns, in the order of its rows.
 
     Constant columns are broadcast from a single number: they are read-only and cost nothing.

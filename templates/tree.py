@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["OPERATORS", "Argument", "Call", "Field", "Part", "Program", "is_name"]
+__all__ = ["OPERATORS", "Argument", "Call", "NumberExpression", "Part", "Program", "is_name"]
 
 OPERATORS = frozenset({"+", "-", "*", "//", "%"})
 
@@ -18,7 +18,7 @@ programs need no recursion to evaluate and their length is their cost.
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class NumberExpression:
     """A number in a text.
 
     Parameters
@@ -62,8 +62,8 @@ class Call:
     position: int
 
 
-Argument: TypeAlias = "str | Field | Call"
-Part: TypeAlias = "str | Field | Call"
+Argument: TypeAlias = "str | NumberExpression | Call"
+Part: TypeAlias = "str | NumberExpression | Call"
 
 
 def is_name(text: str) -> bool:

@@ -81,9 +81,9 @@ def arrows(modules):
     for name, tree in modules.items():
         targets = set()
         for target in imports(tree):
-            while target and target not in modules:
-                target = target.rpartition(".")[0]
-            targets.add(target)
+            parts = target.split(".")
+            prefixes = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+            targets.add(next((prefix for prefix in prefixes if prefix in modules), ""))
         found[name] = targets - {"", name}
     # The front door hands names out lazily: what it offers is above nothing.
     found["refmaker"] = {target for target in found.get("refmaker", ()) if "_" in target}
@@ -106,9 +106,9 @@ def circles(modules):
     edges = arrows(modules)
     below = {name: set(targets) for name, targets in edges.items()}
     for middle in edges:  # transitive closure
-        for name in below:
-            if middle in below[name]:
-                below[name] |= below[middle]
+        for reached in below.values():
+            if middle in reached:
+                reached.update(below[middle])
     tied = {frozenset(b for b in below[a] if a in below[b]) for a in below if a in below[a]}
     return sorted(sorted(group) for group in tied)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refmaker.cli.boundary import describe_error, report_error
-from refmaker.cli.output import counted, human_size, record, say
+from refmaker.cli.output import counted, human_size, print_json, say
 from refmaker.io.files import STANDARD
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Account:
         self.statuses.add(status)
         if self.as_json:
             told = {"input": url, "output": out, "status": status, **report.as_dict()}
-            record({**told, "cached": cached, "error": None})
+            print_json({**told, "cached": cached, "error": None})
             return
         if self.quiet:
             return
@@ -90,4 +90,4 @@ def _record_failure(url: str, error: BaseException, status: str) -> None:
     nothing: dict[str, Any] = {"referenced": 0, "inlined": 0, "skipped": [], "warnings": []}
     cost = {"seconds": 0.0, "requests": 0, "bytes_read": 0}
     told = {"input": url, "output": None, "status": status, **nothing, **cost}
-    record({**told, "cached": False, "error": describe_error(error)})
+    print_json({**told, "cached": False, "error": describe_error(error)})

@@ -8,7 +8,7 @@ import click
 
 from refmaker.cli.combine import combine_options, combining, expanded, tell
 from refmaker.cli.options import as_json, help_all, storage_options, verbosity
-from refmaker.cli.output import counted, record, say
+from refmaker.cli.output import counted, print_json, say
 from refmaker.io.files import STANDARD
 from refmaker.io.source import Source
 from refmaker.storage.formats import stored_form
@@ -57,7 +57,7 @@ def command(*, target: str, inputs: Sequence[str], scanning: bool, **values: Any
     counts = {} if done.refs is None else tell(done.refs, quiet=quiet)
     if values["as_json"]:
         told = {"added": len(done.added), "known": len(done.known)}
-        record({"inputs": len(names), "output": target, "status": "ok"} | told | counts)
+        print_json({"inputs": len(names), "output": target, "status": "ok"} | told | counts)
     elif not quiet:
         known = f", {len(done.known)} were there" if done.known else ""
         say(f"{target}: {counted(len(done.added), 'file')} added{known}")

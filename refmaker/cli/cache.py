@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from refmaker.cli.options import as_json, verbosity
-from refmaker.cli.output import counted, human_size, record, say
+from refmaker.cli.output import counted, human_size, print_json, say
 
 __all__ = ["command"]
 
@@ -32,13 +32,13 @@ def command(action: str, *, as_json: bool, quiet: bool) -> None:
     if action == "clear":
         dropped = cache.clear()
         if as_json:
-            record({"folder": cache.folder, "dropped": dropped})
+            print_json({"folder": cache.folder, "dropped": dropped})
         elif not quiet:
             say(f"{cache.folder}: {counted(dropped, 'result')} dropped")
         return
     found = cache.info()
     if as_json:
-        record(found)
+        print_json(found)
         return
     sizes = f"{human_size(found['bytes'])} of at most {human_size(found['limit'])}"
     say(f"{found['folder']}: {counted(found['entries'], 'result')}, {sizes}")

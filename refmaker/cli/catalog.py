@@ -9,7 +9,7 @@ import click
 
 from refmaker.cli.boundary import FAILED
 from refmaker.cli.options import Pair, as_json, storage_options, verbosity
-from refmaker.cli.output import counted, record, say, table
+from refmaker.cli.output import counted, print_json, print_table, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,9 +99,9 @@ def list_entries(*, catalog: str, as_json: bool, quiet: bool) -> None:
     if as_json:
         for entry in found:
             named = {"name": entry.name, "driver": entry.driver}
-            record({**named, "description": entry.description})
+            print_json({**named, "description": entry.description})
     else:
-        table([(entry.name, entry.driver, entry.description) for entry in found])
+        print_table([(entry.name, entry.driver, entry.description) for entry in found])
 
 
 @command.command("show", short_help="Show one entry of a catalog.")
@@ -144,7 +144,7 @@ def check(ctx: click.Context, *, catalog: str, as_json: bool, quiet: bool) -> No
     found = room.check(catalog)
     for entry in found:
         if as_json:
-            record({"name": entry.name, "variables": entry.variables, "reason": entry.reason})
+            print_json({"name": entry.name, "variables": entry.variables, "reason": entry.reason})
         elif entry.reason:
             say(f"failed: {entry.name}: {entry.reason}", err=True)
         elif not quiet:

@@ -16,10 +16,10 @@ from refmaker.cli.options import (
     storage_options,
     verbosity,
 )
-from refmaker.cli.output import counted, record, say
+from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
-from refmaker.storage.formats import FORMATS, form_of_name
+from refmaker.storage.formats import FORMATS, format_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -161,7 +161,7 @@ def expanded(inputs: Sequence[str], storage_options: Mapping[str, Any] | None) -
 
     found: list[str] = []
     for name in inputs:
-        whole = form_of_name(name) != "json" and not any(mark in name for mark in "*?[")
+        whole = format_of_name(name) != "json" and not any(mark in name for mark in "*?[")
         found += [name] if whole else expand_inputs([name], storage_options).urls
     if not found:
         raise click.UsageError("there is no input")
@@ -222,14 +222,14 @@ def command(**values: Any) -> None:
     check_folder(out)
     check_free(out, overwrite=overwrite, storage_options=values["storage_options"])
     refs = refmaker.combine(inputs, values["storage_options"], options=options)
-    form = values["to"] or form_of_name(out)
+    form = values["to"] or format_of_name(out)
     # What has come to stand there while the sets were read is not ours either.
     check_free(out, overwrite=overwrite, storage_options=values["storage_options"])
     refs.write(out, values["storage_options"], format=form)
     counts = tell(refs, quiet=values["quiet"] or values["as_json"])
     if values["as_json"]:
         told = {"warnings": list(refs.report.warnings), "skipped": len(refs.report.skipped)}
-        record({"inputs": len(inputs), "output": out, "format": form, "status": "ok"}
+        print_json({"inputs": len(inputs), "output": out, "format": form, "status": "ok"}
                | counts | told)  # fmt: skip
     elif not values["quiet"]:
         what = f"{counted(counts['arrays'], 'array')}, {counted(counts['chunks'], 'chunk')}"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.options import Pair, as_json, storage_options, verbosity
-from refmaker.cli.output import counted, record, say
+from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
-from refmaker.storage.formats import FORMATS, form_of_name
+from refmaker.storage.formats import FORMATS, format_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,7 +84,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     refs = refmaker.read(source, storage_options)
     if rewrite:
         refs = refs.rewrite(dict(rewrite))
-    form = to or form_of_name(out)
+    form = to or format_of_name(out)
     # What has come to stand there while the set was read is not ours either.
     check_free(out, overwrite=overwrite, storage_options=options)
     refs.write(out, options, format=form, relative=relative)
@@ -92,7 +92,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     chunks = sum(array.chunks.present for array in arrays)
     if as_json:
         counts = {"arrays": len(arrays), "chunks": chunks}
-        record({"input": source, "output": out, "format": form, "status": "ok", **counts})
+        print_json({"input": source, "output": out, "format": form, "status": "ok", **counts})
     elif not quiet:
         what = f"{counted(len(arrays), 'array')}, {counted(chunks, 'chunk')}"
         say(f"{source}: {what} -> {out} ({form})", err=out == STANDARD)

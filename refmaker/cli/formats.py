@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from refmaker.cli.options import as_json, verbosity
-from refmaker.cli.output import record, say, table
+from refmaker.cli.output import print_json, print_table, say
 
 __all__ = ["command"]
 
@@ -44,14 +44,14 @@ def command(
     codecs, extras = _codecs(), _extras()
     if as_json:
         for entry in (*formats, *codecs, *extras):
-            record(entry)
+            print_json(entry)
         return
     say("formats:")
-    table(
+    print_table(
         [(f"  {entry['name']}", " ".join(entry["suffixes"])) for entry in formats] or [("  none",)]
     )
     say("codecs:")
-    table(
+    print_table(
         [
             (
                 f"  {entry['name']}",
@@ -73,7 +73,7 @@ def _show_extras(extras: list[dict[str, Any]]) -> None:
         remedy = f"pip install 'refmaker[{entry['name']}]'"
         state = f"without {', '.join(missing)}: {remedy}" if missing else "installed"
         rows.append((f"  {entry['name']}", state))
-    table(rows or [("  none",)])
+    print_table(rows or [("  none",)])
 
 
 def _extras() -> list[dict[str, Any]]:

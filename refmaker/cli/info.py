@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.options import as_json, storage_options, verbosity
-from refmaker.cli.output import record
+from refmaker.cli.output import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ def command(
     refs = _load(file, storage_options)
     content = refmaker.describe(refs, file)
     if as_json:
-        record(content)
+        print_json(content)
     else:
         show(content, refs.group)
 

@@ -8,7 +8,7 @@ import click
 
 from refmaker.cli.boundary import FAILED, report_error
 from refmaker.cli.options import STORAGE_OPTION, as_json, storage_options, verbosity
-from refmaker.cli.output import counted, human_size, record, say
+from refmaker.cli.output import counted, human_size, print_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
         counts = {"chunks": done.chunks, "copied": done.copied, "kept": done.kept}
         status = "ok" if done.complete else "partial"
         more = {"bytes": done.nbytes, "failed": done.failed}
-        record({"input": refs, "output": done.url, "status": status, **counts, **more})
+        print_json({"input": refs, "output": done.url, "status": status, **counts, **more})
     elif not quiet:
         parts = [f"{counted(done.copied, 'chunk')} copied ({human_size(done.nbytes)})"]
         parts += [f"{done.kept} there already"] if done.kept else []

@@ -13,10 +13,10 @@ from refmaker.publish.html_report.amounts import counted, human_size
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["counted", "human_size", "record", "say", "table"]
+__all__ = ["counted", "human_size", "print_json", "print_table", "say"]
 
 
-def record(values: Mapping[str, Any]) -> None:
+def print_json(values: Mapping[str, Any]) -> None:
     """Print one JSON record; ASCII, so that names of any bytes survive every terminal."""
     click.echo(json.dumps(values, allow_nan=False))
 
@@ -26,7 +26,7 @@ def say(text: str, *, err: bool = False) -> None:
     click.echo(printable(text), err=err)
 
 
-def table(rows: Sequence[Sequence[str]]) -> None:
+def print_table(rows: Sequence[Sequence[str]]) -> None:
     """Print rows of text with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

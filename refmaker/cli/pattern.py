@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.options import Pair, as_json, storage_options, verbosity
-from refmaker.cli.output import counted, record, say
+from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
-from refmaker.storage.formats import FORMATS, form_of_name
+from refmaker.storage.formats import FORMATS, format_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,7 +100,7 @@ def command(*, pattern: str, **options: Any) -> None:
     refs = refmaker.pattern(
         pattern, options["like"], values, storage, **{name: options[name] for name in names}
     )
-    form = options["to"] or form_of_name(out)
+    form = options["to"] or format_of_name(out)
     check_free(out, overwrite=options["overwrite"], storage_options=out_options)
     refs.write(out, out_options, format=form)
     _tell(pattern, out, refs, options)
@@ -131,7 +131,7 @@ def _tell(pattern: str, out: str, refs: Any, options: Mapping[str, Any]) -> None
     if options["as_json"]:
         counts = {"arrays": len(arrays), "files": len(files)}
         told = report.as_dict()
-        record({"pattern": pattern, "output": out, "status": "ok", **counts, **told})
+        print_json({"pattern": pattern, "output": out, "status": "ok", **counts, **told})
         return
     if options["quiet"]:
         return

@@ -18,7 +18,7 @@ from refmaker.errors import RefmakerError
 from refmaker.io.files import STANDARD
 from refmaker.io.inputs import Inputs, expand_inputs
 from refmaker.scanning.options import ScanOptions
-from refmaker.storage.formats import form_of_name
+from refmaker.storage.formats import format_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -218,7 +218,7 @@ def _check(inputs: Sequence[str], targets: Sequence[str], job: Job) -> None:
     if job.account.as_json and STANDARD in targets:
         raise click.UsageError("--json and the references cannot both go to standard output")
     for out in targets:
-        if job.compact and form_of_name(out) != "json":
+        if job.compact and format_of_name(out) != "json":
             raise click.UsageError(f"--compact is a form of JSON, and {out} is to be another")
     try:
         job.prepare(inputs, targets)

@@ -157,7 +157,7 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
         If the files are not of a format whose objects are spread over many.
     """
     from refmaker import ReferenceSet
-    from refmaker.scanning.multi_file import collect, find_collector
+    from refmaker.scanning.multi_file import find_collector, scan_together
 
     urls = inputs.urls
     try:
@@ -169,7 +169,7 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
     apart = job.isolate == "always" or (job.isolate == "auto" and len(urls) > 1)
     try:
         refs = ReferenceSet(
-            *collect(
+            *scan_together(
                 urls,
                 job.storage_options,
                 format=name,

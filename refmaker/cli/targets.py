@@ -12,7 +12,7 @@ import click
 from refmaker.errors import RefmakerError, SourceError, SourceNotFoundError
 from refmaker.io.files import STANDARD, read_file
 from refmaker.io.source import Source, local_path
-from refmaker.storage.formats import COMPACT, form_of_name, is_reference_folder
+from refmaker.storage.formats import COMPACT, format_of_name, is_reference_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ def is_single(inputs: Inputs, out: str | None) -> bool:
     if out == STANDARD:
         return True
     name = out.rstrip("/").lower()
-    one = name.endswith((".json", ".json.zst", ".json.gz")) or form_of_name(out) != "json"
+    one = name.endswith((".json", ".json.zst", ".json.gz")) or format_of_name(out) != "json"
     return one and not _is_folder(out)
 
 
@@ -71,7 +71,7 @@ def _is_folder(out: str) -> bool:
     if out.endswith("/"):
         return True
     # What ends in .parquet is a reference set, whether it is there already or not.
-    return form_of_name(out) == "json" and local_path(out) is not None and os.path.isdir(out)
+    return format_of_name(out) == "json" and local_path(out) is not None and os.path.isdir(out)
 
 
 def _join(folder: str | None, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from refmaker.cli.output import counted, human_size, say, table
+from refmaker.cli.output import counted, human_size, print_table, say
 from refmaker.model import Array, Group
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _show_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print the columns of a table that say something."""
     names = [name for name in (rows[0] if rows else ()) if any(row.get(name) for row in rows)]
     if names:
-        table([names, *([_cell(row.get(name)) for name in names] for row in rows)])
+        print_table([names, *([_cell(row.get(name)) for name in names] for row in rows)])
         say("")
 
 

@@ -8,7 +8,7 @@ import click
 
 from refmaker.cli.boundary import FAILED
 from refmaker.cli.options import as_json, storage_options, verbosity
-from refmaker.cli.output import counted, record, say
+from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.progress import ProgressShown
 from refmaker.verification.verify import SAMPLE
 
@@ -85,7 +85,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     for file in refmaker.check_sources(found, storage_options=storage_options) if sources else ():
         bad += not file.ok
         if as_json:
-            record(file.as_dict())
+            print_json(file.as_dict())
         elif not file.ok:
             say(f"{'FILE':9}  {file.url}: {file.problem}")
     hidden = quiet or as_json
@@ -101,7 +101,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     for check in checks:
         bad += not check.ok
         if as_json:
-            record(check.as_dict())
+            print_json(check.as_dict())
         elif not quiet or not check.ok:
             say(_line(check))
     if not (quiet or as_json):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from refmaker.codecs.base import Buffer
 
-__all__ = ["Layout"]
+__all__ = ["ComplexPacking"]
 
 _SHORT_SHIFT, _MAX_WIDTH = 25, 56
 """Widest integers that lie inside four and eight bytes, wherever in a byte they begin."""
@@ -32,7 +32,7 @@ _BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ComplexPacking:
     """Where the integers of a complex packed field lie.
 
     Parameters
@@ -67,7 +67,7 @@ class Layout:
     data: Buffer
 
     @classmethod
-    def read(cls, section: Buffer, data: Buffer, template: int, count: int) -> Layout:
+    def read(cls, section: Buffer, data: Buffer, template: int, count: int) -> ComplexPacking:
         """Read section 5 and the descriptions of the groups in section 7.
 
         Raises

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.codecs.grib_definition import GridDefinition
-    from refmaker.codecs.grib_sections import Field
+    from refmaker.codecs.grib_sections import FieldSections
 
 __all__ = [
     "available",
@@ -67,12 +67,14 @@ def guard() -> AbstractContextManager[Any]:
     return nullcontext() if threads else _LOCK
 
 
-def decode_parts(field: Field, template: int, count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+def decode_parts(
+    field: FieldSections, template: int, count: int, dtype: np.dtype[Any]
+) -> NDArray[Any]:
     """Decode the values in sections 5 and 7, without regard to a bitmap.
 
     Parameters
     ----------
-    field : Field
+    field : FieldSections
         A field of edition 2 whose packing does not depend on the grid.
     template : int
         Its template 5.x, for messages.
@@ -95,7 +97,9 @@ def decode_parts(field: Field, template: int, count: int, dtype: np.dtype[Any]) 
     return _values(message, count, dtype, f"template 5.{template}")
 
 
-def decode_with_grid(field: Field, template: int, count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+def decode_with_grid(
+    field: FieldSections, template: int, count: int, dtype: np.dtype[Any]
+) -> NDArray[Any]:
     """Decode a field of edition 2 whose packing depends on the grid; see `decode_parts`."""
     if 3 not in field.sections:
         damaged(f"template 5.{template} needs section 3, the chunk begins later")
@@ -103,7 +107,9 @@ def decode_with_grid(field: Field, template: int, count: int, dtype: np.dtype[An
     return _values(message, count, dtype, f"template 5.{template}")
 
 
-def decode_edition_1(field: Field, points: int | None, dtype: np.dtype[Any]) -> NDArray[Any]:
+def decode_edition_1(
+    field: FieldSections, points: int | None, dtype: np.dtype[Any]
+) -> NDArray[Any]:
     """Decode a message of edition 1, its bitmap included; see `decode_parts`."""
     return _values(field.run.tobytes(), points, dtype, "this packing of edition 1")
 

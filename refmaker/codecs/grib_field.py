@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.codecs.base import MAX_CHUNK
-from refmaker.codecs.grib_complex import Layout
+from refmaker.codecs.grib_complex import ComplexPacking
 from refmaker.codecs.grib_images import unpack_ccsds, unpack_jpeg2000, unpack_png
 from refmaker.codecs.grib_scale import MAX_WIDTH, Scale, signed, unpack_scaled
 from refmaker.codecs.grib_sections import (
-    Field,
+    FieldSections,
     damaged,
     decimal_scale,
     last_field,
@@ -72,7 +72,7 @@ def decode_field(run: Buffer, points: int | None, dtype: np.dtype[Any]) -> NDArr
     return _decode_2(field, template, points or _points_2(field), dtype)
 
 
-def _points_2(field: Field) -> int:
+def _points_2(field: FieldSections) -> int:
     """Return the number of points, octets 7-10 of section 3."""
     section = field.sections.get(3)
     if section is None or section.size < 10:
@@ -83,7 +83,9 @@ def _points_2(field: Field) -> int:
     return points
 
 
-def _decode_2(field: Field, template: int, points: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _decode_2(
+    field: FieldSections, template: int, points: int, dtype: np.dtype[Any]
+) -> NDArray[Any]:
     section, data = field.sections[5], field.sections[7][5:]
     count = number(section[5:9])
     present = None if field.bitmap is None else present_points(field.bitmap, points)
@@ -97,7 +99,7 @@ def _decode_2(field: Field, template: int, points: int, dtype: np.dtype[Any]) ->
     if template == 4:
         values = _ieee(section, data, expected, dtype)
     elif template in _COMPLEX:
-        values = Layout.read(section, data, template, expected).decode(dtype)
+        values = ComplexPacking.read(section, data, template, expected).decode(dtype)
     else:
         values = _packed(template, section, data, expected, dtype)
     return values if present is None else _spread(values, present)
@@ -149,7 +151,7 @@ def _spread(values: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def _by_eccodes(
-    field: Field, template: int, points: int | None, dtype: np.dtype[Any]
+    field: FieldSections, template: int, points: int | None, dtype: np.dtype[Any]
 ) -> NDArray[Any]:
     """Decode what nothing here does."""
     from refmaker.codecs import grib_eccodes
@@ -174,7 +176,7 @@ def _by_eccodes(
     return values if present is None else _spread(values, present)
 
 
-def _decode_1(field: Field, points: int | None, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _decode_1(field: FieldSections, points: int | None, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Decode simple packing of edition 1 (section 4: octet 4 flags, 5-6 E, 7-10 R, 11 bits)."""
     section = field.sections[4]
     flags, width = int(section[3]), int(section[10])
@@ -201,7 +203,7 @@ def _decode_1(field: Field, points: int | None, dtype: np.dtype[Any]) -> NDArray
     return values if present is None else _spread(values, present)
 
 
-def _points_1(field: Field, stored: int | None) -> int:
+def _points_1(field: FieldSections, stored: int | None) -> int:
     """Return the number of points where no shape tells it."""
     if field.bitmap is not None:
         section = field.sections[3]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from refmaker.codecs.base import MAX_CHUNK
 from refmaker.codecs.grib_definition import GridDefinition
 from refmaker.codecs.grib_grid_templates import READERS_1, READERS_2
-from refmaker.codecs.grib_octets import Octets
+from refmaker.codecs.grib_octets import SectionReader
 from refmaker.codecs.grib_reduced import circle_rows
 from refmaker.errors import FormatError, LimitError
 
@@ -126,7 +126,7 @@ def read_definition(edition: int, section: bytes) -> GridDefinition:
     LimitError
         If the grid has more points than a chunk can hold.
     """
-    octets = Octets(section, edition)
+    octets = SectionReader(section, edition)
     found = _edition_2(octets) if edition == 2 else _edition_1(octets)
     if found.points <= 0:
         raise FormatError(f"a grid of {found.points} points ({found.kind})")
@@ -135,7 +135,7 @@ def read_definition(edition: int, section: bytes) -> GridDefinition:
     return found
 
 
-def _edition_2(octets: Octets) -> GridDefinition:
+def _edition_2(octets: SectionReader) -> GridDefinition:
     """Read section 3: octets 7-10 points, 11 octets a row length, 13-14 template."""
     if octets.byte(5) != 3:
         raise FormatError(f"section {octets.byte(5)} instead of 3")
@@ -168,7 +168,7 @@ def _edition_2(octets: Octets) -> GridDefinition:
     )
 
 
-def _edition_1(octets: Octets) -> GridDefinition:
+def _edition_1(octets: SectionReader) -> GridDefinition:
     """Read section 2: octet 4 vertical coordinates, 5 place of lists, 6 type of the grid."""
     template = octets.byte(6)
     kind = _KINDS_1.get(template, f"type_{template}")
@@ -198,7 +198,7 @@ def _edition_1(octets: Octets) -> GridDefinition:
     )
 
 
-def _earth(octets: Octets) -> tuple[float, float]:
+def _earth(octets: SectionReader) -> tuple[float, float]:
     """Return the axes of the earth (code table 3.2; octets 15-30)."""
     shape = octets.byte(15)
     if shape == 1:
@@ -210,7 +210,7 @@ def _earth(octets: Octets) -> tuple[float, float]:
     return _EARTHS.get(shape, (0.0, 0.0))
 
 
-def _coefficients(octets: Octets, place: int, size: int, points: int) -> int:
+def _coefficients(octets: SectionReader, place: int, size: int, points: int) -> int:
     """Return the number of values of a spectral field: two for each coefficient of J, K, M."""
     j, k, m = (octets.number(place + index * size, size) for index in range(3))
     if j == k == m:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from refmaker.codecs.grib_octets import Octets
+    from refmaker.codecs.grib_octets import SectionReader
 
 __all__ = ["READERS_1", "READERS_2", "Contents"]
 
@@ -18,7 +18,7 @@ _MICRO, _MILLI, _CENTI = 1e6, 1e3, 1e2
 """Divisors, not factors: dividing gives the number that is nearest to the decimal one."""
 
 
-def _angle_unit(octets: Octets) -> tuple[int, int]:
+def _angle_unit(octets: SectionReader) -> tuple[int, int]:
     """Return numerator and denominator of the unit of angles (octets 39-46), in degrees."""
     basic, parts = octets.number(39, 4), octets.number(43, 4)
     if basic in (0, _MISSING) or parts in (0, _MISSING):
@@ -26,7 +26,7 @@ def _angle_unit(octets: Octets) -> tuple[int, int]:
     return basic, parts
 
 
-def _latlon(octets: Octets) -> Contents:
+def _latlon(octets: SectionReader) -> Contents:
     """Templates 3.0, 3.1, 3.40 and 3.41 share octets 39-72; rotation is in 73-84."""
     basic, parts = _angle_unit(octets)
 
@@ -51,7 +51,7 @@ def _latlon(octets: Octets) -> Contents:
     return values, octets.byte(55), octets.byte(72)
 
 
-def _mercator(octets: Octets) -> Contents:
+def _mercator(octets: SectionReader) -> Contents:
     values = {
         "La1": octets.signed(39, 4) / _MICRO,
         "Lo1": octets.signed(43, 4) / _MICRO,
@@ -65,7 +65,7 @@ def _mercator(octets: Octets) -> Contents:
     return values, octets.byte(47), octets.byte(60)
 
 
-def _transverse_mercator(octets: Octets) -> Contents:
+def _transverse_mercator(octets: SectionReader) -> Contents:
     values = {
         "La0": octets.signed(39, 4) / _MICRO,
         "Lo0": octets.signed(43, 4) / _MICRO,
@@ -80,7 +80,7 @@ def _transverse_mercator(octets: Octets) -> Contents:
     return values, octets.byte(47), octets.byte(60)
 
 
-def _conic(octets: Octets) -> Contents:
+def _conic(octets: SectionReader) -> Contents:
     """Templates 3.20, 3.30 and 3.31 share octets 39-65; 3.30 and 3.31 go on to 81."""
     values = {
         "La1": octets.signed(39, 4) / _MICRO,
@@ -97,7 +97,7 @@ def _conic(octets: Octets) -> Contents:
     return values, octets.byte(47), octets.byte(65)
 
 
-def _space_view(octets: Octets) -> Contents:
+def _space_view(octets: SectionReader) -> Contents:
     values = {
         "Lap": octets.signed(39, 4) / _MICRO,
         "Lop": octets.signed(43, 4) / _MICRO,
@@ -113,7 +113,7 @@ def _space_view(octets: Octets) -> Contents:
     return values, octets.byte(47), octets.byte(64)
 
 
-def _equal_area(octets: Octets) -> Contents:
+def _equal_area(octets: SectionReader) -> Contents:
     values = {
         "La1": octets.signed(39, 4) / _MICRO,
         "Lo1": octets.signed(43, 4) / _MICRO,
@@ -125,7 +125,7 @@ def _equal_area(octets: Octets) -> Contents:
     return values, octets.byte(55), octets.byte(64)
 
 
-def _healpix(octets: Octets) -> Contents:
+def _healpix(octets: SectionReader) -> Contents:
     values = {
         "Nside": octets.number(32, 4),
         "Lo1": octets.signed(36, 4) / _MICRO,
@@ -135,7 +135,7 @@ def _healpix(octets: Octets) -> Contents:
     return values, octets.byte(31), octets.byte(42)
 
 
-READERS_2: dict[int, Callable[[Octets], Contents]] = {
+READERS_2: dict[int, Callable[[SectionReader], Contents]] = {
     0: _latlon,
     1: _latlon,
     10: _mercator,
@@ -152,7 +152,7 @@ READERS_2: dict[int, Callable[[Octets], Contents]] = {
 """Readers of section 3 by template."""
 
 
-def _latlon_1(octets: Octets) -> Contents:
+def _latlon_1(octets: SectionReader) -> Contents:
     """Types 0, 4, 10 and 14 share octets 11-28; rotation is in 33-42."""
     values = {
         "La1": octets.signed(11, 3) / _MILLI,
@@ -177,7 +177,7 @@ def _latlon_1(octets: Octets) -> Contents:
     return values, octets.byte(17), octets.byte(28)
 
 
-def _mercator_1(octets: Octets) -> Contents:
+def _mercator_1(octets: SectionReader) -> Contents:
     values = {
         "La1": octets.signed(11, 3) / _MILLI,
         "Lo1": octets.signed(14, 3) / _MILLI,
@@ -191,7 +191,7 @@ def _mercator_1(octets: Octets) -> Contents:
     return values, octets.byte(17), octets.byte(28)
 
 
-def _conic_1(octets: Octets) -> Contents:
+def _conic_1(octets: SectionReader) -> Contents:
     """Types 3 and 5 share octets 11-28; the standard parallels of type 3 are in 29-34."""
     values = {
         "La1": octets.signed(11, 3) / _MILLI,
@@ -211,7 +211,7 @@ def _conic_1(octets: Octets) -> Contents:
     return values, octets.byte(17), octets.byte(28)
 
 
-def _space_view_1(octets: Octets) -> Contents:
+def _space_view_1(octets: SectionReader) -> Contents:
     values = {
         "Lap": octets.signed(11, 3) / _MILLI,
         "Lop": octets.signed(14, 3) / _MILLI,
@@ -227,7 +227,7 @@ def _space_view_1(octets: Octets) -> Contents:
     return values, octets.byte(17), octets.byte(28)
 
 
-READERS_1: dict[int, Callable[[Octets], Contents]] = {
+READERS_1: dict[int, Callable[[SectionReader], Contents]] = {
     0: _latlon_1,
     1: _mercator_1,
     3: _conic_1,

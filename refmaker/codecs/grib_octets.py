@@ -12,12 +12,12 @@ from refmaker.errors import FormatError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Octets"]
+__all__ = ["SectionReader"]
 
 _MISSING = 0xFFFFFFFF
 
 
-class Octets:
+class SectionReader:
     """The octets of a section.
 
     Parameters

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from refmaker.codecs.base import Buffer
 
 __all__ = [
-    "Field",
+    "FieldSections",
     "damaged",
     "decimal_scale",
     "first_field",
@@ -34,7 +34,7 @@ _FIRST = frozenset({2, 3, 4, 5, 6})
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FieldSections:
     """One field's sections.
 
     Parameters
@@ -71,7 +71,7 @@ def number(octets: Buffer) -> int:
     return int.from_bytes(octets.tobytes(), "big")
 
 
-def last_field(run: Buffer) -> Field:
+def last_field(run: Buffer) -> FieldSections:
     """Find the sections of the last field in a chunk.
 
     Parameters
@@ -117,7 +117,7 @@ def first_field(run: Buffer) -> Buffer:
     damaged("a message without data", position)
 
 
-def _edition_2(run: Buffer, position: int, end: int, *, whole: bool) -> Field:
+def _edition_2(run: Buffer, position: int, end: int, *, whole: bool) -> FieldSections:
     """Walk over sections (octets 1-4 length, 5 number) up to the last section 7."""
     sections: dict[int, Buffer] = {}
     bitmap: Buffer | None = None
@@ -147,7 +147,7 @@ def _edition_2(run: Buffer, position: int, end: int, *, whole: bool) -> Field:
         bitmap = None
     elif bitmap is None:
         damaged("the bitmap of an earlier field is meant, which is not in the chunk")
-    return Field(2, run, sections, bitmap, whole, fields == 1)
+    return FieldSections(2, run, sections, bitmap, whole, fields == 1)
 
 
 def _header(run: Buffer, position: int, end: int) -> tuple[int, int]:
@@ -178,7 +178,7 @@ def _bitmap_2(section: Buffer, position: int, before: Buffer | None) -> Buffer |
     )
 
 
-def _edition_1(run: Buffer) -> Field:
+def _edition_1(run: Buffer) -> FieldSections:
     """Find sections 1 to 4 of a message of edition 1."""
     sections: dict[int, Buffer] = {}
     position, end = 8, run.size - 4
@@ -200,7 +200,7 @@ def _edition_1(run: Buffer) -> Field:
         position += length
         index += 1
     bitmap = _bitmap_1(sections[3]) if 3 in sections else None
-    return Field(1, run, sections, bitmap, whole=True, single=True)
+    return FieldSections(1, run, sections, bitmap, whole=True, single=True)
 
 
 def _length_of_data(run: Buffer, length: int, left: int) -> int:

@@ -93,9 +93,9 @@ def combine(
         options = replace(options or CombineOptions(), **option_fields)
     options = options or CombineOptions()
     if options.batch is not None:
-        from refmaker.combine.batches import combine_in_steps
+        from refmaker.combine.batches import combine_in_batches
 
-        return combine_in_steps(sets, storage_options, options)
+        return combine_in_batches(sets, storage_options, options)
     found = members(sets, storage_options, options.drop, options.preprocess)
     return combine_members(found, options)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from refmaker.combine.batches import joining_cubes
+from refmaker.combine.batches import second_pass_options
 from refmaker.combine.cube import combine_members
 from refmaker.combine.members import Member, members
 from refmaker.combine.options import Appended, CombineOptions
@@ -84,7 +84,7 @@ def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions)
         Member(0, base, found[0].storage_options),
         Member(1, new, found[0].storage_options),
     ]
-    joined = combine_members(both, joining_cubes(options))
+    joined = combine_members(both, second_pass_options(options))
     report = joined.report
     report.url, report.format = base.report.url, base.report.format or new.report.format
     report.rows[:] = new.report.rows

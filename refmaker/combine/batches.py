@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from refmaker.combine.options import CombineOptions
     from refmaker.storage.reference_set import ReferenceSet
 
-__all__ = ["combine_in_steps", "joining_cubes"]
+__all__ = ["combine_in_batches", "second_pass_options"]
 
 
-def combine_in_steps(
+def combine_in_batches(
     sets: Iterable[ReferenceSet | str | os.PathLike[str]],
     storage_options: Mapping[str, Any] | None,
     options: CombineOptions,
@@ -53,14 +53,14 @@ def combine_in_steps(
     rows = cubes[0].refs.report.rows
     if len(cubes) == 1 and not options.regular:
         return cubes[0].refs
-    made = combine_members(cubes, replace(joining_cubes(options), regular=options.regular))
+    made = combine_members(cubes, replace(second_pass_options(options), regular=options.regular))
     made.report.rows[:] = rows + [
         row for cube in cubes[1:] for row in cube.refs.report.skipped if row not in rows
     ]
     return made
 
 
-def joining_cubes(options: CombineOptions) -> CombineOptions:
+def second_pass_options(options: CombineOptions) -> CombineOptions:
     """Return the options for joining cubes that were combined with `options`."""
     concat = options.concat
     if concat is not None or options.coords:

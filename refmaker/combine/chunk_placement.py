@@ -17,9 +17,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.combine.agreement import Findings
-    from refmaker.combine.concat_dimensions import Axis
+    from refmaker.combine.concat_dimensions import ConcatDimension
 
-__all__ = ["Claims", "Layout", "claims", "forgiven", "misaligned", "missing", "place"]
+__all__ = [
+    "CellOwners",
+    "VariableGrid",
+    "claims",
+    "filled_positions",
+    "misaligned",
+    "missing",
+    "place",
+]
 
 Item = tuple[int, Array]
 
@@ -30,14 +38,14 @@ _SPARSE = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class VariableGrid:
     """The geometry of one variable of the cube.
 
     Parameters
     ----------
     names : tuple of str
         Its dimensions.
-    axes : tuple of Axis or None
+    axes : tuple of ConcatDimension or None
         For each of them the axis, if inputs are joined along it.
     local : tuple of int
         For each of them the dimension of the inputs' arrays; -1 for one that they lack.
@@ -46,7 +54,7 @@ class Layout:
     """
 
     names: tuple[str, ...]
-    axes: tuple[Axis | None, ...]
+    axes: tuple[ConcatDimension | None, ...]
     local: tuple[int, ...]
     shape: tuple[int, ...]
     chunk_shape: tuple[int, ...]
@@ -112,7 +120,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class CellOwners:
     """Which input has which cell; a cell is a chunk number along the joined dimensions.
 
     Parameters
@@ -131,7 +139,7 @@ class Claims:
         return np.flatnonzero(self.cell[1:] == self.cell[:-1]) + 1
 
 
-def misaligned(path: str, items: Sequence[Item], layout: Layout, found: Findings) -> set[int]:
+def misaligned(path: str, items: Sequence[Item], layout: VariableGrid, found: Findings) -> set[int]:
     """Return the inputs whose chunks are not chunks of the cube, and explain the first.
 
     A chunk of an input has to begin where one of the cube begins, and may be partial at the
@@ -173,7 +181,7 @@ _REMEDY = (
 )
 
 
-def _explained(axis: Axis, size: int, member: int, at_end: bool, found: Findings) -> str:
+def _explained(axis: ConcatDimension, size: int, member: int, at_end: bool, found: Findings) -> str:
     name = found.members[member].name
     start, n = int(axis.start[member]), int(axis.count[member])
     if at_end:
@@ -187,7 +195,7 @@ def _explained(axis: Axis, size: int, member: int, at_end: bool, found: Findings
     )
 
 
-def _whole_chunks(axis: Axis, at: NDArray[np.int64], size: int) -> bool:
+def _whole_chunks(axis: ConcatDimension, at: NDArray[np.int64], size: int) -> bool:
     """Whether each chunk's positions are those of one chunk of the cube, in order."""
     first = at[::size]
     expected = np.repeat(first, size)[: at.size] + np.arange(at.size) % size
@@ -197,7 +205,7 @@ def _whole_chunks(axis: Axis, at: NDArray[np.int64], size: int) -> bool:
     return aligned and bool(np.all(lengths == own))
 
 
-def _batches(items: Sequence[Item], layout: Layout) -> list[Batch]:
+def _batches(items: Sequence[Item], layout: VariableGrid) -> list[Batch]:
     alike: dict[tuple[int, ...], list[int]] = {}
     for k, (_, array) in enumerate(items):
         alike.setdefault(array.chunks.grid, []).append(k)
@@ -232,7 +240,7 @@ def _flat(batch: Batch, grid: Sequence[int], dims: Sequence[int]) -> NDArray[np.
     return total
 
 
-def claims(items: Sequence[Item], layout: Layout) -> Claims:
+def claims(items: Sequence[Item], layout: VariableGrid) -> CellOwners:
     """Return which input has which cell, ascending; of one cell, in the order of the inputs."""
     grid, dims = layout.grid, layout.joined
     cells, owners = [], []
@@ -244,10 +252,10 @@ def claims(items: Sequence[Item], layout: Layout) -> Claims:
     if cell.size > 1 and not bool(np.all(cell[1:] > cell[:-1])):
         order = np.lexsort((item, cell))
         cell, item = cell[order], item[order]
-    return Claims(cell, item)
+    return CellOwners(cell, item)
 
 
-def missing(claims: Claims, layout: Layout) -> NDArray[np.int64]:
+def missing(claims: CellOwners, layout: VariableGrid) -> NDArray[np.int64]:
     """Return the cells that no input has, ascending."""
     total = product(layout.cells)
     if claims.cell.size - claims.twice().size == total:
@@ -257,14 +265,14 @@ def missing(claims: Claims, layout: Layout) -> NDArray[np.int64]:
     return np.flatnonzero(~there)
 
 
-def forgiven(
-    layout: Layout, regular: Collection[str], *, by_element: bool = False
+def filled_positions(
+    layout: VariableGrid, regular: Collection[str], *, by_element: bool = False
 ) -> NDArray[np.bool_]:
     """Return where an axis that was made regular has positions that no input has at all.
 
     Parameters
     ----------
-    layout : Layout
+    layout : VariableGrid
         The cube's geometry.
     regular : collection of str
         Names of the axes that were made regular.
@@ -290,7 +298,7 @@ def forgiven(
 
 
 def place(
-    items: Sequence[Item], layout: Layout, lost: NDArray[np.int64] | None = None
+    items: Sequence[Item], layout: VariableGrid, lost: NDArray[np.int64] | None = None
 ) -> ChunkTable:
     """Return the table of the cube.
 
@@ -298,7 +306,7 @@ def place(
     ----------
     items : sequence of (int, Array)
         Number of each input, and its array; all of one chunk shape.
-    layout : Layout
+    layout : VariableGrid
         The cube's geometry.
     lost : ndarray of int64, shape (n, 2), optional
         Pairs of an item's place and a cell that it gives up to another input.
@@ -345,7 +353,7 @@ def place(
 
 
 def _moved(
-    items: Sequence[Item], layout: Layout, lost: NDArray[np.int64] | None
+    items: Sequence[Item], layout: VariableGrid, lost: NDArray[np.int64] | None
 ) -> Iterator[tuple[ChunkTable, NDArray[np.int64], NDArray[np.bool_] | None]]:
     """Yield each input's table, the cube's number of each of its chunks, and which it keeps."""
     grid = layout.grid
@@ -368,7 +376,7 @@ def _referenced(
 
 
 def _given_up(
-    batch: Batch, layout: Layout, lost: NDArray[np.int64] | None
+    batch: Batch, layout: VariableGrid, lost: NDArray[np.int64] | None
 ) -> dict[int, NDArray[np.bool_]] | None:
     """Return, for the inputs of a batch that give up cells, which of their chunks they keep."""
     if lost is None or not lost.size:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from refmaker.combine.agreement import Findings
     from refmaker.combine.options import CombineOptions
 
-__all__ = ["Axis", "counted_axis", "labelled_axis"]
+__all__ = ["ConcatDimension", "counted_axis", "labelled_axis"]
 
 _POSITIONS = 1 << 31
 """Most positions of an axis that is completed to equal distances."""
@@ -24,7 +24,7 @@ _PRECISION = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Axis:
+class ConcatDimension:
     """A dimension along which inputs are joined.
 
     Parameters
@@ -69,12 +69,12 @@ class Axis:
         return f"{self.name}={self.labels[position]}"
 
 
-def counted_axis(name: str, counts: Sequence[int | None]) -> Axis:
+def counted_axis(name: str, counts: Sequence[int | None]) -> ConcatDimension:
     """Return an axis without a coordinate: inputs follow one another as they are given."""
     count = np.array([0 if n is None else n for n in counts], np.int64)
     start = np.cumsum(count) - count
     start[[n is None for n in counts]] = -1
-    return Axis(name, int(count.sum()), start, count)
+    return ConcatDimension(name, int(count.sum()), start, count)
 
 
 def labelled_axis(
@@ -82,7 +82,7 @@ def labelled_axis(
     vectors: Sequence[NDArray[Any] | None],
     options: CombineOptions,
     found: Findings,
-) -> Axis | None:
+) -> ConcatDimension | None:
     """Return the axis on which every input's coordinate has its place.
 
     Parameters
@@ -138,7 +138,7 @@ def labelled_axis(
         for i, k in zip(holders, which, strict=True)
         if k in torn
     }
-    return Axis(name, int(labels.size), start, count, scattered, labels)
+    return ConcatDimension(name, int(labels.size), start, count, scattered, labels)
 
 
 def _comparable(vector: Any) -> NDArray[Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.combine.agreement import MEANING, attribute_values
 from refmaker.model import Array, Group
-from refmaker.model.dtypes import fill_document
+from refmaker.model.dtypes import encode_fill_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,7 @@ def _with_missing(items: Sequence[tuple[int, Any]]) -> list[tuple[int, Any]]:
         return found
     for k, (i, node) in enumerate(items):
         if name not in node.attributes and getattr(node, "fill_value", None) is not None:
-            missing = fill_document(node.fill_value, node.dtype)
+            missing = encode_fill_value(node.fill_value, node.dtype)
             found[k] = i, {**node.attributes, name: missing}
     return found
 

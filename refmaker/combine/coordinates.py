@@ -9,7 +9,7 @@ import numpy as np
 
 from refmaker.combine import selectors
 from refmaker.combine.agreement import compare_arrays
-from refmaker.combine.concat_dimensions import Axis, counted_axis, labelled_axis
+from refmaker.combine.concat_dimensions import ConcatDimension, counted_axis, labelled_axis
 from refmaker.combine.values import inline_array, read_values
 from refmaker.combine.variables import equal_values
 
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
 
     Item = tuple[int, Array]
 
-__all__ = ["Plan", "plan"]
+__all__ = ["CubeAxes", "plan"]
 
 
 @dataclass(slots=True)
-class Plan:
+class CubeAxes:
     """The axes of the cube.
 
     Parameters
     ----------
-    axes : dict of (str, str) to Axis
+    axes : dict of (str, str) to ConcatDimension
         Along dimensions that inputs have, by the group of the coordinate and their name.
-    new : dict of str to Axis
+    new : dict of str to ConcatDimension
         Along dimensions that no input has.
     made : dict of (str, str) to Array
         The coordinates of all of them.
     """
 
-    axes: dict[tuple[str, str], Axis] = field(default_factory=dict)
-    new: dict[str, Axis] = field(default_factory=dict)
+    axes: dict[tuple[str, str], ConcatDimension] = field(default_factory=dict)
+    new: dict[str, ConcatDimension] = field(default_factory=dict)
     made: dict[tuple[str, str], Array] = field(default_factory=dict)
 
-    def new_axes(self) -> tuple[Axis, ...]:
+    def new_axes(self) -> tuple[ConcatDimension, ...]:
         """Return the axes that variables get as their first dimensions."""
         return tuple(self.new.values())
 
@@ -65,7 +65,7 @@ class _Dimension:
     items: list[Item] = field(default_factory=list)
 
 
-def plan(trees: Trees, context: Context) -> Plan:
+def plan(trees: Trees, context: Context) -> CubeAxes:
     """Return the axes; what is wrong goes to the context's findings.
 
     Parameters
@@ -77,7 +77,7 @@ def plan(trees: Trees, context: Context) -> Plan:
     """
     options, found = context.options, context.found
     dimensions = _dimensions(trees, context)
-    made = Plan()
+    made = CubeAxes()
     wanted = dict.fromkeys((*(options.concat or ()), *options.coords))
     there = {name for _, name in dimensions}
     for key, dimension in dimensions.items():
@@ -131,7 +131,9 @@ def _differs(key: tuple[str, str], dimension: _Dimension, context: Context) -> b
     return any(not equal_values(path, first, item, context) for item in dimension.items[1:])
 
 
-def _existing(key: tuple[str, str], dimension: _Dimension, made: Plan, context: Context) -> None:
+def _existing(
+    key: tuple[str, str], dimension: _Dimension, made: CubeAxes, context: Context
+) -> None:
     """Add the axis along a dimension that inputs have."""
     name = key[1]
     count = len(context.members)
@@ -173,7 +175,7 @@ def _existing(key: tuple[str, str], dimension: _Dimension, made: Plan, context: 
 
 
 def _selected(
-    key: tuple[str, str], dimension: _Dimension, trees: Trees, made: Plan, context: Context
+    key: tuple[str, str], dimension: _Dimension, trees: Trees, made: CubeAxes, context: Context
 ) -> None:
     """Add the axis along a dimension that inputs have, with a coordinate from elsewhere."""
     name = key[1]
@@ -211,7 +213,7 @@ def _refuse_boundaries(
                 )
 
 
-def _new(name: str, trees: Trees, made: Plan, context: Context) -> None:
+def _new(name: str, trees: Trees, made: CubeAxes, context: Context) -> None:
     """Add the axis along a dimension that no input has."""
     scalar = trees.arrays[""].get(name, [])
     like = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.combine import coordinates, rechunk, times
 from refmaker.combine.agreement import Findings
 from refmaker.combine.context import Context, Trees
-from refmaker.combine.groups_by_encoding import combine_eras
+from refmaker.combine.groups_by_encoding import combine_by_encoding
 from refmaker.combine.variables import combine_variable, static_variable
 from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.model import Array, Group
@@ -19,7 +19,7 @@ from refmaker.storage.reference_set import ReferenceSet
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from refmaker.combine.concat_dimensions import Axis
+    from refmaker.combine.concat_dimensions import ConcatDimension
     from refmaker.combine.members import Member
     from refmaker.combine.options import CombineOptions
 
@@ -45,7 +45,7 @@ def combine_members(members: Sequence[Member], options: CombineOptions) -> Refer
         As for `refmaker.combine.combine`.
     """
     if options.eras == "split":
-        return combine_eras(members, options, _combine_alike)
+        return combine_by_encoding(members, options, _combine_alike)
     return _combine_alike(members, options)
 
 
@@ -58,7 +58,7 @@ def _combine_alike(members: Sequence[Member], options: CombineOptions) -> Refere
     _check_names(trees, options)
     trees = times.in_same_units(trees, context)
     if options.chunks is not None and not isinstance(options.chunks, str):
-        trees = rechunk.cut_along(trees, options.chunks, context)
+        trees = rechunk.split_along(trees, options.chunks, context)
     plan = coordinates.plan(trees, context)
     found.finish()
     done: dict[str, dict[str, Array | Group]] = {}
@@ -89,7 +89,7 @@ def _format(members: Sequence[Member]) -> str:
 
 
 def _group(
-    path: str, trees: Trees, plan: coordinates.Plan, context: Context, report: ScanReport
+    path: str, trees: Trees, plan: coordinates.CubeAxes, context: Context, report: ScanReport
 ) -> dict[str, Array | Group]:
     """Return the variables of one group, combined."""
     options = context.options
@@ -128,7 +128,9 @@ def _group(
     return made
 
 
-def _axes(path: str, array: Array, trees: Trees, plan: coordinates.Plan) -> tuple[Axis | None, ...]:
+def _axes(
+    path: str, array: Array, trees: Trees, plan: coordinates.CubeAxes
+) -> tuple[ConcatDimension | None, ...]:
     names = array.dimension_names
     if names is None:
         return (None,) * len(array.shape)
@@ -141,8 +143,11 @@ def _home(path: str, name: str, trees: Trees) -> str:
 
 
 def _lacking(
-    items: Sequence[Item], axes: Sequence[Axis | None], plan: coordinates.Plan, path: str
-) -> tuple[Axis, ...]:
+    items: Sequence[Item],
+    axes: Sequence[ConcatDimension | None],
+    plan: coordinates.CubeAxes,
+    path: str,
+) -> tuple[ConcatDimension, ...]:
     """Return the existing axes that a variable lacks and is to get."""
     has = {axis.name for axis in axes if axis is not None}
     numbers = [i for i, _ in items]
@@ -157,9 +162,9 @@ def _lacking(
 
 def _crossed(
     items: Sequence[Item],
-    axes: Sequence[Axis | None],
-    new: Sequence[Axis],
-    plan: coordinates.Plan,
+    axes: Sequence[ConcatDimension | None],
+    new: Sequence[ConcatDimension],
+    plan: coordinates.CubeAxes,
     path: str,
 ) -> bool:
     """Whether the inputs of a variable lie apart along an axis that it lacks."""

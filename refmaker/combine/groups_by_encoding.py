@@ -9,7 +9,7 @@ from refmaker.combine.agreement import MEANING
 from refmaker.combine.members import Member
 from refmaker.model import Array, Group
 from refmaker.model.report import ScanReport
-from refmaker.model.zarr_v2 import dtype_document, dumps, fill_document
+from refmaker.model.zarr_v2 import dumps, encode_dtype, encode_fill_value
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from refmaker.combine.options import CombineOptions
 
-__all__ = ["combine_eras", "eras"]
+__all__ = ["combine_by_encoding", "group_by_encoding"]
 
 
-def eras(members: Sequence[Member]) -> list[list[Member]]:
+def group_by_encoding(members: Sequence[Member]) -> list[list[Member]]:
     """Return the inputs sorted by how their variables are stored.
 
     Parameters
@@ -49,12 +49,12 @@ def _array_kind(array: Array) -> str:
     if array.chunks.referenced:
         # Values that are kept in the set are written anew: how they are encoded does not count.
         stored = [array.chunk_shape, array.order, [dict(codec) for codec in array.codecs]]
-    fill = fill_document(array.fill_value, array.dtype)
-    kind = [dtype_document(array.dtype), fill, array.dimension_names, attributes, stored]
+    fill = encode_fill_value(array.fill_value, array.dtype)
+    kind = [encode_dtype(array.dtype), fill, array.dimension_names, attributes, stored]
     return dumps(kind)
 
 
-def combine_eras(
+def combine_by_encoding(
     members: Sequence[Member],
     options: CombineOptions,
     combine_alike: Callable[[Sequence[Member], CombineOptions], ReferenceSet],
@@ -75,7 +75,7 @@ def combine_eras(
     MetadataError, SourceError, LimitError
         As for `refmaker.combine.combine`.
     """
-    kinds = eras(members)
+    kinds = group_by_encoding(members)
     alone = replace(options, eras="error")
     if len(kinds) == 1:
         return combine_alike(members, alone)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.combine.batches import joining_cubes
+from refmaker.combine.batches import second_pass_options
 from refmaker.combine.cube import combine_members
 from refmaker.combine.members import Member
 from refmaker.combine.options import Appended, CombineOptions
@@ -87,10 +87,10 @@ def append_icechunk(
     new = combine_members([replace(m, number=i) for i, m in enumerate(fresh)], options)
     _check_places(repository, new, name)
     root = zarr.open_group(session.store, mode="r", zarr_format=3)
-    dims = _joined(new.group, root, joining_cubes(options))
+    dims = _joined(new.group, root, second_pass_options(options))
     base = ReferenceSet(_group("", new.group, root, dims, options, name), ScanReport(name))
     both = [Member(i, refs, storage_options) for i, refs in enumerate((base, new))]
-    cube = combine_members(both, joining_cubes(options)).group
+    cube = combine_members(both, second_pass_options(options)).group
     documents: dict[str, bytes] = {}
     files: dict[str, Any] = {}
     grown = {}

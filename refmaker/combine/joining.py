@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.combine.chunk_placement import forgiven
+from refmaker.combine.chunk_placement import filled_positions
 from refmaker.combine.values import inline_array, read_values, same_bytes
 from refmaker.model.chunk_table import count as product
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.combine.chunk_placement import Item, Layout
+    from refmaker.combine.chunk_placement import Item, VariableGrid
     from refmaker.combine.context import Context
     from refmaker.combine.options import CombineOptions
     from refmaker.model import Array
@@ -30,7 +30,7 @@ def is_small(items: Sequence[Item], options: CombineOptions) -> bool:
     return all(array.nbytes <= limit and array.dtype.names is None for _, array in items)
 
 
-def worth_it(items: Sequence[Item], layout: Layout, options: CombineOptions) -> bool:
+def worth_it(items: Sequence[Item], layout: VariableGrid, options: CombineOptions) -> bool:
     """Whether a small variable is better joined by value than by moving chunks.
 
     That is so if its chunks are inlined anyway, or are none of the cube's, as the chunks of 512
@@ -83,7 +83,7 @@ def gap_fill(array: Array, *, absent: bool) -> tuple[bool, Any]:
 def join(
     path: str,
     items: Sequence[Item],
-    layout: Layout,
+    layout: VariableGrid,
     like: Array,
     context: Context,
     *,
@@ -95,7 +95,7 @@ def join(
     ----------
     path, items, context, crossed
         As for `refmaker.combine.variables.combine_variable`.
-    layout : Layout
+    layout : VariableGrid
         The cube's geometry.
     like : Array
         Gives dtype, fill value and attributes.
@@ -145,7 +145,7 @@ def _spread(mine: NDArray[np.bool_], shaped: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _in_a_row(
-    items: Sequence[Item], parts: Sequence[NDArray[Any]], layout: Layout
+    items: Sequence[Item], parts: Sequence[NDArray[Any]], layout: VariableGrid
 ) -> NDArray[Any] | None:
     """Return the values of inputs that follow one another without gap along dimension 0."""
     axis = layout.axes[0]
@@ -163,7 +163,7 @@ def _in_a_row(
     return np.concatenate([shaped[k] for k in order.tolist()])
 
 
-def _region(member: int, layout: Layout) -> tuple[Any, Any]:
+def _region(member: int, layout: VariableGrid) -> tuple[Any, Any]:
     """Return the places of an input's elements, in the values and in the joined dimensions."""
     region, claimed = [], []
     for axis, extent in zip(layout.axes, layout.shape, strict=True):
@@ -178,7 +178,7 @@ def _region(member: int, layout: Layout) -> tuple[Any, Any]:
 
 
 def _tell(
-    path: str, items: Sequence[Item], layout: Layout, pair: tuple[int, int], context: Context
+    path: str, items: Sequence[Item], layout: VariableGrid, pair: tuple[int, int], context: Context
 ) -> None:
     one, other = (items[k][0] for k in pair)
     axes = [axis for axis in layout.axes if axis is not None]
@@ -198,7 +198,7 @@ def _filled(
     path: str,
     values: NDArray[Any],
     taken: NDArray[np.bool_],
-    layout: Layout,
+    layout: VariableGrid,
     like: Array,
     items: Sequence[Item],
     context: Context,
@@ -207,7 +207,7 @@ def _filled(
     if context.options.join == "exact":
         dims = layout.joined
         shape = [layout.shape[j] if j in dims else 1 for j in range(len(layout.shape))]
-        gaps = forgiven(layout, context.options.regular, by_element=True).reshape(shape)
+        gaps = filled_positions(layout, context.options.regular, by_element=True).reshape(shape)
         lost = np.argwhere(~taken & ~gaps)
         if lost.size:
             axes = ((j, layout.axes[j]) for j in dims)

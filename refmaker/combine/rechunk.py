@@ -14,13 +14,13 @@ from refmaker.model import Array, ChunkTable, chunk_grid
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from refmaker.combine.chunk_placement import Item, Layout
+    from refmaker.combine.chunk_placement import Item, VariableGrid
     from refmaker.combine.context import Context, Trees
 
-__all__ = ["can_cut", "cut_along", "recut", "to_common"]
+__all__ = ["can_split_chunks", "split_along", "split_chunks", "split_to_common"]
 
 
-def can_cut(array: Array, chunk_shape: Sequence[int]) -> bool:
+def can_split_chunks(array: Array, chunk_shape: Sequence[int]) -> bool:
     """Tell whether an array's chunks can be seen as chunks of another shape.
 
     Nothing may be compressed, the new shape has to divide the old one, and the elements of a new
@@ -38,7 +38,7 @@ def can_cut(array: Array, chunk_shape: Sequence[int]) -> bool:
     return tuple(chunk_shape[axis + 1 :]) == old[axis + 1 :]
 
 
-def recut(array: Array, chunk_shape: Sequence[int]) -> Array:
+def split_chunks(array: Array, chunk_shape: Sequence[int]) -> Array:
     """Return an array with its uncompressed chunks cut.
 
     Parameters
@@ -51,13 +51,13 @@ def recut(array: Array, chunk_shape: Sequence[int]) -> Array:
     Raises
     ------
     MetadataError
-        If `can_cut` says no, or a chunk has another length than its elements.
+        If `can_split_chunks` says no, or a chunk has another length than its elements.
     """
     new = tuple(int(n) for n in chunk_shape)
     old = array.chunk_shape
     if new == old:
         return array
-    if not can_cut(array, new):
+    if not can_split_chunks(array, new):
         raise MetadataError(f"chunks of {old} cannot be seen as chunks of {new}")
     table, item = array.chunks, array.dtype.itemsize
     whole = math.prod(old) * item
@@ -96,14 +96,14 @@ def recut(array: Array, chunk_shape: Sequence[int]) -> Array:
     return replace(array, chunk_shape=new, chunks=made)
 
 
-def to_common(items: Sequence[Item], layout: Layout) -> list[Item]:
+def split_to_common(items: Sequence[Item], layout: VariableGrid) -> list[Item]:
     """Return all inputs' arrays in the largest chunks that fit into those of all of them.
 
     Parameters
     ----------
     items : sequence of (int, Array)
         The inputs.
-    layout : Layout
+    layout : VariableGrid
         The cube's geometry.
 
     Returns
@@ -127,12 +127,12 @@ def to_common(items: Sequence[Item], layout: Layout) -> list[Item]:
     if cut is not None:
         common[:cut] = [1] * cut
     shape = tuple(common)
-    if not all(can_cut(array, shape) for _, array in items):
+    if not all(can_split_chunks(array, shape) for _, array in items):
         return list(items)
-    return [(i, recut(array, shape)) for i, array in items]
+    return [(i, split_chunks(array, shape)) for i, array in items]
 
 
-def cut_along(trees: Trees, chunks: Mapping[str, int], context: Context) -> Trees:
+def split_along(trees: Trees, chunks: Mapping[str, int], context: Context) -> Trees:
     """Cut the chunks of uncompressed variables to sizes along dimensions.
 
     Parameters
@@ -172,8 +172,8 @@ def _cut(
         elif array.codecs:
             context.warnings[f"{path} is compressed: its chunks stay as they are"] = None
             made.append((i, array))
-        elif can_cut(array, wanted):
-            made.append((i, recut(array, wanted)))
+        elif can_split_chunks(array, wanted):
+            made.append((i, split_chunks(array, wanted)))
         else:
             context.found.say(
                 path,

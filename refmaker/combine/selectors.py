@@ -32,7 +32,7 @@ from refmaker.combine import times
 from refmaker.combine.values import inline_array, read_values
 from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable
-from refmaker.patterns.url_pattern import Field, parse_pattern
+from refmaker.patterns.url_pattern import Placeholder, parse_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,7 +174,7 @@ def _expression(pattern: UrlPattern) -> re.Pattern[str]:
     return re.compile("".join(parts) + r"\Z")
 
 
-def _part(field: Field) -> str:
+def _part(field: Placeholder) -> str:
     if field.kind == "integer":
         width = field.spec[:-1]
         return rf"\d{{{int(width)},}}" if width else r"\d+"
@@ -191,7 +191,9 @@ def _part(field: Field) -> str:
 
 
 def _value(name: str, pattern: UrlPattern, match: re.Match[str]) -> Any:
-    fields = [token for token in pattern.tokens if isinstance(token, Field) and token.name == name]
+    fields = [
+        token for token in pattern.tokens if isinstance(token, Placeholder) and token.name == name
+    ]
     texts = [match[f"{name}__{n}"] for n in range(1, len(fields) + 1)]
     values: set[Any]
     if fields[0].kind == "integer":

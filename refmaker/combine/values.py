@@ -89,7 +89,7 @@ def _fetch(items: Sequence[tuple[Member, str, Array]]) -> list[dict[int, bytes]]
     from fsspec.asyn import get_loop, sync
 
     from refmaker.reading.reader import Options, Reader
-    from refmaker.storage.reference_index import References
+    from refmaker.storage.reference_index import ReferenceIndex
 
     readers: list[Reader | None] = []
     for member, path, array in items:
@@ -103,7 +103,7 @@ def _fetch(items: Sequence[tuple[Member, str, Array]]) -> list[dict[int, bytes]]
             for url in array.chunks.urls
             if url in member.refs.report.sources
         }
-        references = References.of_group(Group({_KEY: array}), {"sources": sources})
+        references = ReferenceIndex.of_group(Group({_KEY: array}), {"sources": sources})
         options = Options(storage_options=dict(member.storage_options or {}))
         readers.append(Reader(references, origin, options))
     # In fsspec's own loop: whoever calls may have one running, as notebooks do.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refmaker.combine import agreement, chunk_placement, joining, rechunk, reencode
-from refmaker.combine.chunk_placement import Layout
+from refmaker.combine.chunk_placement import VariableGrid
 from refmaker.combine.context import STORED_HINT
 from refmaker.combine.values import read_values, same_bytes
 from refmaker.errors import LimitError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.combine.concat_dimensions import Axis
+    from refmaker.combine.concat_dimensions import ConcatDimension
     from refmaker.combine.context import Context
     from refmaker.model import Array
 
@@ -44,8 +44,8 @@ _HINTS = {
 def combine_variable(
     path: str,
     items: list[Item],
-    axes: Sequence[Axis | None],
-    new: Sequence[Axis],
+    axes: Sequence[ConcatDimension | None],
+    new: Sequence[ConcatDimension],
     context: Context,
     *,
     crossed: bool = False,
@@ -58,9 +58,9 @@ def combine_variable(
         Its path.
     items : sequence of (int, Array)
         The inputs that have it, in order, and their arrays.
-    axes : sequence of Axis or None
+    axes : sequence of ConcatDimension or None
         For each of its dimensions the axis, if inputs are joined along it.
-    new : sequence of Axis
+    new : sequence of ConcatDimension
         The axes that it gets as its first dimensions.
     context : Context
         The inputs, and how to combine them.
@@ -112,10 +112,10 @@ def _native(array: Array, like: Array) -> Array:
 def _layout(
     path: str,
     items: Sequence[Item],
-    axes: Sequence[Axis | None],
-    new: Sequence[Axis],
+    axes: Sequence[ConcatDimension | None],
+    new: Sequence[ConcatDimension],
     context: Context,
-) -> Layout | None:
+) -> VariableGrid | None:
     """Return the geometry, after a look at names and extents of every input's dimensions."""
     found = context.found
     first, base = items[0]
@@ -147,7 +147,7 @@ def _layout(
             found.say(path, f"an input has no place, or several, along {axis.name}")
             return None
     sizes = (base.shape[k] if axis is None else axis.size for k, axis in enumerate(axes))
-    return Layout(
+    return VariableGrid(
         (*(axis.name for axis in new), *names),
         (*new, *axes),
         (*(-1 for _ in new), *range(len(names))),
@@ -159,7 +159,7 @@ def _layout(
 def _placed(
     path: str,
     items: list[Item],
-    layout: Layout,
+    layout: VariableGrid,
     like: Array,
     context: Context,
     inlined: set[int],
@@ -169,7 +169,7 @@ def _placed(
     """Join by moving chunks."""
     options, found = context.options, context.found
     if options.chunks == "common":
-        items = rechunk.to_common(items, layout)
+        items = rechunk.split_to_common(items, layout)
     if options.odd == "inline":
         items = reencode.reencoded(path, items, context, inlined)
     # Either may have changed how the first input's chunks are.
@@ -189,7 +189,7 @@ def _placed(
     if missing.size:
         if options.join == "exact":
             missing = missing[
-                ~chunk_placement.forgiven(layout, options.regular).reshape(-1)[missing]
+                ~chunk_placement.filled_positions(layout, options.regular).reshape(-1)[missing]
             ]
         if options.join == "exact" and missing.size:
             _tell_hole(path, layout, missing, context)
@@ -209,7 +209,9 @@ def _placed(
     )
 
 
-def _tell_hole(path: str, layout: Layout, missing: NDArray[np.int64], context: Context) -> None:
+def _tell_hole(
+    path: str, layout: VariableGrid, missing: NDArray[np.int64], context: Context
+) -> None:
     """Name the first place of the cube that no input has."""
     total = product(layout.cells)
     context.found.say(
@@ -223,8 +225,8 @@ def _tell_hole(path: str, layout: Layout, missing: NDArray[np.int64], context: C
 def _settled(
     path: str,
     items: Sequence[Item],
-    layout: Layout,
-    claims: chunk_placement.Claims,
+    layout: VariableGrid,
+    claims: chunk_placement.CellOwners,
     context: Context,
     *,
     crossed: bool,
@@ -256,7 +258,7 @@ def _settled(
 
 
 def _same_data(
-    path: str, pair: tuple[Item, Item], layout: Layout, context: Context, *, crossed: bool
+    path: str, pair: tuple[Item, Item], layout: VariableGrid, context: Context, *, crossed: bool
 ) -> bool:
     """Whether two inputs have the same values, as far as that has to be looked at."""
     (i, left), (k, right) = pair
@@ -275,7 +277,7 @@ def _same_data(
 def _tell_twice(
     path: str,
     items: Sequence[Item],
-    layout: Layout,
+    layout: VariableGrid,
     cell: int,
     pair: tuple[int, int],
     context: Context,

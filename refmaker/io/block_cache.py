@@ -13,14 +13,14 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import LimitError
-from refmaker.io.remote_file import Piece, Ranges
+from refmaker.io.remote_file import Piece, RemoteFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from refmaker.model.report import Cost, Fingerprint
 
-__all__ = ["BLOCK", "CACHE", "FIRST", "WHOLE_FILE", "Remote"]
+__all__ = ["BLOCK", "CACHE", "FIRST", "WHOLE_FILE", "BlockCache"]
 
 BLOCK = 8 * 1024
 """Bytes of one block of the cache: what an announced range costs at least."""
@@ -44,7 +44,7 @@ SIDE_BY_SIDE = 10
 """Requests that a store answers at a time, where very many small ones are weighed."""
 
 
-class Remote:
+class BlockCache:
     """A remote file with its cache; one thread at a time reads it, others wait.
 
     Parameters
@@ -85,7 +85,7 @@ class Remote:
         self._cost = cost
         self._lock = RLock()
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._ranges = Ranges(
+        self._ranges = RemoteFile(
             url, storage_options, cost, first=-(-FIRST // block_size) * block_size, largest=CACHE
         )
         self.fingerprint = self._ranges.fingerprint

@@ -24,7 +24,7 @@ from refmaker.model.report import Cost, Fingerprint
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["LOCAL", "REMOTE", "Head", "read_heads"]
+__all__ = ["LOCAL", "REMOTE", "FirstBytes", "read_first_bytes"]
 
 log = logging.getLogger("refmaker.io.first_bytes")
 
@@ -44,7 +44,7 @@ _AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class FirstBytes:
     """The first bytes of one file, or why they could not be read.
 
     Parameters
@@ -65,14 +65,14 @@ class Head:
     error: RefmakerError | None = None
 
 
-def read_heads(
+def read_first_bytes(
     urls: Sequence[str],
     storage_options: Mapping[str, Any] | None = None,
     *,
     local: int = LOCAL,
     remote: int = REMOTE,
     cost: Cost | None = None,
-) -> Iterator[Head]:
+) -> Iterator[FirstBytes]:
     """Yield the first bytes of files, in the order given; a failure costs no other file.
 
     Parameters
@@ -96,7 +96,7 @@ def read_heads(
             stop += 1
         run = urls[start:stop]
         if near:
-            yield from _near(run, local, cost)
+            yield from _read_local(run, local, cost)
         else:
             cost.rounds += 1
             singles = [[url] for url in run]
@@ -106,7 +106,7 @@ def read_heads(
         start = stop
 
 
-def _near(urls: Sequence[str], length: int, cost: Cost) -> Iterator[Head]:
+def _read_local(urls: Sequence[str], length: int, cost: Cost) -> Iterator[FirstBytes]:
     """Yield the first bytes of local files; by threads from where on that takes long."""
     batches = [urls[at : at + _BATCH] for at in range(0, len(urls), _BATCH)]
     for number, batch in enumerate(batches):
@@ -122,8 +122,10 @@ def _near(urls: Sequence[str], length: int, cost: Cost) -> Iterator[Head]:
 
 
 def _ordered(
-    batches: Sequence[Sequence[str]], read: Callable[[Sequence[str]], list[Head]], threads: int
-) -> Iterator[Head]:
+    batches: Sequence[Sequence[str]],
+    read: Callable[[Sequence[str]], list[FirstBytes]],
+    threads: int,
+) -> Iterator[FirstBytes]:
     """Yield what `read` returns for each batch, in order, some batches ahead of the reader."""
     if len(batches) < 2:
         for only in batches:
@@ -144,16 +146,16 @@ def _ordered(
                 future.cancel()
 
 
-def _local(urls: Sequence[str], length: int, cost: Cost) -> list[Head]:
+def _local(urls: Sequence[str], length: int, cost: Cost) -> list[FirstBytes]:
     heads = []
     for url in urls:
         path = os.path.abspath(local_path(url) or url)
         try:
             data, state = _first_bytes(path, length)
         except (OSError, ValueError) as error:
-            heads.append(Head(path, b"", None, _explained(path, error)))
+            heads.append(FirstBytes(path, b"", None, _explained(path, error)))
             continue
-        heads.append(Head(path, data, Fingerprint(state.st_size, state.st_mtime)))
+        heads.append(FirstBytes(path, data, Fingerprint(state.st_size, state.st_mtime)))
         cost.requests += 1
         cost.bytes_read += len(data)
     return heads
@@ -185,8 +187,8 @@ def _explained(path: str, error: OSError | ValueError) -> RefmakerError:
     return SourceError(str(error), url=path)
 
 
-def _remote(url: str, options: Mapping[str, Any], length: int, cost: Cost) -> Head:
-    from refmaker.io.remote_file import Ranges
+def _remote(url: str, options: Mapping[str, Any], length: int, cost: Cost) -> FirstBytes:
+    from refmaker.io.remote_file import RemoteFile
 
     head = _from_s3(url, options, length)
     if head is not None:
@@ -195,25 +197,25 @@ def _remote(url: str, options: Mapping[str, Any], length: int, cost: Cost) -> He
         return head
     own = Cost()
     try:
-        ranges = Ranges(url, options, own, first=length, largest=_WHOLE)
+        ranges = RemoteFile(url, options, own, first=length, largest=_WHOLE)
         if not ranges.head and ranges.fingerprint.size:
             stop = min(length, ranges.fingerprint.size)
             ranges.head = ranges.fetch([(0, stop)])
     except RefmakerError as error:
-        return Head(url, b"", None, error.located(url=url))
+        return FirstBytes(url, b"", None, error.located(url=url))
     finally:
         cost.requests += own.requests
         cost.bytes_read += own.bytes_read
     data = ranges.head[0][1] if ranges.head else b""
-    return Head(url, data[:length], ranges.fingerprint)
+    return FirstBytes(url, data[:length], ranges.fingerprint)
 
 
-def _from_s3(url: str, options: Mapping[str, Any], length: int) -> Head | None:
+def _from_s3(url: str, options: Mapping[str, Any], length: int) -> FirstBytes | None:
     """Fetch the first bytes of an object of S3, whose answer tells its size as HTTP's does.
 
     Returns
     -------
-    Head or None
+    FirstBytes or None
         None if it is no object of S3, or the request fails: what then asks again will say why.
     """
     if not url.startswith(("s3://", "s3a://")) or "::" in url:
@@ -231,7 +233,7 @@ def _from_s3(url: str, options: Mapping[str, Any], length: int) -> Head | None:
         return None
     if len(data) != min(size, length):
         return None
-    return Head(url, data, Fingerprint(size, modified, etag))
+    return FirstBytes(url, data, Fingerprint(size, modified, etag))
 
 
 async def _get_object(fs: Any, name: str, length: int) -> tuple[Any, bytes]:

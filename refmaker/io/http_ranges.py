@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from refmaker.model.report import Fingerprint
 
-__all__ = ["Answer", "get_first", "get_ranges", "http_time"]
+__all__ = ["RangeResponse", "get_first", "get_ranges", "http_time"]
 
 CONCURRENT = 32
 """Requests under way at a time."""
@@ -34,7 +34,7 @@ def http_time(text: str) -> float | None:
         return None
 
 
-class Answer(NamedTuple):
+class RangeResponse(NamedTuple):
     """The body of an answer, and what its headers say of the file."""
 
     start: int
@@ -44,7 +44,7 @@ class Answer(NamedTuple):
     etag: str | None
 
 
-def get_first(fs: Any, name: str, length: int, largest: int) -> Answer:
+def get_first(fs: Any, name: str, length: int, largest: int) -> RangeResponse:
     """Fetch the first bytes of a file, and learn its size from the same answer.
 
     Parameters
@@ -67,7 +67,7 @@ def get_first(fs: Any, name: str, length: int, largest: int) -> Answer:
     """
     from fsspec.asyn import sync
 
-    answer: Answer = sync(fs.loop, _get, fs, name, 0, length, largest)
+    answer: RangeResponse = sync(fs.loop, _get, fs, name, 0, length, largest)
     return answer
 
 
@@ -121,7 +121,7 @@ async def _gather(
     return list(await asyncio.gather(*(one(start, stop) for start, stop in ranges)))
 
 
-def _compare(answer: Answer, known: Fingerprint, url: str) -> None:
+def _compare(answer: RangeResponse, known: Fingerprint, url: str) -> None:
     """Refuse bytes of another file than the one that was opened."""
     strong = answer.etag is not None and known.etag is not None
     weak = strong and "W/" in (str(answer.etag)[:2], str(known.etag)[:2])
@@ -131,7 +131,7 @@ def _compare(answer: Answer, known: Fingerprint, url: str) -> None:
         )
 
 
-async def _get(fs: Any, name: str, start: int, stop: int, largest: int) -> Answer:
+async def _get(fs: Any, name: str, start: int, stop: int, largest: int) -> RangeResponse:
     session = await fs.set_session()
     options = dict(fs.kwargs)
     headers = {
@@ -155,7 +155,9 @@ async def _get(fs: Any, name: str, start: int, stop: int, largest: int) -> Answe
         return _answer(response, start, data, int(span[3]))
 
 
-async def _nothing(response: Any, span: re.Match[str] | None, start: int, url: str) -> Answer:
+async def _nothing(
+    response: Any, span: re.Match[str] | None, start: int, url: str
+) -> RangeResponse:
     """Take the answer that there are no bytes: right for an empty file."""
     if start == 0 and span is not None and span[3] == "0":
         return _answer(response, 0, b"", 0)
@@ -164,7 +166,7 @@ async def _nothing(response: Any, span: re.Match[str] | None, start: int, url: s
     )
 
 
-async def _everything(response: Any, largest: int, url: str) -> Answer:
+async def _everything(response: Any, largest: int, url: str) -> RangeResponse:
     """Take a whole file from a server that ignores ranges, if it is not large."""
     chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
     if response.content_length is None and not chunked:
@@ -194,9 +196,9 @@ async def _body(response: Any, most: int, url: str) -> bytes:
     return b"".join(parts)
 
 
-def _answer(response: Any, start: int, data: bytes, size: int) -> Answer:
+def _answer(response: Any, start: int, data: bytes, size: int) -> RangeResponse:
     modified, etag = response.headers.get("Last-Modified"), response.headers.get("ETag")
-    return Answer(
+    return RangeResponse(
         start,
         data,
         size,

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-__all__ = ["Siblings"]
+__all__ = ["RelatedFiles"]
 
 
-class Siblings:
+class RelatedFiles:
     """Opens files by the names that another file gives, once each.
 
     Parameters

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from refmaker.model.report import Cost
 
-__all__ = ["Piece", "Ranges", "explained", "may_pass"]
+__all__ = ["Piece", "RemoteFile", "explained", "may_pass"]
 
 RETRIES = 3
 """How often a request is repeated after an error that may pass."""
@@ -59,7 +59,7 @@ _LASTING = (
 )
 
 
-class Ranges:
+class RemoteFile:
     """One remote file.
 
     Parameters

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from refmaker.io.block_cache import Remote
+    from refmaker.io.block_cache import BlockCache
 
 __all__ = ["Source", "local_path"]
 
@@ -107,13 +107,13 @@ class Source(Cost):
         path = local_path(text)
         self.path = None if path is None else os.path.abspath(path)
         self.url = text if self.path is None else self.path
-        self._store: _Local | Remote
+        self._store: _Local | BlockCache
         if self.path is not None:
             self._store = _Local(self.path, self)
         else:
             from refmaker.io import block_cache
 
-            self._store = block_cache.Remote(
+            self._store = block_cache.BlockCache(
                 self.url,
                 self.storage_options,
                 self,

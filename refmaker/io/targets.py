@@ -18,7 +18,7 @@ from refmaker.errors import (
 from refmaker.io.http_client import HttpFile, public_client, speaks_http
 from refmaker.io.integrity import check_fingerprint, check_length
 from refmaker.io.policy import protocol_of
-from refmaker.io.remote_file import PAUSE, RETRIES, Ranges, explained, may_pass
+from refmaker.io.remote_file import PAUSE, RETRIES, RemoteFile, explained, may_pass
 from refmaker.model.report import Cost
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class _File:
 
     def describe(self) -> Fingerprint:
         """Return what the store says of the file."""
-        return Ranges(self._url, self._options, Cost(), first=1, largest=1 << 24).fingerprint
+        return RemoteFile(self._url, self._options, Cost(), first=1, largest=1 << 24).fingerprint
 
 
 class _Sync(_File):

@@ -13,9 +13,9 @@ import numpy as np
 from refmaker.errors import MetadataError
 
 __all__ = [
-    "dtype_document",
     "dtype_from_document",
-    "fill_document",
+    "encode_dtype",
+    "encode_fill_value",
     "fill_from_document",
     "json_number",
 ]
@@ -25,7 +25,7 @@ _SIMPLE = re.compile(r"[<>|](?:[biufcSUV]\d+|O\d*|[mM]8(?:\[\d*[A-Za-zμ]+\])?)"
 _KINDS = "biufcSUVOmM"
 
 
-def dtype_document(dtype: np.dtype[Any]) -> Any:
+def encode_dtype(dtype: np.dtype[Any]) -> Any:
     """Return a dtype as in ``.zarray``: a string, or a list of fields.
 
     Raises
@@ -46,9 +46,9 @@ def dtype_document(dtype: np.dtype[Any]) -> Any:
             raise MetadataError(f"the field {name!r} does not follow the one before it: {dtype}")
         position += kind.itemsize
         if kind.subdtype is not None:
-            fields.append([name, dtype_document(kind.subdtype[0]), list(kind.subdtype[1])])
+            fields.append([name, encode_dtype(kind.subdtype[0]), list(kind.subdtype[1])])
         else:
-            fields.append([name, dtype_document(kind)])
+            fields.append([name, encode_dtype(kind)])
     if position != dtype.itemsize:
         raise MetadataError(f"{dtype.itemsize - position} bytes behind the last field: {dtype}")
     return fields
@@ -88,7 +88,7 @@ def json_number(value: float) -> Any:
     return value
 
 
-def fill_document(value: Any, dtype: np.dtype[Any]) -> Any:
+def encode_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
     """Return a fill value as in ``.zarray``.
 
     Parameters

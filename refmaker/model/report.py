@@ -11,7 +11,7 @@ from refmaker.errors import MetadataError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Cost", "Fingerprint", "Outcome", "ReportRow", "ScanReport"]
+__all__ = ["Cost", "Fingerprint", "ObjectReport", "Outcome", "ScanReport"]
 
 
 class Outcome(StrEnum):
@@ -92,7 +92,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportRow:
+class ObjectReport:
     """One object of the file.
 
     Parameters
@@ -123,7 +123,7 @@ class ScanReport:
         The file that was scanned.
     format : str
         Name of the scanner.
-    rows : list of ReportRow
+    rows : list of ObjectReport
         One for every object in the file.
     warnings : list of str
         What a reader should know though nothing is lost.
@@ -140,7 +140,7 @@ class ScanReport:
 
     url: str
     format: str = ""
-    rows: list[ReportRow] = field(default_factory=list)
+    rows: list[ObjectReport] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     sources: dict[str, Fingerprint] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list, kw_only=True)
@@ -151,7 +151,7 @@ class ScanReport:
 
     def add(self, path: str, outcome: Outcome, reason: str = "", code: str = "") -> None:
         """Account for one object."""
-        self.rows.append(ReportRow(path, outcome, reason, code))
+        self.rows.append(ObjectReport(path, outcome, reason, code))
 
     def warn(self, message: str) -> None:
         """Note something that a reader should know; the same words are kept once."""
@@ -162,12 +162,12 @@ class ScanReport:
         """Return how many objects ended that way."""
         return sum(row.outcome is outcome for row in self.rows)
 
-    def having(self, *outcomes: Outcome) -> list[ReportRow]:
+    def having(self, *outcomes: Outcome) -> list[ObjectReport]:
         """Return the rows that ended in one of these ways, in file order."""
         return [row for row in self.rows if row.outcome in outcomes]
 
     @property
-    def skipped(self) -> list[ReportRow]:
+    def skipped(self) -> list[ObjectReport]:
         """The objects that could not be brought into the reference set."""
         return self.having(Outcome.SKIPPED)
 
@@ -176,7 +176,7 @@ class ScanReport:
         """Whether every object of the file is in the reference set."""
         return not self.skipped
 
-    def extend(self, rows: Iterable[ReportRow]) -> None:
+    def extend(self, rows: Iterable[ObjectReport]) -> None:
         """Account for many objects."""
         self.rows.extend(rows)
 

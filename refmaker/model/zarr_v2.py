@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.model.dtypes import (
-    dtype_document,
     dtype_from_document,
-    fill_document,
+    encode_dtype,
+    encode_fill_value,
     fill_from_document,
     json_number,
 )
@@ -29,10 +29,10 @@ __all__ = [
     "array_from_documents",
     "attributes_document",
     "documents",
-    "dtype_document",
     "dtype_from_document",
     "dumps",
-    "fill_document",
+    "encode_dtype",
+    "encode_fill_value",
     "fill_from_document",
     "json_number",
 ]
@@ -71,9 +71,9 @@ def array_document(array: Array) -> dict[str, Any]:
         "zarr_format": 2,
         "shape": [int(extent) for extent in array.shape],
         "chunks": [int(extent) for extent in array.chunk_shape],
-        "dtype": dtype_document(array.dtype),
+        "dtype": encode_dtype(array.dtype),
         "compressor": None if array.compressor is None else dict(array.compressor),
-        "fill_value": fill_document(array.fill_value, array.dtype),
+        "fill_value": encode_fill_value(array.fill_value, array.dtype),
         "order": array.order,
         "filters": [dict(codec) for codec in array.filters] or None,
         "dimension_separator": ".",

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import MetadataError, UnsupportedError
-from refmaker.model.dtypes import fill_document
+from refmaker.model.dtypes import encode_fill_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,7 +127,7 @@ def _fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
         # What zarr takes where a version 2 document has none.
         value = "" if dtype.kind == "O" else np.zeros((), dtype)[()]
         value = np.array("NaT", dtype)[()] if dtype.kind in "mM" else value
-    return fill_document(value, dtype)
+    return encode_fill_value(value, dtype)
 
 
 def _codecs(array: Array) -> list[dict[str, Any]]:

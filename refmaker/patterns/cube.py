@@ -19,7 +19,7 @@ from refmaker.io.source import local_path
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.patterns import samples
-from refmaker.patterns.samples import Plan
+from refmaker.patterns.samples import FileAssumptions
 from refmaker.patterns.url_pattern import UrlPattern, parse_pattern
 from refmaker.patterns.values import Values
 from refmaker.patterns.whole_file import config_of
@@ -112,7 +112,7 @@ def _plan(
     layout: str,
     shared: set[str],
     varying: set[str],
-) -> tuple[Plan, dict[str, str]]:
+) -> tuple[FileAssumptions, dict[str, str]]:
     """Decide what becomes of every variable; return the plan, and what is lost and why."""
     arrays = dict(group.arrays())
     for name in (shared | varying) - set(arrays):
@@ -146,7 +146,7 @@ def _plan(
         for path, array in own.items() if array.dtype.hasobject
     }  # fmt: skip
     kept = {path: array for path, array in own.items() if path not in lost}
-    return Plan(report.url, report.format, ScanOptions(), ranges, kept, common), lost
+    return FileAssumptions(report.url, report.format, ScanOptions(), ranges, kept, common), lost
 
 
 def _is_coordinate(base: str, array: Array, fields: set[str]) -> bool:
@@ -175,7 +175,7 @@ def _fixed(array: Array, url: str) -> bool:
 
 
 def _report(
-    pattern: UrlPattern, plan: Plan, lost: Mapping[str, str], scanned: ScanReport
+    pattern: UrlPattern, plan: FileAssumptions, lost: Mapping[str, str], scanned: ScanReport
 ) -> ScanReport:
     report = ScanReport(pattern.text, plan.scanner)
     for row in scanned.rows:
@@ -194,7 +194,7 @@ def _report(
 def _assemble(
     group: Group,
     inlined: Group,
-    plan: Plan,
+    plan: FileAssumptions,
     values: Mapping[str, Values],
     urls: Sequence[str],
     there: NDArray[np.bool_],
@@ -223,7 +223,7 @@ def _assemble(
 def _repeated(
     path: str,
     array: Array,
-    plan: Plan,
+    plan: FileAssumptions,
     values: Mapping[str, Values],
     urls: Sequence[str],
     there: NDArray[np.bool_],

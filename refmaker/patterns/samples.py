@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from refmaker.model import Group
     from refmaker.scanning.options import ScanOptions
 
-__all__ = ["Plan", "check", "existing"]
+__all__ = ["FileAssumptions", "check", "existing"]
 
 _TRIES = 8
 """Names tried for each file to sample, as some may not exist."""
@@ -36,7 +36,7 @@ _SHARED_LIMIT = 2**28
 
 
 @dataclass(frozen=True)
-class Plan:
+class FileAssumptions:
     """What is assumed of every file.
 
     Parameters
@@ -99,13 +99,16 @@ def _listed(fs: Any, folder: str) -> Iterator[str]:
 
 
 def check(
-    plan: Plan, urls: Sequence[str], number: int, storage_options: Mapping[str, Any] | None = None
+    plan: FileAssumptions,
+    urls: Sequence[str],
+    number: int,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """Compare some files with the one that was scanned.
 
     Parameters
     ----------
-    plan : Plan
+    plan : FileAssumptions
         What is assumed.
     urls : sequence of str
         The files of the cube; the first and the last are tried first, then others at random.
@@ -147,7 +150,7 @@ def check(
     return done
 
 
-def _compare(plan: Plan, url: str, storage_options: Mapping[str, Any] | None) -> None:
+def _compare(plan: FileAssumptions, url: str, storage_options: Mapping[str, Any] | None) -> None:
     group, report = scan(url, storage_options, format=plan.scanner, options=plan.options)
     for path, array in plan.varying.items():
         other = _array(group, path, url)
@@ -194,7 +197,7 @@ def _layout(array: Array, other: Array, url: str) -> str | None:
 
 
 def _same_values(
-    plan: Plan,
+    plan: FileAssumptions,
     path: str,
     array: Array,
     other: Array,

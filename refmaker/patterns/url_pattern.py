@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from refmaker.patterns.values import Values
 
-__all__ = ["Field", "UrlPattern", "parse_pattern"]
+__all__ = ["Placeholder", "UrlPattern", "parse_pattern"]
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)(?::([^{}]*))?\}|[^{}]+")
 _NUMBER = re.compile(r"0([1-9][0-9]?)d|d")
@@ -27,7 +27,7 @@ _DIRECTIVES = frozenset("YymdHMSj%")
 
 
 @dataclass(frozen=True)
-class Field:
+class Placeholder:
     """One field of a pattern.
 
     Parameters
@@ -58,19 +58,22 @@ class UrlPattern:
     ----------
     text : str
         As written.
-    tokens : tuple of str or Field
+    tokens : tuple of str or Placeholder
         Literals and fields, in order.
     """
 
     text: str
-    tokens: tuple[str | Field, ...]
+    tokens: tuple[str | Placeholder, ...]
 
     @property
     def kinds(self) -> dict[str, str]:
         """Each field's name and kind, in the order of their first appearance."""
         found: dict[str, str] = {}
         for token in self.tokens:
-            if isinstance(token, Field) and found.setdefault(token.name, token.kind) != token.kind:
+            if (
+                isinstance(token, Placeholder)
+                and found.setdefault(token.name, token.kind) != token.kind
+            ):
                 raise MetadataError(
                     f"the field {token.name!r} is a {found[token.name]} and a {token.kind}",
                     path=self.text,
@@ -103,7 +106,7 @@ class UrlPattern:
             token if isinstance(token, str) else values[token.name].texts(token.spec)
             for token in self.tokens
         ]
-        axes = [names.index(t.name) if isinstance(t, Field) else 0 for t in self.tokens]
+        axes = [names.index(t.name) if isinstance(t, Placeholder) else 0 for t in self.tokens]
         urls = [
             "".join(
                 column if isinstance(column, str) else column[at[axis]]
@@ -128,7 +131,7 @@ def parse_pattern(text: str) -> UrlPattern:
     MetadataError
         If a field is not understood, or there is none.
     """
-    tokens: list[str | Field] = []
+    tokens: list[str | Placeholder] = []
     position = 0
     while position < len(text):
         match = _TOKEN.match(text, position)
@@ -148,8 +151,8 @@ def parse_pattern(text: str) -> UrlPattern:
     return pattern
 
 
-def _field(name: str, spec: str, text: str) -> Field:
-    field = Field(name, spec)
+def _field(name: str, spec: str, text: str) -> Placeholder:
+    field = Placeholder(name, spec)
     if field.kind == "text" and spec not in ("", "s"):
         raise MetadataError(
             f"the format {spec!r} of the field {name!r} is not known",

@@ -13,7 +13,7 @@ from refmaker.codecs.base import DecodeOnly, deliver, input_bytes
 from refmaker.errors import CodecError, MetadataError, RefmakerError, UnknownFormatError
 from refmaker.io.source import Source
 from refmaker.model import Array
-from refmaker.model.dtypes import dtype_document, dtype_from_document, fill_document
+from refmaker.model.dtypes import dtype_from_document, encode_dtype, encode_fill_value
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import choose
 
@@ -50,9 +50,9 @@ def config_of(path: str, array: Array, scanner: str) -> dict[str, Any]:
         "id": CODEC_ID,
         "format": scanner,
         "path": path,
-        "dtype": dtype_document(array.dtype),
+        "dtype": encode_dtype(array.dtype),
         "shape": [int(extent) for extent in array.shape],
-        "fill_value": fill_document(array.fill_value, array.dtype),
+        "fill_value": encode_fill_value(array.fill_value, array.dtype),
         "attributes": {k: array.attributes[k] for k in DECODING if k in array.attributes},
     }
 

@@ -16,14 +16,14 @@ from refmaker.model.chunk_table import ChunkTable, count
 from refmaker.model.zarr_v2 import array_from_documents, dumps
 from refmaker.storage.parquet import METADATA
 from refmaker.storage.parquet_reader import read_metadata, read_record
-from refmaker.storage.reference_index import Located, References, position
+from refmaker.storage.reference_index import Located, ReferenceIndex, position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from refmaker.storage.limits import Limits
 
-__all__ = ["Records"]
+__all__ = ["LazyParquetReferences"]
 
 KEPT = 64
 """Records kept."""
@@ -45,7 +45,7 @@ class _Record(NamedTuple):
     inlined: Mapping[int, bytes]
 
 
-class Records:
+class LazyParquetReferences:
     """A folder of references; a record of it is read when a chunk in it is asked for.
 
     Parameters
@@ -90,7 +90,7 @@ class Records:
                 self._grids[path] = chunk_grid(array.shape, array.chunk_shape)
         consolidated = {"metadata": found, "zarr_consolidated_format": 1}
         documents[METADATA] = dumps(consolidated).encode()
-        self._documents = References(documents=documents)
+        self._documents = ReferenceIndex(documents=documents)
         self.header: Mapping[str, Any] = header
         self._records: OrderedDict[tuple[str, int], _Record | None] = OrderedDict()
         self._lock = Lock()
@@ -121,7 +121,7 @@ class Records:
         row = number % self._size
         if row in record.inlined:
             return record.inlined[row]
-        return References(tables={"": record.table}).get(str(row))
+        return ReferenceIndex(tables={"": record.table}).get(str(row))
 
     def _at(self, key: str) -> tuple[str, int] | None:
         """Return the array and the number of the chunk that a key names."""

@@ -116,13 +116,13 @@ def _width() -> int:
 def _reader(refs: Refs, reference_options: Mapping[str, Any] | None, options: Any) -> Reader:
     from refmaker.reading.open_documents import open_reader
     from refmaker.reading.reader import Reader
-    from refmaker.storage.reference_index import References
+    from refmaker.storage.reference_index import ReferenceIndex
 
     if isinstance(refs, Group):
-        return Reader(References.of_group(refs), None, options)
+        return Reader(ReferenceIndex.of_group(refs), None, options)
     if isinstance(refs, ReferenceSet):
         sources = {url: known.as_dict() for url, known in refs.report.sources.items()}
-        references = References.of_group(refs.group, {"sources": sources})
+        references = ReferenceIndex.of_group(refs.group, {"sources": sources})
         return Reader(references, refs.report.url or None, options)
     return open_reader(os.fspath(refs), reference_options, options)
 

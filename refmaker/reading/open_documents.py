@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from refmaker.storage.limits import Limits
     from refmaker.storage.reference_index import Lookup
 
-__all__ = ["Location", "open_reader"]
+__all__ = ["DocumentLocation", "open_reader"]
 
 _LARGE = 1 << 20
 """Bytes of a document after which it is worth asking for memory back."""
@@ -33,7 +33,7 @@ KEPT = 8
 
 
 @dataclass(frozen=True)
-class Location:
+class DocumentLocation:
     """Where a document is, and what it was when it was opened.
 
     Parameters
@@ -119,7 +119,7 @@ def open_reader(
         raise SourceChangedError(
             "the reference document changed since it was opened", url=url, hint="open it again"
         )
-    return Reader(found.references, url, options, Location(url, given, found.token))
+    return Reader(found.references, url, options, DocumentLocation(url, given, found.token))
 
 
 def _known(name: str, url: str, token: tuple[int, int] | None) -> _Opened | None:
@@ -148,9 +148,9 @@ def _state(url: str) -> tuple[int, int] | None:
 def _load(url: str, given: Mapping[str, Any], limits: Limits) -> _Opened:
     state = _state(url)
     if stored_form(url) == "parquet":
-        from refmaker.reading.lazy_parquet import Records
+        from refmaker.reading.lazy_parquet import LazyParquetReferences
 
-        records = Records(url, given, limits=limits)
+        records = LazyParquetReferences(url, given, limits=limits)
         return _Opened(records, records.token, None)
     data = read_file(url, given)
     token = len(data), zlib.crc32(data)

@@ -80,7 +80,7 @@ class Planner:
         self._fetch = fetch
         self._plan = plan
         # Futures belong to one event loop, and so does everything that waits together.
-        self._lanes: dict[asyncio.AbstractEventLoop, _Lane] = {}
+        self._lanes: dict[asyncio.AbstractEventLoop, _LoopQueue] = {}
         self._lock = Lock()
 
     async def read(
@@ -107,11 +107,11 @@ class Planner:
             if lane is None:
                 # A lane and its loop know one another, so that neither would ever go.
                 self._lanes = {k: v for k, v in self._lanes.items() if not k.is_closed()}
-                lane = self._lanes[loop] = _Lane(self._fetch, self._plan, loop)
+                lane = self._lanes[loop] = _LoopQueue(self._fetch, self._plan, loop)
         return await lane.read(url, start, stop, located)
 
 
-class _Wish:
+class _PendingRange:
     """One range that somebody waits for, or will."""
 
     __slots__ = ("future", "row", "start", "stop", "table")
@@ -144,16 +144,16 @@ class _Walk(NamedTuple):
     """Bytes that the last look ahead fetched."""
 
 
-class _Lane:
+class _LoopQueue:
     """What waits in one event loop."""
 
     def __init__(self, fetch: Fetch, plan: Plan, loop: asyncio.AbstractEventLoop) -> None:
         self._fetch = fetch
         self._plan = plan
-        self._waiting: dict[str, list[_Wish]] = {}
+        self._waiting: dict[str, list[_PendingRange]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._active: set[_Wish] = set()
-        self._kept: OrderedDict[Key, _Wish] = OrderedDict()
+        self._active: set[_PendingRange] = set()
+        self._kept: OrderedDict[Key, _PendingRange] = OrderedDict()
         self._kept_bytes = 0
         self._walks: dict[int, _Walk] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -168,7 +168,7 @@ class _Lane:
         wish = self._take(url, start, stop, located)
         if wish is None:
             table, row = (None, 0) if located is None else (located.table, located.row)
-            wish = _Wish(self._create_future(), start, stop, table, row)
+            wish = _PendingRange(self._create_future(), start, stop, table, row)
             self._waiting.setdefault(url, []).append(wish)
             if self._timer is None:
                 self._timer = self._call_later(self._plan.gather, self._flush)
@@ -180,7 +180,7 @@ class _Lane:
 
     def _take(
         self, url: str, start: int, stop: int | None, located: Located | None
-    ) -> _Wish | None:
+    ) -> _PendingRange | None:
         """Return the wish that was made ahead for this range, and look further ahead."""
         wish = self._kept.pop((url, start, stop), None)
         if wish is None:
@@ -206,7 +206,7 @@ class _Lane:
         for url, wishes in waiting.items():
             self._issue(url, [*wishes, *(self._guess(url, wishes) if crowded else ())])
 
-    def _guess(self, url: str, wishes: list[_Wish]) -> list[_Wish]:
+    def _guess(self, url: str, wishes: list[_PendingRange]) -> list[_PendingRange]:
         """Return what the readers of one file will want next, if they walk in even steps."""
         table = wishes[-1].table
         mine = [wish for wish in self._active if wish.table is table]
@@ -220,7 +220,9 @@ class _Lane:
         more = min(max(self._plan.ahead, nbytes), self._plan.ahead_most)
         return self._ahead(url, table, int(rows[-1]), int(steps[0]), more)
 
-    def _ahead(self, url: str, table: ChunkTable, last: int, step: int, most: int) -> list[_Wish]:
+    def _ahead(
+        self, url: str, table: ChunkTable, last: int, step: int, most: int
+    ) -> list[_PendingRange]:
         """Make wishes for rows behind the last one, as far as they lie near in the same file."""
         if last >= table.referenced:
             return []
@@ -242,7 +244,7 @@ class _Lane:
         ):
             key = (url, a, b)
             if b > a and key not in self._kept:
-                wish = self._kept[key] = _Wish(self._create_future(), a, b, table, row)
+                wish = self._kept[key] = _PendingRange(self._create_future(), a, b, table, row)
                 self._kept_bytes += b - a
                 wishes.append(wish)
         if wishes:
@@ -264,13 +266,13 @@ class _Lane:
         if len(self._walks) > 256:
             self._walks.clear()
 
-    def _issue(self, url: str, wishes: list[_Wish]) -> None:
+    def _issue(self, url: str, wishes: list[_PendingRange]) -> None:
         for run in _merged(wishes, self._plan):
             task = self._create_task(self._run(url, run))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, url: str, run: list[_Wish]) -> None:
+    async def _run(self, url: str, run: list[_PendingRange]) -> None:
         """Fetch one merged range, and give everyone their part."""
         start = run[0].start
         stop = None if run[0].stop is None else max(wish.stop or 0 for wish in run)
@@ -298,7 +300,7 @@ class _Lane:
                     end = None if wish.stop is None else wish.stop - start
                     wish.future.set_result(data[wish.start - start : end])
 
-    def _fail(self, run: Iterable[_Wish], error: BaseException) -> None:
+    def _fail(self, run: Iterable[_PendingRange], error: BaseException) -> None:
         for wish in run:
             if wish.future.done():
                 continue
@@ -309,9 +311,9 @@ class _Lane:
                 wish.future.cancel()
 
 
-def _merged(wishes: list[_Wish], plan: Plan) -> list[list[_Wish]]:
+def _merged(wishes: list[_PendingRange], plan: Plan) -> list[list[_PendingRange]]:
     """Return wishes for one file in runs that are fetched as one range each."""
-    runs: list[list[_Wish]] = []
+    runs: list[list[_PendingRange]] = []
     end = 0
     for wish in sorted(wishes, key=lambda wish: (wish.stop is not None, wish.start)):
         last = runs[-1] if runs else None

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Data = bytes | memoryview
 
-__all__ = ["Options", "Place", "Reader"]
+__all__ = ["DocumentHandle", "Options", "Reader"]
 
 _RESOLVED = 1 << 16
 """Relative URLs remembered."""
@@ -73,7 +73,7 @@ class Options:
             raise ValueError(f"verify_sources is {self.verify_sources!r}, not one of {MODES}")
 
 
-class Place(Protocol):
+class DocumentHandle(Protocol):
     """Where a document is, for another process that is to read it; places can be compared."""
 
     def restore(self, options: Options) -> Reader:
@@ -91,7 +91,7 @@ class Reader:
         URL or path of the document; None for a set that was made in this process.
     options : Options
         How to read.
-    location : Place, optional
+    location : DocumentHandle, optional
         Where another process finds the document; without one, all references travel.
 
     Attributes
@@ -112,7 +112,7 @@ class Reader:
         references: Lookup,
         origin: str | None = None,
         options: Options | None = None,
-        location: Place | None = None,
+        location: DocumentHandle | None = None,
     ) -> None:
         options = options or Options()
         self.references = references

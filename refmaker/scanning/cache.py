@@ -203,10 +203,10 @@ def look(url: str, storage_options: Mapping[str, Any] | None = None) -> State | 
         if path is not None:
             found = os.stat(path)
             return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
-        from refmaker.io.remote_file import Ranges
+        from refmaker.io.remote_file import RemoteFile
 
         # One byte, with the size in the answer's headers; no server's whole file for it.
-        asked = Ranges(url, dict(storage_options or {}), Cost(), first=1, largest=1024**2)
+        asked = RemoteFile(url, dict(storage_options or {}), Cost(), first=1, largest=1024**2)
         return _remote_state(asked.fingerprint)
     except (RefmakerError, OSError, ValueError):
         return None

@@ -20,9 +20,9 @@ from refmaker.io.inputs import Inputs, expand_inputs
 from refmaker.io.source import local_path
 from refmaker.scanning.cache import ScanCache, look
 from refmaker.scanning.options import ScanOptions
-from refmaker.scanning.pool import Queue, scan_apart, scan_here, scan_on
+from refmaker.scanning.pool import Queue, scan_in_processes, scan_on_executor, scan_serially
 from refmaker.scanning.protocol import scanners
-from refmaker.scanning.task import Answer, Task
+from refmaker.scanning.task import Task, TaskResult
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
@@ -83,11 +83,11 @@ class Scanned:
         RefmakerError
             The error that kept the file from being scanned.
         """
-        from refmaker.scanning.serialized import unpack
+        from refmaker.scanning.serialized import deserialize
 
         if self.packed is None:
             raise self.error or SourceError("it was not scanned", url=self.url)
-        return ReferenceSet(*unpack(self.packed))
+        return ReferenceSet(*deserialize(self.packed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,13 +288,13 @@ class _Run:
                     yield self._counted(known)
             queue = Queue(changed, retries)
             if executor is not None:
-                answered = scan_on(executor, queue, count, timeout)
+                answered = scan_on_executor(executor, queue, count, timeout)
             elif count == 0:
-                answered = scan_here(queue)
+                answered = scan_serially(queue)
             else:
                 remote = any(local_path(url) is None for url in self.inputs.urls)
                 # Remote files are waited for more than worked on.
-                answered = scan_apart(
+                answered = scan_in_processes(
                     queue, count, timeout, _AHEAD if remote else 0, eager=self.eager or remote
                 )
             for task, found in answered:
@@ -314,7 +314,7 @@ class _Run:
         for start in range(0, len(distant), _LOOKS):
             yield from _looked_up_together(distant[start : start + _LOOKS], self.cache)
 
-    def _kept(self, task: Task, found: Answer) -> Scanned:
+    def _kept(self, task: Task, found: TaskResult) -> Scanned:
         if self.cache is not None and found.packed is not None and found.state is not None:
             self.cache.put(task.key, found.state, found.packed)
         return Scanned(

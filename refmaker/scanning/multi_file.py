@@ -7,10 +7,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, UnknownFormatError, UnsupportedError
-from refmaker.io.first_bytes import read_heads
+from refmaker.io.first_bytes import read_first_bytes
 from refmaker.scanning.one_file import Worker
 from refmaker.scanning.options import ScanOptions
-from refmaker.scanning.protocol import SNIFF_BYTES, Collector, choose
+from refmaker.scanning.protocol import SNIFF_BYTES, MultiFileScanner, choose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from refmaker.model import Group
     from refmaker.model.report import ScanReport
 
-__all__ = ["collect", "find_collector"]
+__all__ = ["find_collector", "scan_together"]
 
 _OTHERWISE = "write one set for each into a folder, or join them along dimensions (--concat)"
 
@@ -27,7 +27,7 @@ def find_collector(
     urls: Sequence[str],
     storage_options: Mapping[str, Any] | None = None,
     format: str | None = None,  # noqa: A002 - the word users know
-) -> Collector:
+) -> MultiFileScanner:
     """Return the scanner that makes one reference set of many files.
 
     Files that no scanner recognises do not count: the collector gives each a row of its report.
@@ -52,7 +52,7 @@ def find_collector(
     if format is not None:
         scanner = choose(b"", "", format)
     else:
-        heads = read_heads(urls, storage_options, local=SNIFF_BYTES, remote=SNIFF_BYTES)
+        heads = read_first_bytes(urls, storage_options, local=SNIFF_BYTES, remote=SNIFF_BYTES)
         problem: RefmakerError | None = None
         for head in heads:
             try:
@@ -70,7 +70,7 @@ def find_collector(
                 hint=f"choose by --format, or {_OTHERWISE}",
             )
         scanner = choose(b"", "", next(iter(found)))
-    if not isinstance(scanner, Collector):
+    if not isinstance(scanner, MultiFileScanner):
         raise UnsupportedError(
             f"files of the format {scanner.name} are not parts of one object",
             code="no-collection",
@@ -79,7 +79,7 @@ def find_collector(
     return scanner
 
 
-def collect(
+def scan_together(
     urls: Sequence[str],
     storage_options: Mapping[str, Any] | None = None,
     *,
@@ -135,7 +135,7 @@ def _collect(
 ) -> tuple[Group, ScanReport]:
     """Let the scanner of a name collect files; what a worker calls."""
     scanner = choose(b"", "", format)
-    assert isinstance(scanner, Collector)  # noqa: S101 - looked at before
+    assert isinstance(scanner, MultiFileScanner)  # noqa: S101 - looked at before
     started = time.perf_counter()
     group, report = scanner.collect(urls, storage_options, options)
     report.seconds = time.perf_counter() - started

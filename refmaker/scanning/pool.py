@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, WorkerError
 from refmaker.scanning.one_file import TIMEOUT, Worker, WorkerNotStartedError
-from refmaker.scanning.task import Answer, Task, answer, answer_apart
+from refmaker.scanning.task import Task, TaskResult, answer, answer_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor, Future
 
-__all__ = ["Queue", "scan_apart", "scan_here", "scan_on"]
+__all__ = ["Queue", "scan_in_processes", "scan_on_executor", "scan_serially"]
 
 log = logging.getLogger("refmaker.scanning.pool")
 
@@ -34,7 +34,7 @@ _STARTING = 1.0
 _WARM, _ENOUGH = 2, 6
 """Files after which a process is as fast as it will be, and after which that is known."""
 
-Answered = tuple[Task, Answer]
+Answered = tuple[Task, TaskResult]
 
 
 class Queue:
@@ -72,7 +72,7 @@ class Queue:
         """Seconds until a file is due again; None if there is none."""
         return max(0.0, self._again[0][0] - time.monotonic()) if self._again else None
 
-    def again(self, task: Task, found: Answer) -> bool:
+    def again(self, task: Task, found: TaskResult) -> bool:
         """Tell whether a file is put back, since its error may pass."""
         if not found.passing or task.attempts >= self._retries:
             return False
@@ -81,7 +81,7 @@ class Queue:
         return True
 
 
-def scan_here(queue: Queue) -> Iterator[Answered]:
+def scan_serially(queue: Queue) -> Iterator[Answered]:
     """Scan one file after the other in this process; nothing protects it."""
     while True:
         task = queue.next()
@@ -101,7 +101,7 @@ def scan_here(queue: Queue) -> Iterator[Answered]:
             yield task, found
 
 
-def scan_apart(
+def scan_in_processes(
     queue: Queue, jobs: int, timeout: float | None, ahead: int = 0, *, eager: bool = True
 ) -> Iterator[Answered]:
     """Scan in worker processes of this machine.
@@ -129,10 +129,10 @@ def scan_apart(
 
     limit = TIMEOUT if timeout is None else timeout
     with ExitStack() as stack:
-        idle = deque(_Hand(stack.enter_context(Worker()), limit, ahead) for _ in range(jobs))
-        busy: dict[Any, _Hand] = {}
+        idle = deque(_WorkerSlot(stack.enter_context(Worker()), limit, ahead) for _ in range(jobs))
+        busy: dict[Any, _WorkerSlot] = {}
         finished: list[Answered] = []
-        pace = _Pace(eager=eager)
+        pace = _Throughput(eager=eager)
         while True:
             _give_out(queue, idle, busy, finished, pace)
             # Only now, with all hands busy again while the caller looks at what is done.
@@ -161,7 +161,7 @@ def scan_apart(
                     finished.append((hand.task, found))
 
 
-class _Pace:
+class _Throughput:
     """How fast files are scanned, and so whether to start one more process.
 
     Parameters
@@ -199,10 +199,10 @@ class _Pace:
 
 def _give_out(
     queue: Queue,
-    idle: deque[_Hand],
-    busy: dict[Any, _Hand],
+    idle: deque[_WorkerSlot],
+    busy: dict[Any, _WorkerSlot],
     finished: list[Answered],
-    pace: _Pace,
+    pace: _Throughput,
 ) -> None:
     """Give every idle hand a file, its own next one first, then anybody's."""
     for _ in range(len(idle)):
@@ -224,11 +224,11 @@ def _give_out(
             raise
         except WorkerError as error:
             # It died while it had nothing to do.
-            finished.append((hand.task, Answer(error=error)))
+            finished.append((hand.task, TaskResult(error=error)))
             idle.append(hand)
 
 
-class _Hand:
+class _WorkerSlot:
     """A worker with the file that it is at, and those that it is given next."""
 
     task: Task
@@ -260,12 +260,12 @@ class _Hand:
         """Seconds that the file still has."""
         return None if self._due is None else max(0.0, self._due - time.monotonic())
 
-    def answer(self, *, overdue: bool) -> Answer | None:
+    def answer(self, *, overdue: bool) -> TaskResult | None:
         """Return what the worker says; None if it has only begun."""
         try:
             if overdue:
                 return _failed(self._worker.overdue(self.task.url, self._limit))
-            found: Answer | None = self._worker.receive(self.task.url)
+            found: TaskResult | None = self._worker.receive(self.task.url)
         except WorkerNotStartedError:
             raise
         except RefmakerError as error:
@@ -275,16 +275,16 @@ class _Hand:
         return found
 
 
-def _failed(error: RefmakerError) -> Answer:
-    return Answer(error=error)
+def _failed(error: RefmakerError) -> TaskResult:
+    return TaskResult(error=error)
 
 
-def scan_on(
+def scan_on_executor(
     executor: Executor,
     queue: Queue,
     window: int,
     timeout: float | None,
-    run: Callable[[Task, float | None], Answer] = answer_apart,
+    run: Callable[[Task, float | None], TaskResult] = answer_apart,
 ) -> Iterator[Answered]:
     """Scan by an executor: threads or processes of this machine, Dask's workers, a cluster.
 
@@ -303,7 +303,7 @@ def scan_on(
     """
     from concurrent.futures import FIRST_COMPLETED, wait
 
-    under_way: dict[Future[Answer], Task] = {}
+    under_way: dict[Future[TaskResult], Task] = {}
     try:
         while True:
             while len(under_way) < window and (task := queue.next()) is not None:
@@ -328,7 +328,7 @@ def scan_on(
             future.cancel()
 
 
-def _lost(task: Task, problem: BaseException) -> Answer:
+def _lost(task: Task, problem: BaseException) -> TaskResult:
     """Return the answer for a file whose result the executor could not bring."""
     if isinstance(problem, RefmakerError):
         return _failed(problem.located(url=task.url))

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ENTRY_POINTS",
     "SNIFF_BYTES",
-    "Collector",
-    "Native",
+    "LibraryReader",
+    "MultiFileScanner",
     "Scanner",
     "Setting",
     "Summarizer",
@@ -44,7 +44,7 @@ ENTRY_POINTS = "refmaker.scanners"
 SNIFF_BYTES = 4096
 
 
-class Native(Protocol):
+class LibraryReader(Protocol):
     """A file opened with its format's own library: the oracle that ``verify`` asks."""
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
@@ -90,13 +90,13 @@ class Scanner(Protocol):
         """Return the file's reference set and the account of every object in it."""
         ...
 
-    def native(self, source: Source) -> AbstractContextManager[Native]:
+    def native(self, source: Source) -> AbstractContextManager[LibraryReader]:
         """Open the file with the format's own library."""
         ...
 
 
 @runtime_checkable
-class Collector(Scanner, Protocol):
+class MultiFileScanner(Scanner, Protocol):
     """A scanner of a format whose objects are spread over many files, such as image series."""
 
     def collect(
@@ -120,9 +120,15 @@ class Collector(Scanner, Protocol):
 
     def native_collection(
         self, urls: Sequence[str], storage_options: Mapping[str, Any] | None
-    ) -> AbstractContextManager[Native]:
+    ) -> AbstractContextManager[LibraryReader]:
         """Open many files with the format's own library."""
         ...
+
+
+Native = LibraryReader
+"""The name until 0.1."""
+Collector = MultiFileScanner
+"""The name until 0.1."""
 
 
 @runtime_checkable

@@ -16,7 +16,7 @@ import numpy as np
 
 from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable, chunk_grid
-from refmaker.model.report import Fingerprint, Outcome, ReportRow, ScanReport
+from refmaker.model.report import Fingerprint, ObjectReport, Outcome, ScanReport
 from refmaker.model.zarr_v2 import array_document, attributes_document, dumps
 from refmaker.storage.tree import assemble
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from refmaker.model import Group
 
-__all__ = ["pack", "unpack"]
+__all__ = ["deserialize", "serialize"]
 
 _MAGIC = b"refmaker scan 1\n"
 _LEVEL = 1
@@ -35,7 +35,7 @@ _LEVEL = 1
 _COSTS = ("requests", "bytes_read", "rounds", "seconds")
 
 
-def pack(group: Group, report: ScanReport) -> bytes:
+def serialize(group: Group, report: ScanReport) -> bytes:
     """Return a reference set and its report as bytes.
 
     Raises
@@ -53,8 +53,8 @@ def pack(group: Group, report: ScanReport) -> bytes:
     return _MAGIC + struct.pack("<Q", len(body)) + zlib.compress(body, _LEVEL)
 
 
-def unpack(data: bytes) -> tuple[Group, ScanReport]:
-    """Return the reference set and the report that `pack` was given.
+def deserialize(data: bytes) -> tuple[Group, ScanReport]:
+    """Return the reference set and the report that `serialize` was given.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def _read_report(document: Mapping[str, Any]) -> ScanReport:
     return ScanReport(
         document["url"],
         document["format"],
-        [ReportRow(path, Outcome(kind), *why) for path, kind, *why in document["rows"]],
+        [ObjectReport(path, Outcome(kind), *why) for path, kind, *why in document["rows"]],
         document["warnings"],
         {url: Fingerprint.from_dict(known) for url, known in document["sources"].items()},
         missing=document.get("missing", []),

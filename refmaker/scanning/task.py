@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from refmaker.scanning.cache import State
     from refmaker.scanning.options import ScanOptions
 
-__all__ = ["Answer", "Task", "answer", "answer_apart"]
+__all__ = ["Task", "TaskResult", "answer", "answer_apart"]
 
 _PASSING = frozenset(
     getattr(errno, name)
@@ -68,7 +68,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TaskResult:
     """What became of it.
 
     Parameters
@@ -96,7 +96,7 @@ def answer(
     *,
     format: str | None = None,  # noqa: A002 - as in scan()
     options: ScanOptions | None = None,
-) -> Answer:
+) -> TaskResult:
     """Scan a file in this process; what this package raises is part of the answer.
 
     Parameters
@@ -106,16 +106,16 @@ def answer(
     following : tuple of str
         Remote files that will come next: they are opened while this one is scanned.
     """
-    from refmaker.scanning.serialized import pack
+    from refmaker.scanning.serialized import serialize
 
     before = look(url) if local_path(url) is not None else None
     try:
         with _opened.take(url, storage_options, following) as source:
             group, report = scan_source(source, format, options)
-        return Answer(pack(group, report), state=fixed_state(before, report))
+        return TaskResult(serialize(group, report), state=fixed_state(before, report))
     except RefmakerError as error:
         error.located(url=url)
-        return Answer(error=error, passing=_may_pass(error))
+        return TaskResult(error=error, passing=_may_pass(error))
 
 
 class _Opened:
@@ -175,7 +175,7 @@ _own = threading.local()
 """The process of each thread that serves an executor."""
 
 
-def answer_apart(task: Task, timeout: float | None) -> Answer:
+def answer_apart(task: Task, timeout: float | None) -> TaskResult:
     """Scan a file in a process that this thread keeps for it: for executors of all kinds.
 
     So a library that aborts takes down neither the executor's process nor its other files, one
@@ -187,7 +187,7 @@ def answer_apart(task: Task, timeout: float | None) -> Answer:
             worker.close()
         worker = _own.worker = Worker(_IDLE)
     try:
-        found: Answer = worker.scan(
+        found: TaskResult = worker.scan(
             task.url,
             task.storage_options,
             format=task.format,
@@ -196,7 +196,7 @@ def answer_apart(task: Task, timeout: float | None) -> Answer:
             call=answer,
         )
     except WorkerError as error:
-        found = Answer(error=error)
+        found = TaskResult(error=error)
     finally:
         _own.used = time.monotonic()
     return found

@@ -30,7 +30,7 @@ from refmaker.model import ChunkTable
 from refmaker.model.zarr_v2 import documents, dumps
 from refmaker.storage import json_writer
 from refmaker.storage.formats import COMPACT
-from refmaker.templates import ChunkColumns, infer
+from refmaker.templates import ReferenceColumns, infer
 
 if TYPE_CHECKING:
     from refmaker.model import Group
@@ -107,7 +107,7 @@ def find_rule(path: str, table: ChunkTable) -> Rule | None:
     ranged = not bool(whole[0])
     return infer(
         f"{path}/",
-        ChunkColumns(
+        ReferenceColumns(
             table.grid,
             table.urls,
             0 if table.url is None else table.url,

@@ -17,7 +17,7 @@ import os
 from refmaker.io.files import STANDARD
 from refmaker.io.source import local_path
 
-__all__ = ["COMPACT", "FORMATS", "form_of_name", "is_reference_folder", "stored_form"]
+__all__ = ["COMPACT", "FORMATS", "format_of_name", "is_reference_folder", "stored_form"]
 
 COMPACT = "refmaker-compact-1"
 """Version of a compact document."""
@@ -25,7 +25,7 @@ FORMATS = ("json", "compact", "parquet", "icechunk")
 _SUFFIXES = {".parquet": "parquet", ".parq": "parquet", ".icechunk": "icechunk"}
 
 
-def form_of_name(out: str | os.PathLike[str]) -> str:
+def format_of_name(out: str | os.PathLike[str]) -> str:
     """Return the form in which a set is written to a place of this name."""
     name = os.fspath(out).rstrip("/")
     return _SUFFIXES.get(os.path.splitext(name)[1].lower(), "json")
@@ -40,7 +40,7 @@ def stored_form(url: str | os.PathLike[str]) -> str:
     path = local_path(name)
     if name == STANDARD or (path is not None and os.path.isfile(path)):
         return "json"
-    form = form_of_name(name)
+    form = format_of_name(name)
     if path is not None and os.path.isdir(path):
         icechunk = os.path.isdir(os.path.join(path, "snapshots"))
         return "icechunk" if icechunk else "parquet"

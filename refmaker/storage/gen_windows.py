@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from refmaker.templates import Rule
 
-__all__ = ["Windows"]
+__all__ = ["GenWindows"]
 
 ROWS = 4096
 """References that are computed together."""
@@ -23,7 +23,7 @@ KEPT = 64
 """Windows kept."""
 
 
-class Windows:
+class GenWindows:
     """Tables of the references near a key, computed when neighbours are asked for.
 
     Parameters

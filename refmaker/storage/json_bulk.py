@@ -1,4 +1,4 @@
-"""Rows of large reference documents, parsed in bulk.
+"""ParsedReferences of large reference documents, parsed in bulk.
 
 A document with a million references is a million times the same text with other numbers in
 it. Where neighbouring rows differ in nothing but their digits, one of them is parsed with
@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Block", "Rows", "parse_rows"]
+__all__ = ["Block", "ParsedReferences", "parse_rows"]
 
 WINDOW = 1 << 13
 """Rows looked at together: the temporary columns stay in the processor's cache."""
@@ -64,7 +64,7 @@ class Block(NamedTuple):
 
 
 @dataclass(slots=True)
-class Rows:
+class ParsedReferences:
     """What bulk parsing made of the members of an object.
 
     Parameters
@@ -86,7 +86,7 @@ class Rows:
             self.rest.append((start, stop))
 
 
-def parse_rows(data: bytes, start: int, stop: int) -> Rows:
+def parse_rows(data: bytes, start: int, stop: int) -> ParsedReferences:
     """Parse the members of a JSON object of references.
 
     Parameters
@@ -98,13 +98,13 @@ def parse_rows(data: bytes, start: int, stop: int) -> Rows:
 
     Returns
     -------
-    Rows
-        Rows that were read, and texts that were not. If every one of these is a sequence of
+    ParsedReferences
+        References that were read, and texts that were not. If every one of these is a sequence of
         members, all of it together is what the document says.
     """
     text = np.frombuffer(data, np.uint8)[start:stop]
     edges = _edges(text)
-    rows = Rows()
+    rows = ParsedReferences()
     at, last, misses = 0, edges.size - 1, 0
     while at < last:
         begin = start + int(edges[at])

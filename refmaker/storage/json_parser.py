@@ -19,7 +19,7 @@ from refmaker.model.chunk_table import ChunkTable, Reference
 from refmaker.storage.formats import COMPACT
 from refmaker.storage.json_bulk import Block, parse_rows
 from refmaker.storage.limits import DEFAULT, Limits
-from refmaker.storage.reference_index import References, position
+from refmaker.storage.reference_index import ReferenceIndex, position
 from refmaker.templates import Rules, TemplateError, Templates
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def parse(
     *,
     limits: Limits = DEFAULT,
     templates: Mapping[str, str] | None = None,
-) -> References:
+) -> ReferenceIndex:
     """Parse a reference document.
 
     Parameters
@@ -136,7 +136,7 @@ def parse(
 
 def references_of(
     document: Any, *, limits: Limits = DEFAULT, templates: Mapping[str, str] | None = None
-) -> References:
+) -> ReferenceIndex:
     """Return the references of a parsed document.
 
     Raises
@@ -168,7 +168,9 @@ def _loads(text: bytes) -> Any:
         raise MetadataError(f"not JSON: {error}") from error
 
 
-def _in_bulk(text: bytes, limits: Limits, templates: Mapping[str, str] | None) -> References | None:
+def _in_bulk(
+    text: bytes, limits: Limits, templates: Mapping[str, str] | None
+) -> ReferenceIndex | None:
     """Parse a document row by row; None where it is not built like that."""
     found = _REFS.search(text)
     try:
@@ -221,7 +223,7 @@ class _Assembly:
         except TemplateError as error:
             raise MetadataError(str(error), path="gen" if entries else "templates") from error
         compact = head.get("version") == COMPACT
-        self._made = References(rules=rules, header=head.get("refmaker", {}), compact=compact)
+        self._made = ReferenceIndex(rules=rules, header=head.get("refmaker", {}), compact=compact)
         self._inlined = 0
         self._keys = 0
         self._urls: dict[str, str] = {}
@@ -295,7 +297,7 @@ class _Assembly:
             consolidated = {"metadata": documents, "zarr_consolidated_format": 1}
             self.add_members({".zmetadata": consolidated})
 
-    def finish(self) -> References:
+    def finish(self) -> ReferenceIndex:
         """Return all references."""
         for path, columns in self._columns.items():
             try:
@@ -307,7 +309,7 @@ class _Assembly:
             path, _, name = key.rpartition("/")
             if path in self._made.tables and position(name) is not None:
                 table = self._made.tables[path]
-                if References(tables={"": table}).get(name) is not None:
+                if ReferenceIndex(tables={"": table}).get(name) is not None:
                     raise MetadataError("both inlined and a reference", path=key)
         return self._made
 

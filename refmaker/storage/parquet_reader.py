@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["RECORD_LIMIT", "Record", "read", "read_metadata", "read_record"]
+__all__ = ["RECORD_LIMIT", "ParquetRecord", "read", "read_metadata", "read_record"]
 
 RECORD_LIMIT = 1 << 23
 """Rows of one record; compressed, any number of equal rows is but a few bytes."""
@@ -29,7 +29,7 @@ _NAME = re.compile(r"refs\.(0|[1-9][0-9]{0,17})\.parq")
 _COLUMNS = ("path", "offset", "size", "raw")
 
 
-class Record(NamedTuple):
+class ParquetRecord(NamedTuple):
     """The present rows of one record.
 
     Attributes
@@ -119,7 +119,7 @@ def read_metadata(folder: ReadableFolder) -> tuple[Tree, int, dict[str, Any]]:
     return tree, size, header
 
 
-def read_record(data: bytes, size: int) -> Record:
+def read_record(data: bytes, size: int) -> ParquetRecord:
     """Read one record.
 
     Parameters
@@ -159,11 +159,11 @@ def read_record(data: bytes, size: int) -> Record:
     inlined = {} if raw is None or raw.null_count == rows else _inlined(raw)
     if "path" not in found.column_names:
         none = np.empty(0, np.int64)
-        return Record(none, [], none.astype(np.int32), none, none, inlined)
+        return ParquetRecord(none, [], none.astype(np.int32), none, none, inlined)
     return _ranges(found, inlined)
 
 
-def _ranges(found: Any, inlined: dict[int, bytes]) -> Record:
+def _ranges(found: Any, inlined: dict[int, bytes]) -> ParquetRecord:
     pyarrow, _ = arrow()
     path = found.column("path").combine_chunks()
     if isinstance(path, pyarrow.ChunkedArray):
@@ -180,7 +180,7 @@ def _ranges(found: Any, inlined: dict[int, bytes]) -> Record:
     urls = path.dictionary.to_pylist()
     if not all(isinstance(text, str) for text in urls):
         raise MetadataError("the column 'path' does not hold texts")
-    return Record(index, urls, url, offset, length, inlined)
+    return ParquetRecord(index, urls, url, offset, length, inlined)
 
 
 def _integers(found: Any, name: str) -> NDArray[np.int64]:
@@ -220,7 +220,7 @@ def _table(folder: ReadableFolder, path: str, array: Array, size: int) -> ChunkT
         int(match[1]) for match in map(_NAME.fullmatch, folder.names(path)) if match is not None
     )
     number_of: dict[str, int] = {}
-    columns: list[Record] = []
+    columns: list[ParquetRecord] = []
     index: list[NDArray[np.int64]] = []
     files: list[NDArray[np.int32]] = []
     inlined: dict[int, bytes] = {}

@@ -12,7 +12,7 @@ import numpy as np
 from refmaker.errors import LimitError, MetadataError
 from refmaker.model.report import Fingerprint
 from refmaker.model.zarr_v2 import documents, dumps
-from refmaker.storage.gen_windows import Windows
+from refmaker.storage.gen_windows import GenWindows
 from refmaker.templates import Rules, TemplateError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from refmaker.model import Group
     from refmaker.model.chunk_table import ChunkTable, Reference
 
-__all__ = ["Located", "Lookup", "References", "position", "sources_of"]
+__all__ = ["Located", "Lookup", "ReferenceIndex", "position", "sources_of"]
 
 _POSITION = re.compile(r"(?:0|[1-9][0-9]{0,17})(?:\.(?:0|[1-9][0-9]{0,17}))*")
 _LISTED = 1 << 20
@@ -101,7 +101,7 @@ def sources_of(header: Mapping[str, Any], url: str = "") -> dict[str, Fingerprin
 
 
 @dataclass(eq=False)
-class References:
+class ReferenceIndex:
     """A reference set as a flat mapping of keys, in columns.
 
     Parameters
@@ -128,7 +128,7 @@ class References:
     compact: bool = False
 
     @classmethod
-    def of_group(cls, group: Group, header: Mapping[str, Any] | None = None) -> References:
+    def of_group(cls, group: Group, header: Mapping[str, Any] | None = None) -> ReferenceIndex:
         """Return the references of a set in memory; its columns are not copied."""
         found = dict(documents(group))
         consolidated = {"metadata": found, "zarr_consolidated_format": 1}
@@ -198,8 +198,8 @@ class References:
         return Located(found.url, found.offset or 0, found.length, *(near or (None, 0)))
 
     @cached_property
-    def _windows(self) -> Windows:
-        return Windows(self.rules or ())
+    def _windows(self) -> GenWindows:
+        return GenWindows(self.rules or ())
 
     def metadata(self) -> Iterator[tuple[str, bytes]]:
         """Yield key and text of every metadata document that is kept in the set itself."""

@@ -73,9 +73,9 @@ class ReferenceSet:
         ValueError
             If there is no such format.
         """
-        from refmaker.storage.formats import FORMATS, form_of_name
+        from refmaker.storage.formats import FORMATS, format_of_name
 
-        form = form_of_name(out) if format is None else format
+        form = format_of_name(out) if format is None else format
         if form not in FORMATS:
             raise ValueError(f"format is {format!r}, not one of {', '.join(FORMATS)}")
         if form == "icechunk":

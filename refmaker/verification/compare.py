@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
 
     from refmaker.model import Array
-    from refmaker.scanning.protocol import Native
+    from refmaker.scanning.protocol import LibraryReader
 
 __all__ = ["ArrayCheck", "NotComparableError", "chosen_chunks", "compare_array", "same_values"]
 
@@ -107,7 +107,7 @@ def _regions(array: Array, numbers: Sequence[int]) -> Iterator[tuple[slice, ...]
 
 
 def compare_array(
-    path: str, array: Array, store: Store, native: Native, numbers: Sequence[int]
+    path: str, array: Array, store: Store, native: LibraryReader, numbers: Sequence[int]
 ) -> ArrayCheck:
     """Compare chunks of one array.
 
@@ -119,7 +119,7 @@ def compare_array(
         What the set says of it.
     store : zarr.abc.store.Store
         The set, open.
-    native : Native
+    native : LibraryReader
         What knows the true values.
     numbers : sequence of int
         Flat numbers of the chunks.

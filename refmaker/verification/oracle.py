@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError
 from refmaker.model.chunk_table import Reference
 from refmaker.scanning.options import ScanOptions
-from refmaker.scanning.protocol import SNIFF_BYTES, Collector, choose, scanners
+from refmaker.scanning.protocol import SNIFF_BYTES, MultiFileScanner, choose, scanners
 from refmaker.verification.compare import NotComparableError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from refmaker.io.source import Source
     from refmaker.model import Array, Group
-    from refmaker.scanning.protocol import Native, Scanner
+    from refmaker.scanning.protocol import LibraryReader, Scanner
     from refmaker.storage.reference_set import ReferenceSet
 
 __all__ = ["open_oracle"]
@@ -33,7 +33,9 @@ _OPEN = 8
 
 
 @contextmanager
-def open_oracle(refs: ReferenceSet, storage_options: Mapping[str, Any] | None) -> Iterator[Native]:
+def open_oracle(
+    refs: ReferenceSet, storage_options: Mapping[str, Any] | None
+) -> Iterator[LibraryReader]:
     """Open what knows the true values of a set's arrays.
 
     Parameters
@@ -45,7 +47,7 @@ def open_oracle(refs: ReferenceSet, storage_options: Mapping[str, Any] | None) -
 
     Yields
     ------
-    Native
+    LibraryReader
 
     Raises
     ------
@@ -60,7 +62,7 @@ def open_oracle(refs: ReferenceSet, storage_options: Mapping[str, Any] | None) -
 
     urls = _files(refs)
     collector = scanners().get(refs.report.format)
-    if isinstance(collector, Collector) and (len(urls) > 1 or not _is_file(urls[0])):
+    if isinstance(collector, MultiFileScanner) and (len(urls) > 1 or not _is_file(urls[0])):
         with collector.native_collection(urls, storage_options) as native:
             yield native
         return

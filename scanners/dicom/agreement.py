@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from refmaker.scanners.dicom.header import Header
-    from refmaker.scanners.dicom.header_templates import Form
+    from refmaker.scanners.dicom.header_templates import HeaderTemplate
 
 __all__ = ["differing"]
 
@@ -21,7 +21,7 @@ def differing(headers: Sequence[Header]) -> frozenset[int]:
     headers : sequence of Header
         At least one. Of headers of one form only the blanks are compared.
     """
-    first: dict[Form | int, Header] = {}
+    first: dict[HeaderTemplate | int, Header] = {}
     for number, header in enumerate(headers):
         first.setdefault(header.form or number, header)
     tags: set[int] = set()

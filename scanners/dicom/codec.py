@@ -6,27 +6,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import UnsupportedError
-from refmaker.scanners.dicom.transfer import Kind
+from refmaker.scanners.dicom.transfer import PixelEncoding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from refmaker.scanners.dicom.codestream import Stream
-    from refmaker.scanners.dicom.pixels import Layout
+    from refmaker.scanners.dicom.codestream import CodestreamInfo
+    from refmaker.scanners.dicom.pixels import PixelDescription
 
-__all__ = ["Decoding", "compressed", "uncompressed"]
+__all__ = ["ChunkCodecs", "compressed", "uncompressed"]
 
-_STOCK: dict[Kind, dict[str, Any]] = {
-    Kind.JPEG: {"id": "imagecodecs_jpeg"},
-    Kind.JPEG_LS: {"id": "imagecodecs_jpegls"},
-    Kind.JPEG_2000: {"id": "imagecodecs_jpeg2k"},
-    Kind.JPEG_XL: {"id": "imagecodecs_jpegxl"},
+_STOCK: dict[PixelEncoding, dict[str, Any]] = {
+    PixelEncoding.JPEG: {"id": "imagecodecs_jpeg"},
+    PixelEncoding.JPEG_LS: {"id": "imagecodecs_jpegls"},
+    PixelEncoding.JPEG_2000: {"id": "imagecodecs_jpeg2k"},
+    PixelEncoding.JPEG_XL: {"id": "imagecodecs_jpegxl"},
 }
-_IMAGES = (Kind.JPEG, Kind.JPEG_LS, Kind.JPEG_2000, Kind.JPEG_XL)
+_IMAGES = (
+    PixelEncoding.JPEG,
+    PixelEncoding.JPEG_LS,
+    PixelEncoding.JPEG_2000,
+    PixelEncoding.JPEG_XL,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Decoding:
+class ChunkCodecs:
     """How chunks are decoded.
 
     Parameters
@@ -42,13 +47,19 @@ class Decoding:
 
 
 def uncompressed(
-    layout: Layout, frames: int, rows: int, columns: int, *, trust_bits: bool, **fields: Any
-) -> Decoding:
+    layout: PixelDescription,
+    frames: int,
+    rows: int,
+    columns: int,
+    *,
+    trust_bits: bool,
+    **fields: Any,
+) -> ChunkCodecs:
     """Return how chunks of uncompressed cells are decoded.
 
     Parameters
     ----------
-    layout : Layout
+    layout : PixelDescription
         The frames.
     frames, rows, columns : int
         Of one chunk.
@@ -70,21 +81,25 @@ def uncompressed(
     }
     photometric = "YBR_FULL" if layout.photometric == "YBR_FULL_422" else layout.photometric
     if not any(settings.values()) and settings.get("skip") is None:
-        return Decoding(None, photometric)
+        return ChunkCodecs(None, photometric)
     shape = [frames, rows, columns, layout.samples]
-    return Decoding(_own(layout, shape, **settings), photometric)
+    return ChunkCodecs(_own(layout, shape, **settings), photometric)
 
 
 def compressed(
-    layout: Layout, streams: Iterable[Stream | None], *, fragments: bool, trust_bits: bool
-) -> Decoding:
+    layout: PixelDescription,
+    streams: Iterable[CodestreamInfo | None],
+    *,
+    fragments: bool,
+    trust_bits: bool,
+) -> ChunkCodecs:
     """Return how chunks of one encapsulated frame are decoded.
 
     Parameters
     ----------
-    layout : Layout
+    layout : PixelDescription
         The frames.
-    streams : iterable of Stream or None
+    streams : iterable of CodestreamInfo or None
         What the first frame of each instance says of itself.
     fragments : bool
         Whether chunks hold headers of items.
@@ -100,11 +115,11 @@ def compressed(
     shape = [1, layout.rows, layout.columns, layout.samples]
     if layout.kind in _IMAGES:
         return _image(layout, set(streams), shape, fragments=fragments)
-    if layout.kind is Kind.RLE:
+    if layout.kind is PixelEncoding.RLE:
         dirty = layout.stored < layout.allocated and not trust_bits
         if not (dirty or fragments or layout.packed or layout.samples > 1):
             stock = {"id": "imagecodecs_dicomrle", "dtype": layout.dtype}
-            return Decoding(stock, layout.photometric)
+            return ChunkCodecs(stock, layout.photometric)
         own = _own(
             layout,
             shape,
@@ -114,7 +129,7 @@ def compressed(
             packed=layout.packed,
             planar=layout.samples > 1,
         )
-        return Decoding(own, layout.photometric)
+        return ChunkCodecs(own, layout.photometric)
     found = uncompressed(
         layout,
         1,
@@ -124,16 +139,20 @@ def compressed(
         fragments=fragments,
         planar=layout.planar,
     )
-    if layout.kind is Kind.RAW:
+    if layout.kind is PixelEncoding.RAW:
         return found
     # Stock codecs do not inflate a stream without the header of zlib.
     settings = found.codec or _own(layout, shape)
-    return Decoding({**settings, "encoding": "deflate"}, found.photometric)
+    return ChunkCodecs({**settings, "encoding": "deflate"}, found.photometric)
 
 
 def _image(
-    layout: Layout, streams: set[Stream | None], shape: list[int], *, fragments: bool
-) -> Decoding:
+    layout: PixelDescription,
+    streams: set[CodestreamInfo | None],
+    shape: list[int],
+    *,
+    fragments: bool,
+) -> ChunkCodecs:
     for stream in streams:
         if stream is not None:
             _agree(layout, stream)
@@ -146,20 +165,20 @@ def _image(
     (rgb, photometric), (significant,) = colours.pop(), bits
     exact = not fragments and significant is None and None not in streams
     widths = {_decoded_bytes(stream) for stream in streams if stream is not None}
-    if exact and widths == {layout.type.itemsize} and layout.kind is not Kind.JPEG_XL:
+    if exact and widths == {layout.type.itemsize} and layout.kind is not PixelEncoding.JPEG_XL:
         stock = dict(_STOCK[layout.kind])
         if rgb:
             stock |= {"colorspace_data": "RGB", "colorspace_jpeg": "RGB"}
-        return Decoding(stock, photometric)
-    if layout.kind is Kind.JPEG_XL and not fragments and significant is None:
-        return Decoding(_STOCK[layout.kind], photometric)
+        return ChunkCodecs(stock, photometric)
+    if layout.kind is PixelEncoding.JPEG_XL and not fragments and significant is None:
+        return ChunkCodecs(_STOCK[layout.kind], photometric)
     own = _own(
         layout, shape, encoding=layout.kind.value, fragments=fragments, bits=significant, rgb=rgb
     )
-    return Decoding(own, photometric)
+    return ChunkCodecs(own, photometric)
 
 
-def _agree(layout: Layout, stream: Stream) -> None:
+def _agree(layout: PixelDescription, stream: CodestreamInfo) -> None:
     ours = (layout.rows, layout.columns, layout.samples)
     theirs = (stream.rows, stream.columns, stream.components)
     if ours != theirs:
@@ -174,16 +193,16 @@ def _agree(layout: Layout, stream: Stream) -> None:
         )
 
 
-def _colours(layout: Layout, stream: Stream | None) -> tuple[bool, str]:
+def _colours(layout: PixelDescription, stream: CodestreamInfo | None) -> tuple[bool, str]:
     """Return whether to keep a decoder from converting, and what comes out."""
     told = layout.photometric
     if layout.samples != 3:
         return False, told
-    if layout.kind in (Kind.JPEG_2000, Kind.JPEG_XL):
+    if layout.kind in (PixelEncoding.JPEG_2000, PixelEncoding.JPEG_XL):
         # Decoders undo the transforms that the standard names so.
         halved = "YBR_FULL" if told == "YBR_FULL_422" else told
         return False, "RGB" if told in ("YBR_ICT", "YBR_RCT", "XYB") else halved
-    if layout.kind is not Kind.JPEG:
+    if layout.kind is not PixelEncoding.JPEG:
         return False, told
     if stream is not None and stream.lossless:
         return True, told
@@ -192,10 +211,10 @@ def _colours(layout: Layout, stream: Stream | None) -> tuple[bool, str]:
     return rgb, "RGB"
 
 
-def _bits(layout: Layout, stream: Stream | None) -> int | None:
+def _bits(layout: PixelDescription, stream: CodestreamInfo | None) -> int | None:
     """Return how many bits of decoded samples count, if the others are not what they should be."""
     wide = layout.allocated
-    if layout.kind is Kind.JPEG:
+    if layout.kind is PixelEncoding.JPEG:
         # What a lossy coder overshoots is no dirt: cutting it off would turn white into black.
         clean = (
             stream is not None
@@ -203,10 +222,10 @@ def _bits(layout: Layout, stream: Stream | None) -> int | None:
             and (stream.precision <= layout.stored or not stream.lossless)
         )
         return None if clean or layout.stored == wide else layout.stored
-    if layout.kind is Kind.JPEG_LS:
+    if layout.kind is PixelEncoding.JPEG_LS:
         precision = layout.stored if stream is None else stream.precision
         return precision if layout.signed and precision < wide else None
-    if layout.kind is Kind.JPEG_2000:
+    if layout.kind is PixelEncoding.JPEG_2000:
         differs = stream is not None and stream.signed != layout.signed
         if stream is not None and differs and layout.samples == 1 and stream.precision < wide:
             return stream.precision
@@ -214,12 +233,12 @@ def _bits(layout: Layout, stream: Stream | None) -> int | None:
     return layout.stored if layout.signed and layout.stored < wide else None
 
 
-def _decoded_bytes(stream: Stream) -> int:
+def _decoded_bytes(stream: CodestreamInfo) -> int:
     """Return the bytes of a sample as decoders give it."""
     return 1 if stream.precision <= 8 else 2 if stream.precision <= 16 else 4
 
 
-def _own(layout: Layout, shape: list[int], **settings: Any) -> dict[str, Any]:
+def _own(layout: PixelDescription, shape: list[int], **settings: Any) -> dict[str, Any]:
     """Return a configuration of our own codec, without what is as it would be anyhow."""
     kept = {name: value for name, value in settings.items() if value not in (None, False, "raw")}
     if settings.get("skip") is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Stream", "describe"]
+__all__ = ["CodestreamInfo", "describe"]
 
 _FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xF7})
 """Markers that begin a frame: SOF0..SOF11 of JPEG, and that of JPEG-LS."""
@@ -16,7 +16,7 @@ _LOSSLESS = frozenset({0xC3, 0xF7})
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class CodestreamInfo:
     """What a compressed frame says of itself.
 
     Parameters
@@ -40,7 +40,7 @@ class Stream:
     colours: str = ""
 
 
-def describe(data: bytes) -> Stream | None:
+def describe(data: bytes) -> CodestreamInfo | None:
     """Return what a stream says, or None if its first bytes do not tell.
 
     Parameters
@@ -62,7 +62,7 @@ def _number(data: bytes, at: int, size: int = 2) -> int:
     return int.from_bytes(data[at : at + size], "big")
 
 
-def _jpeg2000(data: bytes) -> Stream | None:
+def _jpeg2000(data: bytes) -> CodestreamInfo | None:
     """Read the SIZ segment (T.800, A.5.1)."""
     if len(data) < 43:
         return None
@@ -70,12 +70,12 @@ def _jpeg2000(data: bytes) -> Stream | None:
     # Sizes are those of the reference grid without the image's offset on it.
     columns = _number(data, 8, 4) - _number(data, 16, 4)
     rows = _number(data, 12, 4) - _number(data, 20, 4)
-    return Stream(
+    return CodestreamInfo(
         rows, columns, components, (depth & 0x7F) + 1, signed=bool(depth & 0x80), lossless=True
     )
 
 
-def _jpeg(data: bytes) -> Stream | None:
+def _jpeg(data: bytes) -> CodestreamInfo | None:
     """Read marker segments up to the one that begins the frame (T.81, B.2.2)."""
     at, colours = 2, ""
     while at + 4 <= len(data):
@@ -94,7 +94,7 @@ def _jpeg(data: bytes) -> Stream | None:
             names = body[6 : 6 + 3 * components : 3]
             if names in (b"RGB", b"rgb"):
                 colours = "RGB"
-            return Stream(
+            return CodestreamInfo(
                 _number(body, 1),
                 _number(body, 3),
                 components,

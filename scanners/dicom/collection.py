@@ -9,7 +9,7 @@ from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError
 from refmaker.model.report import Cost, Outcome, ScanReport
 from refmaker.scanners.dicom.dicomdir import directory_files, is_directory
 from refmaker.scanners.dicom.header import Failure, Header, read_header, read_headers
-from refmaker.scanners.dicom.parsed_tags import WANTED
+from refmaker.scanners.dicom.parsed_tags import PARSED_TAGS
 from refmaker.scanners.dicom.privacy import Identifiers, audit, told
 from refmaker.scanners.dicom.tree import Tree, code_of, plant, short_names
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from refmaker.io.source import Source
-    from refmaker.scanners.dicom.options import Choices
+    from refmaker.scanners.dicom.options import DICOMOptions
 
 __all__ = ["Collection", "read_all", "read_one"]
 
@@ -40,11 +40,11 @@ class Collection:
     failures: dict[str, RefmakerError] = field(default_factory=dict)
     directories: dict[str, str] = field(default_factory=dict)
 
-    def planted(self, choices: Choices, report: ScanReport) -> Tree:
+    def planted(self, choices: DICOMOptions, report: ScanReport) -> Tree:
         """Return the tree of all studies and series; its arrays get their rows."""
         return plant(self.headers, choices, report)
 
-    def account(self, tree: Tree, choices: Choices, report: ScanReport) -> None:
+    def account(self, tree: Tree, choices: DICOMOptions, report: ScanReport) -> None:
         """Account for the files that are not in the tree, and look for identifiers in it.
 
         Raises
@@ -70,7 +70,7 @@ class Collection:
         report.sources = {h.url: h.fingerprint for h in self.headers if h.url in used}
         self._audit(tree, choices, report)
 
-    def _audit(self, tree: Tree, choices: Choices, report: ScanReport) -> None:
+    def _audit(self, tree: Tree, choices: DICOMOptions, report: ScanReport) -> None:
         identifiers = Identifiers()
         identifiers.add(self.headers)
         if choices.selection.identifies or choices.uids == "keep":
@@ -84,13 +84,13 @@ class Collection:
         report.warn(account)
 
 
-def _wanted(choices: Choices) -> frozenset[int] | None:
+def _wanted(choices: DICOMOptions) -> frozenset[int] | None:
     if choices.selection.mode == "all":
         return None
-    return WANTED | choices.selection.tags.keys()
+    return PARSED_TAGS | choices.selection.tags.keys()
 
 
-def read_one(source: Source, choices: Choices) -> Header:
+def read_one(source: Source, choices: DICOMOptions) -> Header:
     """Return the header of an open file.
 
     Raises
@@ -101,14 +101,14 @@ def read_one(source: Source, choices: Choices) -> Header:
     return read_header(source, _wanted(choices))
 
 
-def read_all(urls: Sequence[str], choices: Choices, cost: Cost) -> Collection:
+def read_all(urls: Sequence[str], choices: DICOMOptions, cost: Cost) -> Collection:
     """Return the headers of files, and of the files that media directories among them name.
 
     Parameters
     ----------
     urls : sequence of str
         The files.
-    choices : Choices
+    choices : DICOMOptions
         What users chose.
     cost : Cost
         Counted up with every request.
@@ -121,7 +121,7 @@ def read_all(urls: Sequence[str], choices: Choices, cost: Cost) -> Collection:
     return found
 
 
-def _read(found: Collection, urls: Sequence[str], choices: Choices, cost: Cost) -> list[str]:
+def _read(found: Collection, urls: Sequence[str], choices: DICOMOptions, cost: Cost) -> list[str]:
     """Add files to a collection; return those that the media directories among them name."""
     named: list[str] = []
     for header in read_headers(urls, choices.storage_options, _wanted(choices), cost=cost):

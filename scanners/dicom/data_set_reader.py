@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from refmaker.scanners.dicom.tags import Element
 
-__all__ = ["Deflated", "Plain"]
+__all__ = ["DataSetReader", "InflatingReader"]
 
 _WINDOW = 64 * 1024
 _LARGEST = 512 * 1024**2
@@ -22,7 +22,7 @@ _PIECE = 256 * 1024
 """Compressed bytes read at a time."""
 
 
-class Plain:
+class DataSetReader:
     """A data set that stands in the file as it is.
 
     Parameters
@@ -119,7 +119,7 @@ class Plain:
         )
 
 
-class Deflated(Plain):
+class InflatingReader(DataSetReader):
     """A data set that is one deflate stream (PS3.5, A.5); positions are those of the elements.
 
     Parameters

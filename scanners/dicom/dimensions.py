@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Column", "Grid", "coordinates", "discover"]
+__all__ = ["Column", "FrameGrid", "coordinates", "discover"]
 
 _COMBINED = 3
 """Attributes that may be dimensions together."""
@@ -75,7 +75,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Grid:
+class FrameGrid:
     """The dimensions in front of the frames' places, and every frame's cell.
 
     Parameters
@@ -103,7 +103,7 @@ class Grid:
 
 def discover(
     slot: NDArray[np.int64], places: int, columns: Sequence[Column], *, sparse: bool = False
-) -> Grid | None:
+) -> FrameGrid | None:
     """Return the grid that gives each frame a cell of its own, or None if there is none.
 
     Parameters
@@ -126,7 +126,7 @@ def discover(
     if sparse and plain:
         return _sparse(slot, places, plain[:1], 0.0) or _sparse(slot, places, plain, 0.0)
     if most <= 1:
-        return Grid((), (places,), slot)
+        return FrameGrid((), (places,), slot)
     plain = _different([item for item in plain if item[2] > 1])
     if slot.size == used * most:
         found = _full(slot, places, plain, most)
@@ -136,7 +136,7 @@ def discover(
     found = _sparse(slot, places, plain, _FILLED)
     if found is None and slot.size == used * most:
         rank = _rank(slot, np.arange(slot.size))
-        return Grid(("repeat",), (most, places), rank * places + slot, guessed=True)
+        return FrameGrid(("repeat",), (most, places), rank * places + slot, guessed=True)
     return found
 
 
@@ -166,17 +166,17 @@ def _cells(slot: NDArray[np.int64], places: int, chosen: Sequence[_Coded]) -> ND
     return cell * places + slot
 
 
-def _grid(slot: NDArray[np.int64], places: int, chosen: Sequence[_Coded]) -> Grid | None:
+def _grid(slot: NDArray[np.int64], places: int, chosen: Sequence[_Coded]) -> FrameGrid | None:
     cell = _cells(slot, places, chosen)
     if np.unique(cell).size != cell.size:
         return None
     names = tuple(column.name for column, _, _ in chosen)
-    return Grid(names, (*(extent for _, _, extent in chosen), places), cell)
+    return FrameGrid(names, (*(extent for _, _, extent in chosen), places), cell)
 
 
 def _full(
     slot: NDArray[np.int64], places: int, items: Sequence[_Coded], repeats: int
-) -> Grid | None:
+) -> FrameGrid | None:
     """Return a grid of attributes in which every present place has every cell filled."""
     fitting = [item for item in items if repeats % item[2] == 0]
     for number in range(1, _COMBINED + 1):
@@ -202,7 +202,7 @@ def _rank(slot: NDArray[np.int64], values: NDArray[Any]) -> NDArray[np.int64]:
 
 def _ranked(
     slot: NDArray[np.int64], places: int, clocks: Sequence[Column], repeats: int
-) -> Grid | None:
+) -> FrameGrid | None:
     """Return the grid in which a clock orders the frames of each place."""
     for column in clocks:
         values = column.values
@@ -211,15 +211,15 @@ def _ranked(
         pairs = np.unique(np.stack([slot.astype(np.float64), values], axis=1), axis=0)
         if pairs.shape[0] == slot.size:
             rank = _rank(slot, values)
-            return Grid(("time",), (repeats, places), rank * places + slot)
+            return FrameGrid(("time",), (repeats, places), rank * places + slot)
     return None
 
 
 def _sparse(
     slot: NDArray[np.int64], places: int, items: Sequence[_Coded], filled: float
-) -> Grid | None:
+) -> FrameGrid | None:
     """Return the smallest grid of attributes that leaves cells empty, but not too many."""
-    best: Grid | None = None
+    best: FrameGrid | None = None
     for number in range(1, _COMBINED + 1):
         for chosen in combinations(items, number):
             cells = places

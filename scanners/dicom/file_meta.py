@@ -17,7 +17,7 @@ from refmaker.scanners.dicom.walk import ShortError, is_vr, walk
 if TYPE_CHECKING:
     from refmaker.scanners.dicom.tags import Element
 
-__all__ = ["Start", "begin", "resembles"]
+__all__ = ["FileMeta", "begin", "resembles"]
 
 _MAGIC_AT = 128
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -26,7 +26,7 @@ _BIG = "1.2.840.10008.1.2.2"
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class FileMeta:
     """Where the data set of a file begins, and its encoding.
 
     Parameters
@@ -99,7 +99,7 @@ def _element(head: bytes, at: int) -> tuple[int, int] | None:
     return None
 
 
-def begin(head: bytes) -> Start:
+def begin(head: bytes) -> FileMeta:
     """Find out where the data set begins and how it is encoded.
 
     Parameters
@@ -135,7 +135,7 @@ def begin(head: bytes) -> Start:
         warnings.append("elements are encoded otherwise than the transfer syntax says")
     if syntax.deflated:
         implicit, big = False, False
-    return Start(at, told, implicit, big, syntax.deflated, tiff, meta, tuple(warnings))
+    return FileMeta(at, told, implicit, big, syntax.deflated, tiff, meta, tuple(warnings))
 
 
 def _meta(head: bytes, at: int, into: dict[int, Element]) -> int:

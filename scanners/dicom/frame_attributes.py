@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.dicom.header import Header
     from refmaker.scanners.dicom.tags import Element
 
-__all__ = ["Records", "separating"]
+__all__ = ["FrameAttributes", "separating"]
 
 POSITION, ORIENTATION = 0x00200032, 0x00200037
 PIXEL_SPACING = 0x00280030
@@ -33,7 +33,7 @@ _SECONDS = 86400.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Records:
+class FrameAttributes:
     """The elements of frames, and their values as columns.
 
     Parameters
@@ -60,7 +60,7 @@ class Records:
         object.__setattr__(self, "tags", frozenset().union(*self.own))
 
     @classmethod
-    def of_headers(cls, headers: Sequence[Header]) -> Records:
+    def of_headers(cls, headers: Sequence[Header]) -> FrameAttributes:
         """Return ordinary instances as frames; what they agree in is shared."""
         varying, elements = differing(headers), [header.elements for header in headers]
         shared = {tag: value for tag, value in elements[0].items() if tag not in varying}
@@ -70,9 +70,9 @@ class Records:
     def __len__(self) -> int:
         return len(self.own)
 
-    def take(self, rows: NDArray[np.int64]) -> Records:
+    def take(self, rows: NDArray[np.int64]) -> FrameAttributes:
         """Return some of the frames, in another order."""
-        return Records([self.own[row] for row in rows.tolist()], self.shared, self.big)
+        return FrameAttributes([self.own[row] for row in rows.tolist()], self.shared, self.big)
 
     def raw(self, tag: int) -> list[Element | None]:
         """Return the element of each frame."""
@@ -217,7 +217,7 @@ _B_VALUES = (
 _GRADIENT = 0x00189089
 
 
-def separating(records: Records) -> list[Column]:
+def separating(records: FrameAttributes) -> list[Column]:
     """Return the attributes by which frames at one place may be told apart.
 
     In the order in which they are tried as dimensions; see `dimensions.discover`. Times are
@@ -254,7 +254,7 @@ def _whole(name: str, values: NDArray[np.float64]) -> NDArray[Any]:
     return values
 
 
-def _diffusion(records: Records) -> Column | None:
+def _diffusion(records: FrameAttributes) -> Column | None:
     """Return b-value and gradient direction as one column, shape (n, 4)."""
     for tag, creator, name in _B_VALUES:
         if not records.present(tag):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from refmaker.model import Array
     from refmaker.scanners.dicom.header import Header
-    from refmaker.scanners.dicom.options import Choices
+    from refmaker.scanners.dicom.options import DICOMOptions
     from refmaker.scanners.dicom.series import Image
 
 __all__ = ["described"]
@@ -28,14 +28,14 @@ __all__ = ["described"]
 FRAME_TIME = 0x00181063
 
 
-def described(image: Image, choices: Choices) -> tuple[dict[str, Array], dict[str, Any]]:
+def described(image: Image, choices: DICOMOptions) -> tuple[dict[str, Array], dict[str, Any]]:
     """Return what is known of an image: arrays of what varies, attributes of what does not.
 
     Parameters
     ----------
     image : Image
         Its frames and their cells.
-    choices : Choices
+    choices : DICOMOptions
         What users chose to have written.
     """
     members: dict[str, Array] = {}
@@ -111,7 +111,7 @@ def _split(columns: Sequence[Column]) -> list[Column]:
     return found
 
 
-def _constant(image: Image, choices: Choices, varying: frozenset[int]) -> dict[str, Any]:
+def _constant(image: Image, choices: DICOMOptions, varying: frozenset[int]) -> dict[str, Any]:
     """Return the chosen attributes that all instances agree on."""
     headers = image.headers
     same = [tag for tag in _tags(headers, choices) if tag not in varying]
@@ -125,7 +125,7 @@ def _constant(image: Image, choices: Choices, varying: frozenset[int]) -> dict[s
     return named
 
 
-def _tags(headers: Sequence[Header], choices: Choices) -> list[int]:
+def _tags(headers: Sequence[Header], choices: DICOMOptions) -> list[int]:
     chosen = choices.selection
     if chosen.mode == "none":
         return []
@@ -136,7 +136,7 @@ def _tags(headers: Sequence[Header], choices: Choices) -> list[int]:
 
 
 def _selected(
-    image: Image, choices: Choices, attributes: Mapping[str, Any], varying: frozenset[int]
+    image: Image, choices: DICOMOptions, attributes: Mapping[str, Any], varying: frozenset[int]
 ) -> list[Column]:
     """Return the chosen attributes in which instances differ, as columns of frames."""
     headers = image.headers

@@ -14,12 +14,12 @@ import numpy as np
 from refmaker.errors import MetadataError, RefmakerError, TruncatedError, UnsupportedError
 from refmaker.model import Array, ChunkTable
 from refmaker.scanners.dicom.codec import compressed
-from refmaker.scanners.dicom.codestream import Stream, describe
-from refmaker.scanners.dicom.items import Located, locate
+from refmaker.scanners.dicom.codestream import CodestreamInfo, describe
+from refmaker.scanners.dicom.items import FrameFragments, locate
 from refmaker.scanners.dicom.native_frames import deflated_array, native_array, stacked_array
 from refmaker.scanners.dicom.pixel_bytes import PixelBytes
-from refmaker.scanners.dicom.pixels import DECISIVE, Layout, frame_count, layout
-from refmaker.scanners.dicom.transfer import Kind
+from refmaker.scanners.dicom.pixels import DECISIVE, PixelDescription, frame_count, layout
+from refmaker.scanners.dicom.transfer import PixelEncoding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ _HEAD = 512
 """Bytes of a frame in which its first marker segments stand as a rule."""
 _LONG_HEAD = 256 * 1024
 """Bytes of a frame whose markers stand behind a colour profile or a thumbnail."""
-_IMAGES = (Kind.JPEG, Kind.JPEG_LS, Kind.JPEG_2000)
+_IMAGES = (PixelEncoding.JPEG, PixelEncoding.JPEG_LS, PixelEncoding.JPEG_2000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Frames:
     warnings: tuple[str, ...] = ()
 
 
-def layout_key(header: Header) -> Layout:
+def layout_key(header: Header) -> PixelDescription:
     """Return what has to be equal in instances that are stacked: hashable, comparable.
 
     Frame size, samples, element type, bits, photometric interpretation and compression.
@@ -114,7 +114,7 @@ def instance_array(
     """
     try:
         found = layout(header)
-        if found.kind is not Kind.NATIVE:
+        if found.kind is not PixelEncoding.NATIVE:
             with PixelBytes(header, source, storage_options) as data:
                 return _encapsulated(header, found, data, trust_bits=trust_bits)
         return _native(header, found, options, per_frame=per_frame, trust_bits=trust_bits)
@@ -146,13 +146,13 @@ def stack(
         return plain
     offsets = np.empty(len(headers), np.int64)
     lengths = np.empty(len(headers), np.int64)
-    streams: set[Stream | None] = set()
+    streams: set[CodestreamInfo | None] = set()
     single = True
     warnings: dict[str, None] = {}
     for i, header in enumerate(headers):
         try:
             pixels = _single(header, found)
-            if found.kind is Kind.NATIVE:
+            if found.kind is PixelEncoding.NATIVE:
                 deflated = header.deflated
                 offsets[i] = pixels.offset if deflated is None else deflated
                 lengths[i] = header.size - offsets[i]
@@ -168,24 +168,24 @@ def stack(
             raise error.located(url=header.url) from None
     urls = tuple(header.url for header in headers)
     told = tuple(warnings)
-    if found.kind is Kind.NATIVE and found.skip is not None:
+    if found.kind is PixelEncoding.NATIVE and found.skip is not None:
         array, decoding = deflated_array(found, 1, offsets, lengths, urls)
         return Frames(array, decoding.photometric, told)
-    if found.kind is Kind.NATIVE:
+    if found.kind is PixelEncoding.NATIVE:
         array, decoding = stacked_array(
             found, offsets, urls, options.chunk_bytes, trust_bits=trust_bits
         )
         return Frames(array, decoding.photometric, told)
-    located = Located(offsets, lengths, single, told)
+    located = FrameFragments(offsets, lengths, single, told)
     return _frames(found, located, streams, urls, trust_bits=trust_bits)
 
 
 def _plain_stack(
-    headers: Sequence[Header], found: Layout, options: ScanOptions, *, trust_bits: bool
+    headers: Sequence[Header], found: PixelDescription, options: ScanOptions, *, trust_bits: bool
 ) -> Frames | None:
     """Return uncompressed instances of one form, if there is nothing odd about any of them."""
     first, form = headers[0], headers[0].form
-    if found.kind is not Kind.NATIVE or first.deflated is not None:
+    if found.kind is not PixelEncoding.NATIVE or first.deflated is not None:
         return None
     if form is None or not DECISIVE.isdisjoint(form.blanks):
         return None
@@ -206,7 +206,7 @@ def _plain_stack(
     return Frames(array, decoding.photometric, warnings)
 
 
-def _single(header: Header, found: Layout) -> PixelElement:
+def _single(header: Header, found: PixelDescription) -> PixelElement:
     """Return the pixel data of an instance that can be stacked with others."""
     if layout(header) != found:
         raise MetadataError("the instances differ in the layout of their pixels")
@@ -221,7 +221,12 @@ def _pixels(header: Header) -> PixelElement:
 
 
 def _native(
-    header: Header, found: Layout, options: ScanOptions, *, per_frame: bool, trust_bits: bool
+    header: Header,
+    found: PixelDescription,
+    options: ScanOptions,
+    *,
+    per_frame: bool,
+    trust_bits: bool,
 ) -> Frames:
     pixels, frames = _pixels(header), frame_count(header) or 1
     warnings = _fits(header, pixels, found, frames)
@@ -241,7 +246,9 @@ def _native(
     return Frames(array, decoding.photometric, (*header.warnings, *warnings))
 
 
-def _fits(header: Header, pixels: PixelElement, found: Layout, frames: int) -> tuple[str, ...]:
+def _fits(
+    header: Header, pixels: PixelElement, found: PixelDescription, frames: int
+) -> tuple[str, ...]:
     """Compare the bytes of all frames with those of the element and of the file."""
     needed = found.chunk_bytes(frames)
     length = pixels.length or 0
@@ -264,14 +271,18 @@ def _fits(header: Header, pixels: PixelElement, found: Layout, frames: int) -> t
     return (f"the pixel data have {extra} bytes more than their frames",) if extra > 0 else ()
 
 
-def _encapsulated(header: Header, found: Layout, data: PixelBytes, *, trust_bits: bool) -> Frames:
+def _encapsulated(
+    header: Header, found: PixelDescription, data: PixelBytes, *, trust_bits: bool
+) -> Frames:
     located = locate(header, data, frame_count(header))
     streams = {_stream(found, located, data)}
     made = _frames(found, located, streams, (header.url,), trust_bits=trust_bits)
     return Frames(made.array, made.photometric, (*header.warnings, *made.warnings))
 
 
-def _stream(found: Layout, located: Located, data: PixelBytes) -> Stream | None:
+def _stream(
+    found: PixelDescription, located: FrameFragments, data: PixelBytes
+) -> CodestreamInfo | None:
     """Return what the first frame says of itself."""
     if found.kind not in _IMAGES:
         return None
@@ -284,9 +295,9 @@ def _stream(found: Layout, located: Located, data: PixelBytes) -> Stream | None:
 
 
 def _frames(
-    found: Layout,
-    located: Located,
-    streams: set[Stream | None],
+    found: PixelDescription,
+    located: FrameFragments,
+    streams: set[CodestreamInfo | None],
     urls: tuple[str, ...],
     *,
     trust_bits: bool,
@@ -296,7 +307,7 @@ def _frames(
     if located.single:
         # The header of the only item is no part of the frame.
         offset, length = offset + 8, length - 8
-        if found.kind is Kind.RAW:
+        if found.kind is PixelEncoding.RAW:
             length = np.minimum(length, found.chunk_bytes(1))
             if bool(np.any(length != found.chunk_bytes(1))):
                 raise TruncatedError("a fragment is shorter than its frame")

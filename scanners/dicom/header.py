@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, SourceChangedError, SourceError, TruncatedError
-from refmaker.io.first_bytes import LOCAL, read_heads
+from refmaker.io.first_bytes import LOCAL, read_first_bytes
 from refmaker.io.source import Source
-from refmaker.scanners.dicom.data_set_reader import Deflated, Plain
+from refmaker.scanners.dicom.data_set_reader import DataSetReader, InflatingReader
 from refmaker.scanners.dicom.file_meta import begin
 from refmaker.scanners.dicom.header_templates import Forms
 from refmaker.scanners.dicom.tags import NEEDED
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Self
 
-    from refmaker.io.first_bytes import Head
+    from refmaker.io.first_bytes import FirstBytes
     from refmaker.model.report import Cost, Fingerprint
-    from refmaker.scanners.dicom.file_meta import Start
-    from refmaker.scanners.dicom.header_templates import Form
+    from refmaker.scanners.dicom.file_meta import FileMeta
+    from refmaker.scanners.dicom.header_templates import HeaderTemplate
     from refmaker.scanners.dicom.tags import Element
 
 __all__ = ["Failure", "Header", "PixelElement", "read_header", "read_headers"]
@@ -86,7 +86,7 @@ class Header(Dataset):
         What is at hand of the pixel data's first bytes.
     warnings : tuple of str
         What is odd about the file.
-    form : Form or None
+    form : HeaderTemplate or None
         What it has in common with other headers that were read with it.
     """
 
@@ -128,10 +128,10 @@ class Header(Dataset):
         self.tiff = tiff
         self.tail = tail
         self.warnings = warnings
-        self.form: Form | None = None
+        self.form: HeaderTemplate | None = None
 
     def copy(
-        self, head: Head, fingerprint: Fingerprint, elements: dict[int, Element], at: int
+        self, head: FirstBytes, fingerprint: Fingerprint, elements: dict[int, Element], at: int
     ) -> Header:
         """Return the header of another file that is a copy of the same form.
 
@@ -225,7 +225,7 @@ def read_headers(
     """
     keep = _all(wanted)
     alike = _Alike() if len(urls) > 1 else None
-    for head in read_heads(urls, storage_options, cost=cost):
+    for head in read_first_bytes(urls, storage_options, cost=cost):
         fingerprint = head.fingerprint
         if fingerprint is None or head.error is not None:
             yield Failure(head.url, head.error or SourceError("cannot be read", url=head.url))
@@ -251,9 +251,9 @@ class _Alike:
 
     def __init__(self) -> None:
         self._forms = Forms()
-        self._first: dict[Form, tuple[Header, int]] = {}
+        self._first: dict[HeaderTemplate, tuple[Header, int]] = {}
 
-    def read(self, head: Head, fingerprint: Fingerprint) -> Header | None:
+    def read(self, head: FirstBytes, fingerprint: Fingerprint) -> Header | None:
         """Return the header of a file, if it is a copy of a known form."""
         found = self._forms.read(head.data)
         if found is None:
@@ -336,11 +336,11 @@ class _Reading:
         """Read until the pixel data, or the end of the file."""
         start = self._start()
         at, elements = start.at, start.meta
-        stream: Plain
+        stream: DataSetReader
         if start.deflated:
-            stream, at = Deflated(self.size - at, self._deflated(at)), 0
+            stream, at = InflatingReader(self.size - at, self._deflated(at)), 0
         else:
-            stream = Plain(self._data, self.size, self._read)
+            stream = DataSetReader(self._data, self.size, self._read)
         at = stream.walk(at, elements, wanted, implicit=start.implicit, big=start.big)
         pixels, tail = self._pixels(stream, at, start)
         return Header(
@@ -360,7 +360,7 @@ class _Reading:
     def _deflated(self, first: int) -> Callable[[int, int], bytes]:
         return lambda at, length: self._read(first + at, length)
 
-    def _start(self) -> Start:
+    def _start(self) -> FileMeta:
         while True:
             try:
                 return begin(self._data)
@@ -371,7 +371,9 @@ class _Reading:
                     ) from None
                 self._data = self._read(0, 4 * len(self._data))
 
-    def _pixels(self, stream: Plain, at: int, start: Start) -> tuple[PixelElement | None, bytes]:
+    def _pixels(
+        self, stream: DataSetReader, at: int, start: FileMeta
+    ) -> tuple[PixelElement | None, bytes]:
         """Read the element header of the pixel data, if that is where the walk ended."""
         if at >= stream.size:
             return None, b""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from refmaker.scanners.dicom.tags import Element
 
-__all__ = ["Form", "Forms"]
+__all__ = ["Forms", "HeaderTemplate"]
 
 Order = Literal["little", "big"]
 
@@ -63,7 +63,7 @@ class _Blank(NamedTuple):
     big: bool
 
 
-class Form:
+class HeaderTemplate:
     """What the headers of many files have in common.
 
     Attributes
@@ -168,12 +168,12 @@ class Forms:
     """The forms of the headers that have been read."""
 
     def __init__(self) -> None:
-        self._forms: dict[object, Form] = {}
-        self._recent: list[Form] = []
+        self._forms: dict[object, HeaderTemplate] = {}
+        self._recent: list[HeaderTemplate] = []
         self._patience = _PATIENCE
 
-    def read(self, data: bytes) -> tuple[Form, dict[int, Element], int] | None:
-        """Read a header that is a copy of a form; see `Form.read`."""
+    def read(self, data: bytes) -> tuple[HeaderTemplate, dict[int, Element], int] | None:
+        """Read a header that is a copy of a form; see `HeaderTemplate.read`."""
         for number, form in enumerate(self._recent):
             found = form.read(data)
             if found is not None:
@@ -185,7 +185,7 @@ class Forms:
 
     def learn(
         self, data: bytes, elements: dict[int, Element], stop: int, *, implicit: bool, big: bool
-    ) -> tuple[Form, dict[int, Element]] | None:
+    ) -> tuple[HeaderTemplate, dict[int, Element]] | None:
         """Make a form of a header that has been walked over, or leave more blanks in one.
 
         Parameters
@@ -222,7 +222,7 @@ class Forms:
             own = form.admit(data, fields, elements)
             if own is not None:
                 return form, own
-        form = self._forms[key] = Form(data, fields, head, elements)
+        form = self._forms[key] = HeaderTemplate(data, fields, head, elements)
         self._recent.insert(0, form)
         del self._recent[_KEPT:]
         return form, elements

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.dicom.header import Header
     from refmaker.scanners.dicom.pixel_bytes import PixelBytes
 
-__all__ = ["Located", "locate"]
+__all__ = ["FrameFragments", "locate"]
 
 _ITEM = b"\xfe\xff\x00\xe0"
 _END = b"\xfe\xff\xdd\xe0"
@@ -37,7 +37,7 @@ _ALL = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class FrameFragments:
     """Where the frames of one instance lie.
 
     Parameters
@@ -56,7 +56,7 @@ class Located:
     warnings: tuple[str, ...] = ()
 
 
-def locate(header: Header, data: PixelBytes, frames: int | None) -> Located:
+def locate(header: Header, data: PixelBytes, frames: int | None) -> FrameFragments:
     """Find the frames of encapsulated pixel data.
 
     Parameters
@@ -123,7 +123,9 @@ def _extended_table(header: Header) -> NDArray[np.int64] | None:
     return found
 
 
-def _from_starts(data: PixelBytes, starts: NDArray[np.int64], warnings: tuple[str, ...]) -> Located:
+def _from_starts(
+    data: PixelBytes, starts: NDArray[np.int64], warnings: tuple[str, ...]
+) -> FrameFragments:
     """Take the frames that begin at these items, after looking whether they are items."""
     if starts[0] < 0 or int(starts.max()) + 8 > data.size or bool(np.any(np.diff(starts) <= 0)):
         raise FormatError("the offsets do not ascend inside the file")
@@ -137,13 +139,13 @@ def _from_starts(data: PixelBytes, starts: NDArray[np.int64], warnings: tuple[st
     ends = np.append(starts[1:], tail[-1, 1])
     exact = starts[look] + 8 + lengths == ends[look]
     if bool(np.all(exact)) and len(look) == starts.size:
-        return Located(starts, ends - starts, single=True, warnings=warnings)
+        return FrameFragments(starts, ends - starts, single=True, warnings=warnings)
     if data.cheap:
         items, odd = _walk(data, int(starts[0]))
         if not bool(np.all(np.isin(starts, items[:, 0]))):
             raise FormatError("an offset does not point to an item")
-        return Located(starts, ends - starts, single=False, warnings=(*warnings, *odd))
-    return Located(starts, ends - starts, single=False, warnings=warnings)
+        return FrameFragments(starts, ends - starts, single=False, warnings=(*warnings, *odd))
+    return FrameFragments(starts, ends - starts, single=False, warnings=warnings)
 
 
 def _headers(
@@ -187,7 +189,7 @@ def _walk(data: PixelBytes, at: int) -> tuple[NDArray[np.int64], tuple[str, ...]
     return np.array(found, np.int64), warnings
 
 
-def _from_items(data: PixelBytes, first: int, frames: int, warnings: list[str]) -> Located:
+def _from_items(data: PixelBytes, first: int, frames: int, warnings: list[str]) -> FrameFragments:
     """Tell frames apart by the number of fragments, or by the markers in them."""
     items, odd = _walk(data, first)
     told = (*warnings, *odd)
@@ -199,10 +201,10 @@ def _from_items(data: PixelBytes, first: int, frames: int, warnings: list[str]) 
             offset=int(ends[-1]),
         )
     if len(items) == frames:
-        return Located(starts, ends - starts, single=True, warnings=told)
+        return FrameFragments(starts, ends - starts, single=True, warnings=told)
     if frames == 1:
         last = ends[-1:]
-        return Located(starts[:1], last - starts[:1], single=False, warnings=told)
+        return FrameFragments(starts[:1], last - starts[:1], single=False, warnings=told)
     if len(items) < frames:
         raise FormatError(f"{len(items)} fragments for {frames} frames", offset=first)
     begins = _marked(data, items)
@@ -213,7 +215,7 @@ def _from_items(data: PixelBytes, first: int, frames: int, warnings: list[str]) 
             hint="the file has no offset table",
         )
     stops = np.append(ends[begins[1:] - 1], ends[-1])
-    return Located(starts[begins], stops - starts[begins], single=False, warnings=told)
+    return FrameFragments(starts[begins], stops - starts[begins], single=False, warnings=told)
 
 
 def _whole(data: PixelBytes, items: NDArray[np.int64]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from refmaker.errors import FormatError, LimitError
 from refmaker.scanners.dicom.enhanced import frame_elements
-from refmaker.scanners.dicom.frame_attributes import PIXEL_SPACING, Records
+from refmaker.scanners.dicom.frame_attributes import PIXEL_SPACING, FrameAttributes
 from refmaker.scanners.dicom.series import CONCATENATION_OFFSET, frame_count
 from refmaker.scanners.dicom.tags import COLUMNS, ROWS
 
@@ -115,7 +115,7 @@ def tiling(parts: Sequence[Header]) -> Tiling:
         common, each = frame_elements(header, frame_count(header))
         own += each or [{}] * frame_count(header)
         shared |= common
-    records = Records(own, shared, first.big)
+    records = FrameAttributes(own, shared, first.big)
     spacing = _spacing(first, records, matrix)
     if _is_full(first, records):
         return _full(parts, records, matrix, size, spacing)
@@ -129,14 +129,14 @@ def _positive(header: Header, tag: int) -> int:
     return value
 
 
-def _is_full(header: Header, records: Records) -> bool:
+def _is_full(header: Header, records: FrameAttributes) -> bool:
     if header.text(ORGANIZATION).upper() == "TILED_FULL":
         return True
     return not records.present(ROW_POSITION) and not header.text(ORGANIZATION)
 
 
 def _spacing(
-    header: Header, records: Records, matrix: tuple[int, int]
+    header: Header, records: FrameAttributes, matrix: tuple[int, int]
 ) -> tuple[float, float] | None:
     """Return the size of a pixel, from the pixel measures or from that of the whole image."""
     known = records.numbers(PIXEL_SPACING, 2)
@@ -157,7 +157,7 @@ def _segments(header: Header) -> tuple[str, ...]:
 
 def _full(
     parts: Sequence[Header],
-    records: Records,
+    records: FrameAttributes,
     matrix: tuple[int, int],
     size: tuple[int, int],
     spacing: tuple[float, float] | None,
@@ -205,7 +205,7 @@ def _full(
 
 def _sparse(
     parts: Sequence[Header],
-    records: Records,
+    records: FrameAttributes,
     matrix: tuple[int, int],
     size: tuple[int, int],
     spacing: tuple[float, float] | None,

@@ -18,8 +18,8 @@ from refmaker.scanners.dicom.codec import uncompressed
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from refmaker.scanners.dicom.codec import Decoding
-    from refmaker.scanners.dicom.pixels import Layout
+    from refmaker.scanners.dicom.codec import ChunkCodecs
+    from refmaker.scanners.dicom.pixels import PixelDescription
 
 __all__ = ["deflated_array", "native_array", "stacked_array"]
 
@@ -28,7 +28,7 @@ _WHOLE = 256 * 1024**2
 
 
 def native_array(
-    layout: Layout,
+    layout: PixelDescription,
     frames: int,
     offset: int,
     url: str,
@@ -36,12 +36,12 @@ def native_array(
     *,
     per_frame: bool,
     trust_bits: bool,
-) -> tuple[Array, Decoding]:
+) -> tuple[Array, ChunkCodecs]:
     """Return the frames of one instance whose pixel data begin at `offset`.
 
     Parameters
     ----------
-    layout : Layout
+    layout : PixelDescription
         The frames.
     frames : int
         How many there are; the caller has compared their bytes with those of the element.
@@ -82,18 +82,18 @@ def native_array(
 
 
 def stacked_array(
-    layout: Layout,
+    layout: PixelDescription,
     offsets: NDArray[np.int64],
     urls: tuple[str, ...],
     target: int | None,
     *,
     trust_bits: bool,
-) -> tuple[Array, Decoding]:
+) -> tuple[Array, ChunkCodecs]:
     """Return the single frames of many instances, one file each.
 
     Parameters
     ----------
-    layout : Layout
+    layout : PixelDescription
         All the frames.
     offsets : ndarray of int64, shape (n,)
         Where the pixel data of each file begin.
@@ -117,17 +117,17 @@ def stacked_array(
 
 
 def deflated_array(
-    layout: Layout,
+    layout: PixelDescription,
     frames: int,
     offset: NDArray[np.int64],
     length: NDArray[np.int64],
     urls: tuple[str, ...],
-) -> tuple[Array, Decoding]:
+) -> tuple[Array, ChunkCodecs]:
     """Return the frames of deflated data sets: one chunk each, which is the whole stream.
 
     Parameters
     ----------
-    layout : Layout
+    layout : PixelDescription
         The frames, with what stands in front of them.
     frames : int
         How many there are in each file.
@@ -157,12 +157,12 @@ def deflated_array(
 
 
 def _cut(
-    layout: Layout,
+    layout: PixelDescription,
     starts: NDArray[np.int64],
     urls: tuple[str, ...],
     target: int | None,
     trust_bits: bool,
-) -> tuple[Array, Decoding]:
+) -> tuple[Array, ChunkCodecs]:
     """Return frames that begin anywhere, each in pieces of equal shape."""
     itemsize = layout.type.itemsize
     plane = layout.rows * layout.columns * itemsize
@@ -186,7 +186,7 @@ def _cut(
     return _array(layout, len(starts), (1, *chunk), table, trust_bits)
 
 
-def _together(layout: Layout, frames: int, target: int | None) -> int:
+def _together(layout: PixelDescription, frames: int, target: int | None) -> int:
     """Return how many frames share a chunk, so that each chunk begins on a byte."""
     # Swapped bytes are pairs, which have to stay together.
     unit = 16 if layout.swapped else 8
@@ -203,7 +203,7 @@ def _together(layout: Layout, frames: int, target: int | None) -> int:
     return least * piece_shape((frames // least, nbytes), 1, target)[0]
 
 
-def _bounded(layout: Layout, frames: int, code: str, why: str) -> None:
+def _bounded(layout: PixelDescription, frames: int, code: str, why: str) -> None:
     nbytes = layout.pixels * frames * layout.type.itemsize
     if nbytes > _WHOLE:
         raise UnsupportedError(
@@ -214,13 +214,13 @@ def _bounded(layout: Layout, frames: int, code: str, why: str) -> None:
 
 
 def _array(
-    layout: Layout,
+    layout: PixelDescription,
     frames: int,
     chunk: tuple[int, ...],
     table: ChunkTable,
     trust_bits: bool,
     **fields: Any,
-) -> tuple[Array, Decoding]:
+) -> tuple[Array, ChunkCodecs]:
     full = frames % chunk[0] == 0 and chunk[0] * layout.frame_bits % 8 == 0
     if layout.packed == 1 and full and "skip" not in fields:
         decoding = uncompressed(layout, *chunk[:3], trust_bits=True)

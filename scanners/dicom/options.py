@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from refmaker.scanners.dicom.metadata import Selection
     from refmaker.scanning.options import ScanOptions
 
-__all__ = ["Choices"]
+__all__ = ["DICOMOptions"]
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class DICOMOptions:
     """What users chose.
 
     Parameters

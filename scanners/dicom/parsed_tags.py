@@ -14,7 +14,7 @@ from refmaker.scanners.dicom.tags import (
     STUDY_INSTANCE_UID,
 )
 
-__all__ = ["WANTED"]
+__all__ = ["PARSED_TAGS"]
 
 _TIMES = {0x00080031, 0x00080032, 0x00080033, 0x0008002A, 0x00189074, 0x00189151}
 _PLANE = {0x00200032, 0x00200037, 0x00280030}
@@ -33,7 +33,7 @@ _STRUCTURE = {
     STUDY_INSTANCE_UID,
 }
 
-WANTED: frozenset[int] = frozenset(
+PARSED_TAGS: frozenset[int] = frozenset(
     _STRUCTURE
     | _TIMES
     | _PLANE

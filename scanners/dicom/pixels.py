@@ -25,14 +25,14 @@ from refmaker.scanners.dicom.tags import (
     ROWS,
     SAMPLES_PER_PIXEL,
 )
-from refmaker.scanners.dicom.transfer import Kind, transfer_syntax
+from refmaker.scanners.dicom.transfer import PixelEncoding, transfer_syntax
 from refmaker.scanners.dicom.values import tag_text
 
 if TYPE_CHECKING:
     from refmaker.scanners.dicom.header import Header, PixelElement
     from refmaker.scanners.dicom.transfer import TransferSyntax
 
-__all__ = ["DECISIVE", "Layout", "frame_count", "layout"]
+__all__ = ["DECISIVE", "PixelDescription", "frame_count", "layout"]
 
 _STANDARD = "1.2.840.10008.1.2."
 _HALVED = ("YBR_FULL_422", "YBR_PARTIAL_422")
@@ -44,12 +44,12 @@ _PACKED = (1, 12)
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PixelDescription:
     """What has to be equal in instances whose frames make one array.
 
     Parameters
     ----------
-    kind : Kind
+    kind : PixelEncoding
         How frames are compressed.
     rows, columns, samples : int
         Of a frame.
@@ -67,7 +67,7 @@ class Layout:
         Inflated bytes in front of the pixels, if the data set is deflated.
     """
 
-    kind: Kind
+    kind: PixelEncoding
     rows: int
     columns: int
     samples: int
@@ -92,7 +92,7 @@ class Layout:
     @property
     def packed(self) -> int | None:
         """Bits of a cell, where cells lie without gaps."""
-        cells = self.plain or self.kind is Kind.RLE
+        cells = self.plain or self.kind is PixelEncoding.RLE
         return self.allocated if cells and self.allocated in _PACKED else None
 
     @property
@@ -103,7 +103,7 @@ class Layout:
     @property
     def plain(self) -> bool:
         """Whether frames are cells, once they are inflated."""
-        return self.kind in (Kind.NATIVE, Kind.RAW, Kind.DEFLATED_FRAMES)
+        return self.kind in (PixelEncoding.NATIVE, PixelEncoding.RAW, PixelEncoding.DEFLATED_FRAMES)
 
     @property
     def pixels(self) -> int:
@@ -141,7 +141,7 @@ def frame_count(header: Header) -> int | None:
     return count
 
 
-def layout(header: Header) -> Layout:
+def layout(header: Header) -> PixelDescription:
     """Return what the pixels of an instance are; of instances that say the same, only once.
 
     Raises
@@ -189,26 +189,26 @@ _DECIDING = (
 DECISIVE = frozenset({*_DECIDING, NUMBER_OF_FRAMES})
 """Elements that decide what the pixels of an instance are, and how many frames it has."""
 _REMEMBERED = 64
-_known: dict[tuple[Any, ...], Layout] = {}
+_known: dict[tuple[Any, ...], PixelDescription] = {}
 
 
 def _expressible(header: Header, pixels: PixelElement | None, syntax: TransferSyntax) -> None:
     """Refuse pixel data that are not there, or not as frames that something decodes."""
-    if syntax.kind is Kind.JPIP or PIXEL_DATA_PROVIDER_URL in header:
+    if syntax.kind is PixelEncoding.JPIP or PIXEL_DATA_PROVIDER_URL in header:
         raise UnsupportedError("the pixel data lie on a JPIP server", code="jpip")
     if pixels is None or pixels.length == 0:
         raise UnsupportedError("the file has no pixel data", code="no-pixels")
-    if syntax.kind is Kind.VIDEO:
+    if syntax.kind is PixelEncoding.VIDEO:
         raise UnsupportedError(
             f"{syntax.name}: frames of a video stream have no byte ranges", code="video"
         )
-    if syntax.kind is Kind.UNKNOWN:
+    if syntax.kind is PixelEncoding.UNKNOWN:
         # What is no identifier of the standard is a value of the file, which is not told.
         told = syntax.uid if syntax.uid.startswith(_STANDARD) else "that the file names"
         raise UnsupportedError(
             f"nothing decodes the transfer syntax {told} ({syntax.name})", code="transfer-syntax"
         )
-    if pixels.encapsulated != (syntax.kind is not Kind.NATIVE):
+    if pixels.encapsulated != (syntax.kind is not PixelEncoding.NATIVE):
         what = "are" if pixels.encapsulated else "are not"
         raise UnsupportedError(
             f"the pixel data {what} encapsulated, which contradicts the transfer syntax "
@@ -217,14 +217,14 @@ def _expressible(header: Header, pixels: PixelElement | None, syntax: TransferSy
         )
 
 
-def _layout(header: Header, pixels: PixelElement) -> Layout:
+def _layout(header: Header, pixels: PixelElement) -> PixelDescription:
     syntax = transfer_syntax(header.transfer_syntax)
     _expressible(header, pixels, syntax)
     rows, columns = _extent(header, ROWS), _extent(header, COLUMNS)
     samples = header.integer(SAMPLES_PER_PIXEL) or 1
     photometric = header.text(PHOTOMETRIC_INTERPRETATION)
     swapped = False
-    order = ">" if syntax.big_pixels and syntax.kind is Kind.NATIVE else "<"
+    order = ">" if syntax.big_pixels and syntax.kind is PixelEncoding.NATIVE else "<"
     allocated = _extent(header, BITS_ALLOCATED)
     stored = header.integer(BITS_STORED) or allocated
     name = _FLOATS.get(pixels.tag)
@@ -241,7 +241,7 @@ def _layout(header: Header, pixels: PixelElement) -> Layout:
     if samples not in (1, 3, 4) or (samples > 1 and allocated in _PACKED):
         raise _odd(f"{samples} samples in a pixel")
     planar = samples > 1 and header.integer(PLANAR_CONFIGURATION) == 1
-    found = Layout(
+    found = PixelDescription(
         syntax.kind,
         rows,
         columns,
@@ -258,13 +258,13 @@ def _layout(header: Header, pixels: PixelElement) -> Layout:
     return found
 
 
-def _check(found: Layout) -> None:
+def _check(found: PixelDescription) -> None:
     """Refuse what the specification does not define."""
-    if found.kind is Kind.NATIVE and found.photometric == "YBR_PARTIAL_420":
+    if found.kind is PixelEncoding.NATIVE and found.photometric == "YBR_PARTIAL_420":
         raise _odd("uncompressed YBR_PARTIAL_420")
     if found.halved and (found.columns % 2 or found.planar or found.allocated != 8):
         raise _odd("halved chrominance in such a frame")
-    if found.allocated in _PACKED and found.kind is Kind.JPEG:
+    if found.allocated in _PACKED and found.kind is PixelEncoding.JPEG:
         raise _odd(f"compressed cells of {found.allocated} bits")
 
 

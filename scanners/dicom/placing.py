@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.scanners.dicom.options import Choices
+    from refmaker.scanners.dicom.options import DICOMOptions
     from refmaker.scanners.dicom.series import Image
 
 __all__ = ["frames_of", "joined", "moved"]
 
 
-def frames_of(image: Image, choices: Choices) -> Frames:
+def frames_of(image: Image, choices: DICOMOptions) -> Frames:
     """Return the frames of an image in the order of its columns.
 
     Raises

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["NativeFrames"]
+__all__ = ["PydicomFrames"]
 
 _LOSSY_JPEG = frozenset({f"1.2.840.10008.1.2.4.{n}" for n in (50, 51)})
 _KEPT = 64 * 1024**2
 """Decoded bytes up to which all frames are read at once."""
 
 
-class NativeFrames:
+class PydicomFrames:
     """The frames of one file, decoded by pydicom and whatever decoders it finds.
 
     Parameters

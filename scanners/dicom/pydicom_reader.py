@@ -8,7 +8,7 @@ import numpy as np
 
 from refmaker.scanners.dicom.inline import decoded
 from refmaker.scanners.dicom.matrix import Tiling
-from refmaker.scanners.dicom.pydicom_frames import NativeFrames
+from refmaker.scanners.dicom.pydicom_frames import PydicomFrames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from refmaker.scanners.dicom.series import Image
     from refmaker.scanners.dicom.tree import Tree
 
-__all__ = ["Oracle"]
+__all__ = ["PydicomReader"]
 
 _KEPT = 8
 """Files that are kept open: neighbouring frames are asked for one after the other."""
 
 
-class Oracle:
+class PydicomReader:
     """The frames of a tree of images, read by pydicom.
 
     Which frame belongs where is worked out anew from the headers; what a frame holds is
@@ -43,7 +43,7 @@ class Oracle:
     def __init__(self, tree: Tree, storage_options: Mapping[str, Any] | None) -> None:
         self._tree = tree
         self._options = storage_options
-        self._open: dict[str, NativeFrames] = {}
+        self._open: dict[str, PydicomFrames] = {}
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return the true values of a region of one array, in the array's dtype."""
@@ -107,6 +107,6 @@ class Oracle:
         if header.url not in self._open:
             while len(self._open) >= _KEPT:
                 del self._open[next(iter(self._open))]
-            self._open[header.url] = NativeFrames(header.url, self._options)
+            self._open[header.url] = PydicomFrames(header.url, self._options)
         photometric = str(array.attributes.get("photometric", ""))
         return self._open[header.url].frame(frame, photometric, array.dtype)

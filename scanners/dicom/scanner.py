@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from refmaker.io.source import Source
     from refmaker.model import Group
-    from refmaker.scanners.dicom.options import Choices
+    from refmaker.scanners.dicom.options import DICOMOptions
     from refmaker.scanning.options import ScanOptions
-    from refmaker.scanning.protocol import Native
+    from refmaker.scanning.protocol import LibraryReader
 
 __all__ = ["DICOMScanner"]
 
@@ -190,7 +190,7 @@ class DICOMScanner:
         return summary(group)
 
     @contextmanager
-    def native(self, source: Source) -> Iterator[Native]:
+    def native(self, source: Source) -> Iterator[LibraryReader]:
         """Open one file with pydicom; see `native_collection`."""
         with self.native_collection([source.url], source.storage_options) as native:
             yield native
@@ -198,7 +198,7 @@ class DICOMScanner:
     @contextmanager
     def native_collection(
         self, urls: Sequence[str], storage_options: Mapping[str, Any] | None
-    ) -> Iterator[Native]:
+    ) -> Iterator[LibraryReader]:
         """Open many files with pydicom.
 
         Parameters
@@ -214,18 +214,20 @@ class DICOMScanner:
             If pydicom is not installed.
         """
         from refmaker.scanners.dicom.collection import read_all
-        from refmaker.scanners.dicom.pydicom_reader import Oracle
+        from refmaker.scanners.dicom.pydicom_reader import PydicomReader
         from refmaker.scanning.options import ScanOptions
 
         choices = self._choices(ScanOptions(), storage_options)
         found = read_all(urls, choices, Cost())
         tree = found.planted(choices, ScanReport("", format=self.name))
-        yield Oracle(tree, storage_options)
+        yield PydicomReader(tree, storage_options)
 
-    def _choices(self, options: ScanOptions, storage_options: Mapping[str, Any] | None) -> Choices:
+    def _choices(
+        self, options: ScanOptions, storage_options: Mapping[str, Any] | None
+    ) -> DICOMOptions:
         """Return what users chose, in the terms of this format."""
         from refmaker.scanners.dicom.metadata import selection
-        from refmaker.scanners.dicom.options import Choices
+        from refmaker.scanners.dicom.options import DICOMOptions
 
         values = setting_values(self, options)
         salt = os.environ.get(SALT, "").encode()
@@ -234,7 +236,7 @@ class DICOMScanner:
                 "hashing UIDs needs a secret, or anybody could find out which UIDs they were",
                 hint=f"set the environment variable {SALT}",
             )
-        return Choices(
+        return DICOMOptions(
             options,
             storage_options,
             selection(values["metadata"]),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import FormatError, RefmakerError
-from refmaker.scanners.dicom.dimensions import Column, Grid, discover
+from refmaker.scanners.dicom.dimensions import Column, FrameGrid, discover
 from refmaker.scanners.dicom.enhanced import (
     DIMENSION_INDEX_VALUES,
     frame_elements,
@@ -24,7 +24,7 @@ from refmaker.scanners.dicom.frame_attributes import (
     ORIENTATION,
     PIXEL_SPACING,
     POSITION,
-    Records,
+    FrameAttributes,
     separating,
 )
 from refmaker.scanners.dicom.frames import layout_key
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.scanners.dicom.header import Header
-    from refmaker.scanners.dicom.header_templates import Form
+    from refmaker.scanners.dicom.header_templates import HeaderTemplate
 
 __all__ = [
     "Image",
@@ -107,7 +107,7 @@ class Image:
         The instances.
     source : ndarray of int64, shape (n, 2)
         Each frame's instance, and its number in it.
-    records : Records
+    records : FrameAttributes
         Each frame's elements.
     orientation : ndarray of float64, shape (6,)
         Of all frames; NaN if they have none in common.
@@ -119,7 +119,7 @@ class Image:
         What may tell frames apart.
     stack : Stack or None
         How the frames lie; None if they are no stack of planes.
-    grid : Grid
+    grid : FrameGrid
         Each frame's cell.
     warnings : tuple of str
         What is odd; no values of headers.
@@ -127,13 +127,13 @@ class Image:
 
     headers: tuple[Header, ...]
     source: NDArray[np.int64]
-    records: Records
+    records: FrameAttributes
     orientation: NDArray[np.float64]
     spacing: NDArray[np.float64]
     position: NDArray[np.float64]
     columns: tuple[Column, ...]
     stack: Stack | None
-    grid: Grid
+    grid: FrameGrid
     warnings: tuple[str, ...] = ()
 
     @property
@@ -163,8 +163,8 @@ class Image:
         return replace(self, stack=None, grid=grid, warnings=(*self.warnings, note))
 
 
-def _in_a_row(frames: int) -> Grid:
-    return Grid(("frame",), (frames,), np.arange(frames, dtype=np.int64))
+def _in_a_row(frames: int) -> FrameGrid:
+    return FrameGrid(("frame",), (frames,), np.arange(frames, dtype=np.int64))
 
 
 def is_multiframe(header: Header) -> bool:
@@ -214,7 +214,7 @@ def images(
     found: list[Image] = []
     singles, multi = _sorted_out(instance_order(headers), refuse)
     for group in singles:
-        found += _of_frames(group, Records.of_headers(group))
+        found += _of_frames(group, FrameAttributes.of_headers(group))
     for parts in parts_of_concatenation(multi):
         try:
             found += _of_parts(parts)
@@ -231,7 +231,7 @@ def _sorted_out(
     alike: dict[Any, list[Header]] = {}
     multi: list[Header] = []
     layouts: dict[Any, Any] = {}
-    together: dict[Form, list[Header]] = {}
+    together: dict[HeaderTemplate, list[Header]] = {}
     for header in headers:
         # Thousands of slices say the same in the same bytes: these are understood once.
         form = header.form
@@ -289,14 +289,14 @@ def _of_parts(parts: list[Header]) -> list[Image]:
         # A shared group of one part need not be that of another.
         base = common if len(parts) > 1 else {}
         own += [{**base, **item} for item in (each or [{}] * frames)]
-    records = Records(own, shared, parts[0].big)
+    records = FrameAttributes(own, shared, parts[0].big)
     return _of_frames(parts, records)
 
 
 def _unknown(parts: Sequence[Header]) -> list[Image]:
     """Return a multi-frame instance whose frames nothing is known of, as a row of frames."""
     frames = sum(map(frame_count, parts))
-    records = Records([{}] * frames, {}, parts[0].big)
+    records = FrameAttributes([{}] * frames, {}, parts[0].big)
     note = "the functional groups of the frames are damaged: frames stay in a row, without places"
     return [
         replace(image, warnings=(*image.warnings, note)) for image in _of_frames(parts, records)
@@ -311,7 +311,7 @@ def _source(headers: Sequence[Header], frames: int) -> NDArray[np.int64]:
     return np.stack([np.repeat(np.arange(len(headers)), counts), within], axis=1)
 
 
-def _of_frames(headers: Sequence[Header], records: Records) -> list[Image]:
+def _of_frames(headers: Sequence[Header], records: FrameAttributes) -> list[Image]:
     """Return one image for each orientation among frames that look alike otherwise."""
     position = records.numbers(POSITION, 3)
     orientation = records.numbers(ORIENTATION, 6)
@@ -345,7 +345,7 @@ def _of_frames(headers: Sequence[Header], records: Records) -> list[Image]:
 def _image(
     headers: tuple[Header, ...],
     source: NDArray[np.int64],
-    records: Records,
+    records: FrameAttributes,
     orientation: NDArray[np.float64],
     spacing: NDArray[np.float64],
     position: NDArray[np.float64],
@@ -353,7 +353,7 @@ def _image(
     columns = [*separating(records), *_index_columns(headers[0], records)]
     warnings: list[str] = []
     found = stack(position, orientation)
-    grid: Grid | None = None
+    grid: FrameGrid | None = None
     if found is not None:
         segmentation = headers[0].text(SOP_CLASS_UID) == SEGMENTATION
         order = [c for c in columns if c.name == "segment"] if segmentation else columns
@@ -366,7 +366,7 @@ def _image(
     if grid is None:
         grid = _in_a_row(len(records))
         if len(records) == 1:
-            grid = Grid((), (), np.zeros(1, np.int64))
+            grid = FrameGrid((), (), np.zeros(1, np.int64))
     return Image(
         headers,
         source,
@@ -381,7 +381,7 @@ def _image(
     )
 
 
-def _told(found: Stack, grid: Grid | None, frames: int) -> list[str]:
+def _told(found: Stack, grid: FrameGrid | None, frames: int) -> list[str]:
     """Return what is odd about an image that is a stack."""
     notes = []
     if grid is None:
@@ -405,7 +405,7 @@ def _told(found: Stack, grid: Grid | None, frames: int) -> list[str]:
     return notes
 
 
-def _index_columns(header: Header, records: Records) -> list[Column]:
+def _index_columns(header: Header, records: FrameAttributes) -> list[Column]:
     """Return the dimension indices of a multi-frame instance that stand for no known attribute."""
     if not records.present(DIMENSION_INDEX_VALUES):
         return []
@@ -422,7 +422,7 @@ def _index_columns(header: Header, records: Records) -> list[Column]:
 
 def _dose_positions(
     headers: Sequence[Header],
-    records: Records,
+    records: FrameAttributes,
     position: NDArray[np.float64],
     orientation: NDArray[np.float64],
 ) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from refmaker.scanners.dicom.header import Header
-    from refmaker.scanners.dicom.options import Choices
+    from refmaker.scanners.dicom.options import DICOMOptions
 
 __all__ = ["Slide", "is_slide", "slide"]
 
@@ -72,7 +72,7 @@ def is_slide(header: Header) -> bool:
 
 def slide(
     headers: Sequence[Header],
-    choices: Choices,
+    choices: DICOMOptions,
     refuse: Callable[[Header, RefmakerError], None],
 ) -> Slide:
     """Return the pyramid of a series.
@@ -81,7 +81,7 @@ def slide(
     ----------
     headers : sequence of Header
         Its tiled instances.
-    choices : Choices
+    choices : DICOMOptions
         What users chose.
     refuse : callable
         Called with each instance that cannot be part of it, and why.
@@ -125,7 +125,7 @@ def _flavor(header: Header) -> str:
     return values[2].strip().lower() if len(values) > 2 and values[2].strip() in _ASSOCIATED else ""
 
 
-def _level(tiles: Tiling, choices: Choices) -> _Level:
+def _level(tiles: Tiling, choices: DICOMOptions) -> _Level:
     """Return the tiles of one level as an array."""
     parts = [
         instance_array(
@@ -232,7 +232,7 @@ def _samples_first(array: Array, tiles: Tiling) -> Array:
 
 
 def _place(
-    found: Slide, levels: list[_Level], others: dict[str, list[_Level]], choices: Choices
+    found: Slide, levels: list[_Level], others: dict[str, list[_Level]], choices: DICOMOptions
 ) -> None:
     """Arrange levels and associated images as members."""
     alone = len(levels) == 1 and not others

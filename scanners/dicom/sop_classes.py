@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-__all__ = ["kind_of"]
+__all__ = ["sop_category"]
 
 _PREFIX = "1.2.840.10008.5.1.4.1.1."
 _KINDS = {
@@ -35,7 +35,7 @@ _KINDS = {
 
 
 @cache
-def kind_of(sop_class: str) -> str:
+def sop_category(sop_class: str) -> str:
     """Return what an object is that has no pixels, in words.
 
     Parameters

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["EXPLICIT", "IMPLICIT", "Kind", "TransferSyntax", "transfer_syntax"]
+__all__ = ["EXPLICIT", "IMPLICIT", "PixelEncoding", "TransferSyntax", "transfer_syntax"]
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
 
 
-class Kind(StrEnum):
+class PixelEncoding(StrEnum):
     """How frames are encoded."""
 
     NATIVE = "native"
@@ -40,7 +40,7 @@ class TransferSyntax:
         Its unique identifier.
     name : str
         What it is called.
-    kind : Kind
+    kind : PixelEncoding
         How frames are encoded.
     implicit, big : bool
         How data elements are encoded.
@@ -54,7 +54,7 @@ class TransferSyntax:
 
     uid: str
     name: str
-    kind: Kind = Kind.NATIVE
+    kind: PixelEncoding = PixelEncoding.NATIVE
     implicit: bool = False
     big: bool = False
     deflated: bool = False
@@ -66,7 +66,9 @@ _BASE = "1.2.840.10008.1.2"
 _TABLE: dict[str, TransferSyntax] = {}
 
 
-def _add(suffix: str, name: str, kind: Kind = Kind.NATIVE, **fields: bool) -> None:
+def _add(
+    suffix: str, name: str, kind: PixelEncoding = PixelEncoding.NATIVE, **fields: bool
+) -> None:
     uid = f"{_BASE}{suffix}"
     _TABLE[uid] = TransferSyntax(uid, name, kind, **fields)
 
@@ -74,30 +76,30 @@ def _add(suffix: str, name: str, kind: Kind = Kind.NATIVE, **fields: bool) -> No
 _add("", "Implicit VR Little Endian", implicit=True)
 _add(".1", "Explicit VR Little Endian")
 _add(".2", "Explicit VR Big Endian", big=True, big_pixels=True)
-_add(".1.98", "Encapsulated Uncompressed Explicit VR Little Endian", Kind.RAW)
+_add(".1.98", "Encapsulated Uncompressed Explicit VR Little Endian", PixelEncoding.RAW)
 _add(".1.99", "Deflated Explicit VR Little Endian", deflated=True)
-_add(".4.50", "JPEG Baseline (Process 1)", Kind.JPEG, lossy=True)
-_add(".4.51", "JPEG Extended (Process 2 and 4)", Kind.JPEG, lossy=True)
-_add(".4.53", "JPEG Spectral Selection (Process 6 and 8)", Kind.JPEG, lossy=True)
-_add(".4.55", "JPEG Full Progression (Process 10 and 12)", Kind.JPEG, lossy=True)
-_add(".4.57", "JPEG Lossless (Process 14)", Kind.JPEG)
-_add(".4.70", "JPEG Lossless (Process 14, Selection Value 1)", Kind.JPEG)
-_add(".4.80", "JPEG-LS Lossless", Kind.JPEG_LS)
-_add(".4.81", "JPEG-LS Near-Lossless", Kind.JPEG_LS)
-_add(".4.90", "JPEG 2000 (Lossless Only)", Kind.JPEG_2000)
-_add(".4.91", "JPEG 2000", Kind.JPEG_2000, lossy=True)
-_add(".4.94", "JPIP Referenced", Kind.JPIP)
-_add(".4.95", "JPIP Referenced Deflate", Kind.JPIP, deflated=True)
-_add(".4.110", "JPEG XL Lossless", Kind.JPEG_XL)
-_add(".4.111", "JPEG XL JPEG Recompression", Kind.JPEG_XL, lossy=True)
-_add(".4.112", "JPEG XL", Kind.JPEG_XL, lossy=True)
-_add(".4.201", "High-Throughput JPEG 2000 (Lossless Only)", Kind.JPEG_2000)
-_add(".4.202", "High-Throughput JPEG 2000 with RPCL (Lossless Only)", Kind.JPEG_2000)
-_add(".4.203", "High-Throughput JPEG 2000", Kind.JPEG_2000, lossy=True)
-_add(".4.204", "JPIP HTJ2K Referenced", Kind.JPIP)
-_add(".4.205", "JPIP HTJ2K Referenced Deflate", Kind.JPIP, deflated=True)
-_add(".5", "RLE Lossless", Kind.RLE)
-_add(".8.1", "Deflated Image Frame Compression", Kind.DEFLATED_FRAMES)
+_add(".4.50", "JPEG Baseline (Process 1)", PixelEncoding.JPEG, lossy=True)
+_add(".4.51", "JPEG Extended (Process 2 and 4)", PixelEncoding.JPEG, lossy=True)
+_add(".4.53", "JPEG Spectral Selection (Process 6 and 8)", PixelEncoding.JPEG, lossy=True)
+_add(".4.55", "JPEG Full Progression (Process 10 and 12)", PixelEncoding.JPEG, lossy=True)
+_add(".4.57", "JPEG Lossless (Process 14)", PixelEncoding.JPEG)
+_add(".4.70", "JPEG Lossless (Process 14, Selection Value 1)", PixelEncoding.JPEG)
+_add(".4.80", "JPEG-LS Lossless", PixelEncoding.JPEG_LS)
+_add(".4.81", "JPEG-LS Near-Lossless", PixelEncoding.JPEG_LS)
+_add(".4.90", "JPEG 2000 (Lossless Only)", PixelEncoding.JPEG_2000)
+_add(".4.91", "JPEG 2000", PixelEncoding.JPEG_2000, lossy=True)
+_add(".4.94", "JPIP Referenced", PixelEncoding.JPIP)
+_add(".4.95", "JPIP Referenced Deflate", PixelEncoding.JPIP, deflated=True)
+_add(".4.110", "JPEG XL Lossless", PixelEncoding.JPEG_XL)
+_add(".4.111", "JPEG XL JPEG Recompression", PixelEncoding.JPEG_XL, lossy=True)
+_add(".4.112", "JPEG XL", PixelEncoding.JPEG_XL, lossy=True)
+_add(".4.201", "High-Throughput JPEG 2000 (Lossless Only)", PixelEncoding.JPEG_2000)
+_add(".4.202", "High-Throughput JPEG 2000 with RPCL (Lossless Only)", PixelEncoding.JPEG_2000)
+_add(".4.203", "High-Throughput JPEG 2000", PixelEncoding.JPEG_2000, lossy=True)
+_add(".4.204", "JPIP HTJ2K Referenced", PixelEncoding.JPIP)
+_add(".4.205", "JPIP HTJ2K Referenced Deflate", PixelEncoding.JPIP, deflated=True)
+_add(".5", "RLE Lossless", PixelEncoding.RLE)
+_add(".8.1", "Deflated Image Frame Compression", PixelEncoding.DEFLATED_FRAMES)
 _add(".20", "Papyrus 3 Implicit VR Little Endian", implicit=True)
 for _number, _name in (
     ("100", "MPEG2 Main Profile / Main Level"),
@@ -110,12 +112,12 @@ for _number, _name in (
     ("107", "HEVC/H.265 Main Profile / Level 5.1"),
     ("108", "HEVC/H.265 Main 10 Profile / Level 5.1"),
 ):
-    _add(f".4.{_number}", _name, Kind.VIDEO, lossy=True)
+    _add(f".4.{_number}", _name, PixelEncoding.VIDEO, lossy=True)
     # The same streams in several fragments.
-    _add(f".4.{_number}.1", f"Fragmentable {_name}", Kind.VIDEO, lossy=True)
+    _add(f".4.{_number}.1", f"Fragmentable {_name}", PixelEncoding.VIDEO, lossy=True)
 for _number, _name in (("1", "Uncompressed Progressive"), ("2", "Uncompressed Interlaced")):
-    _add(f".7.{_number}", f"SMPTE ST 2110-20 {_name} Active Video", Kind.VIDEO)
-_add(".7.3", "SMPTE ST 2110-30 PCM Digital Audio", Kind.VIDEO)
+    _add(f".7.{_number}", f"SMPTE ST 2110-20 {_name} Active Video", PixelEncoding.VIDEO)
+_add(".7.3", "SMPTE ST 2110-30 PCM Digital Audio", PixelEncoding.VIDEO)
 for _number, _name in (
     ("52", "JPEG Extended (Process 3 and 5)"),
     ("54", "JPEG Spectral Selection (Process 7 and 9)"),
@@ -133,7 +135,7 @@ for _number, _name in (
     ("93", "JPEG 2000 Part 2 Multi-component"),
 ):
     # Arithmetic coding, hierarchies and transforms over components: nothing decodes them surely.
-    _add(f".4.{_number}", _name, Kind.UNKNOWN)
+    _add(f".4.{_number}", _name, PixelEncoding.UNKNOWN)
 _GE = "1.2.840.113619.5.2"
 _TABLE[_GE] = TransferSyntax(
     _GE, "Implicit VR Little Endian with big-endian pixels", implicit=True, big_pixels=True
@@ -155,4 +157,4 @@ def transfer_syntax(uid: str) -> TransferSyntax:
         the standard asks of all but the default one.
     """
     found = _TABLE.get(uid)
-    return found or TransferSyntax(uid, "unknown transfer syntax", Kind.UNKNOWN)
+    return found or TransferSyntax(uid, "unknown transfer syntax", PixelEncoding.UNKNOWN)

@@ -17,7 +17,7 @@ from refmaker.model.report import Outcome
 from refmaker.scanners.dicom.metadata import attribute_values
 from refmaker.scanners.dicom.series import images
 from refmaker.scanners.dicom.slides import is_slide, slide
-from refmaker.scanners.dicom.sop_classes import kind_of
+from refmaker.scanners.dicom.sop_classes import sop_category
 from refmaker.scanners.dicom.tags import SERIES_INSTANCE_UID, SOP_CLASS_UID, STUDY_INSTANCE_UID
 from refmaker.scanners.dicom.volumes import volume
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from refmaker.model.report import ScanReport
     from refmaker.scanners.dicom.header import Header
-    from refmaker.scanners.dicom.header_templates import Form
+    from refmaker.scanners.dicom.header_templates import HeaderTemplate
     from refmaker.scanners.dicom.matrix import Tiling
-    from refmaker.scanners.dicom.options import Choices
+    from refmaker.scanners.dicom.options import DICOMOptions
     from refmaker.scanners.dicom.series import Image
 
 __all__ = ["Tree", "code_of", "plant", "short_names"]
@@ -94,14 +94,14 @@ def code_of(error: RefmakerError) -> str:
     return "damaged" if isinstance(error, FormatError) else "unreadable"
 
 
-def plant(headers: Sequence[Header], choices: Choices, report: ScanReport) -> Tree:
+def plant(headers: Sequence[Header], choices: DICOMOptions, report: ScanReport) -> Tree:
     """Return the tree of all instances, and account for them.
 
     Parameters
     ----------
     headers : sequence of Header
         The instances.
-    choices : Choices
+    choices : DICOMOptions
         What users chose.
     report : ScanReport
         Gets a row for each array and group, and the warnings; what is refused is left to the
@@ -145,7 +145,7 @@ def plant(headers: Sequence[Header], choices: Choices, report: ScanReport) -> Tr
 def _studies(headers: Sequence[Header]) -> dict[bytes, dict[bytes, list[Header]]]:
     """Return the instances of each series of each study; one without a series is a series."""
     studies: dict[bytes, dict[bytes, list[Header]]] = {}
-    together: dict[Form, list[Header]] = {}
+    together: dict[HeaderTemplate, list[Header]] = {}
     for number, header in enumerate(headers):
         form = header.form
         if form is not None and form in together:
@@ -171,7 +171,7 @@ def _account(group: Group, report: ScanReport) -> None:
             report.add(f"/{path}", Outcome.REFERENCED)
 
 
-def _series(group: Sequence[Header], choices: Choices, tree: Tree) -> _Branch:
+def _series(group: Sequence[Header], choices: DICOMOptions, tree: Tree) -> _Branch:
     """Return what one series comes to; instances that are no part of it are refused."""
     branch = _Branch()
     pixels = []
@@ -203,11 +203,11 @@ def _series(group: Sequence[Header], choices: Choices, tree: Tree) -> _Branch:
 
 
 def _no_image(header: Header) -> UnsupportedError:
-    kind = kind_of(header.text(SOP_CLASS_UID))
+    kind = sop_category(header.text(SOP_CLASS_UID))
     return UnsupportedError(f"no image: {kind}", code="not-an-image", url=header.url)
 
 
-def _add(image: Image, branch: _Branch, choices: Choices, tree: Tree) -> None:
+def _add(image: Image, branch: _Branch, choices: DICOMOptions, tree: Tree) -> None:
     """Add one image to a series; an instance that is damaged costs only itself."""
     number = sum(name.partition("_")[0] == "image" for name in branch.members)
     suffix = f"_{number}" if number else ""
@@ -240,7 +240,7 @@ def _without(image: Image, error: RefmakerError, tree: Tree) -> list[Image]:
     return images(left, lambda header, cause: tree.refused.append((header, cause)))
 
 
-def _describe(pixels: Sequence[Header], branch: _Branch, choices: Choices) -> None:
+def _describe(pixels: Sequence[Header], branch: _Branch, choices: DICOMOptions) -> None:
     """Say of a series what it is, if all of it agrees and it is to be said."""
     if choices.selection.mode != "none":
         for tag, name in ((_MODALITY, "modality"), (_SERIES_NUMBER, "series_number")):

@@ -19,7 +19,7 @@ from refmaker.scanners.dicom.placing import frames_of, moved
 if TYPE_CHECKING:
     from refmaker.model import Array
     from refmaker.scanners.dicom.header import Header
-    from refmaker.scanners.dicom.options import Choices
+    from refmaker.scanners.dicom.options import DICOMOptions
     from refmaker.scanners.dicom.series import Image
 
 __all__ = ["Volume", "volume"]
@@ -49,14 +49,14 @@ class Volume:
     warnings: tuple[str, ...]
 
 
-def volume(image: Image, choices: Choices, suffix: str = "") -> Volume:
+def volume(image: Image, choices: DICOMOptions, suffix: str = "") -> Volume:
     """Return an image as an array with its coordinates.
 
     Parameters
     ----------
     image : Image
         Its frames and their cells.
-    choices : Choices
+    choices : DICOMOptions
         What users chose.
     suffix : str
         Ending of all names, so that several images fit into one group.

@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from refmaker.scanners.grib.groups import Builder
     from refmaker.scanners.grib.message_table import MessageTable
 
-__all__ = ["Dataset", "datasets", "group_of"]
+__all__ = ["CfgribDataset", "datasets", "group_of"]
 
 _LARGEST_FLOAT = float(np.finfo(np.float32).max)
 _GEO = ("latitude", "longitude")
 
 
 @dataclass(slots=True)
-class Dataset:
+class CfgribDataset:
     """One of cfgrib's datasets.
 
     Parameters
@@ -107,7 +107,7 @@ class _Keys:
         self._handles.clear()
 
 
-class _Field(Mapping[str, Any]):
+class _MessageKeys(Mapping[str, Any]):
     """A row of the table as cfgrib looks at a message."""
 
     __slots__ = ("_keys", "_row", "_table")
@@ -164,7 +164,7 @@ _OWN: Mapping[str, Any] = {
 }
 
 
-def datasets(table: MessageTable, grid: NDArray[np.int64]) -> list[Dataset]:
+def datasets(table: MessageTable, grid: NDArray[np.int64]) -> list[CfgribDataset]:
     """Return the datasets of ``cfgrib.open_datasets``, in its order.
 
     Parameters
@@ -190,7 +190,7 @@ def datasets(table: MessageTable, grid: NDArray[np.int64]) -> list[Dataset]:
         ) from error
     keys = _Keys(table)
     try:
-        fields = [_Field(table, keys, row) for row in range(len(table))]
+        fields = [_MessageKeys(table, keys, row) for row in range(len(table))]
         index = FieldsetIndex.from_fieldset(fields, cfgrib.compute_index_keys(), {})
         single = [
             _dataset(parts, grid)
@@ -199,7 +199,7 @@ def datasets(table: MessageTable, grid: NDArray[np.int64]) -> list[Dataset]:
         ]
     finally:
         keys.close()
-    merged: list[Dataset] = []
+    merged: list[CfgribDataset] = []
     for kind in sorted({item.type_of_level for item in single}):
         merged += _merged([item for item in single if item.type_of_level == kind])
     return merged
@@ -218,7 +218,7 @@ def _split(cfgrib: Any, index: Any, chosen: Mapping[str, Any]) -> list[Any]:
     return [parts for way in ways for parts in _split(cfgrib, index, {**chosen, **way})]
 
 
-def _dataset(parts: Any, grid: NDArray[np.int64]) -> Dataset:
+def _dataset(parts: Any, grid: NDArray[np.int64]) -> CfgribDataset:
     _, variables, attributes, _ = parts
     attributes = {key: value for key, value in attributes.items() if key != "history"}
     rows, grids, kind = {}, {}, "undef"
@@ -227,12 +227,12 @@ def _dataset(parts: Any, grid: NDArray[np.int64]) -> Dataset:
             rows[name] = {at: ids[0] for at, ids in variable.data.field_id_index.items()}
             grids[name] = int(grid[next(iter(rows[name].values()))])
             kind = variable.attributes.get("GRIB_typeOfLevel", "undef")
-    return Dataset(kind, dict(variables), attributes, rows, grids)
+    return CfgribDataset(kind, dict(variables), attributes, rows, grids)
 
 
-def _merged(single: Sequence[Dataset]) -> list[Dataset]:
+def _merged(single: Sequence[CfgribDataset]) -> list[CfgribDataset]:
     """Merge each dataset into the first that it does not contradict."""
-    merged: list[Dataset] = []
+    merged: list[CfgribDataset] = []
     for item in single:
         for host in merged:
             if _agrees(host, item):
@@ -248,7 +248,7 @@ def _merged(single: Sequence[Dataset]) -> list[Dataset]:
     return merged
 
 
-def _agrees(host: Dataset, item: Dataset) -> bool:
+def _agrees(host: CfgribDataset, item: CfgribDataset) -> bool:
     """Whether two datasets can be one: no name stands for two things."""
     if any(item.attributes.get(key, host) != value for key, value in host.attributes.items()):
         return False
@@ -264,12 +264,12 @@ def _agrees(host: Dataset, item: Dataset) -> bool:
     )
 
 
-def group_of(item: Dataset, table: MessageTable, builder: Builder) -> Group:
+def group_of(item: CfgribDataset, table: MessageTable, builder: Builder) -> Group:
     """Return a dataset as a group.
 
     Parameters
     ----------
-    item : Dataset
+    item : CfgribDataset
         The dataset.
     table : MessageTable
         The table that its rows are of.
@@ -307,7 +307,7 @@ def _json(attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _data(item: Dataset, name: str, table: MessageTable, builder: Builder) -> Array:
+def _data(item: CfgribDataset, name: str, table: MessageTable, builder: Builder) -> Array:
     variable, grid = item.variables[name], builder.grids[item.grids[name]]
     plane = variable.data.geo_ndim
     shape = variable.data.shape

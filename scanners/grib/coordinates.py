@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.scanners.grib.geometry import Generated, Grid
-    from refmaker.scanners.grib.variables import Axis
+    from refmaker.scanners.grib.geometry import FieldGrid, Generated
+    from refmaker.scanners.grib.variables import DimensionCoordinate
 
 __all__ = ["LEVELS", "axis_array", "bounds_array", "generated_array", "inline_array", "valid_array"]
 
@@ -93,7 +93,7 @@ def inline_array(
     )  # fmt: skip
 
 
-def axis_array(axis: Axis, name: str, dimension: str | None) -> Array:
+def axis_array(axis: DimensionCoordinate, name: str, dimension: str | None) -> Array:
     """Return the coordinate of an axis: along `dimension`, or a scalar where that is None."""
     attributes = dict(_AXES.get(axis.name) or LEVELS.get(axis.name) or {"units": "1"})
     attributes.setdefault("long_name", f"original GRIB coordinate for key: level({axis.name})")
@@ -104,7 +104,7 @@ def axis_array(axis: Axis, name: str, dimension: str | None) -> Array:
     return inline_array(axis.values, (dimension,), attributes)
 
 
-def bounds_array(axis: Axis, dimension: str | None) -> Array:
+def bounds_array(axis: DimensionCoordinate, dimension: str | None) -> Array:
     """Return both ends of each coordinate of an axis that has them."""
     if axis.bounds is None:
         raise ValueError("an axis without bounds")
@@ -120,7 +120,10 @@ def valid_array(values: NDArray[np.int64], dimensions: tuple[str, ...]) -> Array
 
 
 def generated_array(
-    item: Generated, grid: Grid, dimensions: tuple[str, ...], place: tuple[str, int, int] | None
+    item: Generated,
+    grid: FieldGrid,
+    dimensions: tuple[str, ...],
+    place: tuple[str, int, int] | None,
 ) -> Array:
     """Return coordinates of every point of a grid, computed from the grid definition when read.
 
@@ -128,7 +131,7 @@ def generated_array(
     ----------
     item : Generated
         What computes them.
-    grid : Grid
+    grid : FieldGrid
         Holds the definition.
     dimensions : tuple of str
         Its dimensions.

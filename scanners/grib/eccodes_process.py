@@ -25,7 +25,7 @@ from refmaker.scanners.grib.names import Names, Sections, names_of, numeric
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-__all__ = ["ask", "forget", "main"]
+__all__ = ["forget", "lookup_names", "main"]
 
 logger = logging.getLogger("refmaker.grib")
 
@@ -45,7 +45,7 @@ _CODE = (
 _known: dict[Hashable, Names] = {}
 
 
-def ask(templates: Sequence[tuple[Hashable, Sections]]) -> list[Names]:
+def lookup_names(templates: Sequence[tuple[Hashable, Sections]]) -> list[Names]:
     """Return what the fields of each template are called; answers are kept.
 
     Parameters

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from refmaker.io.source import Source
     from refmaker.model import Array
-    from refmaker.scanning.protocol import Native
+    from refmaker.scanning.protocol import LibraryReader
 
 __all__ = ["open_native"]
 
@@ -35,7 +35,7 @@ _MISSING = -1.7e308
 
 
 @contextmanager
-def open_native(source: Source) -> Iterator[Native]:
+def open_native(source: Source) -> Iterator[LibraryReader]:
     """Open a file with ecCodes.
 
     Parameters
@@ -50,7 +50,7 @@ def open_native(source: Source) -> Iterator[Native]:
     """
     library = eccodes("reading GRIB natively")
     if source.path is not None:
-        native = _Native(library, source.path)
+        native = _EccodesReader(library, source.path)
         try:
             yield native
         finally:
@@ -60,14 +60,14 @@ def open_native(source: Source) -> Iterator[Native]:
         path = os.path.join(folder, "file.grib")
         with open(path, "wb") as file:
             file.writelines(source.read_upto(at, _PART) for at in range(0, source.size, _PART))
-        native = _Native(library, path)
+        native = _EccodesReader(library, path)
         try:
             yield native
         finally:
             native.close()
 
 
-class _Native:
+class _EccodesReader:
     """Fields as ecCodes decodes them, found by where their messages lie."""
 
     def __init__(self, eccodes: Any, path: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FieldList", "Kind", "Pile"]
+__all__ = ["FieldList", "ProductSections", "ProductTemplate"]
 
 _PRODUCT2 = 9
 """Octets of section 4 before its template: length, number, coordinate values, template number."""
@@ -19,7 +19,7 @@ _FEW = 8
 _UNSTRUCTURED = b"\0\x65"
 
 
-class Kind(NamedTuple):
+class ProductTemplate(NamedTuple):
     """What fields have in common whose product definitions are of one layout.
 
     Parameters
@@ -53,7 +53,7 @@ class Kind(NamedTuple):
 
 
 @dataclass(slots=True)
-class Pile:
+class ProductSections:
     """Product definitions of one kind, one row after the other."""
 
     number: int
@@ -65,7 +65,7 @@ class FieldList:
 
     Attributes
     ----------
-    piles : dict of Kind to Pile
+    piles : dict of ProductTemplate to ProductSections
         Sections 1 and 4 (edition 2: without the list of vertical coordinates; edition 1:
         section 1 alone) of all fields, by kind.
     grids : dict of (int, bytes) to int
@@ -79,7 +79,7 @@ class FieldList:
     """
 
     def __init__(self) -> None:
-        self.piles: dict[Kind, Pile] = {}
+        self.piles: dict[ProductTemplate, ProductSections] = {}
         self.grids: dict[tuple[int, bytes], int] = {}
         self.grid_places: list[tuple[int, int]] = []
         self.locals: dict[bytes, int] = {b"": 0}
@@ -106,7 +106,7 @@ class FieldList:
             Octet 4 of section 4.
         """
         section = grid or bytes((product[6], product[4]))
-        kind = Kind(1, 0, 0, 0, len(product), 0)
+        kind = ProductTemplate(1, 0, 0, 0, len(product), 0)
         vertical = grid[3] if len(grid) > 3 else 0
         number = self._grid_number((1, section), (at + 8 + len(product), len(grid)))
         self._add((at, at, length, 1), number, kind, product, (flag >> 4, vertical))
@@ -143,7 +143,7 @@ class FieldList:
         # The staggered grids of a model on an unstructured mesh have variables of their own.
         on = self._grid_number((2, grid), (grid_at, len(grid)))
         where = on if grid[12:14] == _UNSTRUCTURED else -1
-        kind = Kind(2, discipline, template, len(product), width, number, few, where)
+        kind = ProductTemplate(2, discipline, template, len(product), width, number, few, where)
         self._add(place, on, kind, product + body, (packing, vertical))
 
     def _grid_number(self, grid: tuple[int, bytes], place: tuple[int, int]) -> int:
@@ -157,13 +157,13 @@ class FieldList:
         self,
         place: tuple[int, int, int, int],
         grid: int,
-        kind: Kind,
+        kind: ProductTemplate,
         row: bytes,
         rest: tuple[int, int],
     ) -> None:
         pile = self.piles.get(kind)
         if pile is None:
-            pile = self.piles[kind] = Pile(len(self.piles))
+            pile = self.piles[kind] = ProductSections(len(self.piles))
         pile.raw += row
         self._message.append(place[0])
         self._offset.append(place[1])
@@ -188,7 +188,7 @@ class FieldList:
         values: array[int] = getattr(self, f"_{name}")
         return np.frombuffer(values, values.typecode).astype(np.int64) if values else _NONE
 
-    def rows(self, kind: Kind) -> NDArray[np.uint8]:
+    def rows(self, kind: ProductTemplate) -> NDArray[np.uint8]:
         """Return the rows of a pile, shape (n, width)."""
         return np.frombuffer(bytes(self.piles[kind].raw), np.uint8).reshape(-1, kind.width)
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from refmaker.codecs.grib_definition import GridDefinition
 
-__all__ = ["Coordinate", "Generated", "Grid", "grid", "predefined"]
+__all__ = ["Coordinate", "FieldGrid", "Generated", "grid", "predefined"]
 
 #: CF attributes of the latitudes and longitudes of points.
 LATITUDE = {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north"}
@@ -66,7 +66,7 @@ class Coordinate:
 class Generated:
     """Coordinates of every point, computed when they are read.
 
-    The array has one chunk, whose bytes are `Grid.section` exactly: a byte range of the file
+    The array has one chunk, whose bytes are `FieldGrid.section` exactly: a byte range of the file
     where the section lies there, or the bytes inlined.
 
     Parameters
@@ -85,7 +85,7 @@ class Generated:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Grid:
+class FieldGrid:
     """A grid as data variables need it.
 
     Parameters
@@ -145,7 +145,7 @@ class Grid:
     warning: str = ""
 
 
-def grid(edition: int, section: bytes) -> Grid:
+def grid(edition: int, section: bytes) -> FieldGrid:
     """Read a grid definition.
 
     Parameters
@@ -158,10 +158,10 @@ def grid(edition: int, section: bytes) -> Grid:
 
     Returns
     -------
-    Grid
+    FieldGrid
         For grids that nothing here knows, ecCodes is asked for latitudes and longitudes when
-        they are read; where it cannot tell either, `Grid.note` says so and there is a dimension
-        ``values`` only. Spectral fields have that dimension too.
+        they are read; where it cannot tell either, `FieldGrid.note` says so and there is a
+        dimension ``values`` only. Spectral fields have that dimension too.
 
     Raises
     ------
@@ -182,7 +182,7 @@ def grid(edition: int, section: bytes) -> Grid:
         note = _untold(definition, section)
         generated = {} if note else _generated(definition)
     mapping = mapping_of(definition) if coordinates or generated else None
-    return Grid(
+    return FieldGrid(
         kind=definition.kind,
         edition=edition,
         section=bytes(section),

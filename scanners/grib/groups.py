@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.scanners.grib.geometry import Grid
+    from refmaker.scanners.grib.geometry import FieldGrid
     from refmaker.scanners.grib.message_table import MessageTable
-    from refmaker.scanners.grib.variables import Axis, Variable
+    from refmaker.scanners.grib.variables import DimensionCoordinate, Variable
 
 __all__ = ["Builder", "nested"]
 
@@ -42,7 +42,7 @@ class Builder:
     ----------
     table : MessageTable
         All fields.
-    grids : sequence of Grid
+    grids : sequence of FieldGrid
         By number.
     grid_places : sequence of (int, int)
         Offset and length of the definition of each; length 0 where it is not in the file.
@@ -55,7 +55,7 @@ class Builder:
     """
 
     table: MessageTable
-    grids: Sequence[Grid]
+    grids: Sequence[FieldGrid]
     grid_places: Sequence[tuple[int, int]]
     url: str
     dtype: str = "<f8"
@@ -108,7 +108,7 @@ class Builder:
     def _variable(
         self,
         variable: Variable,
-        axes: Sequence[tuple[str, Axis, NDArray[np.int64]]],
+        axes: Sequence[tuple[str, DimensionCoordinate, NDArray[np.int64]]],
         suffix: str,
         coordinates: dict[str, Array],
     ) -> Array:
@@ -118,7 +118,7 @@ class Builder:
         dimensions: list[str] = []
         shape: list[int] = []
         at: list[NDArray[np.int64]] = []
-        by_name: dict[str, tuple[str, Axis, NDArray[np.int64]]] = {}
+        by_name: dict[str, tuple[str, DimensionCoordinate, NDArray[np.int64]]] = {}
         for name, axis, positions in axes:
             along = name if len(axis.values) > 1 else None
             told.append(name)
@@ -165,7 +165,7 @@ class Builder:
     def _valid_time(
         self,
         variable: Variable,
-        axes: Mapping[str, tuple[str, Axis, NDArray[np.int64]]],
+        axes: Mapping[str, tuple[str, DimensionCoordinate, NDArray[np.int64]]],
         coordinates: dict[str, Array],
     ) -> str:
         """Add the coordinate of valid times; return its name."""
@@ -204,7 +204,7 @@ class Builder:
             return self._known[number]
         return {f"{name}{suffix}": _renamed(a, suffix) for name, a in self._known[number].items()}
 
-    def _attributes(self, variable: Variable, grid: Grid) -> dict[str, Any]:
+    def _attributes(self, variable: Variable, grid: FieldGrid) -> dict[str, Any]:
         """Return what all fields of a variable have in common."""
         used = np.unique(self.table.template[variable.rows]).tolist()
         names = [self.table.names[template] for template in used]
@@ -244,23 +244,23 @@ class _Shared:
     """The axes that the variables of a group share, and what they are called."""
 
     def __init__(self) -> None:
-        self._sets: dict[str, list[Axis]] = {}
+        self._sets: dict[str, list[DimensionCoordinate]] = {}
 
     def axis_names(
         self, variables: Sequence[Variable], taken: set[str]
-    ) -> list[list[tuple[str, Axis, NDArray[np.int64]]]]:
+    ) -> list[list[tuple[str, DimensionCoordinate, NDArray[np.int64]]]]:
         """Return, per variable and axis, its name in the group, the axis and the positions.
 
         Axes of equal coordinates are one; one that holds at least half of another's is laid
         upon that, and chunks are absent where the variable has no field.
         """
-        chosen: dict[tuple[str, tuple[bytes, bytes]], tuple[str, Axis]] = {}
-        found: dict[str, dict[tuple[bytes, bytes], Axis]] = {}
+        chosen: dict[tuple[str, tuple[bytes, bytes]], tuple[str, DimensionCoordinate]] = {}
+        found: dict[str, dict[tuple[bytes, bytes], DimensionCoordinate]] = {}
         for variable in variables:
             for axis in variable.axes:
                 found.setdefault(axis.name, {}).setdefault(axis.key, axis)
         for kind, sets in found.items():
-            kept: list[tuple[str, Axis]] = []
+            kept: list[tuple[str, DimensionCoordinate]] = []
             for key, axis in sorted(sets.items(), key=lambda item: -len(item[1].values)):
                 host = next((item for item in kept if _fits(axis, item[1])), None)
                 if host is None:
@@ -280,14 +280,14 @@ class _Shared:
         return named
 
 
-def _codes(axis: Axis) -> list[Any]:
+def _codes(axis: DimensionCoordinate) -> list[Any]:
     values: list[Any] = axis.values.tolist()
     if axis.bounds is None:
         return values
     return [(value, *pair) for value, pair in zip(values, axis.bounds.tolist(), strict=True)]
 
 
-def _fits(axis: Axis, host: Axis) -> bool:
+def _fits(axis: DimensionCoordinate, host: DimensionCoordinate) -> bool:
     """Whether an axis is laid upon another."""
     if axis.key == host.key:
         return True
@@ -298,7 +298,7 @@ def _fits(axis: Axis, host: Axis) -> bool:
     return set(_codes(axis)) <= set(_codes(host))
 
 
-def _positions(axis: Axis, host: Axis) -> NDArray[np.int64]:
+def _positions(axis: DimensionCoordinate, host: DimensionCoordinate) -> NDArray[np.int64]:
     if axis.key == host.key:
         return np.arange(len(axis.values))
     where = {code: i for i, code in enumerate(_codes(host))}

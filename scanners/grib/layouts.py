@@ -13,10 +13,10 @@ from refmaker.scanners.grib.templates import DERIVED, TEMPLATES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from refmaker.scanners.grib.geometry import Grid
+    from refmaker.scanners.grib.geometry import FieldGrid
     from refmaker.scanners.grib.names import Names, Sections
 
-__all__ = ["PLACES", "Place", "grid_labels", "interval_label", "subtype"]
+__all__ = ["PLACES", "ArrayPath", "grid_labels", "interval_label", "subtype"]
 
 _DERIVED = {
     0: "ensmean", 1: "ensmean_weighted", 2: "spread_cluster", 3: "spread_cluster_normalized",
@@ -29,7 +29,7 @@ _PROBABILITY = {
 }  # fmt: skip
 
 
-class Place(NamedTuple):
+class ArrayPath(NamedTuple):
     """Where fields go.
 
     Parameters
@@ -47,7 +47,7 @@ class Place(NamedTuple):
     name: str
     step: int = -1
 
-    def with_interval(self, label: str) -> Place:
+    def with_interval(self, label: str) -> ArrayPath:
         """Return the place of fields that process an interval of this length."""
         if self.step < 0:
             return self._replace(name=f"{self.name}_{label}")
@@ -56,26 +56,26 @@ class Place(NamedTuple):
         return self._replace(path=tuple(path))
 
 
-def tree(names: Names, sections: Sections, grid: str) -> Place:
+def tree(names: Names, sections: Sections, grid: str) -> ArrayPath:
     """Return ``/<typeOfLevel>/<stepKind>[/<grid>][/<subtype>]/<name>``."""
     rest = tuple(filter(None, (grid, subtype(sections))))
-    return Place((names.type_of_level, names.step_type, *rest), names.name, 1)
+    return ArrayPath((names.type_of_level, names.step_type, *rest), names.name, 1)
 
 
-def kerchunk(names: Names, sections: Sections, grid: str) -> Place:
+def kerchunk(names: Names, sections: Sections, grid: str) -> ArrayPath:
     """Return ``/<name>/<stepType>/<typeOfLevel>/<name>``, as kerchunk's ``grib_tree`` has it."""
     rest = tuple(filter(None, (grid, subtype(sections))))
-    return Place((names.name, names.step_type, names.type_of_level, *rest), names.name, 1)
+    return ArrayPath((names.name, names.step_type, names.type_of_level, *rest), names.name, 1)
 
 
-def flat(names: Names, sections: Sections, grid: str) -> Place:
+def flat(names: Names, sections: Sections, grid: str) -> ArrayPath:
     """Return a name in the root group that says all that `tree` has in a path."""
     step = "" if names.step_type == "instant" else names.step_type
     parts = (names.name, names.type_of_level, step, grid, subtype(sections))
-    return Place((), "_".join(filter(None, parts)))
+    return ArrayPath((), "_".join(filter(None, parts)))
 
 
-PLACES: Mapping[str, Callable[[Names, Sections, str], Place]] = {
+PLACES: Mapping[str, Callable[[Names, Sections, str], ArrayPath]] = {
     "tree": tree,
     "kerchunk": kerchunk,
     "flat": flat,
@@ -102,12 +102,12 @@ def subtype(sections: Sections) -> str:
     return ""
 
 
-def grid_labels(grids: Sequence[Grid]) -> list[str]:
+def grid_labels(grids: Sequence[FieldGrid]) -> list[str]:
     """Return a short name of each distinct grid, of none if there is but one.
 
     Parameters
     ----------
-    grids : sequence of Grid
+    grids : sequence of FieldGrid
         Grids that differ in their keys.
     """
     if len(grids) < 2:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.scanners.grib.eccodes_process import ask
+from refmaker.scanners.grib.eccodes_process import lookup_names
 from refmaker.scanners.grib.names import Names, Sections
 from refmaker.scanners.grib.products import ABSENT, Product, read_products
 from refmaker.scanners.grib.times import UNKNOWN
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.scanners.grib.fields import FieldList, Kind
+    from refmaker.scanners.grib.fields import FieldList, ProductTemplate
 
 __all__ = ["MessageTable", "message_table"]
 
@@ -67,7 +67,7 @@ class MessageTable:
     grid_places : list of (int, int)
         Offset and length of each in the file; length 0 where it is not there.
     names : list of Names
-    kinds : list of Kind
+    kinds : list of ProductTemplate
     sections : list of Sections
         Of one field of each template.
     """
@@ -95,7 +95,7 @@ class MessageTable:
     grids: list[tuple[int, bytes]]
     grid_places: list[tuple[int, int]]
     names: list[Names]
-    kinds: list[Kind]
+    kinds: list[ProductTemplate]
     sections: list[Sections]
 
     def __len__(self) -> int:
@@ -163,7 +163,7 @@ def message_table(found: FieldList) -> MessageTable:
             ))  # fmt: skip
             table.kinds.append(kind)
             table.sections.append(sections)
-    table.names.extend(ask(list(zip(keys, table.sections, strict=True))))
+    table.names.extend(lookup_names(list(zip(keys, table.sections, strict=True))))
     _complete(table)
     return table
 
@@ -181,7 +181,7 @@ def _distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.in
     return np.unique(inverse, return_index=True)[1], inverse
 
 
-def _sections(kind: Kind, row: bytes, local: bytes, grid: bytes) -> Sections:
+def _sections(kind: ProductTemplate, row: bytes, local: bytes, grid: bytes) -> Sections:
     product, body = row[: kind.identification], row[kind.identification :]
     if kind.edition == 1:
         return Sections(1, 0, row, b"", grid, b"")

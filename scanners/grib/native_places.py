@@ -39,7 +39,7 @@ def kind_of(name: str, units: str) -> str:
     return "time" if units.startswith("seconds since") else "level"
 
 
-class _Field(NamedTuple):
+class _CheckedField(NamedTuple):
     """A field that was read.
 
     Parameters
@@ -61,7 +61,7 @@ class Places:
     """The fields and coordinates of groups that were read so far, in whichever order."""
 
     def __init__(self) -> None:
-        self._fields: dict[str, list[_Field]] = defaultdict(list)
+        self._fields: dict[str, list[_CheckedField]] = defaultdict(list)
         self._coordinates: dict[str, dict[str, tuple[Array, NDArray[Any]]]] = defaultdict(dict)
 
     def field(
@@ -88,7 +88,7 @@ class Places:
         names = array.dimension_names or ()
         told = {*str(array.attributes.get("coordinates", "")).split(), *names}
         where = dict(zip(names[: len(at)], map(int, at), strict=True))
-        found = _Field(where, told | {f"{name}_bounds" for name in told}, true)
+        found = _CheckedField(where, told | {f"{name}_bounds" for name in told}, true)
         self._fields[group].append(found)
         for name, (coordinate, values) in self._coordinates[group].items():
             if not _holds(found, name, coordinate, values):
@@ -112,7 +112,7 @@ class Places:
         return all(_holds(field, name, array, values) for field in self._fields[group])
 
 
-def _holds(field: _Field, name: str, array: Array, values: NDArray[Any]) -> bool:
+def _holds(field: _CheckedField, name: str, array: Array, values: NDArray[Any]) -> bool:
     """Whether a coordinate is right where a field lies."""
     units = str(array.attributes.get("units", ""))
     true = field.true.get(kind_of(name, units))

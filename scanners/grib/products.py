@@ -18,8 +18,8 @@ from refmaker.scanners.grib.times import UNKNOWN, add_time, big_endian, seconds
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from refmaker.scanners.grib.fields import Kind
-    from refmaker.scanners.grib.templates import Octets
+    from refmaker.scanners.grib.fields import ProductTemplate
+    from refmaker.scanners.grib.templates import TemplateOctets
 
 __all__ = ["ABSENT", "Product", "read_products"]
 
@@ -72,12 +72,12 @@ class Product:
     template: NDArray[np.uint8]
 
 
-def read_products(kind: Kind, rows: NDArray[np.uint8]) -> Product:
+def read_products(kind: ProductTemplate, rows: NDArray[np.uint8]) -> Product:
     """Read the product definitions of one pile.
 
     Parameters
     ----------
-    kind : Kind
+    kind : ProductTemplate
         What they are.
     rows : ndarray of uint8, shape (n, width)
         Their octets.
@@ -96,7 +96,7 @@ def _blank(rows: NDArray[np.uint8]) -> Product:
     )  # fmt: skip
 
 
-def _edition2(kind: Kind, rows: NDArray[np.uint8]) -> Product:
+def _edition2(kind: ProductTemplate, rows: NDArray[np.uint8]) -> Product:
     product = _blank(rows)
     if kind.identification < 21:
         return product
@@ -133,7 +133,7 @@ def _date2(when: NDArray[np.int64]) -> NDArray[np.int64]:
     return seconds((year, when[:, 2], when[:, 3]), (when[:, 4], when[:, 5], when[:, 6]))
 
 
-def _forecast(product: Product, rows: NDArray[np.uint8], base: int, octets: Octets) -> None:
+def _forecast(product: Product, rows: NDArray[np.uint8], base: int, octets: TemplateOctets) -> None:
     """Read forecast time and interval."""
     at = base + octets.unit
     width = (octets.surfaces or octets.unit + 5) - octets.unit - 1

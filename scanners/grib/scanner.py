@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.io.source import Source
-    from refmaker.scanners.grib.geometry import Grid
+    from refmaker.scanners.grib.geometry import FieldGrid
     from refmaker.scanners.grib.groups import Builder
-    from refmaker.scanners.grib.layouts import Place
+    from refmaker.scanners.grib.layouts import ArrayPath
     from refmaker.scanners.grib.message_table import MessageTable
     from refmaker.scanners.grib.names import Names, Sections
     from refmaker.scanners.grib.variables import Variable
-    from refmaker.scanners.grib.walk import Walk
+    from refmaker.scanners.grib.walk import MessageWalk
     from refmaker.scanning.options import ScanOptions
-    from refmaker.scanning.protocol import Native
+    from refmaker.scanning.protocol import LibraryReader
 
 __all__ = ["FIELDS", "GRIBScanner"]
 
@@ -123,7 +123,7 @@ class GRIBScanner:
         from refmaker.scanners.grib.message_table import message_table
         from refmaker.scanners.grib.reader import HeaderReader
         from refmaker.scanners.grib.sidecars import walk_file
-        from refmaker.scanners.grib.walk import Walk, gaps_in_words
+        from refmaker.scanners.grib.walk import MessageWalk, gaps_in_words
 
         values = setting_values(self, options)
         report = ScanReport(source.url, format=self.name)
@@ -132,7 +132,7 @@ class GRIBScanner:
             raise _compressed(head)
         found = FieldList()
         with HeaderReader(source) as reader:
-            walk = Walk(reader, found)
+            walk = MessageWalk(reader, found)
             walk_file(walk, source, values["sidecar"], report)
         for text in gaps_in_words(walk.gaps, _WARNINGS):
             report.warn(text)
@@ -157,7 +157,7 @@ class GRIBScanner:
         return summary(group)
 
     @contextmanager
-    def native(self, source: Source) -> Iterator[Native]:
+    def native(self, source: Source) -> Iterator[LibraryReader]:
         """Open the file with ecCodes.
 
         Parameters
@@ -210,7 +210,7 @@ def _compressed(head: bytes) -> UnsupportedError:
     )
 
 
-def _nothing(walk: Walk) -> FormatError:
+def _nothing(walk: MessageWalk) -> FormatError:
     for damage in walk.damage:
         return FormatError(f"no whole message: {damage.reason}", offset=damage.offset)
     return FormatError(
@@ -266,7 +266,7 @@ _Made = tuple[tuple[str, ...], Group, dict[str, int]]
 
 def _groups(
     table: MessageTable, grid: NDArray[np.int64], builder: Builder,
-    place: Callable[[Names, Sections, str], Place],
+    place: Callable[[Names, Sections, str], ArrayPath],
 ) -> Iterator[_Made]:  # fmt: skip
     """Place fields by a layout."""
     from refmaker.scanners.grib.layouts import grid_labels
@@ -331,12 +331,12 @@ def _account(
             report.add(where, Outcome.INLINED, "a coordinate", "coordinate")
 
 
-def _grids(table: MessageTable) -> tuple[list[Grid], NDArray[np.int64], dict[int, str]]:
+def _grids(table: MessageTable) -> tuple[list[FieldGrid], NDArray[np.int64], dict[int, str]]:
     """Read every grid definition.
 
     Returns
     -------
-    list of Grid
+    list of FieldGrid
         Distinct grids.
     ndarray of int64
         Number of the grid of each definition; -1 where it cannot be read.
@@ -345,7 +345,7 @@ def _grids(table: MessageTable) -> tuple[list[Grid], NDArray[np.int64], dict[int
     """
     from refmaker.scanners.grib import geometry
 
-    grids: list[Grid] = []
+    grids: list[FieldGrid] = []
     numbers: dict[str, int] = {}
     found = np.full(len(table.grids), -1)
     problems: dict[int, str] = {}

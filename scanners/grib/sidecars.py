@@ -16,7 +16,7 @@ from refmaker.errors import RefmakerError
 if TYPE_CHECKING:
     from refmaker.io.source import Source
     from refmaker.model.report import ScanReport
-    from refmaker.scanners.grib.walk import Walk
+    from refmaker.scanners.grib.walk import MessageWalk
 
 __all__ = ["offsets", "walk_file"]
 
@@ -26,12 +26,12 @@ _SMALL = 16 * 1024**2
 """Remote files up to this size are fetched at once, sidecar or not."""
 
 
-def walk_file(walk: Walk, source: Source, use: str, report: ScanReport) -> None:
+def walk_file(walk: MessageWalk, source: Source, use: str, report: ScanReport) -> None:
     """Walk a file, with the help of a sidecar where that saves something.
 
     Parameters
     ----------
-    walk : Walk
+    walk : MessageWalk
         The walk.
     source : Source
         The file.

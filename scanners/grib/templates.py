@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["DERIVED", "TEMPLATES", "TIMELESS", "Octets"]
+__all__ = ["DERIVED", "TEMPLATES", "TIMELESS", "TemplateOctets"]
 
 
-class Octets(NamedTuple):
+class TemplateOctets(NamedTuple):
     """Octet numbers in section 4, counted from 1 as in the Manual on Codes; 0 where absent.
 
     Parameters
@@ -44,41 +44,41 @@ class Octets(NamedTuple):
     interval: int = 0
 
 
-TEMPLATES: dict[int, Octets] = {
-    0: Octets(34, 18, 23),
-    1: Octets(37, 18, 23, member=36),
-    2: Octets(36, 18, 23),
-    5: Octets(47, 18, 23, limits=37),
-    6: Octets(35, 18, 23, percentile=35),
-    7: Octets(34, 18, 23),
-    8: Octets(58, 18, 23, interval=35),
-    9: Octets(71, 18, 23, limits=37, interval=48),
-    10: Octets(59, 18, 23, percentile=35, interval=36),
-    11: Octets(61, 18, 23, member=36, interval=38),
-    12: Octets(60, 18, 23, interval=37),
-    15: Octets(37, 18, 23),
-    40: Octets(36, 20, 25),
-    41: Octets(39, 20, 25, member=38),
-    42: Octets(60, 20, 25, interval=37),
-    43: Octets(63, 20, 25, member=38, interval=40),
-    44: Octets(45, 31, 34),
-    45: Octets(50, 31, 36, member=49),
-    46: Octets(71, 31, 36, interval=48),
-    47: Octets(74, 31, 36, member=49, interval=51),
-    48: Octets(58, 42, 47),
-    49: Octets(61, 42, 47, member=60),
-    60: Octets(44, 18, 23, member=36),
-    61: Octets(68, 18, 23, member=36, interval=45),
-    70: Octets(39, 23, 28),
-    71: Octets(42, 23, 28, member=41),
-    72: Octets(63, 23, 28, interval=40),
-    73: Octets(66, 23, 28, member=41, interval=43),
-    76: Octets(37, 21, 26),
-    77: Octets(40, 21, 26, member=39),
-    78: Octets(61, 21, 26, interval=38),
-    79: Octets(64, 21, 26, member=39, interval=41),
-    80: Octets(59, 43, 48),
-    81: Octets(62, 43, 48, member=61),
+TEMPLATES: dict[int, TemplateOctets] = {
+    0: TemplateOctets(34, 18, 23),
+    1: TemplateOctets(37, 18, 23, member=36),
+    2: TemplateOctets(36, 18, 23),
+    5: TemplateOctets(47, 18, 23, limits=37),
+    6: TemplateOctets(35, 18, 23, percentile=35),
+    7: TemplateOctets(34, 18, 23),
+    8: TemplateOctets(58, 18, 23, interval=35),
+    9: TemplateOctets(71, 18, 23, limits=37, interval=48),
+    10: TemplateOctets(59, 18, 23, percentile=35, interval=36),
+    11: TemplateOctets(61, 18, 23, member=36, interval=38),
+    12: TemplateOctets(60, 18, 23, interval=37),
+    15: TemplateOctets(37, 18, 23),
+    40: TemplateOctets(36, 20, 25),
+    41: TemplateOctets(39, 20, 25, member=38),
+    42: TemplateOctets(60, 20, 25, interval=37),
+    43: TemplateOctets(63, 20, 25, member=38, interval=40),
+    44: TemplateOctets(45, 31, 34),
+    45: TemplateOctets(50, 31, 36, member=49),
+    46: TemplateOctets(71, 31, 36, interval=48),
+    47: TemplateOctets(74, 31, 36, member=49, interval=51),
+    48: TemplateOctets(58, 42, 47),
+    49: TemplateOctets(61, 42, 47, member=60),
+    60: TemplateOctets(44, 18, 23, member=36),
+    61: TemplateOctets(68, 18, 23, member=36, interval=45),
+    70: TemplateOctets(39, 23, 28),
+    71: TemplateOctets(42, 23, 28, member=41),
+    72: TemplateOctets(63, 23, 28, interval=40),
+    73: TemplateOctets(66, 23, 28, member=41, interval=43),
+    76: TemplateOctets(37, 21, 26),
+    77: TemplateOctets(40, 21, 26, member=39),
+    78: TemplateOctets(61, 21, 26, interval=38),
+    79: TemplateOctets(64, 21, 26, member=39, interval=41),
+    80: TemplateOctets(59, 43, 48),
+    81: TemplateOctets(62, 43, 48, member=61),
 }
 """By number of the product definition template."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from refmaker.scanners.grib.layouts import Place, interval_label
+from refmaker.scanners.grib.layouts import ArrayPath, interval_label
 from refmaker.scanners.grib.products import ABSENT
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.grib.message_table import MessageTable
     from refmaker.scanners.grib.names import Names, Sections
 
-__all__ = ["DUPLICATES", "Axis", "Variable", "axes", "variables"]
+__all__ = ["DUPLICATES", "DimensionCoordinate", "Variable", "axes", "variables"]
 
 DUPLICATES = "_duplicates"
 """Group of fields that are in the file more than once."""
@@ -30,7 +30,7 @@ _RESERVED = frozenset({
 _DESCENDING = ("isobaricInhPa", "isobaricInPa")
 
 
-class Axis(NamedTuple):
+class DimensionCoordinate(NamedTuple):
     """The coordinates of a variable along one of its dimensions.
 
     Parameters
@@ -60,22 +60,22 @@ class Variable:
 
     Parameters
     ----------
-    place : Place
+    place : ArrayPath
         Group and name.
     grid : int
         Number of the grid.
     rows : ndarray of int64, shape (n,)
         Rows of the message table.
-    axes : list of Axis
+    axes : list of DimensionCoordinate
         The dimensions before those of the grid, of any length.
     at : list of ndarray of int64, shape (n,)
         Position of each field along each axis.
     """
 
-    place: Place
+    place: ArrayPath
     grid: int
     rows: NDArray[np.int64]
-    axes: list[Axis]
+    axes: list[DimensionCoordinate]
     at: list[NDArray[np.int64]]
 
     @property
@@ -89,7 +89,7 @@ def variables(
     table: MessageTable,
     grid: NDArray[np.int64],
     labels: list[str],
-    place: Callable[[Names, Sections, str], Place],
+    place: Callable[[Names, Sections, str], ArrayPath],
 ) -> Iterator[Variable]:
     """Sort fields into variables.
 
@@ -113,7 +113,7 @@ def variables(
     pairs, first, inverse = np.unique(
         table.template * len(labels) + grid, return_index=True, return_inverse=True
     )
-    numbers: dict[tuple[Place, int], int] = {}
+    numbers: dict[tuple[ArrayPath, int], int] = {}
     of_pair = np.empty(len(pairs), np.int64)
     for i in np.argsort(first, kind="stable").tolist():
         template, where = divmod(int(pairs[i]), len(labels))
@@ -199,7 +199,7 @@ def _rank(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
 def axes(table: MessageTable, variable: Variable) -> None:
     """Find the coordinates of a variable, and where its fields lie along them."""
     rows = variable.rows
-    found: list[tuple[Axis, NDArray[np.int64]]] = []
+    found: list[tuple[DimensionCoordinate, NDArray[np.int64]]] = []
     number = table.member[rows]
     if (number != ABSENT).any():
         found.append(_plain("number", number))
@@ -223,16 +223,16 @@ def axes(table: MessageTable, variable: Variable) -> None:
     variable.at = [at for _, at in found]
 
 
-def _plain(name: str, values: NDArray[np.int64]) -> tuple[Axis, NDArray[np.int64]]:
+def _plain(name: str, values: NDArray[np.int64]) -> tuple[DimensionCoordinate, NDArray[np.int64]]:
     if (values == values[0]).all():
-        return Axis(name, values[:1]), np.zeros(len(values), np.int64)
+        return DimensionCoordinate(name, values[:1]), np.zeros(len(values), np.int64)
     distinct, at = np.unique(values, return_inverse=True)
-    return Axis(name, distinct), at
+    return DimensionCoordinate(name, distinct), at
 
 
 def _pairs(
     name: str, values: NDArray[np.generic], low: NDArray[np.generic], high: NDArray[np.generic]
-) -> tuple[Axis, NDArray[np.int64]]:
+) -> tuple[DimensionCoordinate, NDArray[np.int64]]:
     """Return the axis of intervals, or of plain values where no interval has a width."""
     missing = np.isnan(low) | np.isnan(high) if values.dtype.kind == "f" else np.zeros(1, bool)
     bounded = bool(((low != high) & ~missing).any())
@@ -249,4 +249,4 @@ def _pairs(
     if bounded:
         ends = [np.where(missing, values, end)[first] for end in (low, high)]
         bounds = np.stack(ends, axis=1)
-    return Axis(name, values[first], bounds), at
+    return DimensionCoordinate(name, values[first], bounds), at

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from refmaker.scanners.grib.fields import FieldList
 
-__all__ = ["Damage", "Walk", "WalkError", "gaps_in_words"]
+__all__ = ["Damage", "MessageWalk", "WalkError", "gaps_in_words"]
 
 MARK, END = b"GRIB", b"7777"
 _SEARCH = 256 * 1024
@@ -50,7 +50,7 @@ class Damage(NamedTuple):
     code: str
 
 
-class Walk:
+class MessageWalk:
     """A walk over all messages of a file.
 
     Parameters
@@ -89,7 +89,7 @@ class Walk:
         self._between(0, self._reader.size)
 
     def listed(self, offsets: Sequence[int], *, between: bool) -> None:
-        """Walk the messages that begin at ascending offsets.
+        """MessageWalk the messages that begin at ascending offsets.
 
         Parameters
         ----------

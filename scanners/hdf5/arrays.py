@@ -14,15 +14,15 @@ from refmaker.model.contiguous import contiguous_table
 from refmaker.scanners.hdf5.external import external_table
 from refmaker.scanners.hdf5.filters import encoding_for
 from refmaker.scanners.hdf5.strings import CODEC, read_strings, string_chunks
-from refmaker.scanners.hdf5.types import Form
+from refmaker.scanners.hdf5.types import ValueStorage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from refmaker.io.related_files import Siblings
+    from refmaker.io.related_files import RelatedFiles
     from refmaker.io.source import Source
-    from refmaker.scanners.hdf5.chunk_index import ChunkColumns
-    from refmaker.scanners.hdf5.dataset import Dataset
+    from refmaker.scanners.hdf5.chunk_index import ChunkIndexEntries
+    from refmaker.scanners.hdf5.dataset import OpenDataset
     from refmaker.scanning.options import ScanOptions
 
 __all__ = ["ArrayMaker", "inlinable"]
@@ -33,9 +33,9 @@ _BUILT_IN = frozenset([1, 2, 3, 4, 5, 6, 32000])
 """Filters that come with every h5py: the library's own, and LZF."""
 
 
-def inlinable(dataset: Dataset, threshold: int) -> bool:
+def inlinable(dataset: OpenDataset, threshold: int) -> bool:
     """Tell whether a dataset is so small that its values are kept in the reference set."""
-    if dataset.element.form is not Form.RAW or dataset.layout == h5py.h5d.VIRTUAL:
+    if dataset.element.form is not ValueStorage.RAW or dataset.layout == h5py.h5d.VIRTUAL:
         return False
     if dataset.layout == h5py.h5d.COMPACT:
         return True
@@ -58,7 +58,7 @@ class ArrayMaker:
         The file.
     options : ScanOptions
         How to scan.
-    siblings : Siblings
+    siblings : RelatedFiles
         Opens external files.
     path_of : callable
         Gives the path of a referenced object.
@@ -70,7 +70,7 @@ class ArrayMaker:
         self,
         source: Source,
         options: ScanOptions,
-        siblings: Siblings,
+        siblings: RelatedFiles,
         path_of: Callable[[Any], str],
         warn: Callable[[str], None],
     ) -> None:
@@ -80,14 +80,14 @@ class ArrayMaker:
         self._path_of = path_of
         self._warn = warn
 
-    def make(self, dataset: Dataset, columns: ChunkColumns | Exception | None) -> Array:
+    def make(self, dataset: OpenDataset, columns: ChunkIndexEntries | Exception | None) -> Array:
         """Return the array of a dataset that is not virtual, without names and attributes.
 
         Parameters
         ----------
-        dataset : Dataset
+        dataset : OpenDataset
             The dataset.
-        columns : ChunkColumns, Exception or None
+        columns : ChunkIndexEntries, Exception or None
             Where the chunks of a chunked dataset lie, or why that is not known.
 
         Raises
@@ -95,7 +95,7 @@ class ArrayMaker:
         RefmakerError, OSError, RuntimeError, ValueError
             If it cannot be expressed, or is damaged.
         """
-        if dataset.element.form is not Form.RAW:
+        if dataset.element.form is not ValueStorage.RAW:
             return self._strings(dataset)
         if math.prod(dataset.zarr_shape) == 0:
             return self._empty(dataset)
@@ -109,12 +109,12 @@ class ArrayMaker:
             return self._chunked(dataset, columns)
         return self._contiguous(dataset)
 
-    def _strings(self, dataset: Dataset) -> Array:
+    def _strings(self, dataset: OpenDataset) -> Array:
         texts = read_strings(dataset, self._options.inline_budget, self._path_of, self._warn)
         chunk, table = string_chunks(texts, dataset.shape)
         return Array(dataset.shape, chunk, np.dtype(object), table, filters=(CODEC,))
 
-    def _empty(self, dataset: Dataset) -> Array:
+    def _empty(self, dataset: OpenDataset) -> Array:
         shape = dataset.zarr_shape
         chunk = tuple(max(1, extent) for extent in shape)
         if dataset.layout == h5py.h5d.CHUNKED:
@@ -122,13 +122,13 @@ class ArrayMaker:
         grid = tuple(-(-n // c) for n, c in zip(shape, chunk, strict=True))
         return Array(shape, chunk, dataset.element.dtype, ChunkTable.empty(grid))
 
-    def _inlined(self, dataset: Dataset) -> Array:
+    def _inlined(self, dataset: OpenDataset) -> Array:
         shape = dataset.zarr_shape
         data = dataset.read().tobytes()
         table = ChunkTable.inline((1,) * len(shape), {0: data})
         return Array(shape, shape, dataset.element.dtype, table)
 
-    def _contiguous(self, dataset: Dataset) -> Array:
+    def _contiguous(self, dataset: OpenDataset) -> Array:
         element, shape = dataset.element, dataset.zarr_shape
         target = self._options.chunk_bytes
         offset = dataset.id.get_offset()
@@ -146,7 +146,7 @@ class ArrayMaker:
             fill_value=_fill(dataset, chunk, table), filters=element.codecs,
         )  # fmt: skip
 
-    def _chunked(self, dataset: Dataset, columns: ChunkColumns) -> Array:
+    def _chunked(self, dataset: OpenDataset, columns: ChunkIndexEntries) -> Array:
         element = dataset.element
         encoding = encoding_for(
             dataset.pipeline,
@@ -182,7 +182,7 @@ class ArrayMaker:
             filters=(*element.codecs, *encoding.codecs),
         )
 
-    def _afford(self, dataset: Dataset, nbytes: int) -> None:
+    def _afford(self, dataset: OpenDataset, nbytes: int) -> None:
         if nbytes > self._options.inline_budget or (nbytes and dataset.element.codecs):
             raise UnsupportedError(
                 f"chunks of equal length went through different filters; inlining {nbytes} bytes "
@@ -191,7 +191,7 @@ class ArrayMaker:
                 hint="raise --inline-budget",
             )
 
-    def _decoded(self, dataset: Dataset, number: int) -> bytes:
+    def _decoded(self, dataset: OpenDataset, number: int) -> bytes:
         """Return one chunk as HDF5 decodes it, padded to a whole chunk."""
         at = np.unravel_index(number, dataset.grid)
         corner = [int(n) * c for n, c in zip(at, dataset.chunk_shape, strict=True)]
@@ -208,7 +208,7 @@ class ArrayMaker:
         whole[tuple(slice(n) for n in count)] = part
         return whole.tobytes()
 
-    def _inside(self, dataset: Dataset, offset: int, nbytes: int) -> None:
+    def _inside(self, dataset: OpenDataset, offset: int, nbytes: int) -> None:
         if offset + nbytes > self._source.size:
             raise TruncatedError(
                 f"{nbytes} bytes of data are needed where the file has {self._source.size} in all",
@@ -217,7 +217,7 @@ class ArrayMaker:
             )
 
 
-def _fill(dataset: Dataset, chunk: tuple[int, ...], table: ChunkTable) -> Any:
+def _fill(dataset: OpenDataset, chunk: tuple[int, ...], table: ChunkTable) -> Any:
     """Return the value of elements in absent chunks; None if it is zero, or no chunk is absent."""
     if not table.absent:
         return None

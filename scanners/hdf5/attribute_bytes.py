@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from refmaker.scanners.hdf5.structure_error import UnlikeError
+from refmaker.scanners.hdf5.structure_error import StructureMismatchError
 
 __all__ = ["Attribute", "Part", "Values", "decode", "split_attribute"]
 
@@ -67,7 +67,7 @@ class Part:
     def sequences(self, width: int) -> list[tuple[int, int, int]]:
         """Return bytes, heap and index of each sequence of elements of a width."""
         if len(self.data) < 16 * self.count:
-            raise UnlikeError("an attribute that is too short")
+            raise StructureMismatchError("an attribute that is too short")
         found = struct.iter_unpack("<IQI", self.data[: 16 * self.count])
         return [(count * width, heap, index) for count, heap, index in found]
 
@@ -80,7 +80,7 @@ def split_attribute(body: bytes) -> Part:
 
     Raises
     ------
-    UnlikeError
+    StructureMismatchError
         If its values cannot be compared as bytes.
     """
     part = _known.get(body)
@@ -96,10 +96,10 @@ def split_attribute(body: bytes) -> Part:
 def _split(body: bytes) -> Part:
     version = body[0]
     if version not in (1, 2, 3) or (version > 1 and body[1] & 3):
-        raise UnlikeError("an attribute with a shared type")
+        raise StructureMismatchError("an attribute with a shared type")
     name, kind, space, end = _bounds(body)
     if end > len(body) or kind.stop - kind.start < 8:
-        raise UnlikeError("an attribute that is too short")
+        raise StructureMismatchError("an attribute that is too short")
     head, data, of = body[:end], body[end:], body[kind.start]
     title = body[name].split(b"\0")[0]
     if title == b"REFERENCE_LIST":
@@ -110,13 +110,13 @@ def _split(body: bytes) -> Part:
     if of & 15 == _SEQUENCE:
         part = _sequence(body[kind])
         if part is Attribute.REFERENCES and title != b"DIMENSION_LIST":
-            raise UnlikeError("an attribute of references")
+            raise StructureMismatchError("an attribute of references")
         return Part(title, head, part, data, count, special)
     if of & 15 not in _HERE:
-        raise UnlikeError("an attribute of another type")
+        raise StructureMismatchError("an attribute of another type")
     nbytes = count * int.from_bytes(body[kind.start + 4 : kind.start + 8], "little")
     if len(data) < nbytes:
-        raise UnlikeError("an attribute that is too short")
+        raise StructureMismatchError("an attribute that is too short")
     data = data[:nbytes]
     if special:
         return Part(title, head + data, Attribute.KEY)
@@ -138,7 +138,7 @@ def _extents(space: bytes) -> tuple[int, ...]:
     """Return the extents that a dataspace message gives; ``(0,)`` if it has no elements at all."""
     version, rank = space[0], space[1]
     if version not in (1, 2) or rank > 32:
-        raise UnlikeError("another version of dataspace")
+        raise StructureMismatchError("another version of dataspace")
     if version == 2 and space[3] == 2:
         return (0,)
     return struct.unpack_from(f"<{rank}Q", space, 8 if version == 1 else 4)
@@ -150,7 +150,7 @@ def _sequence(kind: bytes) -> Attribute:
         return Attribute.TEXTS
     if kind[8] & 15 == _REFERENCE and kind[9:12] == b"\0\0\0" and kind[12] == 8:
         return Attribute.REFERENCES
-    raise UnlikeError("an attribute of sequences")
+    raise StructureMismatchError("an attribute of sequences")
 
 
 def _plain_types() -> dict[bytes, np.dtype[Any]]:
@@ -183,7 +183,7 @@ def decode(head: bytes, values: Values, *, scalars: bool) -> Any:
 
     Raises
     ------
-    UnlikeError
+    StructureMismatchError
         If the type is none of these, or the value needs a second look.
     """
     _, kind, space, _ = _bounds(head)
@@ -191,19 +191,19 @@ def decode(head: bytes, values: Values, *, scalars: bool) -> Any:
     alone = shape == () or (scalars and shape == (1,))
     if isinstance(values, tuple):
         if not alone:
-            raise UnlikeError("many strings")
+            raise StructureMismatchError("many strings")
         return _text(values[0])
     message = head[kind]
     if message[0] & 15 == _STRING:
         if not alone:
-            raise UnlikeError("many strings")
+            raise StructureMismatchError("many strings")
         return _text(values.rstrip(b" " if message[1] & 15 == 2 else b"\0"))
     dtype = _TYPES.get(message[1:])
     if dtype is None:
-        raise UnlikeError("an uncommon number")
+        raise StructureMismatchError("an uncommon number")
     array = np.frombuffer(values, dtype).reshape(shape)
     if dtype.kind == "f" and not np.isfinite(array).all():
-        raise UnlikeError("an infinite number")
+        raise StructureMismatchError("an infinite number")
     value = array.tolist()
     return value[0] if shape == (1,) and scalars else value
 
@@ -212,4 +212,4 @@ def _text(raw: bytes) -> str:
     try:
         return raw.split(b"\0")[0].decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UnlikeError("text that is not UTF-8") from error
+        raise StructureMismatchError("text that is not UTF-8") from error

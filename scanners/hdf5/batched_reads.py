@@ -2,7 +2,7 @@
 
 A *reader* is a generator. It yields the blocks that it needs next, as a tuple of
 :class:`Request`, is sent back their bytes, one ``uint8`` array of shape
-``(n, length)`` per request, and returns its result at the end. :func:`run` advances
+``(n, length)`` per request, and returns its result at the end. :func:`run_readers` advances
 any number of readers in lockstep: all blocks of equal length that the readers want in
 one round are fetched by one call. Against a remote file the cost of walking the
 indexes of a thousand datasets is so that of walking the deepest of them.
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from refmaker.errors import FormatError, TruncatedError, UnsupportedError
 
-__all__ = ["Blocks", "Cache", "ReadBlocks", "Request", "Steps", "batches", "fetch", "run"]
+__all__ = ["Blocks", "Cache", "ReadBlocks", "Request", "Steps", "batches", "fetch", "run_readers"]
 
 T = TypeVar("T")
 
@@ -137,7 +137,7 @@ def batches(count: int, length: int) -> Iterator[slice]:
         yield slice(start, min(count, start + step))
 
 
-def run(
+def run_readers(
     readers: Sequence[Steps[T]],
     read_blocks: ReadBlocks,
     *,

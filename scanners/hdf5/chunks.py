@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import FormatError, RefmakerError, TruncatedError
-from refmaker.scanners.hdf5.batched_reads import run
+from refmaker.scanners.hdf5.batched_reads import run_readers
 from refmaker.scanners.hdf5.chunk_index import (
-    ChunkColumns,
+    ChunkIndexEntries,
     chunk_index_reader,
     chunk_iter_is_wrong,
 )
-from refmaker.scanners.hdf5.layout import Layout, layout_reader
+from refmaker.scanners.hdf5.layout import DataLayoutMessage, layout_reader
 from refmaker.scanners.hdf5.superblock import Superblock, superblock_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from refmaker.io.source import Source
-    from refmaker.scanners.hdf5.dataset import Dataset
+    from refmaker.scanners.hdf5.dataset import OpenDataset
 
 __all__ = ["ChunkFinder", "iterate"]
 
@@ -51,10 +51,10 @@ class ChunkFinder:
         self._warn = warn
         self._verify = verify
         self._cache = source if source.path is None else None
-        [found] = run([superblock_reader(source.size)], source.read_blocks)
+        [found] = run_readers([superblock_reader(source.size)], source.read_blocks)
         self._superblock: Superblock | Exception = found
 
-    def find(self, datasets: Iterable[Dataset]) -> dict[int, ChunkColumns | Exception]:
+    def find(self, datasets: Iterable[OpenDataset]) -> dict[int, ChunkIndexEntries | Exception]:
         """Return the chunks of chunked datasets, by address, or why they could not be found.
 
         Edge chunks that the file stores unfiltered come with every bit of their mask set.
@@ -69,15 +69,18 @@ class ChunkFinder:
         found = self._columns(ours, layouts)
         for address, dataset in wanted.items():
             columns = found.get(address)
-            if not isinstance(columns, ChunkColumns):
+            if not isinstance(columns, ChunkIndexEntries):
                 self._explain(dataset, columns)
                 columns = None
             found[address] = self._settle(dataset, columns, layouts.get(address))
         return found
 
     def _settle(
-        self, dataset: Dataset, columns: ChunkColumns | None, layout: Layout | None
-    ) -> ChunkColumns | Exception:
+        self,
+        dataset: OpenDataset,
+        columns: ChunkIndexEntries | None,
+        layout: DataLayoutMessage | None,
+    ) -> ChunkIndexEntries | Exception:
         """Ask HDF5 where our readers did not answer, or where that was asked for."""
         try:
             if layout is not None and _mislisted(dataset, layout):
@@ -94,10 +97,10 @@ class ChunkFinder:
     def _remote(self) -> bool:
         return self._source.path is None
 
-    def _parses(self, dataset: Dataset) -> bool:
+    def _parses(self, dataset: OpenDataset) -> bool:
         return self._remote() or math.prod(dataset.grid) >= SMALL
 
-    def _needs_layout(self, dataset: Dataset) -> bool:
+    def _needs_layout(self, dataset: OpenDataset) -> bool:
         if isinstance(self._superblock, Exception):
             return False
         partial = any(n % c for n, c in zip(dataset.shape, dataset.chunk_shape, strict=True))
@@ -107,56 +110,60 @@ class ChunkFinder:
         mislisted = self._superblock.version >= 2 and sum(growing) == 1 and not growing[0]
         return self._parses(dataset) or unfiltered or mislisted
 
-    def _layouts(self, datasets: Sequence[Dataset]) -> dict[int, Layout]:
+    def _layouts(self, datasets: Sequence[OpenDataset]) -> dict[int, DataLayoutMessage]:
         if isinstance(self._superblock, Exception) or not datasets:
             return {}
         superblock = self._superblock
         readers = [layout_reader(dataset.address, superblock) for dataset in datasets]
-        results = run(readers, self._source.read_blocks, cache=self._cache)
+        results = run_readers(readers, self._source.read_blocks, cache=self._cache)
         return {
             dataset.address: result
             for dataset, result in zip(datasets, results, strict=True)
-            if isinstance(result, Layout) and result.chunk == dataset.chunk_shape
+            if isinstance(result, DataLayoutMessage) and result.chunk == dataset.chunk_shape
         }
 
     def _columns(
-        self, datasets: Sequence[Dataset], layouts: dict[int, Layout]
-    ) -> dict[int, ChunkColumns | Exception]:
+        self, datasets: Sequence[OpenDataset], layouts: dict[int, DataLayoutMessage]
+    ) -> dict[int, ChunkIndexEntries | Exception]:
         if isinstance(self._superblock, Exception) or not datasets:
             return {}
         readers = [
             chunk_index_reader(layouts[d.address], self._superblock, d.shape, d.maxshape)
             for d in datasets
         ]
-        results = run(readers, self._source.read_blocks, cache=self._cache)
-        found: dict[int, ChunkColumns | Exception] = {}
+        results = run_readers(readers, self._source.read_blocks, cache=self._cache)
+        found: dict[int, ChunkIndexEntries | Exception] = {}
         for dataset, result in zip(datasets, results, strict=True):
             checkable = not _mislisted(dataset, layouts[dataset.address])
-            if isinstance(result, ChunkColumns) and checkable and not self._agrees(dataset, result):
+            if (
+                isinstance(result, ChunkIndexEntries)
+                and checkable
+                and not self._agrees(dataset, result)
+            ):
                 found[dataset.address] = ValueError("HDF5 places some of the chunks elsewhere")
             else:
                 found[dataset.address] = result
         return found
 
-    def _agrees(self, dataset: Dataset, columns: ChunkColumns) -> bool:
+    def _agrees(self, dataset: OpenDataset, columns: ChunkIndexEntries) -> bool:
         try:
             return _spot_check(dataset, columns, self._source)
         except (RefmakerError, OSError, RuntimeError, ValueError):
             return False
 
-    def _explain(self, dataset: Dataset, error: object) -> None:
+    def _explain(self, dataset: OpenDataset, error: object) -> None:
         if isinstance(error, Exception):
             self._warn(f"{dataset.path}: chunk index read through HDF5 ({error})")
 
-    def _compared(self, dataset: Dataset, ours: ChunkColumns) -> ChunkColumns:
+    def _compared(self, dataset: OpenDataset, ours: ChunkIndexEntries) -> ChunkIndexEntries:
         theirs = iterate(dataset)
         if not _same(ours, theirs):
             self._warn(f"{dataset.path}: chunk index read through HDF5 (ours differed)")
         return theirs
 
     def _finish(
-        self, dataset: Dataset, columns: ChunkColumns, layout: Layout | None
-    ) -> ChunkColumns:
+        self, dataset: OpenDataset, columns: ChunkIndexEntries, layout: DataLayoutMessage | None
+    ) -> ChunkIndexEntries:
         """Check bounds, and mark the chunks over the edge that are stored unfiltered."""
         ends = columns.offset + columns.length
         if ends.size and int(ends.max()) > self._source.size:
@@ -172,14 +179,14 @@ class ChunkFinder:
             if n % c:
                 partial |= at[axis] == dataset.grid[axis] - 1
         mask = np.where(partial, np.uint32(0xFFFFFFFF), columns.mask)
-        return ChunkColumns(columns.index, columns.offset, columns.length, mask)
+        return ChunkIndexEntries(columns.index, columns.offset, columns.length, mask)
 
 
-def _mislisted(dataset: Dataset, layout: Layout) -> bool:
+def _mislisted(dataset: OpenDataset, layout: DataLayoutMessage) -> bool:
     return chunk_iter_is_wrong(layout, dataset.maxshape)
 
 
-def iterate(dataset: Dataset) -> ChunkColumns:
+def iterate(dataset: OpenDataset) -> ChunkIndexEntries:
     """Return a dataset's chunks as HDF5 lists them.
 
     Raises
@@ -193,7 +200,7 @@ def iterate(dataset: Dataset) -> ChunkColumns:
     rank = len(dataset.shape)
     if not rows:
         none = np.empty(0, np.uint64)
-        return ChunkColumns(none, none, none, none.astype(np.uint32))
+        return ChunkIndexEntries(none, none, none, none.astype(np.uint32))
     corners, masks, offsets, sizes = zip(*rows, strict=True)
     # Damaged indexes name places that no signed integer holds.
     corner = np.array(corners, np.uint64).reshape(len(rows), rank)
@@ -202,7 +209,7 @@ def iterate(dataset: Dataset) -> ChunkColumns:
     places = scaled[inside].astype(np.int64)
     index = np.ravel_multi_index(tuple(places.T), dataset.grid).astype(np.uint64)
     order = np.argsort(index, kind="stable")
-    return ChunkColumns(
+    return ChunkIndexEntries(
         index[order],
         np.array(offsets, np.uint64)[inside][order],
         np.array(sizes, np.uint64)[inside][order],
@@ -210,7 +217,7 @@ def iterate(dataset: Dataset) -> ChunkColumns:
     )
 
 
-def _spot_check(dataset: Dataset, columns: ChunkColumns, source: Source) -> bool:
+def _spot_check(dataset: OpenDataset, columns: ChunkIndexEntries, source: Source) -> bool:
     """Compare single chunks with HDF5: the first by its place, two more by their bytes.
 
     HDF5 walks its index from the start to tell the place of a chunk, but finds the bytes of any
@@ -234,13 +241,13 @@ def _spot_check(dataset: Dataset, columns: ChunkColumns, source: Source) -> bool
     return True
 
 
-def _corner(dataset: Dataset, columns: ChunkColumns, row: int) -> tuple[int, ...]:
+def _corner(dataset: OpenDataset, columns: ChunkIndexEntries, row: int) -> tuple[int, ...]:
     """Return the first element of a row's chunk."""
     at = np.unravel_index(int(columns.index[row]), dataset.grid)
     return tuple(int(n) * c for n, c in zip(at, dataset.chunk_shape, strict=True))
 
 
-def _same(one: ChunkColumns, other: ChunkColumns) -> bool:
+def _same(one: ChunkIndexEntries, other: ChunkIndexEntries) -> bool:
     return all(
         np.array_equal(getattr(one, name), getattr(other, name))
         for name in ("index", "offset", "length", "mask")

@@ -17,13 +17,13 @@ from refmaker.scanners.hdf5.types import Element, element_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Dataset"]
+__all__ = ["OpenDataset"]
 
 _MAX_EXTENT = 2**62
 
 
 @dataclass
-class Dataset:
+class OpenDataset:
     """One dataset, opened.
 
     Parameters

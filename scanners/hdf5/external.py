@@ -12,22 +12,22 @@ from refmaker.model import ChunkTable, chunk_grid
 from refmaker.model.contiguous import piece_shape
 
 if TYPE_CHECKING:
-    from refmaker.io.related_files import Siblings
-    from refmaker.scanners.hdf5.dataset import Dataset
+    from refmaker.io.related_files import RelatedFiles
+    from refmaker.scanners.hdf5.dataset import OpenDataset
 
 __all__ = ["external_table"]
 
 
 def external_table(
-    dataset: Dataset, siblings: Siblings, target: int | None
+    dataset: OpenDataset, siblings: RelatedFiles, target: int | None
 ) -> tuple[tuple[int, ...], ChunkTable]:
     """Return chunk shape and table of a dataset in external files.
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : OpenDataset
         A dataset with an external file list.
-    siblings : Siblings
+    siblings : RelatedFiles
         Opens the files.
     target : int or None
         Bytes wanted in a chunk.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "Encoding",
+    "ChunkCodecs",
     "Filter",
     "MaskPolicy",
     "codecs_for",
@@ -83,7 +83,7 @@ class MaskPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Encoding:
+class ChunkCodecs:
     """Everything an array needs to have its chunks decoded.
 
     Parameters
@@ -290,7 +290,7 @@ def encoding_for(
     dtype: np.dtype[Any],
     itemsize: int,
     chunk_shape: tuple[int, ...],
-) -> Encoding:
+) -> ChunkCodecs:
     """Map a filter pipeline and the masks of all chunks to codecs.
 
     Parameters
@@ -304,7 +304,7 @@ def encoding_for(
 
     Returns
     -------
-    Encoding
+    ChunkCodecs
         Codecs, and which chunks have to be inlined.
 
     Raises
@@ -329,7 +329,7 @@ def encoding_for(
         if policy.inline.size:
             wrapper["padded"] = {str(policy.pad_to): nbytes}
         codecs = (wrapper,)
-    return Encoding(codecs, policy.inline, nbytes, policy.pad_to)
+    return ChunkCodecs(codecs, policy.inline, nbytes, policy.pad_to)
 
 
 def _renumber(mask: int, pipeline: Sequence[Filter], plan: list[tuple[Config, ...]]) -> int:

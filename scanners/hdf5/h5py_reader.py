@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from refmaker.scanners.hdf5.dataset import Dataset
+from refmaker.scanners.hdf5.dataset import OpenDataset
 from refmaker.scanners.hdf5.h5py_file import open_file, with_plugins
-from refmaker.scanners.hdf5.types import Form
+from refmaker.scanners.hdf5.types import ValueStorage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from refmaker.io.source import Source
     from refmaker.model import Array
 
-__all__ = ["NativeHDF5", "open_native"]
+__all__ = ["H5pyReader", "open_native"]
 
 _RENAMED = "_nc4_non_coord_"
 
 
-class NativeHDF5:
+class H5pyReader:
     """A file opened with h5py.
 
     Parameters
@@ -58,12 +58,12 @@ class NativeHDF5:
         """
         dataset = self._open(path)
         identifier = dataset.id
-        known = Dataset(identifier, path, 0)
+        known = OpenDataset(identifier, path, 0)
         outer, inner = region[: len(dataset.shape)], region[len(dataset.shape) :]
-        if known.element.form is Form.STRINGS:
+        if known.element.form is ValueStorage.STRINGS:
             values = np.asarray(dataset[outer], object)
             return _each(values, _text)
-        if known.element.form is Form.REFERENCES:
+        if known.element.form is ValueStorage.REFERENCES:
             values = np.asarray(dataset[outer], object)
             return _each(values, lambda ref: self._file[ref].name if ref else "")
         shape = tuple(part.stop - part.start for part in outer)
@@ -77,7 +77,7 @@ class NativeHDF5:
         whole = tuple(slice(None) for _ in shape)
         return out[(*whole, *inner)]
 
-    def _open(self, path: str) -> h5py.Dataset:
+    def _open(self, path: str) -> h5py.OpenDataset:
         parent, _, leaf = path.rpartition("/")
         group = self._file[parent] if parent else self._file
         if leaf not in group and f"{_RENAMED}{leaf}" in group:
@@ -90,7 +90,7 @@ class NativeHDF5:
         access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
         # By default HDF5 looks for external files in the working directory.
         access.set_efile_prefix(b"${ORIGIN}")
-        return h5py.Dataset(h5py.h5d.open(group.id, leaf.encode(), access))
+        return h5py.OpenDataset(h5py.h5d.open(group.id, leaf.encode(), access))
 
 
 def _each(values: NDArray[Any], convert: Any) -> NDArray[Any]:
@@ -110,8 +110,8 @@ def _text(value: Any) -> str:
 
 
 @contextmanager
-def open_native(source: Source) -> Iterator[NativeHDF5]:
-    """Open a file with h5py; see `NativeHDF5`."""
+def open_native(source: Source) -> Iterator[H5pyReader]:
+    """Open a file with h5py; see `H5pyReader`."""
     with_plugins()
     with open_file(source) as file:
-        yield NativeHDF5(file)
+        yield H5pyReader(file)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.hdf5.batched_reads import Steps
     from refmaker.scanners.hdf5.superblock import Superblock
 
-__all__ = ["IndexType", "Layout", "Storage", "layout_reader", "parse_layout"]
+__all__ = ["DataLayoutMessage", "IndexType", "Storage", "layout_reader", "parse_layout"]
 
 LAYOUT_MESSAGE = 0x0008
 MAX_RANK = 32
@@ -48,7 +48,7 @@ class IndexType(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class DataLayoutMessage:
     """A dataset's storage.
 
     Parameters
@@ -56,7 +56,7 @@ class Layout:
     version : int
         Version of the message, 1 to 5.
     storage : Storage
-        Layout class. What follows is for chunked storage unless said otherwise.
+        DataLayoutMessage class. What follows is for chunked storage unless said otherwise.
     address : int or None
         Absolute byte offset of the chunk index, of contiguous data, or of compact data;
         None where nothing is allocated.
@@ -108,7 +108,7 @@ class Layout:
         return min(8, 1 + (self.chunk_bytes.bit_length() + 7) // 8)
 
 
-def layout_reader(address: int, superblock: Superblock) -> Steps[Layout]:
+def layout_reader(address: int, superblock: Superblock) -> Steps[DataLayoutMessage]:
     """Read a dataset's data layout message.
 
     Parameters
@@ -122,7 +122,7 @@ def layout_reader(address: int, superblock: Superblock) -> Steps[Layout]:
 
     Returns
     -------
-    Layout
+    DataLayoutMessage
 
     Raises
     ------
@@ -137,7 +137,7 @@ def layout_reader(address: int, superblock: Superblock) -> Steps[Layout]:
     return parse_layout(message, superblock)
 
 
-def parse_layout(message: Message, superblock: Superblock) -> Layout:
+def parse_layout(message: Message, superblock: Superblock) -> DataLayoutMessage:
     """Parse a data layout message.
 
     Parameters
@@ -149,7 +149,7 @@ def parse_layout(message: Message, superblock: Superblock) -> Layout:
 
     Returns
     -------
-    Layout
+    DataLayoutMessage
 
     Raises
     ------
@@ -158,7 +158,7 @@ def parse_layout(message: Message, superblock: Superblock) -> Layout:
     UnsupportedError
         An unknown version, class or flag.
     """
-    fields = _Fields(message, superblock.base)
+    fields = _MessageCursor(message, superblock.base)
     version = fields.number(1)
     if version in (1, 2):
         return _parse_old(fields, version)
@@ -169,15 +169,15 @@ def parse_layout(message: Message, superblock: Superblock) -> Layout:
         size = fields.number(2)
         address = fields.here
         fields.skip(size)
-        return Layout(version, storage, address, size)
+        return DataLayoutMessage(version, storage, address, size)
     if storage is Storage.CONTIGUOUS:
-        return Layout(version, storage, fields.address(), fields.number(8))
+        return DataLayoutMessage(version, storage, fields.address(), fields.number(8))
     if storage is Storage.VIRTUAL:
-        return Layout(version, storage)
+        return DataLayoutMessage(version, storage)
     return _parse_chunked_3(fields) if version == 3 else _parse_chunked_4(fields, version)
 
 
-class _Fields:
+class _MessageCursor:
     """A cursor over a message's bytes that never runs over their end."""
 
     def __init__(self, message: Message, base: int) -> None:
@@ -217,38 +217,40 @@ class _Fields:
         return UnsupportedError(what, code="hdf5-layout", offset=self.here)
 
 
-def _storage(fields: _Fields, highest: int) -> Storage:
+def _storage(fields: _MessageCursor, highest: int) -> Storage:
     number = fields.number(1)
     if number > highest:
         raise fields.unsupported(f"data layout class {number}")
     return Storage(number)
 
 
-def _parse_old(fields: _Fields, version: int) -> Layout:
+def _parse_old(fields: _MessageCursor, version: int) -> DataLayoutMessage:
     rank = fields.number(1)
     storage = _storage(fields, 2)
     fields.skip(5)
     if storage is Storage.CHUNKED:
         address = fields.address()
         dims = fields.dims(rank, 4)
-        return Layout(version, storage, address, 0, dims[:-1], dims[-1], IndexType.BTREE1)
+        return DataLayoutMessage(
+            version, storage, address, 0, dims[:-1], dims[-1], IndexType.BTREE1
+        )
     if storage is Storage.CONTIGUOUS:
-        return Layout(version, storage, fields.address())
+        return DataLayoutMessage(version, storage, fields.address())
     fields.skip(4 * rank)
     size = fields.number(4)
     address = fields.here
     fields.skip(size)
-    return Layout(version, storage, address, size)
+    return DataLayoutMessage(version, storage, address, size)
 
 
-def _parse_chunked_3(fields: _Fields) -> Layout:
+def _parse_chunked_3(fields: _MessageCursor) -> DataLayoutMessage:
     rank = fields.number(1)
     address = fields.address()
     dims = fields.dims(rank, 4)
-    return Layout(3, Storage.CHUNKED, address, 0, dims[:-1], dims[-1], IndexType.BTREE1)
+    return DataLayoutMessage(3, Storage.CHUNKED, address, 0, dims[:-1], dims[-1], IndexType.BTREE1)
 
 
-def _parse_chunked_4(fields: _Fields, version: int) -> Layout:
+def _parse_chunked_4(fields: _MessageCursor, version: int) -> DataLayoutMessage:
     flags, rank, width = fields.number(1), fields.number(1), fields.number(1)
     if flags & ~(_UNFILTERED_EDGES | _SINGLE_FILTERED):
         raise fields.unsupported(f"data layout flags {flags:#x}")
@@ -269,7 +271,7 @@ def _parse_chunked_4(fields: _Fields, version: int) -> Layout:
         parameters = (fields.number(4), fields.number(1), fields.number(1))
     elif number not in (IndexType.SINGLE, IndexType.IMPLICIT):
         raise fields.unsupported(f"chunk index type {number}")
-    return Layout(
+    return DataLayoutMessage(
         version,
         Storage.CHUNKED,
         fields.address(),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refmaker.errors import TruncatedError
-from refmaker.scanners.hdf5.batched_reads import Request, run
+from refmaker.scanners.hdf5.batched_reads import Request, run_readers
 from refmaker.scanners.hdf5.chunk_index import chunk_index_reader
 from refmaker.scanners.hdf5.layout import Storage, layout_reader
 from refmaker.scanners.hdf5.object_header import UNDEFINED, find_message
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.hdf5.batched_reads import Steps
     from refmaker.scanners.hdf5.superblock import Superblock
 
-__all__ = ["Ahead"]
+__all__ = ["MetadataPrefetcher"]
 
 _DATASPACE, _LINK_INFO, _ATTRIBUTE_INFO = 0x0001, 0x0002, 0x0015
 _HEAD = 512
@@ -39,7 +39,7 @@ _DIRECT_MOST = 64 * 1024
 _CHILDREN_MOST = 256
 
 
-class Ahead:
+class MetadataPrefetcher:
     """Fetches metadata of a remote file ahead of the HDF5 library.
 
     Parameters
@@ -52,7 +52,7 @@ class Ahead:
         self._source = source
         self._superblock: Superblock | None = None
         if source.path is None:
-            [found] = run([superblock_reader(source.size)], source.read_blocks)
+            [found] = run_readers([superblock_reader(source.size)], source.read_blocks)
             self._superblock = None if isinstance(found, Exception) else found
 
     def fetch(self, addresses: Iterable[int]) -> None:
@@ -70,7 +70,7 @@ class Ahead:
         # Two readers an object, side by side: neither waits for what the other reads.
         readers = [_heaps_of(address, known.base, known.end) for address in found]
         readers += [_index_of(address, known) for address in found]
-        run(readers, self._source.read_blocks, cache=self)
+        run_readers(readers, self._source.read_blocks, cache=self)
 
     def at_hand(self, ranges: Iterable[tuple[int, int]]) -> bool:
         """Tell whether ranges can be read without a request."""

@@ -15,21 +15,21 @@ from refmaker.errors import (
     TruncatedError,
     UnsupportedError,
 )
-from refmaker.io.related_files import Siblings
+from refmaker.io.related_files import RelatedFiles
 from refmaker.model import Array, Group
-from refmaker.model.report import Outcome, ReportRow, ScanReport
+from refmaker.model.report import ObjectReport, Outcome, ScanReport
 from refmaker.model.zarr_v2 import UNLIMITED
 from refmaker.scanners.hdf5.arrays import ArrayMaker, inlinable
 from refmaker.scanners.hdf5.attributes import AttributeReader
 from refmaker.scanners.hdf5.chunks import ChunkFinder
-from refmaker.scanners.hdf5.dataset import Dataset
+from refmaker.scanners.hdf5.dataset import OpenDataset
 from refmaker.scanners.hdf5.dimensions import Dimensions, Scale, is_placeholder
 from refmaker.scanners.hdf5.fill import settle_fill
 from refmaker.scanners.hdf5.h5py_file import open_file
 from refmaker.scanners.hdf5.tree import TreeBuilder
-from refmaker.scanners.hdf5.types import Form
+from refmaker.scanners.hdf5.types import ValueStorage
 from refmaker.scanners.hdf5.virtual import virtual_array
-from refmaker.scanners.hdf5.walk import Kind, Objects, walk
+from refmaker.scanners.hdf5.walk import Objects, ObjectType, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ class FileScan:
 
     Attributes
     ----------
-    datasets : dict of int to Dataset
+    datasets : dict of int to OpenDataset
         What HDF5 says of each dataset, by the address of its header.
     nodes : dict of int to Array or Group
         What became of them.
@@ -95,11 +95,11 @@ class FileScan:
         self._report = ScanReport(source.url, format="hdf5")
         self._objects: Objects
         self._reader: AttributeReader
-        self._siblings: Siblings
+        self._siblings: RelatedFiles
         self._attribute_names: dict[int, list[bytes]] = {}
         self.scalars = False
         self.groups: dict[int, dict[str, Any]] = {}
-        self.datasets: dict[int, Dataset] = {}
+        self.datasets: dict[int, OpenDataset] = {}
         self.nodes: dict[int, Array | Group] = {}
         self._refusals: dict[int, tuple[Outcome, str, str]] = {}
         self._linked: dict[tuple[str, int], tuple[Group, ScanReport]] = {}
@@ -115,7 +115,7 @@ class FileScan:
         self._source.prefetch([(0, _HEAD)])
         with (
             open_file(self._source) as file,
-            Siblings(self._source, anywhere=self._options.follow_external) as siblings,
+            RelatedFiles(self._source, anywhere=self._options.follow_external) as siblings,
         ):
             self._siblings = siblings
             self._objects = walk(file, self._source)
@@ -149,10 +149,10 @@ class FileScan:
     def _describe(self) -> None:
         """Look at each dataset's type and space, and set apart what has no place in Zarr."""
         for address, kind in self._objects.kinds.items():
-            if kind is not Kind.DATASET:
+            if kind is not ObjectType.DATASET:
                 continue
             path = self._objects.names[address]
-            dataset = Dataset(self._objects.ids[address], path, address)
+            dataset = OpenDataset(self._objects.ids[address], path, address)
             try:
                 if dataset.is_null:
                     self.nodes[address] = Group({}, self._attributes(address, path))
@@ -220,16 +220,18 @@ class FileScan:
         for dataset in virtual:
             self._keep(dataset, dimensions, lambda d=dataset: self._virtual(d))
 
-    def _is_small(self, dataset: Dataset) -> bool:
+    def _is_small(self, dataset: OpenDataset) -> bool:
         return inlinable(dataset, self._options.inline_threshold)
 
-    def _needs_chunks(self, dataset: Dataset) -> bool:
+    def _needs_chunks(self, dataset: OpenDataset) -> bool:
         """Whether the positions of a dataset's chunks matter: to refer to them, or fetch them."""
-        if dataset.element.form is not Form.RAW or not dataset.nbytes:
+        if dataset.element.form is not ValueStorage.RAW or not dataset.nbytes:
             return False
         return self._source.path is None or not self._is_small(dataset)
 
-    def _data_of(self, small: list[Dataset], columns: dict[int, Any]) -> Iterator[tuple[int, int]]:
+    def _data_of(
+        self, small: list[OpenDataset], columns: dict[int, Any]
+    ) -> Iterator[tuple[int, int]]:
         """Yield the byte ranges of what is about to be inlined."""
         for dataset in small:
             if dataset.layout == h5py.h5d.CONTIGUOUS:
@@ -240,7 +242,7 @@ class FileScan:
                 found = columns[dataset.address]
                 yield from zip(found.offset.tolist(), found.length.tolist(), strict=True)
 
-    def _keep(self, dataset: Dataset, dimensions: Dimensions, make: Any) -> None:
+    def _keep(self, dataset: OpenDataset, dimensions: Dimensions, make: Any) -> None:
         """Make one array complete, or note why it cannot be."""
         try:
             array = make()
@@ -279,7 +281,7 @@ class FileScan:
     def _group_attributes(self, dimensions: Dimensions) -> dict[int, dict[str, Any]]:
         found = {}
         for address, kind in self._objects.kinds.items():
-            if kind is Kind.GROUP:
+            if kind is ObjectType.GROUP:
                 path = self._objects.names[address]
                 found[address] = self._attributes(address, path)
                 unlimited = dimensions.unlimited.get(path.rstrip("/"))
@@ -292,7 +294,7 @@ class FileScan:
             return ""
         return self._objects.names.get(self._reader.address(reference), "")
 
-    def _virtual(self, dataset: Dataset) -> Array:
+    def _virtual(self, dataset: OpenDataset) -> Array:
         return virtual_array(dataset, self._find_source, self._expect)
 
     def _expect(self, file: str) -> None:
@@ -335,7 +337,7 @@ class FileScan:
             self._report.missing.extend(self._linked[key][1].missing)
         return self._linked[key]
 
-    def _external(self, file: str, path: str) -> tuple[Array | Group, list[ReportRow]]:
+    def _external(self, file: str, path: str) -> tuple[Array | Group, list[ObjectReport]]:
         """Return what an external link leads to, and the rows of what lies below that.
 
         Raises

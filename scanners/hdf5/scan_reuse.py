@@ -19,8 +19,8 @@ from refmaker.model.report import Outcome, ScanReport
 from refmaker.model.zarr_v2 import UNLIMITED, dumps
 from refmaker.scanners.hdf5.attribute_bytes import decode
 from refmaker.scanners.hdf5.scan import FileScan
-from refmaker.scanners.hdf5.structure import Outline, outline_of
-from refmaker.scanners.hdf5.structure_error import UnlikeError
+from refmaker.scanners.hdf5.structure import StructureKey, outline_of
+from refmaker.scanners.hdf5.structure_error import StructureMismatchError
 from refmaker.scanners.hdf5.table_rebuild import recipe_for
 from refmaker.scanning.options import ScanOptions
 
@@ -29,26 +29,31 @@ if TYPE_CHECKING:
 
     from refmaker.io.source import Source
     from refmaker.scanners.hdf5.attribute_bytes import Values
-    from refmaker.scanners.hdf5.table_rebuild import Recipe
+    from refmaker.scanners.hdf5.table_rebuild import TableRebuilder
 
-__all__ = ["Patterns"]
+__all__ = ["ScanReuse"]
 
 _MOST = 16
-"""Patterns that are kept."""
+"""Structures that are kept."""
 _PATIENCE, _RARELY = 8, 32
 """Files in vain after which only every so many-th is tried: archives of single pieces."""
 
 
-class _Pattern:
+class _KnownStructure:
     """What a scan found, and how another file's values and places are put into it."""
 
     def __init__(
-        self, scan: FileScan, outline: Outline, group: Group, report: ScanReport, source: Source
+        self,
+        scan: FileScan,
+        outline: StructureKey,
+        group: Group,
+        report: ScanReport,
+        source: Source,
     ) -> None:
         self._group = group
         self._rows = report.rows
         self._scalars = scan.scalars
-        self._recipes: dict[int, Recipe] = {}
+        self._recipes: dict[int, TableRebuilder] = {}
         # The attributes of each node are an object of their own, which stays as long as this.
         self._numbers: dict[int, int] = {}
         shown: dict[int, Mapping[str, Any]] = {}
@@ -65,7 +70,7 @@ class _Pattern:
                     self._recipes[number] = recipe
         self._values = _known_values(outline, shown, scalars=self._scalars)
         if self._unsaid(report, source):
-            raise UnlikeError("what was found does not follow from the outline alone")
+            raise StructureMismatchError("what was found does not follow from the outline alone")
 
     def _unsaid(self, report: ScanReport, source: Source) -> bool:
         """Tell whether the account of the scan has anything to say of this one file."""
@@ -76,19 +81,19 @@ class _Pattern:
             or any(row.outcome is Outcome.SKIPPED or source.url in row.reason for row in self._rows)
         )
 
-    def apply(self, outline: Outline, source: Source) -> tuple[Group, ScanReport]:
+    def apply(self, outline: StructureKey, source: Source) -> tuple[Group, ScanReport]:
         """Return what a scan of a file with the same outline gives.
 
         Raises
         ------
-        UnlikeError, RefmakerError
+        StructureMismatchError, RefmakerError
             If the file is unlike the pattern after all.
         """
         changed: dict[int, dict[str, Any]] = {}
         for (old, readable), (number, part, new) in zip(self._values, outline.values, strict=True):
             if old != new:
                 if not readable:
-                    raise UnlikeError("a value that only h5py reads")
+                    raise StructureMismatchError("a value that only h5py reads")
                 value = decode(part.head, new, scalars=self._scalars)
                 changed.setdefault(number, {})[part.name.decode("utf-8", "replace")] = value
         group = self._node(self._group, changed, outline, source)
@@ -99,14 +104,14 @@ class _Pattern:
         self,
         node: Array | Group,
         changed: Mapping[int, dict[str, Any]],
-        outline: Outline,
+        outline: StructureKey,
         source: Source,
     ) -> Array | Group:
         number = self._numbers.get(id(node.attributes), -1)
         attributes = node.attributes
         if number in changed:
             if not changed[number].keys() <= attributes.keys():
-                raise UnlikeError("an attribute that is not shown")
+                raise StructureMismatchError("an attribute that is not shown")
             attributes = {**attributes, **changed[number]}
         if isinstance(node, Group):
             members = {
@@ -122,12 +127,12 @@ class _Pattern:
             return node
         return replace(node, chunks=table, attributes=attributes)
 
-    def check(self, outline: Outline, source: Source) -> None:
+    def check(self, outline: StructureKey, source: Source) -> None:
         """Compare what this gives for the file that it came from with what h5py gave.
 
         Raises
         ------
-        UnlikeError, RefmakerError
+        StructureMismatchError, RefmakerError
             If they differ.
         """
         made, _ = self.apply(outline, source)
@@ -136,11 +141,11 @@ class _Pattern:
             if isinstance(old, Array) and isinstance(new, Array):
                 same = same and old.chunks.same(new.chunks)
             if not same:
-                raise UnlikeError(f"{path} comes out differently")
+                raise StructureMismatchError(f"{path} comes out differently")
 
 
 def _known_values(
-    outline: Outline, shown: Mapping[int, Mapping[str, Any]], *, scalars: bool
+    outline: StructureKey, shown: Mapping[int, Mapping[str, Any]], *, scalars: bool
 ) -> list[tuple[Values, bool]]:
     """Return the values of all attributes, and whether `decode` makes of them what h5py did."""
     found: list[tuple[Values, bool]] = []
@@ -148,19 +153,19 @@ def _known_values(
     for number, part, values in outline.values:
         name = part.name.decode("utf-8", "replace")
         if (number, name) in met:
-            raise UnlikeError("two attributes of one name")
+            raise StructureMismatchError("two attributes of one name")
         met.add((number, name))
         try:
             value = decode(part.head, values, scalars=scalars)
             known = shown.get(number, {})
             readable = name != UNLIMITED and name in known and dumps(value) == dumps(known[name])
-        except UnlikeError:
+        except StructureMismatchError:
             readable = False
         found.append((values, readable))
     return found
 
 
-class Patterns:
+class ScanReuse:
     """Scans files one after the other, and remembers what those of a kind have in common.
 
     Attributes
@@ -171,7 +176,7 @@ class Patterns:
 
     def __init__(self) -> None:
         self.alike = 0
-        self._kept: dict[Hashable, _Pattern] = {}
+        self._kept: dict[Hashable, _KnownStructure] = {}
         self._lock = threading.Lock()
         self._files = 0
         self._in_vain = 0
@@ -193,7 +198,7 @@ class Patterns:
         if pattern is not None:
             try:
                 found = pattern.apply(outline, source)
-            except (UnlikeError, RefmakerError, ValueError):
+            except (StructureMismatchError, RefmakerError, ValueError):
                 pass
             else:
                 self._in_vain = 0
@@ -206,7 +211,9 @@ class Patterns:
             self._learn(scan, outline, key, group, report, source)
         return group, report
 
-    def _outlined(self, source: Source, options: ScanOptions) -> tuple[Outline | None, Hashable]:
+    def _outlined(
+        self, source: Source, options: ScanOptions
+    ) -> tuple[StructureKey | None, Hashable]:
         self._files += 1
         self._in_vain += 1
         rare = self._in_vain > _PATIENCE and self._in_vain % _RARELY
@@ -214,7 +221,7 @@ class Patterns:
             return None, None
         try:
             outline = outline_of(source)
-        except UnlikeError:
+        except StructureMismatchError:
             return None, None
         chosen = [getattr(options, name) for name in _OPTIONS]
         return outline, (*chosen, *sorted(options.settings.items()), *outline.key)
@@ -222,16 +229,16 @@ class Patterns:
     def _learn(
         self,
         scan: FileScan,
-        outline: Outline,
+        outline: StructureKey,
         key: Hashable,
         group: Group,
         report: ScanReport,
         source: Source,
     ) -> None:
         try:
-            pattern = _Pattern(scan, outline, group, report, source)
+            pattern = _KnownStructure(scan, outline, group, report, source)
             pattern.check(outline, source)
-        except (UnlikeError, RefmakerError, ValueError, KeyError):
+        except (StructureMismatchError, RefmakerError, ValueError, KeyError):
             return
         with self._lock:
             while len(self._kept) >= _MOST:

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from refmaker.io.source import Source
     from refmaker.model import Group
     from refmaker.model.report import ScanReport
-    from refmaker.scanners.hdf5.scan_reuse import Patterns
+    from refmaker.scanners.hdf5.scan_reuse import ScanReuse
     from refmaker.scanning.options import ScanOptions
-    from refmaker.scanning.protocol import Native
+    from refmaker.scanning.protocol import LibraryReader
 
 __all__ = ["HDF5Scanner"]
 
@@ -30,7 +30,7 @@ class HDF5Scanner:
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self._patterns: Patterns | None = None
+        self._patterns: ScanReuse | None = None
 
     def sniff(self, head: bytes, url: str) -> float:  # noqa: ARG002 - content decides alone
         """Return 1 if the signature stands where the specification allows it.
@@ -85,12 +85,12 @@ class HDF5Scanner:
             If the HDF5 library cannot open the file.
         """
         if self._patterns is None:
-            from refmaker.scanners.hdf5.scan_reuse import Patterns
+            from refmaker.scanners.hdf5.scan_reuse import ScanReuse
 
-            self._patterns = Patterns()
+            self._patterns = ScanReuse()
         return self._patterns.scan(source, options)
 
-    def native(self, source: Source) -> AbstractContextManager[Native]:
+    def native(self, source: Source) -> AbstractContextManager[LibraryReader]:
         """Open a file with h5py, to ask for true values."""
         from refmaker.scanners.hdf5.h5py_reader import open_native
 

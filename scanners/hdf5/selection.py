@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["UNLIMITED", "Axis", "axes_of"]
+__all__ = ["UNLIMITED", "HyperslabDimension", "axes_of"]
 
 UNLIMITED = int(h5py.h5s.UNLIMITED)
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class HyperslabDimension:
     """A selection along one axis.
 
     Parameters
@@ -51,7 +51,7 @@ class Axis:
         """First element behind the selection."""
         return self.start + (self.count - 1) * self.stride + self.block if self.count else 0
 
-    def within(self, extent: int) -> Axis:
+    def within(self, extent: int) -> HyperslabDimension:
         """Return what an unlimited selection means for an extent: its whole blocks."""
         if self.block == UNLIMITED:
             return replace(self, block=max(0, extent - self.start), count=1)
@@ -60,7 +60,7 @@ class Axis:
             return replace(self, count=room // self.stride + 1 if room >= 0 else 0)
         return self
 
-    def first(self, count: int) -> Axis:
+    def first(self, count: int) -> HyperslabDimension:
         """Return its first blocks."""
         return replace(self, count=min(count, self.count))
 
@@ -84,7 +84,7 @@ class Axis:
         return (starts[:, None] + np.arange(-(-block // chunk))).reshape(-1)
 
 
-def axes_of(space: Any, shape: Sequence[int]) -> list[Axis] | None:
+def axes_of(space: Any, shape: Sequence[int]) -> list[HyperslabDimension] | None:
     """Return a dataspace's selection along each axis; None if it is no regular hyperslab.
 
     Parameters
@@ -96,8 +96,8 @@ def axes_of(space: Any, shape: Sequence[int]) -> list[Axis] | None:
     """
     kind = space.get_select_type()
     if kind == h5py.h5s.SEL_ALL:
-        return [Axis(0, 1, 1, extent) for extent in shape]
+        return [HyperslabDimension(0, 1, 1, extent) for extent in shape]
     if kind != h5py.h5s.SEL_HYPERSLABS or not space.is_regular_hyperslab():
         return None
     parts = zip(*space.get_regular_hyperslab(), strict=True)
-    return [Axis(*(int(n) for n in part)) for part in parts]
+    return [HyperslabDimension(*(int(n) for n in part)) for part in parts]

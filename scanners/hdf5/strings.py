@@ -15,12 +15,12 @@ import numpy as np
 
 from refmaker.errors import LimitError
 from refmaker.model import ChunkTable, chunk_grid
-from refmaker.scanners.hdf5.types import Form
+from refmaker.scanners.hdf5.types import ValueStorage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from refmaker.scanners.hdf5.dataset import Dataset
+    from refmaker.scanners.hdf5.dataset import OpenDataset
 
 __all__ = ["CODEC", "read_strings", "string_chunks"]
 
@@ -32,13 +32,13 @@ _STEP = 4096
 
 
 def read_strings(
-    dataset: Dataset, budget: int, path_of: Callable[[Any], str], warn: Callable[[str], None]
+    dataset: OpenDataset, budget: int, path_of: Callable[[Any], str], warn: Callable[[str], None]
 ) -> list[str]:
     """Return all elements as strings, in C order.
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : OpenDataset
         A dataset of variable-length strings or of object references.
     budget : int
         Bytes of text that may be read.
@@ -73,8 +73,8 @@ def read_strings(
     return texts
 
 
-def _slices(dataset: Dataset, count: int) -> Iterator[list[Any]]:
-    high = h5py.Dataset(dataset.id)
+def _slices(dataset: OpenDataset, count: int) -> Iterator[list[Any]]:
+    high = h5py.OpenDataset(dataset.id)
     if not count:
         return
     if not dataset.shape:
@@ -87,9 +87,9 @@ def _slices(dataset: Dataset, count: int) -> Iterator[list[Any]]:
 
 
 def _text(
-    value: Any, dataset: Dataset, path_of: Callable[[Any], str], warn: Callable[[str], None]
+    value: Any, dataset: OpenDataset, path_of: Callable[[Any], str], warn: Callable[[str], None]
 ) -> str:
-    if dataset.element.form is Form.REFERENCES:
+    if dataset.element.form is ValueStorage.REFERENCES:
         return path_of(value)
     if isinstance(value, str):
         return value

@@ -8,7 +8,7 @@ ordinary attributes and the addresses of data. Two files with equal keys differ 
 
 HDF5 File Format Specification, III.A to III.E and IV. Only the plain structures are followed:
 whatever else a file holds, shared messages, dense storage, links out of the file, an unknown
-message, raises `UnlikeError`, and the file is read by h5py, as all files are at first.
+message, raises `StructureMismatchError`, and the file is read by h5py, as all files are at first.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from refmaker.scanners.hdf5.attribute_bytes import Attribute, split_attribute
 from refmaker.scanners.hdf5.checksum import lookup3
 from refmaker.scanners.hdf5.layout import parse_layout
 from refmaker.scanners.hdf5.object_header import UNDEFINED, Message
-from refmaker.scanners.hdf5.structure_error import UnlikeError
+from refmaker.scanners.hdf5.structure_error import StructureMismatchError
 from refmaker.scanners.hdf5.superblock import DEFAULT_CHUNK_K, Superblock
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from refmaker.io.source import Source
     from refmaker.scanners.hdf5.attribute_bytes import Part, Values
-    from refmaker.scanners.hdf5.layout import Layout
+    from refmaker.scanners.hdf5.layout import DataLayoutMessage
 
-__all__ = ["Outline", "outline_of"]
+__all__ = ["StructureKey", "outline_of"]
 
 _HEAD = 64 * 1024
 _OBJECTS_MOST = 2048
@@ -54,7 +54,7 @@ _SILENT = frozenset([0, _COMMENT, _OLD_TIME, _TIME, _COUNT])
 
 
 @dataclass(slots=True)
-class Outline:
+class StructureKey:
     """What was found.
 
     Parameters
@@ -65,7 +65,7 @@ class Outline:
         What decides; hashable as a tuple.
     values : list of tuple
         Number of the object, message and values of each ordinary attribute, in the key's order.
-    places : dict of int to int or Layout
+    places : dict of int to int or DataLayoutMessage
         Where the data of dataset number i lie: an address, or a layout that says more.
     numbers : dict of int to int
         Number of each object, by its address.
@@ -77,11 +77,11 @@ class Outline:
     head: bytes = b""
     key: list[Any] = field(default_factory=list)
     values: list[tuple[int, Part, Values]] = field(default_factory=list)
-    places: dict[int, int | Layout] = field(default_factory=dict)
+    places: dict[int, int | DataLayoutMessage] = field(default_factory=dict)
     numbers: dict[int, int] = field(default_factory=dict)
 
 
-def outline_of(source: Source) -> Outline:
+def outline_of(source: Source) -> StructureKey:
     """Return the outline of a file.
 
     Parameters
@@ -91,16 +91,16 @@ def outline_of(source: Source) -> Outline:
 
     Raises
     ------
-    UnlikeError
+    StructureMismatchError
         If it holds anything that an outline does not cover, or is damaged.
     """
     try:
-        return _Walk(source).run()
+        return _MetadataWalk(source).run()
     except (RefmakerError, struct.error, IndexError, ValueError) as error:
-        raise UnlikeError(str(error)) from error
+        raise StructureMismatchError(str(error)) from error
 
 
-class _Walk:
+class _MetadataWalk:
     """A way through the metadata of one file."""
 
     def __init__(self, source: Source) -> None:
@@ -113,7 +113,7 @@ class _Walk:
         self._heaps: dict[int, dict[int, bytes]] = {}
         self._cached: dict[int, bytes] = {}
 
-    def run(self) -> Outline:
+    def run(self) -> StructureKey:
         found, root = self._superblock()
         self._found = found
         self._number(root)
@@ -124,14 +124,14 @@ class _Walk:
             # References may lead to objects that come later.
             key[at] = tuple([found.numbers.get(address, -1) for address in addresses])
             if -1 in key[at]:
-                raise UnlikeError("a reference to an object without a name")
+                raise StructureMismatchError("a reference to an object without a name")
         return found
 
     def _bytes(self, offset: int, length: int) -> bytes:
         # Whatever a damaged file leads to, the cost has an end.
         self._spent += length + 32
         if self._spent > _BYTES_MOST:
-            raise UnlikeError("much metadata")
+            raise StructureMismatchError("much metadata")
         if offset + length <= len(self._head):
             return self._head[offset : offset + length]
         return self._source.read(offset, length)
@@ -142,43 +142,43 @@ class _Walk:
         if number is None:
             number = numbers[address] = len(numbers)
             if number >= _OBJECTS_MOST:
-                raise UnlikeError("many objects")
+                raise StructureMismatchError("many objects")
             self._todo.append(address)
         return number
 
-    def _superblock(self) -> tuple[Outline, int]:
+    def _superblock(self) -> tuple[StructureKey, int]:
         head = self._head
         if head[:8] != _SIGNATURE or len(head) < 96:
-            raise UnlikeError("no plain superblock")
+            raise StructureMismatchError("no plain superblock")
         version = head[8]
         if version == 0:
             sizes, base, end, driver = head[13:15], head[24:32], head[40:48], head[48:56]
             root, kept = head[64:72], head[8:24]
             if head[32:40] != _NONE:
-                raise UnlikeError("an odd superblock")
+                raise StructureMismatchError("an odd superblock")
             if head[72:76] == b"\1\0\0\0":
                 self._cached[int.from_bytes(root, "little")] = head[80:96]
             elif head[72:76] != bytes(4):
-                raise UnlikeError("an odd root entry")
+                raise StructureMismatchError("an odd root entry")
         elif version in (2, 3):
             sizes, base, end, driver = head[9:11], head[12:20], head[28:36], head[20:28]
             root, kept = head[36:44], head[8:12]
             self._check(head[:48])
         else:
-            raise UnlikeError("another version of superblock")
+            raise StructureMismatchError("another version of superblock")
         if sizes != b"\x08\x08" or base != bytes(8) or driver != _NONE:
-            raise UnlikeError("an odd superblock")
+            raise StructureMismatchError("an odd superblock")
         if int.from_bytes(end, "little") != self._size:
-            raise UnlikeError("an odd size")
+            raise StructureMismatchError("an odd size")
         block = Superblock(version, 0, self._size, DEFAULT_CHUNK_K)
-        return Outline(block, head, [kept]), int.from_bytes(root, "little")
+        return StructureKey(block, head, [kept]), int.from_bytes(root, "little")
 
     def _check(self, block: bytes) -> None:
         """Verify the checksum at the end of a block; the same bytes need it once."""
         if block in _verified:
             return
         if lookup3(block[:-4]) != int.from_bytes(block[-4:], "little"):
-            raise UnlikeError("a wrong checksum")
+            raise StructureMismatchError("a wrong checksum")
         if len(block) <= _VERIFIED_BYTES:
             if len(_verified) >= _VERIFIED_MOST:
                 _verified.clear()
@@ -208,7 +208,7 @@ class _Walk:
             elif kind == _ATTRIBUTE_INFO:
                 key.append(_compact(body, 2 + (2 if body[1] & 1 else 0)))
             else:
-                raise UnlikeError(f"a message of type {kind}")
+                raise StructureMismatchError(f"a message of type {kind}")
         key.append(_END)
 
     def _messages(self, address: int) -> Iterator[tuple[int, bytes, int]]:
@@ -218,7 +218,7 @@ class _Walk:
             yield from self._messages_2(address, head)
             return
         if head[0] != 1:
-            raise UnlikeError("no object header")
+            raise StructureMismatchError("no object header")
         self._found.key.append(None)
         total, (size,) = int.from_bytes(head[2:4], "little"), struct.unpack_from("<I", head, 8)
         blocks = [(address + 16, size)]
@@ -233,13 +233,13 @@ class _Walk:
                 place += size
                 count += 1
                 if flags & 2 or place > length or count > total:
-                    raise UnlikeError("a shared message, or a damaged header")
+                    raise StructureMismatchError("a shared message, or a damaged header")
                 if kind == _CONTINUATION:
                     blocks.append(_TWO.unpack_from(body))
                 else:
                     yield kind, body, 0
         if count != total:
-            raise UnlikeError("a damaged header")
+            raise StructureMismatchError("a damaged header")
 
     def _messages_2(self, address: int, head: bytes) -> Iterator[tuple[int, bytes, int]]:
         flags = head[5]
@@ -247,7 +247,7 @@ class _Walk:
         width = 1 << (flags & 3)
         first = int.from_bytes(head[start : start + width], "little")
         if head[4] != 2:
-            raise UnlikeError("another version of header")
+            raise StructureMismatchError("another version of header")
         step = 6 if flags & 4 else 4
         # How orders are kept decides in which one names are listed.
         self._found.key.append(flags & 0x0C)
@@ -259,7 +259,7 @@ class _Walk:
             if at != address:
                 place = 4
                 if block[:4] != b"OCHK" or len(blocks) > _OBJECTS_MOST:
-                    raise UnlikeError("no continuation")
+                    raise StructureMismatchError("no continuation")
             end = length - 4
             while place + step <= end:
                 kind, size, shared = _MESSAGE_2.unpack_from(block, place)
@@ -268,7 +268,7 @@ class _Walk:
                 body = block[place : place + size]
                 place += size
                 if shared & 2 or place > end:
-                    raise UnlikeError("a shared message, or a damaged header")
+                    raise StructureMismatchError("a shared message, or a damaged header")
                 if kind == _CONTINUATION:
                     blocks.append(_TWO.unpack_from(body))
                 else:
@@ -304,7 +304,7 @@ class _Walk:
             heap = self._heaps[address] = self._collection(address)
         data = heap.get(index)
         if data is None or len(data) < nbytes:
-            raise UnlikeError("a sequence that is not there")
+            raise StructureMismatchError("a sequence that is not there")
         return data[:nbytes]
 
     def _collection(self, address: int) -> dict[int, bytes]:
@@ -312,7 +312,7 @@ class _Walk:
         start = self._bytes(address, 16)
         size = int.from_bytes(start[8:], "little")
         if start[:5] != b"GCOL\x01":
-            raise UnlikeError("no global heap")
+            raise StructureMismatchError("no global heap")
         block = self._bytes(address, size)
         found: dict[int, bytes] = {}
         at = 16
@@ -322,7 +322,7 @@ class _Walk:
             if index == 0:
                 break
             if index in found or at + 16 + length > size:
-                raise UnlikeError("a damaged global heap")
+                raise StructureMismatchError("a damaged global heap")
             found[index] = block[at + 16 : at + 16 + length]
             at += 16 + length + -length % 8
         return found
@@ -330,7 +330,7 @@ class _Walk:
     def _layout(self, number: int, body: bytes) -> None:
         key, places = self._found.key, self._found.places
         if number in places:
-            raise UnlikeError("two layouts")
+            raise StructureMismatchError("two layouts")
         if body[:2] in (b"\x03\x01", b"\x03\x02"):
             at = 2 if body[1] == 1 else 3
             address = body[at : at + 8]
@@ -342,7 +342,7 @@ class _Walk:
             key.append(body)
             return
         if layout.storage.value == 3 or layout.unfiltered_edges:
-            raise UnlikeError("a virtual dataset, or unfiltered edges")
+            raise StructureMismatchError("a virtual dataset, or unfiltered edges")
         places[number] = layout
         address_less = (layout.version, layout.storage, layout.chunk, layout.element_size)
         key += (address_less, layout.index, layout.single_filtered, layout.parameters)
@@ -352,35 +352,35 @@ class _Walk:
         """Append a link of a compact group: its bytes, with a number for the address."""
         flags = body[1]
         if body[0] != 1 or (flags & 8 and body[2]):
-            raise UnlikeError("a link that is not a hard one")
+            raise StructureMismatchError("a link that is not a hard one")
         key = self._found.key
         key += (body[:-8], self._number(int.from_bytes(body[-8:], "little")))
         at = 2 + (flags >> 3 & 1) + (8 if flags & 4 else 0) + (flags >> 4 & 1)
         width = 1 << (flags & 3)
         if at + width + int.from_bytes(body[at : at + width], "little") + 8 != len(body):
-            raise UnlikeError("a damaged link")
+            raise StructureMismatchError("a damaged link")
 
     def _symbols(self, address: int, body: bytes) -> None:
         """Append the links of a group of the old kind: a B-tree over entries, and their names."""
         if self._cached.get(address, body[:16]) != body[:16]:
-            raise UnlikeError("two opinions about a group")
+            raise StructureMismatchError("two opinions about a group")
         tree, heap = _TWO.unpack_from(body)
         start = self._bytes(heap, 32)
         size, _, data = struct.unpack_from("<QQQ", start, 8)
         if start[:5] != b"HEAP\0":
-            raise UnlikeError("no local heap")
+            raise StructureMismatchError("no local heap")
         names = self._bytes(data, size)
         key = self._found.key
         for leaf in self._leaves(tree):
             block = self._bytes(leaf, 8)
             if block[:5] != b"SNOD\x01":
-                raise UnlikeError("no symbol table node")
+                raise StructureMismatchError("no symbol table node")
             count = int.from_bytes(block[6:8], "little")
             block = self._bytes(leaf + 8, 40 * count)
             for at in range(0, 40 * count, 40):
                 offset, target, kind = struct.unpack_from("<QQI", block, at)
                 if kind > 1 or offset >= size:
-                    raise UnlikeError("a link that is not a hard one")
+                    raise StructureMismatchError("a link that is not a hard one")
                 if kind == 1:
                     self._cached.setdefault(target, block[at + 24 : at + 40])
                 key += (names[offset : names.index(b"\0", offset)], self._number(target))
@@ -396,11 +396,11 @@ class _Walk:
                 count = int.from_bytes(start[6:8], "little")
                 here = start[5]
                 if start[:5] != b"TREE\0" or (level is not None and here != level - 1):
-                    raise UnlikeError("no B-tree of a group")
+                    raise StructureMismatchError("no B-tree of a group")
                 block = self._bytes(node + 24, 16 * count)
                 below += [at for (at,) in struct.iter_unpack("<8xQ", block)]
                 if len(below) > _OBJECTS_MOST:
-                    raise UnlikeError("many links")
+                    raise StructureMismatchError("many links")
             level, nodes = here, below
         return nodes
 
@@ -413,5 +413,5 @@ _VERIFIED_MOST, _VERIFIED_BYTES = 1024, 4096
 def _compact(body: bytes, at: int) -> bytes:
     """Return a message about links or attributes, if none of these lie outside of the header."""
     if int.from_bytes(body[at : at + 8], "little") != UNDEFINED:
-        raise UnlikeError("dense storage")
+        raise StructureMismatchError("dense storage")
     return body[:2]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-__all__ = ["UnlikeError"]
+__all__ = ["StructureMismatchError"]
 
 
-class UnlikeError(Exception):
+class StructureMismatchError(Exception):
     """A file is not like another, or nothing is known of its kind: h5py reads it."""

@@ -13,9 +13,9 @@ import numpy as np
 from refmaker.model.chunk_table import ChunkTable
 from refmaker.scanners.hdf5.chunk_index import chunk_index_reader
 from refmaker.scanners.hdf5.filters import encoding_for
-from refmaker.scanners.hdf5.layout import IndexType, Layout, Storage
+from refmaker.scanners.hdf5.layout import DataLayoutMessage, IndexType, Storage
 from refmaker.scanners.hdf5.object_header import UNDEFINED
-from refmaker.scanners.hdf5.structure_error import UnlikeError
+from refmaker.scanners.hdf5.structure_error import StructureMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from refmaker.io.source import Source
     from refmaker.model import Array
     from refmaker.scanners.hdf5.batched_reads import Request
-    from refmaker.scanners.hdf5.chunk_index import ChunkColumns
-    from refmaker.scanners.hdf5.dataset import Dataset
-    from refmaker.scanners.hdf5.structure import Outline
+    from refmaker.scanners.hdf5.chunk_index import ChunkIndexEntries
+    from refmaker.scanners.hdf5.dataset import OpenDataset
+    from refmaker.scanners.hdf5.structure import StructureKey
 
-__all__ = ["Recipe", "recipe_for"]
+__all__ = ["TableRebuilder", "recipe_for"]
 
 _CHUNKS_MOST = 2**16
 """Chunks of a file that a pattern is made of: it stays in memory."""
@@ -46,11 +46,13 @@ class _Move:
     address: int
     end: int
 
-    def table(self, old: ChunkTable, place: int | Layout, source: Source, _: Outline) -> ChunkTable:
+    def table(
+        self, old: ChunkTable, place: int | DataLayoutMessage, source: Source, _: StructureKey
+    ) -> ChunkTable:
         """Return the chunks."""
         shift = _address(place) - self.address
         if self.end + shift > source.size:
-            raise UnlikeError("data behind the end of the file")
+            raise StructureMismatchError("data behind the end of the file")
         offset = (old.offset.astype("i8") + shift).astype("u8")
         return replace(old, urls=(source.url,), offset=offset)
 
@@ -62,7 +64,7 @@ class _Inline:
     nbytes: int
 
     def table(
-        self, old: ChunkTable, place: int | Layout, source: Source, outline: Outline
+        self, old: ChunkTable, place: int | DataLayoutMessage, source: Source, outline: StructureKey
     ) -> ChunkTable:
         """Return the chunks."""
         at, end = _address(place), _address(place) + self.nbytes
@@ -76,7 +78,7 @@ class _Chunks:
 
     Parameters
     ----------
-    layout : Layout
+    layout : DataLayoutMessage
         Its layout, but for the address, where addresses are all that differs.
     shape, maxshape : tuple
         Extents of the dataset.
@@ -84,13 +86,13 @@ class _Chunks:
         Bytes of every chunk where there are no filters, else 0.
     """
 
-    layout: Layout
+    layout: DataLayoutMessage
     shape: tuple[int, ...]
     maxshape: tuple[int | None, ...]
     length: int
 
     def table(
-        self, old: ChunkTable, place: int | Layout, source: Source, outline: Outline
+        self, old: ChunkTable, place: int | DataLayoutMessage, source: Source, outline: StructureKey
     ) -> ChunkTable:
         """Return the chunks."""
         columns = self.columns(place, source, outline)
@@ -102,17 +104,19 @@ class _Chunks:
             index=columns.index,
         )
 
-    def columns(self, place: int | Layout, source: Source, outline: Outline) -> ChunkColumns:
+    def columns(
+        self, place: int | DataLayoutMessage, source: Source, outline: StructureKey
+    ) -> ChunkIndexEntries:
         """Return the chunks as their index lists them."""
         layout = replace(self.layout, address=place) if isinstance(place, int) else place
         columns = _columns(layout, self, source, outline)
         count = math.prod(-(-n // c) for n, c in zip(self.shape, layout.chunk, strict=True))
         if len(columns) != count or columns.mask.any():
-            raise UnlikeError("chunks that are absent or skipped filters")
+            raise StructureMismatchError("chunks that are absent or skipped filters")
         if self.length and (columns.length != self.length).any():
-            raise UnlikeError("unfiltered chunks of another size")
+            raise StructureMismatchError("unfiltered chunks of another size")
         if int((columns.offset + columns.length).max()) > source.size:
-            raise UnlikeError("chunks behind the end of the file")
+            raise StructureMismatchError("chunks behind the end of the file")
         return columns
 
 
@@ -135,7 +139,7 @@ class _InlineChunk:
     codecs: tuple[Mapping[str, Any], ...]
 
     def table(
-        self, old: ChunkTable, place: int | Layout, source: Source, outline: Outline
+        self, old: ChunkTable, place: int | DataLayoutMessage, source: Source, outline: StructureKey
     ) -> ChunkTable:
         """Return the chunks."""
         from numcodecs import get_codec
@@ -143,21 +147,23 @@ class _InlineChunk:
         columns = self.chunks.columns(place, source, outline)
         offset, length = int(columns.offset[0]), int(columns.length[0])
         if length > 2 * _DECODED_MOST:
-            raise UnlikeError("a large chunk")
+            raise StructureMismatchError("a large chunk")
         data: Any = source.read(offset, length)
         try:
             for config in reversed(self.codecs):
                 data = get_codec(dict(config)).decode(data)
             chunk = np.frombuffer(data, self.dtype).reshape(self.chunks.layout.chunk)
         except (ValueError, TypeError, RuntimeError, OSError, zlib.error) as error:
-            raise UnlikeError(str(error)) from error
+            raise StructureMismatchError(str(error)) from error
         return _holding(old, chunk[tuple(slice(n) for n in self.chunks.shape)].tobytes())
 
 
-Recipe = _Move | _Inline | _Chunks | _InlineChunk
+TableRebuilder = _Move | _Inline | _Chunks | _InlineChunk
 
 
-def _columns(layout: Layout, of: _Chunks, source: Source, outline: Outline) -> ChunkColumns:
+def _columns(
+    layout: DataLayoutMessage, of: _Chunks, source: Source, outline: StructureKey
+) -> ChunkIndexEntries:
     """Read a chunk index."""
     reader = chunk_index_reader(layout, outline.superblock, of.shape, of.maxshape)
     try:
@@ -165,7 +171,7 @@ def _columns(layout: Layout, of: _Chunks, source: Source, outline: Outline) -> C
         while True:
             requests = reader.send([_blocks(request, source, outline.head) for request in requests])
     except StopIteration as done:
-        found: ChunkColumns = done.value
+        found: ChunkIndexEntries = done.value
         return found
 
 
@@ -183,23 +189,23 @@ def _holding(old: ChunkTable, data: bytes) -> ChunkTable:
     return old if old.inlined[0] == data else replace(old, inlined={0: data})
 
 
-def _address(place: int | Layout) -> int:
+def _address(place: int | DataLayoutMessage) -> int:
     address = place if isinstance(place, int) else place.address
     return UNDEFINED if address is None else address
 
 
 def recipe_for(
-    array: Array, dataset: Dataset, outline: Outline, number: int, source: Source
-) -> Recipe | None:
+    array: Array, dataset: OpenDataset, outline: StructureKey, number: int, source: Source
+) -> TableRebuilder | None:
     """Return where an array's chunks come from; None if they are the same in all such files.
 
     Parameters
     ----------
     array : Array
         What became of the dataset.
-    dataset : Dataset
+    dataset : OpenDataset
         The dataset, in the hands of h5py.
-    outline : Outline
+    outline : StructureKey
         The outline of its file.
     number : int
         The dataset's number there.
@@ -208,42 +214,44 @@ def recipe_for(
 
     Raises
     ------
-    UnlikeError
+    StructureMismatchError
         If they come from anywhere else.
     """
     table, place = array.chunks, outline.places.get(number)
     if array.dtype.kind == "O" or table.size > _CHUNKS_MOST:
-        raise UnlikeError("strings, or too many chunks")
+        raise StructureMismatchError("strings, or too many chunks")
     if place is None or _address(place) == UNDEFINED or math.prod(array.shape) == 0:
         if table.referenced:
-            raise UnlikeError("data without a place")
+            raise StructureMismatchError("data without a place")
         return None
     whole = table.referenced == 0 and table.size == 1 and len(table.inlined) == 1
     if whole and array.codecs:
-        raise UnlikeError("small values behind codecs")
+        raise StructureMismatchError("small values behind codecs")
     nbytes = len(table.inlined[0]) if whole else 0
     if not whole and (table.absent or table.inlined or table.urls != (source.url,)):
-        raise UnlikeError("an array of several parts")
+        raise StructureMismatchError("an array of several parts")
     if dataset.layout == h5py.h5d.CONTIGUOUS:
         last = int((table.offset + table.length).max(initial=0))
         end = max(last, _address(place) + dataset.nbytes)
         return _Inline(nbytes) if whole else _Move(_address(place), end)
     if dataset.layout != h5py.h5d.CHUNKED:
-        raise UnlikeError("another layout")
+        raise StructureMismatchError("another layout")
     return _chunked_recipe(dataset, place, whole=whole)
 
 
-def _chunked_recipe(dataset: Dataset, place: int | Layout, *, whole: bool) -> Recipe:
+def _chunked_recipe(
+    dataset: OpenDataset, place: int | DataLayoutMessage, *, whole: bool
+) -> TableRebuilder:
     chunk, element = dataset.chunk_shape, dataset.element
     size = math.prod(chunk) * element.itemsize
-    layout = place if isinstance(place, Layout) else Layout(
+    layout = place if isinstance(place, DataLayoutMessage) else DataLayoutMessage(
         3, Storage.CHUNKED, place, 0, chunk, int(dataset.type.get_size()), IndexType.BTREE1
     )  # fmt: skip
     chunks = _Chunks(layout, dataset.shape, dataset.maxshape, 0 if dataset.pipeline else size)
     if not whole:
         return chunks
     if element.codecs or element.dims or math.prod(dataset.grid) > 1 or size > _DECODED_MOST:
-        raise UnlikeError("small values in large or many chunks")
+        raise StructureMismatchError("small values in large or many chunks")
     none = np.empty(0, np.uint64)
     encoding = encoding_for(
         dataset.pipeline, none, none.astype(np.uint32), dtype=element.dtype,

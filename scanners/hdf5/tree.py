@@ -9,12 +9,12 @@ from refmaker.errors import RefmakerError
 from refmaker.model import Array, Group
 from refmaker.model.report import Outcome
 from refmaker.scanners.hdf5.dimensions import variable_name
-from refmaker.scanners.hdf5.walk import Kind
+from refmaker.scanners.hdf5.walk import ObjectType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from refmaker.model.report import ReportRow, ScanReport
+    from refmaker.model.report import ObjectReport, ScanReport
     from refmaker.scanners.hdf5.walk import Link, Objects
 
 __all__ = ["TreeBuilder"]
@@ -47,7 +47,7 @@ class TreeBuilder:
         nodes: Mapping[int, Array | Group],
         refusals: Mapping[int, tuple[Outcome, str, str]],
         report: ScanReport,
-        external: Callable[[str, str], tuple[Array | Group, list[ReportRow]]],
+        external: Callable[[str, str], tuple[Array | Group, list[ObjectReport]]],
     ) -> None:
         self._objects = objects
         self._nodes = nodes
@@ -104,12 +104,12 @@ class TreeBuilder:
                              "not there", "dangling-link")  # fmt: skip
             return None
         kind, first = self._objects.kinds[address], self._objects.names[address]
-        if kind is Kind.GROUP:
+        if kind is ObjectType.GROUP:
             return self._subgroup(address, path, first, above)
-        if kind is Kind.DATATYPE:
+        if kind is ObjectType.DATATYPE:
             self._report.add(path, Outcome.METADATA, "a named datatype", "datatype")
             return None
-        if kind is Kind.UNREADABLE:
+        if kind is ObjectType.UNREADABLE:
             self._report.add(path, Outcome.SKIPPED, self._objects.errors[address], "unreadable")
             return None
         return self._dataset(address, path, first)

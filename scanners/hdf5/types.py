@@ -23,7 +23,7 @@ from refmaker.errors import UnsupportedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Element", "Form", "element_of"]
+__all__ = ["Element", "ValueStorage", "element_of"]
 
 _FIELD_LIMIT = 1024
 """Most fields of a flattened compound; more make metadata that no reader copes with."""
@@ -38,7 +38,7 @@ _NORM_NONE = h5py.h5t.NORM_NONE
 _NUMPY_TAG = re.compile(rb"NUMPY:([<>|]?[mM]8\[\w+\])")
 
 
-class Form(Enum):
+class ValueStorage(Enum):
     """How values get into a reference set."""
 
     RAW = "raw"
@@ -56,7 +56,7 @@ class Element:
         Its type in the Zarr array; ``object`` for what becomes strings.
     itemsize : int
         Bytes of one HDF5 element in the file.
-    form : Form
+    form : ValueStorage
         Whether chunks hold the values themselves.
     dims : tuple of int
         Dimensions that an HDF5 array type adds behind those of the dataset.
@@ -68,7 +68,7 @@ class Element:
 
     dtype: np.dtype[Any]
     itemsize: int
-    form: Form = Form.RAW
+    form: ValueStorage = ValueStorage.RAW
     dims: tuple[int, ...] = ()
     codecs: tuple[Mapping[str, Any], ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -174,12 +174,12 @@ def _opaque(kind: Any, size: int) -> Element:
 def _reference(kind: Any, size: int) -> Element:
     if not kind.equal(h5py.h5t.STD_REF_OBJ):
         raise _refused("references to regions or of a newer kind", "dtype-reference")
-    return Element(np.dtype(object), size, Form.REFERENCES)
+    return Element(np.dtype(object), size, ValueStorage.REFERENCES)
 
 
 def _string(kind: Any, size: int) -> Element:
     if kind.is_variable_str():
-        return Element(np.dtype(object), size, Form.STRINGS)
+        return Element(np.dtype(object), size, ValueStorage.STRINGS)
     # xarray decodes fixed-length strings by this attribute.
     utf8 = kind.get_cset() == h5py.h5t.CSET_UTF8
     element = Element(np.dtype(f"S{size}"), size)
@@ -207,7 +207,7 @@ def _enumeration(kind: Any, size: int) -> Element:
 
 def _array(kind: Any, size: int) -> Element:
     base = element_of(kind.get_super())
-    if base.form is not Form.RAW:
+    if base.form is not ValueStorage.RAW:
         raise _refused("arrays of strings or references", "dtype-array")
     dims = tuple(int(extent) for extent in kind.get_array_dims())
     return Element(
@@ -263,7 +263,7 @@ def _member(member: Any, name: str, at: int, fields: list[tuple[str, str]]) -> i
         # Converting would cost every table of C and PyTables its plain codecs, for the sake of
         # bytes behind the end of a text that hardly any writer leaves there.
         element = replace(element, codecs=())
-    if element.form is not Form.RAW or element.codecs:
+    if element.form is not ValueStorage.RAW or element.codecs:
         raise _refused(
             "a compound with strings of varying length, references or packed integers",
             "dtype-compound",

@@ -16,14 +16,14 @@ import numpy as np
 
 from refmaker.errors import RefmakerError, SourceNotFoundError, UnsupportedError
 from refmaker.model import Array, ChunkTable, chunk_grid
-from refmaker.scanners.hdf5.selection import UNLIMITED, Axis, axes_of
+from refmaker.scanners.hdf5.selection import UNLIMITED, HyperslabDimension, axes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from refmaker.scanners.hdf5.dataset import Dataset
+    from refmaker.scanners.hdf5.dataset import OpenDataset
 
 __all__ = ["virtual_array"]
 
@@ -35,7 +35,7 @@ _SERIES = re.compile(r"%(0?\d{0,2})b")
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _ChunkMapping:
     """Where one source's chunks go: flat chunk numbers in the source and in the target."""
 
     source: Array
@@ -45,13 +45,13 @@ class _Place:
 
 
 def virtual_array(
-    dataset: Dataset, find: Callable[[str, str], Array], expect: Callable[[str], object]
+    dataset: OpenDataset, find: Callable[[str, str], Array], expect: Callable[[str], object]
 ) -> Array:
     """Return a virtual dataset as one array over the chunks of its sources.
 
     Parameters
     ----------
-    dataset : Dataset
+    dataset : OpenDataset
         A dataset with virtual layout.
     find : callable
         Gives the array of a dataset, by file name (``"."`` is the same file) and path.
@@ -63,7 +63,7 @@ def virtual_array(
     UnsupportedError
         If its mappings cannot be expressed; names file and dataset of the source.
     """
-    places: list[_Place] = []
+    places: list[_ChunkMapping] = []
     for mapping in _mappings(dataset, find, expect):
         places.append(mapping.place(dataset, places[0] if places else None))
     if not places:
@@ -105,14 +105,14 @@ class _Mapping:
     file: str
     path: str
     source: Array
-    target: list[Axis]
-    origin: list[Axis]
+    target: list[HyperslabDimension]
+    origin: list[HyperslabDimension]
 
     def refuse(self, why: str) -> UnsupportedError:
         """Return the error that says why it cannot be expressed."""
         return _refused(self.file, self.path, why)
 
-    def place(self, dataset: Dataset, first: _Place | None) -> _Place:
+    def place(self, dataset: OpenDataset, first: _ChunkMapping | None) -> _ChunkMapping:
         """Return where the source's chunks go; `first` is what other sources must agree with."""
         source, element = self.source, dataset.element
         if element.codecs or element.dims or source.dtype != element.dtype:
@@ -131,12 +131,12 @@ class _Mapping:
             raise self.refuse("its chunks differ in shape or codecs from those of other sources")
         return self._numbers(dataset, pairs, chunk)
 
-    def _pairs(self, dataset: Dataset) -> list[tuple[Axis, int | None]]:
+    def _pairs(self, dataset: OpenDataset) -> list[tuple[HyperslabDimension, int | None]]:
         """Pair every axis of the virtual dataset with one of the source, or with none.
 
         A source with fewer dimensions fills one position along the others.
         """
-        pairs: list[tuple[Axis, int | None]] = []
+        pairs: list[tuple[HyperslabDimension, int | None]] = []
         of = len(self.origin) - 1
         spare = len(self.target) - len(self.origin)
         for axis in range(len(self.target) - 1, -1, -1):
@@ -159,8 +159,11 @@ class _Mapping:
         return pairs[::-1]
 
     def _numbers(
-        self, dataset: Dataset, pairs: list[tuple[Axis, int | None]], chunk: tuple[int, ...]
-    ) -> _Place:
+        self,
+        dataset: OpenDataset,
+        pairs: list[tuple[HyperslabDimension, int | None]],
+        chunk: tuple[int, ...],
+    ) -> _ChunkMapping:
         source = self.source
         to: list[NDArray[np.int64]] = []
         of: list[NDArray[np.int64]] = []
@@ -180,7 +183,7 @@ class _Mapping:
         if math.prod(part.size for part in to) > _CHUNKS_MOST:
             raise self.refuse(f"more than {_CHUNKS_MOST} chunks")
         grid = chunk_grid(dataset.shape, chunk)
-        return _Place(source, chunk, _flat(of, source.chunks.grid), _flat(to, grid))
+        return _ChunkMapping(source, chunk, _flat(of, source.chunks.grid), _flat(to, grid))
 
 
 def _flat(numbers: list[NDArray[np.int64]], grid: tuple[int, ...]) -> NDArray[np.int64]:
@@ -192,7 +195,7 @@ def _flat(numbers: list[NDArray[np.int64]], grid: tuple[int, ...]) -> NDArray[np
 
 
 def _mappings(
-    dataset: Dataset, find: Callable[[str, str], Array], expect: Callable[[str], object]
+    dataset: OpenDataset, find: Callable[[str, str], Array], expect: Callable[[str], object]
 ) -> Iterator[_Mapping]:
     """Yield all mappings; a numbered series of sources is one for each that exists."""
     plist = dataset.plist
@@ -223,8 +226,8 @@ def _mappings(
 
 
 def _series(
-    dataset: Dataset, file: str, path: str, target: list[Axis]
-) -> Iterator[tuple[str, str, list[Axis]]]:
+    dataset: OpenDataset, file: str, path: str, target: list[HyperslabDimension]
+) -> Iterator[tuple[str, str, list[HyperslabDimension]]]:
     """Yield the names and the place of each source of a series ``%b``."""
     growing = [axis for axis, part in enumerate(target) if part.count == UNLIMITED]
     if len(growing) != 1:
@@ -291,7 +294,7 @@ class _Piece:
         return np.full(self.index.size, names[0]) if self.url is None else names[self.url]
 
 
-def _moved(place: _Place) -> _Piece:
+def _moved(place: _ChunkMapping) -> _Piece:
     """Return a source's chunks under their numbers in the virtual dataset."""
     table = place.source.chunks
     known = table.numbers().astype(np.int64)

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from refmaker.errors import FormatError
-from refmaker.scanners.hdf5.prefetch import Ahead
+from refmaker.scanners.hdf5.prefetch import MetadataPrefetcher
 
 if TYPE_CHECKING:
     from refmaker.io.source import Source
 
-__all__ = ["Kind", "Link", "Objects", "walk"]
+__all__ = ["Link", "ObjectType", "Objects", "walk"]
 
 _SOFT_DEPTH = 16
 _RESERVED = frozenset([".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json", ".", "..", ""])
 
 
-class Kind(Enum):
+class ObjectType(Enum):
     """What an address or link turned out to be."""
 
     GROUP = "group"
@@ -65,7 +65,7 @@ class Objects:
         Address of the root group.
     links : dict of int to list of Link
         The links of each group, by its address.
-    kinds : dict of int to Kind
+    kinds : dict of int to ObjectType
         Kind of each object, by address.
     ids : dict of int to object
         The open h5py identifier of each group and dataset.
@@ -79,7 +79,7 @@ class Objects:
 
     root: int
     links: dict[int, list[Link]] = field(default_factory=dict)
-    kinds: dict[int, Kind] = field(default_factory=dict)
+    kinds: dict[int, ObjectType] = field(default_factory=dict)
     ids: dict[int, Any] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
     errors: dict[int, str] = field(default_factory=dict)
@@ -134,8 +134,10 @@ def walk(file: h5py.File, source: Source) -> Objects:
         address = address_of(root)
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise FormatError(f"its root group cannot be opened: {error}") from error
-    found = Objects(address, kinds={address: Kind.GROUP}, ids={address: root}, names={address: "/"})
-    ahead = Ahead(source)
+    found = Objects(
+        address, kinds={address: ObjectType.GROUP}, ids={address: root}, names={address: "/"}
+    )
+    ahead = MetadataPrefetcher(source)
     ahead.fetch([address])
     level = [address]
     while level:
@@ -188,7 +190,7 @@ def _list(found: Objects, group: int) -> list[tuple[int, int, bytes]]:
             continue
         links.append(link)
         if link.address is not None and link.address not in found.kinds:
-            found.kinds[link.address] = Kind.UNREADABLE
+            found.kinds[link.address] = ObjectType.UNREADABLE
             found.names[link.address] = below
             new.append((group, link.address, name))
     return new
@@ -214,12 +216,12 @@ def _open(found: Objects, group: int, address: int, name: bytes) -> bool:
         found.errors[address] = str(error).strip("'\"")
         return False
     if isinstance(identifier, h5py.h5g.GroupID):
-        found.kinds[address], found.ids[address] = Kind.GROUP, identifier
+        found.kinds[address], found.ids[address] = ObjectType.GROUP, identifier
         return True
     if isinstance(identifier, h5py.h5d.DatasetID):
-        found.kinds[address], found.ids[address] = Kind.DATASET, identifier
+        found.kinds[address], found.ids[address] = ObjectType.DATASET, identifier
     else:
-        found.kinds[address] = Kind.DATATYPE
+        found.kinds[address] = ObjectType.DATATYPE
     return False
 
 

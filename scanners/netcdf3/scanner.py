@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from refmaker.io.source import Source
     from refmaker.scanners.netcdf3.header import Attribute, Header, Variable
-    from refmaker.scanners.netcdf3.storage import Layout
+    from refmaker.scanners.netcdf3.storage import VariableStorage
     from refmaker.scanning.options import ScanOptions
-    from refmaker.scanning.protocol import Native
+    from refmaker.scanning.protocol import LibraryReader
 
 __all__ = ["NetCDF3Scanner"]
 
@@ -120,7 +120,7 @@ class NetCDF3Scanner:
         return Group(members, attributes), report
 
     @contextmanager
-    def native(self, source: Source) -> Iterator[Native]:
+    def native(self, source: Source) -> Iterator[LibraryReader]:
         """Open the file with the netCDF C library.
 
         Parameters
@@ -153,10 +153,10 @@ class NetCDF3Scanner:
         with dataset:
             dataset.set_auto_maskandscale(False)
             dataset.set_auto_chartostring(False)
-            yield _Native(dataset)
+            yield _NetCDF4Reader(dataset)
 
 
-class _Native:
+class _NetCDF4Reader:
     """An open netCDF4 dataset."""
 
     def __init__(self, dataset: Any) -> None:
@@ -168,7 +168,7 @@ class _Native:
         return np.asarray(values).astype(array.dtype, copy=False)
 
 
-def _outcome(layout: Layout, inlined: bool) -> tuple[Outcome, str, str]:
+def _outcome(layout: VariableStorage, inlined: bool) -> tuple[Outcome, str, str]:
     """Return what became of a variable, why, and the reason's short form."""
     if layout.refused:
         return Outcome.SKIPPED, layout.reason, layout.code
@@ -181,7 +181,7 @@ def _outcome(layout: Layout, inlined: bool) -> tuple[Outcome, str, str]:
 
 
 def _table(
-    layout: Layout, inlined: bytes | None, url: str, target: int | None
+    layout: VariableStorage, inlined: bytes | None, url: str, target: int | None
 ) -> tuple[tuple[int, ...], ChunkTable]:
     """Return the chunk shape and where the chunks lie."""
     whole = tuple(max(1, extent) for extent in layout.shape)
@@ -197,7 +197,11 @@ def _table(
 
 
 def _array(
-    header: Header, layout: Layout, chunk: tuple[int, ...], table: ChunkTable, report: ScanReport
+    header: Header,
+    layout: VariableStorage,
+    chunk: tuple[int, ...],
+    table: ChunkTable,
+    report: ScanReport,
 ) -> Array:
     variable = layout.variable
     return Array(
@@ -211,7 +215,7 @@ def _array(
     )
 
 
-def _gather(source: Source, wanted: Sequence[Layout]) -> list[bytes]:
+def _gather(source: Source, wanted: Sequence[VariableStorage]) -> list[bytes]:
     """Return the data of small variables, without the gaps between their records."""
     if not wanted:
         return []

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from refmaker.model.report import ScanReport
     from refmaker.scanners.netcdf3.header import Header, Variable
 
-__all__ = ["Layout", "layouts"]
+__all__ = ["VariableStorage", "layouts"]
 
 _MAX_RANK = 32
 """Dimensions that every supported numpy can handle."""
@@ -29,7 +29,7 @@ _MAX_RECORDS = 2**25
 
 
 @dataclass(slots=True)
-class Layout:
+class VariableStorage:
     """The place of one variable's data.
 
     Parameters
@@ -85,7 +85,7 @@ class Layout:
             self.reason, self.code = reason, code
 
 
-def layouts(header: Header, size: int, report: ScanReport) -> list[Layout]:
+def layouts(header: Header, size: int, report: ScanReport) -> list[VariableStorage]:
     """Return the layout of every variable, in file order.
 
     Parameters
@@ -117,14 +117,14 @@ def layouts(header: Header, size: int, report: ScanReport) -> list[Layout]:
     return found
 
 
-def _place(header: Header, variable: Variable) -> Layout:
+def _place(header: Header, variable: Variable) -> VariableStorage:
     """Return shape and block size; records are counted later."""
     shape = tuple(header.dimensions[at].length for at in variable.dimensions)
     unlimited = header.record_dimension
     recorded = bool(shape) and variable.dimensions[0] == unlimited
     fixed = shape[1:] if recorded else shape
     block = math.prod(fixed[:_FORMAT_RANK]) * variable.dtype.itemsize
-    layout = Layout(variable, shape, 0 if recorded else None, block)
+    layout = VariableStorage(variable, shape, 0 if recorded else None, block)
     # What makes the size of a record unknown comes first: it concerns the others too.
     if 0 in fixed:
         layout.refuse("the record dimension is not its first one", "geometry")
@@ -138,7 +138,7 @@ def _place(header: Header, variable: Variable) -> Layout:
     return layout
 
 
-def _record_size(recorded: Sequence[Layout]) -> int:
+def _record_size(recorded: Sequence[VariableStorage]) -> int:
     """Return the bytes from one record to the next.
 
     Every variable's part is padded to four bytes, but for one that is alone.
@@ -152,7 +152,7 @@ def _padded(length: int) -> int:
     return length + -length % 4
 
 
-def _streamed(recorded: Sequence[Layout], stride: int, size: int) -> int:
+def _streamed(recorded: Sequence[VariableStorage], stride: int, size: int) -> int:
     """Return how many records are complete; the last one's padding may be missing."""
     if not recorded or stride == 0:
         return 0
@@ -160,7 +160,7 @@ def _streamed(recorded: Sequence[Layout], stride: int, size: int) -> int:
     return max(0, min(left // stride + 1 for left in last))
 
 
-def _check_records(recorded: Sequence[Layout], stride: int) -> None:
+def _check_records(recorded: Sequence[VariableStorage], stride: int) -> None:
     """Refuse all record variables if their parts of a record get in each other's way."""
     if any(layout.code in ("geometry", "limit") for layout in recorded):
         reason = "the size of a record is unknown: one of its variables has no valid shape"
@@ -178,7 +178,7 @@ def _check_records(recorded: Sequence[Layout], stride: int) -> None:
             layout.refuse("the record variables overlap each other", "overlap")
 
 
-def _check(layout: Layout, header: Header, size: int) -> None:
+def _check(layout: VariableStorage, header: Header, size: int) -> None:
     """Refuse data that lie in the header or beyond the end of the file."""
     if layout.refused or layout.nbytes == 0:
         return
@@ -193,7 +193,7 @@ def _check(layout: Layout, header: Header, size: int) -> None:
         layout.refuse(where, "truncated")
 
 
-def _check_overlaps(found: Sequence[Layout]) -> None:
+def _check_overlaps(found: Sequence[VariableStorage]) -> None:
     """Refuse fixed variables that share bytes with others, and record variables with fixed."""
     placed = [layout for layout in found if layout.nbytes and not layout.refused]
     fixed = [
@@ -212,7 +212,7 @@ def _check_overlaps(found: Sequence[Layout]) -> None:
             furthest, holders = end, here
 
 
-def _check_number(found: Sequence[Layout]) -> None:
+def _check_number(found: Sequence[VariableStorage]) -> None:
     """Refuse what would make more references than memory should hold."""
     total = 0
     for layout in found:

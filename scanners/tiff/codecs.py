@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import UnsupportedError
-from refmaker.scanners.tiff.page_encoding import Facts, element_type
+from refmaker.scanners.tiff.page_encoding import PageEncoding, element_type
 from refmaker.scanners.tiff.tags import JPEG, compression_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Encoding", "encoding"]
+__all__ = ["ChunkCodecs", "encoding"]
 
 _STREAMS: dict[int, Mapping[str, Any]] = {
     5: {"id": "imagecodecs_lzw"},
@@ -55,7 +55,7 @@ _YCBCR = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Encoding:
+class ChunkCodecs:
     """How the segments of an image are decoded.
 
     Parameters
@@ -82,7 +82,7 @@ class Encoding:
         """Whether the bytes of the file are those of the elements."""
         return not self.steps
 
-    def padded(self, rows: int) -> Encoding:
+    def padded(self, rows: int) -> ChunkCodecs:
         """Return the same with a step that fills up a last strip of some rows."""
         at = max(self.ragged, 0)
         tail = self.row_bytes * rows
@@ -96,7 +96,7 @@ class Encoding:
         return tuple(reversed(self.steps[1:])), self.steps[0]
 
 
-def encoding(facts: Facts) -> Encoding:
+def encoding(facts: PageEncoding) -> ChunkCodecs:
     """Return how the segments of an image are decoded.
 
     Raises
@@ -121,7 +121,7 @@ def encoding(facts: Facts) -> Encoding:
     return _stream(facts)
 
 
-def _stream(facts: Facts) -> Encoding:
+def _stream(facts: PageEncoding) -> ChunkCodecs:
     """Return the steps of plain bytes: bit order, compression, packing, predictor."""
     dtype = element_type(facts)
     if facts.photometric == _YCBCR and facts.subsampling != (1, 1):
@@ -144,7 +144,7 @@ def _stream(facts: Facts) -> Encoding:
     if ragged < 0 and steps:
         ragged = 0
     nbytes = facts.row_bytes * facts.chunk_length
-    return Encoding(dtype, tuple(steps), ragged, nbytes, facts.row_bytes)
+    return ChunkCodecs(dtype, tuple(steps), ragged, nbytes, facts.row_bytes)
 
 
 def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -152,11 +152,11 @@ def _native(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype.newbyteorder("<")
 
 
-def _repacked(facts: Facts) -> bool:
+def _repacked(facts: PageEncoding) -> bool:
     return facts.sample_format == 5 or facts.bits not in (8, 16, 32, 64, 128)
 
 
-def _unpacked(facts: Facts, dtype: np.dtype[Any]) -> list[Mapping[str, Any]]:
+def _unpacked(facts: PageEncoding, dtype: np.dtype[Any]) -> list[Mapping[str, Any]]:
     """Return the step that makes elements of samples that are none."""
     if not _repacked(facts):
         return []
@@ -186,7 +186,7 @@ def _unpacked(facts: Facts, dtype: np.dtype[Any]) -> list[Mapping[str, Any]]:
     ]
 
 
-def _predicted(facts: Facts, dtype: np.dtype[Any]) -> list[Mapping[str, Any]]:
+def _predicted(facts: PageEncoding, dtype: np.dtype[Any]) -> list[Mapping[str, Any]]:
     """Return the step that undoes a predictor."""
     if facts.predictor in (0, 1):
         return []
@@ -209,7 +209,7 @@ def _predicted(facts: Facts, dtype: np.dtype[Any]) -> list[Mapping[str, Any]]:
     ]
 
 
-def _image(facts: Facts) -> Encoding:
+def _image(facts: PageEncoding) -> ChunkCodecs:
     """Return a codec that knows the shape and type of what it decodes."""
     dtype = _native(element_type(facts))
     if facts.bits not in (8, 16, 32, 64) and facts.compression == 34887:
@@ -217,15 +217,15 @@ def _image(facts: Facts) -> Encoding:
     step = dict(_IMAGES[facts.compression])
     if step["id"] == "imagecodecs_webp":
         step["hasalpha"] = facts.samples == 4 and not facts.separate
-    return Encoding(dtype, (step,), 1, *_decoded(facts, dtype))
+    return ChunkCodecs(dtype, (step,), 1, *_decoded(facts, dtype))
 
 
-def _decoded(facts: Facts, dtype: np.dtype[Any]) -> tuple[int, int]:
+def _decoded(facts: PageEncoding, dtype: np.dtype[Any]) -> tuple[int, int]:
     row = facts.run * dtype.itemsize
     return row * facts.chunk_length, row
 
 
-def _jpeg(facts: Facts) -> Encoding:
+def _jpeg(facts: PageEncoding) -> ChunkCodecs:
     """Return JPEG with its tables, and the colours that the photometric interpretation says."""
     if facts.compression == 6 and not (facts.whole and facts.samples == 1):
         raise UnsupportedError(
@@ -244,10 +244,10 @@ def _jpeg(facts: Facts) -> Encoding:
         "colorspace_jpeg": space,
         "colorspace_data": out,
     }
-    return Encoding(dtype, (step,), 1, *_decoded(facts, dtype))
+    return ChunkCodecs(dtype, (step,), 1, *_decoded(facts, dtype))
 
 
-def _colours(facts: Facts) -> tuple[int | None, int | None]:
+def _colours(facts: PageEncoding) -> tuple[int | None, int | None]:
     """Return the colour spaces of the JPEG stream and of the result, in libjpeg's terms."""
     if facts.separate:
         return None, 1
@@ -267,7 +267,7 @@ def _colours(facts: Facts) -> tuple[int | None, int | None]:
     return None, None
 
 
-def _fax(facts: Facts) -> Encoding:
+def _fax(facts: PageEncoding) -> ChunkCodecs:
     """Return a CCITT compression: rows of black and white runs."""
     if facts.bits != 1 or (facts.samples > 1 and not facts.separate):
         raise UnsupportedError(
@@ -285,12 +285,12 @@ def _fax(facts: Facts) -> Encoding:
     if facts.compression == 3:
         step["t4options"] = facts.t4_options
     steps.append(step)
-    return Encoding(
+    return ChunkCodecs(
         np.dtype(bool), tuple(steps), len(steps), facts.run * facts.chunk_length, facts.run
     )
 
 
-def _eer(facts: Facts) -> Encoding:
+def _eer(facts: PageEncoding) -> ChunkCodecs:
     """Return the electron event representation."""
     if facts.compression == 65002:
         skip, horizontal, vertical = facts.skip_bits
@@ -304,4 +304,4 @@ def _eer(facts: Facts) -> Encoding:
         "vertbits": vertical,
         "superres": 0,
     }
-    return Encoding(np.dtype("u1"), (step,), 1, facts.run * facts.chunk_length, facts.run)
+    return ChunkCodecs(np.dtype("u1"), (step,), 1, facts.run * facts.chunk_length, facts.run)

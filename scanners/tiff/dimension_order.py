@@ -11,18 +11,18 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from refmaker.scanners.tiff.page_encoding import Facts
+    from refmaker.scanners.tiff.page_encoding import PageEncoding
 
-__all__ = ["Placement"]
+__all__ = ["DimensionOrder"]
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class DimensionOrder:
     """The order of an array's dimensions.
 
     Parameters
     ----------
-    facts : Facts
+    facts : PageEncoding
         How its pages are stored.
     prefix : tuple of int
         Leading dimensions, along which pages are stacked.
@@ -32,13 +32,15 @@ class Placement:
         Whether samples multiply the dimension `axis` instead of being one of their own.
     """
 
-    facts: Facts
+    facts: PageEncoding
     prefix: tuple[int, ...]
     axis: int | None
     merged: bool
 
     @classmethod
-    def of(cls, facts: Facts, prefix: tuple[int, ...], axis: int, merged: bool) -> Placement:
+    def of(
+        cls, facts: PageEncoding, prefix: tuple[int, ...], axis: int, merged: bool
+    ) -> DimensionOrder:
         """Return the placement that `image_array` was asked for."""
         if facts.samples == 1:
             return cls(facts, prefix, None, False)

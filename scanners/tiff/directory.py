@@ -16,7 +16,7 @@ from refmaker.errors import FormatError, LimitError
 from refmaker.scanners.tiff.blocks import read_rows
 from refmaker.scanners.tiff.ifd_chain import read_below, walk
 from refmaker.scanners.tiff.ifd_entries import RATIONALS, SIZES, TYPES, Format, layouts
-from refmaker.scanners.tiff.raw_directories import Pile, Trouble
+from refmaker.scanners.tiff.raw_directories import RawDirectories, Trouble
 from refmaker.scanners.tiff.values import distinct, plain, signed
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.io.source import Source
-    from refmaker.scanners.tiff.ifd_entries import Layout
+    from refmaker.scanners.tiff.ifd_entries import IFDEntryColumns
 
 __all__ = ["SUBIFDS", "Directory", "is_tiff", "read_directory"]
 
@@ -41,7 +41,7 @@ _MAGIC: dict[bytes, tuple[Literal["<", ">"], bool]] = {
     b"II+\0": ("<", True), b"MM\0+": (">", True),
 }  # fmt: skip
 
-Place = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
+ValueLocation = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
 """Of each page the first byte of a tag's values, their number and their type."""
 
 
@@ -77,7 +77,7 @@ def read_directory(source: Source, *, trust_stride: bool = False) -> Directory:
     if start == 0:
         raise FormatError("a TIFF file without a directory", url=source.url, offset=0)
     source.sparse(_BLOCK)
-    pile = Pile(source, form)
+    pile = RawDirectories(source, form)
     try:
         walk(pile, start, trust_stride)
         return _with_subifds(source, pile)
@@ -86,7 +86,7 @@ def read_directory(source: Source, *, trust_stride: bool = False) -> Directory:
         raise
 
 
-def _with_subifds(source: Source, pile: Pile) -> Directory:
+def _with_subifds(source: Source, pile: RawDirectories) -> Directory:
     found = Directory(source, pile)
     main, first = pile.count, 0
     for _ in range(_DEPTH):
@@ -127,7 +127,7 @@ class Directory:
         How many were not read but inferred from others.
     """
 
-    def __init__(self, source: Source, pile: Pile) -> None:
+    def __init__(self, source: Source, pile: RawDirectories) -> None:
         self.source = source
         self.form = pile.form
         self.offset = pile.offsets()
@@ -163,7 +163,7 @@ class Directory:
                 found[layout.pages] = True
         return found
 
-    def _groups(self, numbers: NDArray[np.int64]) -> Iterator[tuple[Layout, Any, Any]]:
+    def _groups(self, numbers: NDArray[np.int64]) -> Iterator[tuple[IFDEntryColumns, Any, Any]]:
         """Yield each layout among some pages, their positions in `numbers`, their rows in it."""
         which = self._layout_of[numbers]
         if which.size and bool((which == which[0]).all()):
@@ -179,13 +179,13 @@ class Directory:
 
     def _group(
         self, number: int, numbers: NDArray[np.int64], where: Any
-    ) -> tuple[Layout, Any, Any]:
+    ) -> tuple[IFDEntryColumns, Any, Any]:
         """Return a layout, the positions of its pages, their rows: a slice if all are asked for."""
         layout, mine = self.layouts[number], numbers[where]
         whole = mine.size == layout.pages.size and np.array_equal(mine, layout.pages)
         return layout, where, slice(None) if whole else self._row_of[mine]
 
-    def place(self, code: int, numbers: NDArray[np.int64]) -> Place:
+    def place(self, code: int, numbers: NDArray[np.int64]) -> ValueLocation:
         """Return where the values of a tag lie.
 
         Parameters
@@ -280,7 +280,7 @@ class Directory:
         code: int,
         numbers: NDArray[np.int64],
         most: int = 2**40,
-        place: Place | None = None,
+        place: ValueLocation | None = None,
     ) -> NDArray[Any] | None:
         """Return the values of a tag that has equally many of one type on all of some pages.
 

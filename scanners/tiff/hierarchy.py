@@ -47,7 +47,7 @@ _PLAIN = frozenset({"generic", "geo", "shaped"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Plan:
+class _ArrayDimensions:
     """How an image becomes arrays.
 
     Parameters
@@ -143,7 +143,7 @@ class Builder:
         attributes = {} if not found else self._described(plan, found)
         return members, attributes, bool(attributes)
 
-    def _plan(self, image: Image) -> _Plan:
+    def _plan(self, image: Image) -> _ArrayDimensions:
         """Return how an image's dimensions are arranged."""
         image = image.squeezed()
         first = max(image.first, 0)
@@ -165,14 +165,14 @@ class Builder:
                 full = (*names[:place], "c", *names[place:], "y", "x")
             why = ngff.problem(full)
             if not why:
-                return _Plan(ordered, full, place, merged, ngff=True)
+                return _ArrayDimensions(ordered, full, place, merged, ngff=True)
             self.report.warn(f"{image.name or 'an image'} is not described as NGFF: {why}")
         if samples == 1:
-            return _Plan(image, (*names, "y", "x"))
+            return _ArrayDimensions(image, (*names, "y", "x"))
         sample = "band" if image.geo is not None else "s"
         if separate:
-            return _Plan(image, (*names, sample, "y", "x"), len(names))
-        return _Plan(image, (*names, "y", "x", sample), -1)
+            return _ArrayDimensions(image, (*names, sample, "y", "x"), len(names))
+        return _ArrayDimensions(image, (*names, "y", "x", sample), -1)
 
     def _biological(self, image: Image, samples: int) -> bool:
         """Tell whether an image is such that its readers expect NGFF."""
@@ -185,8 +185,8 @@ class Builder:
         return image.flavour == "shaped" and samples == 1 and bool(known or scaled)
 
     def _level(
-        self, plan: _Plan, level: Level, path: str, base: tuple[int, ...] | None
-    ) -> tuple[_Plan, dict[str, Array]]:
+        self, plan: _ArrayDimensions, level: Level, path: str, base: tuple[int, ...] | None
+    ) -> tuple[_ArrayDimensions, dict[str, Array]]:
         """Return the arrays of one level: pixels, mask, coordinates."""
         where = _below(path, IMAGE)
         try:
@@ -214,8 +214,8 @@ class Builder:
         return plan, members | extra
 
     def _rest(
-        self, plan: _Plan, level: Level, path: str, error: RefmakerError
-    ) -> tuple[_Plan, Array | None]:
+        self, plan: _ArrayDimensions, level: Level, path: str, error: RefmakerError
+    ) -> tuple[_ArrayDimensions, Array | None]:
         """Return what can be read of a level that was refused; name the damaged pages."""
         numbers = level.numbers[level.numbers >= 0]
         several = numbers.size > 1 and not plan.image.stacked
@@ -248,7 +248,7 @@ class Builder:
         self.report.add(path, Outcome.SKIPPED, reason, _code(error))
         return plan, None
 
-    def _pixels(self, plan: _Plan, level: Level) -> Array:
+    def _pixels(self, plan: _ArrayDimensions, level: Level) -> Array:
         image, first = plan.image, max(plan.image.first, 0)
         attributes = self._attributes(plan, first)
         if image.stacked:
@@ -271,7 +271,7 @@ class Builder:
         self.pages.placed[-1] = replace(self.pages.placed[-1], chunks=cropped.chunks)
         return cropped
 
-    def _attributes(self, plan: _Plan, page: int) -> dict[str, Any]:
+    def _attributes(self, plan: _ArrayDimensions, page: int) -> dict[str, Any]:
         image = plan.image
         found = json_value(dict(image.attributes))
         if image.name and "long_name" not in found:
@@ -300,7 +300,9 @@ class Builder:
         self.report.add(f"/{where}", Outcome.REFERENCED)
         return {"mask": mask}
 
-    def _coordinates(self, plan: _Plan, array: Array, base: tuple[int, ...]) -> dict[str, Array]:
+    def _coordinates(
+        self, plan: _ArrayDimensions, array: Array, base: tuple[int, ...]
+    ) -> dict[str, Array]:
         """Return the coordinates of one level by name."""
         image = plan.image
         sizes = dict(zip(plan.names, array.shape, strict=True))
@@ -317,7 +319,7 @@ class Builder:
             found |= geographic(image.geo, sizes, whole)
         return found
 
-    def _axes(self, plan: _Plan) -> tuple[Axis, ...]:
+    def _axes(self, plan: _ArrayDimensions) -> tuple[Axis, ...]:
         """Return one axis for each dimension of the arrays."""
         image = plan.image
         first = max(image.first, 0)
@@ -334,7 +336,7 @@ class Builder:
             known["band"] = Axis("band", samples, values=())
         return tuple(known.get(name, Axis(name)) for name in plan.names)
 
-    def _channels(self, plan: _Plan) -> Any:
+    def _channels(self, plan: _ArrayDimensions) -> Any:
         image = plan.image
         first = max(image.first, 0)
         samples = int(self.pages.samples[first])
@@ -342,14 +344,14 @@ class Builder:
         color = int(self.pages.photometric[first]) in (2, 6)
         return ngff.channel_labels(image.channels, count, samples, color=color)
 
-    def _positions(self, plan: _Plan) -> dict[str, Array]:
+    def _positions(self, plan: _ArrayDimensions) -> dict[str, Array]:
         names = tuple(axis.name for axis in plan.image.axes)
         return {
             one.name: inline_array(one.values, names, {"units": one.unit} if one.unit else {})
             for one in plan.image.positions
         }
 
-    def _tags(self, plan: _Plan) -> Group | None:
+    def _tags(self, plan: _ArrayDimensions) -> Group | None:
         image = plan.image
         names = tuple(axis.name for axis in image.axes)
         numbers = image.levels[0].numbers
@@ -358,7 +360,7 @@ class Builder:
         skip = {_DESCRIPTION} if image.flavour == "ome" else set()
         return tag_group(self.pages, numbers, names, skip=frozenset(skip))
 
-    def _described(self, plan: _Plan, found: list[tuple[str, Array]]) -> dict[str, Any]:
+    def _described(self, plan: _ArrayDimensions, found: list[tuple[str, Array]]) -> dict[str, Any]:
         """Return the NGFF attributes of an image's group, empty if it is not described so."""
         if not plan.ngff:
             return {}

@@ -14,7 +14,7 @@ import numpy as np
 from refmaker.errors import FormatError, RefmakerError, TruncatedError
 from refmaker.scanners.tiff.blocks import read_rows
 from refmaker.scanners.tiff.ifd_entries import SIZES
-from refmaker.scanners.tiff.raw_directories import Pile, Trouble
+from refmaker.scanners.tiff.raw_directories import RawDirectories, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,12 +35,12 @@ _TAIL = 1024
 """Bytes behind a directory that are read with it if values lie there."""
 
 
-def walk(pile: Pile, offset: int, trust: bool = False) -> None:
+def walk(pile: RawDirectories, offset: int, trust: bool = False) -> None:
     """Read the main chain from its first directory on.
 
     Parameters
     ----------
-    pile : Pile
+    pile : RawDirectories
         Where the directories go; `troubles` gets what ends the chain too early.
     offset : int
         Of the first directory.
@@ -77,15 +77,15 @@ def walk(pile: Pile, offset: int, trust: bool = False) -> None:
         offset = after
 
 
-def _run(pile: Pile, model: bytes, offset: int, step: int, *, trust: bool) -> int:
+def _run(pile: RawDirectories, model: bytes, offset: int, step: int, *, trust: bool) -> int:
     """Read on where directories like one before lie at equal distances; return where to go on."""
     size, batch = len(model), 4 * REGULAR
     tail = _tail(model, offset, pile.form)
     after = offset + step
     if trust and pile.source.path is None:
-        from refmaker.scanners.tiff.ifd_inference import infer
+        from refmaker.scanners.tiff.ifd_inference import infer_ifds
 
-        after = infer(pile, after, step, size, tail)
+        after = infer_ifds(pile, after, step, size, tail)
     while after:
         room = (pile.source.size - after - size - tail) // step + 1
         offsets = after + step * np.arange(max(0, min(batch, room)), dtype=np.int64)
@@ -155,12 +155,12 @@ def _tail(model: bytes, offset: int, form: Format) -> int:
     return tail
 
 
-def read_below(pile: Pile, first: int, wanted: Sequence[Sequence[int]]) -> None:
+def read_below(pile: RawDirectories, first: int, wanted: Sequence[Sequence[int]]) -> None:
     """Read the SubIFDs of some pages.
 
     Parameters
     ----------
-    pile : Pile
+    pile : RawDirectories
         Where the directories go.
     first : int
         The first page.

@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ASCII", "TYPES", "Format", "Layout", "layouts"]
+__all__ = ["ASCII", "TYPES", "Format", "IFDEntryColumns", "layouts"]
 
 ASCII = 2
 RATIONALS = (5, 10)
@@ -71,7 +71,7 @@ class Format:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Layout:
+class IFDEntryColumns:
     """Directories that have the same tags of the same types, as columns.
 
     Parameters
@@ -112,7 +112,7 @@ class Layout:
 
 def layouts(
     rows: NDArray[np.uint8], numbers: NDArray[np.int64], size: int, form: Format
-) -> list[Layout]:
+) -> list[IFDEntryColumns]:
     """Sort directories of equal length by the tags and types that they have.
 
     Parameters
@@ -164,8 +164,10 @@ def _layout(
     numbers: NDArray[np.int64],
     size: int,
     form: Format,
-) -> Layout:
+) -> IFDEntryColumns:
     heads = np.ascontiguousarray(entries["head"][0]).view(f"{form.byteorder}u2").astype(np.uint16)
     counts, raw, words = (entries[name] for name in ("count", "raw", "word"))
     same = (counts == counts[0]).all(axis=0) & (words == words[0]).all(axis=0)
-    return Layout(numbers, heads[::2], heads[1::2], counts, raw, words, same, rows[:, size:], size)
+    return IFDEntryColumns(
+        numbers, heads[::2], heads[1::2], counts, raw, words, same, rows[:, size:], size
+    )

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.scanners.tiff.ifd_entries import Format
-    from refmaker.scanners.tiff.raw_directories import Pile
+    from refmaker.scanners.tiff.raw_directories import RawDirectories
 
-__all__ = ["infer"]
+__all__ = ["infer_ifds"]
 
 SAMPLE = 48
 """Directories that are compared with what they were inferred to be."""
@@ -27,12 +27,12 @@ _LEAST = 1000
 """Directories below which all are read."""
 
 
-def infer(pile: Pile, after: int, step: int, size: int, tail: int) -> int:
+def infer_ifds(pile: RawDirectories, after: int, step: int, size: int, tail: int) -> int:
     """Infer the rest of the main chain.
 
     Parameters
     ----------
-    pile : Pile
+    pile : RawDirectories
         Holds the directories so far; those inferred are added.
     after : int
         Offset of the next directory, the first to be inferred.
@@ -69,7 +69,7 @@ def infer(pile: Pile, after: int, step: int, size: int, tail: int) -> int:
     return 0
 
 
-def _count(pile: Pile, model: _Model, after: int, step: int, most: int) -> int:
+def _count(pile: RawDirectories, model: _Model, after: int, step: int, most: int) -> int:
     """Return how many directories follow that look like it: by bisection."""
 
     def fits(number: int) -> bool:

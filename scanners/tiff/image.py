@@ -11,8 +11,8 @@ import numpy as np
 from refmaker.errors import MetadataError, TruncatedError, UnsupportedError
 from refmaker.model import Array, ChunkTable, chunk_grid
 from refmaker.model.contiguous import contiguous_table
-from refmaker.scanners.tiff.dimension_order import Placement
-from refmaker.scanners.tiff.pages import Placed
+from refmaker.scanners.tiff.dimension_order import DimensionOrder
+from refmaker.scanners.tiff.pages import PageArray
 from refmaker.scanners.tiff.rechunk import joined, strip_parts
 from refmaker.scanners.tiff.segments import Segments, segments
 from refmaker.scanners.tiff.strips import filled_up
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.scanners.tiff.codecs import Encoding
-    from refmaker.scanners.tiff.page_encoding import Facts
+    from refmaker.scanners.tiff.codecs import ChunkCodecs
+    from refmaker.scanners.tiff.page_encoding import PageEncoding
     from refmaker.scanners.tiff.pages import Pages
     from refmaker.scanning.options import ScanOptions
 
@@ -92,10 +92,10 @@ def image_array(  # noqa: PLR0913 - what an array is made of
         raise MetadataError(f"{numbers.size} pages for {prefix}, {there.size} of them given")
     pages.tried[numbers[there]] = True
     page = _alike(pages, numbers[there])
-    place = Placement.of(pages.facts(page), prefix, sample_axis, merge_samples)
+    place = DimensionOrder.of(pages.facts(page), prefix, sample_axis, merge_samples)
     chunks = _chunks(pages, numbers, place, options)
     table = _table(pages, chunk_grid(place.shape, chunks.shape), chunks)
-    pages.placed.append(Placed(table, numbers, prefix, place.axis, place.merged))
+    pages.placed.append(PageArray(table, numbers, prefix, place.axis, place.merged))
     filters, compressor = chunks.code.split()
     return Array(
         place.shape,
@@ -136,14 +136,14 @@ class _Chunks:
     """
 
     shape: tuple[int, ...]
-    code: Encoding
+    code: ChunkCodecs
     offset: NDArray[np.int64]
     length: NDArray[np.int64]
     inlined: Mapping[int, bytes] = field(default_factory=dict)
 
 
 def _chunks(
-    pages: Pages, numbers: NDArray[np.int64], place: Placement, options: ScanOptions
+    pages: Pages, numbers: NDArray[np.int64], place: DimensionOrder, options: ScanOptions
 ) -> _Chunks:
     """Choose chunks for the data of some pages."""
     facts = place.facts
@@ -182,7 +182,7 @@ def _chunks(
     return _Chunks(place.chunk(rows, facts.chunk_width), code, offset, length, inlined)
 
 
-def _samples_first(facts: Facts, itemsize: int) -> dict[str, Any]:
+def _samples_first(facts: PageEncoding, itemsize: int) -> dict[str, Any]:
     """Return the codec that puts the samples of a segment before its rows and columns."""
     if itemsize == 1:
         # Every reader has this one: samples come apart as the bytes of a huge element.
@@ -273,7 +273,7 @@ def following_array(
     code, facts = pages.encoding(page), pages.facts(page)
     url = pages.urls[int(pages.file[page])]
     found = segments(pages, np.array([page]))
-    plane = Placement.of(facts, (), 0 if facts.separate else -1, False)
+    plane = DimensionOrder.of(facts, (), 0 if facts.separate else -1, False)
     whole = joined(plane, found, code.dtype.itemsize, 2**62) if code.plain else None
     if whole is None or whole[1].size != 1 or int(whole[2][0]) == 0:
         raise UnsupportedError(
@@ -296,7 +296,7 @@ def following_array(
         shape, code.dtype.itemsize, start, url, options.chunk_bytes or 2**62
     )
     axis = None if plane.axis is None else len(prefix) + plane.axis
-    pages.placed.append(Placed(table, np.array([page]), prefix, axis, skip=skip, following=True))
+    pages.placed.append(PageArray(table, np.array([page]), prefix, axis, skip=skip, following=True))
     return Array(
         shape,
         chunk,

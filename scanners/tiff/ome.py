@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from refmaker.model.report import ScanReport
     from refmaker.scanners.tiff.ome_xml import Data, Pixels
     from refmaker.scanners.tiff.pages import Pages
-    from refmaker.scanners.tiff.related_files import Siblings
+    from refmaker.scanners.tiff.related_files import RelatedTIFFs
 
 __all__ = ["below", "is_ome", "read_images"]
 
@@ -41,7 +41,7 @@ def is_ome(description: str) -> bool:
 def read_images(
     pages: Pages,
     text: str,
-    siblings: Siblings,
+    siblings: RelatedTIFFs,
     report: ScanReport,
     *,
     fill: bool,
@@ -55,7 +55,7 @@ def read_images(
         Of the scanned file.
     text : str
         Its OME-XML.
-    siblings : Siblings
+    siblings : RelatedTIFFs
         Opens the other files.
     report : ScanReport
         Gets a warning for what the description says wrongly.
@@ -93,7 +93,7 @@ def read_images(
     return joined, found, text
 
 
-def _companion(other: BinaryOnly, siblings: Siblings) -> tuple[str, Document]:
+def _companion(other: BinaryOnly, siblings: RelatedTIFFs) -> tuple[str, Document]:
     """Return the document that a file with pixels only names, as if it stood in that file."""
     try:
         text = siblings.text(other.name)
@@ -138,7 +138,7 @@ def _files(document: Document, own: str, report: ScanReport) -> dict[tuple[str, 
 def _open_all(
     pages: Pages,
     names: dict[tuple[str, str], str],
-    siblings: Siblings,
+    siblings: RelatedTIFFs,
     report: ScanReport,
     *,
     fill: bool,

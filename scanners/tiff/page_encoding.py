@@ -9,11 +9,11 @@ import numpy as np
 
 from refmaker.errors import UnsupportedError
 
-__all__ = ["Facts", "element_type"]
+__all__ = ["PageEncoding", "element_type"]
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class PageEncoding:
     """The storage of one page, and of all pages of its kind.
 
     Parameters
@@ -88,7 +88,7 @@ class Facts:
         return -(-self.run * self.bits // 8)
 
 
-def element_type(facts: Facts) -> np.dtype[Any]:
+def element_type(facts: PageEncoding) -> np.dtype[Any]:
     """Return the type of an image's elements, in file byte order where it has one.
 
     One-bit samples are bool, other integers the smallest type that holds them; 24-bit floats

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.scanners.tiff import tags
-from refmaker.scanners.tiff.page_encoding import Facts
+from refmaker.scanners.tiff.page_encoding import PageEncoding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["facts_of", "kinds_of"]
+__all__ = ["group_by_storage", "page_encoding_of"]
 
 _NAMES = (
     "width", "length", "samples", "bits", "sample_format", "compression", "predictor",
@@ -22,7 +22,7 @@ _SINGLE = (tags.T4_OPTIONS, tags.DEPTH, 65007, 65008, 65009)
 _LISTS = (tags.EXTRA_SAMPLES, tags.SUBSAMPLING, tags.JPEG_TABLES)
 
 
-def kinds_of(pages: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def group_by_storage(pages: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sort pages by all that decides how they are decoded.
 
     Returns
@@ -60,7 +60,7 @@ def _digits(pages: Any, code: int) -> NDArray[np.int64]:
     return found
 
 
-def facts_of(pages: Any, page: int) -> Facts:
+def page_encoding_of(pages: Any, page: int) -> PageEncoding:
     """Return what decides how one page is decoded."""
     extra = np.atleast_1d(pages.tag(page, tags.EXTRA_SAMPLES, ()))
     if isinstance(pages.tag(page, tags.EXTRA_SAMPLES), bytes):
@@ -69,7 +69,7 @@ def facts_of(pages: Any, page: int) -> Facts:
     tables = pages.tag(page, tags.JPEG_TABLES, b"")
     compression = int(pages.compression[page])
     start = _start(pages, page) if compression in tags.JPEG else b""
-    return Facts(
+    return PageEncoding(
         byteorder=pages.directories[int(pages.file[page])].form.byteorder,
         width=int(pages.width[page]),
         length=int(pages.length[page]),

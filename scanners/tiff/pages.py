@@ -14,9 +14,9 @@ import numpy as np
 
 from refmaker.errors import UnsupportedError
 from refmaker.scanners.tiff import tags
-from refmaker.scanners.tiff.codecs import Encoding, encoding
+from refmaker.scanners.tiff.codecs import ChunkCodecs, encoding
 from refmaker.scanners.tiff.page_encoding import element_type
-from refmaker.scanners.tiff.page_groups import facts_of, kinds_of
+from refmaker.scanners.tiff.page_groups import group_by_storage, page_encoding_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from refmaker.io.source import Source
     from refmaker.model import ChunkTable
     from refmaker.scanners.tiff.directory import Directory
-    from refmaker.scanners.tiff.page_encoding import Facts
+    from refmaker.scanners.tiff.page_encoding import PageEncoding
 
-__all__ = ["Pages", "Placed"]
+__all__ = ["PageArray", "Pages"]
 
 _DEFAULTS = {
     "width": (tags.WIDTH, 0),
@@ -54,7 +54,7 @@ _LARGEST_CHUNK = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Placed:
+class PageArray:
     """An array that was made of pages.
 
     Parameters
@@ -121,7 +121,7 @@ class Pages:
     kind : ndarray of int64, shape (n,)
         The same number for pages that may be stacked in one array: same size, element type,
         storage and encoding. -1 for those that have a `problem`.
-    placed : list of Placed
+    placed : list of PageArray
         What became of the pages so far: which pages each table of chunks came from.
     tried : ndarray of bool, shape (n,)
         Which pages arrays were made of, or were refused for one.
@@ -172,11 +172,11 @@ class Pages:
         for name, (code, default) in _DEFAULTS.items():
             setattr(self, name, self.column(code, default, _BROKEN))
         self._correct()
-        self.placed: list[Placed] = []
+        self.placed: list[PageArray] = []
         self.tried = np.zeros(len(self), bool)
         self.warnings: list[str] = []
-        self._kinds, firsts = kinds_of(self)
-        self._facts = [facts_of(self, int(page)) for page in firsts]
+        self._kinds, firsts = group_by_storage(self)
+        self._facts = [page_encoding_of(self, int(page)) for page in firsts]
         self._problems = [
             self._judge(int(page), facts) for page, facts in zip(firsts, self._facts, strict=True)
         ]
@@ -309,11 +309,11 @@ class Pages:
         plane = (int(self.length[page]), int(self.width[page]))
         return (*plane, samples) if samples > 1 else plane
 
-    def facts(self, page: int) -> Facts:
+    def facts(self, page: int) -> PageEncoding:
         """Return what decides how a page is decoded."""
         return self._facts[int(self._kinds[page])]
 
-    def encoding(self, page: int) -> Encoding:
+    def encoding(self, page: int) -> ChunkCodecs:
         """Return how a page's segments are decoded.
 
         Raises
@@ -349,7 +349,7 @@ class Pages:
             offset=int(self.offset[page]),
         )
 
-    def _judge(self, page: int, facts: Facts) -> Encoding | UnsupportedError:
+    def _judge(self, page: int, facts: PageEncoding) -> ChunkCodecs | UnsupportedError:
         """Return how pages of a kind are decoded, or why they cannot be."""
         try:
             self._check(page, facts)
@@ -357,7 +357,7 @@ class Pages:
         except UnsupportedError as error:
             return error
 
-    def _check(self, page: int, facts: Facts) -> None:
+    def _check(self, page: int, facts: PageEncoding) -> None:
         """Refuse what has no shape, or one that no chunk can have."""
         if min(facts.width, facts.length, facts.samples) < 1:
             raise UnsupportedError(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from refmaker.io.source import Source
     from refmaker.scanners.tiff.ifd_entries import Format
 
-__all__ = ["MAX_ENTRIES", "Pile", "Trouble"]
+__all__ = ["MAX_ENTRIES", "RawDirectories", "Trouble"]
 
 MAX_ENTRIES = 4096
 """Entries of a directory beyond which it is taken for noise; the largest known has about 200."""
@@ -66,7 +66,7 @@ class _Part:
 
 
 @dataclass(slots=True)
-class Pile:
+class RawDirectories:
     """The bytes of directories, sorted by length.
 
     Parameters

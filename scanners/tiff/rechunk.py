@@ -13,12 +13,12 @@ from refmaker.model.contiguous import piece_shape
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from refmaker.scanners.tiff.dimension_order import Placement
+    from refmaker.scanners.tiff.dimension_order import DimensionOrder
     from refmaker.scanners.tiff.segments import Segments
 
-__all__ = ["Pieces", "joined", "strip_parts"]
+__all__ = ["Rechunked", "joined", "strip_parts"]
 
-Pieces = tuple[tuple[int, ...], "NDArray[np.int64]", "NDArray[np.int64]"]
+Rechunked = tuple[tuple[int, ...], "NDArray[np.int64]", "NDArray[np.int64]"]
 """Chunk shape, and offset and length of every chunk in C order; length 0 where there is none."""
 
 _MOST = 2**26
@@ -27,12 +27,14 @@ _SMALL = 2048
 """Bytes below which a part of a strip is no good chunk."""
 
 
-def joined(place: Placement, found: Segments, itemsize: int, target: int | None) -> Pieces | None:
+def joined(
+    place: DimensionOrder, found: Segments, itemsize: int, target: int | None
+) -> Rechunked | None:
     """Return pages whose data are in one piece as chunks near a target size.
 
     Parameters
     ----------
-    place : Placement
+    place : DimensionOrder
         The order of dimensions; samples that lie side by side in the file must be last.
     found : Segments
         Where the strips lie, or tiles as wide as the image.
@@ -43,7 +45,7 @@ def joined(place: Placement, found: Segments, itemsize: int, target: int | None)
 
     Returns
     -------
-    Pieces or None
+    Rechunked or None
         None if some page is in several pieces.
     """
     facts = place.facts
@@ -73,12 +75,12 @@ def joined(place: Placement, found: Segments, itemsize: int, target: int | None)
 
 
 def _planes(
-    place: Placement,
+    place: DimensionOrder,
     starts: NDArray[np.int64],
     plane: tuple[int, ...],
     itemsize: int,
     target: int | None,
-) -> Pieces:
+) -> Rechunked:
     """Separate planes of which the samples are to be the last dimension."""
     chunk = piece_shape(plane, itemsize, target)
     rows = plane[0] // chunk[0]
@@ -96,7 +98,7 @@ def _blocks(
     plane: tuple[int, ...],
     itemsize: int,
     target: int | None,
-) -> Pieces:
+) -> Rechunked:
     """Whole pages in C order, joined along as many leading dimensions as follow one another."""
     unit = math.prod(plane) * itemsize
     level = len(lead)
@@ -118,7 +120,7 @@ def _blocks(
     return (*(1,) * level, *chunk), offset.reshape(-1), length.reshape(-1)
 
 
-def strip_parts(place: Placement, found: Segments) -> tuple[int, Segments] | None:
+def strip_parts(place: DimensionOrder, found: Segments) -> tuple[int, Segments] | None:
     """Cut strips into parts of which the last, shorter strip is a multiple, too.
 
     Returns

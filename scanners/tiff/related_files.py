@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from refmaker.io.source import Source
     from refmaker.scanners.tiff.pages import Pages
 
-__all__ = ["Siblings"]
+__all__ = ["RelatedTIFFs"]
 
 _TEXT = 128 * 1024**2
 """Bytes of a companion file."""
 
 
-class Siblings(related_files.Siblings):
+class RelatedTIFFs(related_files.RelatedFiles):
     """Opens files by the names that the scanned file gives, once each.
 
     Parameters

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from refmaker.io.source import Source
     from refmaker.model import Group
     from refmaker.scanning.options import ScanOptions
-    from refmaker.scanning.protocol import Native
+    from refmaker.scanning.protocol import LibraryReader
 
 __all__ = ["TIFFScanner"]
 
@@ -128,7 +128,7 @@ class TIFFScanner:
         return summary(group)
 
     @contextmanager
-    def native(self, source: Source) -> Iterator[Native]:
+    def native(self, source: Source) -> Iterator[LibraryReader]:
         """Open the file with tifffile.
 
         Parameters

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.scanners.tiff.directory import Directory
-    from refmaker.scanners.tiff.page_encoding import Facts
+    from refmaker.scanners.tiff.page_encoding import PageEncoding
     from refmaker.scanners.tiff.pages import Pages
 
 __all__ = ["Segments", "segments"]
@@ -44,7 +44,7 @@ class Segments:
     length: NDArray[np.int64]
 
 
-def grid_of(facts: Facts) -> tuple[int, int, int]:
+def grid_of(facts: PageEncoding) -> tuple[int, int, int]:
     """Return the number of separate planes, rows and columns of segments of a page."""
     rows = -(-facts.length // facts.chunk_length)
     columns = -(-facts.width // facts.chunk_width)
@@ -147,7 +147,7 @@ def _list(
 def _needed(
     pages: Pages,
     numbers: NDArray[np.int64],
-    facts: Facts,
+    facts: PageEncoding,
     grid: tuple[int, int, int],
     length: NDArray[np.int64],
 ) -> NDArray[np.int64]:

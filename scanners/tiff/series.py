@@ -22,7 +22,7 @@ from refmaker.scanners.tiff import gdal, imagej, ngff, ome, shaped, slides, vend
 from refmaker.scanners.tiff.generic import images_of
 from refmaker.scanners.tiff.geo import is_geo, read_georeference
 from refmaker.scanners.tiff.hierarchy import Builder
-from refmaker.scanners.tiff.related_files import Siblings
+from refmaker.scanners.tiff.related_files import RelatedTIFFs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,20 +92,20 @@ def tree(
     return root, pages
 
 
-def _siblings(source: Source, options: ScanOptions) -> Siblings:
+def _siblings(source: Source, options: ScanOptions) -> RelatedTIFFs:
     from refmaker.scanners.tiff.directory import read_directory
     from refmaker.scanners.tiff.pages import Pages
 
     def read(other: Source) -> Pages:
         return Pages([read_directory(other)])
 
-    return Siblings(source, read, anywhere=options.follow_external)
+    return RelatedTIFFs(source, read, anywhere=options.follow_external)
 
 
 def _images(
     pages: Pages,
     source: Source,
-    siblings: Siblings,
+    siblings: RelatedTIFFs,
     report: ScanReport,
     settings: Mapping[str, str],
 ) -> tuple[Pages, list[Image], str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.scanners.tiff.codecs import Encoding
+    from refmaker.scanners.tiff.codecs import ChunkCodecs
     from refmaker.scanners.tiff.pages import Pages
     from refmaker.scanners.tiff.segments import Segments
 
@@ -35,7 +35,7 @@ _MOST = 64
 def filled_up(
     pages: Pages,
     numbers: NDArray[np.int64],
-    code: Encoding,
+    code: ChunkCodecs,
     found: Segments,
     budget: int,
 ) -> dict[int, bytes] | None:
@@ -47,7 +47,7 @@ def filled_up(
         Where the pages are from.
     numbers : ndarray of int64, shape (m,)
         The pages.
-    code : Encoding
+    code : ChunkCodecs
         How they are decoded.
     found : Segments
         Where their strips lie.

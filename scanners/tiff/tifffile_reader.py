@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from refmaker.io.source import Source
     from refmaker.model import Array
-    from refmaker.scanners.tiff.pages import Pages, Placed
+    from refmaker.scanners.tiff.pages import PageArray, Pages
 
 __all__ = ["open_native"]
 
@@ -30,7 +30,7 @@ _KEPT = 4
 
 
 @contextmanager
-def open_native(source: Source, scanner: Any) -> Iterator[NativeTIFF]:
+def open_native(source: Source, scanner: Any) -> Iterator[TifffileReader]:
     """Open a file, and those that belong to it, with tifffile.
 
     Parameters
@@ -48,7 +48,7 @@ def open_native(source: Source, scanner: Any) -> Iterator[NativeTIFF]:
         If tifffile does not open the file.
     """
     with ExitStack() as stack:
-        native = NativeTIFF(source, scanner, stack)
+        native = TifffileReader(source, scanner, stack)
         native.known("auto")
         yield native
 
@@ -59,10 +59,10 @@ class _Known:
 
     arrays: Mapping[str, Array]
     pages: Pages
-    placed: Mapping[str, Placed]
+    placed: Mapping[str, PageArray]
 
 
-class NativeTIFF:
+class TifffileReader:
     """Arrays of a reference set, as tifffile reads them.
 
     Parameters
@@ -149,7 +149,7 @@ class NativeTIFF:
         raise UnsupportedError("no layout of the file has such an array", code="native")
 
     def _stacked(
-        self, pages: Pages, item: Placed, array: Array, region: tuple[slice, ...]
+        self, pages: Pages, item: PageArray, array: Array, region: tuple[slice, ...]
     ) -> NDArray[Any]:
         """Return a region of pages that are stacked."""
         rank, axis = len(item.prefix), item.sample_axis
@@ -222,7 +222,7 @@ class NativeTIFF:
             return None
 
     def _following(
-        self, pages: Pages, item: Placed, array: Array, region: tuple[slice, ...]
+        self, pages: Pages, item: PageArray, array: Array, region: tuple[slice, ...]
     ) -> NDArray[Any]:
         """Return a region of images that follow the first page's data, plane by plane."""
         rank, count = len(item.prefix), math.prod(item.prefix)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from refmaker.io.source import Source
     from refmaker.model.report import ScanReport
     from refmaker.scanners.tiff.pages import Pages
-    from refmaker.scanners.tiff.related_files import Siblings
+    from refmaker.scanners.tiff.related_files import RelatedTIFFs
 
 __all__ = ["read_images", "vendor"]
 
@@ -84,7 +84,7 @@ def _eer(value: object) -> bool:
 
 
 def read_images(
-    pages: Pages, source: Source, siblings: Siblings, report: ScanReport, what: str
+    pages: Pages, source: Source, siblings: RelatedTIFFs, report: ScanReport, what: str
 ) -> tuple[Pages, list[Image]] | None:
     """Return the images of a vendor's file, or None if tifffile makes nothing of it.
 
@@ -94,7 +94,7 @@ def read_images(
         Of the file.
     source : Source
         The file.
-    siblings : Siblings
+    siblings : RelatedTIFFs
         Opens the other files of a series.
     report : ScanReport
         Gets a warning for what is left to its pages.
@@ -187,7 +187,7 @@ class _Files:
 
     pages: Pages
     source: Source
-    siblings: Siblings
+    siblings: RelatedTIFFs
     report: ScanReport
 
     def __post_init__(self) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from refmaker.combine import chunk_placement
-from refmaker.combine.chunk_placement import Layout, place
-from refmaker.combine.concat_dimensions import Axis
+from refmaker.combine.chunk_placement import VariableGrid, place
+from refmaker.combine.concat_dimensions import ConcatDimension
 from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable
 
@@ -33,9 +33,9 @@ def inputs(tables, order):
     ]
     start = np.array(order) * count
     size = count * len(tables)
-    axis = Axis("time", size, start, np.full(len(tables), count))
+    axis = ConcatDimension("time", size, start, np.full(len(tables), count))
     rest = tables[0].grid[1:]
-    layout = Layout(
+    layout = VariableGrid(
         ("time", "x"), (axis, None), (0, 1), (size, *rest), (1,) * (1 + len(rest))
     )  # fmt: skip
     return items, layout

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import refmaker
-from refmaker.combine.rechunk import can_cut, recut
+from refmaker.combine.rechunk import can_split_chunks, split_chunks
 from refmaker.errors import MetadataError, MissingDependencyError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.storage.reference_set import ReferenceSet
@@ -399,9 +399,9 @@ def test_chunks_of_uncompressed_data_are_cut_along_dimensions(tmp_path):
 def test_compressed_chunks_are_never_cut():
     table = ChunkTable.from_columns((1,), ("f",), offset=[0], length=[80])
     array = Array((10,), (10,), np.dtype("f8"), table, filters=({"id": "zlib", "level": 1},))
-    assert not can_cut(array, (5,))
+    assert not can_split_chunks(array, (5,))
     with pytest.raises(MetadataError):
-        recut(array, (5,))
+        split_chunks(array, (5,))
 
 
 def test_dropping_a_name_drops_nothing_that_begins_like_it(tmp_path):

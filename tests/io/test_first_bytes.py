@@ -10,7 +10,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from refmaker.errors import SourceError, SourceNotFoundError
-from refmaker.io.first_bytes import LOCAL, REMOTE, read_heads
+from refmaker.io.first_bytes import LOCAL, REMOTE, read_first_bytes
 from refmaker.io.source import Source
 from refmaker.model.report import Cost
 from refmaker.testing.http import RangeServer
@@ -28,7 +28,7 @@ def files(tmp_path):
 
 def test_local_files(files):
     cost = Cost()
-    heads = list(read_heads([str(path) for path in files], cost=cost))
+    heads = list(read_first_bytes([str(path) for path in files], cost=cost))
     assert [head.url for head in heads] == [str(path) for path in files]
     for head, path in zip(heads, files, strict=True):
         assert head.error is None
@@ -43,13 +43,13 @@ def test_local_files(files):
 def test_relative_paths_and_urls_of_local_files(files, monkeypatch):
     monkeypatch.chdir(files[3].parent)
     names = [files[3].name, f"file://{files[3]}"]
-    assert [head.url for head in read_heads(names)] == [str(files[3])] * 2
+    assert [head.url for head in read_first_bytes(names)] == [str(files[3])] * 2
 
 
 def test_a_failure_costs_no_other_file(files, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     urls = [str(files[2]), str(tmp_path / "gone"), str(tmp_path), str(tmp_path / "pipe"), "a\0b"]
-    heads = list(read_heads([*urls, str(files[2])]))
+    heads = list(read_first_bytes([*urls, str(files[2])]))
     assert heads[0].data == heads[5].data == files[2].read_bytes()
     assert isinstance(heads[1].error, SourceNotFoundError)
     assert all(isinstance(head.error, SourceError) for head in heads[1:5])
@@ -60,7 +60,7 @@ def test_each_remote_file_takes_one_request(files):
     with RangeServer(files[0].parent, latency=0.005) as server:
         urls = [server.url(path.name) for path in files]
         cost = Cost()
-        heads = list(read_heads(urls, cost=cost))
+        heads = list(read_first_bytes(urls, cost=cost))
         assert [head.url for head in heads] == urls
         assert dict(server.counts.requests) == {"GET": len(files)}
         assert server.counts.most > 1
@@ -76,7 +76,7 @@ def test_each_remote_file_takes_one_request(files):
 
 def test_remote_failures(files):
     with RangeServer(files[0].parent) as server:
-        heads = list(read_heads([server.url(files[2].name), server.url("gone")]))
+        heads = list(read_first_bytes([server.url(files[2].name), server.url("gone")]))
     assert heads[0].data == files[2].read_bytes()
     assert isinstance(heads[1].error, SourceNotFoundError)
     assert heads[1].url in str(heads[1].error)
@@ -101,13 +101,13 @@ def test_objects_of_s3(files, monkeypatch):
         options = {"endpoint_url": endpoint, "client_kwargs": {"region_name": "us-east-1"}}
         urls = [f"s3://heads/{path.name}" for path in files[:8]]
         cost = Cost()
-        heads = list(read_heads(urls[1:], options, cost=cost))
+        heads = list(read_first_bytes(urls[1:], options, cost=cost))
         assert cost.requests == 7
         for head, path in zip(heads, files[1:8], strict=True):
             assert head.data == path.read_bytes()[:REMOTE]
             with Source(head.url, options) as source:
                 assert head.fingerprint == source.fingerprint
-        empty, gone = read_heads([urls[0], "s3://heads/gone"], options)
+        empty, gone = read_first_bytes([urls[0], "s3://heads/gone"], options)
         assert (empty.data, empty.fingerprint.size) == (b"", 0)
         assert isinstance(gone.error, SourceNotFoundError)
     finally:
@@ -118,7 +118,7 @@ def test_other_stores(files):
     memory = fsspec.filesystem("memory")
     memory.pipe("/heads/a", files[7].read_bytes())
     memory.pipe("/heads/b", b"")
-    heads = list(read_heads(["memory://heads/a", str(files[2]), "memory://heads/b"]))
+    heads = list(read_first_bytes(["memory://heads/a", str(files[2]), "memory://heads/b"]))
     memory.rm("/heads", recursive=True)
     assert heads[0].data == files[7].read_bytes()[:REMOTE]
     assert heads[0].fingerprint.size == files[7].stat().st_size
@@ -127,10 +127,10 @@ def test_other_stores(files):
 
 
 def test_a_reader_that_stops_early_leaves_nothing_behind(files):
-    heads = read_heads([str(path) for path in files] * 20)
+    heads = read_first_bytes([str(path) for path in files] * 20)
     next(heads)
     heads.close()
 
 
 def test_no_files():
-    assert list(read_heads([])) == []
+    assert list(read_first_bytes([])) == []

@@ -314,7 +314,7 @@ class TestCache:
     @pytest.fixture
     def stingy(self, monkeypatch):
         """Never worth fetching the whole file."""
-        monkeypatch.setattr(block_cache.Remote, "_worth_all", lambda *_: False)
+        monkeypatch.setattr(block_cache.BlockCache, "_worth_all", lambda *_: False)
 
     def test_opening_costs_a_request(self, opened):
         assert (opened.requests, opened.bytes_read, opened.rounds) == (1, 0, 1)

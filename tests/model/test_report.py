@@ -5,7 +5,7 @@ import json
 import pytest
 
 from refmaker.errors import MetadataError
-from refmaker.model.report import Cost, Fingerprint, Outcome, ReportRow, ScanReport
+from refmaker.model.report import Cost, Fingerprint, ObjectReport, Outcome, ScanReport
 
 
 def a_report():
@@ -13,7 +13,9 @@ def a_report():
     report.add("/", Outcome.GROUP)
     report.add("/a", Outcome.REFERENCED)
     report.add("/b", Outcome.SKIPPED, "filter 32000 is not known", "filter-unknown")
-    report.extend([ReportRow("/c", Outcome.INLINED, "small"), ReportRow("/d", Outcome.REFERENCED)])
+    report.extend(
+        [ObjectReport("/c", Outcome.INLINED, "small"), ObjectReport("/d", Outcome.REFERENCED)]
+    )
     return report
 
 

@@ -119,7 +119,7 @@ def test_names_that_resolve_to_this_machine(monkeypatch, tmp_path):
 
     from refmaker.model.chunk_table import Reference
     from refmaker.reading.reader import Options, Reader
-    from refmaker.storage.reference_index import References
+    from refmaker.storage.reference_index import ReferenceIndex
 
     async def resolve(self, host, port=0, family=0):
         return [
@@ -138,7 +138,7 @@ def test_names_that_resolve_to_this_machine(monkeypatch, tmp_path):
     with RangeServer(tmp_path) as inner:
         url = inner.url("a").replace("127.0.0.1", "rebind.example.org")
         reader = Reader(
-            References(others={"k": Reference(url, 0, 4)}),
+            ReferenceIndex(others={"k": Reference(url, 0, 4)}),
             "http://data.example.org/doc.json",
             Options(),
         )

@@ -24,7 +24,7 @@ from refmaker.model.chunk_table import Reference
 from refmaker.reading.open import open_group, open_store
 from refmaker.reading.reader import Options, Reader
 from refmaker.reading.store import RefmakerStore
-from refmaker.storage.reference_index import References
+from refmaker.storage.reference_index import ReferenceIndex
 from refmaker.storage.reference_set import ReferenceSet
 
 WRITES = frozenset(
@@ -63,7 +63,7 @@ class _Read(StoreTests[RefmakerStore, cpu.Buffer]):
     @pytest.fixture
     def store_kwargs(self, tmp_path):
         self.folder = tmp_path
-        return {"reader": Reader(References(), None, Options())}
+        return {"reader": Reader(ReferenceIndex(), None, Options())}
 
     def test_store_repr(self, store):
         assert str(store) == repr(store) == "<RefmakerStore of a set in memory>"

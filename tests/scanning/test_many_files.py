@@ -26,8 +26,8 @@ from refmaker.errors import (
 from refmaker.io.inputs import Inputs
 from refmaker.scanning.many_files import default_jobs, scan_many
 from refmaker.scanning.options import ScanOptions
-from refmaker.scanning.pool import Queue, _Pace
-from refmaker.scanning.task import Answer, Task
+from refmaker.scanning.pool import Queue, _Throughput
+from refmaker.scanning.task import Task, TaskResult
 from refmaker.testing.http import RangeServer
 from tests.wild import site, wild
 
@@ -192,7 +192,7 @@ class TestOrder:
 
 class TestPace:
     def test_a_second_process_has_to_be_worth_it(self):
-        pace = _Pace(eager=False)
+        pace = _Throughput(eager=False)
         assert pace.worth(10**6, 0)
         assert not pace.worth(10**6, 1)
         pace.note(answered=False)
@@ -201,7 +201,7 @@ class TestPace:
         # Ten files in no time: few more are not worth it, very many are.
         assert not pace.worth(1, 1)
         assert pace.worth(10**12, 1)
-        assert _Pace(eager=True).worth(1, 1)
+        assert _Throughput(eager=True).worth(1, 1)
 
     def test_files_are_counted_down(self):
         queue = Queue([Task(0, "a", None, None, ScanOptions())], 0)
@@ -219,7 +219,7 @@ class TestRetries:
         monkeypatch.setattr("refmaker.scanning.pool._PAUSE", 0.01)
         queue = Queue(self.tasks(2), 2)
         first = queue.next()
-        passing = Answer(error=SourceError("busy"), passing=True)
+        passing = TaskResult(error=SourceError("busy"), passing=True)
         assert queue.wait is None
         assert queue.again(first, passing)
         assert 0 < queue.wait <= 0.01
@@ -232,7 +232,7 @@ class TestRetries:
         assert queue.wait > 0.011
         time.sleep(0.03)
         assert not queue.again(queue.next(), passing)
-        assert not queue.again(first, Answer(error=SourceError("lasting")))
+        assert not queue.again(first, TaskResult(error=SourceError("lasting")))
 
     @pytest.mark.parametrize("jobs", [0, 1])
     def test_a_file_that_is_written_to(self, wild, monkeypatch, jobs):

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from refmaker.errors import MetadataError
 from refmaker.model import Group
-from refmaker.model.report import Fingerprint, Outcome, ReportRow, ScanReport
+from refmaker.model.report import Fingerprint, ObjectReport, Outcome, ScanReport
 from refmaker.model.zarr_v2 import documents
-from refmaker.scanning.serialized import pack, unpack
+from refmaker.scanning.serialized import deserialize, serialize
 from refmaker.storage import json_writer
 from refmaker.testing.strategies import groups, urls
 
 TEXT = st.text(max_size=8)
-ROWS = st.lists(st.builds(ReportRow, TEXT, st.sampled_from(Outcome), TEXT, TEXT), max_size=4)
+ROWS = st.lists(st.builds(ObjectReport, TEXT, st.sampled_from(Outcome), TEXT, TEXT), max_size=4)
 PRINTS = st.builds(
     Fingerprint,
     st.integers(0, 2**60),
@@ -48,7 +48,7 @@ def written(group):
 @settings(deadline=None)
 @given(groups(), REPORTS)
 def test_a_set_survives(group, report):
-    again, told = unpack(pack(group, report))
+    again, told = deserialize(serialize(group, report))
     assert list(documents(again)) == list(documents(group))
     assert written(again) == written(group)
     assert {slot: getattr(told, slot) for slot in ScanReport.__slots__} == {
@@ -68,7 +68,7 @@ def test_a_set_survives(group, report):
 @settings(deadline=None)
 @given(groups(), st.data())
 def test_damaged_bytes_are_refused_or_read(group, data):
-    packed = bytearray(pack(group, ScanReport("u")))
+    packed = bytearray(serialize(group, ScanReport("u")))
     cut = data.draw(st.integers(0, len(packed)))
     at = data.draw(st.integers(0, len(packed) - 1))
     flipped = bytearray(packed)
@@ -77,24 +77,24 @@ def test_damaged_bytes_are_refused_or_read(group, data):
         if broken == bytes(packed):
             continue
         with suppress(MetadataError):
-            unpack(broken)
+            deserialize(broken)
 
 
 def test_a_bomb_stays_small():
-    packed = bytearray(pack(Group({}, {"a": "x" * 10_000_000}), ScanReport("u")))
+    packed = bytearray(serialize(Group({}, {"a": "x" * 10_000_000}), ScanReport("u")))
     packed[16:24] = (100).to_bytes(8, "little")
     with pytest.raises(MetadataError, match="size"):
-        unpack(bytes(packed))
+        deserialize(bytes(packed))
 
 
 def test_what_json_cannot_say_is_an_error():
     with pytest.raises(MetadataError):
-        pack(Group({}, {"a": float("nan")}), ScanReport("u"))
+        serialize(Group({}, {"a": float("nan")}), ScanReport("u"))
 
 
 def test_undecodable_names_survive():
     report = ScanReport("/a\udc80b")
     report.add("/\udcff", Outcome.SKIPPED, "r", "c")
-    _, told = unpack(pack(Group(), report))
+    _, told = deserialize(serialize(Group(), report))
     assert told.url == report.url
     assert told.rows == report.rows

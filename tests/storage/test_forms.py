@@ -11,7 +11,7 @@ from refmaker.errors import MetadataError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.report import Fingerprint, ScanReport
 from refmaker.model.zarr_v2 import documents
-from refmaker.storage.formats import form_of_name, is_reference_folder, stored_form
+from refmaker.storage.formats import format_of_name, is_reference_folder, stored_form
 from refmaker.storage.reference_set import ReferenceSet
 
 
@@ -67,9 +67,9 @@ def test_what_cannot_be_relative(refs):
 
 
 def test_names():
-    assert form_of_name("x.parquet/") == form_of_name("x.PARQ") == "parquet"
-    assert form_of_name("s3://b/x.icechunk") == "icechunk"
-    assert form_of_name("x.json") == form_of_name("-") == form_of_name("x") == "json"
+    assert format_of_name("x.parquet/") == format_of_name("x.PARQ") == "parquet"
+    assert format_of_name("s3://b/x.icechunk") == "icechunk"
+    assert format_of_name("x.json") == format_of_name("-") == format_of_name("x") == "json"
 
 
 def test_stored_forms(refs, tmp_path):

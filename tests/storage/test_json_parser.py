@@ -18,7 +18,7 @@ from refmaker.errors import LimitError, MetadataError, RefmakerError
 from refmaker.storage import compact, json_bulk, json_parser, json_writer
 from refmaker.storage.json_parser import parse, references_of
 from refmaker.storage.limits import Limits
-from refmaker.storage.reference_index import METADATA, Located, References
+from refmaker.storage.reference_index import METADATA, Located, ReferenceIndex
 from refmaker.testing.strategies import groups
 
 
@@ -293,7 +293,7 @@ def test_damaged_documents_end_in_a_clean_error(data):
 def test_sets_of_all_kinds_come_back_as_they_were(group, form):
     buffer = io.BytesIO()
     {"json": json_writer, "compact": compact}[form].write(group, buffer)
-    found, made = flat(parse(buffer.getvalue())), flat(References.of_group(group))
+    found, made = flat(parse(buffer.getvalue())), flat(ReferenceIndex.of_group(group))
     assert json.loads(found.pop(".zmetadata")) == json.loads(made.pop(".zmetadata"))
     assert {key: loaded(key, value) for key, value in found.items()} == {
         key: loaded(key, value) for key, value in made.items()

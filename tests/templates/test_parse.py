@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refmaker.templates import Limits, TemplateError, TemplateLimitError, Templates, parse
-from refmaker.templates.tree import Call, Field
+from refmaker.templates.tree import Call, NumberExpression
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from refmaker.templates.tree import Call, Field
 )
 def test_expressions_become_postfix_programs(text, program):
     (field,) = parse(text)
-    assert isinstance(field, Field)
+    assert isinstance(field, NumberExpression)
     assert field.program == program
     assert field.width is None
 
@@ -187,4 +187,4 @@ def test_what_parses_means_what_jinja_says(text):
 
 
 def _fields(text):
-    return [part for part in parse(text) if isinstance(part, Field)]
+    return [part for part in parse(text) if isinstance(part, NumberExpression)]

@@ -207,14 +207,14 @@ def _refuse_secrets(options: Mapping[str, Any]) -> None:
 
 def _parameters(refs: str, given: Mapping[str, str]) -> tuple[str, tuple[Parameter, ...]]:
     """Return the name with ``{field}`` for every field, and the fields."""
-    from refmaker.patterns.url_pattern import Field, parse_pattern
+    from refmaker.patterns.url_pattern import Placeholder, parse_pattern
 
     if not _BRACES.search(refs):
         if given:
             raise MetadataError(f"{refs} has no field {min(given)!r}")
         return refs, ()
     tokens = parse_pattern(refs).tokens
-    fields = {token.name: token for token in tokens if isinstance(token, Field)}
+    fields = {token.name: token for token in tokens if isinstance(token, Placeholder)}
     if set(fields) != set(given):
         missing = ", ".join(sorted(set(fields) ^ set(given)))
         raise MetadataError(
@@ -226,7 +226,7 @@ def _parameters(refs: str, given: Mapping[str, str]) -> tuple[str, tuple[Paramet
     )
     text = "".join(
         "{" + token.name + "}"
-        if isinstance(token, Field)
+        if isinstance(token, Placeholder)
         else token.replace("{", "{{").replace("}", "}}")
         for token in tokens
     )
@@ -295,10 +295,10 @@ def _array_paths(reader: Reader) -> list[str]:
 
 def _obstacle(reader: Reader, protocols: set[str]) -> str:
     """Return why fsspec's own reader would fail, or be wrong; empty if it would not."""
-    from refmaker.storage.reference_index import References
+    from refmaker.storage.reference_index import ReferenceIndex
 
     references = reader.references
-    if isinstance(references, References) and (references.rules or references.compact):
+    if isinstance(references, ReferenceIndex) and (references.rules or references.compact):
         return "it is a compact set, or has rules in place of references"
     if reader.references.header.get("relative") is True:
         return "it names files relative to itself"

@@ -9,7 +9,7 @@ import numpy as np
 from refmaker.codecs import requirements
 from refmaker.io.source import local_path
 from refmaker.model import Array, Group
-from refmaker.model.zarr_v2 import dtype_document, fill_document
+from refmaker.model.zarr_v2 import encode_dtype, encode_fill_value
 from refmaker.publish.html_report.advice import advise
 from refmaker.scanning.protocol import Summarizer, scanners
 
@@ -65,8 +65,8 @@ def _array(path: str, array: Array) -> dict[str, Any]:
         "shape": list(array.shape),
         "chunk_shape": list(array.chunk_shape),
         "dimensions": None if array.dimension_names is None else list(array.dimension_names),
-        "dtype": dtype_document(array.dtype),
-        "fill_value": fill_document(array.fill_value, array.dtype),
+        "dtype": encode_dtype(array.dtype),
+        "fill_value": encode_fill_value(array.fill_value, array.dtype),
         "codecs": [str(codec["id"]) for codec in array.codecs],
         "packages": list(_packages(array)),
         "nbytes": array.nbytes,

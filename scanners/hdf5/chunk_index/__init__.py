@@ -18,7 +18,7 @@ version 2 B-tree    `btree2`            BTHD, BTIN, BTLF
 The order of work: :func:`~refmaker.scanners.hdf5.superblock.superblock_reader` once a
 file, :func:`~refmaker.scanners.hdf5.layout.layout_reader` for each dataset's object
 header, :func:`chunk_index_reader` for each layout; each step's readers are given to
-:func:`~refmaker.scanners.hdf5.batched_reads.run` together.
+:func:`~refmaker.scanners.hdf5.batched_reads.run_readers` together.
 
 Nothing here trusts the file: versions and signatures are known ones or refused,
 checksums are verified where the format has them, all counts and addresses are
@@ -28,11 +28,11 @@ the caller asks ``chunk_iter`` of h5py instead, unless :func:`chunk_iter_is_wron
 
 from __future__ import annotations
 
-from refmaker.scanners.hdf5.chunk_index.columns import ChunkColumns
+from refmaker.scanners.hdf5.chunk_index.columns import ChunkIndexEntries
 from refmaker.scanners.hdf5.chunk_index.dispatch import (
     chunk_index_reader,
     chunk_iter_is_wrong,
     read_chunk_index,
 )
 
-__all__ = ["ChunkColumns", "chunk_index_reader", "chunk_iter_is_wrong", "read_chunk_index"]
+__all__ = ["ChunkIndexEntries", "chunk_index_reader", "chunk_iter_is_wrong", "read_chunk_index"]

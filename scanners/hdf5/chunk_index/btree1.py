@@ -16,9 +16,9 @@ from refmaker.errors import FormatError
 from refmaker.scanners.hdf5.batched_reads import Blocks, Steps, batches, fetch
 from refmaker.scanners.hdf5.chunk_index.columns import (
     U64,
-    ChunkColumns,
+    ChunkGrid,
+    ChunkIndexEntries,
     ColumnsBuilder,
-    Grid,
     absolute_offsets,
 )
 from refmaker.scanners.hdf5.chunk_index.nodes import check_disjoint
@@ -42,17 +42,17 @@ _HEADER = np.dtype(
 _WHAT = "B-tree node"
 
 
-def read_btree1(grid: Grid) -> Steps[ChunkColumns]:
+def read_btree1(grid: ChunkGrid) -> Steps[ChunkIndexEntries]:
     """Read a version 1 B-tree.
 
     Parameters
     ----------
-    grid : Grid
+    grid : ChunkGrid
         The dataset's chunk grid; its layout holds the address of the root.
 
     Returns
     -------
-    ChunkColumns
+    ChunkIndexEntries
 
     Raises
     ------
@@ -96,7 +96,7 @@ def _entry_dtype(rank: int) -> np.dtype[np.void]:
 
 
 def _check_headers(
-    header: NDArray[np.void], nodes: U64, batch: slice, expected: tuple[int, int], grid: Grid
+    header: NDArray[np.void], nodes: U64, batch: slice, expected: tuple[int, int], grid: ChunkGrid
 ) -> None:
     """Refuse nodes that are not what their place in the tree demands."""
     level, room = expected
@@ -132,7 +132,7 @@ def _entries(
 
 
 def _add_chunks(
-    builder: ColumnsBuilder, entries: NDArray[np.void], grid: Grid, offset: int
+    builder: ColumnsBuilder, entries: NDArray[np.void], grid: ChunkGrid, offset: int
 ) -> None:
     """Turn leaf entries into chunks."""
     coords = entries["coords"]

@@ -17,9 +17,9 @@ from refmaker.scanners.hdf5.batched_reads import Blocks, Steps, batches, fetch
 from refmaker.scanners.hdf5.checksum import check_blocks
 from refmaker.scanners.hdf5.chunk_index.columns import (
     U64,
-    ChunkColumns,
+    ChunkGrid,
+    ChunkIndexEntries,
     ColumnsBuilder,
-    Grid,
     absolute_offsets,
 )
 from refmaker.scanners.hdf5.chunk_index.elements import little_endian
@@ -47,7 +47,7 @@ class _Tree:
     number of its records and (by depth of the node) of all records below it.
     """
 
-    grid: Grid
+    grid: ChunkGrid
     kind: int
     node_size: int
     record_size: int
@@ -64,17 +64,17 @@ class _Tree:
         return 8 + self.count_width + self.total_widths[depth - 1]
 
 
-def read_btree2(grid: Grid) -> Steps[ChunkColumns]:
+def read_btree2(grid: ChunkGrid) -> Steps[ChunkIndexEntries]:
     """Read a version 2 B-tree.
 
     Parameters
     ----------
-    grid : Grid
+    grid : ChunkGrid
         The dataset's chunk grid; its layout holds the address of the header.
 
     Returns
     -------
-    ChunkColumns
+    ChunkIndexEntries
 
     Raises
     ------
@@ -119,7 +119,7 @@ def read_btree2(grid: Grid) -> Steps[ChunkColumns]:
     return columns
 
 
-def _parse_header(header: bytes, grid: Grid, offset: int) -> _Tree:
+def _parse_header(header: bytes, grid: ChunkGrid, offset: int) -> _Tree:
     if header[4] != 0:
         raise UnsupportedError(
             f"version 2 B-tree header of version {header[4]}",

@@ -15,10 +15,10 @@ from refmaker.scanners.hdf5.object_header import UNDEFINED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from refmaker.scanners.hdf5.layout import Layout
+    from refmaker.scanners.hdf5.layout import DataLayoutMessage
     from refmaker.scanners.hdf5.superblock import Superblock
 
-__all__ = ["ChunkColumns", "ColumnsBuilder", "Grid", "absolute_offsets"]
+__all__ = ["ChunkGrid", "ChunkIndexEntries", "ColumnsBuilder", "absolute_offsets"]
 
 U64: TypeAlias = NDArray[np.uint64]
 U32: TypeAlias = NDArray[np.uint32]
@@ -27,7 +27,7 @@ _MAX_CHUNKS = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ChunkColumns:
+class ChunkIndexEntries:
     """Where a dataset's chunks lie. Chunks that were never written are not listed.
 
     Parameters
@@ -52,12 +52,12 @@ class ChunkColumns:
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class ChunkGrid:
     """The chunk grid of a dataset.
 
     Parameters
     ----------
-    layout : Layout
+    layout : DataLayoutMessage
         The dataset's layout.
     superblock : Superblock
         The file's superblock.
@@ -68,7 +68,7 @@ class Grid:
         may grow without bound.
     """
 
-    layout: Layout
+    layout: DataLayoutMessage
     superblock: Superblock
     counts: tuple[int, ...]
     max_counts: tuple[int | None, ...]
@@ -76,16 +76,16 @@ class Grid:
     @classmethod
     def of(
         cls,
-        layout: Layout,
+        layout: DataLayoutMessage,
         superblock: Superblock,
         shape: Sequence[int],
         maxshape: Sequence[int | None],
-    ) -> Grid:
+    ) -> ChunkGrid:
         """Check a dataset's shape against its chunks and count them.
 
         Parameters
         ----------
-        layout : Layout
+        layout : DataLayoutMessage
             The dataset's layout, chunked.
         superblock : Superblock
             The file's superblock.
@@ -194,11 +194,11 @@ class ColumnsBuilder:
 
     Parameters
     ----------
-    grid : Grid
+    grid : ChunkGrid
         The grid that the chunks belong to.
     """
 
-    grid: Grid
+    grid: ChunkGrid
     _index: list[U64] = field(default_factory=list)
     _offset: list[U64] = field(default_factory=list)
     _length: list[U64] = field(default_factory=list)
@@ -252,7 +252,7 @@ class ColumnsBuilder:
         self._length.append(lengths)
         self._mask.append(masks)
 
-    def build(self) -> ChunkColumns:
+    def build(self) -> ChunkIndexEntries:
         """Join, sort and check that no chunk is listed twice.
 
         Raises
@@ -274,7 +274,7 @@ class ColumnsBuilder:
                     offset=self.grid.layout.address,
                 )
             offset, length, mask = offset[order], length[order], mask[order]
-        return ChunkColumns(index, offset, length, mask)
+        return ChunkIndexEntries(index, offset, length, mask)
 
 
 def _joined(parts: list[NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from refmaker.errors import UnsupportedError
-from refmaker.scanners.hdf5.batched_reads import ReadBlocks, Steps, run
+from refmaker.scanners.hdf5.batched_reads import ReadBlocks, Steps, run_readers
 from refmaker.scanners.hdf5.chunk_index.btree1 import read_btree1
 from refmaker.scanners.hdf5.chunk_index.btree2 import read_btree2
-from refmaker.scanners.hdf5.chunk_index.columns import ChunkColumns, ColumnsBuilder, Grid
+from refmaker.scanners.hdf5.chunk_index.columns import ChunkGrid, ChunkIndexEntries, ColumnsBuilder
 from refmaker.scanners.hdf5.chunk_index.extensible_array import read_extensible_array
 from refmaker.scanners.hdf5.chunk_index.fixed_array import read_fixed_array
 from refmaker.scanners.hdf5.chunk_index.implicit import implicit_columns, single_columns
-from refmaker.scanners.hdf5.layout import IndexType, Layout, Storage
+from refmaker.scanners.hdf5.layout import DataLayoutMessage, IndexType, Storage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["chunk_index_reader", "chunk_iter_is_wrong", "read_chunk_index"]
 
 
-def chunk_iter_is_wrong(layout: Layout, maxshape: Sequence[int | None]) -> bool:
+def chunk_iter_is_wrong(layout: DataLayoutMessage, maxshape: Sequence[int | None]) -> bool:
     """Whether HDF5's own listing of the chunks must not be used.
 
     Extensible arrays count chunks with the unlimited dimension in front. HDF5 does so
@@ -33,7 +33,7 @@ def chunk_iter_is_wrong(layout: Layout, maxshape: Sequence[int | None]) -> bool:
 
     Parameters
     ----------
-    layout : Layout
+    layout : DataLayoutMessage
         The dataset's layout.
     maxshape : sequence of int or None
         Largest extent; None where unlimited.
@@ -47,16 +47,16 @@ def chunk_iter_is_wrong(layout: Layout, maxshape: Sequence[int | None]) -> bool:
 
 
 def chunk_index_reader(
-    layout: Layout,
+    layout: DataLayoutMessage,
     superblock: Superblock,
     shape: Sequence[int],
     maxshape: Sequence[int | None],
-) -> Steps[ChunkColumns]:
+) -> Steps[ChunkIndexEntries]:
     """Read a chunk index in lockstep with others; see :func:`..lockstep.run`.
 
     Parameters
     ----------
-    layout : Layout
+    layout : DataLayoutMessage
         The dataset's layout.
     superblock : Superblock
         The file's superblock.
@@ -67,7 +67,7 @@ def chunk_index_reader(
 
     Returns
     -------
-    ChunkColumns
+    ChunkIndexEntries
         What ``h5py``'s ``chunk_iter`` would list, sorted; where that is wrong
         (:func:`chunk_iter_is_wrong`), what HDF5 finds when it reads the dataset.
 
@@ -80,7 +80,7 @@ def chunk_index_reader(
     """
     if layout.storage is not Storage.CHUNKED or layout.index is None:
         raise UnsupportedError("the dataset has no chunks", code="hdf5-not-chunked")
-    grid = Grid.of(layout, superblock, shape, maxshape)
+    grid = ChunkGrid.of(layout, superblock, shape, maxshape)
     if not grid.size:
         return ColumnsBuilder(grid).build()
     if layout.index is IndexType.SINGLE:
@@ -98,12 +98,12 @@ def chunk_index_reader(
 
 
 def read_chunk_index(
-    layout: Layout,
+    layout: DataLayoutMessage,
     superblock: Superblock,
     shape: Sequence[int],
     maxshape: Sequence[int | None],
     read_blocks: ReadBlocks,
-) -> ChunkColumns:
+) -> ChunkIndexEntries:
     """Read one chunk index.
 
     Parameters
@@ -115,14 +115,14 @@ def read_chunk_index(
 
     Returns
     -------
-    ChunkColumns
+    ChunkIndexEntries
 
     Raises
     ------
     FormatError, TruncatedError, UnsupportedError
         See :func:`chunk_index_reader`.
     """
-    [result] = run([chunk_index_reader(layout, superblock, shape, maxshape)], read_blocks)
+    [result] = run_readers([chunk_index_reader(layout, superblock, shape, maxshape)], read_blocks)
     if isinstance(result, Exception):
         raise result
     return result

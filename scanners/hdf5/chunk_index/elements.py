@@ -18,7 +18,7 @@ from refmaker.scanners.hdf5.object_header import UNDEFINED
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from refmaker.scanners.hdf5.chunk_index.columns import U64, ColumnsBuilder, Grid
+    from refmaker.scanners.hdf5.chunk_index.columns import U64, ChunkGrid, ColumnsBuilder
 
 __all__ = ["Elements", "check_prefix", "little_endian"]
 
@@ -46,7 +46,7 @@ class Elements:
 
     Parameters
     ----------
-    grid : Grid
+    grid : ChunkGrid
         The chunk grid.
     client : int
         0 for chunks without filters, 1 with filters.
@@ -56,7 +56,7 @@ class Elements:
         Which dimension of the dataset each of them is.
     """
 
-    grid: Grid
+    grid: ChunkGrid
     client: int
     counts: tuple[int, ...]
     order: tuple[int, ...]
@@ -64,7 +64,7 @@ class Elements:
     @classmethod
     def of(
         cls,
-        grid: Grid,
+        grid: ChunkGrid,
         header: bytes,
         offset: int,
         counts: tuple[int, ...],

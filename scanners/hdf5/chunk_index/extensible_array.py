@@ -31,9 +31,9 @@ from refmaker.scanners.hdf5.batched_reads import (
 from refmaker.scanners.hdf5.checksum import check_blocks
 from refmaker.scanners.hdf5.chunk_index.columns import (
     U64,
-    ChunkColumns,
+    ChunkGrid,
+    ChunkIndexEntries,
     ColumnsBuilder,
-    Grid,
     absolute_offsets,
 )
 from refmaker.scanners.hdf5.chunk_index.elements import Elements, check_prefix
@@ -120,17 +120,17 @@ class _Runs:
         return self.skip + self.size + 4
 
 
-def read_extensible_array(grid: Grid) -> Steps[ChunkColumns]:
+def read_extensible_array(grid: ChunkGrid) -> Steps[ChunkIndexEntries]:
     """Read an extensible array.
 
     Parameters
     ----------
-    grid : Grid
+    grid : ChunkGrid
         The dataset's chunk grid; its layout holds the address of the header.
 
     Returns
     -------
-    ChunkColumns
+    ChunkIndexEntries
 
     Raises
     ------
@@ -163,7 +163,7 @@ def read_extensible_array(grid: Grid) -> Steps[ChunkColumns]:
     return builder.build()
 
 
-def _parse_header(header: bytes, grid: Grid, offset: int) -> _Array:
+def _parse_header(header: bytes, grid: ChunkGrid, offset: int) -> _Array:
     free = [axis for axis, count in enumerate(grid.max_counts) if count is None]
     if len(free) != 1:
         raise FormatError(

@@ -15,7 +15,12 @@ import numpy as np
 from refmaker.errors import FormatError, TruncatedError
 from refmaker.scanners.hdf5.batched_reads import Steps, batches, fetch
 from refmaker.scanners.hdf5.checksum import check_blocks
-from refmaker.scanners.hdf5.chunk_index.columns import U64, ChunkColumns, ColumnsBuilder, Grid
+from refmaker.scanners.hdf5.chunk_index.columns import (
+    U64,
+    ChunkGrid,
+    ChunkIndexEntries,
+    ColumnsBuilder,
+)
 from refmaker.scanners.hdf5.chunk_index.elements import Elements, check_prefix
 from refmaker.scanners.hdf5.object_header import UNDEFINED, absolute
 
@@ -26,17 +31,17 @@ _PREFIX_SIZE = 14
 _WHAT = "fixed array data block"
 
 
-def read_fixed_array(grid: Grid) -> Steps[ChunkColumns]:
+def read_fixed_array(grid: ChunkGrid) -> Steps[ChunkIndexEntries]:
     """Read a fixed array.
 
     Parameters
     ----------
-    grid : Grid
+    grid : ChunkGrid
         The dataset's chunk grid; its layout holds the address of the header.
 
     Returns
     -------
-    ChunkColumns
+    ChunkIndexEntries
 
     Raises
     ------

@@ -11,22 +11,22 @@ from math import prod
 import numpy as np
 
 from refmaker.errors import FormatError
-from refmaker.scanners.hdf5.chunk_index.columns import ChunkColumns, ColumnsBuilder, Grid
+from refmaker.scanners.hdf5.chunk_index.columns import ChunkGrid, ChunkIndexEntries, ColumnsBuilder
 
 __all__ = ["implicit_columns", "single_columns"]
 
 
-def single_columns(grid: Grid) -> ChunkColumns:
+def single_columns(grid: ChunkGrid) -> ChunkIndexEntries:
     """Columns of a dataset that is one chunk.
 
     Parameters
     ----------
-    grid : Grid
+    grid : ChunkGrid
         The chunk grid, of one chunk.
 
     Returns
     -------
-    ChunkColumns
+    ChunkIndexEntries
 
     Raises
     ------
@@ -48,19 +48,19 @@ def single_columns(grid: Grid) -> ChunkColumns:
     return builder.build()
 
 
-def implicit_columns(grid: Grid) -> ChunkColumns:
+def implicit_columns(grid: ChunkGrid) -> ChunkIndexEntries:
     """Columns of a dataset whose unfiltered chunks lie one behind the other.
 
     All chunks up to the largest extent have their place, in C order.
 
     Parameters
     ----------
-    grid : Grid
+    grid : ChunkGrid
         The chunk grid; no dimension may be unlimited.
 
     Returns
     -------
-    ChunkColumns
+    ChunkIndexEntries
 
     Raises
     ------

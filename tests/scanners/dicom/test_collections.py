@@ -16,7 +16,7 @@ from refmaker.errors import UnknownFormatError
 from refmaker.model.report import Outcome
 from refmaker.scanners.dicom import DICOMScanner
 from refmaker.scanning.options import ScanOptions
-from refmaker.scanning.protocol import Collector
+from refmaker.scanning.protocol import MultiFileScanner
 from refmaker.testing import ScannerContract, open_stock
 from refmaker.verification.verify import same_values
 from tests.scanners.dicom.image_files import (
@@ -51,7 +51,7 @@ class TestContract(ScannerContract):
 
 
 def test_it_collects():
-    assert isinstance(DICOMScanner(), Collector)
+    assert isinstance(DICOMScanner(), MultiFileScanner)
 
 
 def media(folder):

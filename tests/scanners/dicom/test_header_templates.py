@@ -16,7 +16,7 @@ from refmaker.model.report import Fingerprint
 from refmaker.scanners.dicom import header as module
 from refmaker.scanners.dicom.agreement import differing
 from refmaker.scanners.dicom.header import Failure, Header, read_header, read_headers
-from refmaker.scanners.dicom.parsed_tags import WANTED
+from refmaker.scanners.dicom.parsed_tags import PARSED_TAGS
 from tests.scanners.dicom.dicom_files import NATIVE, image
 
 IMPLICIT, BIG, RLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.5"
@@ -89,7 +89,7 @@ def test_headers_are_those_that_a_walk_finds(tmp_path, syntax, values, data):
             del content[data.draw(st.integers(1, len(content))) :]
         urls.append(str(tmp_path / str(number)))
         (tmp_path / str(number)).write_bytes(content)
-    for wanted in (None, WANTED):
+    for wanted in (None, PARSED_TAGS):
         found = list(read_headers(urls, None, wanted))
         for url, one in zip(urls, found, strict=True):
             assert outcome(one) == outcome(one_by_one(url, wanted))

@@ -17,7 +17,7 @@ from refmaker.model import Group
 from refmaker.scanners.dicom.frames import instance_array, layout_key, stack
 from refmaker.scanners.dicom.header import read_header, read_headers
 from refmaker.scanners.dicom.pixel_bytes import PixelBytes
-from refmaker.scanners.dicom.pydicom_frames import NativeFrames
+from refmaker.scanners.dicom.pydicom_frames import PydicomFrames
 from refmaker.scanning.options import ScanOptions
 from refmaker.testing import open_stock
 from refmaker.testing.reading import decode_array
@@ -59,7 +59,7 @@ def assert_native(path, **fields):
     """Assert that every frame is pydicom's, and return the frames."""
     found = frames_of(path, **fields)
     ours = values_of(found.array)
-    native = NativeFrames(str(path))
+    native = PydicomFrames(str(path))
     assert len(ours) == (pydicom.dcmread(path).get("NumberOfFrames") or 1)
     for i, frame in enumerate(ours):
         true = native.frame(i, found.photometric, found.array.dtype)
@@ -421,7 +421,7 @@ def test_baseline_colour(tmp_path, told, marked):
     assert found.photometric == "RGB"
     ours = values_of(found.array).astype(int)
     assert np.abs(ours - pixels).mean() < 4
-    native = NativeFrames(str(path))
+    native = PydicomFrames(str(path))
     for i in range(2):
         true = native.frame(i, "RGB" if told != "RGB" else told, np.dtype("u1")).astype(int)
         assert np.abs(ours[i] - true).max() <= 1
@@ -686,7 +686,7 @@ def test_samples_decode_as_pydicom_decodes_them(path):
         return
     found = frames_of(path)
     ours = np.asarray(open_stock(Group({"image": found.array}))["image"][...])
-    native = NativeFrames(str(path))
+    native = PydicomFrames(str(path))
     for i, frame in enumerate(ours):
         try:
             true = native.frame(i, found.photometric, found.array.dtype)
@@ -700,7 +700,7 @@ def test_samples_decode_as_pydicom_decodes_them(path):
 def test_the_oracle_is_pydicom(tmp_path):
     pixels = random_pixels((2, 4, 4), np.uint16)
     path = write(image(pixels), tmp_path / "a.dcm")
-    native = NativeFrames(str(path))
+    native = PydicomFrames(str(path))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         true = pixel_array(path)

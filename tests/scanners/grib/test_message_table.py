@@ -24,7 +24,7 @@ FILES = sorted(path for path in CORPUS.glob("grib/**/*") if path.is_file())
 def table_of(path):
     with Source(path) as source, reader.HeaderReader(source) as headers:
         found = FieldList()
-        walk.Walk(headers, found).all()
+        walk.MessageWalk(headers, found).all()
     return message_table(found)
 
 

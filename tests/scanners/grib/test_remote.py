@@ -10,7 +10,7 @@ import pytest
 from refmaker.io.source import Source
 from refmaker.scanners.grib import GRIBScanner, reader, sidecars
 from refmaker.scanners.grib.fields import FieldList
-from refmaker.scanners.grib.walk import Walk
+from refmaker.scanners.grib.walk import MessageWalk
 from refmaker.scanning.options import ScanOptions
 from refmaker.testing.http import RangeServer
 from tests.scanners.grib.messages import joined, message
@@ -128,7 +128,7 @@ def test_a_walk_reads_little_of_large_messages(tmp_path, parts):
     path.write_bytes(b"".join(parts[:20]))
     with Source(path) as source, reader.HeaderReader(source) as headers:
         found = FieldList()
-        Walk(headers, found).all()
+        MessageWalk(headers, found).all()
         assert found.mark() == 20
         assert source.bytes_read < 1500 * 20
 

@@ -25,7 +25,7 @@ OLD = message(1)
 def walked(path):
     with Source(path) as source, reader.HeaderReader(source) as headers:
         found = FieldList()
-        it = walk.Walk(headers, found)
+        it = walk.MessageWalk(headers, found)
         it.all()
     return found, it
 
@@ -202,7 +202,7 @@ def test_many_marks_cost_no_more_than_few(tmp_path):
     noise = (b"GRIB\xff\xff\xff\x01" + bytes([0, 0, 40]) + bytes(5)) * 60_000
     path = written(tmp_path, noise + ONE)
     with Source(path) as source, reader.HeaderReader(source) as headers:
-        it = walk.Walk(headers, FieldList())
+        it = walk.MessageWalk(headers, FieldList())
         it.all()
         assert it.messages == 1
         assert source.bytes_read < 200 * len(noise)

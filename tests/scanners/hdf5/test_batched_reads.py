@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from refmaker.errors import FormatError, SourceError, TruncatedError, UnsupportedError
-from refmaker.scanners.hdf5.batched_reads import Request, batches, fetch, run
+from refmaker.scanners.hdf5.batched_reads import Request, batches, fetch, run_readers
 
 DATA = np.arange(1000, dtype=np.uint32).astype(np.uint8)
 
@@ -32,7 +32,7 @@ def chain(start, length, rounds):
 
 def test_a_round_is_one_call_for_each_length():
     source = Recorder()
-    found = run([chain(0, 4, 2), chain(100, 4, 3), chain(200, 8, 1)], source)
+    found = run_readers([chain(0, 4, 2), chain(100, 4, 3), chain(200, 8, 1)], source)
     assert found == [[0, 4], [100, 104, 108], [200]]
     assert source.calls == [([0, 100], 4), ([200], 8), ([4, 104], 4), ([108], 4)]
 
@@ -46,11 +46,11 @@ def test_several_requests_of_one_round():
         )
         return [reply.tolist() for reply in replies]
 
-    assert run([reader()], Recorder()) == [[[[1, 2, 3], [2, 3, 4]], [[9, 10]], []]]
+    assert run_readers([reader()], Recorder()) == [[[[1, 2, 3], [2, 3, 4]], [[9, 10]], []]]
 
 
 def test_no_readers():
-    assert run([], Recorder()) == []
+    assert run_readers([], Recorder()) == []
 
 
 def test_errors_stay_with_their_reader():
@@ -63,7 +63,9 @@ def test_errors_stay_with_their_reader():
         yield from fetch([0], 1, len(DATA), "block")
         return {}[1]
 
-    found = run([chain(0, 4, 2), broken(), chain(990, 8, 3), clumsy(), chain(5, 4, 2)], Recorder())
+    found = run_readers(
+        [chain(0, 4, 2), broken(), chain(990, 8, 3), clumsy(), chain(5, 4, 2)], Recorder()
+    )
     assert found[0] == [0, 4]
     assert found[4] == [5, 9]
     assert isinstance(found[1], FormatError)
@@ -74,7 +76,7 @@ def test_errors_stay_with_their_reader():
 
 def test_a_source_that_is_shorter_than_believed():
     """Only the readers whose own blocks are missing are told."""
-    found = run([chain(0, 4, 2), chain(490, 4, 3), chain(100, 4, 3)], Recorder(size=500))
+    found = run_readers([chain(0, 4, 2), chain(490, 4, 3), chain(100, 4, 3)], Recorder(size=500))
     assert found[0] == [0, 4]
     assert isinstance(found[1], TruncatedError)
     assert found[2] == [100, 104, 108]
@@ -86,17 +88,17 @@ def test_a_source_that_fails_ends_the_run():
         raise SourceError(message)
 
     with pytest.raises(SourceError):
-        run([chain(0, 4, 2)], failing)
+        run_readers([chain(0, 4, 2)], failing)
 
 
 def test_a_source_that_returns_too_little():
     with pytest.raises(FormatError, match="came back"):
-        run([chain(0, 4, 2)], lambda offsets, length: np.empty((0, length), np.uint8))
+        run_readers([chain(0, 4, 2)], lambda offsets, length: np.empty((0, length), np.uint8))
 
 
 def test_waves_bound_what_is_held():
     source = Recorder()
-    found = run([chain(10 * i, 10, 2) for i in range(9)], source, wave_bytes=35)
+    found = run_readers([chain(10 * i, 10, 2) for i in range(9)], source, wave_bytes=35)
     assert found == [[10 * i, 10 * i + 10] for i in range(9)]
     assert {len(offsets) for offsets, _ in source.calls} == {3}
 

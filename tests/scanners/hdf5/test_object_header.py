@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from refmaker.errors import FormatError, RefmakerError, TruncatedError, UnsupportedError
-from refmaker.scanners.hdf5.batched_reads import run
+from refmaker.scanners.hdf5.batched_reads import run_readers
 from refmaker.scanners.hdf5.checksum import lookup3
 from refmaker.scanners.hdf5.layout import IndexType, Storage, layout_reader, parse_layout
 from refmaker.scanners.hdf5.object_header import Message, find_message
@@ -28,7 +28,7 @@ def one(reader, data):
             raise TruncatedError(message)
         return np.stack([source[at : at + length] for at in offsets.tolist()])
 
-    [found] = run([reader], read_blocks)
+    [found] = run_readers([reader], read_blocks)
     if isinstance(found, Exception):
         raise found
     return found

@@ -104,7 +104,7 @@ def watch(monkeypatch):
     from refmaker.scanners.hdf5 import dataset
 
     asked = {"datasets": 0, "forbidden": []}
-    plain = dataset.Dataset.__init__
+    plain = dataset.OpenDataset.__init__
 
     class Watched:
         def __init__(self, identifier):
@@ -120,9 +120,9 @@ def watch(monkeypatch):
         plain(self, identifier, path, address)
         self.watched = Watched(identifier)
 
-    monkeypatch.setattr(dataset.Dataset, "__init__", init)
+    monkeypatch.setattr(dataset.OpenDataset, "__init__", init)
     monkeypatch.setattr(
-        dataset.Dataset, "__getattribute__",
+        dataset.OpenDataset, "__getattribute__",
         lambda self, name: object.__getattribute__(self, "watched")
         if name == "id" and "watched" in object.__getattribute__(self, "__dict__")
         else object.__getattribute__(self, name),

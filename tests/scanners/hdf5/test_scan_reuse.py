@@ -19,9 +19,9 @@ from refmaker.model import Array
 from refmaker.model.zarr_v2 import array_document, dumps
 from refmaker.scanners.hdf5.attribute_bytes import decode, split_attribute
 from refmaker.scanners.hdf5.scan import FileScan
-from refmaker.scanners.hdf5.scan_reuse import Patterns
+from refmaker.scanners.hdf5.scan_reuse import ScanReuse
 from refmaker.scanners.hdf5.structure import outline_of
-from refmaker.scanners.hdf5.structure_error import UnlikeError
+from refmaker.scanners.hdf5.structure_error import StructureMismatchError
 from refmaker.scanning.options import ScanOptions
 
 HERE = Path(__file__).parents[3]
@@ -55,7 +55,7 @@ def by_patterns(patterns, path, **options):
 
 def alike(paths, **options):
     """Compare both ways for some files; return how many of them were like another."""
-    patterns = Patterns()
+    patterns = ScanReuse()
     for path in paths:
         assert by_patterns(patterns, path, **options) == by_h5py(path, **options), path
     return patterns.alike
@@ -143,7 +143,7 @@ def test_options_are_part_of_a_pattern(tmp_path):
     paths = [tmp_path / f"{day}.h5" for day in range(4)]
     for day, path in enumerate(paths):
         write(path, day)
-    patterns = Patterns()
+    patterns = ScanReuse()
     for options in ({}, {"inline_threshold": 0}, {"chunk_bytes": 1000}):
         for path in paths:
             assert by_patterns(patterns, path, **options) == by_h5py(path, **options)
@@ -154,7 +154,7 @@ def test_nothing_of_one_result_shows_in_another(tmp_path):
     paths = [tmp_path / f"{day}.h5" for day in range(4)]
     for day, path in enumerate(paths):
         write(path, day)
-    patterns = Patterns()
+    patterns = ScanReuse()
     found = []
     for path in paths:
         with Source(path) as source:
@@ -238,7 +238,7 @@ def test_damage_is_never_worse_than_with_h5py(tmp_path, libver):
     paths = [tmp_path / f"{day}.h5" for day in range(3)]
     for day, path in enumerate(paths):
         write(path, day, libver)
-    patterns = Patterns()
+    patterns = ScanReuse()
     for path in paths:
         by_patterns(patterns, path)
     assert patterns.alike == 1
@@ -278,7 +278,7 @@ def test_outlines_of_damaged_files_come_to_an_end(tmp_path, libver):
         with Source(damaged) as source:
             try:
                 outline_of(source)
-            except UnlikeError:
+            except StructureMismatchError:
                 continue
 
 
@@ -286,7 +286,7 @@ def test_attribute_messages_cut_short():
     whole = bytes.fromhex("0100020008000400") + b"a".ljust(8, b"\0") + b"\x10\x08\0\0\4\0\0\0"
     whole += b"\2\0\0\0\0\0\0\0" + b"\7\0\0\0"
     for end in range(len(whole)):
-        with pytest.raises((UnlikeError, IndexError, struct.error)):
+        with pytest.raises((StructureMismatchError, IndexError, struct.error)):
             split_attribute(whole[:end])
     assert split_attribute(whole).name == b"a"
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from refmaker.errors import TruncatedError
-from refmaker.scanners.hdf5.batched_reads import run
+from refmaker.scanners.hdf5.batched_reads import run_readers
 from refmaker.scanners.hdf5.chunk_index import ChunkColumns, chunk_index_reader, chunk_iter_is_wrong
-from refmaker.scanners.hdf5.layout import Layout, layout_reader
+from refmaker.scanners.hdf5.layout import DataLayoutMessage, layout_reader
 from refmaker.scanners.hdf5.superblock import Superblock, superblock_reader
 
 if TYPE_CHECKING:
@@ -49,15 +49,15 @@ class Tools:
 
     @staticmethod
     def superblock(source: Bytes) -> Superblock:
-        [found] = run([superblock_reader(len(source))], source.read_blocks)
+        [found] = run_readers([superblock_reader(len(source))], source.read_blocks)
         if isinstance(found, Exception):
             raise found
         return found
 
     @classmethod
-    def layouts(cls, source: Bytes, addresses: Sequence[int]) -> list[Layout]:
+    def layouts(cls, source: Bytes, addresses: Sequence[int]) -> list[DataLayoutMessage]:
         superblock = cls.superblock(source)
-        found = run([layout_reader(at, superblock) for at in addresses], source.read_blocks)
+        found = run_readers([layout_reader(at, superblock) for at in addresses], source.read_blocks)
         for layout in found:
             if isinstance(layout, Exception):
                 raise layout
@@ -76,7 +76,7 @@ class Tools:
             chunk_index_reader(layout, superblock, *shape)
             for layout, shape in zip(layouts, shapes, strict=True)
         ]
-        found = run(readers, source.read_blocks)
+        found = run_readers(readers, source.read_blocks)
         for columns in found:
             if isinstance(columns, Exception):
                 raise columns

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from refmaker.errors import UnsupportedError
 from refmaker.scanners.hdf5 import batched_reads
-from refmaker.scanners.hdf5.batched_reads import run
+from refmaker.scanners.hdf5.batched_reads import run_readers
 from refmaker.scanners.hdf5.chunk_index import (
     chunk_index_reader,
     chunk_iter_is_wrong,
@@ -271,10 +271,10 @@ def test_levels_of_many_datasets_are_fetched_together(tmp_path, tools):
     source = tools.Bytes(path.read_bytes())
     superblock = tools.superblock(source)
     source.calls = 0
-    layouts = run([layout_reader(at, superblock) for at in addresses], source.read_blocks)
+    layouts = run_readers([layout_reader(at, superblock) for at in addresses], source.read_blocks)
     assert source.calls == 1
     readers = [chunk_index_reader(layout, superblock, (200,), (200,)) for layout in layouts]
-    assert all(len(columns) == 200 for columns in run(readers, source.read_blocks))
+    assert all(len(columns) == 200 for columns in run_readers(readers, source.read_blocks))
     assert source.calls == 3  # two levels
 
 
@@ -289,7 +289,7 @@ def test_one_bad_index_costs_no_other(tmp_path, tools):
     data[layouts[2].address + 5] = 77
     source = tools.Bytes(bytes(data))
     superblock = tools.superblock(source)
-    found = run(
+    found = run_readers(
         [chunk_index_reader(layout, superblock, (200,), (200,)) for layout in layouts],
         source.read_blocks,
     )
@@ -353,7 +353,9 @@ def compare_file(path, tools, counts):
         found = list(hard_linked_datasets(file, set()))
         source = tools.Bytes(path.read_bytes())
         superblock = tools.superblock(source)
-        layouts = run([layout_reader(at, superblock) for at, _ in found], source.read_blocks)
+        layouts = run_readers(
+            [layout_reader(at, superblock) for at, _ in found], source.read_blocks
+        )
         for (_, dataset), layout in zip(found, layouts, strict=True):
             assert not isinstance(layout, Exception), (path.name, dataset.name, layout)
             counts["datasets"] += 1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from refmaker.errors import FormatError, RefmakerError, UnsupportedError
-from refmaker.scanners.hdf5.batched_reads import run
+from refmaker.scanners.hdf5.batched_reads import run_readers
 from refmaker.scanners.hdf5.chunk_index import chunk_index_reader
 from refmaker.scanners.hdf5.layout import layout_reader
 
@@ -75,11 +75,11 @@ class Case:
                 asked.extend((at, length) for at in offsets.tolist())
             return source.read_blocks(offsets, length)
 
-        [layout] = run([layout_reader(self.address, self.superblock)], read_blocks)
+        [layout] = run_readers([layout_reader(self.address, self.superblock)], read_blocks)
         if isinstance(layout, Exception):
             return layout
         reader = chunk_index_reader(layout, self.superblock, self.shape, self.maxshape)
-        [found] = run([reader], read_blocks)
+        [found] = run_readers([reader], read_blocks)
         self.nbytes, self.calls = source.nbytes, source.calls
         return found
 
@@ -257,7 +257,7 @@ def test_btree1_chunk_off_the_grid(tmp_path, tools):
     data[layout.address + 24 + 8] = 2
     source = tools.Bytes(bytes(data))
     reader = chunk_index_reader(layout, tools.superblock(source), (100,), (100,))
-    [found] = run([reader], source.read_blocks)
+    [found] = run_readers([reader], source.read_blocks)
     assert isinstance(found, FormatError)
     assert "off the grid" in str(found)
 
@@ -292,7 +292,7 @@ def test_wrong_checksum(tmp_path, tools, kind):
 )
 def test_shapes_that_do_not_fit(btree1, shape, maxshape, error):
     reader = chunk_index_reader(btree1.layout, btree1.superblock, shape, maxshape)
-    [found] = run([reader], btree1.source.read_blocks)
+    [found] = run_readers([reader], btree1.source.read_blocks)
     assert isinstance(found, error)
 
 
@@ -309,5 +309,5 @@ def test_shapes_that_do_not_fit(btree1, shape, maxshape, error):
 def test_index_and_shape_disagree(tmp_path, tools, kind, shape, maxshape):
     case = Case(tmp_path / "x.h5", tools, kind)
     reader = chunk_index_reader(case.layout, case.superblock, shape, maxshape)
-    [found] = run([reader], case.source.read_blocks)
+    [found] = run_readers([reader], case.source.read_blocks)
     assert isinstance(found, FormatError)
