@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from refmaker.scanners.tiff.page_encoding import PageEncoding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from refmaker.scanners.tiff.page_columns import PageColumns
 
 __all__ = ["group_by_storage", "page_encoding_of"]
 
@@ -22,7 +24,7 @@ _SINGLE = (tags.T4_OPTIONS, tags.DEPTH, 65007, 65008, 65009)
 _LISTS = (tags.EXTRA_SAMPLES, tags.SUBSAMPLING, tags.JPEG_TABLES)
 
 
-def group_by_storage(pages: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def group_by_storage(pages: PageColumns) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sort pages by all that decides how they are decoded.
 
     Returns
@@ -49,7 +51,7 @@ def group_by_storage(pages: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return rank[kinds].astype(np.int64), firsts[order].astype(np.int64)
 
 
-def _digits(pages: Any, code: int) -> NDArray[np.int64]:
+def _digits(pages: PageColumns, code: int) -> NDArray[np.int64]:
     """Return equal numbers for pages whose tag has equal values; -1 for those without it."""
     found = np.full(len(pages), -1, np.int64)
     where = np.flatnonzero(pages.has(code))
@@ -60,7 +62,7 @@ def _digits(pages: Any, code: int) -> NDArray[np.int64]:
     return found
 
 
-def page_encoding_of(pages: Any, page: int) -> PageEncoding:
+def page_encoding_of(pages: PageColumns, page: int) -> PageEncoding:
     """Return what decides how one page is decoded."""
     extra = np.atleast_1d(pages.tag(page, tags.EXTRA_SAMPLES, ()))
     if isinstance(pages.tag(page, tags.EXTRA_SAMPLES), bytes):
@@ -98,7 +100,7 @@ def page_encoding_of(pages: Any, page: int) -> PageEncoding:
     )
 
 
-def _start(pages: Any, page: int) -> bytes:
+def _start(pages: PageColumns, page: int) -> bytes:
     """Return the first bytes of a page's first segment."""
     for code in (tags.TILE_OFFSETS, tags.STRIP_OFFSETS):
         value = pages.tag(page, code)
