@@ -190,6 +190,15 @@ class PageColumns:
         value = part.value(number, code)
         return default if value is None else value
 
+    def integers(self, page: int, code: int, most: int = 2**16) -> tuple[int, ...]:
+        """Return the first integers of a page's tag; none where it has no such."""
+        value = self.tag(page, code)
+        if isinstance(value, bytes):
+            return tuple(value[:most])
+        if isinstance(value, int) or (isinstance(value, np.ndarray) and value.dtype.kind in "iu"):
+            return tuple(np.atleast_1d(value).reshape(-1)[:most].tolist())
+        return ()
+
     def text(self, page: int, code: int = tags.DESCRIPTION) -> str:
         """Return a text tag, by default ImageDescription; ``""`` where there is none."""
         value = self.tag(page, code, "")

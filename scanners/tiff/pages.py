@@ -85,6 +85,8 @@ class Pages(PageColumns):
         Which pages arrays were made of, or were refused for one.
     warnings : list of str
         What is odd about pages, though nothing is lost.
+    probed_bytes : int
+        Bytes of segments that were decoded for a look.
     """
 
     def __init__(self, directories: Sequence[Directory]) -> None:
@@ -92,6 +94,7 @@ class Pages(PageColumns):
         self.placed: list[PageArray] = []
         self.tried = np.zeros(len(self), bool)
         self.warnings: list[str] = []
+        self.probed_bytes = 0
         self._kinds, firsts = group_by_storage(self)
         self._facts = [page_encoding_of(self, int(page)) for page in firsts]
         self._problems = [
@@ -166,7 +169,7 @@ class Pages(PageColumns):
                 code="empty",
             )
         self._check_reach(page)
-        if int(self.tag(page, tags.DEPTH, 1)) > 1 and not self._philips(page):
+        if max(self.integers(page, tags.DEPTH), default=1) > 1 and not self._philips(page):
             raise UnsupportedError("ImageDepth above 1", code="depth")
         if facts.fill_order < 0 or (facts.samples > 1 and facts.planar not in (1, 2)):
             raise UnsupportedError(
