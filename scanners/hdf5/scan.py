@@ -26,6 +26,7 @@ from refmaker.scanners.hdf5.dataset import OpenDataset
 from refmaker.scanners.hdf5.dimensions import Dimensions, Scale, is_placeholder
 from refmaker.scanners.hdf5.fill import settle_fill
 from refmaker.scanners.hdf5.h5py_file import open_file
+from refmaker.scanners.hdf5.padding import padded
 from refmaker.scanners.hdf5.tree import TreeBuilder
 from refmaker.scanners.hdf5.types import ValueStorage
 from refmaker.scanners.hdf5.virtual import virtual_array
@@ -176,6 +177,7 @@ class FileScan:
             scale.dimension_id = number if isinstance(number, int) else None
             listed = self._internal(address, b"_Netcdf4Coordinates")
             scale.coordinates = tuple(listed) if isinstance(listed, list) else ()
+            scale.labels = _labels(self._internal(address, b"DIMENSION_LABELS"))
             if scale.is_scale and is_placeholder(self._internal(address, b"NAME")):
                 self._refusals[address] = (
                     Outcome.METADATA, "a netCDF dimension without a variable", "dimension",
@@ -246,6 +248,9 @@ class FileScan:
         """Make one array complete, or note why it cannot be."""
         try:
             array = make()
+            shape = (*dimensions.shape(dataset.address), *dataset.element.dims)
+            if shape != array.shape:
+                array = padded(array, shape, dataset, self._source, self._options.inline_budget)
             names = dimensions.names(dataset.address)
             inner = tuple(f"{dataset.path.rpartition('/')[2]}_dim_{i}" for i in range(
                 len(array.shape) - len(names)
@@ -374,6 +379,12 @@ class FileScan:
 
     def _lose(self, path: str, error: Exception, code: str) -> None:
         self._report.add(path, Outcome.SKIPPED, _reason(error), code)
+
+
+def _labels(value: Any) -> tuple[str, ...]:
+    """Return labels of dimensions that can be names of dimensions; empty for others."""
+    labels = value if isinstance(value, list) else [value]
+    return tuple(label if isinstance(label, str) and "/" not in label else "" for label in labels)
 
 
 def _code(error: Exception) -> str:
