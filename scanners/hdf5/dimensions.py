@@ -242,7 +242,10 @@ class Dimensions:
         """
         size, unlimited = scale.shape[axis], scale.maxshape[axis] is None
         for address in self._scales_of.get(group, ()):
-            other, name = self._scales[address], variable_name(_split(self._scales[address].path)[1])
+            other, name = (
+                self._scales[address],
+                variable_name(_split(self._scales[address].path)[1]),
+            )
             alike = (other.shape[0], other.maxshape[0] is None) == (size, unlimited)
             if alike and self._longest.get(address, size) == size and name not in taken:
                 return name

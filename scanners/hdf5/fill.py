@@ -101,7 +101,11 @@ def _declared(array: Array) -> Any:
 
 def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
     if dtype.kind == "f":
-        return isinstance(value, int | float) or value in ("NaN", "Infinity", "-Infinity")
+        if isinstance(value, int | float):
+            # A number between those of the type is no element's; readers compare it as it is.
+            with np.errstate(over="ignore"):
+                return bool(float(dtype.type(value)) == value)
+        return value in ("NaN", "Infinity", "-Infinity")
     limits = np.iinfo(dtype)
     return isinstance(value, int) and limits.min <= value <= limits.max
 

@@ -67,7 +67,9 @@ class H5pyReader:
         wanted = tuple(part.stop - part.start for part in outer)
         if values.shape[: len(wanted)] != wanted:
             # In netCDF it is as long as its dimensions, and has fill values where it ends.
-            longer = np.full((*wanted, *values.shape[len(wanted) :]), _behind(dataset, values.dtype))
+            longer = np.full(
+                (*wanted, *values.shape[len(wanted) :]), _behind(dataset, values.dtype)
+            )
             longer[tuple(slice(n) for n in values.shape)] = values
             values = longer
         return values[(*(slice(None) for _ in outer), *inner)]

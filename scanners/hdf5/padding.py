@@ -126,7 +126,9 @@ def _longer_strings(array: Array, shape: tuple[int, ...]) -> Array:
 
 def _joined(array: Array, data: bytes, shape: tuple[int, ...], fill: NDArray[Any]) -> Array:
     out = np.full(shape, fill, array.dtype)
-    out[tuple(slice(n) for n in array.shape)] = np.frombuffer(data, array.dtype).reshape(array.shape)
+    out[tuple(slice(n) for n in array.shape)] = np.frombuffer(data, array.dtype).reshape(
+        array.shape
+    )
     table = ChunkTable.inline((1,) * len(shape), {0: out.tobytes()})
     return replace(array, shape=shape, chunk_shape=shape, chunks=table, fill_value=None)
 

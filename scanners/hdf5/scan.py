@@ -17,6 +17,7 @@ from refmaker.errors import (
 )
 from refmaker.io.related_files import RelatedFiles
 from refmaker.model import Array, Group
+from refmaker.model.attribute_types import impossible_missing, with_types
 from refmaker.model.report import ObjectReport, Outcome, ScanReport
 from refmaker.model.zarr_v2 import UNLIMITED
 from refmaker.scanners.hdf5.arrays import ArrayMaker, inlinable
@@ -259,6 +260,11 @@ class FileScan:
                 **dataset.element.attributes,
                 **self._attributes(dataset.address, dataset.path),
             }
+            for name, value in impossible_missing(attributes, array.dtype).items():
+                del attributes[name]
+                self._report.warn(
+                    f"{dataset.path}: {name} {value!r} is left out: no {array.dtype} has that value"
+                )
             array = replace(array, dimension_names=(*names, *inner), attributes=attributes)
             self.nodes[dataset.address] = settle_fill(
                 array,
@@ -271,6 +277,7 @@ class FileScan:
     def _attributes(self, address: int, path: str) -> dict[str, Any]:
         """Return an object's attributes; one that cannot be read loses only itself."""
         found: dict[str, Any] = {}
+        types: dict[str, str] = {}
         names = self._attribute_names.get(address, [])
         scale = b"CLASS" in names and self._internal(address, b"CLASS") == "DIMENSION_SCALE"
         for name in names:
@@ -278,10 +285,13 @@ class FileScan:
                 continue
             key = name.decode("utf-8", "replace")
             try:
-                found[key] = self._reader.read(self._objects.ids[address], name)
+                found[key], code = self._reader.read_typed(self._objects.ids[address], name)
             except _ISOLATED as error:
                 self._lose(f"{path}@{key}", error, "attribute")
-        return found
+                continue
+            if code is not None:
+                types[key] = code
+        return with_types(found, types)
 
     def _group_attributes(self, dimensions: Dimensions) -> dict[int, dict[str, Any]]:
         found = {}

@@ -12,7 +12,11 @@ import pytest
 
 from refmaker.errors import TruncatedError
 from refmaker.scanners.hdf5.batched_reads import run_readers
-from refmaker.scanners.hdf5.chunk_index import ChunkIndexEntries, chunk_index_reader, chunk_iter_is_wrong
+from refmaker.scanners.hdf5.chunk_index import (
+    ChunkIndexEntries,
+    chunk_index_reader,
+    chunk_iter_is_wrong,
+)
 from refmaker.scanners.hdf5.layout import DataLayoutMessage, layout_reader
 from refmaker.scanners.hdf5.superblock import Superblock, superblock_reader
 
