@@ -29,6 +29,7 @@ import numpy as np
 from refmaker.errors import MetadataError, UnsupportedError
 from refmaker.model.attribute_types import TYPES
 from refmaker.model.dtypes import encode_fill_value
+from refmaker.model.record_dtypes import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -192,8 +193,8 @@ def _attributes(array: Array) -> dict[str, Any]:
 
 
 def _shown(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return attributes without the record of their types, which xarray hides in version 2 only."""
-    return {name: value for name, value in attributes.items() if name != TYPES}
+    """Return attributes without what tells of types, which xarray hides in version 2 only."""
+    return {name: value for name, value in attributes.items() if name not in (TYPES, RECORD)}
 
 
 def _double(value: Any) -> str:

@@ -27,6 +27,7 @@ load_proj_before_eccodes()
 _HEAD = 1 << 16
 _WHOLE = 1 << 25
 _CHAIN = "refmaker::"
+_OPENING = frozenset({"group", "consolidated", "zarr_format"})
 _VERSION = re.compile(rb'\A\s*\{\s*"version"\s*:\s*(?:1|"' + COMPACT.encode() + rb'")\s*,\s*"')
 _MEMBERS = re.compile(rb'"(?:refs|gen|templates)"\s*:\s*[\[{]')
 _FIRST = re.compile(rb'\A\s*\{\s*"(?:[^"\\]|\\.)*\.z(?:group|array|metadata|attrs)"\s*:')
@@ -113,10 +114,14 @@ class RefmakerBackend(BackendEntrypoint):
         **kwargs
             As for `refmaker.open_dataset`.
         """
-        from xarray.backends.zarr import ZarrBackendEntrypoint
+        from xarray.backends import StoreBackendEntrypoint
+
+        from refmaker.reading.xarray_store import XarrayStore
 
         store, rest = self._store(filename_or_obj, kwargs)
-        return ZarrBackendEntrypoint().open_dataset(store, drop_variables=drop_variables, **rest)
+        opening = {key: rest.pop(key) for key in _OPENING & rest.keys()}
+        group = XarrayStore.open_group(store, mode="r", **opening)
+        return StoreBackendEntrypoint().open_dataset(group, drop_variables=drop_variables, **rest)
 
     def open_datatree(
         self,
@@ -126,10 +131,11 @@ class RefmakerBackend(BackendEntrypoint):
         **kwargs: Any,
     ) -> xr.DataTree:
         """Open all groups of a reference set as a tree."""
-        from xarray.backends.zarr import ZarrBackendEntrypoint
+        from xarray import DataTree
 
-        store, rest = self._store(filename_or_obj, kwargs)
-        return ZarrBackendEntrypoint().open_datatree(store, drop_variables=drop_variables, **rest)
+        return DataTree.from_dict(
+            self.open_groups_as_dict(filename_or_obj, drop_variables=drop_variables, **kwargs)
+        )
 
     def open_groups_as_dict(
         self,
@@ -139,20 +145,20 @@ class RefmakerBackend(BackendEntrypoint):
         **kwargs: Any,
     ) -> dict[str, xr.Dataset]:
         """Open all groups of a reference set as datasets by path."""
-        from xarray.backends.zarr import ZarrBackendEntrypoint
+        from refmaker.reading.xarray_store import open_groups
 
         store, rest = self._store(filename_or_obj, kwargs)
-        return ZarrBackendEntrypoint().open_groups_as_dict(
-            store, drop_variables=drop_variables, **rest
-        )
+        return open_groups(store, rest.pop("group", None), drop_variables, rest)
 
     def _store(self, name: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         from refmaker.reading.open import open_store
+        from refmaker.reading.store import RefmakerStore
 
         ours = {key: value for key, value in kwargs.items() if key in self._OWN}
         rest = {key: value for key, value in kwargs.items() if key not in self._OWN}
         if isinstance(name, str | os.PathLike):
             name = os.fspath(name).removeprefix(_CHAIN)
-        store = open_store(name, **{key: value for key, value in ours.items() if value is not None})
+        given = {key: value for key, value in ours.items() if value is not None}
+        store = name if isinstance(name, RefmakerStore) else open_store(name, **given)
         known = {"zarr_format": 2} if store.reader.version == 2 else {}
         return store, {**known, "consolidated": store.reader.consolidated, **rest}

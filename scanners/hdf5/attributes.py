@@ -26,8 +26,9 @@ __all__ = ["SQUEEZED", "AttributeReader"]
 
 SQUEEZED = frozenset(
     [
-        "_FillValue", "_Unsigned", "_Encoding", "add_offset", "ancillary_variables", "axis", "bounds",
-        "calendar", "cell_measures", "cell_methods", "cf_role", "climatology", "compress",
+        "_FillValue", "_Unsigned", "_Encoding", "add_offset", "ancillary_variables", "axis",
+        "bounds", "calendar", "cell_measures", "cell_methods", "cf_role", "climatology",
+        "compress",
         "Conventions", "coordinates", "dtype", "external_variables", "featureType", "flag_masks",
         "flag_meanings", "flag_values", "formula_terms", "grid_mapping", "grid_mapping_name",
         "instance_dimension", "leap_month", "leap_year", "long_name", "missing_value", "positive",
@@ -35,7 +36,7 @@ SQUEEZED = frozenset(
         "valid_min",
     ]
 )  # fmt: skip
-"""Attributes that CF reads as one value (CF conventions, appendix A): a list of one stands for it."""
+"""Attributes that CF reads as one value (CF conventions, appendix A)."""
 _PLAIN = frozenset([h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING])
 _LIMIT = 8 * 1024**2
 """Bytes of one attribute, in memory, that are read at most."""

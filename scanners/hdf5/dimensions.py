@@ -138,7 +138,7 @@ class Dimensions:
                     extents.setdefault((group, label), set()).add(scale.shape[axis])
         for (group, label), seen in extents.items():
             for above in _above(group):
-                seen |= extents.get((above, label), set())
+                seen.update(extents.get((above, label), ()))
                 known = self._named.get((above, label))
                 if known is not None:
                     seen.add(self._longest.get(known, self._scales[known].shape[0]))
