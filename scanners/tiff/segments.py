@@ -135,7 +135,9 @@ def _lengths(
             for at in open_ended.tolist():
                 length[at] = segment_length(pages, int(numbers[at]), int(offset[at, 0]))
         text = "does not say how many bytes its data are; taken are those that it needs"
-        pages.warnings += [f"{pages.path(page)} {text}" for page in numbers[open_ended][:8].tolist()]
+        pages.warnings += [
+            f"{pages.path(page)} {text}" for page in numbers[open_ended][:8].tolist()
+        ]
     empty = (there & (length == 0)).any(axis=1)
     if bool(empty.any()):
         text = "a byte count of 0 of strips or tiles that have an offset: are they there or not?"
