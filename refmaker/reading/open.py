@@ -264,12 +264,12 @@ def _for_xarray(
     kwargs: Mapping[str, Any],
 ) -> tuple[RefmakerStore, dict[str, Any]]:
     """Return the store, and what xarray takes with it."""
+    from refmaker.reading.xarray_store import StoreBackend
+
     ours = {name: value for name, value in kwargs.items() if name in _OPTIONS}
     rest = {name: value for name, value in kwargs.items() if name not in _OPTIONS}
     # With `chunks` the word `cache` also means something to xarray, but a folder it is not.
     if isinstance(ours.get("cache"), bool):
         rest["cache"] = ours.pop("cache")
     store = open_store(refs, storage_options, reference_options, **ours)
-    from refmaker.reading.backend import RefmakerBackend
-
-    return store, {"engine": RefmakerBackend, **rest}
+    return store, {"engine": StoreBackend, **rest}

@@ -7,11 +7,11 @@ of no use to those who write the data elsewhere. Here all that is as with the en
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from xarray import Variable
-from xarray.backends import BackendArray, StoreBackendEntrypoint
+from xarray import DataTree, Variable
+from xarray.backends import BackendArray, BackendEntrypoint, StoreBackendEntrypoint
 from xarray.backends.zarr import ZarrStore
 from xarray.core import indexing
 
@@ -20,14 +20,19 @@ from refmaker.model.record_dtypes import RECORD, record_from_document
 from refmaker.model.zarr_v2 import UNLIMITED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["XarrayStore", "open_groups"]
+__all__ = ["PARAMETERS", "StoreBackend", "XarrayStore"]
 
+PARAMETERS = (
+    *("filename_or_obj", "drop_variables", "mask_and_scale", "decode_times"),
+    *("concat_characters", "use_cftime", "decode_timedelta", "decode_coords", "group"),
+)
 _FILL = "_FillValue"
+_OPENING = frozenset({"group", "consolidated", "zarr_format"})
 _OF_ZARR = frozenset(
     {"chunks", "compressor", "compressors", "fill_value", "filters", "serializer", "shards"}
 )
@@ -97,29 +102,67 @@ class _Records(BackendArray):  # type: ignore[misc] # xarray's is not typed
         return np.ascontiguousarray(values).view(self.dtype).reshape(values.shape)
 
 
-def open_groups(
-    store: Any, group: str | None, drop_variables: Any, kwargs: Mapping[str, Any]
-) -> dict[str, xr.Dataset]:
-    """Return the groups below one as datasets, by path from there.
+class StoreBackend(BackendEntrypoint):  # type: ignore[misc] # xarray's is not typed
+    """xarray's way to open reference sets that are open as stores."""
 
-    Parameters
-    ----------
-    store : RefmakerStore
-        The set.
-    group : str, optional
-        The group; the root by default.
-    drop_variables : str or iterable of str, optional
-        Variables that are left out.
-    kwargs : mapping
-        Of xarray's decoders, ``zarr_format`` and ``consolidated``.
-    """
-    top = "/" + (group or "").strip("/")
-    opening = {key: kwargs[key] for key in ("zarr_format", "consolidated") if key in kwargs}
-    decoding = {key: value for key, value in kwargs.items() if key not in opening}
-    found = XarrayStore.open_store(store, group=top, mode="r", **opening)
-    return {
-        "/" + path[len(top) :].strip("/"): StoreBackendEntrypoint().open_dataset(
-            one, drop_variables=drop_variables, **decoding
+    supports_groups = True
+    open_dataset_parameters: ClassVar[tuple[str, ...] | None] = PARAMETERS
+
+    def open_dataset(
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        **kwargs: Any,
+    ) -> xr.Dataset:
+        """Open one group of a reference set.
+
+        Parameters
+        ----------
+        filename_or_obj : RefmakerStore
+            Or what subclasses make one of.
+        drop_variables : str or iterable of str, optional
+            Variables that are left out.
+        **kwargs
+            As for `refmaker.open_dataset`.
+        """
+        store, rest = self._store(filename_or_obj, kwargs)
+        opening = {key: rest.pop(key) for key in _OPENING & rest.keys()}
+        group = XarrayStore.open_group(store, mode="r", **opening)
+        return StoreBackendEntrypoint().open_dataset(group, drop_variables=drop_variables, **rest)
+
+    def open_datatree(
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        **kwargs: Any,
+    ) -> xr.DataTree:
+        """Open all groups of a reference set as a tree; see `open_dataset`."""
+        return DataTree.from_dict(
+            self.open_groups_as_dict(filename_or_obj, drop_variables=drop_variables, **kwargs)
         )
-        for path, one in found.items()
-    }
+
+    def open_groups_as_dict(
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, xr.Dataset]:
+        """Open all groups of a reference set as datasets, by path; see `open_dataset`."""
+        store, rest = self._store(filename_or_obj, kwargs)
+        opening = {key: rest.pop(key) for key in _OPENING & rest.keys()}
+        top = "/" + (opening.pop("group", None) or "").strip("/")
+        found = XarrayStore.open_store(store, group=top, mode="r", **opening)
+        return {
+            "/" + path[len(top) :].strip("/"): StoreBackendEntrypoint().open_dataset(
+                group, drop_variables=drop_variables, **rest
+            )
+            for path, group in found.items()
+        }
+
+    def _store(self, store: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Return the store, and what xarray takes with it."""
+        known = {"zarr_format": 2} if store.reader.version == 2 else {}
+        return store, {**known, "consolidated": store.reader.consolidated, **kwargs}
