@@ -180,15 +180,20 @@ def _selected(
                 texts = [choices.uid(header.text(tag)) for header in headers]
                 values = np.array(texts)[image.source[:, 0]]
                 columns.append(Column(name, values, attributes={"asked": True}))
-    if FRAME_TIME in image.header and image.names == ("frame",):
-        try:
-            step = image.header.number(FRAME_TIME)
-        except FormatError:
-            refused[FRAME_TIME] = 0
-        else:
-            if step is not None:
-                columns.append(Column("time", image.source[:, 1] * step, "ms"))
+    columns += _cine(image, refused)
     return columns
+
+
+def _cine(image: Image, refused: dict[int, int]) -> list[Column]:
+    """Return the time of each frame of a run, from the time that one of them takes."""
+    if FRAME_TIME not in image.header or image.names != ("frame",):
+        return []
+    try:
+        step = image.header.number(FRAME_TIME)
+    except FormatError:
+        refused[FRAME_TIME] = 0
+        return []
+    return [] if step is None else [Column("time", image.source[:, 1] * step, "ms")]
 
 
 def _column(image: Image, tag: int, name: str, refused: dict[int, int]) -> Column:
