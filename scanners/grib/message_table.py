@@ -12,7 +12,7 @@ import numpy as np
 
 from refmaker.scanners.grib.eccodes_process import lookup_names
 from refmaker.scanners.grib.names import Names, Sections
-from refmaker.scanners.grib.products import ABSENT, Product, read_products
+from refmaker.scanners.grib.products import ABSENT, Product, read_products, section4
 from refmaker.scanners.grib.times import UNKNOWN
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["MessageTable", "message_table"]
 
 _HASH = np.random.default_rng(2).integers(1, 2**63, 4096, np.uint64) | np.uint64(1)
-_PRODUCT2 = 9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,12 +181,10 @@ def _distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.in
 
 
 def _sections(kind: ProductTemplate, row: bytes, local: bytes, grid: bytes) -> Sections:
-    product, body = row[: kind.identification], row[kind.identification :]
     if kind.edition == 1:
         return Sections(1, 0, row, b"", grid, b"")
-    head = (len(body) + _PRODUCT2).to_bytes(4, "big") + b"\4"
-    head += kind.vertical.to_bytes(2, "big") + kind.template.to_bytes(2, "big")
-    return Sections(2, kind.discipline, product, local, grid, head + body)
+    product = row[: kind.identification]
+    return Sections(2, kind.discipline, product, local, grid, section4(kind, row))
 
 
 def _complete(table: MessageTable) -> None:
