@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from refmaker.scanners.grib.local_section import without_clock
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -132,6 +134,8 @@ class FieldList:
             Where section 3 begins.
         """
         discipline, product, local, grid, what = sections
+        if local:
+            local = without_clock(int.from_bytes(product[5:7], "big"), local)
         vertical = int.from_bytes(what[5:7], "big")
         # Few values describe a generalised vertical coordinate, on which names depend; many are
         # the coefficients of all levels.

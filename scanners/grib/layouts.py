@@ -47,6 +47,10 @@ class ArrayPath(NamedTuple):
     name: str
     step: int = -1
 
+    def labelled(self, label: str) -> ArrayPath:
+        """Return the place of fields whose name tells more of them."""
+        return self._replace(name=f"{self.name}_{label}") if label else self
+
     def with_interval(self, label: str) -> ArrayPath:
         """Return the place of fields that process an interval of this length."""
         if self.step < 0:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.scanners.grib.eccodes_process import lookup_names
+from refmaker.scanners.grib.identity import Identity, identity_of
 from refmaker.scanners.grib.names import Names, Sections
 from refmaker.scanners.grib.products import ABSENT, Product, read_products, section4
 from refmaker.scanners.grib.times import UNKNOWN
@@ -69,6 +70,8 @@ class MessageTable:
     kinds : list of ProductTemplate
     sections : list of Sections
         Of one field of each template.
+    identities : list of Identity
+        What the fields of each template are, and who made them.
     """
 
     message: NDArray[np.int64]
@@ -96,6 +99,7 @@ class MessageTable:
     names: list[Names]
     kinds: list[ProductTemplate]
     sections: list[Sections]
+    identities: list[Identity]
 
     def __len__(self) -> int:
         return len(self.message)
@@ -113,7 +117,7 @@ class MessageTable:
 
 COLUMNS = tuple(
     item.name for item in fields(MessageTable)
-    if item.name not in ("grids", "grid_places", "names", "kinds", "sections")
+    if item.name not in ("grids", "grid_places", "names", "kinds", "sections", "identities")
 )  # fmt: skip
 
 
@@ -139,8 +143,10 @@ def message_table(found: FieldList) -> MessageTable:
         **columns,
         direction=np.full(n, ABSENT), frequency=np.full(n, ABSENT),
         grids=list(found.grids), grid_places=found.grid_places, names=[], kinds=[], sections=[],
+        identities=[],
     )  # fmt: skip
     keys: list[Hashable] = []
+    blanked: list[bytes] = []
     local = list(found.locals)
     order = np.argsort(pile, kind="stable")
     bounds = np.searchsorted(pile[order], np.arange(len(found.piles) + 1))
@@ -160,9 +166,16 @@ def message_table(found: FieldList) -> MessageTable:
                 kind._replace(local=0, grid=-1), bytes(product.template[row]), sections.local,
                 grid if kind.grid >= 0 else b"",
             ))  # fmt: skip
+            blanked.append(bytes(product.template[row]))
             table.kinds.append(kind)
             table.sections.append(sections)
     table.names.extend(lookup_names(list(zip(keys, table.sections, strict=True))))
+    table.identities.extend(
+        identity_of(kind, row, sections.local, names)
+        for kind, row, sections, names in zip(
+            table.kinds, blanked, table.sections, table.names, strict=True
+        )
+    )
     _complete(table)
     return table
 

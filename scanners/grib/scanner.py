@@ -16,7 +16,7 @@ from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanning.protocol import Setting, setting_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -291,7 +291,12 @@ def _cfgrib_groups(
     made: list[_Made] = []
     seen: Counter[str] = Counter()
     lost = np.ones(len(table), bool)
+    product = _products(table)
     for item in datasets(table, grid):
+        for name, rows in item.rows.items():
+            # cfgrib fills one variable from several products; here the first has it.
+            first = product[min(rows.values())]
+            item.rows[name] = {at: row for at, row in rows.items() if product[row] == first}
         seen[item.type_of_level] += 1
         count = seen[item.type_of_level]
         name = item.type_of_level if count == 1 else f"{item.type_of_level}_{count}"
@@ -305,6 +310,13 @@ def _cfgrib_groups(
             path = path if path[:1] == (DUPLICATES,) else (DUPLICATES, *path)  # noqa: PLW2901
             made.append((path, group, fields))
     return made
+
+
+def _products(table: MessageTable) -> NDArray[np.int64]:
+    """Return the number of each field's product."""
+    numbers: dict[Hashable, int] = {}
+    of_template = [numbers.setdefault(one.key, len(numbers)) for one in table.identities]
+    return np.array(of_template, np.int64)[table.template]
 
 
 def _check(counts: dict[str, int]) -> None:
