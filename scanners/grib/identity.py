@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Identity", "differences", "identity_of", "label_of"]
 
-_SIGNIFICANCE = {2: "verifying", 3: "observed"}
+_VERIFYING = 2
+_SIGNIFICANCE = {0: "forecast", _VERIFYING: "verifying", 3: "observed"}
+"""Of the reference time (table 1.2)."""
 _CONTROL, _PERTURBED = (3, 5), 4
 """Types of data (table 1.4): control, control and perturbed; perturbed forecasts."""
 _PRESENT_TIMES = (0, 1, 10)
@@ -164,8 +166,9 @@ def _identification(
     significance = row[11] if row[11] > 1 else 0
     label = _SIGNIFICANCE.get(significance, f"reference{significance}")
     told = {"GRIB_significanceOfReferenceTime": significance} if significance else {}
-    found = Aspect("significance", bytes((significance,)), label, told, bool(significance))
-    yield found, True
+    value = bytes((significance,))
+    # Whole archives of radars and satellites are of times of observation.
+    yield Aspect("significance", value, label, told, always=significance == _VERIFYING), True
     yield numbered("status", row[19:20], GRIB_productionStatusOfProcessedData=row[19])
     data = _PERTURBED if member and row[20] in _CONTROL else row[20]
     label = str(names.attributes.get("GRIB_dataType", f"data{data}"))

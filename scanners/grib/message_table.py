@@ -13,6 +13,7 @@ import numpy as np
 from refmaker.scanners.grib.eccodes_process import lookup_names
 from refmaker.scanners.grib.identity import Identity, identity_of
 from refmaker.scanners.grib.names import Names, Sections
+from refmaker.scanners.grib.packings import check_packings
 from refmaker.scanners.grib.products import ABSENT, Product, read_products, section4
 from refmaker.scanners.grib.times import UNKNOWN
 
@@ -48,6 +49,10 @@ class MessageTable:
         Data representation template (edition 1: flags of section 4).
     vertical : ndarray of int64
         Number of vertical coordinate values.
+    values : ndarray of int64
+        How many values the packing counts; see `refmaker.scanners.grib.packings`.
+    problem : ndarray of int64
+        0, or one more than the position in `reasons` of why the field cannot be decoded.
     reference : ndarray of int64
         Reference time, seconds since 1970-01-01T00:00:00.
     start, end : ndarray of int64
@@ -72,6 +77,8 @@ class MessageTable:
         Of one field of each template.
     identities : list of Identity
         What the fields of each template are, and who made them.
+    reasons : list of str
+        Why fields cannot be decoded.
     """
 
     message: NDArray[np.int64]
@@ -82,6 +89,8 @@ class MessageTable:
     template: NDArray[np.int64]
     packing: NDArray[np.int64]
     vertical: NDArray[np.int64]
+    values: NDArray[np.int64]
+    problem: NDArray[np.int64]
     reference: NDArray[np.int64]
     start: NDArray[np.int64]
     end: NDArray[np.int64]
@@ -100,6 +109,7 @@ class MessageTable:
     kinds: list[ProductTemplate]
     sections: list[Sections]
     identities: list[Identity]
+    reasons: list[str]
 
     def __len__(self) -> int:
         return len(self.message)
@@ -117,7 +127,9 @@ class MessageTable:
 
 COLUMNS = tuple(
     item.name for item in fields(MessageTable)
-    if item.name not in ("grids", "grid_places", "names", "kinds", "sections", "identities")
+    if item.name not in {
+        "grids", "grid_places", "names", "kinds", "sections", "identities", "reasons",
+    }
 )  # fmt: skip
 
 
@@ -135,6 +147,7 @@ def message_table(found: FieldList) -> MessageTable:
         name: found.column(name)
         for name in ("message", "offset", "length", "part", "grid", "packing", "vertical")
     }
+    columns["values"], columns["problem"], reasons = check_packings(found)
     for name in ("template", "reference", "start", "end", "until", "member", "percentile"):
         columns[name] = np.full(n, ABSENT)
     for name in ("level", "bottom", "lower", "upper"):
@@ -143,7 +156,7 @@ def message_table(found: FieldList) -> MessageTable:
         **columns,
         direction=np.full(n, ABSENT), frequency=np.full(n, ABSENT),
         grids=list(found.grids), grid_places=found.grid_places, names=[], kinds=[], sections=[],
-        identities=[],
+        identities=[], reasons=reasons,
     )  # fmt: skip
     keys: list[Hashable] = []
     blanked: list[bytes] = []

@@ -175,7 +175,9 @@ def test_who_made_it(tmp_path, key, values, labels, apart):
 def test_significance_of_the_reference_time(tmp_path):
     parts = [message(shortName="t", significanceOfReferenceTime=value) for value in (0, 1, 2, 3)]
     group = both_ways(tmp_path / "f.grib2", parts[1:])
-    assert names(group) == {"t", "t_verifying", "t_observed"}
+    assert names(group) == {"t_forecast", "t_verifying", "t_observed"}
+    assert names(both_ways(tmp_path / "f.grib2", parts[2:3])) == {"t_verifying"}
+    assert names(both_ways(tmp_path / "f.grib2", parts[3:])) == {"t"}
     assert names(both_ways(tmp_path / "f.grib2", parts[:2])) == {"t"}
 
 
