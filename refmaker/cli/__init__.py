@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 import click
@@ -10,6 +11,10 @@ from refmaker._version import __version__
 from refmaker.cli.boundary import Boundary
 
 __all__ = ["main"]
+
+# Before numpy is loaded: its threads take longer to start than a small file to be scanned, and
+# nothing in a command multiplies matrices. Whoever imports the package keeps them.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 VERBS = (
     "append",

@@ -156,7 +156,7 @@ def _open_all(
                 raise SourceNotFoundError(
                     f"the series needs {name!r}, which is not there",
                     url=error.url,
-                    hint="put its files into one folder, or fill with --missing-siblings fill",
+                    hint="put its files into one folder, or fill with --missing-files fill",
                 ) from error
             report.warn(f"planes of {name!r}, which is not there, read as the fill value")
             number[name] = -1

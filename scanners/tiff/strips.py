@@ -8,7 +8,6 @@ the image's edge, where nobody looks. Otherwise a codec fills it up when it is r
 
 from __future__ import annotations
 
-import lzma
 import zlib
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -75,7 +74,7 @@ def filled_up(
         data = source.read(int(found.offset[at]), int(found.length[at]))
         try:
             plain = decode(data, code.segment_bytes)
-        except (zlib.error, lzma.LZMAError, RuntimeError, ValueError, RefmakerError):
+        except (zlib.error, RuntimeError, ValueError, RefmakerError):
             # Damaged: left to whoever reads it, who will be told.
             return None
         plain = plain[: code.segment_bytes].ljust(code.segment_bytes, b"\0")
@@ -96,10 +95,17 @@ def _deflate(data: bytes, most: int) -> bytes:  # noqa: ARG001 - one signature f
 
 
 def _unxz(data: bytes, most: int) -> bytes:
-    return lzma.LZMADecompressor(memlimit=256 * 1024**2).decompress(data, most)
+    import lzma
+
+    try:
+        return lzma.LZMADecompressor(memlimit=256 * 1024**2).decompress(data, most)
+    except lzma.LZMAError as error:
+        raise ValueError(str(error)) from error
 
 
 def _xz(data: bytes, most: int) -> bytes:  # noqa: ARG001 - one signature for all
+    import lzma
+
     return lzma.compress(data)
 
 

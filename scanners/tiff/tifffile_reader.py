@@ -85,7 +85,7 @@ class TifffileReader:
         """Return the reference set in one of the layouts that users may choose."""
         if layout not in self._known:
             report = ScanReport(self._source.url, format=self._scanner.name)
-            chosen = {"layout": layout, "missing-siblings": "fill", "damaged-pages": "absent"}
+            chosen = {"layout": layout, "missing-files": "fill", "damaged-pages": "absent"}
             options = ScanOptions(settings=chosen)
             group, pages = self._scanner.scan_pages(self._source, options, report)
             for part in pages.sources:
