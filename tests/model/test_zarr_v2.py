@@ -303,7 +303,7 @@ def test_dumps_is_json(value):
 
 
 @pytest.mark.parametrize(
-    "value", [float("nan"), [float("inf")], {1, 2}, b"x", np.float32(1), object()], ids=repr
+    "value", [float("nan"), [float("inf")], {1, 2}, b"x", np.float32(1), Ellipsis], ids=repr
 )
 def test_dumps_refuses(value):
     with pytest.raises(MetadataError):
