@@ -156,7 +156,8 @@ def _open_all(
                 raise SourceNotFoundError(
                     f"the series needs {name!r}, which is not there",
                     url=error.url,
-                    hint="put its files into one folder, or fill with --missing-files fill",
+                    hint="put its files into one folder, or fill with"
+                    " `settings={'missing-files': 'fill'}`",
                 ) from error
             report.warn(f"planes of {name!r}, which is not there, read as the fill value")
             number[name] = -1
@@ -252,7 +253,7 @@ def _mismatch(
     if missing and _broken(pages) and not absent:
         return (
             f"{missing} of {planes} planes lie behind a directory that cannot be read; "
-            "--damaged-pages absent does without them"
+            "`settings={'damaged-pages': 'absent'}` does without them"
         )
     first = int(present[0])
     expected = (*pixels.shape, pixels.samples) if pixels.samples > 1 else pixels.shape

@@ -95,7 +95,7 @@ class TIFFScanner:
         if directory.inferred:
             report.warn(
                 f"{directory.inferred} of {directory.main} directories were not read but inferred "
-                "from their neighbours (infer-ifds)"
+                "from their neighbours (`settings={'infer-ifds': 'yes'}`)"
             )
         _account(pages, report)
         return group, pages
