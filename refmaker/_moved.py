@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.machinery import ModuleSpec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,8 @@ class OldNames:
         if old not in MOVED:
             return None
         module = import_module(MOVED[old] + fullname.removeprefix(old))
-        return ModuleSpec(fullname, self, loader_state=(module, module.__spec__))
+        loader: Any = self  # what `importlib` asks of one
+        return ModuleSpec(fullname, loader, loader_state=(module, module.__spec__))
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Return the module that has the name of today."""

@@ -58,7 +58,8 @@ class Boundary(click.Group):
         try:
             return super().invoke(ctx)
         except click.ClickException as error:
-            error.message = printable(as_flags(error.message))
+            # Names of files are in there, too.
+            vars(error).update(message=printable(as_flags(error.message)))
             raise
         except (click.exceptions.Exit, click.Abort):
             raise

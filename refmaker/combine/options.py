@@ -35,7 +35,7 @@ _Class = TypeVar("_Class", bound=type)
 
 def _with_former_names(cls: _Class) -> _Class:
     """Let a class be made with the former names of its fields, too."""
-    made: Any = cls.__init__
+    made: Any = vars(cls)["__init__"]
 
     @wraps(made)
     def __init__(self: Any, **given: Any) -> None:  # noqa: N807 - it takes that one's place
@@ -44,7 +44,7 @@ def _with_former_names(cls: _Class) -> _Class:
                 given[name] = given.pop(former)
         made(self, **given)
 
-    cls.__init__ = __init__  # type: ignore[misc]  # as dataclasses do it
+    type.__setattr__(cls, "__init__", __init__)
     return cls
 
 

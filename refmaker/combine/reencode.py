@@ -32,7 +32,8 @@ def _charge(path: str, arrays: Sequence[Item], context: Context) -> None:
     total = sum(array.nbytes for _, array in arrays)
     if total > context.options.inline_budget:
         raise LimitError(
-            f"keeping the values of {len(arrays)} mismatched inputs in the set would take {total} bytes",
+            f"keeping the values of {len(arrays)} mismatched inputs in the set would take "
+            f"{total} bytes",
             path=path,
             hint="split into groups (`incompatible='split'`), or raise `inline_budget`",
         )

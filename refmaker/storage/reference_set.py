@@ -10,7 +10,7 @@ from refmaker.errors import MetadataError, UnsupportedError
 from refmaker.model.report import Fingerprint, ScanReport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from refmaker.model import Group
 
@@ -184,7 +184,7 @@ def _write(
 
         parquet.write(refs.group, out, header, storage_options)
         return
-    write = json_writer.write
+    write: Callable[..., Any] = json_writer.write
     if form == "compact":
         from refmaker.storage import compact
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from refmaker.scanning.declaration import FormatDeclaration, Setting
 
-__all__ = ["FORMAT", "is_tiff"]
+__all__ = ["FORMAT", "is_companion", "is_tiff"]
 
 _BIG = (b"\x08\0\0\0", b"\0\x08\0\0")
 
@@ -16,16 +18,25 @@ def is_tiff(head: bytes) -> bool:
     return head[:4] in (b"II*\0", b"MM\0*")
 
 
-def _sniff(head: bytes, url: str) -> float:  # noqa: ARG001 - the content decides alone
-    """Return 0.9 for the signature of TIFF or BigTIFF, 0.5 if the file is DICOM as well."""
+def is_companion(head: bytes, url: str) -> bool:
+    """Tell whether a file starts like OME-XML that stands in a file of its own."""
+    start = head.lstrip(b"\xef\xbb\xbf \r\n\t")
+    if not start.startswith(b"<"):
+        return False
+    named = url.lower().endswith((".companion.ome", ".ome.xml")) and start.startswith(b"<?xml")
+    return named or re.search(rb"<(?:\w+:)?OME\b", start) is not None
+
+
+def _sniff(head: bytes, url: str) -> float:
+    """Return 0.9 for TIFF or BigTIFF, 0.5 if the file is DICOM as well, 0.8 for a companion."""
     if not is_tiff(head):
-        return 0.0
+        return 0.8 if is_companion(head, url) else 0.0
     return 0.5 if head[128:132] == b"DICM" else 0.9
 
 
 FORMAT = FormatDeclaration(
     "tiff",
-    (".tif", ".tiff", ".btf", ".tf8", ".svs", ".lsm", ".stk", ".ndpi"),
+    (".tif", ".tiff", ".btf", ".tf8", ".svs", ".lsm", ".stk", ".ndpi", ".companion.ome"),
     _sniff,
     (
         Setting(
@@ -53,6 +64,13 @@ FORMAT = FormatDeclaration(
             "what a file missing from a multi-file OME-TIFF is",
             ("error", "fill"),
             former=("missing-siblings",),
+        ),
+        Setting(
+            "probe",
+            "auto",
+            "how many chunks are decoded while scanning, so that what cannot be is refused by "
+            "name: a few, all or none",
+            ("auto", "all", "none"),
         ),
         Setting(
             "damaged-pages",

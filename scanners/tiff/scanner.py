@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.model.report import Outcome, ScanReport
-from refmaker.scanners.tiff.declared import FORMAT
+from refmaker.scanners.tiff.declared import FORMAT, is_companion
 from refmaker.scanners.tiff.directory import read_directory
 from refmaker.scanners.tiff.pages import Pages
 from refmaker.scanners.tiff.series import tree
-from refmaker.scanning.protocol import setting_values
+from refmaker.scanning.protocol import SNIFF_BYTES, setting_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,14 +43,14 @@ class TIFFScanner:
     settings = FORMAT.settings
 
     def sniff(self, head: bytes, url: str) -> float:
-        """Return how sure it is that a file is TIFF; less if it is DICOM as well.
+        """Return how sure it is that a file is TIFF, or OME-XML that stands beside TIFF files.
 
         Parameters
         ----------
         head : bytes
             The file's first bytes.
         url : str
-            Not looked at.
+            Its ending tells a companion file of OME-TIFF, where its first bytes do not.
         """
         return FORMAT.sniff(head, url)
 
@@ -88,6 +88,10 @@ class TIFFScanner:
             Gets the rows.
         """
         values = setting_values(self, options)
+        if is_companion(source.read_upto(0, SNIFF_BYTES), source.url):
+            group, pages = tree(None, source, options, report, values)
+            _account(pages, report)
+            return group, pages
         directory = read_directory(source, trust_stride=values["infer-ifds"] == "yes")
         group, pages = tree(Pages([directory]), source, options, report, values)
         for trouble in directory.troubles:
