@@ -270,7 +270,7 @@ class Worker:
         return WorkerError(
             f"scanning did not end within {limit:g} s",
             url=url,
-            hint="raise --timeout, or leave the file out",
+            hint="raise `timeout`, or leave the file out",
         )
 
     @property
