@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from refmaker.errors import RefmakerError, WorkerError
 from refmaker.scanning.pipe import wait
-from refmaker.scanning.worker import TIMEOUT, Worker, WorkerNotStartedError
 from refmaker.scanning.task import Task, TaskResult, answer_apart
+from refmaker.scanning.worker import TIMEOUT, Worker, WorkerNotStartedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,7 +41,8 @@ Answered = tuple[Any, Any]
 
 class Tasks(Protocol):
     """What there is to do. Each task has a ``url``, ``call(following)`` that returns a function
-    and its arguments, and ``failed(error)`` that returns what else would be the answer."""
+    and its arguments, and ``failed(error)`` that returns what else would be the answer.
+    """
 
     @property
     def left(self) -> int:
@@ -128,7 +129,13 @@ def scan_serially(queue: Queue) -> Iterator[Answered]:
 
 
 def run_in_workers(
-    queue: Tasks, jobs: int, timeout: float | None, ahead: int = 0, *, eager: bool = True
+    queue: Tasks,
+    jobs: int,
+    timeout: float | None,
+    ahead: int = 0,
+    *,
+    eager: bool = True,
+    shared: bytes | None = None,
 ) -> Iterator[Answered]:
     """Do tasks in worker processes of this machine.
 
@@ -145,6 +152,8 @@ def run_in_workers(
     eager : bool
         Whether there is something to do for each process with each task, or only when what is
         left takes longer than starting it.
+    shared : bytes, optional
+        What all tasks need; see `Worker`.
 
     Yields
     ------
@@ -158,7 +167,10 @@ def run_in_workers(
     """
     limit = TIMEOUT if timeout is None else timeout
     with ExitStack() as stack:
-        idle = deque(_WorkerSlot(stack.enter_context(Worker()), limit, ahead) for _ in range(jobs))
+        idle = deque(
+            _WorkerSlot(stack.enter_context(Worker(shared=shared)), limit, ahead)
+            for _ in range(jobs)
+        )
         busy: dict[Any, _WorkerSlot] = {}
         finished: list[Answered] = []
         pace = _Throughput(eager=eager)

@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn, Self
 
-__all__ = ["MEMORY", "TIMEOUT", "Worker", "WorkerNotStartedError", "can_fork", "main", "memory"]
+__all__ = [
+    "MEMORY",
+    "TIMEOUT",
+    "Worker",
+    "WorkerNotStartedError",
+    "can_fork",
+    "main",
+    "memory",
+    "shared",
+]
 
 log = logging.getLogger("refmaker.scanning.worker")
 
@@ -51,6 +60,15 @@ _open: WeakSet[Pipe] = WeakSet()
 
 class WorkerNotStartedError(WorkerError):
     """A worker process did not come to its first call: no file is to blame."""
+
+
+_received: list[bytes] = []
+"""In a worker, what its calls share."""
+
+
+def shared() -> bytes:
+    """Return what the worker that this process is was given for all of its calls."""
+    return _received[-1] if _received else b""
 
 
 def memory() -> int:
@@ -91,10 +109,13 @@ class Worker:
     ----------
     idle : float, optional
         Seconds without a call after which the process ends of itself; never by default.
+    shared : bytes, optional
+        What every call needs: sent once to each process, where `shared` returns it.
     """
 
-    def __init__(self, idle: float | None = None) -> None:
+    def __init__(self, idle: float | None = None, shared: bytes | None = None) -> None:
         self._idle = idle
+        self._shared = shared
         self._process: Any = None
         self._pipe: Pipe | None = None
         self._ready = False
@@ -103,6 +124,10 @@ class Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # A thread that kept a worker for itself has ended.
         self.close()
 
     def run(
@@ -165,8 +190,11 @@ class Worker:
         """
         import pickle
 
+        fresh = self._pipe is None
         pipe = self._pipe or self._start(name)
         try:
+            if fresh:
+                pipe.send(self._shared or b"")
             pipe.send(pickle.dumps((name, function, args, kwargs), pickle.HIGHEST_PROTOCOL))
         except ConnectionError as error:
             raise self._died(name) from error
@@ -400,6 +428,7 @@ def _serve(pipe: Pipe, idle: float | None, bound: int) -> None:
     _limit_memory(bound)
     with suppress(EOFError, ConnectionError):
         pipe.send(pickle.dumps((None, None)))
+        _received.append(pipe.receive())
         while idle is None or pipe.poll(idle):
             pipe.send(_answer(pipe.receive()))
 
