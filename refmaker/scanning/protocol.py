@@ -8,6 +8,7 @@ known of a format before its scanner is loaded stands in `refmaker.scanning.decl
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
