@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["CODECS", "FOREIGN", "NOTES", "PACKAGES", "package_of", "register", "requirements"]
+__all__ = [
+    "CODECS",
+    "ENCODE_ONLY",
+    "FOREIGN",
+    "NOTES",
+    "PACKAGES",
+    "decoding",
+    "package_of",
+    "register",
+    "requirements",
+]
 
 #: Codec ids of this package: ``id -> "module:Class"``.
 CODECS: dict[str, str] = {
@@ -84,6 +94,15 @@ PACKAGES: dict[str, str] = {
     "refmaker.tiff_samples_first": "refmaker",
 }
 
+#: Settings of codecs that only encoding looks at; ``*`` are those of every codec.
+ENCODE_ONLY: dict[str, frozenset[str]] = {
+    "*": frozenset({"level"}),
+    "blosc": frozenset({"blocksize", "clevel", "cname", "shuffle", "typesize"}),
+    "lz4": frozenset({"acceleration"}),
+    "lzma": frozenset({"check", "preset"}),
+    "zstd": frozenset({"checksum"}),
+}
+
 #: What should be known before relying on a codec.
 NOTES: dict[str, str] = {
     "refmaker.b3d": "equal to the vendor's code run under emulation; never tried on files that a "
@@ -111,6 +130,23 @@ def package_of(codec_id: str) -> str:
     if codec_id.startswith("imagecodecs_"):
         return "imagecodecs-numcodecs"
     return "refmaker" if codec_id.startswith("refmaker.") else "numcodecs"
+
+
+def decoding(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a codec's configuration decoding depends on.
+
+    Parameters
+    ----------
+    config : mapping
+        A numcodecs configuration.
+
+    Returns
+    -------
+    dict
+        Without compression levels and the like: chunks of equal ones are decoded alike.
+    """
+    ignored = ENCODE_ONLY["*"] | ENCODE_ONLY.get(str(config.get("id")), frozenset())
+    return {name: value for name, value in config.items() if name not in ignored}
 
 
 def requirements(configs: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
