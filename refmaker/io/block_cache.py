@@ -18,6 +18,7 @@ from refmaker.io.remote_file import Piece, RemoteFile
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from refmaker.io.policy import Policy
     from refmaker.model.report import Cost, Fingerprint
 
 __all__ = ["BLOCK", "CACHE", "FIRST", "WHOLE_FILE", "BlockCache"]
@@ -55,6 +56,8 @@ class BlockCache:
         Passed to fsspec.
     cost : Cost
         Counted up with every request.
+    policy : Policy
+        What may be reached.
     block_size : int
         Bytes of a block of the cache.
     whole_file : int
@@ -74,6 +77,7 @@ class BlockCache:
         storage_options: Mapping[str, Any],
         cost: Cost,
         *,
+        policy: Policy,
         block_size: int = BLOCK,
         whole_file: int = WHOLE_FILE,
     ) -> None:
@@ -86,7 +90,12 @@ class BlockCache:
         self._lock = RLock()
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self._ranges = RemoteFile(
-            url, storage_options, cost, first=-(-FIRST // block_size) * block_size, largest=CACHE
+            url,
+            storage_options,
+            cost,
+            policy=policy,
+            first=-(-FIRST // block_size) * block_size,
+            largest=CACHE,
         )
         self.fingerprint = self._ranges.fingerprint
         self._size = self.fingerprint.size

@@ -197,7 +197,7 @@ def _remote(url: str, options: Mapping[str, Any], length: int, cost: Cost) -> Fi
         return head
     own = Cost()
     try:
-        ranges = RemoteFile(url, options, own, first=length, largest=_WHOLE)
+        ranges = RemoteFile.named(url, options, own, first=length, largest=_WHOLE)
         if not ranges.head and ranges.fingerprint.size:
             stop = min(length, ranges.fingerprint.size)
             ranges.head = ranges.fetch([(0, stop)])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import PolicyError, SourceError, TruncatedError
 from refmaker.io.http_ranges import http_time
 from refmaker.io.integrity import check_fingerprint, check_length
-from refmaker.io.policy import is_here
+from refmaker.io.hosts import is_here
 from refmaker.model.report import Fingerprint
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from refmaker.errors import SourceNotFoundError, UnsupportedError
+from refmaker.io.policy import Policy
 from refmaker.io.source import Source
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class RelatedFiles:
         self, source: Source, *, anywhere: bool = False, backslashes: bool = False
     ) -> None:
         self._source = source
+        # A name that a file gives is trusted no further than one in a document from there.
+        self._options = Policy(source.url).bound(source.storage_options)
         self._anywhere = anywhere
         self._backslashes = backslashes
         self._open: dict[str, Source] = {}
@@ -77,11 +80,13 @@ class RelatedFiles:
             As for `url`.
         SourceError
             If it cannot be opened.
+        PolicyError
+            If the naming file is from afar, and names what a document from there may not.
         """
         url = self.url(name)
         if url not in self._open:
             try:
-                self._open[url] = Source(url, self._source.storage_options)
+                self._open[url] = Source(url, self._options)
             except SourceNotFoundError:
                 if url not in self.missing:
                     self.missing.append(url)

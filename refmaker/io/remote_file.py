@@ -19,11 +19,13 @@ from refmaker.errors import (
     TruncatedError,
 )
 from refmaker.io.http_ranges import get_first, get_ranges, http_time
+from refmaker.io.policy import policy_of
 from refmaker.model.report import Fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from refmaker.io.policy import Policy
     from refmaker.model.report import Cost
 
 __all__ = ["Piece", "RemoteFile", "explained", "may_pass"]
@@ -70,6 +72,8 @@ class RemoteFile:
         Passed to fsspec.
     cost : Cost
         Counted up with every request.
+    policy : Policy
+        What may be reached.
     first : int
         Bytes to fetch together with the file's description, where the protocol can.
     largest : int
@@ -91,7 +95,14 @@ class RemoteFile:
     """
 
     def __init__(
-        self, url: str, storage_options: Mapping[str, Any], cost: Cost, *, first: int, largest: int
+        self,
+        url: str,
+        storage_options: Mapping[str, Any],
+        cost: Cost,
+        *,
+        policy: Policy,
+        first: int,
+        largest: int,
     ) -> None:
         self.url = url
         self.head: list[Piece] = []
@@ -100,6 +111,20 @@ class RemoteFile:
         self._http = _speaks_http(self._fs)
         self._largest = largest
         self.fingerprint = self._first(first) if self._http else self._info()
+
+    @classmethod
+    def named(
+        cls,
+        url: str,
+        storage_options: Mapping[str, Any] | None,
+        cost: Cost,
+        *,
+        first: int,
+        largest: int,
+    ) -> RemoteFile:
+        """Return a file by storage options that may hold a policy; see `policy_of`."""
+        policy, options = policy_of(url, storage_options)
+        return cls(url, options, cost, policy=policy, first=first, largest=largest)
 
     def describe(self) -> Fingerprint:
         """Return what the store says of the file now.

@@ -19,6 +19,7 @@ from refmaker.errors import (
     SourceNotFoundError,
     TruncatedError,
 )
+from refmaker.io.names import local_path
 from refmaker.model.report import Cost, Fingerprint
 
 if TYPE_CHECKING:
@@ -34,22 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Source", "local_path"]
 
 
-def local_path(url: str) -> str | None:
-    """Return the path if the URL names a local file, else None.
-
-    As in fsspec, nothing in a ``file:`` URL is percent-decoded. A name with ``::`` in it is a
-    chain of filesystems, unless there is a file of just that name.
-    """
-    for prefix in ("file://", "local://"):
-        if url.startswith(prefix) and "::" not in url:
-            return url.removeprefix(prefix)
-    if url.startswith("file:/") and "::" not in url:
-        return url.removeprefix("file:")
-    if "://" in url or ("::" in url and not os.path.exists(url)):
-        return None
-    return url
-
-
 class Source(Cost):
     """A file, local or remote, and what reading it has cost so far.
 
@@ -58,7 +43,7 @@ class Source(Cost):
     url : str or os.PathLike
         A path, or any URL that fsspec knows (``s3://``, ``https://``, ``zip://a::b.zip``).
     storage_options : mapping, optional
-        Passed to fsspec.
+        Passed to fsspec. A file that a document names is opened with what `Policy.bound` gives.
     block_size : int, optional
         Bytes of a block of the remote cache; 8 KiB by default.
     whole_file : int, optional
@@ -85,6 +70,8 @@ class Source(Cost):
         If it cannot be opened, or its size is not known.
     MissingDependencyError
         If the protocol needs a package that is not installed.
+    PolicyError
+        If the options hold a policy that does not allow it.
 
     Notes
     -----
@@ -102,8 +89,11 @@ class Source(Cost):
         whole_file: int | None = None,
     ) -> None:
         super().__init__()
+        from refmaker.io.policy import policy_of
+
         self.storage_options = dict(storage_options or {})
         text = os.fspath(url)
+        policy, options = policy_of(text, storage_options)
         path = local_path(text)
         self.path = None if path is None else os.path.abspath(path)
         self.url = text if self.path is None else self.path
@@ -115,8 +105,9 @@ class Source(Cost):
 
             self._store = block_cache.BlockCache(
                 self.url,
-                self.storage_options,
+                options,
                 self,
+                policy=policy,
                 block_size=block_cache.BLOCK if block_size is None else block_size,
                 whole_file=block_cache.WHOLE_FILE if whole_file is None else whole_file,
             )

@@ -17,14 +17,13 @@ from refmaker.errors import (
 )
 from refmaker.io.http_client import HttpFile, public_client, speaks_http
 from refmaker.io.integrity import check_fingerprint, check_length
-from refmaker.io.policy import protocol_of
+from refmaker.io.policy import Policy, protocol_of
 from refmaker.io.remote_file import PAUSE, RETRIES, RemoteFile, explained, may_pass
 from refmaker.model.report import Cost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from refmaker.io.policy import Policy
     from refmaker.model.report import Fingerprint
 
 __all__ = ["Remotes", "require_protocol"]
@@ -229,7 +228,9 @@ class _File:
 
     def describe(self) -> Fingerprint:
         """Return what the store says of the file."""
-        return RemoteFile(self._url, self._options, Cost(), first=1, largest=1 << 24).fingerprint
+        return RemoteFile(
+            self._url, self._options, Cost(), policy=Policy(), first=1, largest=1 << 24
+        ).fingerprint
 
 
 class _Sync(_File):

@@ -23,11 +23,18 @@ if TYPE_CHECKING:
     from refmaker.reading.reader import Reader
     from refmaker.reading.store import RefmakerStore
 
-__all__ = ["open_dataset", "open_datatree", "open_group", "open_store"]
+__all__ = ["open_arrays", "open_dataset", "open_datatree", "open_group", "open_store"]
 
 Refs = ReferenceSet | Group | str | os.PathLike[str]
 _ENGINE: dict[str, Any] = {"engine": "zarr", "zarr_format": 2}
 _OPTIONS = frozenset({"allow", "cache", "cache_bytes", "codecs", "plan", "verify_sources"})
+
+
+def open_arrays(
+    refs: ReferenceSet | Group, storage_options: Mapping[str, Any] | None = None, **opening: Any
+) -> RefmakerStore:
+    """Open a reference set as `open_store`, but leave arrays that cannot be decoded to readers."""
+    return _store(refs, storage_options, None, whole=False, **opening)
 
 
 def open_store(  # noqa: PLR0913 - each is a choice of its own
@@ -88,6 +95,32 @@ def open_store(  # noqa: PLR0913 - each is a choice of its own
     MissingDependencyError
         If a protocol or a codec needs a package that is not installed.
     """
+    return _store(
+        refs,
+        storage_options,
+        reference_options,
+        verify_sources=verify_sources,
+        allow=allow,
+        codecs=codecs,
+        cache=cache,
+        cache_bytes=cache_bytes,
+        plan=plan,
+    )
+
+
+def _store(  # noqa: PLR0913 - as open_store
+    refs: Refs,
+    storage_options: Mapping[str, Any] | None,
+    reference_options: Mapping[str, Any] | None,
+    *,
+    whole: bool = True,
+    verify_sources: str = "size",
+    allow: Sequence[str] | None = None,
+    codecs: Sequence[str] = (),
+    cache: str | os.PathLike[str] | None = None,
+    cache_bytes: int = 10 * 1024**3,
+    plan: Plan | None = None,
+) -> RefmakerStore:
     from refmaker.reading.planner import Plan as DefaultPlan
     from refmaker.reading.reader import Options
     from refmaker.reading.store import RefmakerStore
@@ -102,7 +135,7 @@ def open_store(  # noqa: PLR0913 - each is a choice of its own
         cache_bytes=cache_bytes,
     )
     reader = _reader(refs, reference_options, options)
-    _check_codecs(reader, whole=not isinstance(refs, Group))
+    _check_codecs(reader, whole=whole and not isinstance(refs, Group))
     return RefmakerStore(reader)
 
 
@@ -123,7 +156,7 @@ def _reader(refs: Refs, reference_options: Mapping[str, Any] | None, options: An
     if isinstance(refs, ReferenceSet):
         sources = {url: known.as_dict() for url, known in refs.report.sources.items()}
         references = ReferenceIndex.of_group(refs.group, {"sources": sources})
-        return Reader(references, refs.report.url or None, options)
+        return Reader(references, None, options, policy=refs.policy)
     return open_reader(os.fspath(refs), reference_options, options)
 
 

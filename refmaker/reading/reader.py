@@ -93,6 +93,8 @@ class Reader:
         How to read.
     location : DocumentHandle, optional
         Where another process finds the document; without one, all references travel.
+    policy : Policy, optional
+        What may be reached, where that follows from more than `origin`.
 
     Attributes
     ----------
@@ -113,13 +115,22 @@ class Reader:
         origin: str | None = None,
         options: Options | None = None,
         location: DocumentHandle | None = None,
+        *,
+        policy: Policy | None = None,
     ) -> None:
         options = options or Options()
         self.references = references
         self.location = location
-        self.origin = origin
         self.options = options
-        self.policy = Policy(origin, allow=options.allow, codecs=options.codecs)
+        base = policy or Policy(origin)
+        self.origin = base.origin
+        self.policy = Policy(
+            base.origins,
+            allow=base.allow if options.allow is None else options.allow,
+            codecs=(*base.codecs, *options.codecs),
+            named=base.named,
+            scanned=base.scanned,
+        )
         self._relative = origin is not None and references.header.get("relative") is True
         self._resolved: dict[str, str] = {}
         self._check_early()
@@ -169,7 +180,7 @@ class Reader:
     def __reduce__(self) -> tuple[Any, ...]:
         if self.location is not None:
             return self.location.restore, (self.options,)
-        return Reader, (self.references, self.origin, self.options)
+        return _reader, (self.references, self.policy, self.options)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Reader) or self.options != other.options:
@@ -313,3 +324,7 @@ class Reader:
         return await asyncio.gather(  # type: ignore[return-value]
             *(self.read(*item) for item in items), return_exceptions=True
         )
+
+
+def _reader(references: Lookup, policy: Policy, options: Options) -> Reader:
+    return Reader(references, None, options, policy=policy)

@@ -206,7 +206,7 @@ def look(url: str, storage_options: Mapping[str, Any] | None = None) -> State | 
         from refmaker.io.remote_file import RemoteFile
 
         # One byte, with the size in the answer's headers; no server's whole file for it.
-        asked = RemoteFile(url, dict(storage_options or {}), Cost(), first=1, largest=1024**2)
+        asked = RemoteFile.named(url, storage_options, Cost(), first=1, largest=1024**2)
         return _remote_state(asked.fingerprint)
     except (RefmakerError, OSError, ValueError):
         return None

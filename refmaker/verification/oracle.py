@@ -57,9 +57,14 @@ def open_oracle(
         If the set names none.
     UnknownFormatError
         If no scanner recognises the scanned file.
+    PolicyError
+        If the set names files that it may not.
     """
     from refmaker.io.source import Source
 
+    policy = refs.policy
+    policy.check_urls(refs.urls())
+    storage_options = policy.bound(storage_options)
     urls = _files(refs)
     collector = scanners().get(refs.report.format)
     if isinstance(collector, MultiFileScanner) and (len(urls) > 1 or not _is_file(urls[0])):

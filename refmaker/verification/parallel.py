@@ -29,11 +29,11 @@ def compare(
     tell: Callable[[int, int], None],
 ) -> list[ArrayCheck]:
     """Compare chunks here; one check for each array, in the order of `work`."""
-    from refmaker.reading.open import open_store
+    from refmaker.reading.open import open_arrays
     from refmaker.verification.oracle import open_oracle
 
     total, done = sum(len(numbers) for _, numbers in work), 0
-    store = open_store(refs.group, storage_options)
+    store = open_arrays(refs, storage_options)
     arrays = dict(refs.group.arrays())
     checks = []
     with open_oracle(refs, storage_options) as native:
@@ -85,12 +85,12 @@ def _start(refs: ReferenceSet, storage_options: Mapping[str, Any] | None) -> Non
     """Open a set and its files in a new process, which keeps them until it ends."""
     from contextlib import ExitStack
 
-    from refmaker.reading.open import open_store
+    from refmaker.reading.open import open_arrays
     from refmaker.verification.oracle import open_oracle
 
     stack = ExitStack()
     native = stack.enter_context(open_oracle(refs, storage_options))
-    store = open_store(refs.group, storage_options)
+    store = open_arrays(refs, storage_options)
     _OPENED.update(arrays=dict(refs.group.arrays()), store=store, native=native, stack=stack)
 
 
