@@ -12,7 +12,7 @@ from refmaker.combine.cube import combine_members
 from refmaker.combine.members import Member, members
 from refmaker.combine.options import Appended, CombineOptions
 from refmaker.errors import MetadataError, SourceChangedError
-from refmaker.io.source import local_path
+from refmaker.io.names import local_path
 from refmaker.storage.formats import COMPACT, stored_form
 from refmaker.storage.reference_set import ReferenceSet
 

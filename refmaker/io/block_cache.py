@@ -18,7 +18,6 @@ from refmaker.io.remote_file import Piece, RemoteFile
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from refmaker.io.policy import Policy
     from refmaker.model.report import Cost, Fingerprint
 
 __all__ = ["BLOCK", "CACHE", "FIRST", "WHOLE_FILE", "BlockCache"]
@@ -56,8 +55,6 @@ class BlockCache:
         Passed to fsspec.
     cost : Cost
         Counted up with every request.
-    policy : Policy
-        What may be reached.
     block_size : int
         Bytes of a block of the cache.
     whole_file : int
@@ -77,7 +74,6 @@ class BlockCache:
         storage_options: Mapping[str, Any],
         cost: Cost,
         *,
-        policy: Policy,
         block_size: int = BLOCK,
         whole_file: int = WHOLE_FILE,
     ) -> None:
@@ -89,11 +85,10 @@ class BlockCache:
         self._cost = cost
         self._lock = RLock()
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._ranges = RemoteFile(
+        self._ranges = RemoteFile.open(
             url,
             storage_options,
             cost,
-            policy=policy,
             first=-(-FIRST // block_size) * block_size,
             largest=CACHE,
         )

@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, SourceError
-from refmaker.io.source import Source, local_path
+from refmaker.io.names import local_path
+from refmaker.io.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

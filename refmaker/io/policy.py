@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from refmaker.io.hosts import Host
 
-__all__ = ["Policy", "policy_of", "protocol_of"]
+__all__ = ["Policy", "linked", "policy_of", "protocol_of"]
 
 _KEY = "refmaker.policy"
 """Storage option by which a policy travels with the options through scanners and workers."""
@@ -92,6 +92,14 @@ def policy_of(
         return Policy(url, scanned=True), given
     policy.check_url(url)
     return policy, policy.options(url, given)
+
+
+def linked(url: str, storage_options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the storage options for files that the file at a URL names.
+
+    Such a name is trusted no further than one in a document that came from there.
+    """
+    return storage_options if _KEY in storage_options else Policy(url).bound(storage_options)
 
 
 def protocol_of(url: str) -> str:
@@ -191,23 +199,6 @@ class Policy:
         if len(self._checked) < _CHECKED:
             self._checked.add(url)
 
-    def check_peer(self, host: Host, address: str) -> None:
-        """Refuse an address that a name resolves to, before anything connects to it.
-
-        Parameters
-        ----------
-        host : (str, int)
-            Name and port that are asked for.
-        address : str
-            What the name resolves to.
-
-        Raises
-        ------
-        PolicyError
-        """
-        if host not in self._hosts and is_here(address):
-            raise self._refused(f"{host[0]} is this machine ({address}), which {self._who}")
-
     def check_redirect(self, url: str, moved: str) -> None:
         """Refuse to be led to another place than the one that was named.
 
@@ -235,24 +226,9 @@ class Policy:
         return here not in self._hosts and is_here(here[0]) and not is_here(there[0])
 
     @property
-    def public_only(self) -> bool:
-        """Whether names must not resolve to addresses of this machine."""
-        return self.remote and self.allow is None
-
-    @property
-    def restricted(self) -> bool:
-        """Whether there are URLs that the document may not name, nor be redirected to."""
-        return self.remote or self.allow is not None
-
-    @property
-    def own_host(self) -> str | None:
-        """The host that the document came from."""
-        return next(iter(self._hosts))[0] if self._hosts else None
-
-    @property
-    def _who(self) -> str:
-        far = "a reference set from afar must not name"
-        return far if self.remote else "nothing from afar must lead to"
+    def hosts(self) -> frozenset[Host]:
+        """The hosts that documents came from, or the one that was scanned."""
+        return frozenset(self._hosts)
 
     def _refused(self, reason: str) -> PolicyError:
         hint = "if you trust it, name the protocol or prefix in allow=[...]"

@@ -6,7 +6,6 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from refmaker.errors import SourceNotFoundError, UnsupportedError
-from refmaker.io.policy import Policy
 from refmaker.io.source import Source
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ class RelatedFiles:
         self, source: Source, *, anywhere: bool = False, backslashes: bool = False
     ) -> None:
         self._source = source
-        # A name that a file gives is trusted no further than one in a document from there.
-        self._options = Policy(source.url).bound(source.storage_options)
         self._anywhere = anywhere
         self._backslashes = backslashes
         self._open: dict[str, Source] = {}
@@ -85,8 +82,10 @@ class RelatedFiles:
         """
         url = self.url(name)
         if url not in self._open:
+            from refmaker.io.policy import linked
+
             try:
-                self._open[url] = Source(url, self._options)
+                self._open[url] = Source(url, linked(self._source.url, self._source.storage_options))
             except SourceNotFoundError:
                 if url not in self.missing:
                     self.missing.append(url)

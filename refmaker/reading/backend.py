@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from xarray.backends import BackendEntrypoint
 
 from refmaker.codecs.native_libraries import load_proj_before_eccodes
-from refmaker.io.source import local_path
+from refmaker.io.names import local_path
 from refmaker.storage.formats import COMPACT, is_reference_folder
 from refmaker.storage.json_parser import decompressed
 

@@ -63,8 +63,9 @@ def open_store(  # noqa: PLR0913 - each is a choice of its own
     reference_options : mapping, optional
         Passed to fsspec for the reference file itself.
     verify_sources : {"size", "full", "off"}
-        What to compare with the fingerprints that the set recorded when it was made: sizes
-        where that costs no request; also ETags or times, whatever it costs; or nothing.
+        What to compare with the fingerprints that the set recorded when it was made: what
+        comes with the bytes (size and ETag of each answer over HTTP, size and time of local
+        files); also what has to be asked for, and the times that servers tell; or nothing.
     allow : sequence of str, optional
         Protocols and prefixes that the set may name. By default a set from afar may name what
         is behind its own protocol, and nothing on this machine.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import SourceChangedError
 from refmaker.io.files import STANDARD, read_file
-from refmaker.io.source import local_path
+from refmaker.io.names import local_path
 from refmaker.reading.reader import Options, Reader
 from refmaker.storage.formats import stored_form
 from refmaker.storage.json_parser import parse

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from refmaker.errors import MetadataError, RefmakerError
 from refmaker.io.integrity import MODES
-from refmaker.io.local_file import LocalFiles
 from refmaker.io.policy import Policy, protocol_of
-from refmaker.io.source import local_path
-from refmaker.io.targets import Remotes, require_protocol
+from refmaker.io.remote_file import require_protocol
+from refmaker.io.names import local_path
+from refmaker.io.targets import LocalFiles, RemoteFiles
 from refmaker.reading.planner import Plan, Planner
 from refmaker.storage.limits import DEFAULT, Limits
 from refmaker.storage.reference_index import sources_of
@@ -43,8 +43,9 @@ class Options:
     storage_options : mapping
         For the files that references point into; see `Policy.options`.
     verify_sources : {"size", "full", "off"}
-        What to compare with the recorded fingerprints: the size where that costs no request,
-        also ETag or time of modification whatever it costs, or nothing.
+        What to compare with the recorded fingerprints: what comes with the bytes (size and ETag
+        of each answer over HTTP, size and time of local files); also what has to be asked for,
+        and the times that servers tell; or nothing.
     allow : sequence of str, optional
         Protocols and prefixes that the document may name; see `Policy`.
     codecs : sequence of str
@@ -167,7 +168,7 @@ class Reader:
         self._process = os.getpid()
         options = self.options
         self._local = LocalFiles(self.sources, options.verify_sources)
-        self._remotes = Remotes(
+        self._remotes = RemoteFiles(
             self.policy, options.storage_options, self.sources, options.verify_sources
         )
         self._planner = Planner(self._remotes.fetch, options.plan)
@@ -315,7 +316,7 @@ class Reader:
         if found.length is not None:
             return found.length
         path = local_path(found.url)
-        return os.stat(path).st_size if path is not None else await self._remotes.size(found.url)
+        return self._local.size(path) if path is not None else await self._remotes.size(found.url)
 
     async def read_many(
         self, items: Sequence[tuple[str, int | None, int | None]]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 
 from refmaker.io.files import STANDARD
-from refmaker.io.source import local_path
+from refmaker.io.names import local_path
 
 __all__ = ["COMPACT", "FORMATS", "format_of_name", "is_reference_folder", "stored_form"]
 

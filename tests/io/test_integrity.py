@@ -17,7 +17,7 @@ from refmaker.errors import (
     SourceError,
     TruncatedError,
 )
-from refmaker.io import targets
+from refmaker.io import retries
 from refmaker.model.report import Fingerprint
 from refmaker.reading.filesystem import RefmakerFileSystem
 from refmaker.reading.open import open_group
@@ -25,7 +25,7 @@ from refmaker.reading.open import open_group
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(targets, "PAUSE", 0.001)
+    monkeypatch.setattr(retries, "PAUSE", 0.001)
 
 
 @pytest.fixture(params=["local", "http", "memory"])

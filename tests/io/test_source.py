@@ -23,8 +23,9 @@ from refmaker.errors import (
     TruncatedError,
 )
 from refmaker.io import block_cache
-from refmaker.io import remote_file as ranges
-from refmaker.io.source import Source, local_path
+from refmaker.io import retries as ranges
+from refmaker.io.names import local_path
+from refmaker.io.source import Source
 from refmaker.model.report import Fingerprint
 from refmaker.testing.counting import CountingFileSystem
 from refmaker.testing.http import Behaviour, RangeServer
