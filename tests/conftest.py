@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 import refmaker
 from refmaker.codecs.native_libraries import load_hdf5_filters, load_proj_before_eccodes
@@ -19,6 +20,25 @@ from refmaker.testing.http import RangeServer
 load_proj_before_eccodes()
 load_hdf5_filters()
 HERE = Path(__file__).parent
+
+for profile, examples in (("quick", 30), ("thorough", 1000)):
+    settings.register_profile(
+        profile, max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+
+
+def pytest_configure(config):
+    """Take few examples for each property, and many where `-m thorough` asks for it."""
+    if not config.getoption("--hypothesis-profile", None):
+        thorough = "thorough" in config.getoption("markexpr", "")
+        settings.load_profile("thorough" if thorough else "quick")
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests of properties, so that `-m thorough` finds them."""
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("thorough")
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numcodecs.registry
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -89,7 +89,6 @@ def images(draw):
 
 
 @given(images(), st.sampled_from([1, 2, 3, 7, 11, 17, 50]), st.integers(1, 25))
-@settings(deadline=None)
 def test_lossless_round_trip(image, mode, tile):
     values = b3d.parameters(image, mode=mode, tile=tile)
     codec = B3D(values)

@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refmaker.codecs.b3d import B3D
@@ -177,6 +177,5 @@ def test_memory_grows_with_the_chunk_only():
 
 
 @given(st.binary(max_size=200).map(lambda data: data[: len(data) // 4 * 4]))
-@settings(deadline=None)
 def test_any_bytes(data):
     survives(B3D(sample()[1]), b3d.number(len(data) % 61) + data)

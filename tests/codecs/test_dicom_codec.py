@@ -8,7 +8,7 @@ import zlib
 import imagecodecs
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numcodecs import get_codec
 
@@ -126,7 +126,6 @@ def test_fragments_are_joined(parts, end):
     assert joined.tobytes() == b"".join(parts)
 
 
-@settings(max_examples=300)
 @given(st.binary(max_size=60))
 def test_fragments_that_are_none_are_refused_or_lie_inside(raw):
     try:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numcodecs.registry
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refmaker.codecs import grib_eccodes
@@ -154,7 +154,6 @@ def complex_fields(draw):
 
 
 @given(complex_fields())
-@settings(deadline=None, max_examples=150)
 def test_groups_written_by_hand(case):
     integers, missing, order, management, lengths = case
     packing, data = grib.complex_sections(
@@ -168,7 +167,6 @@ def test_groups_written_by_hand(case):
 
 
 @given(st.integers(1, 64), st.integers(1, 70), st.integers(-40, 40), st.integers(-6, 6), st.data())
-@settings(deadline=None, max_examples=150)
 def test_simple_packing_written_by_hand(width, count, binary, decimal, data):
     integers = data.draw(st.lists(st.integers(0, (1 << width) - 1), min_size=count, max_size=count))
     body = np.array([count], ">u4").tobytes() + b"\0\0" + np.array([-3.5], ">f4").tobytes()

@@ -10,7 +10,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numcodecs.registry import get_codec
 
@@ -70,7 +70,6 @@ def test_unpack_bits_of_more_than_one_block():
     assert np.array_equal(unpack_bits(packed[: -(-12 * 40_003 // 8)], 12, 40_003), wanted)
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_scaleoffset_of_integers(data):
     dtype = np.dtype(data.draw(st.sampled_from(ENUM_DTYPES)))
@@ -87,7 +86,6 @@ def test_scaleoffset_of_integers(data):
     assert HDF5ScaleOffset(values).decode(raw).tobytes() == wanted.tobytes()
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_scaleoffset_of_floats(data):
     dtype = np.dtype(data.draw(st.sampled_from(["<f4", ">f4", "<f8", ">f8"])))
@@ -107,7 +105,6 @@ def test_scaleoffset_of_floats(data):
     assert HDF5ScaleOffset(cd).decode(raw).tobytes() == wanted.tobytes()
 
 
-@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_scaleoffset_of_any_bytes_is_what_hdf5_makes_of_them(data):
     """Chunks that no writer makes, but HDF5 reads: every bit count, with and without fill."""
@@ -134,7 +131,6 @@ def test_scaleoffset_of_any_bytes_is_what_hdf5_makes_of_them(data):
     assert found.tobytes() == wanted.tobytes()
 
 
-@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_nbit_of_any_bytes_is_what_hdf5_makes_of_them(data):
     size = data.draw(st.integers(1, 8))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 import refmaker
@@ -18,11 +18,6 @@ from refmaker.model.report import Fingerprint, ScanReport
 from refmaker.storage.reference_set import ReferenceSet
 from refmaker.testing import decode_array
 from tests.combine.files import same, write
-
-FEW = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
-MANY = settings(max_examples=150, deadline=None, print_blob=True)
 
 
 @st.composite
@@ -56,7 +51,6 @@ def cubes(draw):
     return data, parts, chunks, draw(st.booleans())
 
 
-@FEW
 @given(cubes(), st.sampled_from([None, "common"]), st.sampled_from([0, 1024]))
 def test_the_cube_is_that_of_xarray_or_refused(cube, recut, threshold):
     data, parts, chunks, zlib = cube
@@ -131,7 +125,6 @@ def aligned(draw):
     return values, draw(st.permutations(sets))
 
 
-@MANY
 @given(aligned(), st.integers(0, 2000))
 def test_parts_that_are_cut_between_chunks_always_fit(made, threshold):
     values, sets = made
@@ -142,7 +135,6 @@ def test_parts_that_are_cut_between_chunks_always_fit(made, threshold):
     assert len(cube.report.sources) == len(sets)
 
 
-@MANY
 @given(aligned(), st.data())
 def test_a_part_that_is_missing_is_a_hole(made, data):
     values, sets = made
@@ -175,7 +167,6 @@ def _filled(refs):
     return replace(refs, group=Group({**refs.group.members, "v": array}))
 
 
-@MANY
 @given(aligned(), st.data())
 def test_combining_in_steps_gives_the_same(made, data):
     values, sets = made
@@ -192,7 +183,6 @@ def test_combining_in_steps_gives_the_same(made, data):
     np.testing.assert_array_equal(decode_array(cube.group["v"]), values)
 
 
-@MANY
 @given(st.integers(1, 12), st.integers(1, 3), st.integers(1, 5), st.data())
 def test_batches_give_what_all_at_once_gives(files, chunk, batch, data):
     sets = []
@@ -230,7 +220,6 @@ def _without_time(refs):
     return replace(refs, group=Group(members))
 
 
-@MANY
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=6, unique=True), st.data())
 def test_an_axis_made_regular_has_every_value_at_its_place(times, data):
     step = data.draw(st.sampled_from([1, 3, 0.1]))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refmaker.errors import (
@@ -336,7 +336,6 @@ class TestCache:
         assert (opened.requests, opened.rounds) == (4, 2)
 
     @given(order=st.randoms(use_true_random=False))
-    @settings(max_examples=20)
     def test_each_byte_is_fetched_once(self, order):
         CountingFileSystem.install(f=DATA)
         pieces = [(at, min(700, SIZE - at)) for at in range(0, SIZE, 700)]
@@ -390,7 +389,6 @@ class TestCache:
             assert opened.bytes_read == SIZE
 
     @given(spans=st.lists(st.tuples(st.integers(0, SIZE - 1), st.integers(1, 3000)), max_size=9))
-    @settings(max_examples=20)
     def test_sparse_reading_keeps_what_is_there(self, spans):
         CountingFileSystem.install(f=DATA)
         with Source("counting://f", block_size=KIB, whole_file=0) as opened:

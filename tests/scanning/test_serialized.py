@@ -6,7 +6,7 @@ import io
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refmaker.errors import MetadataError
@@ -45,7 +45,6 @@ def written(group):
     return file.getvalue()
 
 
-@settings(deadline=None)
 @given(groups(), REPORTS)
 def test_a_set_survives(group, report):
     again, told = deserialize(serialize(group, report))
@@ -65,7 +64,6 @@ def test_a_set_survives(group, report):
                 assert (before == after).all()
 
 
-@settings(deadline=None)
 @given(groups(), st.data())
 def test_damaged_bytes_are_refused_or_read(group, data):
     packed = bytearray(serialize(group, ScanReport("u")))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refmaker.errors import LimitError, MetadataError
@@ -178,14 +178,12 @@ def regular_arrays(draw):
     )
 
 
-@settings(max_examples=300, deadline=None)
 @given(members=st.dictionaries(st.sampled_from(["a", "x{y}", "{{", "é", "{%"]), regular_arrays()))
 def test_expanding_gives_back_what_was_compacted(members):
     group = Group({"g": Group(members)})
     assert same(group, storage.read(text_of(group))[0])
 
 
-@settings(max_examples=100, deadline=None)
 @given(group=groups())
 def test_round_trip_of_anything(group):
     again, header = storage.read(text_of(group))
@@ -197,7 +195,6 @@ def test_most_of_these_have_rules():
     """The property above is worth something only if rules are found."""
     found = []
 
-    @settings(max_examples=100, deadline=None, database=None, derandomize=True)
     @given(chunks=regular_arrays())
     def count(chunks):
         found.append(compact.find_rule("a", chunks.chunks) is not None)

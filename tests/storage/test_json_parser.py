@@ -11,7 +11,7 @@ import json
 import imagecodecs
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refmaker.errors import LimitError, MetadataError, RefmakerError
@@ -243,7 +243,6 @@ def documents(draw):
     return refs
 
 
-@settings(deadline=None, max_examples=150)
 @given(documents(), st.sampled_from([(",", ":"), (", ", ": "), (",\n", ":"), (",\n  ", ": ")]))
 def test_bulk_and_plain_parsing_agree(refs, separators):
     head = {"version": 1, "templates": {"u": "U", "u1": "V"}}
@@ -257,7 +256,6 @@ def test_bulk_and_plain_parsing_agree(refs, separators):
         assert flat(in_bulk(text)) == plain
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.data())
 def test_damaged_documents_end_in_a_clean_error(data):
     gen = [
@@ -288,7 +286,6 @@ def test_damaged_documents_end_in_a_clean_error(data):
         flat(parse(bytes(text)))
 
 
-@settings(deadline=None, max_examples=100)
 @given(groups(), st.sampled_from(["json", "compact"]))
 def test_sets_of_all_kinds_come_back_as_they_were(group, form):
     buffer = io.BytesIO()

@@ -10,7 +10,7 @@ import fsspec
 import numpy as np
 import pytest
 import zarr
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from refmaker.errors import MetadataError, RefmakerError, UnsupportedError
@@ -109,7 +109,6 @@ def stock(text):
 
 
 @given(chunk_tables((3, 2)), names())
-@settings(deadline=None)
 def test_stock_readers_see_the_same_references(table, name):
     group = Group({name: Array((3, 4), (1, 2), I4, table)})
     references = stock(written(group)).references
@@ -562,7 +561,6 @@ def read_or_refused(data):
 
 
 @given(st.sampled_from(PLACES), JUNK | st.just("delete"))
-@settings(max_examples=400)
 def test_mutations_never_raise_anything_else(path, junk):
     change = None if junk == "delete" else lambda _: junk
     try:
@@ -575,7 +573,6 @@ def test_mutations_never_raise_anything_else(path, junk):
 
 
 @given(st.data())
-@settings(max_examples=200)
 def test_flipped_bytes_never_raise_anything_else(data):
     text = bytearray(as_bytes(SOUND))
     for _ in range(data.draw(st.integers(1, 3))):

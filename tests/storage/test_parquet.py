@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import xarray as xr
 import zarr
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 
 from refmaker.errors import (
     LimitError,
@@ -189,9 +189,6 @@ def test_round_trip(data, tmp_path):
         assert header == HEADER
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(group=groups())
 def test_round_trip_of_anything(tmp_path, group):
     paths = [path for path, _ in group.walk()]

@@ -10,7 +10,7 @@ from fsspec.implementations.reference import ReferenceFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refmaker.templates import ChunkColumns, Rule, infer
+from refmaker.templates import ReferenceColumns, Rule, infer
 
 
 def columns(shape, urls, url, offset, length, *, index=None):
@@ -18,7 +18,7 @@ def columns(shape, urls, url, offset, length, *, index=None):
         return np.array(values, np.uint64) if isinstance(values, list | np.ndarray) else values
 
     url = np.asarray(url) if isinstance(url, list | np.ndarray) else url
-    return ChunkColumns(shape, urls, url, unsigned(offset), unsigned(length), index)
+    return ReferenceColumns(shape, urls, url, unsigned(offset), unsigned(length), index)
 
 
 def references(prefix, table, separator="."):

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.encaps import generate_frames
 from pydicom.uid import RLELossless
@@ -65,9 +65,6 @@ def even(size):
 plain_frames = st.lists(st.lists(even(2), min_size=1, max_size=5), min_size=1, max_size=8)
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(groups=plain_frames, delimiter=st.booleans())
 def test_frames_by_the_basic_offset_table(tmp_path, groups, delimiter):
     value = items(groups, table=offsets(groups), delimiter=delimiter)
@@ -80,9 +77,6 @@ def test_frames_by_the_basic_offset_table(tmp_path, groups, delimiter):
     assert found.single == all(len(group) == 1 for group in groups) or len(groups) == 1
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(frames=st.lists(even(2), min_size=1, max_size=12))
 def test_frames_by_their_number(tmp_path, frames):
     groups = [[frame] for frame in frames]
@@ -93,9 +87,6 @@ def test_frames_by_their_number(tmp_path, frames):
     assert found.single
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(group=st.lists(even(2), min_size=1, max_size=20), table=st.booleans())
 def test_one_frame_in_any_number_of_fragments(tmp_path, group, table):
     value = items([group], table=[0] if table else None)
@@ -105,9 +96,6 @@ def test_one_frame_in_any_number_of_fragments(tmp_path, group, table):
     assert found.single == (len(group) == 1)
 
 
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(
     bodies=st.lists(
         st.lists(st.binary(min_size=10, max_size=60), min_size=1, max_size=5),
@@ -201,9 +189,6 @@ def test_pixel_data_cut_anywhere_are_refused(tmp_path):
                 instance_array(header, ScanOptions(), source)
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(at=st.integers(0, 200), value=st.integers(0, 255))
 def test_damaged_items_never_lead_out_of_the_file(tmp_path, at, value):
     groups = [[b"\1" * 6, b"\2" * 4], [b"\3" * 8], [b"\4" * 2]]

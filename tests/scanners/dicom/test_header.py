@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
@@ -288,9 +288,6 @@ def test_a_file_cut_anywhere_is_refused_or_has_no_pixel_data(tmp_path, syntax):
     assert False in outcomes
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(at=st.integers(0, 4000), value=st.integers(0, 255), syntax=st.sampled_from(SYNTAXES))
 def test_damage_is_refused_without_telling_values(tmp_path, at, value, syntax):
     made = everything(syntax)

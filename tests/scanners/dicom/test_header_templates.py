@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -78,7 +78,6 @@ SOME = st.tuples(
 
 @pytest.mark.parametrize("syntax", [NATIVE, IMPLICIT, BIG, RLE])
 @given(st.lists(SOME, min_size=2, max_size=8), st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_headers_are_those_that_a_walk_finds(tmp_path, syntax, values, data):
     urls = []
     for number, one in enumerate(values):

@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
@@ -558,7 +558,6 @@ def test_a_damaged_instance_costs_only_itself(tmp_path):
     assert report.skipped[0].code == "damaged"
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     places=st.integers(2, 12),
     gaps=st.sets(st.integers(1, 10), max_size=3),

@@ -208,7 +208,6 @@ def test_many_marks_cost_no_more_than_few(tmp_path):
         assert source.bytes_read < 200 * len(noise)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.one_of(
@@ -228,7 +227,6 @@ def test_any_mixture(tmp_path_factory, parts):
     assert starts(path) == expected
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_flipped_bytes(tmp_path_factory, data):
     flipped(tmp_path_factory, data)

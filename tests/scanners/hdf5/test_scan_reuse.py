@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refmaker.errors import RefmakerError
@@ -193,9 +193,6 @@ def attribute_kinds(draw):
     return values.map(lambda raw: np.frombuffer(raw, dtype).reshape(shape))
 
 
-@settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(
     kinds=st.lists(attribute_kinds(), min_size=1, max_size=3),
     netcdf=st.booleans(),

@@ -10,7 +10,7 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refmaker.errors import FormatError, MissingDependencyError
@@ -373,7 +373,6 @@ def structures(draw):
     return form, dimensions, variables
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     structures(),
     st.sampled_from([0, 10, 1024]),

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refmaker.errors import FormatError, RefmakerError, TruncatedError
@@ -159,7 +159,6 @@ def test_a_last_page_that_is_cut_off_costs_itself(tmp_path):
     assert [array.shape for _, array in group.arrays() if array.dtype == "u2"] == [(29, 8, 8)]
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4000), st.binary(min_size=1, max_size=4)), max_size=6))
 def test_any_bytes_are_read_or_refused(tmp_path_factory, changes):
     folder = tmp_path_factory.getbasetemp() / "changed"

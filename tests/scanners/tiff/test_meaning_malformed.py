@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refmaker.errors import FormatError, LimitError, RefmakerError
@@ -17,9 +17,6 @@ from refmaker.scanners.tiff.ome_xml import read_document
 from refmaker.testing import open_stock
 from tests.scanners.tiff.meaning_files import noise, ome_xml, pixels, scanned, write_pages
 
-RELAXED = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 XML = ome_xml(
     [
         '<TiffData FirstZ="1" IFD="1" PlaneCount="1"/>',
@@ -45,7 +42,6 @@ def mutated(draw, text):
     return text
 
 
-@RELAXED
 @given(mutated(XML))
 def test_ome_xml_gives_a_document_or_an_error_of_ours(text):
     try:
@@ -56,7 +52,6 @@ def test_ome_xml_gives_a_document_or_an_error_of_ours(text):
         assert all(axis.size >= 1 for axis in image.axes)
 
 
-@RELAXED
 @given(mutated(XML))
 def test_files_with_such_xml_keep_their_pages(tmp_path, text):
     data = noise(2, 24, 32)
@@ -113,7 +108,6 @@ def test_absurd_numbers_of_planes_leave_the_pages(tmp_path, size):
             read_document(text)
 
 
-@RELAXED
 @given(st.binary(max_size=200), st.lists(st.integers(-(2**31), 2**31), max_size=8))
 def test_imagej_metadata_of_any_bytes(raw, counts):
     found = imagej.extra_metadata(b"IJIJ" + raw, np.array(counts, np.int64), "<")
@@ -130,7 +124,6 @@ def test_imagej_counts_that_lie_leave_the_pages(tmp_path, line):
     assert np.array_equal(open_stock(group)["image"][...], data)
 
 
-@RELAXED
 @given(st.text(max_size=60))
 def test_shaped_descriptions_of_any_text(text):
     found = shaped._described('{"shape":' + text)
@@ -144,7 +137,6 @@ def test_stacks_that_the_file_cannot_hold_are_no_stacks(tmp_path):
     assert group["image"].shape == (24, 32)
 
 
-@RELAXED
 @given(st.lists(st.integers(0, 2**16 - 1), max_size=40), st.lists(st.floats(), max_size=4))
 def test_geo_keys_of_any_numbers(tmp_path, numbers, doubles):
     path = tmp_path / "a.tif"
@@ -158,7 +150,6 @@ def test_geo_keys_of_any_numbers(tmp_path, numbers, doubles):
     assert open_stock(group)["image"].shape == (8, 8)
 
 
-@RELAXED
 @given(
     st.dictionaries(
         st.sampled_from(sorted(crs.KEY_NAMES)),

@@ -12,7 +12,11 @@ import pytest
 
 from refmaker.errors import TruncatedError
 from refmaker.scanners.hdf5.batched_reads import run_readers
-from refmaker.scanners.hdf5.chunk_index import ChunkColumns, chunk_index_reader, chunk_iter_is_wrong
+from refmaker.scanners.hdf5.chunk_index import (
+    ChunkIndexEntries,
+    chunk_index_reader,
+    chunk_iter_is_wrong,
+)
 from refmaker.scanners.hdf5.layout import DataLayoutMessage, layout_reader
 from refmaker.scanners.hdf5.superblock import Superblock, superblock_reader
 
@@ -64,7 +68,7 @@ class Tools:
         return found
 
     @classmethod
-    def columns(cls, path: Path, names: Sequence[str]) -> list[ChunkColumns]:
+    def columns(cls, path: Path, names: Sequence[str]) -> list[ChunkIndexEntries]:
         """Read the chunk indexes of some datasets of a file together."""
         source = Bytes(path.read_bytes())
         with h5py.File(path) as file:
@@ -83,7 +87,7 @@ class Tools:
         return found
 
     @staticmethod
-    def rows(columns: ChunkColumns) -> list[tuple[int, int, int, int]]:
+    def rows(columns: ChunkIndexEntries) -> list[tuple[int, int, int, int]]:
         return list(
             zip(
                 columns.index.tolist(),
@@ -112,7 +116,7 @@ class Tools:
         return sorted(rows)
 
     @staticmethod
-    def values(path: Path, dataset: h5py.Dataset, columns: ChunkColumns) -> np.ndarray:
+    def values(path: Path, dataset: h5py.Dataset, columns: ChunkIndexEntries) -> np.ndarray:
         """Put a dataset together from its chunks, without h5py."""
         data = path.read_bytes()
         grid = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refmaker.errors import UnsupportedError
@@ -234,7 +234,6 @@ def datasets(draw):
     return shape, chunks, maxshape, points
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     many=st.lists(datasets(), min_size=1, max_size=4),
     how=st.tuples(st.sampled_from(LIBVERS), st.sampled_from([None, "gzip"]), st.booleans()),
