@@ -127,13 +127,13 @@ class Policy:
     named : iterable of str
         Files that may be named in any case.
     scanned : bool
-        Whether `origin` is not a document but the file that a user named to be scanned: it may
-        be anywhere, but nothing redirects from another host to this machine.
+        Whether `origin` is not a document but a file that a user named to be scanned: only what
+        redirects from another machine to this one is refused of where it leads.
 
     Attributes
     ----------
     remote : bool
-        Whether a document came from afar.
+        Whether a document came from afar, and no scanned file.
     """
 
     def __init__(
@@ -240,12 +240,12 @@ class Policy:
         family = _FAMILIES.get(protocol, protocol)
         name = redacted(url)
         if family == "file":
-            return f"a reference set from afar names the local file {name}" if self.remote else None
-        if not self.origins or self.scanned:
+            return f"a reference set from afar names the local file {name}" if self._far else None
+        if not self.origins:
             return None
         if protocol in _WRAPPERS:
             return f"a reference set names {protocol}://, which wraps other filesystems: {name}"
-        if not self.remote:
+        if not self._far:
             return None
         if family not in self._families:
             return f"a reference set from {_origin_protocols(self._far)} names {name}"

@@ -155,7 +155,8 @@ def _reader(refs: Refs, reference_options: Mapping[str, Any] | None, options: An
     if isinstance(refs, Group):
         return Reader(ReferenceIndex.of_group(refs), None, options)
     if isinstance(refs, ReferenceSet):
-        sources = {url: known.as_dict() for url, known in refs.report.sources.items()}
+        known = refs.report.sources.items()
+        sources = {url: found.as_dict() for url, found in known if found is not None}
         references = ReferenceIndex.of_group(refs.group, {"sources": sources})
         return Reader(references, None, options, policy=refs.policy)
     return open_reader(os.fspath(refs), reference_options, options)

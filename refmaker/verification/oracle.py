@@ -63,7 +63,8 @@ def open_oracle(
     from refmaker.io.source import Source
 
     policy = refs.policy
-    policy.check_urls(refs.urls())
+    if policy.remote:
+        policy.check_urls(refs.urls())
     storage_options = policy.bound(storage_options)
     urls = _files(refs)
     collector = scanners().get(refs.report.format)

@@ -96,7 +96,8 @@ def check_sources(
     if not isinstance(refs, ReferenceSet):
         refs = ReferenceSet.read(refs)
     policy = refs.policy
-    policy.check_urls(refs.urls())
+    if policy.remote:
+        policy.check_urls(refs.urls())
     options = policy.bound(storage_options)
     needs = dict.fromkeys(refs.report.sources, (0, 0))
     for url, chunks, end in _needs(refs):

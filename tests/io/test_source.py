@@ -524,7 +524,8 @@ class TestCache:
         assert opened.read_many(spans) == [DATA[a : a + n] for a, n in spans]
         assert [len(batch) for batch in CountingFileSystem.batches] == [4, 3]
         assert opened.requests == 8
-        assert opened.rounds == 3
+        # Asking again is no round: nothing is cheaper whole because a server is busy.
+        assert opened.rounds == 2
 
     @pytest.mark.parametrize(
         ("fault", "kind", "words"),
