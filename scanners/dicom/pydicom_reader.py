@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.scanners.dicom.inline import decoded
+from refmaker.model.inline import decode_inline
 from refmaker.scanners.dicom.matrix import Tiling
 from refmaker.scanners.dicom.pydicom_frames import PydicomFrames
 
@@ -52,7 +52,7 @@ class PydicomReader:
         if origin is None:
             own: Any = self._tree.group[path]
             (data,) = own.chunks.inlined.values() or (b"",)
-            return np.frombuffer(decoded(own, data), own.dtype).reshape(own.shape)[region]
+            return np.frombuffer(decode_inline(own, data), own.dtype).reshape(own.shape)[region]
         if isinstance(origin, Tiling):
             return self._tiles(origin, array, region)
         return self._cells(origin, array, region)
