@@ -19,11 +19,13 @@
         ├── WorkerError               (RuntimeError)       a scanning process died or hung
         └── MissingDependencyError    (ImportError)        an optional package is not installed
 
-Each class is also the builtin that callers already catch.
+Each class is also the builtin that callers already catch. Their texts hold no secrets of URLs, and
+nothing that steers a terminal (`redacted`, `escaped`).
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any, Self
 
 __all__ = [
@@ -42,7 +44,42 @@ __all__ = [
     "UnknownFormatError",
     "UnsupportedError",
     "WorkerError",
+    "escaped",
+    "redacted",
 ]
+
+_USER = re.compile(r"(\bhttps?://)[^/?#\s]*@(?=[^/?#\s])|(://[^/?#@\s:]*:)[^/?#\s]*(?=@[^/?#\s])")
+"""User information of HTTP, which may be one token; a password elsewhere, where a user is usual."""
+_SIGNED = re.compile(
+    r"([?&;](?:[\w.-]*(?:signature|token|secret|password|passwd|credential|api[_-]?key)"
+    r"|sig|access[_-]?key|awsaccesskeyid|googleaccessid|ossaccesskeyid)=)[^&#;\s]+",
+    re.IGNORECASE,
+)
+_HIDDEN = "***"
+
+
+def escaped(text: str) -> str:
+    r"""Return a text without what would steer a terminal, or begin a line of its own.
+
+    Names in files are other people's: control characters, line breaks, marks that turn the
+    direction of writing and bytes that are no text are shown as ``\x1b``, ``\u202e`` or alike.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
+
+
+def redacted(text: str) -> str:
+    """Return a URL, or a text with URLs in it, without user names, passwords and signatures."""
+    if "://" not in text:
+        return text
+    return _SIGNED.sub(rf"\1{_HIDDEN}", _USER.sub(_without_user, text))
+
+
+def _without_user(found: re.Match[str]) -> str:
+    return f"{found[1]}{_HIDDEN}@" if found[1] else f"{found[2]}{_HIDDEN}"
 
 
 class RefmakerError(Exception):
@@ -86,8 +123,10 @@ class RefmakerError(Exception):
             where.append(self.path)
         if self.offset is not None:
             where.append(f"byte {self.offset}")
-        text = f"{': '.join(where)}: {self.message}" if where else self.message
-        return f"{text} ({self.hint})" if self.hint else text
+        # Libraries break their messages into lines.
+        message = " ".join(self.message.split("\n"))
+        text = f"{': '.join(where)}: {message}" if where else message
+        return escaped(redacted(f"{text} ({self.hint})" if self.hint else text))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword arguments do not survive the default pickling of exceptions, and errors

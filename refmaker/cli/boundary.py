@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.errors import RefmakerError
+from refmaker.errors import RefmakerError, escaped, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,8 +49,8 @@ def describe_error(error: BaseException) -> Mapping[str, Any]:
 
 
 def printable(text: str) -> str:
-    """Replace what no terminal can show, such as the undecodable bytes of a file's name."""
-    return text.encode("utf-8", "replace").decode()
+    """Return a line as a terminal may have it: names in files are other people's."""
+    return escaped(redacted(text))
 
 
 class Boundary(click.Group):

@@ -193,14 +193,17 @@ class _Echo(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         from refmaker.cli.boundary import printable
 
-        click.echo(printable(self.format(record)), err=True)
+        text = f"{record.levelname} {record.name}: {record.getMessage()}"
+        click.echo(printable(text), err=True)
+        if record.exc_info:
+            trace = logging.Formatter().formatException(record.exc_info)
+            click.echo("\n".join(map(printable, trace.split("\n"))), err=True)
 
 
 @contextmanager
 def _logging(level: int) -> Iterator[None]:
     """Show this package's log, and other packages' warnings only to those who ask for more."""
     handler = _Echo()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     logger, warnings = logging.getLogger("refmaker"), logging.getLogger("py.warnings")
     before = logger.level
     logger.setLevel(level)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from refmaker.codecs import PACKAGES
 from refmaker.errors import PolicyError, UnsupportedError
 from refmaker.io.hosts import host_of, is_here
-from refmaker.io.names import local_path, redacted
+from refmaker.io.names import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -214,11 +214,11 @@ class Policy:
         PolicyError
         """
         if urlsplit(moved).scheme not in ("http", "https"):
-            raise self._refused(f"redirected to {redacted(moved)}")
+            raise self._refused(f"redirected to {moved}")
         if self.remote or self.allow is not None:
             self.check_url(moved)
         elif self.is_led_here(url, moved):
-            raise self._refused(f"redirected from afar to this machine: {redacted(moved)}")
+            raise self._refused(f"redirected from afar to this machine: {moved}")
 
     def is_led_here(self, url: str, moved: str) -> bool:
         """Whether a redirection leads from another machine to this one."""
@@ -232,32 +232,30 @@ class Policy:
 
     def _refused(self, reason: str) -> PolicyError:
         hint = "if you trust it, name the protocol or prefix in allow=[...]"
-        origin = self.origin
-        return PolicyError(reason, url=origin and redacted(origin), hint=hint)
+        return PolicyError(reason, url=self.origin, hint=hint)
 
     def _refusal(self, url: str) -> str | None:
         protocol = protocol_of(url)
         family = _FAMILIES.get(protocol, protocol)
-        name = redacted(url)
         if family == "file":
-            return f"a reference set from afar names the local file {name}" if self._far else None
+            return f"a reference set from afar names the local file {url}" if self._far else None
         if not self.origins:
             return None
         if protocol in _WRAPPERS:
-            return f"a reference set names {protocol}://, which wraps other filesystems: {name}"
+            return f"a reference set names {protocol}://, which wraps other filesystems: {url}"
         if not self._far:
             return None
         if family not in self._families:
-            return f"a reference set from {_origin_protocols(self._far)} names {name}"
+            return f"a reference set from {_origin_protocols(self._far)} names {url}"
         if family in _STORES:
             return None
         host = host_of(url)
         if host in self._hosts:
             return None
         if is_here(host[0]):
-            return f"a reference set from afar names this machine: {name}"
+            return f"a reference set from afar names this machine: {url}"
         # Only HTTP is asked by a client that looks at the address which it connects to.
-        return None if family == "http" else f"a reference set from afar names another host: {name}"
+        return None if family == "http" else f"a reference set from afar names another host: {url}"
 
     def _not_listed(self, url: str) -> str | None:
         path = local_path(url)
@@ -266,9 +264,9 @@ class Policy:
         for entry in self.allow or ():
             if _listed(name, entry, path is not None):
                 if "://" in entry or "/" in entry:
-                    return f"a relative part in {redacted(url)}" if ".." in parts else None
+                    return f"a relative part in {url}" if ".." in parts else None
                 return None
-        return f"a reference set names {redacted(url)}, which is not allowed"
+        return f"a reference set names {url}, which is not allowed"
 
     def options(self, url: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the storage options that are meant for a file.
@@ -304,7 +302,7 @@ class Policy:
                 owners = _shown(self._given)
             raise PolicyError(
                 f"options ({', '.join(secret)}) for {owners} would go to {_shown(host)}",
-                url=self.origin and redacted(self.origin),
+                url=self.origin,
                 hint=f"give options by prefix: {{'{protocol}://{urlsplit(url).netloc.rpartition('@')[2]}/': {{...}}}}",
             )
         return dict(given)

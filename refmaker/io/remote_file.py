@@ -16,9 +16,9 @@ from refmaker.errors import (
     SourceError,
     SourceNotFoundError,
     TruncatedError,
+    redacted,
 )
 from refmaker.io.integrity import check_fingerprint, too_large
-from refmaker.io.names import redacted
 from refmaker.io.policy import policy_of
 from refmaker.io.retries import RETRIES, http_time, may_pass, pause, status_of
 from refmaker.model.report import Cost, Fingerprint

@@ -203,7 +203,7 @@ class ReferenceSet:
 
 def _check_names(refs: ReferenceSet, *, secrets: bool) -> None:
     """Refuse to write what was not to be named, or not to be shown."""
-    from refmaker.io.names import has_secret, redacted
+    from refmaker.io.names import has_secret
 
     policy, urls = refs.policy, refs.urls()
     if policy.remote or policy.allow is not None:
@@ -212,7 +212,7 @@ def _check_names(refs: ReferenceSet, *, secrets: bool) -> None:
     if secret is not None:
         raise MetadataError(
             "the URL holds a password or signature, which would stand in the reference set",
-            url=redacted(secret),
+            url=secret,
             hint="give credentials as storage options in place of it, or write with secrets=True",
         )
 

@@ -91,6 +91,7 @@ def report(
     """
     import os
 
+    from refmaker.errors import redacted
     from refmaker.io.files import replacing
     from refmaker.publish.html_report.page import page
     from refmaker.reading.open import open_arrays
@@ -103,4 +104,4 @@ def report(
     store = open_arrays(refs, storage_options, **opening) if looks else None
     text = page(refs, store, title=title or refs.report.url or "reference set")
     with replacing(out) as file:
-        file.write(text.encode("utf-8", "replace"))
+        file.write(redacted(text).encode("utf-8", "replace"))
