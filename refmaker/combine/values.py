@@ -188,10 +188,14 @@ def decode_chunk(array: Array, raw: bytes) -> NDArray[Any]:
     """
     import numcodecs
 
+    from refmaker.codecs.bounded import bounded_codecs, chunk_bytes
+
     data: Any = raw
     try:
-        for config in reversed(array.codecs):
-            data = numcodecs.get_codec(dict(config)).decode(data)
+        made = [numcodecs.get_codec(dict(config)) for config in array.codecs]
+        most = chunk_bytes(array.chunk_shape, array.dtype.itemsize, objects=array.dtype.hasobject)
+        for codec in reversed(bounded_codecs(made, most)):
+            data = codec.decode(data)
         if array.dtype.hasobject:
             chunk = np.asarray(data, dtype=object)
         else:
