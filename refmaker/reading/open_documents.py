@@ -15,7 +15,7 @@ from refmaker.errors import SourceChangedError
 from refmaker.io.files import STANDARD, read_file
 from refmaker.io.names import local_path
 from refmaker.reading.reader import Options, Reader
-from refmaker.storage.formats import stored_form
+from refmaker.storage.detect import reference_form
 from refmaker.storage.json_parser import parse
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _state(url: str) -> tuple[int, int] | None:
 
 def _load(url: str, given: Mapping[str, Any], limits: Limits) -> _Opened:
     state = _state(url)
-    if stored_form(url) == "parquet":
+    if reference_form(url, given) == "parquet":
         from refmaker.reading.lazy_parquet import LazyParquetReferences
 
         records = LazyParquetReferences(url, given, limits=limits)

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import MetadataError, UnsupportedError
+from refmaker.errors import MetadataError
 from refmaker.model.report import Fingerprint, ScanReport
 
 if TYPE_CHECKING:
@@ -176,17 +176,10 @@ class ReferenceSet:
             If it is an Icechunk repository.
         """
         from refmaker.storage import rewrite
-        from refmaker.storage.formats import stored_form
+        from refmaker.storage.detect import reference_form
 
         name = os.fspath(url)
-        form = stored_form(url)
-        if form == "icechunk":
-            raise UnsupportedError(
-                "the references in an Icechunk repository cannot be read back",
-                code="icechunk-read",
-                url=name,
-                hint="keep the reference set as JSON or Parquet, too",
-            )
+        form = reference_form(url, storage_options)
         group, header = _read(name, form, storage_options)
         report = ScanReport(name, format=str(header.get("format", "")))
         sources = header.get("sources", {})
