@@ -45,6 +45,7 @@ __all__ = [
     "UnsupportedError",
     "WorkerError",
     "escaped",
+    "has_secret",
     "redacted",
 ]
 
@@ -76,6 +77,11 @@ def redacted(text: str) -> str:
     if "://" not in text:
         return text
     return _SIGNED.sub(rf"\1{_HIDDEN}", _USER.sub(_without_user, text))
+
+
+def has_secret(url: str) -> bool:
+    """Whether a URL holds user information, or a query by which its owner signed it."""
+    return "://" in url and redacted(url) != url
 
 
 def _without_user(found: re.Match[str]) -> str:

@@ -12,7 +12,7 @@ from refmaker.combine.cube import combine_members
 from refmaker.combine.members import Member, members
 from refmaker.combine.options import Appended, CombineOptions
 from refmaker.errors import MetadataError, SourceChangedError
-from refmaker.io.names import local_path
+from refmaker.io.local_file import local_path
 from refmaker.storage.detect import detect, reference_form
 from refmaker.storage.formats import COMPACT, format_of_name
 from refmaker.storage.reference_set import ReferenceSet

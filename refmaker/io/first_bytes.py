@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError
-from refmaker.io.local_file import LocalFile
-from refmaker.io.names import local_path
+from refmaker.io.local_file import LocalFile, local_path
 from refmaker.model.report import Cost, Fingerprint
 
 if TYPE_CHECKING:

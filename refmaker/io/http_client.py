@@ -15,9 +15,15 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refmaker.errors import PolicyError, SourceError, TruncatedError
+from refmaker.errors import (
+    LimitError,
+    PolicyError,
+    SourceChangedError,
+    SourceError,
+    TruncatedError,
+)
 from refmaker.io.hosts import host_of, is_here
-from refmaker.io.integrity import check_fingerprint, too_large
+from refmaker.io.local_file import CHANGED
 from refmaker.io.retries import CONCURRENT, THROTTLED, gate_of, http_time
 from refmaker.model.report import Fingerprint
 
@@ -179,7 +185,8 @@ class HttpFile:
             raise self._ignored("the server does not tell the file's size", start)
         if (length or 0) > largest:
             if stop is None:
-                raise too_large(length, self._url)
+                what = f"referenced as a whole, the file has {length} bytes"
+                raise LimitError(what, url=self._url)
             raise self._ignored(
                 f"the server ignores byte ranges, and the file has {length} bytes", start
             )
@@ -201,7 +208,9 @@ class HttpFile:
             http_time(modified) if modified else None,
             etag.strip('"') if etag and not etag.startswith("W/") else etag,
         )
-        check_fingerprint(self.known, found, self.verify, self._url)
+        changed = self.known and self.known.change(found, self.verify)
+        if changed:
+            raise SourceChangedError(changed, url=self._url, hint=CHANGED)
         return found
 
     async def _body(self, response: Any, most: int) -> bytes:

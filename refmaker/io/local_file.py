@@ -1,21 +1,56 @@
-"""One local file, read with ``pread``, without a change of threads where possible."""
+"""Local files, read with ``pread``, without a change of threads where possible."""
 
 from __future__ import annotations
 
 import os
 import stat
-from typing import Any
+from collections import OrderedDict
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import SourceError, SourceNotFoundError, TruncatedError
+from refmaker.errors import (
+    LimitError,
+    MissingTargetError,
+    SourceChangedError,
+    SourceError,
+    SourceNotFoundError,
+    TruncatedError,
+)
 from refmaker.model.report import Cost, Fingerprint
 
-__all__ = ["LocalFile"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["CHANGED", "WHOLE", "LocalFile", "LocalFiles", "local_path"]
+
+OPEN = 64
+"""Files kept open."""
+WHOLE = 1024**3
+"""Bytes of a file that is referenced as a whole."""
+CHANGED = "scan it again, or verify_sources='off'"
+"""What to do about a source that changed."""
 
 SMALL = 128 * 1024
 """Bytes read at once even where it is not known whether that means waiting for a disk."""
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 # A named pipe would be waited for, if it were opened in the ordinary way.
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def local_path(url: str) -> str | None:
+    """Return the path if the URL names a local file, else None.
+
+    As in fsspec, nothing in a ``file:`` URL is percent-decoded. A name with ``::`` in it is a
+    chain of filesystems, unless there is a file of just that name.
+    """
+    for prefix in ("file://", "local://"):
+        if url.startswith(prefix) and "::" not in url:
+            return url.removeprefix(prefix)
+    if url.startswith("file:/") and "::" not in url:
+        return url.removeprefix("file:")
+    if "://" in url or ("::" in url and not os.path.exists(url)):
+        return None
+    return url
 
 
 class LocalFile:
@@ -123,6 +158,88 @@ class LocalFile:
                 "the file became shorter while it was read", url=self._path, offset=offset
             )
         return got
+
+
+class LocalFiles:
+    """Local files that references point into.
+
+    Parameters
+    ----------
+    sources : mapping of str to Fingerprint
+        As they were when scanned.
+    verify : {"off", "size", "full"}
+        What to compare with that.
+    """
+
+    def __init__(self, sources: Mapping[str, Fingerprint], verify: str) -> None:
+        self._sources = sources
+        self._verify = verify
+        self._files: OrderedDict[str, LocalFile] = OrderedDict()
+        self._lock = Lock()
+
+    async def read(self, path: str, start: int, stop: int | None) -> memoryview:
+        """Return a range, or the whole file; a thread is used only if a disk is slow.
+
+        Raises
+        ------
+        MissingTargetError, SourceError, SourceChangedError, TruncatedError, LimitError
+        """
+        file, view = self._prepared(path, start, stop)
+        done = file.fill_now(view, start) if view else 0
+        if done < len(view):
+            import asyncio
+
+            await asyncio.to_thread(file.fill, view, start, done)
+        return view
+
+    def size(self, path: str) -> int:
+        """Return a file's size."""
+        return self._file(path).fingerprint.size
+
+    def _prepared(self, path: str, start: int, stop: int | None) -> tuple[LocalFile, memoryview]:
+        """Return a file, and a buffer for a range of it."""
+        file = self._file(path)
+        size = file.fingerprint.size
+        if stop is None:
+            if size > WHOLE:
+                what = f"referenced as a whole, the file has {size} bytes"
+                raise LimitError(what, url=path)
+            stop = size
+        if stop > size or start > stop:
+            raise TruncatedError(
+                f"bytes {start} to {stop} are needed where the file has {size} in all",
+                url=path,
+                offset=start,
+                hint="the file became shorter since it was scanned",
+            )
+        import numpy as np
+
+        return file, memoryview(np.empty(stop - start, np.uint8))  # type: ignore[arg-type]
+
+    def _file(self, path: str) -> LocalFile:
+        with self._lock:
+            file = self._files.get(path)
+            if file is not None and file.unchanged():
+                self._files.move_to_end(path)
+                return file
+            before = file and file.fingerprint
+            try:
+                file = LocalFile(path)
+            except SourceNotFoundError as error:
+                raise MissingTargetError("no such file", url=path) from error
+            known = self._sources.get(path, before)
+            changed = known and known.change(file.fingerprint, self._verify, local=True)
+            if changed:
+                raise SourceChangedError(changed, url=path, hint=CHANGED)
+            self._files[path] = file
+            if len(self._files) > OPEN:
+                self._files.popitem(last=False)
+        return file
+
+    def close(self) -> None:
+        """Close all files, each as soon as nobody reads it any more."""
+        with self._lock:
+            self._files.clear()
 
 
 def _fingerprint(state: os.stat_result, path: str) -> Fingerprint:

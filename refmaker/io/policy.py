@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from refmaker.codecs import PACKAGES
 from refmaker.errors import PolicyError, UnsupportedError
 from refmaker.io.hosts import host_of, is_here
-from refmaker.io.names import local_path
+from refmaker.io.local_file import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

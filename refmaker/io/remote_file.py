@@ -8,17 +8,22 @@ event loop, which is the only one that lives as long as its filesystems do.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from refmaker.errors import (
+    LimitError,
     MissingDependencyError,
+    MissingTargetError,
     RefmakerError,
+    SourceChangedError,
     SourceError,
     SourceNotFoundError,
     TruncatedError,
     redacted,
 )
-from refmaker.io.integrity import check_fingerprint, too_large
+from refmaker.io.local_file import CHANGED, WHOLE
 from refmaker.io.policy import policy_of
 from refmaker.io.retries import RETRIES, http_time, may_pass, pause, status_of
 from refmaker.model.report import Cost, Fingerprint
@@ -29,7 +34,10 @@ if TYPE_CHECKING:
     from refmaker.io.http_client import HttpFile
     from refmaker.io.policy import Policy
 
-__all__ = ["Piece", "RemoteFile", "explained", "require_protocol"]
+__all__ = ["Piece", "RemoteFile", "RemoteFiles", "explained", "require_protocol"]
+
+_FILES = 1 << 14
+"""Files whose filesystem is remembered."""
 
 Piece = tuple[int, bytes]
 """Offset in the file, and the bytes there."""
@@ -230,14 +238,17 @@ class RemoteFile:
     async def _read(self, start: int, stop: int | None, largest: int) -> bytes:
         if not self._compared:
             found = await self._describe(1, 0)
-            check_fingerprint(self._known, found, self._verify, self.url)
+            changed = self._known and self._known.change(found, self._verify)
+            if changed:
+                raise SourceChangedError(changed, url=self.url, hint=CHANGED)
             self._compared = True
         if stop is None:
             # Of a store a byte more is asked for, to see that there is none.
             end = None if self._http is not None else largest + 1
             (data,) = await self._ranges([(0, end)], largest)
             if len(data) > largest:
-                raise too_large(f"more than {largest}", self.url)
+                what = f"referenced as a whole, the file has more than {largest} bytes"
+                raise LimitError(what, url=self.url)
             return data
         (data,) = await self._ranges([(start, stop)], 0)
         if len(data) != stop - start:
@@ -341,6 +352,82 @@ class RemoteFile:
                 _fail(last or results[todo[0]], self.url)
             await asyncio.sleep(max(pause(results[i], attempt) for i in todo))
         return results
+
+
+class RemoteFiles:
+    """Files that references point into and that are not local.
+
+    Parameters
+    ----------
+    policy : Policy
+        What may be reached, and with which options.
+    storage_options : mapping
+        For fsspec; see `Policy.options`.
+    sources : mapping of str to Fingerprint
+        The files as they were when scanned.
+    verify : {"off", "size", "full"}
+        What to compare with that.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        storage_options: Mapping[str, Any],
+        sources: Mapping[str, Fingerprint],
+        verify: str,
+    ) -> None:
+        self._policy = policy
+        self._options = storage_options
+        self._sources = sources
+        self._verify = verify
+        self._files: OrderedDict[str, RemoteFile] = OrderedDict()
+        self._lock = Lock()
+
+    async def fetch(self, url: str, start: int, stop: int | None) -> bytes:
+        """Return a range of a file, or all of it.
+
+        Raises
+        ------
+        MissingTargetError
+            If there is no such file.
+        SourceError, SourceChangedError, TruncatedError
+            If it cannot be read, or is not what was scanned.
+        PolicyError, UnsupportedError, MissingDependencyError
+            If it may not or cannot be read at all.
+        """
+        try:
+            return await self._file(url).read(start, stop, WHOLE)
+        except RefmakerError as error:
+            raise _named(error, url, start) from error
+
+    async def size(self, url: str) -> int:
+        """Return a file's size; costs a request, errors as for `fetch`."""
+        try:
+            return await self._file(url).size()
+        except RefmakerError as error:
+            raise _named(error, url, None) from error
+
+    def _file(self, url: str) -> RemoteFile:
+        with self._lock:
+            file = self._files.get(url)
+            if file is None:
+                self._policy.check_url(url)
+                options = self._policy.options(url, self._options)
+                known = self._sources.get(url)
+                file = RemoteFile(url, options, self._policy, known=known, verify=self._verify)
+                self._files[url] = file
+                if len(self._files) > _FILES:
+                    self._files.popitem(last=False)
+        return file
+
+
+def _named(error: RefmakerError, url: str, offset: int | None) -> RefmakerError:
+    """Return the error that readers of Zarr do not take for a chunk that was never written."""
+    if isinstance(error, SourceNotFoundError):
+        return MissingTargetError("no such file", url=url)
+    if error.offset is None:
+        error.offset = offset
+    return error.located(url=url)
 
 
 def _wait(work: Callable[..., Awaitable[Any]], *args: Any) -> Any:

@@ -12,8 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import LimitError, SourceChangedError, TruncatedError
-from refmaker.io.local_file import LocalFile
-from refmaker.io.names import local_path
+from refmaker.io.local_file import LocalFile, local_path
 from refmaker.model.report import Cost
 
 if TYPE_CHECKING:

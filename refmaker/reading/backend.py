@@ -5,17 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any, ClassVar
 
-from refmaker.codecs.native_libraries import load_proj_before_eccodes
 from refmaker.errors import RefmakerError
 from refmaker.io.files import STANDARD
-from refmaker.io.names import local_path
+from refmaker.io.local_file import local_path
 from refmaker.reading.xarray_store import PARAMETERS, StoreBackend
 from refmaker.storage.detect import detect
 
 __all__ = ["RefmakerBackend", "is_reference_set"]
-
-# xarray imports this module when it lists its engines, with some luck before that of cfgrib.
-load_proj_before_eccodes()
 
 _CHAIN = "refmaker::"
 

@@ -7,10 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from refmaker.codecs import FOREIGN, package_of, register
-from refmaker.codecs.native_libraries import load_proj_before_eccodes
 from refmaker.errors import MissingDependencyError
 from refmaker.model import Group
-from refmaker.model.zarr_v2 import dumps
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
@@ -172,7 +170,7 @@ def _check_codecs(reader: Reader, *, whole: bool) -> None:
     seen: dict[str, str] = {}
     registered = False
     for path, config in reader.codec_configs(check=whole):
-        seen.setdefault(dumps(config), path)
+        seen.setdefault(json.dumps(config, sort_keys=True), path)
     for text, path in seen.items():
         config = json.loads(text)
         name = str(config.get("id"))
@@ -254,7 +252,6 @@ def open_dataset(
     """
     import xarray as xr
 
-    load_proj_before_eccodes()
     store, rest = _for_xarray(refs, storage_options, reference_options, kwargs)
     return xr.open_dataset(store, **rest)  # type: ignore[arg-type]
 
@@ -287,7 +284,6 @@ def open_datatree(
     """
     import xarray as xr
 
-    load_proj_before_eccodes()
     store, rest = _for_xarray(refs, storage_options, reference_options, kwargs)
     return xr.open_datatree(store, **rest)  # type: ignore[arg-type]
 

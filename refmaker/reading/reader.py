@@ -10,11 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from refmaker.errors import MetadataError, RefmakerError
-from refmaker.io.integrity import MODES
 from refmaker.io.policy import Policy, protocol_of
-from refmaker.io.remote_file import require_protocol
-from refmaker.io.names import local_path
-from refmaker.io.targets import LocalFiles, RemoteFiles
+from refmaker.io.remote_file import RemoteFiles, require_protocol
+from refmaker.io.local_file import LocalFiles, local_path
 from refmaker.reading.planner import Plan, Planner
 from refmaker.storage.limits import DEFAULT, Limits
 from refmaker.storage.reference_index import sources_of
@@ -29,6 +27,9 @@ if TYPE_CHECKING:
     Data = bytes | memoryview
 
 __all__ = ["DocumentHandle", "Options", "Reader"]
+
+MODES = ("off", "size", "full")
+"""What is compared with recorded fingerprints; see `Fingerprint.change`."""
 
 _RESOLVED = 1 << 16
 """Relative URLs remembered."""
@@ -150,7 +151,8 @@ class Reader:
             self.policy.check_url(url)
             protocols.setdefault(protocol_of(url), url)
         for protocol, url in protocols.items():
-            require_protocol(protocol, url)
+            if protocol != "file":
+                require_protocol(protocol, url)
 
     def _resolve(self, url: str) -> str:
         """Return the absolute URL of one that may be relative to the document."""
@@ -168,15 +170,22 @@ class Reader:
         self._process = os.getpid()
         options = self.options
         self._local = LocalFiles(self.sources, options.verify_sources)
-        self._remotes = RemoteFiles(
-            self.policy, options.storage_options, self.sources, options.verify_sources
-        )
-        self._planner = Planner(self._remotes.fetch, options.plan)
+        self._far: tuple[RemoteFiles, Planner] | None = None
         self._cache: ChunkCache | None = None
         if options.cache is not None:
             from refmaker.io.disk_cache import ChunkCache
 
             self._cache = ChunkCache(options.cache, options.cache_bytes, self.sources)
+
+    def _remote(self) -> tuple[RemoteFiles, Planner]:
+        """Return the files that are not local, and what plans their reading, once needed."""
+        if self._far is None:
+            options = self.options
+            files = RemoteFiles(
+                self.policy, options.storage_options, self.sources, options.verify_sources
+            )
+            self._far = files, Planner(files.fetch, options.plan)
+        return self._far
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.location is not None:
@@ -298,11 +307,11 @@ class Reader:
         if path is not None:
             return await self._local.read(path, start, stop)
         if self._cache is None:
-            return await self._planner.read(url, start, stop, found)
+            return await self._remote()[1].read(url, start, stop, found)
         kept = self._cache.get(url, start, stop)
         if kept is not None:
             return kept
-        data = await self._planner.read(url, start, stop, found)
+        data = await self._remote()[1].read(url, start, stop, found)
         await asyncio.to_thread(self._cache.put, url, start, stop, data)
         return data
 
@@ -316,7 +325,9 @@ class Reader:
         if found.length is not None:
             return found.length
         path = local_path(found.url)
-        return self._local.size(path) if path is not None else await self._remotes.size(found.url)
+        if path is not None:
+            return self._local.size(path)
+        return await self._remote()[0].size(found.url)
 
     async def read_many(
         self, items: Sequence[tuple[str, int | None, int | None]]

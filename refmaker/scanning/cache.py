@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import RefmakerError
 from refmaker.io.disk_cache import ChunkCache
-from refmaker.io.names import local_path
+from refmaker.io.local_file import local_path
 from refmaker.model.report import Cost
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError, RefmakerError, UnsupportedError
 from refmaker.io.files import STANDARD
-from refmaker.io.names import local_path
+from refmaker.io.local_file import local_path
 from refmaker.storage.formats import COMPACT, format_of_name
 
 if TYPE_CHECKING:

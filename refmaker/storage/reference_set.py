@@ -196,7 +196,7 @@ class ReferenceSet:
 
 def _check_names(refs: ReferenceSet, *, secrets: bool) -> None:
     """Refuse to write what was not to be named, or not to be shown."""
-    from refmaker.io.names import has_secret
+    from refmaker.errors import has_secret
 
     policy, urls = refs.policy, refs.urls()
     if policy.remote or policy.allow is not None:

@@ -24,7 +24,7 @@ from refmaker.errors import (
 )
 from refmaker.io import block_cache
 from refmaker.io import retries as ranges
-from refmaker.io.names import local_path
+from refmaker.io.local_file import local_path
 from refmaker.io.source import Source
 from refmaker.model.report import Fingerprint
 from refmaker.testing.counting import CountingFileSystem
