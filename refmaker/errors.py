@@ -20,7 +20,7 @@
         └── MissingDependencyError    (ImportError)        an optional package is not installed
 
 Each class is also the builtin that callers already catch. Their texts hold no secrets of URLs, and
-nothing that steers a terminal (`redacted`, `escaped`).
+nothing that steers a terminal (`printable`).
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ __all__ = [
     "UnknownFormatError",
     "UnsupportedError",
     "WorkerError",
-    "escaped",
     "has_secret",
+    "printable",
     "redacted",
 ]
 
@@ -57,19 +57,6 @@ _SIGNED = re.compile(
     re.IGNORECASE,
 )
 _HIDDEN = "***"
-
-
-def escaped(text: str) -> str:
-    r"""Return a text without what would steer a terminal, or begin a line of its own.
-
-    Names in files are other people's: control characters, line breaks, marks that turn the
-    direction of writing and bytes that are no text are shown as ``\x1b``, ``\u202e`` or alike.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
-    )
 
 
 def redacted(text: str) -> str:
@@ -88,6 +75,26 @@ def _without_user(found: re.Match[str]) -> str:
     return f"{found[1]}{_HIDDEN}@" if found[1] else f"{found[2]}{_HIDDEN}"
 
 
+def printable(text: str) -> str:
+    """Return a text on one line, without secrets, and with what steers a terminal written out.
+
+    Names come from files, and may hold anything: escape sequences, line breaks, marks that turn
+    the direction of text, bytes that are no text.
+
+    Parameters
+    ----------
+    text : str
+        A name, or a message with names in it.
+    """
+    text = redacted(text)
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 class RefmakerError(Exception):
     """Base of all errors of this package.
 
@@ -102,7 +109,8 @@ class RefmakerError(Exception):
     offset : int, optional
         Byte offset in the file.
     hint : str, optional
-        What the user can do about it.
+        What the user can do about it. Options are named as Python spells them, between backticks:
+        ```chunks='common'```; the command shows the flags that stand for them.
     """
 
     def __init__(
@@ -132,7 +140,7 @@ class RefmakerError(Exception):
         # Libraries break their messages into lines.
         message = " ".join(self.message.split("\n"))
         text = f"{': '.join(where)}: {message}" if where else message
-        return escaped(redacted(f"{text} ({self.hint})" if self.hint else text))
+        return printable(f"{text} ({self.hint})" if self.hint else text)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword arguments do not survive the default pickling of exceptions, and errors

@@ -59,11 +59,9 @@ def toy(tmp_path_factory, monkeypatch):
         "[refmaker.scanners]\ntoy = refmaker_toy:ToyScanner\nparts = refmaker_toy:PartsScanner\n"
     )
     monkeypatch.syspath_prepend(site)
-    scanners.cache_clear()
     import refmaker_toy
 
     yield refmaker_toy
-    scanners.cache_clear()
     sys.modules.pop("refmaker_toy", None)
 
 

@@ -274,7 +274,7 @@ def _client(own: frozenset[Host] | None) -> Any:
                         if is_here(entry["host"]):
                             raise PolicyError(
                                 f"led from afar to this machine: {host} is {entry['host']}",
-                                hint="if you trust it, name the protocol or prefix in allow=[...]",
+                                hint="if you trust it, name the protocol or prefix in `allow=[...]`",
                             )
                 return found
 

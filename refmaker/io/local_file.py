@@ -27,7 +27,7 @@ OPEN = 64
 """Files kept open."""
 WHOLE = 1024**3
 """Bytes of a file that is referenced as a whole."""
-CHANGED = "scan it again, or verify_sources='off'"
+CHANGED = "scan it again, or open with `verify_sources='off'`"
 """What to do about a source that changed."""
 
 SMALL = 128 * 1024

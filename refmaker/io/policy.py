@@ -231,7 +231,7 @@ class Policy:
         return frozenset(self._hosts)
 
     def _refused(self, reason: str) -> PolicyError:
-        hint = "if you trust it, name the protocol or prefix in allow=[...]"
+        hint = "if you trust it, name the protocol or prefix in `allow=[...]`"
         return PolicyError(reason, url=self.origin, hint=hint)
 
     def _refusal(self, url: str) -> str | None:
@@ -328,7 +328,7 @@ class Policy:
                     f"the codec {codec!r} is not known to be safe",
                     url=self.origin,
                     path=key,
-                    hint=f"if you trust it, open with codecs=[{codec!r}]",
+                    hint=f"if you trust it, open with `codecs=[{codec!r}]`",
                 )
 
 
