@@ -14,7 +14,6 @@ import refmaker
 from refmaker.codecs.native_libraries import load_hdf5_filters, load_proj_before_eccodes
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.report import Fingerprint, ScanReport
-from refmaker.scanning.protocol import scanners
 from refmaker.testing.http import RangeServer
 
 load_proj_before_eccodes()

@@ -140,7 +140,7 @@ def _unpacked(
             # One byte more than may come shows that there are more.
             part = stream.decompress(rest, most + 1)
         except errors:
-            if parts and not rest[:1] == data[:1]:
+            if parts and rest[:1] != data[:1]:
                 break  # behind the last stream is something else
             raise
         parts.append(part)
@@ -228,7 +228,7 @@ def _jpeg_size(head: bytes) -> int | None:
     at = 2
     while at + 9 < len(head) and head[at] == 0xFF:
         marker = head[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) or marker == 0xF7:
+        if (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7:
             depth, height, width, samples = struct.unpack_from(">BHHB", head, at + 4)
             return int(height * width * samples * (2 if depth > 8 else 1))
         at += 1 if marker == 0xFF else 2 + struct.unpack_from(">H", head, at + 2)[0]
@@ -241,8 +241,8 @@ def _jpeg2k_size(head: bytes) -> int | None:
     if at < 0 or len(head) < at + 44:
         return None
     x, y, x0, y0 = struct.unpack_from(">IIII", head, at + 8)
-    samples, depth = struct.unpack_from(">H", head, at + 40)[0], head[at + 42] & 0x7F
-    return max(0, x - x0) * max(0, y - y0) * int(samples) * (depth // 8 + 1)
+    samples = int.from_bytes(head[at + 40 : at + 42], "big")
+    return int(max(0, x - x0) * max(0, y - y0)) * samples * ((head[at + 42] & 0x7F) // 8 + 1)
 
 
 def _webp_size(head: bytes) -> int | None:
@@ -270,6 +270,8 @@ _IMAGES: dict[str, Callable[[bytes], int | None]] = {
     "imagecodecs_htj2k": _jpeg2k_size,
     "imagecodecs_webp": _webp_size,
 }
+
+
 def _zstd_size(data: memoryview, most: int) -> int | None:
     """Return what a frame of Zstandard says (RFC 8878, 3.1.1), or None if it cannot say much.
 

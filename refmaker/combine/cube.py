@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from refmaker.combine.concat_dimensions import ConcatDimension
     from refmaker.combine.members import Member
-    from refmaker.storage.reference_set import ReferenceSet
     from refmaker.combine.options import CombineOptions
+    from refmaker.storage.reference_set import ReferenceSet
 
     Item = tuple[int, Array]
     Key = tuple[str, str]

@@ -100,9 +100,11 @@ def _meant(address: Address) -> Iterator[Address]:
         yield from address.teredo
     low = int(address) & 0xFFFFFFFF
     isatap = (int(address) >> 32) & 0xFDFFFFFF == 0x5EFE
-    if isatap or any(address in network for network in _NAT64):
-        yield ipaddress.IPv4Address(low)
-    elif address in _COMPATIBLE and low > 0xFFFF:
+    if (
+        isatap
+        or any(address in network for network in _NAT64)
+        or (address in _COMPATIBLE and low > 0xFFFF)
+    ):
         yield ipaddress.IPv4Address(low)
 
 

@@ -270,12 +270,7 @@ def _client(own: frozenset[Host] | None) -> Any:
             async def resolve(self, host: str, port: int = 0, family: Any = 0) -> Any:
                 found = await super().resolve(host, port, family)
                 if own is not None and (host.rstrip(".").lower(), port) not in own:
-                    for entry in found:
-                        if is_here(entry["host"]):
-                            raise PolicyError(
-                                f"led from afar to this machine: {host} is {entry['host']}",
-                                hint="if you trust it, name the protocol or prefix in `allow=[...]`",
-                            )
+                    _check_peers(host, [entry["host"] for entry in found])
                 return found
 
         if "connector" not in kwargs:
@@ -283,3 +278,11 @@ def _client(own: frozenset[Host] | None) -> Any:
         return aiohttp.ClientSession(**kwargs)
 
     return get_client
+
+
+def _check_peers(host: str, addresses: list[str]) -> None:
+    for address in filter(is_here, addresses):
+        raise PolicyError(
+            f"led from afar to this machine: {host} is {address}",
+            hint="if you trust it, name the protocol or prefix in `allow=[...]`",
+        )

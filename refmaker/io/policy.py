@@ -69,9 +69,7 @@ _CHECKED = 1 << 16
 """URLs remembered as allowed."""
 
 
-def policy_of(
-    url: str, storage_options: Mapping[str, Any] | None
-) -> tuple[Policy, dict[str, Any]]:
+def policy_of(url: str, storage_options: Mapping[str, Any] | None) -> tuple[Policy, dict[str, Any]]:
     """Return the policy by which a file is opened, which allows it, and the options meant for it.
 
     Parameters
@@ -300,10 +298,11 @@ class Policy:
                 return dict(given)
             else:
                 owners = _shown(self._given)
+            prefix = f"{protocol}://{urlsplit(url).netloc.rpartition('@')[2]}/"
             raise PolicyError(
                 f"options ({', '.join(secret)}) for {owners} would go to {_shown(host)}",
                 url=self.origin,
-                hint=f"give options by prefix: {{'{protocol}://{urlsplit(url).netloc.rpartition('@')[2]}/': {{...}}}}",
+                hint=f"give options by prefix: {{'{prefix}': {{...}}}}",
             )
         return dict(given)
 

@@ -85,7 +85,9 @@ class RelatedFiles:
             from refmaker.io.policy import linked
 
             try:
-                self._open[url] = Source(url, linked(self._source.url, self._source.storage_options))
+                self._open[url] = Source(
+                    url, linked(self._source.url, self._source.storage_options)
+                )
             except SourceNotFoundError:
                 if url not in self.missing:
                     self.missing.append(url)

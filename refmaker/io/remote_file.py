@@ -173,9 +173,9 @@ class RemoteFile:
         """
         policy, options = policy_of(url, storage_options)
         file = cls(url, options, policy, cost)
-        file.fingerprint = file._described(first, largest)  # noqa: SLF001 - of this class
-        if file._http is not None:  # noqa: SLF001 - likewise
-            file._http.known = file.fingerprint  # noqa: SLF001 - likewise
+        file.fingerprint = file._described(first, largest)
+        if file._http is not None:
+            file._http.known = file.fingerprint
         return file
 
     def describe(self) -> Fingerprint:
@@ -228,7 +228,8 @@ class RemoteFile:
         SourceError, SourceChangedError, TruncatedError, PolicyError
             As for `fetch`.
         """
-        return await _over(self._read(start, stop, largest))
+        data: bytes = await _over(self._read(start, stop, largest))
+        return data
 
     async def size(self) -> int:
         """Return the file's size, which costs a request."""

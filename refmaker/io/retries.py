@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from refmaker.io.hosts import Host
 
-__all__ = ["CONCURRENT", "RETRIES", "Gate", "gate_of", "http_time", "may_pass", "pause", "status_of"]
+__all__ = [
+    "CONCURRENT",
+    "RETRIES",
+    "Gate",
+    "gate_of",
+    "http_time",
+    "may_pass",
+    "pause",
+    "status_of",
+]
 
 RETRIES = 3
 """How often a request is repeated after an error that may pass."""
@@ -75,7 +84,7 @@ def pause(error: Exception, attempt: int) -> float:
     What the server asks for (Retry-After; RFC 9110, 10.2.3), and at least as much as after any
     error: twice as long each time, and not the same for all who wait.
     """
-    wait = PAUSE * 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+    wait: float = PAUSE * 2**attempt * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
     return max(wait, _asked_for(error) or 0.0)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import zarr
 from zarr.codecs._v2 import V2Codec
 from zarr.core.codec_pipeline import BatchedCodecPipeline
@@ -95,7 +94,9 @@ class ReferencePipeline(BatchedCodecPipeline):
 
 def _bounded(metadata: ArrayV2Metadata) -> V2Codec:
     dtype = metadata.dtype.to_native_dtype()
-    most = chunk_bytes(metadata.chunks, dtype.itemsize, objects=dtype.hasobject or dtype.kind == "T")
+    most = chunk_bytes(
+        metadata.chunks, dtype.itemsize, objects=dtype.hasobject or dtype.kind == "T"
+    )
     filters = tuple(metadata.filters or ())
     compressor = metadata.compressor
     named = [*filters, *([compressor] if compressor is not None else [])]
@@ -122,4 +123,6 @@ def _located(error: Exception, batch: list[Any]) -> Exception:
     told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     named = f", referenced by {reader.origin}" if reader.origin not in (None, url) else ""
     offset = None if found is None or isinstance(found, bytes) else found.offset
-    return CodecError(f"the chunk cannot be decoded: {told}{named}", url=url, path=key, offset=offset)
+    return CodecError(
+        f"the chunk cannot be decoded: {told}{named}", url=url, path=key, offset=offset
+    )

@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from refmaker.errors import MetadataError, RefmakerError
+from refmaker.io.local_file import LocalFiles, local_path
 from refmaker.io.policy import Policy, protocol_of
 from refmaker.io.remote_file import RemoteFiles, require_protocol
-from refmaker.io.local_file import LocalFiles, local_path
 from refmaker.reading.planner import Plan, Planner
 from refmaker.storage.limits import DEFAULT, Limits
 from refmaker.storage.reference_index import sources_of

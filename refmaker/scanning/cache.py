@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from refmaker.errors import RefmakerError
 from refmaker.io.disk_cache import ChunkCache
 from refmaker.io.local_file import local_path
-from refmaker.model.report import Cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
