@@ -29,8 +29,6 @@ __all__ = ["DocumentLocation", "open_reader"]
 _LARGE = 1 << 20
 """Bytes of a document after which it is worth asking for memory back."""
 _BLANK = 64
-_BEGINNINGS = (b"{", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
-"""Of a document, and of one that is compressed."""
 KEPT = 8
 """Documents kept for whoever opens them next."""
 
@@ -157,8 +155,8 @@ def _load(url: str, given: Mapping[str, Any], limits: Limits) -> _Opened:
         records = LazyParquetReferences(url, given, limits=limits)
         return _Opened(records, records.token, None)
     data = read_file(url, given)
-    if not data[:_BLANK].lstrip().startswith(_BEGINNINGS) and url != STANDARD:
-        reference_form(url, given)  # says what it is instead
+    if not data[:_BLANK].lstrip().startswith(b"{") and url != STANDARD:
+        reference_form(url, given)  # compressed, or else this says what it is instead
     token = len(data), zlib.crc32(data)
     found = _Opened(parse(data, url, limits=limits), token, state)
     if len(data) > _LARGE:
