@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.codecs import decoding
 from refmaker.combine.agreement import MEANING
-from refmaker.combine.members import Member
+from refmaker.combine.members import Member, combined_set
 from refmaker.model import Array, Group
 from refmaker.model.report import ScanReport
 from refmaker.model.zarr_v2 import dumps, encode_dtype, encode_fill_value
-from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from refmaker.combine.options import CombineOptions
+    from refmaker.storage.reference_set import ReferenceSet
 
 __all__ = ["combine_by_encoding", "group_by_encoding"]
 
@@ -101,7 +101,7 @@ def combine_by_encoding(
         report.warn(f"{name} holds {len(kind)} inputs, from {kind[0].name} to {kind[-1].name}")
         for warning in refs.report.warnings:
             report.warn(f"{name}: {warning}")
-    return ReferenceSet(Group(groups), report)
+    return combined_set(Group(groups), report, members)
 
 
 def _numbered(members: Sequence[Member]) -> list[Member]:
