@@ -40,8 +40,10 @@ Answered = tuple[Any, Any]
 
 
 class Tasks(Protocol):
-    """What there is to do. Each task has a ``url``, ``call(following)`` that returns a function
-    and its arguments, and ``failed(error)`` that returns what else would be the answer.
+    """What there is to do.
+
+    Each task has a ``url``, ``call(following)`` that returns a function and its arguments, and
+    ``failed(error)`` that returns what else would be the answer.
     """
 
     @property

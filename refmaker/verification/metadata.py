@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 
 __all__ = ["metadata_difference"]
 
-_DECODING = ("_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned")
-_TIMES = ("units", "calendar")
+_DECODING = (
+    "_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "units", "calendar",
+)  # fmt: skip
 
 
 def metadata_difference(array: Array, scanned: Sequence[Array], *, joined: bool) -> str:
     """Return what of an array's metadata is that of no file.
 
-    Attributes that readers decode values by are compared, and the fill value. Times may have
-    been written in other units; then their values are compared by what they mean.
+    Attributes that readers decode values by are compared, and the fill value. Joined times may
+    have been written in other units; their values are compared by what they mean.
 
     Parameters
     ----------
@@ -39,12 +40,12 @@ def metadata_difference(array: Array, scanned: Sequence[Array], *, joined: bool)
     """
     if not scanned:
         return ""
-    own = {"path": array}
-    times = bool(time_attributes(own, "path"))
-    names = _DECODING if times and any(time_attributes({"x": a}, "x") for a in scanned) else (
-        *_DECODING, *_TIMES
-    )  # fmt: skip
-    for name in names:
+    if joined and not array.chunks.referenced:
+        ours = time_attributes({"x": array}, "x")
+        theirs = [time_attributes({"x": other}, "x") for other in scanned]
+        if ours and any(theirs) and ours not in theirs:
+            return ""
+    for name in _DECODING:
         told = array.attributes.get(name)
         theirs = [other.attributes.get(name) for other in scanned]
         if not any(_same(told, other) for other in theirs):

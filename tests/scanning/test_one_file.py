@@ -87,6 +87,7 @@ class TestHere:
                 [sys.executable, script],
                 capture_output=True,
                 text=True,
+                check=False,
                 timeout=60,
                 env={**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": threads},
             )

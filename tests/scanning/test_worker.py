@@ -176,6 +176,7 @@ def test_forking():
         [sys.executable, "-c", textwrap.dedent(FORKED)],
         capture_output=True,
         text=True,
+        check=False,
         timeout=60,
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
     )
