@@ -42,8 +42,8 @@ def metadata_difference(array: Array, scanned: Sequence[Array], *, joined: bool)
         return ""
     if joined and not array.chunks.referenced:
         ours = time_attributes({"x": array}, "x")
-        theirs = [time_attributes({"x": other}, "x") for other in scanned]
-        if ours and any(theirs) and ours not in theirs:
+        units = [time_attributes({"x": other}, "x") for other in scanned]
+        if ours and all(units) and any(other != ours for other in units):
             return ""
     for name in _DECODING:
         told = array.attributes.get(name)

@@ -83,8 +83,8 @@ def tiff(folder):
 def reencoded(folder):
     """Join times that were counted from different days."""
     paths = netcdf4(folder, 2)
-    with xr.open_dataset(paths[1], decode_cf=False) as data:
-        data = data.load()
+    with xr.open_dataset(paths[1], decode_cf=False) as file:
+        data = file.load()
     data["time"] = data.time - 4
     data.time.attrs["units"] = "days since 2000-01-05"
     data.to_netcdf(folder / "other.nc", engine="h5netcdf")
