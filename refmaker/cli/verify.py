@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("verify", short_help="Compare a reference file with its source.")
+@click.command("verify")
 @click.argument("refs")
 @click.option(
     "--sample",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["find_collector", "scan_together"]
 
-_OTHERWISE = "write one set for each into a folder, or join them along dimensions (--concat)"
+_OTHERWISE = "write one set for each into a folder, or join them along dimensions (`concat=...`)"
 
 
 def find_collector(
@@ -67,7 +67,7 @@ def find_collector(
             raise UnsupportedError(
                 f"files of several formats are not one object: {counts}",
                 code="mixed-formats",
-                hint=f"choose by --format, or {_OTHERWISE}",
+                hint=f"choose one by `format=...`, or {_OTHERWISE}",
             )
         scanner = choose(b"", "", next(iter(found)))
     if not isinstance(scanner, MultiFileScanner):

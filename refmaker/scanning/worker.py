@@ -245,7 +245,7 @@ class Worker:
         return WorkerError(
             f"it did not end within {limit:g} s",
             url=name or None,
-            hint="raise --timeout, or leave the file out",
+            hint="raise `timeout`, or leave the file out",
         )
 
     @property

@@ -16,7 +16,7 @@ from refmaker.errors import (
 )
 from refmaker.scanning.one_file import scan
 from refmaker.scanning.options import ScanOptions
-from refmaker.scanning.protocol import choose, scanners
+from refmaker.scanning.protocol import choose, declarations, scanners
 from tests.wild import site, wild
 
 __all__ = ["site", "wild"]
@@ -108,8 +108,8 @@ class TestChoice:
 
     @pytest.mark.parametrize("name", ["shy", "bold"])
     def test_the_ending_decides_between_equals(self, site, monkeypatch, name):
-        known = {n: s for n, s in scanners().items() if n in ("shy", "bold")}
-        monkeypatch.setattr("refmaker.scanning.protocol.scanners", lambda: known)
+        known = {n: d for n, d in declarations().items() if n in ("shy", "bold")}
+        monkeypatch.setattr("refmaker.scanning.protocol.declarations", lambda: known)
         assert choose(b"wild half", f"https://h/F.{name.upper()}").name == name
 
     def test_by_name(self, site):
