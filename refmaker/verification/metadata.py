@@ -40,23 +40,28 @@ def metadata_difference(array: Array, scanned: Sequence[Array], *, joined: bool)
     """
     if not scanned:
         return ""
-    if joined and not array.chunks.referenced:
-        ours = time_attributes({"x": array}, "x")
-        units = [time_attributes({"x": other}, "x") for other in scanned]
-        if ours and all(units) and any(other != ours for other in units):
-            return ""
-    for name in _DECODING:
+    rewritten = joined and not array.chunks.referenced and _have_other_units(array, scanned)
+    for name in () if rewritten else _DECODING:
         told = array.attributes.get(name)
         theirs = [other.attributes.get(name) for other in scanned]
         if not any(_same(told, other) for other in theirs):
             return f"{name} is {_shown(told)}, and {_shown(theirs[0])} in the file"
     fills = [other.fill_value for other in scanned if other.dtype == array.dtype]
-    if joined and None in fills:
+    if rewritten:
+        fills.append(None)
+    elif joined and None in fills:
         # Where no file has anything, joining fills with what means that nothing is there.
         fills += [array.attributes.get(name) for name in _DECODING[:2]] + [float("nan")]
     if fills and not any(_same(array.fill_value, fill) for fill in fills):
         return f"the fill value is {array.fill_value}, and {fills[0]} in the file"
     return ""
+
+
+def _have_other_units(array: Array, scanned: Sequence[Array]) -> bool:
+    """Tell whether times of files were counted from other dates than those of the set."""
+    ours = time_attributes({"x": array}, "x")
+    units = [time_attributes({"x": other}, "x") for other in scanned]
+    return bool(ours) and all(units) and any(other != ours for other in units)
 
 
 def _same(one: Any, other: Any) -> bool:

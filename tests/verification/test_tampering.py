@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import refmaker
-from refmaker.combine.values import inline_array
-from refmaker.model import Group
+from refmaker.model import ChunkTable, Group
+from refmaker.testing.reading import decode_array
 
 verify = partial(refmaker.verify, isolate="never", sample=None)
 
@@ -150,12 +150,12 @@ def spoilt(draw, array):
     ways += [name for name in ("scale_factor", "units", "_FillValue") if name in array.attributes]
     way = draw(st.sampled_from(ways))
     if way == "inlined":
-        from refmaker.testing.reading import decode_array
-
         values = np.array(decode_array(array)).reshape(array.shape)
         at = draw(st.integers(0, max(0, values.size - 1)))
         values.reshape(-1)[at] += draw(st.sampled_from([1, -3]))
-        return way, inline_array(values, array, array.dimension_names)
+        whole = ChunkTable.inline((1,) * values.ndim, {0: values.tobytes()})
+        plain = {"filters": (), "compressor": None, "order": "C", "chunk_shape": values.shape}
+        return way, replace(array, chunks=whole, **plain)
     if way in ("offset", "swap"):
         offset, length = table.offset.copy(), table.length.copy()
         one = draw(st.integers(0, table.referenced - 1))
