@@ -127,8 +127,10 @@ class Worker:
         self.close()
 
     def __del__(self) -> None:
-        # A thread that kept a worker for itself has ended.
-        self.close()
+        # A thread that kept a worker for itself has ended. When Python does, the pipe is closed,
+        # which the worker takes for its end.
+        if not sys.is_finalizing():
+            self.close()
 
     def run(
         self,
