@@ -41,6 +41,26 @@ class DecodeOnly(Codec):  # type: ignore[misc]  # numcodecs carries no types
         """Return the configuration: the codec id and what JSON needs to rebuild the codec."""
         return {"id": self.codec_id} | {name: getattr(self, name) for name in self.fields}
 
+    @property
+    def rewrites(self) -> bool:
+        """Whether chunks hold more of a file than values, so that `shareable` changes them."""
+        return False
+
+    def shareable(self, buf: Any) -> bytes:
+        """Return a chunk that decodes to the same values, and holds nothing else of the file.
+
+        Parameters
+        ----------
+        buf : bytes-like
+            A chunk as it lies in the file.
+
+        Raises
+        ------
+        CodecError
+            If the chunk cannot be decoded.
+        """
+        return bytes(buf)
+
     def encode(self, buf: Any) -> NoReturn:  # noqa: ARG002 - the name is part of the interface
         """Refuse: references are read, their targets are never written.
 

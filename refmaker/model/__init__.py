@@ -8,6 +8,10 @@
     Uncompressed data split or joined into chunks without moving a byte.
 ``dtypes``
     Data types and fill values as Zarr spells them.
+``attribute_types``
+    Number types of attributes, which JSON does not tell.
+``record_dtypes``
+    Dtypes of records that Zarr flattens.
 ``zarr_v2``, ``zarr_v3``
     Metadata documents of Zarr, from groups and arrays.
 ``report``

@@ -8,6 +8,7 @@ known of a format before its scanner is loaded stands in `refmaker.scanning.decl
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -36,6 +37,8 @@ __all__ = [
     "Scanner",
     "Setting",
     "Summarizer",
+    "Tolerance",
+    "TolerantReader",
     "all_settings",
     "choose",
     "declarations",
@@ -50,8 +53,13 @@ ENTRY_POINTS, DECLARATIONS = "refmaker.scanners", "refmaker.formats"
 SNIFF_BYTES = 4096
 
 
+@runtime_checkable
 class LibraryReader(Protocol):
-    """A file opened with its format's own library: the oracle that ``verify`` asks."""
+    """A file opened with its format's own library: the oracle that ``verify`` asks.
+
+    Where one library shares a fault with the scanner, the reader asks another one for the arrays
+    concerned. One whose values may differ a little is a `TolerantReader`.
+    """
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return the true values of a region of one array.
@@ -70,6 +78,33 @@ class LibraryReader(Protocol):
         ndarray
             The region's values, as the format's own library gives them.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far values may be from those of the format's own library, and be the same.
+
+    Parameters
+    ----------
+    absolute : float
+        The largest difference: 1 for a lossy codec whose standard leaves the last digit to the
+        decoder.
+    period : float
+        What values may differ by any number of times, such as 360 for longitudes in degrees;
+        0 for no such thing.
+    """
+
+    absolute: float = 0.0
+    period: float = 0.0
+
+
+@runtime_checkable
+class TolerantReader(LibraryReader, Protocol):
+    """A reader whose format says that some values need not be equal bit for bit."""
+
+    def tolerance(self, path: str, array: Array) -> Tolerance | None:
+        """Return how far values of an array may be off; None for those that must be equal."""
         ...
 
 

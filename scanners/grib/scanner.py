@@ -16,7 +16,7 @@ from refmaker.scanners.grib.declared import BZIP2, FORMAT, GZIP
 from refmaker.scanning.protocol import setting_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -37,6 +37,7 @@ FIELDS = "refmaker:fields"
 """Attribute of the root group: how many fields there are, and what became of them."""
 UNSORTED = "_unsorted"
 """Group of fields that have no place in a layout."""
+_COUNTS = "the packing counts another number of values than there are points"
 _WARNINGS = 3
 """Gaps that are named one by one at most."""
 
@@ -187,7 +188,8 @@ def _assemble(
 
     grids, of_section, problems = _grids(table)
     grid = of_section[table.grid]
-    good = table.placeable & (grid >= 0)
+    problem = _undecodable(table, grids, grid)
+    good = table.placeable & (grid >= 0) & (problem == 0)
     rows = np.flatnonzero(good)
     placed = table.take(rows)
     dtype = "<f8" if values["precision"] == "64" else "<f4"
@@ -199,7 +201,7 @@ def _assemble(
     else:
         place = PLACES[values["layout"]]
         made = list(_groups(placed, grid[rows], builder, place))
-    unsorted = _unsorted(table, np.flatnonzero(~good), url, problems, grid)
+    unsorted = _unsorted(table, np.flatnonzero(~good), url, problems, grid, problem)
     counts = {"found": len(table), "placed": 0, "duplicates": 0, "unsorted": len(unsorted)}
     report.add("/", Outcome.GROUP)
     groups = [(path, node) for path, node, _ in made]
@@ -246,7 +248,12 @@ def _cfgrib_groups(
     made: list[_Made] = []
     seen: Counter[str] = Counter()
     lost = np.ones(len(table), bool)
+    product = _products(table)
     for item in datasets(table, grid):
+        for name, rows in item.rows.items():
+            # cfgrib fills one variable from several products; here the first has it.
+            first = product[min(rows.values())]
+            item.rows[name] = {at: row for at, row in rows.items() if product[row] == first}
         seen[item.type_of_level] += 1
         count = seen[item.type_of_level]
         name = item.type_of_level if count == 1 else f"{item.type_of_level}_{count}"
@@ -260,6 +267,13 @@ def _cfgrib_groups(
             path = path if path[:1] == (DUPLICATES,) else (DUPLICATES, *path)  # noqa: PLW2901
             made.append((path, group, fields))
     return made
+
+
+def _products(table: MessageTable) -> NDArray[np.int64]:
+    """Return the number of each field's product."""
+    numbers: dict[Hashable, int] = {}
+    of_template = [numbers.setdefault(one.key, len(numbers)) for one in table.identities]
+    return np.array(of_template, np.int64)[table.template]
 
 
 def _check(counts: dict[str, int]) -> None:
@@ -318,21 +332,37 @@ def _grids(table: MessageTable) -> tuple[list[FieldGrid], NDArray[np.int64], dic
     return grids, found, problems
 
 
+def _undecodable(
+    table: MessageTable, grids: list[FieldGrid], grid: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return what keeps each field from being decoded: 0, a reason's number, or -1 for counts."""
+    from refmaker.scanners.grib.packings import UNCOUNTED
+
+    points = np.array([*(one.points for one in grids), 0])[grid]
+    edition = np.array([kind.edition for kind in table.kinds], np.int64)[table.template]
+    counted = table.values != UNCOUNTED
+    wrong = counted & np.where(edition == 1, table.values < points, table.values != points)
+    return np.where(table.problem, table.problem, -wrong.astype(np.int64))
+
+
 def _unsorted(
     table: MessageTable,
     rows: NDArray[np.int64],
     url: str,
     problems: dict[int, str],
     grid: NDArray[np.int64],
+    problem: NDArray[np.int64],
 ) -> dict[str, tuple[Array, str]]:
     """Return the bytes of fields that cannot be placed, each as an array of its own."""
     made = {}
     for row in rows.tolist():
         offset, length = int(table.offset[row]), int(table.length[row])
-        reason = (
-            "its times cannot be told" if grid[row] >= 0
-            else problems[int(table.grid[row])]
-        )  # fmt: skip
+        if grid[row] < 0:
+            reason = problems[int(table.grid[row])]
+        elif problem[row]:
+            reason = table.reasons[problem[row] - 1] if problem[row] > 0 else _COUNTS
+        else:
+            reason = "its times cannot be told"
         names = table.names[int(table.template[row])]
         attributes = dict(names.attributes) | {
             "GRIB_typeOfLevel": names.type_of_level, "comment": f"a message as it is: {reason}",
