@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from refmaker.codecs.base import DecodeOnly, bounded, deliver, expect, input_bytes
+from refmaker.codecs.base import DecodeOnly, deliver, input_bytes
+from refmaker.codecs.checks import bounded, expect
 
 __all__ = ["Differences"]
 
