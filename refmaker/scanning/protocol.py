@@ -317,7 +317,7 @@ def load(name: str) -> Scanner:
     except Exception as error:  # the edge to other people's packages, as above
         raise MissingDependencyError(
             f"the scanner {name} of the package {point.package} cannot be loaded: {error}",
-            hint=f"pip install --upgrade {point.package}",
+            hint=f"pip install {point.package}",
         ) from error
 
 
