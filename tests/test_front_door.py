@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import pickle
 import pkgutil
 import subprocess
 import sys
@@ -66,6 +67,11 @@ def test_everything_public_is_documented(name):
 def test_the_version_is_the_packages():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert refmaker.__version__ == project["version"]
+
+
+def test_the_package_can_be_pickled():
+    """Functions that use it travel to other processes with their globals."""
+    assert pickle.loads(pickle.dumps(refmaker)) is refmaker
 
 
 @pytest.mark.parametrize(

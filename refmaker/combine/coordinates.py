@@ -10,7 +10,7 @@ import numpy as np
 from refmaker.combine import selectors
 from refmaker.combine.agreement import compare_arrays
 from refmaker.combine.concat_dimensions import ConcatDimension, counted_axis, labelled_axis
-from refmaker.combine.values import inline_array, read_values
+from refmaker.combine.values import inline_like, read_values
 from refmaker.combine.variables import equal_values
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _existing(
         return
     made.axes[key] = axis
     like = replace(dimension.items[0][1], attributes=attributes)
-    made.made[key] = inline_array(axis.labels, like, (name,))
+    made.made[key] = inline_like(axis.labels, like, (name,))
 
 
 def _selected(
@@ -246,6 +246,6 @@ def _new(name: str, trees: Trees, made: CubeAxes, context: Context) -> None:
         return
     made.new[name] = axis
     if like is not None and not like.dtype.hasobject:
-        made.made["", name] = inline_array(np.asarray(axis.labels), like, (name,))
+        made.made["", name] = inline_like(np.asarray(axis.labels), like, (name,))
     else:
         made.made["", name] = selectors.coordinate_array(axis.labels, name)

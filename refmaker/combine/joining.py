@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.combine.chunk_placement import filled_positions
-from refmaker.combine.values import inline_array, read_values, same_bytes
+from refmaker.combine.values import inline_like, read_values, same_bytes
 from refmaker.model.chunk_table import count as product
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def join(
     if len(dims) == 1 and dims[0] == 0:
         whole = _in_a_row(items, parts, layout)
         if whole is not None:
-            return inline_array(whole, like, layout.names)
+            return inline_like(whole, like, layout.names)
     values = np.zeros(layout.shape, like.dtype)
     if like.dtype.hasobject:
         values[...] = ""
@@ -137,7 +137,7 @@ def join(
         if filled is None:
             return None
         like = filled
-    return inline_array(values, like, layout.names)
+    return inline_like(values, like, layout.names)
 
 
 def _spread(mine: NDArray[np.bool_], shaped: NDArray[Any]) -> NDArray[np.bool_]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import FormatError
+from refmaker.model.inline import inline_array
 from refmaker.scanners.dicom.agreement import differing
 from refmaker.scanners.dicom.decimals import decimals, integers
 from refmaker.scanners.dicom.dimensions import Column, coordinates
 from refmaker.scanners.dicom.frame_attributes import ORIENTATION
-from refmaker.scanners.dicom.inline import inlined_array
 from refmaker.scanners.dicom.metadata import SHOWN_OTHERWISE, attribute_values, presentable
 from refmaker.scanners.dicom.notes import Note
 from refmaker.scanners.dicom.privacy import UIDS
@@ -70,7 +70,7 @@ def described(
         if values.ndim > len(names):
             names = (*names, f"{column.name}_component")
         told = {"units": column.units} if column.units else {}
-        members[name] = inlined_array(values, names, told)
+        members[name] = inline_array(values, names, told)
     for name, dimension in (("position", "patient_axis"), ("orientation", "cosine")):
         members |= _vectors(image, name, dimension)
     return members, attributes, _notes(image, refused)
@@ -105,7 +105,7 @@ def _vectors(image: Image, name: str, dimension: str) -> dict[str, Array]:
     found = coordinates(column, image.grid.cell, names, shape)
     if found is None:
         return {}
-    return {name: inlined_array(found[1], (*found[0], dimension), units)}
+    return {name: inline_array(found[1], (*found[0], dimension), units)}
 
 
 def _split(columns: Sequence[Column]) -> list[Column]:

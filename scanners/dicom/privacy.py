@@ -230,10 +230,10 @@ def _inlined(array: Array) -> Iterator[str]:
         return
     import numpy as np
 
-    from refmaker.scanners.dicom.inline import decoded
+    from refmaker.model.inline import decode_inline
 
     for data in array.chunks.inlined.values():
-        values = np.frombuffer(decoded(array, data), array.dtype)
+        values = np.frombuffer(decode_inline(array, data), array.dtype)
         yield from np.unique(values).tolist()
 
 

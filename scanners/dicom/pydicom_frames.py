@@ -126,8 +126,25 @@ class PydicomFrames:
                 code="no-oracle",
                 url=self._url,
             ) from None
-        frames = self._all[raw]
-        return (frames[number] if count > 1 else frames).astype(dtype, copy=False)
+        # Where the header does not tell, pydicom gives as many frames as there are.
+        frames = self._all[raw].reshape(-1, *self._shape)
+        return np.asarray(frames[number].astype(dtype, copy=False))
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """Extents of one frame."""
+        get = self._dataset.get
+        plane = int(get("Rows") or 1), int(get("Columns") or 1)
+        samples = int(get("SamplesPerPixel") or 1)
+        return plane if samples == 1 else (*plane, samples)
+
+    @property
+    def bound(self) -> int:
+        """By how much decoders of the frames may differ: of lossy JPEG by one grey level.
+
+        Their inverse transforms round differently within what ITU-T T.83 allows.
+        """
+        return int(str(self._dataset.file_meta.TransferSyntaxUID) in _LOSSY_JPEG)
 
     def _tell_syntax(self) -> None:
         """Fill in the transfer syntax where the file does not tell it."""

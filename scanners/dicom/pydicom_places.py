@@ -241,7 +241,7 @@ def _places(
             raise ValueError(f"frames lie in {int(places.max()) + 1} planes, not in {extent}")
         return places
     distance = (position - np.array(origin)) @ along
-    places = np.rint(distance / step).astype(np.int64)
+    places = np.asarray(np.rint(distance / step), np.int64)
     expected = np.array(origin) + places[:, None] * step * along
     away = float(np.linalg.norm(position - expected, axis=1).max())
     if away > _NEAR * max(1.0, step) or places.min() < 0 or places.max() >= extent:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import RefmakerError, UnsupportedError
-from refmaker.scanners.dicom.inline import decoded
+from refmaker.model.inline import decode_inline
 from refmaker.scanners.dicom.matrix import Tiling
 from refmaker.scanners.dicom.pydicom_coordinates import axis_values, frame_values
 from refmaker.scanners.dicom.pydicom_frames import PydicomFrames, read_dataset
@@ -55,7 +55,7 @@ class PydicomReader:
         self._tree = tree
         self._options = storage_options
         self._open: dict[str, PydicomFrames] = {}
-        self._placed: dict[tuple[str, int], tuple[list[FrameReading], NDArray[np.int64]]] = {}
+        self._placed: list[tuple[Array, tuple[list[FrameReading], NDArray[np.int64]]]] = []
         self._tiled: dict[str, NDArray[np.int64]] = {}
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
@@ -76,13 +76,24 @@ class PydicomReader:
             return self._tiles(path, origin, array, region)
         return self._cells(path, origin, array, region)
 
+    def bound(self, path: str) -> int:
+        """Return by how much values of an array may differ from those that `read` gives.
+
+        1 for frames in lossy JPEG, of which no two decoders need to agree to the bit; else 0.
+        """
+        origin = self._tree.origin.get(path.strip("/"))
+        if origin is None:
+            return 0
+        # Frames of one array are encoded in one way.
+        return self._frames(origin.headers[0].url).bound
+
     def _places(
         self, path: str, image: Image, array: Array
     ) -> tuple[list[FrameReading], NDArray[np.int64]]:
         """Return the frames of an image as pydicom reads them, and the cell of each."""
         # What is claimed of an array in the set, and of the same one today, are two things.
-        key = path, id(array)
-        if key not in self._placed:
+        found = next((f for one, f in self._placed if one is array), None)
+        if found is None:
             lead = len(image.names)
 
             def place() -> tuple[list[FrameReading], NDArray[np.int64]]:
@@ -93,10 +104,9 @@ class PydicomReader:
                 known: Any = array if "origin" in array.attributes else self._tree.group[path]
                 return frames, cells(frames, names, array.shape[:lead], known.attributes)
 
-            while len(self._placed) > 1:
-                del self._placed[next(iter(self._placed))]
-            self._placed[key] = _guarded(place)
-        return self._placed[key]
+            found = _guarded(place)
+            self._placed = [*self._placed[-1:], (array, found)]
+        return found
 
     def _cells(
         self, path: str, image: Image, array: Array, region: tuple[slice, ...]
@@ -160,7 +170,7 @@ class PydicomReader:
         """Return a small array: from pydicom's attributes, or from the headers as they are now."""
         own: Any = self._tree.group[path]
         (data,) = own.chunks.inlined.values() or (b"",)
-        again = np.frombuffer(decoded(own, data), own.dtype).reshape(own.shape)
+        again = np.frombuffer(decode_inline(own, data), own.dtype).reshape(own.shape)
         folder, _, name = path.rpartition("/")
         found = _SUFFIX.fullmatch(name)
         for base, suffix in (found.groups() if found else (name, ""), (name, "")):
@@ -191,12 +201,15 @@ class PydicomReader:
 
     def _frame(self, header: Header, frame: int, array: Array) -> NDArray[Any]:
         """Return one frame as pydicom decodes it."""
-        if header.url not in self._open:
+        photometric = str(array.attributes.get("photometric", ""))
+        return self._frames(header.url).frame(frame, photometric, array.dtype)
+
+    def _frames(self, url: str) -> PydicomFrames:
+        if url not in self._open:
             while len(self._open) >= _KEPT:
                 del self._open[next(iter(self._open))]
-            self._open[header.url] = PydicomFrames(header.url, self._options)
-        photometric = str(array.attributes.get("photometric", ""))
-        return self._open[header.url].frame(frame, photometric, array.dtype)
+            self._open[url] = PydicomFrames(url, self._options)
+        return self._open[url]
 
 
 def _guarded(call: Callable[[], Any]) -> Any:

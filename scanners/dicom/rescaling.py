@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.model.inline import inline_array
 from refmaker.scanners.dicom.dimensions import Column, coordinates
 from refmaker.scanners.dicom.frame_attributes import INTERCEPT, SLOPE
-from refmaker.scanners.dicom.inline import inlined_array
 from refmaker.scanners.dicom.notes import Note, refused_number
 from refmaker.scanners.dicom.values import tag_text
 
@@ -105,7 +105,7 @@ def _arrays(
     for name, values in (("rescale_slope", slope), ("rescale_intercept", intercept)):
         found = coordinates(Column(name, values), image.grid.cell, image.names, image.grid.shape)
         if found is not None:
-            arrays[name] = inlined_array(found[1], found[0])
+            arrays[name] = inline_array(found[1], found[0])
     return arrays
 
 

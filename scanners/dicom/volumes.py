@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.model.inline import inline_array
 from refmaker.scanners.dicom import geometry
 from refmaker.scanners.dicom.agreement import differing
 from refmaker.scanners.dicom.frame_metadata import described
-from refmaker.scanners.dicom.inline import inlined_array
 from refmaker.scanners.dicom.lookup_tables import lookup_tables
 from refmaker.scanners.dicom.notes import damaged_numbers
 from refmaker.scanners.dicom.placing import frames_of, moved
@@ -105,13 +105,13 @@ def _axes(image: Image, array: Array) -> dict[str, Array]:
     found: dict[str, Array] = {}
     if image.stack is not None:
         attributes = {"units": "mm", "long_name": "distance from the first frame"}
-        found["z"] = inlined_array(image.stack.offset, ("z",), attributes)
+        found["z"] = inline_array(image.stack.offset, ("z",), attributes)
         for name, extent, step in zip(
             "yx", array.shape[len(image.names) :], image.spacing, strict=False
         ):
             if np.isfinite(step):
                 along = np.arange(extent) * float(step)
-                found[name] = inlined_array(along, (name,), {"units": "mm"})
+                found[name] = inline_array(along, (name,), {"units": "mm"})
     return found
 
 

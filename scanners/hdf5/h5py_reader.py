@@ -77,7 +77,7 @@ class H5pyReader:
         whole = tuple(slice(None) for _ in shape)
         return out[(*whole, *inner)]
 
-    def _open(self, path: str) -> h5py.OpenDataset:
+    def _open(self, path: str) -> h5py.Dataset:
         parent, _, leaf = path.rpartition("/")
         group = self._file[parent] if parent else self._file
         if leaf not in group and f"{_RENAMED}{leaf}" in group:
@@ -90,7 +90,7 @@ class H5pyReader:
         access = h5py.h5p.create(h5py.h5p.DATASET_ACCESS)
         # By default HDF5 looks for external files in the working directory.
         access.set_efile_prefix(b"${ORIGIN}")
-        return h5py.OpenDataset(h5py.h5d.open(group.id, leaf.encode(), access))
+        return h5py.Dataset(h5py.h5d.open(group.id, leaf.encode(), access))
 
 
 def _each(values: NDArray[Any], convert: Any) -> NDArray[Any]:

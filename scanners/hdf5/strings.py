@@ -74,7 +74,7 @@ def read_strings(
 
 
 def _slices(dataset: OpenDataset, count: int) -> Iterator[list[Any]]:
-    high = h5py.OpenDataset(dataset.id)
+    high = h5py.Dataset(dataset.id)
     if not count:
         return
     if not dataset.shape:

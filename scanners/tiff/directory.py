@@ -262,11 +262,14 @@ class Directory:
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return the first values of entries of one tag, and which of them can be read."""
         size, form = dtype.itemsize, self.form
-        values = signed(np.ascontiguousarray(raw[:, :size]).view(dtype)[:, 0])
-        inside = counts.astype(np.float64) * size <= form.word
+        inside = (counts.astype(np.float64) * size <= form.word) & (size <= form.word)
+        if size <= form.word:
+            values = signed(np.ascontiguousarray(raw[:, :size]).view(dtype)[:, 0])
+        else:
+            values = np.zeros(len(raw), np.int64)
         if bool(inside.all()):
             return values, counts > 0
-        far = np.flatnonzero(~inside)
+        far = np.flatnonzero(~inside & (counts > 0))
         away = np.ascontiguousarray(raw[far]).view(f"{form.byteorder}u{form.word}")[:, 0]
         there = away.astype(np.float64) + size <= self.source.size
         blocks = read_rows(self.source, away[there].astype(np.int64), size)

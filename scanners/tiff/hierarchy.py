@@ -9,9 +9,10 @@ import numpy as np
 
 from refmaker.errors import FormatError, LimitError, MetadataError, TruncatedError, UnsupportedError
 from refmaker.model import ChunkTable, Group, chunk_grid
+from refmaker.model.inline import inline_array
 from refmaker.model.report import Outcome
 from refmaker.scanners.tiff import ngff
-from refmaker.scanners.tiff.coordinates import axis_coordinate, inline_array
+from refmaker.scanners.tiff.coordinates import axis_coordinate
 from refmaker.scanners.tiff.damage import faults, without, without_some
 from refmaker.scanners.tiff.geo_coordinates import geographic
 from refmaker.scanners.tiff.image import image_array

@@ -9,10 +9,11 @@ import numpy as np
 
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.tiff.directory import is_tiff, read_directory
+from refmaker.scanners.tiff.ome import is_companion
 from refmaker.scanners.tiff.pages import Pages
 from refmaker.scanners.tiff.series import tree
 from refmaker.scanners.tiff.settings import SETTINGS
-from refmaker.scanning.protocol import Setting, setting_values
+from refmaker.scanning.protocol import SNIFF_BYTES, Setting, setting_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,17 @@ class TIFFScanner:
     """
 
     name = "tiff"
-    suffixes: tuple[str, ...] = (".tif", ".tiff", ".btf", ".tf8", ".svs", ".lsm", ".stk", ".ndpi")
+    suffixes: tuple[str, ...] = (
+        ".tif",
+        ".tiff",
+        ".btf",
+        ".tf8",
+        ".svs",
+        ".lsm",
+        ".stk",
+        ".ndpi",
+        ".companion.ome",
+    )
     settings: tuple[Setting, ...] = (
         Setting(
             "trust-stride",
@@ -50,7 +61,7 @@ class TIFFScanner:
         *SETTINGS,
     )
 
-    def sniff(self, head: bytes, url: str) -> float:  # noqa: ARG002 - the protocol's signature
+    def sniff(self, head: bytes, url: str) -> float:
         """Return how sure it is that a file is TIFF.
 
         Parameters
@@ -58,15 +69,16 @@ class TIFFScanner:
         head : bytes
             The file's first bytes.
         url : str
-            Not looked at.
+            Its ending tells a companion file of OME-TIFF, where its first bytes do not.
 
         Returns
         -------
         float
-            0.9 for the signature of TIFF or BigTIFF, 0.5 if the file is DICOM as well, else 0.
+            0.9 for the signature of TIFF or BigTIFF, 0.5 if the file is DICOM as well, 0.8 for
+            OME-XML that stands in a file beside its TIFF files, else 0.
         """
         if not is_tiff(head):
-            return 0.0
+            return 0.8 if is_companion(head, url) else 0.0
         return 0.5 if head[128:132] == b"DICM" else 0.9
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
@@ -103,6 +115,10 @@ class TIFFScanner:
             Gets the rows.
         """
         values = setting_values(self, options)
+        if is_companion(source.read_upto(0, SNIFF_BYTES), source.url):
+            group, pages = tree(None, source, options, report, values)
+            _account(pages, report)
+            return group, pages
         directory = read_directory(source, trust_stride=values["trust-stride"] == "yes")
         group, pages = tree(Pages([directory]), source, options, report, values)
         for trouble in directory.troubles:

@@ -26,6 +26,13 @@ SETTINGS = (
         ("error", "fill"),
     ),
     Setting(
+        "probe",
+        "auto",
+        "how many chunks are decoded while scanning, so that what cannot be is refused by name: "
+        "a few, all or none",
+        ("auto", "all", "none"),
+    ),
+    Setting(
         "damaged-pages",
         "refuse",
         "what a page with damaged data costs a TIFF image with axes such as time and channel: "
