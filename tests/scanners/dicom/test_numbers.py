@@ -42,7 +42,9 @@ def test_no_reading(text):
     assert text not in str(raised.value)
 
 
-@pytest.mark.parametrize(("text", "value"), [("3", 3), (" 3 ", 3), ("3.0", 3), ("+7", 7), ("1e2", 100)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("3", 3), (" 3 ", 3), ("3.0", 3), ("+7", 7), ("1e2", 100)]
+)
 def test_integers(text, value):
     found = integers(text.encode())
     assert found == [value]

@@ -143,8 +143,8 @@ def test_frames_of_reference_are_apart(tmp_path, places):
     assert [group[name].shape[0] for name in ("image", "image_1")] == [3, 3]
     assert any("frames of reference" in told for told in report.warnings)
     for name, part in (("image", made[:3]), ("image_1", made[3:])):
-        part = sorted(part, key=lambda data: data.ImagePositionPatient[2])
-        assert np.array_equal(opened(group)[name][...], [data.pixel_array for data in part])
+        ordered = sorted(part, key=lambda data: data.ImagePositionPatient[2])
+        assert np.array_equal(opened(group)[name][...], [data.pixel_array for data in ordered])
 
 
 def test_frames_without_a_place_need_no_frame_of_reference(tmp_path):
@@ -159,9 +159,7 @@ def untold(folder, values, **elements):
     return str(write(made, folder / "a.dcm"))
 
 
-@pytest.mark.parametrize(
-    "shape", [(5, 16, 16), (2, 8, 9), (3, 5, 5), (2, 4, 4, 3)]
-)
+@pytest.mark.parametrize("shape", [(5, 16, 16), (2, 8, 9), (3, 5, 5), (2, 4, 4, 3)])
 @pytest.mark.parametrize("dtype", ["u1", "u2", "i2"])
 def test_frames_that_no_header_counts(tmp_path, shape, dtype):
     values = random_pixels(shape, np.dtype(dtype), 1)
@@ -224,5 +222,3 @@ def test_encapsulated_frames_that_no_header_counts(tmp_path, table):
     group, report = collect([path])
     assert np.array_equal(opened(group)["image"][...], values)
     assert any("hold 4 frames" in told for told in report.warnings)
-
-
