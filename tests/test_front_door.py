@@ -144,9 +144,9 @@ def test_a_time_limit_takes_a_process(file, monkeypatch):
 def test_odd_files_are_scanned_apart(toy, tmp_path, monkeypatch):
     worked = []
     module = sys.modules["refmaker.scanning.one_file"]
-    inner = module.Worker.scan
+    inner = module.Worker.run
     monkeypatch.setattr(
-        module.Worker, "scan", lambda *args, **kw: worked.append(1) or inner(*args, **kw)
+        module.Worker, "run", lambda *args, **kw: worked.append(1) or inner(*args, **kw)
     )
     plain = toy.write_toy(tmp_path / "plain.toy", {"x": np.arange(3)})
     odd = toy.write_toy(tmp_path / "odd.toy", {"odd": np.arange(3)})

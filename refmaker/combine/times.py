@@ -250,7 +250,7 @@ def _rewritten(
     if total > context.options.inline_budget:
         raise MetadataError(
             f"writing its {total} bytes anew is more than may be kept in the set",
-            hint="raise inline_budget",
+            hint="raise `inline_budget`",
         )
     shifts: dict[str, int] = {}
     counted: dict[str, list[NDArray[np.int64]]] = {}

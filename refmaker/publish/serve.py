@@ -200,7 +200,7 @@ def _server(app: Starlette, host: str, port: int) -> tuple[Any, Any, str]:
         listening.close()
         raise SourceError(
             f"cannot listen at {host}, port {port}: {error.strerror or error}",
-            hint="choose another with --port; 0 takes any that is free",
+            hint="choose another with `port=...`; `port=0` takes any that is free",
         ) from error
     config = uvicorn.Config(app, log_level="warning", lifespan="off", server_header=False)
     name = f"[{host}]" if ":" in host else host

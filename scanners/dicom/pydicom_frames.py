@@ -145,12 +145,9 @@ class PydicomFrames:
         return plane if samples == 1 else (*plane, samples)
 
     @property
-    def bound(self) -> int:
-        """By how much decoders of the frames may differ: of lossy JPEG by one grey level.
-
-        Their inverse transforms round differently within what ITU-T T.83 allows.
-        """
-        return int(str(self._dataset.file_meta.TransferSyntaxUID) in _LOSSY_JPEG)
+    def lossy(self) -> bool:
+        """Whether decoders may differ: inverse transforms of JPEG round as ITU-T T.83 allows."""
+        return str(self._dataset.file_meta.TransferSyntaxUID) in _LOSSY_JPEG
 
     def _tell_syntax(self) -> None:
         """Fill in the transfer syntax where the file does not tell it."""

@@ -15,6 +15,7 @@ from refmaker.scanners.dicom.pydicom_coordinates import axis_values, frame_value
 from refmaker.scanners.dicom.pydicom_frames import PydicomFrames, read_dataset
 from refmaker.scanners.dicom.pydicom_places import FrameReading, cells
 from refmaker.scanners.dicom.pydicom_tiles import tile_places
+from refmaker.scanning.protocol import MismatchError, Tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,7 +66,7 @@ class PydicomReader:
         ------
         UnsupportedError
             If pydicom cannot read or place its frames, with code ``no-oracle``.
-        ValueError
+        MismatchError
             If a frame lies where the array has no cell.
         """
         path = path.strip("/")
@@ -76,16 +77,13 @@ class PydicomReader:
             return self._tiles(path, origin, array, region)
         return self._cells(path, origin, array, region)
 
-    def bound(self, path: str) -> int:
-        """Return by how much values of an array may differ from those that `read` gives.
-
-        1 for frames in lossy JPEG, of which no two decoders need to agree to the bit; else 0.
-        """
+    def tolerance(self, path: str, array: Array) -> Tolerance | None:  # noqa: ARG002
+        """Return how far pixels may be off: a grey level in lossy JPEG, whose decoders differ."""
         origin = self._tree.origin.get(path.strip("/"))
-        if origin is None:
-            return 0
         # Frames of one array are encoded in one way.
-        return self._frames(origin.headers[0].url).bound
+        if origin is None or not self._frames(origin.headers[0].url).lossy:
+            return None
+        return Tolerance(1)
 
     def _places(
         self, path: str, image: Image, array: Array
@@ -216,7 +214,7 @@ def _guarded(call: Callable[[], Any]) -> Any:
     """Call what reads attributes by pydicom, whose errors may quote them."""
     try:
         return call()
-    except (RefmakerError, ValueError):
+    except (RefmakerError, MismatchError):
         raise
     except Exception as error:  # noqa: BLE001 - it raises what its readers raise
         raise UnsupportedError(

@@ -211,6 +211,7 @@ class Builder:
         attributes = dict(names[0].attributes)
         for other in names[1:]:
             attributes = {k: v for k, v in attributes.items() if other.attributes.get(k) == v}
+        attributes |= variable.told
         attributes["GRIB_typeOfLevel"] = names[0].type_of_level
         attributes["GRIB_stepType"] = names[0].step_type
         attributes["GRIB_gridType"] = grid.kind
@@ -261,7 +262,7 @@ class _Shared:
                 found.setdefault(axis.name, {}).setdefault(axis.key, axis)
         for kind, sets in found.items():
             kept: list[tuple[str, DimensionCoordinate]] = []
-            for key, axis in sorted(sets.items(), key=lambda item: -len(item[1].values)):
+            for key, axis in sorted(sets.items(), key=lambda item: _rank(item[1])):
                 host = next((item for item in kept if _fits(axis, item[1])), None)
                 if host is None:
                     name = kind if not kept else f"{kind}_{len(kept) + 1}"
@@ -278,6 +279,12 @@ class _Shared:
                 row.append((called, shared, _positions(axis, shared)[at]))
             named.append(row)
         return named
+
+
+def _rank(axis: DimensionCoordinate) -> tuple[Any, ...]:
+    """Return where an axis stands among those of its kind, whatever the order of fields."""
+    bounds = [] if axis.bounds is None else axis.bounds.tolist()
+    return -len(axis.values), axis.values.tolist(), bounds
 
 
 def _codes(axis: DimensionCoordinate) -> list[Any]:

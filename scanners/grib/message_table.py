@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.scanners.grib.eccodes_process import lookup_names
+from refmaker.scanners.grib.identity import Identity, identity_of
 from refmaker.scanners.grib.names import Names, Sections
-from refmaker.scanners.grib.products import ABSENT, Product, read_products
+from refmaker.scanners.grib.packings import check_packings
+from refmaker.scanners.grib.products import ABSENT, Product, read_products, section4
 from refmaker.scanners.grib.times import UNKNOWN
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["MessageTable", "message_table"]
 
 _HASH = np.random.default_rng(2).integers(1, 2**63, 4096, np.uint64) | np.uint64(1)
-_PRODUCT2 = 9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +49,10 @@ class MessageTable:
         Data representation template (edition 1: flags of section 4).
     vertical : ndarray of int64
         Number of vertical coordinate values.
+    values : ndarray of int64
+        How many values the packing counts; see `refmaker.scanners.grib.packings`.
+    problem : ndarray of int64
+        0, or one more than the position in `reasons` of why the field cannot be decoded.
     reference : ndarray of int64
         Reference time, seconds since 1970-01-01T00:00:00.
     start, end : ndarray of int64
@@ -70,6 +75,10 @@ class MessageTable:
     kinds : list of ProductTemplate
     sections : list of Sections
         Of one field of each template.
+    identities : list of Identity
+        What the fields of each template are, and who made them.
+    reasons : list of str
+        Why fields cannot be decoded.
     """
 
     message: NDArray[np.int64]
@@ -80,6 +89,8 @@ class MessageTable:
     template: NDArray[np.int64]
     packing: NDArray[np.int64]
     vertical: NDArray[np.int64]
+    values: NDArray[np.int64]
+    problem: NDArray[np.int64]
     reference: NDArray[np.int64]
     start: NDArray[np.int64]
     end: NDArray[np.int64]
@@ -97,6 +108,8 @@ class MessageTable:
     names: list[Names]
     kinds: list[ProductTemplate]
     sections: list[Sections]
+    identities: list[Identity]
+    reasons: list[str]
 
     def __len__(self) -> int:
         return len(self.message)
@@ -114,7 +127,9 @@ class MessageTable:
 
 COLUMNS = tuple(
     item.name for item in fields(MessageTable)
-    if item.name not in ("grids", "grid_places", "names", "kinds", "sections")
+    if item.name not in {
+        "grids", "grid_places", "names", "kinds", "sections", "identities", "reasons",
+    }
 )  # fmt: skip
 
 
@@ -132,6 +147,7 @@ def message_table(found: FieldList) -> MessageTable:
         name: found.column(name)
         for name in ("message", "offset", "length", "part", "grid", "packing", "vertical")
     }
+    columns["values"], columns["problem"], reasons = check_packings(found)
     for name in ("template", "reference", "start", "end", "until", "member", "percentile"):
         columns[name] = np.full(n, ABSENT)
     for name in ("level", "bottom", "lower", "upper"):
@@ -140,8 +156,10 @@ def message_table(found: FieldList) -> MessageTable:
         **columns,
         direction=np.full(n, ABSENT), frequency=np.full(n, ABSENT),
         grids=list(found.grids), grid_places=found.grid_places, names=[], kinds=[], sections=[],
+        identities=[], reasons=reasons,
     )  # fmt: skip
     keys: list[Hashable] = []
+    blanked: list[bytes] = []
     local = list(found.locals)
     order = np.argsort(pile, kind="stable")
     bounds = np.searchsorted(pile[order], np.arange(len(found.piles) + 1))
@@ -161,9 +179,16 @@ def message_table(found: FieldList) -> MessageTable:
                 kind._replace(local=0, grid=-1), bytes(product.template[row]), sections.local,
                 grid if kind.grid >= 0 else b"",
             ))  # fmt: skip
+            blanked.append(bytes(product.template[row]))
             table.kinds.append(kind)
             table.sections.append(sections)
     table.names.extend(lookup_names(list(zip(keys, table.sections, strict=True))))
+    table.identities.extend(
+        identity_of(kind, row, sections.local, names)
+        for kind, row, sections, names in zip(
+            table.kinds, blanked, table.sections, table.names, strict=True
+        )
+    )
     _complete(table)
     return table
 
@@ -182,12 +207,10 @@ def _distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.in
 
 
 def _sections(kind: ProductTemplate, row: bytes, local: bytes, grid: bytes) -> Sections:
-    product, body = row[: kind.identification], row[kind.identification :]
     if kind.edition == 1:
         return Sections(1, 0, row, b"", grid, b"")
-    head = (len(body) + _PRODUCT2).to_bytes(4, "big") + b"\4"
-    head += kind.vertical.to_bytes(2, "big") + kind.template.to_bytes(2, "big")
-    return Sections(2, kind.discipline, product, local, grid, head + body)
+    product = row[: kind.identification]
+    return Sections(2, kind.discipline, product, local, grid, section4(kind, row))
 
 
 def _complete(table: MessageTable) -> None:

@@ -229,15 +229,15 @@ def numeric(sections: Sections) -> Names:
         "GRIB_parameterNumber": number,
         "GRIB_productDefinitionTemplateNumber": template,
     }
-    return Names(name, *_numeric_place(template, what), attributes=attributes)
+    return Names(name, *_numeric_place(what), attributes=attributes)
 
 
-def _numeric_place(template: int, what: bytes) -> tuple[str, str, float | None]:
+def _numeric_place(what: bytes) -> tuple[str, str, float | None]:
     """Return type of level, kind of step and level from code tables alone."""
-    from refmaker.scanners.grib.templates import TEMPLATES
+    from refmaker.scanners.grib.templates import template_octets
 
-    octets = TEMPLATES.get(template)
-    if octets is None or len(what) < octets.length:
+    octets = template_octets(what)
+    if octets is None:
         return "unknown", "instant", None
     step = "instant"
     if octets.interval:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.errors import FormatError, LimitError
 from refmaker.scanners.grib.native_places import kind_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from refmaker.model import Array
+    from refmaker.scanners.grib.native_messages import Messages
 
 __all__ = ["Coordinates"]
 
 _NEAR = 1e-6
+_MOST = 64_000_000
+"""Points of a grid that are compared at most: half a gigabyte of latitudes."""
+_NEGATIVE = 2
+"""Kind of ensemble forecast: negatively perturbed."""
 _POLE = 89.99999
 _STEPS = {
     0: 60, 1: 3600, 2: 86400, 10: 10800, 11: 21600, 12: 43200, 13: 1, 14: 900, 15: 1800,
@@ -37,20 +45,38 @@ class Coordinates:
         The library.
     path : str
         The file.
+    messages : Messages
+        Its messages.
     """
 
-    def __init__(self, eccodes: Any, path: str) -> None:
+    def __init__(self, eccodes: Any, path: str, messages: Messages) -> None:
         self._eccodes = eccodes
         self._path = path
+        self._messages = messages
         self._told: dict[str, set[float | None]] = defaultdict(set)
-        self._grids: dict[str, int] = {}
-        self._read()
+        self._fields: dict[tuple[int, int], Mapping[str, set[float | None]]] = {}
+        self._grids: dict[str, tuple[int, int]] = {}
+        for place in messages.fields():
+            self._meet(place)
 
-    def close(self) -> None:
-        """Give back what ecCodes holds."""
-        for handle in self._grids.values():
-            self._eccodes.codes_release(handle)
-        self._grids.clear()
+    def _meet(self, place: tuple[int, int]) -> None:
+        """Ask ecCodes about a field; what it cannot read says nothing."""
+        try:
+            with self._messages.handle(*place) as handle:
+                told = self.tell(handle)
+                self._grids.setdefault(str(self._get(handle, "md5GridSection", str)), place)
+        except (self._eccodes.CodesInternalError, FormatError):
+            return
+        self._fields[place] = told
+        for kind, found in told.items():
+            self._told[kind] |= found
+
+    def of(self, offset: int, length: int) -> Mapping[str, set[float | None]] | None:
+        """Return what ecCodes says of the field of a chunk, if it is one."""
+        try:
+            return self._fields.get(self._messages.find(offset, length))
+        except FormatError:
+            return None
 
     def read(self, name: str, array: Array) -> NDArray[Any]:
         """Return a coordinate: the array's own where ecCodes tells each value, else NaN or -1.
@@ -73,7 +99,13 @@ class Coordinates:
         if name.partition("_")[0] in ("x", "y"):
             # Projected coordinates follow from latitudes and longitudes, which are compared.
             return values
+        if values.size > _MOST:
+            raise LimitError(f"too large: {values.size} values of one coordinate")
         known = self._told[kind]
+        if kind == "valid_time":
+            # Where a combination has no field, its time is the sum.
+            sums = itertools.product(self._told["time"], self._told["step"])
+            known = known | {a + b for a, b in sums if a is not None and b is not None}
         if units == "hours":
             known = {value / 3600 for value in known if value is not None}
         own = set(values[~np.isnan(values)].reshape(-1).tolist())
@@ -81,58 +113,39 @@ class Coordinates:
 
     def _near(self, kind: str, values: NDArray[Any]) -> bool:
         """Whether the points of some grid have these latitudes or longitudes."""
-        plain, distinct = f"{kind}s", f"distinct{kind.title()}s"
-        for handle in self._grids.values():
-            points = self._get(handle, "numberOfDataPoints", int)
-            if points == values.size and self._get(handle, "gridType", str) == _NOT_TURNED:
-                return True
-            whole = points == values.size and (values.ndim > 1 or points > 1)
-            for key in (plain, distinct) if whole else (distinct,):
-                # Sorting out distinct ones takes ecCodes minutes for a large projected grid.
-                if key == distinct and self._get(handle, "gridType", str) not in _REGULAR:
-                    continue
-                try:
-                    true = self._eccodes.codes_get_double_array(handle, key)
-                except self._eccodes.CodesInternalError:
-                    continue
-                if true.size != values.size:
-                    continue
-                orders = [values, values.T]
-                if key == distinct:
-                    # ecCodes sorts them, whichever way the grid is scanned.
-                    true, orders = np.sort(true % 360), [np.sort(values % 360)]
-                where = self._apart(handle, true.size) if kind == _PLANE[1] else None
-                if any(_close(true, order.reshape(-1), where) for order in orders):
+        for place in self._grids.values():
+            with self._messages.handle(*place) as handle:
+                if self._has(handle, kind, values):
                     return True
         return False
 
-    def _apart(self, handle: int, size: int) -> NDArray[np.bool_] | None:
-        """Return which points are no poles, whose longitude can be any."""
-        latitude = self._eccodes.codes_get_double_array(handle, "latitudes")
-        return np.abs(latitude) < _POLE if latitude.size == size else None
-
-    def _read(self) -> None:
-        eccodes = self._eccodes
-        with open(self._path, "rb") as file:
-            eccodes.codes_grib_multi_support_on()
-            eccodes.codes_grib_multi_support_reset_file(file)
-            try:
-                while True:
-                    try:
-                        handle = eccodes.codes_grib_new_from_file(file)
-                    except eccodes.CodesInternalError:
-                        continue
-                    if handle is None:
-                        break
-                    for kind, found in self.tell(handle).items():
-                        self._told[kind] |= found
-                    grid = str(self._get(handle, "md5GridSection", str))
-                    if grid in self._grids:
-                        eccodes.codes_release(handle)
-                    else:
-                        self._grids[grid] = handle
-            finally:
-                eccodes.codes_grib_multi_support_off()
+    def _has(self, handle: int, kind: str, values: NDArray[Any]) -> bool:
+        """Whether the points of a field have these latitudes or longitudes."""
+        points = self._get(handle, "numberOfDataPoints", int) or 0
+        grid = self._get(handle, "gridType", str)
+        if points == values.size and grid == _NOT_TURNED:
+            return True
+        # One message can claim any number of points.
+        if points > _MOST or (points != values.size and grid not in _REGULAR):
+            return False
+        try:
+            true = self._eccodes.codes_get_double_array(handle, f"{kind}s")
+        except self._eccodes.CodesInternalError:
+            return False
+        orders = [values.reshape(-1), values.T.reshape(-1)]
+        if true.size == values.size and (values.ndim > 1 or points > 1):
+            where = None
+            if kind == _PLANE[1]:
+                latitude = self._eccodes.codes_get_double_array(handle, "latitudes")
+                # At a pole the longitude can be any.
+                where = np.abs(latitude) < _POLE if latitude.size == true.size else None
+            if any(_close(true, order, where) for order in orders):
+                return True
+        if grid not in _REGULAR:
+            return False
+        # Each row has one latitude, each column one longitude.
+        distinct = np.unique(true)
+        return distinct.size == values.size and _close(_turned(distinct), _turned(values.reshape(-1)))
 
     def _get(self, handle: int, key: str, kind: type | None = None) -> Any:
         try:
@@ -161,8 +174,11 @@ class Coordinates:
             told["step"] |= {end * unit for end in ends}
         for key in ("level", "topLevel", "bottomLevel"):
             told["level"].add(self._get(handle, key, float))
-        for key in ("number", "percentileValue", "directionNumber", "frequencyNumber"):
+        for key in ("percentileValue", "directionNumber", "frequencyNumber"):
             told[key.removesuffix("Value")].add(self._get(handle, key, int))
+        number = self._get(handle, "number", int)
+        negative = self._get(handle, "typeOfEnsembleForecast", int) == _NEGATIVE
+        told["number"].add(-number if negative and number is not None else number)
         told["threshold"] |= {self._limit(handle, end) for end in ("Lower", "Upper")}
         return told
 
@@ -172,6 +188,7 @@ class Coordinates:
             day, clock = (self._get(handle, f"{prefix}{what}", int) for what in ("Date", "Time"))
             # ecCodes leaves seconds out of times.
             second = self._get(handle, "second", int) or 0
+            # Year 0 stands for a climatology.
             if day and day > 0 and clock is not None:
                 times[kind] = {_seconds(day, clock, 0), _seconds(day, clock, second)}
         return times
@@ -194,11 +211,16 @@ def _close(
     return bool(near.all() if where is None else near[where].all())
 
 
+def _turned(longitudes: NDArray[Any]) -> NDArray[Any]:
+    """Return degrees between 0 and 360, ascending; what is hardly less than 360 is 0."""
+    turned = longitudes % 360
+    return np.sort(np.where(turned > 360 - _NEAR, turned - 360, turned))
+
+
 def _seconds(day: int, clock: int, second: int) -> float:
-    when = datetime(
-        day // 10000, day // 100 % 100, day % 100, clock // 100, clock % 100, tzinfo=UTC
-    )
-    return when.timestamp() + second
+    year, month, of_month = day // 10000, day // 100 % 100, day % 100
+    date = np.datetime64(f"{year:04}-{month:02}-{of_month:02}", "s").astype(np.int64)
+    return float(date) + clock // 100 * 3600 + clock % 100 * 60 + second
 
 
 def _own(array: Array, path: str) -> NDArray[Any]:

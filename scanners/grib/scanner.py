@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,10 +12,11 @@ import numpy as np
 from refmaker.errors import FormatError, LimitError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.report import Outcome, ScanReport
-from refmaker.scanning.protocol import Setting, setting_values
+from refmaker.scanners.grib.declared import BZIP2, FORMAT, GZIP
+from refmaker.scanning.protocol import setting_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -37,8 +37,7 @@ FIELDS = "refmaker:fields"
 """Attribute of the root group: how many fields there are, and what became of them."""
 UNSORTED = "_unsorted"
 """Group of fields that have no place in a layout."""
-_MARK = b"GRIB"
-_GZIP, _BZIP2 = b"\x1f\x8b", b"BZh"
+_COUNTS = "the packing counts another number of values than there are points"
 _WARNINGS = 3
 """Gaps that are named one by one at most."""
 
@@ -56,23 +55,11 @@ class GRIBScanner:
         ``layout``, ``sidecar`` and ``precision``.
     """
 
-    name = "grib"
-    suffixes: tuple[str, ...] = (
-        ".grib", ".grib2", ".grib1", ".grb", ".grb2", ".grb1", ".gb2", ".gb1",
-    )  # fmt: skip
-    settings = (
-        Setting(
-            "layout", "tree", "GRIB: how fields are arranged",
-            ("tree", "cfgrib", "kerchunk", "flat"),
-        ),
-        Setting(
-            "sidecar", "verify", "GRIB: use of .idx and .index files beside the file",
-            ("trust", "verify", "ignore"),
-        ),
-        Setting("precision", "64", "GRIB: bits of values as they are read", ("64", "32")),
-    )  # fmt: skip
+    name = FORMAT.name
+    suffixes = FORMAT.suffixes
+    settings = FORMAT.settings
 
-    def sniff(self, head: bytes, url: str) -> float:  # noqa: ARG002 - the protocol's signature
+    def sniff(self, head: bytes, url: str) -> float:
         """Return how sure it is that a file is GRIB.
 
         Parameters
@@ -83,14 +70,7 @@ class GRIBScanner:
         url : str
             Not looked at.
         """
-        if _is_message(head):
-            return 1.0
-        at = head.find(_MARK)
-        while at > 0:
-            if _is_message(head[at:]):
-                return 0.6
-            at = head.find(_MARK, at + 1)
-        return 0.9 if _is_message(_inside(head)) else 0.0
+        return FORMAT.sniff(head, url)
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of a file and what became of each of its fields.
@@ -128,7 +108,7 @@ class GRIBScanner:
         values = setting_values(self, options)
         report = ScanReport(source.url, format=self.name)
         head = source.read_upto(0, 4096)
-        if head[:2] == _GZIP or head[:3] == _BZIP2:
+        if head[:2] == GZIP or head[:3] == BZIP2:
             raise _compressed(head)
         found = FieldList()
         with HeaderReader(source) as reader:
@@ -176,32 +156,8 @@ class GRIBScanner:
             yield native
 
 
-def _is_message(head: bytes) -> bool:
-    """Whether a message of edition 1 or 2 begins here, as far as the first bytes tell."""
-    if head[:4] != _MARK or len(head) < 8:
-        return False
-    if head[7] == 1:
-        # Section 1 of 28 bytes or more; a bare beginning is taken at its word.
-        return len(head) < 11 or int.from_bytes(head[8:11], "big") >= 28
-    return head[7] == 2
-
-
-def _inside(head: bytes) -> bytes:
-    """Return the first bytes of what gzip or bzip2 holds."""
-    try:
-        if head[:2] == _GZIP:
-            return zlib.decompressobj(31).decompress(head, 64)
-        if head[:3] == _BZIP2:
-            import bz2
-
-            return bz2.BZ2Decompressor().decompress(head, 64)
-    except (zlib.error, OSError, ValueError):
-        pass
-    return b""
-
-
 def _compressed(head: bytes) -> UnsupportedError:
-    name = "gzip" if head[:2] == _GZIP else "bzip2"
+    name = "gzip" if head[:2] == GZIP else "bzip2"
     tool = "gunzip" if name == "gzip" else "bunzip2"
     return UnsupportedError(
         f"the file is compressed with {name} as a whole, so that no message has a byte range",
@@ -232,7 +188,8 @@ def _assemble(
 
     grids, of_section, problems = _grids(table)
     grid = of_section[table.grid]
-    good = table.placeable & (grid >= 0)
+    problem = _undecodable(table, grids, grid)
+    good = table.placeable & (grid >= 0) & (problem == 0)
     rows = np.flatnonzero(good)
     placed = table.take(rows)
     dtype = "<f8" if values["precision"] == "64" else "<f4"
@@ -244,7 +201,7 @@ def _assemble(
     else:
         place = PLACES[values["layout"]]
         made = list(_groups(placed, grid[rows], builder, place))
-    unsorted = _unsorted(table, np.flatnonzero(~good), url, problems, grid)
+    unsorted = _unsorted(table, np.flatnonzero(~good), url, problems, grid, problem)
     counts = {"found": len(table), "placed": 0, "duplicates": 0, "unsorted": len(unsorted)}
     report.add("/", Outcome.GROUP)
     groups = [(path, node) for path, node, _ in made]
@@ -291,7 +248,12 @@ def _cfgrib_groups(
     made: list[_Made] = []
     seen: Counter[str] = Counter()
     lost = np.ones(len(table), bool)
+    product = _products(table)
     for item in datasets(table, grid):
+        for name, rows in item.rows.items():
+            # cfgrib fills one variable from several products; here the first has it.
+            first = product[min(rows.values())]
+            item.rows[name] = {at: row for at, row in rows.items() if product[row] == first}
         seen[item.type_of_level] += 1
         count = seen[item.type_of_level]
         name = item.type_of_level if count == 1 else f"{item.type_of_level}_{count}"
@@ -305,6 +267,13 @@ def _cfgrib_groups(
             path = path if path[:1] == (DUPLICATES,) else (DUPLICATES, *path)  # noqa: PLW2901
             made.append((path, group, fields))
     return made
+
+
+def _products(table: MessageTable) -> NDArray[np.int64]:
+    """Return the number of each field's product."""
+    numbers: dict[Hashable, int] = {}
+    of_template = [numbers.setdefault(one.key, len(numbers)) for one in table.identities]
+    return np.array(of_template, np.int64)[table.template]
 
 
 def _check(counts: dict[str, int]) -> None:
@@ -363,21 +332,37 @@ def _grids(table: MessageTable) -> tuple[list[FieldGrid], NDArray[np.int64], dic
     return grids, found, problems
 
 
+def _undecodable(
+    table: MessageTable, grids: list[FieldGrid], grid: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return what keeps each field from being decoded: 0, a reason's number, or -1 for counts."""
+    from refmaker.scanners.grib.packings import UNCOUNTED
+
+    points = np.array([*(one.points for one in grids), 0])[grid]
+    edition = np.array([kind.edition for kind in table.kinds], np.int64)[table.template]
+    counted = table.values != UNCOUNTED
+    wrong = counted & np.where(edition == 1, table.values < points, table.values != points)
+    return np.where(table.problem, table.problem, -wrong.astype(np.int64))
+
+
 def _unsorted(
     table: MessageTable,
     rows: NDArray[np.int64],
     url: str,
     problems: dict[int, str],
     grid: NDArray[np.int64],
+    problem: NDArray[np.int64],
 ) -> dict[str, tuple[Array, str]]:
     """Return the bytes of fields that cannot be placed, each as an array of its own."""
     made = {}
     for row in rows.tolist():
         offset, length = int(table.offset[row]), int(table.length[row])
-        reason = (
-            "its times cannot be told" if grid[row] >= 0
-            else problems[int(table.grid[row])]
-        )  # fmt: skip
+        if grid[row] < 0:
+            reason = problems[int(table.grid[row])]
+        elif problem[row]:
+            reason = table.reasons[problem[row] - 1] if problem[row] > 0 else _COUNTS
+        else:
+            reason = "its times cannot be told"
         names = table.names[int(table.template[row])]
         attributes = dict(names.attributes) | {
             "GRIB_typeOfLevel": names.type_of_level, "comment": f"a message as it is: {reason}",

@@ -74,10 +74,9 @@ def test_a_template_that_eccodes_does_not_survive_gets_a_number(
 ):
     ended = (
         "import json, os, sys; sys.path[:] = json.loads(sys.argv[1]);"
-        "from refmaker.scanners.grib import eccodes_process, names; ask = names.names_of;"
-        "eccodes_process.names_of = lambda s: "
-        "os._exit(9) if s.what[9:11] == bytes((2, 3)) else ask(s);"
-        "eccodes_process.main(5)"
+        "from refmaker.scanners.grib import eccodes_process as asked, names; ask = names.names_of;"
+        "asked.names_of = lambda s: os._exit(9) if s.what[9:11] == bytes((2, 3)) else ask(s);"
+        "asked.main(5)"
     )
     monkeypatch.setattr(eccodes_process, "_CODE", ended)
     with caplog.at_level(logging.WARNING):
