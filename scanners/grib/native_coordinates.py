@@ -26,7 +26,7 @@ _MOST = 64_000_000
 """Points of a grid that are compared at most: half a gigabyte of latitudes."""
 _NEGATIVE = 2
 """Kind of ensemble forecast: negatively perturbed."""
-_POLE = 89.99999
+_POLE, _HALF = 89.99999, 0.500001
 _STEPS = {
     0: 60, 1: 3600, 2: 86400, 10: 10800, 11: 21600, 12: 43200, 13: 1, 14: 900, 15: 1800,
 }  # fmt: skip
@@ -143,9 +143,22 @@ class Coordinates:
                 return True
         if grid not in _REGULAR:
             return False
+        if kind == _PLANE[0] and self._even(handle, values):
+            return True
         # Each row has one latitude, each column one longitude.
-        distinct = np.unique(true)
-        return distinct.size == values.size and _close(_turned(distinct), _turned(values.reshape(-1)))
+        distinct, own = np.unique(true), values.reshape(-1)
+        return distinct.size == own.size and _close(_turned(distinct), _turned(own))
+
+    def _even(self, handle: int, values: NDArray[Any]) -> bool:
+        """Whether latitudes are even ones whose step the message rounds, which ecCodes follows."""
+        ends = [self._get(handle, f"latitudeOf{end}GridPointInDegrees") for end in ("First", "Last")]
+        step = self._get(handle, "jDirectionIncrementInDegrees")
+        if None in (*ends, step) or self._get(handle, "Nj", int) != values.size or values.size < 2:
+            return False
+        even = np.linspace(*ends, values.size)
+        unit = 1e-3 if self._get(handle, "edition", int) == 1 else 1e-6
+        rounded = abs(abs(even[1] - even[0]) - step) <= unit * _HALF
+        return rounded and _close(even, values.reshape(-1))
 
     def _get(self, handle: int, key: str, kind: type | None = None) -> Any:
         try:
@@ -169,9 +182,11 @@ class Coordinates:
         if None in ends:
             # Observations have no step; ecCodes tells no time of validity then.
             told["step"].add(0)
-            told["valid_time"] |= times["time"]
         elif unit:
             told["step"] |= {end * unit for end in ends}
+        if not told["valid_time"]:
+            sums = itertools.product(told["time"], told["step"])
+            told["valid_time"] |= {a + b for a, b in sums if a is not None and b is not None}
         for key in ("level", "topLevel", "bottomLevel"):
             told["level"].add(self._get(handle, key, float))
         for key in ("percentileValue", "directionNumber", "frequencyNumber"):
@@ -190,7 +205,8 @@ class Coordinates:
             second = self._get(handle, "second", int) or 0
             # Year 0 stands for a climatology.
             if day and day > 0 and clock is not None:
-                times[kind] = {_seconds(day, clock, 0), _seconds(day, clock, second)}
+                found = _seconds(day, clock)
+                times[kind] = set() if found is None else {found, found + second}
         return times
 
     def _limit(self, handle: int, end: str) -> float | None:
@@ -217,10 +233,16 @@ def _turned(longitudes: NDArray[Any]) -> NDArray[Any]:
     return np.sort(np.where(turned > 360 - _NEAR, turned - 360, turned))
 
 
-def _seconds(day: int, clock: int, second: int) -> float:
+def _seconds(day: int, clock: int) -> float | None:
+    """Return seconds since 1970 of a date and a time of ecCodes; None where there is none such."""
+    # Climatologies have no year, or neither that nor a day.
+    day = day if day > 12 else day * 100 + 1
     year, month, of_month = day // 10000, day // 100 % 100, day % 100
-    date = np.datetime64(f"{year:04}-{month:02}-{of_month:02}", "s").astype(np.int64)
-    return float(date) + clock // 100 * 3600 + clock % 100 * 60 + second
+    try:
+        date = np.datetime64(f"{year:04}-{month:02}-{of_month:02}", "s").astype(np.int64)
+    except ValueError:
+        return None
+    return float(date) + clock // 100 * 3600 + clock % 100 * 60
 
 
 def _own(array: Array, path: str) -> NDArray[Any]:

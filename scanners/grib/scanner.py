@@ -237,15 +237,18 @@ def _assemble(
     good = table.placeable & (grid >= 0) & (problem == 0)
     rows = np.flatnonzero(good)
     placed = table.take(rows)
+    # Labels of grids tell those apart that are placed.
+    used, on = np.unique(grid[rows], return_inverse=True)
+    grids = [grids[number] for number in used.tolist()]
     dtype = "<f8" if values["precision"] == "64" else "<f4"
-    first = [int(np.flatnonzero(of_section == number)[0]) for number in range(len(grids))]
+    first = [int(np.flatnonzero(of_section == number)[0]) for number in used.tolist()]
     places = [table.grid_places[section] for section in first]
     builder = Builder(placed, grids, places, url, dtype, options.inline_threshold)
     if values["layout"] == "cfgrib":
-        made = _cfgrib_groups(placed, grid[rows], builder)
+        made = _cfgrib_groups(placed, on, builder)
     else:
         place = PLACES[values["layout"]]
-        made = list(_groups(placed, grid[rows], builder, place))
+        made = list(_groups(placed, on, builder, place))
     unsorted = _unsorted(table, np.flatnonzero(~good), url, problems, grid, problem)
     counts = {"found": len(table), "placed": 0, "duplicates": 0, "unsorted": len(unsorted)}
     report.add("/", Outcome.GROUP)
