@@ -45,6 +45,25 @@ __all__ = [
 ]
 
 
+def printable(text: str) -> str:
+    """Return a text on one line, with what moves a terminal's cursor or hides text written out.
+
+    Names come from files, and may hold anything: escape sequences, line breaks, marks that turn
+    the direction of text, bytes that are no text.
+
+    Parameters
+    ----------
+    text : str
+        A name, or a message with names in it.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
 class RefmakerError(Exception):
     """Base of all errors of this package.
 
@@ -59,7 +78,8 @@ class RefmakerError(Exception):
     offset : int, optional
         Byte offset in the file.
     hint : str, optional
-        What the user can do about it.
+        What the user can do about it. Options are named as Python spells them, between backticks:
+        ```chunks='common'```; the command shows the flags that stand for them.
     """
 
     def __init__(

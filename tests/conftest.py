@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from refmaker.codecs.native_libraries import load_hdf5_filters, load_proj_before_eccodes
-from refmaker.scanning.protocol import scanners
 
 load_proj_before_eccodes()
 load_hdf5_filters()
@@ -54,11 +53,9 @@ def toy(tmp_path_factory, monkeypatch):
         "[refmaker.scanners]\ntoy = refmaker_toy:ToyScanner\nparts = refmaker_toy:PartsScanner\n"
     )
     monkeypatch.syspath_prepend(site)
-    scanners.cache_clear()
     import refmaker_toy
 
     yield refmaker_toy
-    scanners.cache_clear()
     sys.modules.pop("refmaker_toy", None)
 
 

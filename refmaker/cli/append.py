@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("append", short_help="Add files to a reference set.")
+@click.command("append")
 @click.argument("target", metavar="SET")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option(

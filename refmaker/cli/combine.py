@@ -10,6 +10,7 @@ import click
 from refmaker.cli.options import (
     SIZE,
     More,
+    Option,
     Pair,
     as_json,
     help_all,
@@ -17,6 +18,7 @@ from refmaker.cli.options import (
     verbosity,
 )
 from refmaker.cli.output import counted, print_json, say
+from refmaker.cli.spelling import as_flags
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
 from refmaker.storage.formats import FORMATS, format_of_name
@@ -50,7 +52,8 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         show_default=True, help="Sort by coordinate, or keep the order of the inputs.",
     ),
     click.option(
-        "--any-order", cls=More, is_flag=True, help="Allow coordinates that rise and fall."
+        "--no-monotonic", cls=More, former=["--any-order"], is_flag=True,
+        help="Allow coordinates that rise and fall.",
     ),
     click.option(
         "--duplicates", type=click.Choice(["error", "first", "last"]), default="error",
@@ -70,13 +73,17 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         help="Compare what lacks the dimension, or take the first.",
     ),
     click.option("--reencode-times", is_flag=True, help="Write all times in the same units."),
-    click.option("--split-eras", is_flag=True, help="Make a group of each kind of inputs."),
+    click.option(
+        "--split-incompatible", cls=Option, former=["--split-eras"], is_flag=True,
+        help="Make a group of each kind of inputs.",
+    ),
     click.option(
         "--chunks", metavar="common|NAME=N,...",
         help="Cut chunks of uncompressed data to a common size, or to N along dimensions.",
     ),
     click.option(
-        "--inline-odd", cls=More, is_flag=True, help="Keep the values of odd inputs in the set."
+        "--inline-mismatched", cls=More, former=["--inline-odd"], is_flag=True,
+        help="Keep the values of inputs that are encoded otherwise in the set.",
     ),
     click.option(
         "--batch", cls=More, type=click.IntRange(min=1), metavar="N",
@@ -115,16 +122,16 @@ def combine_options(values: Mapping[str, Any]) -> Any:
         varying=values["varying"],
         drop=values["drop"],
         order=values["order"],
-        monotonic=not values["any_order"],
+        monotonic=not values["no_monotonic"],
         duplicates=values["duplicates"],
         join=values["join"],
         regular=values["regular"],
         attributes=values["attributes"],
         static=values["static"],
         times="reencode" if values["reencode_times"] else "same",
-        eras="split" if values["split_eras"] else "error",
+        incompatible="split" if values["split_incompatible"] else "error",
         chunks=_chunks(values["chunks"]),
-        odd="inline" if values["inline_odd"] else "error",
+        mismatched="inline" if values["inline_mismatched"] else "error",
         inline_budget=values["inline_budget"],
         batch=values["batch"],
     )
@@ -173,19 +180,21 @@ def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
     arrays = [array for _, array in refs.group.arrays()]
     if not quiet:
         for row in refs.report.skipped:
-            say(f"skipped: {row.path}: {row.reason} [{row.code}]", err=True)
+            say(f"skipped: {row.path}: {as_flags(row.reason)} [{row.code}]", err=True)
         for warning in refs.report.warnings:
-            say(f"warning: {warning}", err=True)
+            say(f"warning: {as_flags(warning)}", err=True)
     chunks = sum(array.chunks.present for array in arrays)
     return {"arrays": len(arrays), "chunks": chunks, "sources": len(refs.report.sources)}
 
 
-@click.command("combine", short_help="Make one reference set of many.")
+@click.command("combine")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--out", required=True, metavar="OUT", help="The combined reference set.")
 @click.option(
-    "--to",
+    "--out-format",
     type=click.Choice(FORMATS),
+    cls=Option,
+    former=["--to"],
     help="Form of OUT.  [default: by its ending]",
 )
 @click.option(
@@ -222,7 +231,7 @@ def command(**values: Any) -> None:
     check_folder(out)
     check_free(out, overwrite=overwrite, storage_options=values["storage_options"])
     refs = refmaker.combine(inputs, values["storage_options"], options=options)
-    form = values["to"] or format_of_name(out)
+    form = values["out_format"] or format_of_name(out)
     # What has come to stand there while the sets were read is not ours either.
     check_free(out, overwrite=overwrite, storage_options=values["storage_options"])
     refs.write(out, values["storage_options"], format=form)

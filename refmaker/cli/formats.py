@@ -18,7 +18,7 @@ _COLLECTIONS = frozenset({"all", "bench", "docs", "test"})
 """Extras that gather others, or are for those who work on this package."""
 
 
-@click.command("formats", short_help="List formats, codecs and what is missing.")
+@click.command("formats")
 @as_json
 @verbosity
 def command(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("info", short_help="Show what is in a reference or data file.")
+@click.command("info")
 @click.argument("file")
 @storage_options
 @as_json

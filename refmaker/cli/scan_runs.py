@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from refmaker.cli.account import FAILED, IGNORED, Account
-from refmaker.cli.output import counted
+from refmaker.cli.output import FAILED, IGNORED, Account, counted
 from refmaker.cli.progress import ProgressShown
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError, UnsupportedError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.codecs.base import MAX_CHUNK
+from refmaker.codecs.checks import MAX_CHUNK
 from refmaker.codecs.grib_complex import ComplexPacking
 from refmaker.codecs.grib_images import unpack_ccsds, unpack_jpeg2000, unpack_png
 from refmaker.codecs.grib_scale import MAX_WIDTH, Scale, signed, unpack_scaled

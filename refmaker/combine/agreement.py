@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import MetadataError
+from refmaker.model.attribute_types import TYPES, merge_types, with_types
 from refmaker.model.zarr_v2 import dumps
 
 if TYPE_CHECKING:
@@ -145,6 +146,8 @@ def attribute_values(
     list of str
         Names of those that were left out, or taken from the first.
     """
+    whole = [attributes for _, attributes in nodes]
+    nodes = [(number, _without_types(attributes)) for number, attributes in nodes]
     first, base = nodes[0]
     differing: dict[str, list[tuple[int, Any]]] = {}
     for number, attributes in nodes[1:]:
@@ -162,7 +165,13 @@ def attribute_values(
         passed.append(name)
         if policy == "drop":
             kept.pop(name, None)
-    return kept, passed
+    return with_types(kept, merge_types(whole, kept)), passed
+
+
+def _without_types(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    if TYPES not in attributes:
+        return attributes
+    return {name: value for name, value in attributes.items() if name != TYPES}
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> bool:

@@ -77,8 +77,11 @@ def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions)
     if not fresh:
         return Appended([], known, base)
     added = [member.name for member in fresh]
-    if options.eras == "split":
-        raise MetadataError("a set of eras cannot be appended to", hint="combine all inputs anew")
+    if options.incompatible == "split":
+        raise MetadataError(
+            "a set that was split into groups (`incompatible='split'`) cannot be appended to",
+            hint="combine all inputs anew",
+        )
     new = combine_members(_numbered(fresh), options)
     both = [
         Member(0, base, found[0].storage_options),

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["STORED_HINT", "Context", "Trees"]
 
 STORED_HINT = (
-    "split into groups (eras='split'), or keep odd inputs' values in the set (odd='inline')"
+    "split into groups (`incompatible='split'`), or keep the values of inputs that differ in the"
+    " set (`mismatched='inline'`)"
 )
 """What helps where inputs encode or pack a variable differently."""
 
@@ -58,7 +59,7 @@ class Context:
             if name in ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned"):
                 return STORED_HINT
             if name in ("units", "calendar"):
-                return "write all times in the same units (times='reencode')"
+                return "write all times in the same units (`times='reencode'`)"
             return "leave the variable out (drop=...)"
 
         kept, passed = attribute_values(

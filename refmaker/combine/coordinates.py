@@ -10,7 +10,7 @@ import numpy as np
 from refmaker.combine import selectors
 from refmaker.combine.agreement import compare_arrays
 from refmaker.combine.concat_dimensions import ConcatDimension, counted_axis, labelled_axis
-from refmaker.combine.values import inline_array, read_values
+from refmaker.combine.values import inline_like, read_values
 from refmaker.combine.variables import equal_values
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _existing(
         if context.options.coords or len(context.options.concat or ()) > 1:
             context.found.say(
                 name, "it has no coordinate, which joining along several dimensions needs",
-                hint=f"say where it comes from (coords={{{name!r}: ...}})",
+                hint=f"say where it comes from (`coords={{{name!r}: ...}}`)",
             )  # fmt: skip
             return
         made.axes[key] = counted_axis(name, [dimension.sizes.get(i) for i in range(count)])
@@ -158,7 +158,7 @@ def _existing(
     if len({array.dtype.newbyteorder("=") for _, array in dimension.items}) > 1:
         compare_arrays(
             inner, dimension.items, context.found, ("dtype",),
-            {"dtype": "write all times in the same units (times='reencode')"},
+            {"dtype": "write all times in the same units (`times='reencode'`)"},
         )  # fmt: skip
     if len(context.found.lines) > before:
         return
@@ -171,7 +171,7 @@ def _existing(
         return
     made.axes[key] = axis
     like = replace(dimension.items[0][1], attributes=attributes)
-    made.made[key] = inline_array(axis.labels, like, (name,))
+    made.made[key] = inline_like(axis.labels, like, (name,))
 
 
 def _selected(
@@ -208,8 +208,8 @@ def _refuse_boundaries(
                 context.found.say(
                     str(bounds),
                     f"it is in the units of {name}, which gets another coordinate",
-                    "write all times in the same units instead (times='reencode'), or leave it"
-                    " out (drop=...)",
+                    "write all times in the same units instead (`times='reencode'`), or leave it"
+                    " out (`drop=...`)",
                 )
 
 
@@ -231,7 +231,7 @@ def _new(name: str, trees: Trees, made: CubeAxes, context: Context) -> None:
     else:
         context.found.say(
             name, "no input has such a dimension, nor a variable of that name",
-            hint=f"say where its coordinate comes from (coords={{{name!r}: ...}})",
+            hint=f"say where its coordinate comes from (`coords={{{name!r}: ...}}`)",
         )  # fmt: skip
         return
     if vectors is None:
@@ -246,6 +246,6 @@ def _new(name: str, trees: Trees, made: CubeAxes, context: Context) -> None:
         return
     made.new[name] = axis
     if like is not None and not like.dtype.hasobject:
-        made.made["", name] = inline_array(np.asarray(axis.labels), like, (name,))
+        made.made["", name] = inline_like(np.asarray(axis.labels), like, (name,))
     else:
         made.made["", name] = selectors.coordinate_array(axis.labels, name)

@@ -44,7 +44,7 @@ def combine_members(members: Sequence[Member], options: CombineOptions) -> Refer
     MetadataError, SourceError, LimitError
         As for `refmaker.combine.combine`.
     """
-    if options.eras == "split":
+    if options.incompatible == "split":
         return combine_by_encoding(members, options, _combine_alike)
     return _combine_alike(members, options)
 

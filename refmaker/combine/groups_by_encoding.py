@@ -76,7 +76,7 @@ def combine_by_encoding(
         As for `refmaker.combine.combine`.
     """
     kinds = group_by_encoding(members)
-    alone = replace(options, eras="error")
+    alone = replace(options, incompatible="error")
     if len(kinds) == 1:
         return combine_alike(members, alone)
     report = ScanReport("")

@@ -17,7 +17,7 @@ from refmaker.combine.batches import second_pass_options
 from refmaker.combine.cube import combine_members
 from refmaker.combine.members import Member
 from refmaker.combine.options import Appended, CombineOptions
-from refmaker.combine.values import inline_array, read_values
+from refmaker.combine.values import inline_like, read_values
 from refmaker.errors import LimitError, MetadataError, SourceChangedError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.model.report import ScanReport
@@ -193,7 +193,7 @@ def _array(
             raise LimitError(f"comparing it would read {old.nbytes} bytes", url=name, path=path)
         values = np.asarray(old[...])
         like = replace(new, attributes=attributes)
-        return inline_array(values, like, new.dimension_names or ())
+        return inline_like(values, like, new.dimension_names or ())
     grid = chunk_grid(shape, new.chunk_shape)
     return replace(new, shape=shape, attributes=attributes, chunks=ChunkTable.empty(grid))
 

@@ -6,7 +6,8 @@ This module is imported by ``import refmaker``, so it loads nothing heavy.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,12 +23,32 @@ _WORDS = {
     "attributes": ("drop", "error", "first"),
     "static": ("compare", "first"),
     "times": ("same", "reencode"),
-    "eras": ("error", "split"),
-    "odd": ("error", "inline"),
+    "incompatible": ("error", "split"),
+    "mismatched": ("error", "inline"),
 }
 _NAMES = ("concat", "shared", "varying", "regular", "drop")
+_FORMER = {"eras": "incompatible", "odd": "mismatched"}
+"""Names until 0.1, which are still understood."""
+
+_Class = TypeVar("_Class", bound=type)
 
 
+def _with_former_names(cls: _Class) -> _Class:
+    """Let a class be made with the former names of its fields, too."""
+    made: Any = vars(cls)["__init__"]
+
+    @wraps(made)
+    def __init__(self: Any, **given: Any) -> None:  # noqa: N807 - it takes that one's place
+        for former, name in _FORMER.items():
+            if former in given:
+                given[name] = given.pop(former)
+        made(self, **given)
+
+    type.__setattr__(cls, "__init__", __init__)
+    return cls
+
+
+@_with_former_names
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CombineOptions:
     """How to combine reference sets. Without any, nothing is assumed and nothing is repaired.
@@ -63,13 +84,13 @@ class CombineOptions:
         Compare variables without the dimension, by value, or take the first input's unseen.
     times : {"same", "reencode"}
         Refuse times in different units, or write all in the same.
-    eras : {"error", "split"}
+    incompatible : {"error", "split"}
         Refuse inputs that differ in dtype, chunks, codecs or packing, or make a group of each
         kind.
     chunks : str or mapping of str to int, optional
         Chunks of uncompressed data: ``"common"`` for the largest that fit into those of all
         inputs, or sizes along dimensions, to which chunks are cut.
-    odd : {"error", "inline"}
+    mismatched : {"error", "inline"}
         Refuse an input whose chunks, codecs or packing differ from the others', or keep its
         values in the set itself, encoded as the others are, where that changes none.
     inline_threshold : int
@@ -103,9 +124,9 @@ class CombineOptions:
     attributes: str = "drop"
     static: str = "compare"
     times: str = "same"
-    eras: str = "error"
+    incompatible: str = "error"
     chunks: str | Mapping[str, int] | None = None
-    odd: str = "error"
+    mismatched: str = "error"
     inline_threshold: int = 1024
     inline_budget: int = 16 * 1024**2
     compare_budget: int = 256 * 1024**2

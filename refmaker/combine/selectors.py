@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from refmaker.combine import times
-from refmaker.combine.values import inline_array, read_values
+from refmaker.combine.values import inline_like, read_values
 from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable
 from refmaker.patterns.url_pattern import Placeholder, parse_pattern
@@ -311,4 +311,4 @@ def coordinate_array(labels: NDArray[Any], name: str) -> Array:
         (values.size,), (max(1, values.size),), dtype,
         ChunkTable.empty((1 if values.size else 0,)), attributes=attributes,
     )  # fmt: skip
-    return inline_array(values, like, (name,))
+    return inline_like(values, like, (name,))

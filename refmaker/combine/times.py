@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.combine.values import inline_array, read_values
+from refmaker.combine.values import inline_like, read_values
 from refmaker.errors import MetadataError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ def _rewritten(
     if total > context.options.inline_budget:
         raise MetadataError(
             f"writing its {total} bytes anew is more than may be kept in the set",
-            hint="raise inline_budget",
+            hint="raise `inline_budget`",
         )
     shifts: dict[str, int] = {}
     counted: dict[str, list[NDArray[np.int64]]] = {}
@@ -308,4 +308,4 @@ def _array(counted: NDArray[np.int64], array: Array, unit: str, units: str) -> A
         attributes.pop(name, None)
     like = replace(array, dtype=dtype, attributes=attributes, fill_value=None)
     names = array.dimension_names or ()
-    return replace(inline_array(values, like, names), dimension_names=array.dimension_names)
+    return replace(inline_like(values, like, names), dimension_names=array.dimension_names)

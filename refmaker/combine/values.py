@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from refmaker.errors import CodecError, RefmakerError
 from refmaker.model import Array, ChunkTable, Group
+from refmaker.model.inline import encode_inline
 from refmaker.model.zarr_v2 import array_document, dumps
 
 if TYPE_CHECKING:
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from refmaker.combine.members import Member
     from refmaker.reading.reader import Reader
 
-__all__ = ["cut_inline", "decode_chunk", "inline_array", "read_values", "same_bytes"]
+__all__ = ["cut_inline", "decode_chunk", "inline_like", "read_values", "same_bytes"]
 
-_PLAIN = 1024
-"""Bytes up to which values are kept uncompressed."""
 _KEY = "values"
 _BATCH = 64
 """Chunks that are asked for together."""
@@ -220,7 +218,7 @@ def same_bytes(left: NDArray[Any], right: NDArray[Any]) -> bool:
     return bool(left.astype(native).tobytes() == right.astype(native).tobytes())
 
 
-def inline_array(values: NDArray[Any], like: Array, names: tuple[str, ...]) -> Array:
+def inline_like(values: NDArray[Any], like: Array, names: tuple[str, ...]) -> Array:
     """Return values as an array that is one inlined chunk.
 
     Parameters
@@ -233,35 +231,22 @@ def inline_array(values: NDArray[Any], like: Array, names: tuple[str, ...]) -> A
         The dimensions.
     """
     values = values.astype(like.dtype, copy=False)
-    filters: tuple[Mapping[str, Any], ...] = ()
-    compressor: Mapping[str, Any] | None = None
     if like.dtype.hasobject:
         from numcodecs import VLenUTF8
 
-        data = bytes(VLenUTF8().encode(np.ascontiguousarray(values).reshape(-1)))
-        filters = ({"id": "vlen-utf8"},)
+        texts = bytes(VLenUTF8().encode(np.ascontiguousarray(values).reshape(-1)))
+        chunk = encode_inline(texts, 1)
+        chunk = chunk._replace(filters=({"id": "vlen-utf8"},))
     else:
-        data = np.ascontiguousarray(values).tobytes()
-    if len(data) > _PLAIN:
-        # Values at constant distances shrink to almost nothing.
-        size = like.dtype.itemsize
-        if size > 1 and not filters:
-            planes = np.frombuffer(data, np.uint8).reshape(-1, size).T
-            data = planes.tobytes()
-            filters = ({"id": "shuffle", "elementsize": size},)
-        data = zlib.compress(data, 6)
-        compressor = {"id": "zlib", "level": 6}
-    chunk = tuple(max(1, extent) for extent in values.shape)
-    grid = tuple(1 if extent else 0 for extent in values.shape)
-    full = 0 not in grid
+        chunk = encode_inline(np.ascontiguousarray(values).tobytes(), like.dtype.itemsize)
     return replace(
         like,
         shape=values.shape,
-        chunk_shape=chunk,
-        chunks=ChunkTable.inline(grid, {0: data} if full else {}),
+        chunk_shape=tuple(max(1, extent) for extent in values.shape),
+        chunks=chunk.table(values.shape),
         order="C",
-        filters=filters,
-        compressor=compressor,
+        filters=chunk.filters,
+        compressor=chunk.compressor,
         dimension_names=names,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import sys
 from contextlib import contextmanager, suppress
@@ -103,7 +102,7 @@ def _is_special(path: str) -> bool:
 @contextmanager
 def _renaming(path: str) -> Iterator[IO[bytes]]:
     folder = os.path.dirname(path)
-    temporary = os.path.join(folder, f".refmaker-{secrets.token_hex(8)}.part")
+    temporary = os.path.join(folder, f".refmaker-{os.urandom(8).hex()}.part")
     try:
         # Made by open() itself, the file has the rights that the user's umask gives.
         with _created(temporary, path) as file:

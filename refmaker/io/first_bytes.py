@@ -13,7 +13,6 @@ import os
 import stat
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +130,8 @@ def _ordered(
         for only in batches:
             yield from read(only)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(threads) as pool:
         waiting = deque(pool.submit(read, batch) for batch in batches[: threads * _AHEAD])
         following = iter(batches[threads * _AHEAD :])

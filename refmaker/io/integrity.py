@@ -69,7 +69,9 @@ def check_fingerprint(known: Fingerprint | None, found: Fingerprint, mode: str, 
         elif _later(known.mtime, found.mtime):
             what = "the file was modified after it was scanned"
     if what is not None:
-        raise SourceChangedError(what, url=url, hint="scan it again, or verify_sources='off'")
+        raise SourceChangedError(
+            what, url=url, hint="scan it again, or open with `verify_sources='off'`"
+        )
 
 
 def _later(known: float | None, found: float | None) -> bool:

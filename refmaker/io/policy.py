@@ -158,7 +158,7 @@ class Policy:
             raise PolicyError(
                 reason,
                 url=self.origin,
-                hint="if you trust it, name the protocol or prefix in allow=[...]",
+                hint="if you trust it, name the protocol or prefix in `allow=[...]`",
             )
         if "::" in _ADDRESS.sub("", url) and local_path(url) is None:
             raise UnsupportedError(
@@ -257,7 +257,7 @@ class Policy:
                     f"the codec {codec!r} is not known to be safe",
                     url=self.origin,
                     path=key,
-                    hint=f"if you trust it, open with codecs=[{codec!r}]",
+                    hint=f"if you trust it, open with `codecs=[{codec!r}]`",
                 )
 
 

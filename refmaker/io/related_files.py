@@ -61,7 +61,7 @@ class RelatedFiles:
                     f"it names the file {name!r}, outside of its own directory",
                     code="external-outside",
                     url=self._source.url,
-                    hint="allow it with --follow-external",
+                    hint="allow it with `follow_external=True`",
                 )
             if absolute:
                 return name

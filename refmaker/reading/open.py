@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["open_dataset", "open_datatree", "open_group", "open_store"]
 
 Refs = ReferenceSet | Group | str | os.PathLike[str]
-_ENGINE: dict[str, Any] = {"engine": "zarr", "zarr_format": 2}
 _OPTIONS = frozenset({"allow", "cache", "cache_bytes", "codecs", "plan", "verify_sources"})
 
 
@@ -264,12 +263,13 @@ def _for_xarray(
     reference_options: Mapping[str, Any] | None,
     kwargs: Mapping[str, Any],
 ) -> tuple[RefmakerStore, dict[str, Any]]:
-    """Return the store, and what xarray's own engine for Zarr takes."""
+    """Return the store, and what xarray takes with it."""
+    from refmaker.reading.xarray_store import StoreBackend
+
     ours = {name: value for name, value in kwargs.items() if name in _OPTIONS}
     rest = {name: value for name, value in kwargs.items() if name not in _OPTIONS}
     # With `chunks` the word `cache` also means something to xarray, but a folder it is not.
     if isinstance(ours.get("cache"), bool):
         rest["cache"] = ours.pop("cache")
     store = open_store(refs, storage_options, reference_options, **ours)
-    known = dict(_ENGINE) if store.reader.version == 2 else {"engine": "zarr"}
-    return store, {**known, "consolidated": store.reader.consolidated, **rest}
+    return store, {"engine": StoreBackend, **rest}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from refmaker.io.disk_cache import ChunkCache
+    from refmaker.reading.outgoing import Outgoing
     from refmaker.storage.reference_index import Located, Lookup
 
     Data = bytes | memoryview
@@ -264,28 +265,42 @@ class Reader:
         if isinstance(found, bytes):
             return found if start is None and stop is None else found[start:stop]
         try:
-            data = await self._fetch(found, start, stop)
+            data = await self._fetch(found, start, stop, keep=not self._identifies(key))
             if key.rpartition("/")[2][:1] in (".", "z"):
                 self.policy.check_document(key, bytes(data))
         except RefmakerError as error:
             raise error.located(path=key) from error
         return data
 
-    async def _fetch(self, found: Located, start: int | None, stop: int | None) -> Data:
+    def _identifies(self, key: str) -> bool:
+        """Tell whether a chunk holds more of its file than values, which no cache is to keep."""
+        return self._cache is not None and self._outgoing.rewrites(key)
+
+    @cached_property
+    def _outgoing(self) -> Outgoing:
+        from refmaker.reading.outgoing import Outgoing
+
+        return Outgoing(self)
+
+    async def _fetch(
+        self, found: Located, start: int | None, stop: int | None, *, keep: bool
+    ) -> Data:
         if found.length is None:
-            return (await self._range(found.url, 0, None, None))[start:stop]
+            return (await self._range(found.url, 0, None, None, keep=keep))[start:stop]
         first, last, _ = slice(start, stop).indices(found.length)
         low, high = found.offset + first, found.offset + max(first, last)
         if low == high:
             return b""
         all_of_it = high - low == found.length
-        return await self._range(found.url, low, high, found if all_of_it else None)
+        return await self._range(found.url, low, high, found if all_of_it else None, keep=keep)
 
-    async def _range(self, url: str, start: int, stop: int | None, found: Located | None) -> Data:
+    async def _range(
+        self, url: str, start: int, stop: int | None, found: Located | None, *, keep: bool
+    ) -> Data:
         path = local_path(url)
         if path is not None:
             return await self._local.read(path, start, stop)
-        if self._cache is None:
+        if self._cache is None or not keep:
             return await self._planner.read(url, start, stop, found)
         kept = self._cache.get(url, start, stop)
         if kept is not None:

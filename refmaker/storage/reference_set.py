@@ -10,7 +10,7 @@ from refmaker.errors import MetadataError, UnsupportedError
 from refmaker.model.report import Fingerprint, ScanReport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from refmaker.model import Group
 
@@ -168,9 +168,11 @@ def _write(
 ) -> None:
     from refmaker._version import __version__
     from refmaker.io.files import STANDARD, replacing
-    from refmaker.storage import compact, json_writer, parquet, rewrite
+    from refmaker.storage import json_writer
 
     if relative:
+        from refmaker.storage import rewrite
+
         if os.fspath(out) == STANDARD:
             raise MetadataError("standard output lies nowhere that paths could be relative to")
         urls = rewrite.used_urls(refs.group, refs.report.sources)
@@ -178,10 +180,17 @@ def _write(
     header = json_writer.header(__version__, refs.report.format, refs.report.sources)
     header |= {"relative": True} if relative else {}
     if form == "parquet":
+        from refmaker.storage import parquet
+
         parquet.write(refs.group, out, header, storage_options)
         return
+    write: Callable[..., Any] = json_writer.write
+    if form == "compact":
+        from refmaker.storage import compact
+
+        write = compact.write
     with replacing(out, storage_options) as file:
-        (compact.write if form == "compact" else json_writer.write)(refs.group, file, header)
+        write(refs.group, file, header)
 
 
 def _read(

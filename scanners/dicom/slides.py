@@ -16,11 +16,11 @@ import numpy as np
 from refmaker.errors import FormatError, MetadataError, RefmakerError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.scanners.dicom.frames import instance_array
+from refmaker.scanners.dicom.grouping import parts_of_concatenation
 from refmaker.scanners.dicom.matrix import Tiling, tiling
 from refmaker.scanners.dicom.metadata import attribute_values
 from refmaker.scanners.dicom.placing import joined
 from refmaker.scanners.dicom.pyramid import multiscale
-from refmaker.scanners.dicom.series import parts_of_concatenation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -17,7 +17,7 @@ import numpy as np
 from refmaker.codecs.native_libraries import eccodes
 from refmaker.errors import MissingDependencyError
 from refmaker.model import Array, ChunkTable, Group
-from refmaker.scanners.grib.coordinates import inline_array
+from refmaker.model.inline import inline_array
 from refmaker.scanners.grib.names import message
 from refmaker.scanners.grib.products import ABSENT
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.model import Array, ChunkTable, Group
+from refmaker.model.inline import inline_array
 from refmaker.scanners.grib.coordinates import (
     axis_array,
     bounds_array,
     generated_array,
-    inline_array,
     valid_array,
 )
 from refmaker.scanners.grib.times import UNKNOWN

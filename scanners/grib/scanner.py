@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +12,8 @@ import numpy as np
 from refmaker.errors import FormatError, LimitError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.report import Outcome, ScanReport
-from refmaker.scanning.protocol import Setting, setting_values
+from refmaker.scanners.grib.declared import BZIP2, FORMAT, GZIP
+from refmaker.scanning.protocol import setting_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -37,8 +37,6 @@ FIELDS = "refmaker:fields"
 """Attribute of the root group: how many fields there are, and what became of them."""
 UNSORTED = "_unsorted"
 """Group of fields that have no place in a layout."""
-_MARK = b"GRIB"
-_GZIP, _BZIP2 = b"\x1f\x8b", b"BZh"
 _COUNTS = "the packing counts another number of values than there are points"
 _WARNINGS = 3
 """Gaps that are named one by one at most."""
@@ -57,23 +55,11 @@ class GRIBScanner:
         ``layout``, ``sidecar`` and ``precision``.
     """
 
-    name = "grib"
-    suffixes: tuple[str, ...] = (
-        ".grib", ".grib2", ".grib1", ".grb", ".grb2", ".grb1", ".gb2", ".gb1",
-    )  # fmt: skip
-    settings = (
-        Setting(
-            "layout", "tree", "GRIB: how fields are arranged",
-            ("tree", "cfgrib", "kerchunk", "flat"),
-        ),
-        Setting(
-            "sidecar", "verify", "GRIB: use of .idx and .index files beside the file",
-            ("trust", "verify", "ignore"),
-        ),
-        Setting("precision", "64", "GRIB: bits of values as they are read", ("64", "32")),
-    )  # fmt: skip
+    name = FORMAT.name
+    suffixes = FORMAT.suffixes
+    settings = FORMAT.settings
 
-    def sniff(self, head: bytes, url: str) -> float:  # noqa: ARG002 - the protocol's signature
+    def sniff(self, head: bytes, url: str) -> float:
         """Return how sure it is that a file is GRIB.
 
         Parameters
@@ -84,14 +70,7 @@ class GRIBScanner:
         url : str
             Not looked at.
         """
-        if _is_message(head):
-            return 1.0
-        at = head.find(_MARK)
-        while at > 0:
-            if _is_message(head[at:]):
-                return 0.6
-            at = head.find(_MARK, at + 1)
-        return 0.9 if _is_message(_inside(head)) else 0.0
+        return FORMAT.sniff(head, url)
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of a file and what became of each of its fields.
@@ -129,7 +108,7 @@ class GRIBScanner:
         values = setting_values(self, options)
         report = ScanReport(source.url, format=self.name)
         head = source.read_upto(0, 4096)
-        if head[:2] == _GZIP or head[:3] == _BZIP2:
+        if head[:2] == GZIP or head[:3] == BZIP2:
             raise _compressed(head)
         found = FieldList()
         with HeaderReader(source) as reader:
@@ -177,32 +156,8 @@ class GRIBScanner:
             yield native
 
 
-def _is_message(head: bytes) -> bool:
-    """Whether a message of edition 1 or 2 begins here, as far as the first bytes tell."""
-    if head[:4] != _MARK or len(head) < 8:
-        return False
-    if head[7] == 1:
-        # Section 1 of 28 bytes or more; a bare beginning is taken at its word.
-        return len(head) < 11 or int.from_bytes(head[8:11], "big") >= 28
-    return head[7] == 2
-
-
-def _inside(head: bytes) -> bytes:
-    """Return the first bytes of what gzip or bzip2 holds."""
-    try:
-        if head[:2] == _GZIP:
-            return zlib.decompressobj(31).decompress(head, 64)
-        if head[:3] == _BZIP2:
-            import bz2
-
-            return bz2.BZ2Decompressor().decompress(head, 64)
-    except (zlib.error, OSError, ValueError):
-        pass
-    return b""
-
-
 def _compressed(head: bytes) -> UnsupportedError:
-    name = "gzip" if head[:2] == _GZIP else "bzip2"
+    name = "gzip" if head[:2] == GZIP else "bzip2"
     tool = "gunzip" if name == "gzip" else "bunzip2"
     return UnsupportedError(
         f"the file is compressed with {name} as a whole, so that no message has a byte range",

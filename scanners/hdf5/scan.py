@@ -17,6 +17,7 @@ from refmaker.errors import (
 )
 from refmaker.io.related_files import RelatedFiles
 from refmaker.model import Array, Group
+from refmaker.model.attribute_types import impossible_missing, with_types
 from refmaker.model.report import ObjectReport, Outcome, ScanReport
 from refmaker.model.zarr_v2 import UNLIMITED
 from refmaker.scanners.hdf5.arrays import ArrayMaker, inlinable
@@ -26,6 +27,7 @@ from refmaker.scanners.hdf5.dataset import OpenDataset
 from refmaker.scanners.hdf5.dimensions import Dimensions, Scale, is_placeholder
 from refmaker.scanners.hdf5.fill import settle_fill
 from refmaker.scanners.hdf5.h5py_file import open_file
+from refmaker.scanners.hdf5.padding import padded
 from refmaker.scanners.hdf5.tree import TreeBuilder
 from refmaker.scanners.hdf5.types import ValueStorage
 from refmaker.scanners.hdf5.virtual import virtual_array
@@ -176,6 +178,7 @@ class FileScan:
             scale.dimension_id = number if isinstance(number, int) else None
             listed = self._internal(address, b"_Netcdf4Coordinates")
             scale.coordinates = tuple(listed) if isinstance(listed, list) else ()
+            scale.labels = _labels(self._internal(address, b"DIMENSION_LABELS"))
             if scale.is_scale and is_placeholder(self._internal(address, b"NAME")):
                 self._refusals[address] = (
                     Outcome.METADATA, "a netCDF dimension without a variable", "dimension",
@@ -246,6 +249,9 @@ class FileScan:
         """Make one array complete, or note why it cannot be."""
         try:
             array = make()
+            shape = (*dimensions.shape(dataset.address), *dataset.element.dims)
+            if shape != array.shape:
+                array = padded(array, shape, dataset, self._source, self._options.inline_budget)
             names = dimensions.names(dataset.address)
             inner = tuple(f"{dataset.path.rpartition('/')[2]}_dim_{i}" for i in range(
                 len(array.shape) - len(names)
@@ -254,6 +260,11 @@ class FileScan:
                 **dataset.element.attributes,
                 **self._attributes(dataset.address, dataset.path),
             }
+            for name, value in impossible_missing(attributes, array.dtype).items():
+                del attributes[name]
+                self._report.warn(
+                    f"{dataset.path}: {name} {value!r} is left out: no {array.dtype} has that value"
+                )
             array = replace(array, dimension_names=(*names, *inner), attributes=attributes)
             self.nodes[dataset.address] = settle_fill(
                 array,
@@ -266,6 +277,7 @@ class FileScan:
     def _attributes(self, address: int, path: str) -> dict[str, Any]:
         """Return an object's attributes; one that cannot be read loses only itself."""
         found: dict[str, Any] = {}
+        types: dict[str, str] = {}
         names = self._attribute_names.get(address, [])
         scale = b"CLASS" in names and self._internal(address, b"CLASS") == "DIMENSION_SCALE"
         for name in names:
@@ -273,10 +285,13 @@ class FileScan:
                 continue
             key = name.decode("utf-8", "replace")
             try:
-                found[key] = self._reader.read(self._objects.ids[address], name)
+                found[key], code = self._reader.read_typed(self._objects.ids[address], name)
             except _ISOLATED as error:
                 self._lose(f"{path}@{key}", error, "attribute")
-        return found
+                continue
+            if code is not None:
+                types[key] = code
+        return with_types(found, types)
 
     def _group_attributes(self, dimensions: Dimensions) -> dict[int, dict[str, Any]]:
         found = {}
@@ -349,7 +364,7 @@ class FileScan:
             raise UnsupportedError(
                 f"a link to {path} in the file {file!r}",
                 code="external-link",
-                hint="follow it with --follow-external",
+                hint="follow it with `follow_external=True`",
             )
         url = self._siblings.open(file).url
         if url in self._visited:
@@ -374,6 +389,12 @@ class FileScan:
 
     def _lose(self, path: str, error: Exception, code: str) -> None:
         self._report.add(path, Outcome.SKIPPED, _reason(error), code)
+
+
+def _labels(value: Any) -> tuple[str, ...]:
+    """Return labels of dimensions that can be names of dimensions; empty for others."""
+    labels = value if isinstance(value, list) else [value]
+    return tuple(label if isinstance(label, str) and "/" not in label else "" for label in labels)
 
 
 def _code(error: Exception) -> str:

@@ -56,7 +56,7 @@ def read_strings(
     if count * dataset.element.itemsize > budget:
         raise LimitError(
             f"{count} strings are more than the {budget} bytes that may be inlined",
-            hint="raise --inline-budget",
+            hint="raise `inline_budget`",
         )
     texts: list[str] = []
     spent = 0
@@ -68,13 +68,13 @@ def read_strings(
         if spent > budget:
             raise LimitError(
                 f"its strings have more than the {budget} bytes that may be inlined",
-                hint="raise --inline-budget",
+                hint="raise `inline_budget`",
             )
     return texts
 
 
 def _slices(dataset: OpenDataset, count: int) -> Iterator[list[Any]]:
-    high = h5py.OpenDataset(dataset.id)
+    high = h5py.Dataset(dataset.id)
     if not count:
         return
     if not dataset.shape:

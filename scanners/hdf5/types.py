@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 
 from refmaker.errors import UnsupportedError
+from refmaker.model.record_dtypes import RECORD, record_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -228,7 +229,9 @@ def _compound(kind: Any, size: int) -> Element:
     names = [name for name, _ in fields]
     if len(set(names)) != len(names):
         raise _refused("a compound whose flattened fields share a name", "dtype-compound")
-    return Element(np.dtype(fields), size)
+    flat = np.dtype(fields)
+    seen = {RECORD: record_document(plain)} if plain is not None and plain != flat else {}
+    return Element(flat, size, attributes=seen)
 
 
 def _flatten(kind: Any, prefix: str, start: int, fields: list[tuple[str, str]]) -> int:

@@ -187,7 +187,6 @@ def any_groups(draw):
 
 
 @given(any_groups(), st.integers(0, 2))
-@settings(deadline=None, max_examples=100)
 def test_any_groups_without_differences(case, management):
     groups, bits, spare = case
     packing, data = grib.group_sections(
@@ -198,7 +197,6 @@ def test_any_groups_without_differences(case, management):
 
 
 @given(any_groups(), st.integers(1, 2), st.integers(0, 2), st.integers(-3000, 3000))
-@settings(deadline=None, max_examples=100)
 def test_any_groups_with_differences(case, order, management, least):
     groups, bits, spare = case
     first = [least // 3, least // 2][:order]

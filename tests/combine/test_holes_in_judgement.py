@@ -26,11 +26,11 @@ def test_an_odd_first_file_takes_the_codecs_of_the_others(tmp_path):
     paths = [write(tmp_path / f"{k}.nc", part, chunk, zlib=k > 0)
              for k, (part, chunk) in enumerate(zip(parts, chunks, strict=True))]  # fmt: skip
     sets = [refmaker.scan(path, chunk_bytes=None) for path in paths]
-    cube = refmaker.combine(sets, concat="time", odd="inline")
+    cube = refmaker.combine(sets, concat="time", mismatched="inline")
     same(cube, joined(parts))
     assert cube.group["v"].chunk_shape == (2, 40, 60)
-    with pytest.raises(LimitError, match="1 odd inputs"):
-        refmaker.combine(sets, concat="time", odd="inline", inline_budget=100)
+    with pytest.raises(LimitError, match="1 mismatched inputs"):
+        refmaker.combine(sets, concat="time", mismatched="inline", inline_budget=100)
 
 
 def test_static_variables_with_different_fill_values(tmp_path):

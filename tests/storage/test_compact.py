@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refmaker.errors import LimitError, MetadataError
@@ -195,6 +195,7 @@ def test_most_of_these_have_rules():
     """The property above is worth something only if rules are found."""
     found = []
 
+    @settings(max_examples=200, derandomize=True, database=None)
     @given(chunks=regular_arrays())
     def count(chunks):
         found.append(compact.find_rule("a", chunks.chunks) is not None)

@@ -219,7 +219,7 @@ def _parameters(refs: str, given: Mapping[str, str]) -> tuple[str, tuple[Paramet
         missing = ", ".join(sorted(set(fields) ^ set(given)))
         raise MetadataError(
             f"the fields of {refs} and the given parameters differ: {missing}",
-            hint="every field needs a default: --param NAME=VALUE",
+            hint="every field needs a default: `parameters={'NAME': 'VALUE'}`",
         )
     chosen = tuple(
         Parameter(name, str(given[name]), _written(fields[name].spec)) for name in fields

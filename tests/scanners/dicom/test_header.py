@@ -19,7 +19,7 @@ from pydicom.sequence import Sequence
 from refmaker.errors import FormatError, RefmakerError, TruncatedError, UnknownFormatError
 from refmaker.io.source import Source
 from refmaker.model.report import Cost
-from refmaker.scanners.dicom.file_meta import resembles
+from refmaker.scanners.dicom.declared import resembles
 from refmaker.scanners.dicom.header import Failure, Header, read_header, read_headers
 from refmaker.scanners.dicom.tags import vr_of
 from tests.scanners.dicom.dicom_files import (
