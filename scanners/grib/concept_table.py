@@ -25,7 +25,7 @@ _PARAMETER = {
     2: ("discipline", "parameterCategory", "parameterNumber"),
     1: ("table2Version", "indicatorOfParameter"),
 }
-_OTHER = {2: ("typeOfLevelConcept",), 1: ("typeOfLevel",)}
+_OTHER = {2: ("typeOfLevelConcept",), 1: ("typeOfLevel", "stepType")}
 
 
 def _library() -> Any:
@@ -84,8 +84,9 @@ def make() -> dict[str, Any]:
     import eccodes
 
     table: dict[str, Any] = {"version": eccodes.codes_get_api_version()}
-    centres = _codes("common/c-11.table") | {}
+    centres = _codes("common/c-11.table")
     table["centres"] = centres
+    table["centres1"] = _codes("common/c-1.table")
     table["dataTypes"] = _codes("grib2/tables/33/1.4.table")
     table["marsTypes"] = _codes("mars/type.table")
     for edition in (1, 2):

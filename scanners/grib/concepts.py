@@ -102,7 +102,7 @@ class Concepts:
         suffix = "" if plain else self._suffix
         lists = [(self._centre, suffix), ("", suffix)]
         found = self._best([_concept(self._edition, w, concept + s) for w, s in lists], parameter)
-        if found is None and concept != "cfVarName":
+        if found is None and (concept != "cfVarName" or self._edition == 1):
             lists = [("ecmf", suffix), ("", suffix)]
             named = [_concept(self._edition, w, concept + s) for w, s in lists]
             found = self._best(named, parameter)
@@ -111,10 +111,22 @@ class Concepts:
             found = self._best(named, parameter)
         return found
 
-    def level(self, concept: str) -> str | None:
-        """Return what another concept says, such as the type of level."""
-        lists = [_concept(self._edition, where, concept) for where in (self._centre, "")]
-        return self._best(lists, "")
+    def level(self, concept: str, otherwise: str | None = None) -> str | None:
+        """Return what another concept says, such as the type of level.
+
+        Parameters
+        ----------
+        concept : str
+            Its name.
+        otherwise : str, optional
+            Centre whose lists stand in where none fits.
+        """
+        found = None
+        for centre in (self._centre, otherwise):
+            if found is None and centre is not None:
+                lists = [_concept(self._edition, where, concept) for where in (centre, "")]
+                found = self._best(lists, "")
+        return found
 
     def _best(self, lists: Sequence[Mapping[str, list[Entry]]], parameter: str) -> str | None:
         most, best = 0, None

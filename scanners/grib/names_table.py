@@ -40,6 +40,8 @@ _UNSUPPORTED = frozenset({"NV", "stepType"})
 _FEW_UNITS = frozenset({0, 1, 2, 3, 4, 10, 11, 12, 13})
 _GENERALISED = 150
 _POTENTIAL_VORTICITY, _ISOBARIC = 109, 100
+_BY_BOTTOM = (114, 151, 152, 168)
+"""Types of surfaces whose layers ecCodes calls by the second one."""
 _NOT_HERE = frozenset({
     "spectrum", "wave", "categories", "partition", "cluster", "rectangle", "circle",
     "radionuclide", "quality", "bands30", "observation",
@@ -254,7 +256,8 @@ def _levels(what: bytes, octets: TemplateOctets) -> tuple[float | None, float | 
     if data[6] == 255:
         return top, None
     bottom = _level(data[6:])
-    return top, None if bottom == top else bottom
+    level = bottom if data[0] == data[6] and data[0] in _BY_BOTTOM else top
+    return level, None if bottom == top else bottom
 
 
 def _in_pascal(surface: bytes) -> bool:
