@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MessageTable", "message_table"]
 
-_HASH = np.random.default_rng(2).integers(1, 2**63, 4096, np.uint64) | np.uint64(1)
+# Odd multipliers without a pattern: multiples of the golden ratio, squared.
+_GOLDEN = np.arange(1, 4097, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+_HASH = (_GOLDEN * (_GOLDEN >> np.uint64(29))) | np.uint64(1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
