@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import FormatError, LimitError
+from refmaker.scanners.grib.native_messages import messages_of
 from refmaker.scanners.grib.native_places import kind_of
 
 if TYPE_CHECKING:
@@ -36,33 +37,35 @@ _NOT_TURNED = "rotated_gg"
 _PLANE = ("latitude", "longitude")
 
 
+_FieldPlace = tuple[str, int, int]
+"""File, offset of the message, and number of the field in it."""
+
+
 class Coordinates:
-    """What ecCodes says of all fields of a file, by kind of coordinate.
+    """What ecCodes says of all fields of some files, by kind of coordinate.
 
     Parameters
     ----------
     eccodes : module
         The library.
-    path : str
-        The file.
-    messages : Messages
-        Its messages.
+    files : mapping
+        By URL: the messages of each.
     """
 
-    def __init__(self, eccodes: Any, path: str, messages: Messages) -> None:
+    def __init__(self, eccodes: Any, files: Mapping[str, Messages]) -> None:
         self._eccodes = eccodes
-        self._path = path
-        self._messages = messages
+        self._files = files
         self._told: dict[str, set[float | None]] = defaultdict(set)
-        self._fields: dict[tuple[int, int], Mapping[str, set[float | None]]] = {}
-        self._grids: dict[str, tuple[int, int]] = {}
-        for place in messages.fields():
-            self._meet(place)
+        self._fields: dict[_FieldPlace, Mapping[str, set[float | None]]] = {}
+        self._grids: dict[str, _FieldPlace] = {}
+        for url, messages in files.items():
+            for start, number in messages.fields():
+                self._meet(messages, (url, start, number))
 
-    def _meet(self, place: tuple[int, int]) -> None:
+    def _meet(self, messages: Messages, place: _FieldPlace) -> None:
         """Ask ecCodes about a field; what it cannot read says nothing."""
         try:
-            with self._messages.handle(*place) as handle:
+            with messages.handle(*place[1:]) as handle:
                 told = self.tell(handle)
                 self._grids.setdefault(str(self._get(handle, "md5GridSection", str)), place)
         except (self._eccodes.CodesInternalError, FormatError):
@@ -71,12 +74,17 @@ class Coordinates:
         for kind, found in told.items():
             self._told[kind] |= found
 
-    def of(self, offset: int, length: int) -> Mapping[str, set[float | None]] | None:
+    def of(
+        self, url: str, offset: int, length: int
+    ) -> Mapping[str, set[float | None]] | None:  # fmt: skip
         """Return what ecCodes says of the field of a chunk, if it is one."""
         try:
-            return self._fields.get(self._messages.find(offset, length))
+            messages = messages_of(self._files, url)
+            found = messages.find(offset, length)
         except FormatError:
             return None
+        name = url if url in self._files else next(iter(self._files))
+        return self._fields.get((name, *found))
 
     def read(self, name: str, array: Array) -> NDArray[Any]:
         """Return a coordinate: the array's own where ecCodes tells each value, else NaN or -1.
@@ -88,7 +96,7 @@ class Coordinates:
         array : Array
             The array.
         """
-        values = _own(array, self._path)
+        values = _own(array, self._files)
         units = str(array.attributes.get("units", ""))
         kind = kind_of(name, units)
         wrong = np.full(array.shape, np.nan if array.dtype.kind == "f" else -1, array.dtype)
@@ -113,8 +121,8 @@ class Coordinates:
 
     def _near(self, kind: str, values: NDArray[Any]) -> bool:
         """Whether the points of some grid have these latitudes or longitudes."""
-        for place in self._grids.values():
-            with self._messages.handle(*place) as handle:
+        for url, *place in self._grids.values():
+            with self._files[url].handle(*place) as handle:
                 if self._has(handle, kind, values):
                     return True
         return False
@@ -245,16 +253,14 @@ def _seconds(day: int, clock: int) -> float | None:
     return float(date) + clock // 100 * 3600 + clock % 100 * 60
 
 
-def _own(array: Array, path: str) -> NDArray[Any]:
+def _own(array: Array, files: Mapping[str, Messages]) -> NDArray[Any]:
     """Return the values of an array of one chunk, decoded by numcodecs."""
     import numcodecs
 
     found: Any = array.chunks.get(0)
     data: Any = found
     if isinstance(found, tuple):
-        with open(path, "rb") as file:
-            file.seek(found[1])
-            data = file.read(found[2])
+        data = messages_of(files, found[0]).piece(found[1], found[2])
     for config in reversed(array.codecs):
         data = numcodecs.get_codec(dict(config)).decode(data)
     return np.frombuffer(bytes(memoryview(data).cast("B")), array.dtype).reshape(array.shape)
