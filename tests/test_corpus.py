@@ -119,13 +119,12 @@ class GRIB:
     """GRIB editions 1 and 2, read by ecCodes."""
 
     files_read = 80
-    kept = 1797
+    # One file, of an image too wide for libpng, is kept as the bytes that it is.
+    kept = 1791
     refused = 1
     broken = frozenset()
     unreadable = frozenset(
         {
-            # ecCodes' own limit on the width of PNG images.
-            ("wgrib2__large_png.grb2", "surface/instant/d209c6n1"),
             # A projection with a scale of 0.
             ("eccodes__transverse_mercator.grib", "heightAboveGround/instant/latitude"),
             ("eccodes__transverse_mercator.grib", "heightAboveGround/instant/longitude"),
