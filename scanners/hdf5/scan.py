@@ -27,6 +27,7 @@ from refmaker.scanners.hdf5.dataset import OpenDataset
 from refmaker.scanners.hdf5.dimensions import Dimensions, Scale, is_placeholder
 from refmaker.scanners.hdf5.fill import settle_fill
 from refmaker.scanners.hdf5.h5py_file import open_file
+from refmaker.scanners.hdf5.heap_columns import read_columns
 from refmaker.scanners.hdf5.padding import padded
 from refmaker.scanners.hdf5.tree import TreeBuilder
 from refmaker.scanners.hdf5.types import ValueStorage
@@ -219,6 +220,9 @@ class FileScan:
         )
         virtual = [d for d in wanted if d.layout == h5py.h5d.VIRTUAL]
         for dataset in [d for d in wanted if d.layout != h5py.h5d.VIRTUAL]:
+            if dataset.element.form is ValueStorage.COLUMNS:
+                self._keep_columns(dataset, dimensions)
+                continue
             self._keep(dataset, dimensions, lambda d=dataset: maker.make(d, columns.get(d.address)))
         for dataset in virtual:
             self._keep(dataset, dimensions, lambda d=dataset: self._virtual(d))
@@ -271,6 +275,18 @@ class FileScan:
                 self._options.inline_budget,
                 lambda text: self._report.warn(f"{dataset.path}: {text}"),
             )
+        except _ISOLATED as error:
+            self._refuse(dataset.address, error)
+
+    def _keep_columns(self, dataset: OpenDataset, dimensions: Dimensions) -> None:
+        """Make the group of columns that stands for a dataset, or note why it cannot be."""
+        try:
+            node = read_columns(
+                dataset, self._options.inline_budget, dimensions.names(dataset.address),
+                self._path_of, self._report.warn,
+            )  # fmt: skip
+            attributes = self._attributes(dataset.address, dataset.path)
+            self.nodes[dataset.address] = replace(node, attributes=attributes)
         except _ISOLATED as error:
             self._refuse(dataset.address, error)
 

@@ -115,7 +115,8 @@ class _Mapping:
     def place(self, dataset: OpenDataset, first: _ChunkMapping | None) -> _ChunkMapping:
         """Return where the source's chunks go; `first` is what other sources must agree with."""
         source, element = self.source, dataset.element
-        if element.codecs or element.dims or source.dtype != element.dtype:
+        codecs = source.filters[: len(element.codecs)]
+        if codecs != element.codecs or element.dims or source.dtype != element.dtype:
             raise self.refuse(f"its type {source.dtype} is to be converted to {element.dtype}")
         if source.chunks.absent and not _same_fill(source.fill_value, dataset.stored_fill):
             raise self.refuse("it was not written completely and has another fill value")
