@@ -107,17 +107,17 @@ class H5pyReader:
 
     def _column(self, dataset: h5py.Dataset, columns: list[str]) -> NDArray[Any]:
         """Return one column of values that stand outside of a dataset's chunks."""
-        values = dataset[()]
+        values = np.empty(dataset.shape, dataset.dtype)
+        values[()] = dataset[()]
         for name in columns:
-            if isinstance(values, np.void) or values.dtype.names is not None:
+            if values.dtype.names is not None:
                 values = values[name]
                 continue
-            rows = [np.asarray(row) for row in np.asarray(values, object).reshape(-1)]
+            rows = [np.asarray(row) for row in values.reshape(-1)]
             if name == "row_size":
-                return np.array([len(row) for row in rows]).reshape(np.shape(values))
+                return np.array([len(row) for row in rows], np.int64).reshape(values.shape)
             values = np.concatenate(rows) if rows else np.empty(0)
-        found = np.asarray(values)
-        return self._texts(found) if found.dtype.kind == "O" else found
+        return self._texts(values) if values.dtype.kind == "O" else values
 
     def _find(self, path: str) -> tuple[h5py.Dataset, list[str]]:
         """Return a dataset, and what of the path leads into its records."""

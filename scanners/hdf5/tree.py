@@ -138,7 +138,7 @@ class TreeBuilder:
         elif path != first:
             self._report.add(path, Outcome.DUPLICATED, f"another name of {first}", "alias")
         elif isinstance(node, Group):
-            self._report.add(path, Outcome.INLINED, "kept as columns: it has values outside of its "
+            self._report.add(path, Outcome.GROUP, "kept as columns: it has values outside of its "
                              "chunks", "columns")  # fmt: skip
             for column, _ in node.arrays():
                 self._report.add(f"{path}/{column}", Outcome.INLINED, "a column", "columns")
