@@ -75,6 +75,8 @@ class AttributeReader:
     def names(identifier: Any) -> list[bytes]:
         """Return the names of an object's attributes, the oldest first if that is known."""
         found: list[bytes] = []
+        if not h5py.h5a.get_num_attrs(identifier):
+            return found
         tracked = identifier.get_create_plist().get_attr_creation_order()
         by_age = tracked & h5py.h5p.CRT_ORDER_TRACKED
         order = h5py.h5.INDEX_CRT_ORDER if by_age else h5py.h5.INDEX_NAME

@@ -12,6 +12,7 @@ from refmaker.errors import (
     LimitError,
     RefmakerError,
     SourceError,
+    SourceNotFoundError,
     TruncatedError,
     UnsupportedError,
 )
@@ -47,6 +48,8 @@ _NETCDF_MARKS = frozenset(
 )
 _HIDDEN = _NETCDF_MARKS | {b"DIMENSION_LIST", b"REFERENCE_LIST", b"DIMENSION_LABELS"}
 _HIDDEN_OF_SCALES = frozenset([b"CLASS", b"NAME"])
+MISSING_SOURCES = "missing-sources"
+"""Setting: what becomes of virtual datasets of which a source is not there."""
 _HEAD = 512 * 1024
 _LAST = chr(0x10FFFF)
 """Sorts behind all names: netCDF numbers dimensions of groups before those of the groups above."""
@@ -323,10 +326,18 @@ class FileScan:
     def _path_of(self, reference: Any) -> str:
         if not reference:
             return ""
-        return self._objects.names.get(self._reader.address(reference), "")
+        path = self._objects.names.get(self._reader.address(reference))
+        if path is None:
+            raise UnsupportedError(
+                "a reference to an object that no link leads to", code="dtype-reference"
+            )
+        return path
 
     def _virtual(self, dataset: OpenDataset) -> Array:
-        return virtual_array(dataset, self._find_source, self._expect)
+        fill = self._options.settings.get(MISSING_SOURCES) == "fill"
+        return virtual_array(
+            dataset, self._find_source, self._expect, self._report.warn if fill else None
+        )
 
     def _expect(self, file: str) -> None:
         """Note a file that is not there yet; what leads out of the folder is refused elsewhere."""
@@ -347,7 +358,7 @@ class FileScan:
         try:
             node = group[path]
         except KeyError:
-            raise UnsupportedError("there is no such dataset", code="virtual") from None
+            raise SourceNotFoundError("there is no such dataset") from None
         if not isinstance(node, Array):
             raise UnsupportedError("it is a group", code="virtual")
         return node

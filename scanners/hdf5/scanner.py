@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from refmaker.scanning.protocol import Setting
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
@@ -25,6 +27,15 @@ class HDF5Scanner:
     """Scans HDF5 files, and so netCDF4, MATLAB 7.3, NWB, AnnData, ODIM and their like."""
 
     name = "hdf5"
+    settings = (
+        Setting(
+            "missing-sources",
+            "refuse",
+            "HDF5: virtual datasets with sources that are not there are refused, or have fill "
+            "values in their place",
+            ("refuse", "fill"),
+        ),
+    )
     suffixes = (
         ".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4", ".cdf", ".h5ad", ".mat", ".nwb", ".cxi",
     )  # fmt: skip
@@ -54,7 +65,7 @@ class HDF5Scanner:
         if at is None or len(head) < at + 48:
             return True
         version = head[at + 8]
-        if version > 3 or at:
+        if version > 3:
             return True
         if version >= 2:
             end = struct.unpack_from("<Q", head, at + 28)[0]
