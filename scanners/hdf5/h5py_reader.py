@@ -71,7 +71,7 @@ class H5pyReader:
         if values.shape[: len(wanted)] != wanted:
             # In netCDF it is as long as its dimensions, and has fill values where it ends.
             shape = (*wanted, *values.shape[len(wanted) :])
-            longer = np.full(shape, _behind(dataset, values.dtype))
+            longer = np.full(shape, _behind(dataset, values.dtype), values.dtype)
             longer[tuple(slice(n) for n in values.shape)] = values
             values = longer
         return values[(..., *inner)]

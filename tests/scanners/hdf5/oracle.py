@@ -143,7 +143,8 @@ def split(file, path):
 
 def different_column(file, dataset, columns, found):
     """Compare a member of records, or what stands for sequences, element by element."""
-    rows = np.asarray(dataset[()], dataset.dtype)
+    rows = np.empty(dataset.shape, dataset.dtype)
+    rows[()] = dataset[()]
     shape = rows.shape
     values = list(rows.reshape(-1))
     for name in columns:
@@ -154,11 +155,11 @@ def different_column(file, dataset, columns, found):
             shape = (len(values),)
         else:
             values = [value[name] for value in values]
-    flat = found.reshape(len(values), -1)
+    flat = found.reshape(len(values), -1) if values else []
     if found.shape[: len(shape)] != shape:
         return f"{columns}: shape {found.shape}, {shape} natively"
     for true, ours in zip(values, flat, strict=True):
-        if isinstance(true, bytes) and found.dtype.kind in "OT":
+        if isinstance(true, bytes) and found.dtype.kind in "OTU":
             true = decoded(true)  # noqa: PLW2901
         if isinstance(true, h5py.Reference):
             if not (file[ours[0]] == file[true] if true and ours[0] else not true and not ours[0]):
