@@ -329,7 +329,11 @@ class Examiner:
                 if (path.name, name) in kind.unreadable:
                     continue
                 try:
-                    told = kind.difference(file, name, stock[name][...])
+                    values = stock[name][...]
+                    if np.ndim(values) == 0 and stock[name].dtype.kind == "S":
+                        # Alone, numpy cuts a text behind its last character.
+                        values = np.asarray(values, stock[name].dtype)
+                    told = kind.difference(file, name, values)
                 except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
                     told = f"{type(error).__name__}: {error}"
                 if told:
