@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from refmaker.codecs import PACKAGES
+from refmaker.codecs import PACKAGES, scanner_codecs
 from refmaker.errors import PolicyError, UnsupportedError
 from refmaker.io.hosts import host_of, is_here
 from refmaker.io.local_file import local_path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from refmaker.io.hosts import Host
 
-__all__ = ["Policy", "linked", "policy_of", "protocol_of"]
+__all__ = ["CODECS", "Policy", "linked", "policy_of", "protocol_of"]
 
 _KEY = "refmaker.policy"
 """Storage option by which a policy travels with the options through scanners and workers."""
@@ -52,7 +52,7 @@ _HARMLESS = frozenset(
     }
 )
 """Storage options that are no secret."""
-_CODECS = frozenset(PACKAGES) | {
+CODECS = frozenset(PACKAGES) | {
     *("adler32", "astype", "base64", "bitround", "blosc", "bz2", "categorize", "crc32", "crc32c"),
     *("delta", "fixedscaleoffset", "fletcher32", "gzip", "jenkins_lookup3", "json2", "lz4"),
     *("lzma", "msgpack2", "packbits", "pcodec", "quantize", "shuffle", "vlen-array", "vlen-bytes"),
@@ -61,6 +61,7 @@ _CODECS = frozenset(PACKAGES) | {
     *("bytes", "transpose", "sharding_indexed", "cast_value", "scale_offset"),
     *("grib", "fill_hdf_strings", "FITSAscii", "FITSVarBintable", "record_member", "deflate"),
 }
+"""Ids of codecs that only decode."""
 _PREFIXES = ("refmaker.", "imagecodecs_")
 _ADDRESS = re.compile(r"//(?:[^/@]*@)?\[[0-9A-Fa-f:.%]*\]")
 """A host that is given by its address, which may hold what separates links of a chain."""
@@ -322,7 +323,8 @@ class Policy:
             return  # Not for the policy to judge: the reader of metadata will.
         for codec in _codecs(document):
             plain = codec.removeprefix("numcodecs.")
-            if plain not in _CODECS.union(self.codecs) and not plain.startswith(_PREFIXES):
+            known = plain in CODECS.union(self.codecs) or plain.startswith(_PREFIXES)
+            if not (known or plain in scanner_codecs()):
                 raise PolicyError(
                     f"the codec {codec!r} is not known to be safe",
                     url=self.origin,

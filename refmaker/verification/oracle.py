@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import SNIFF_BYTES, MultiFileScanner, choose, scanners
-from refmaker.verification.by_place import OpenFiles, PlaceReader
+from refmaker.verification.by_place import PlaceReader
 from refmaker.verification.joined import JoinedValues
 from refmaker.verification.metadata import metadata_difference
+from refmaker.verification.scanned_files import OpenFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
