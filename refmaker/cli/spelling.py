@@ -21,7 +21,6 @@ __all__ = ["as_flags"]
 
 _MARKED = re.compile(r"`([a-z_]+)(?:=([^`]*))?`")
 _SPECIAL: dict[tuple[str, Any], str] = {
-    ("times", "reencode"): "--reencode-times",
     ("incompatible", "split"): "--split-incompatible",
     ("mismatched", "inline"): "--inline-mismatched",
 }

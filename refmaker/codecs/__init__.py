@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CODECS",
+    "ENCODE_ONLY",
     "FOREIGN",
     "NOTES",
     "PACKAGES",
+    "decoding",
     "package_of",
     "register",
     "requirements",
@@ -99,6 +101,15 @@ PACKAGES: dict[str, str] = {
     "refmaker.tiff_samples_first": "refmaker",
 }
 
+#: Settings of codecs that only encoding looks at; ``*`` are those of every codec.
+ENCODE_ONLY: dict[str, frozenset[str]] = {
+    "*": frozenset({"level"}),
+    "blosc": frozenset({"blocksize", "clevel", "cname", "shuffle", "typesize"}),
+    "lz4": frozenset({"acceleration"}),
+    "lzma": frozenset({"check", "preset"}),
+    "zstd": frozenset({"checksum"}),
+}
+
 #: What should be known before relying on a codec.
 NOTES: dict[str, str] = {
     "refmaker.b3d": "equal to the vendor's code run under emulation; never tried on files that a "
@@ -142,6 +153,23 @@ def scanner_codecs() -> Mapping[str, str]:
     homes = {point.package for group in _SCANNERS for point in entry_points(group)}
     points = entry_points(_REGISTERED)
     return {point.name: point.package for point in points if point.package in homes}
+
+
+def decoding(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a codec's configuration decoding depends on.
+
+    Parameters
+    ----------
+    config : mapping
+        A numcodecs configuration.
+
+    Returns
+    -------
+    dict
+        Without compression levels and the like: chunks of equal ones are decoded alike.
+    """
+    ignored = ENCODE_ONLY["*"] | ENCODE_ONLY.get(str(config.get("id")), frozenset())
+    return {name: value for name, value in config.items() if name not in ignored}
 
 
 def requirements(configs: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
