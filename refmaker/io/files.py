@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, SourceError
-from refmaker.io.source import Source, local_path
+from refmaker.io.local_file import LocalFile, local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,6 +32,12 @@ def read_file(
     """
     if os.fspath(url) == STANDARD:
         return sys.stdin.buffer.read()
+    path = local_path(os.fspath(url))
+    if path is not None:
+        file = LocalFile(os.path.abspath(path))
+        return file.read(0, file.fingerprint.size)
+    from refmaker.io.source import Source
+
     with Source(url, storage_options) as source:
         return source.read(0, source.size)
 

@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import RefmakerError
 from refmaker.io.disk_cache import ChunkCache
-from refmaker.io.source import local_path
-from refmaker.model.report import Cost
+from refmaker.io.local_file import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -206,7 +205,7 @@ def look(url: str, storage_options: Mapping[str, Any] | None = None) -> State | 
         from refmaker.io.remote_file import RemoteFile
 
         # One byte, with the size in the answer's headers; no server's whole file for it.
-        asked = RemoteFile(url, dict(storage_options or {}), Cost(), first=1, largest=1024**2)
+        asked = RemoteFile.open(url, storage_options, largest=1024**2)
         return _remote_state(asked.fingerprint)
     except (RefmakerError, OSError, ValueError):
         return None

@@ -302,7 +302,7 @@ class Worker:
         return WorkerNotStartedError(
             f"the worker process did not start ({self._last_words()}: {error})",
             url=name or None,
-            hint="isolate='never', or --isolate never, does without",
+            hint="`isolate='never'` does without",
         )
 
     def _last_words(self) -> str:

@@ -108,9 +108,15 @@ def open_oracle(
         If the set names none.
     UnknownFormatError
         If no scanner recognises the scanned file.
+    PolicyError
+        If the set names files that it may not.
     """
     from refmaker.io.source import Source
 
+    policy = refs.policy
+    if policy.remote:
+        policy.check_urls(refs.urls())
+    storage_options = policy.bound(storage_options)
     urls = source_files(refs)
     known = bool(refs.report.format)
     collector = scanners().get(refs.report.format)
