@@ -245,6 +245,10 @@ class DICOM:
             (f"{_CT}Process10_12TransferSyntax_1.2.840.10008.1.2.4.55.dcm", "image"),
             (f"{_CT}Process6_8TransferSyntax_1.2.840.10008.1.2.4.53.dcm", "image"),
             ("dicomtestfiles__RG3_JPLY", "image"),
+            ("dicomtestfiles__XA1_JPLY", "image"),
+            ("pydicomdata__emri_small_jpeg_2k_lossless_too_short.dcm", "image"),
+            ("pydicomdata__liver_deflate.dcm", "image"),
+            ("pydicomdata__liver_nonbyte_aligned_rle.dcm", "image"),
             ("pydicomdata__liver_nonbyte_aligned_deflate.dcm", "image"),
             ("pydicomdata__liver_rle.dcm", "image"),
         }
@@ -312,6 +316,8 @@ class Examiner:
             return None, [str(error)]
         except RefmakerError as error:
             return None, [] if str(path) in str(error) else [f"no file is named: {error}"]
+        # A file may be of another format as well, which its first bytes then name.
+        kind = FORMATS.get(report.format, kind)
         if path.name in kind.broken:
             return report, [f"{name} in a broken file" for name, _ in group.arrays()]
         with kind.open(path) as file:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from refmaker.io.hosts import Host
 
-__all__ = ["Policy", "linked", "policy_of", "protocol_of"]
+__all__ = ["CODECS", "Policy", "linked", "policy_of", "protocol_of"]
 
 _KEY = "refmaker.policy"
 """Storage option by which a policy travels with the options through scanners and workers."""
@@ -323,7 +323,7 @@ class Policy:
             return  # Not for the policy to judge: the reader of metadata will.
         for codec in _codecs(document):
             plain = codec.removeprefix("numcodecs.")
-            known = plain in _CODECS.union(self.codecs) or plain.startswith(_PREFIXES)
+            known = plain in CODECS.union(self.codecs) or plain.startswith(_PREFIXES)
             if not (known or plain in scanner_codecs()):
                 raise PolicyError(
                     f"the codec {codec!r} is not known to be safe",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from refmaker.io.disk_cache import ChunkCache
-    from refmaker.reading.outgoing import Outgoing
+    from refmaker.reading.rewritten_chunks import RewrittenChunks
     from refmaker.storage.reference_index import Located, Lookup
 
     Data = bytes | memoryview
@@ -295,13 +295,13 @@ class Reader:
 
     def _identifies(self, key: str) -> bool:
         """Tell whether a chunk holds more of its file than values, which no cache is to keep."""
-        return self._cache is not None and self._outgoing.rewrites(key)
+        return self._cache is not None and key in self._rewritten
 
     @cached_property
-    def _outgoing(self) -> Outgoing:
-        from refmaker.reading.outgoing import Outgoing
+    def _rewritten(self) -> RewrittenChunks:
+        from refmaker.reading.rewritten_chunks import RewrittenChunks
 
-        return Outgoing(self)
+        return RewrittenChunks(self.references.metadata())
 
     async def _fetch(
         self, found: Located, start: int | None, stop: int | None, *, keep: bool

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from refmaker.model.chunk_table import Reference
-from refmaker.verification.compare import MismatchError
+from refmaker.scanning.protocol import MismatchError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refmaker.codecs import package_of
-from refmaker.scanning.protocol import TolerantReader
+from refmaker.scanning.protocol import MismatchError, TolerantReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayCheck",
-    "MismatchError",
     "NotComparableError",
     "chosen_chunks",
     "compare_array",
@@ -33,10 +32,6 @@ __all__ = [
 
 class NotComparableError(Exception):
     """There are no native values to compare a chunk with, and that is nobody's fault."""
-
-
-class MismatchError(Exception):
-    """The set contradicts its files, whatever is read through it."""
 
 
 @dataclass(frozen=True, slots=True)

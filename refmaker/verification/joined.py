@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.verification.compare import MismatchError, NotComparableError, same_values
+from refmaker.scanning.protocol import MismatchError
+from refmaker.verification.compare import NotComparableError, same_values
 from refmaker.verification.times import in_units_of, time_attributes
 
 if TYPE_CHECKING:
