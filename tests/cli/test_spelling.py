@@ -133,8 +133,9 @@ def flags(verb):
     ("verb", "text", "shown"),
     [
         ("combine", "`chunks='common'`", "--chunks common"),
-        ("combine", "(`times='reencode'`)", "(--reencode-times)"),
-        ("scan", "(`times='reencode'`)", "(--reencode-times of 'refmaker combine')"),
+        ("combine", "(`times='reencode'`)", "(--times reencode)"),
+        ("scan", "(`times='reencode'`)", "(--times reencode)"),
+        ("info", "(`times='reencode'`)", "(--times reencode of 'refmaker combine')"),
         ("combine", "`monotonic=False`", "--no-monotonic"),
         ("combine", "`coords={'t': ...}`", "--coord t=..."),
         ("combine", "raise `inline_budget`", "raise --inline-budget"),
@@ -170,26 +171,29 @@ def test_one_fault_in_python_and_in_two_commands(run, tmp_path):
     paths = [series(tmp_path, f"{i}.nc", f"hours since 2000-01-0{i}T00:00:00") for i in (1, 2)]
     sets = [refmaker.scan(path) for path in paths]
     with pytest.raises(MetadataError) as caught:
-        refmaker.combine(sets, concat="time")
+        refmaker.combine(sets, concat="time", times="keep")
     assert "`times='reencode'`" in str(caught.value)
-    out = run("scan", *paths, "-o", "all.json", "--concat", "time", code=1)
-    assert "--reencode-times of 'refmaker combine'" in out.err
+    keep = ("--concat", "time", "--times", "keep")
+    out = run("scan", *paths, "-o", "all.json", *keep, code=1)
+    assert "--times reencode" in out.err
     for refs, path in zip(sets, paths, strict=True):
         refs.write(path.with_suffix(".json"))
     names = ("1.json", "2.json", "-o", "all.json", "--concat", "time")
-    out = run("combine", *names, code=1)
-    assert (
-        "(--reencode-times)" in out.err.replace("units (--", "(--") or "--reencode-times" in out.err
-    )
+    out = run("combine", *names, "--times", "keep", code=1)
+    assert "--times reencode" in out.err
     assert "of 'refmaker" not in out.err
-    # The remedy works as it is told.
-    run("combine", *names, "--reencode-times")
+    # The remedy works as it is told, and as it was told by earlier versions.
+    run("combine", *names, "--times", "reencode")
+    run("combine", *names, "--times", "keep", "--reencode-times", "--overwrite")
+
+
+KEEP = ("--concat", "time", "--times", "keep")
 
 
 def test_json_records_have_the_same_hint(run, tmp_path):
     paths = [series(tmp_path, f"{i}.nc", f"hours since 2000-01-0{i}") for i in (1, 2)]
-    [*_, record] = run("scan", *paths, "-o", "a.json", "--concat", "time", "--json", code=1).records
-    assert "--reencode-times" in record["error"]["message"]
+    [*_, record] = run("scan", *paths, "-o", "a.json", *KEEP, "--json", code=1).records
+    assert "--times reencode" in record["error"]["message"]
     assert "`" not in record["error"]["hint"]
 
 
