@@ -79,6 +79,9 @@ def _address(host: str) -> Address | None:
         return ipaddress.ip_address(host)
     except ValueError:
         pass
+    # Asked of no set that names local files alone.
+    import socket
+
     try:
         # Systems also take 127.1, 0x7f000001, 0177.0.0.1 and 2130706433 for addresses.
         from socket import inet_aton

@@ -10,9 +10,9 @@ import zarr
 
 import refmaker
 from refmaker.errors import TruncatedError
+from refmaker.io.retries import CONCURRENT
 from refmaker.model.chunk_table import ChunkTable
 from refmaker.reading.open import open_store
-from refmaker.io.retries import CONCURRENT
 from refmaker.reading.planner import Plan, Planner
 from refmaker.storage.reference_index import Located
 
