@@ -128,21 +128,14 @@ def _nbytes(found: Any) -> int | None:
     return int(found.nbytes) if hasattr(found, "nbytes") else len(found)
 
 
-def _unpacked(
-    name: str, make: Callable[[], Any], data: memoryview, most: int, errors: type[Exception]
-) -> bytes:
+def _unpacked(name: str, make: Callable[[], Any], data: memoryview, most: int) -> bytes:
     """Unpack one stream after the other, as Python's own functions for whole files do."""
     parts: list[bytes] = []
     rest: Any = data
     while True:
         stream = make()
-        try:
-            # One byte more than may come shows that there are more.
-            part = stream.decompress(rest, most + 1)
-        except errors:
-            if parts and rest[:1] != data[:1]:
-                break  # behind the last stream is something else
-            raise
+        # One byte more than may come shows that there are more.
+        part = stream.decompress(rest, most + 1)
         parts.append(part)
         most -= len(part)
         if most < 0:
@@ -150,9 +143,9 @@ def _unpacked(
         if not stream.eof:
             raise CodecError(f"the {name} stream ends too early")
         rest = stream.unused_data
-        if not rest:
-            break
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+        if rest[:1] != data[:1]:
+            # Behind the last stream stands nothing, or something else.
+            return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _zlib(_: Any, data: memoryview, most: int) -> bytes:
@@ -170,13 +163,13 @@ def _zlib(_: Any, data: memoryview, most: int) -> bytes:
 def _gzip(_: Any, data: memoryview, most: int) -> bytes:
     import zlib
 
-    return _unpacked("gzip", lambda: zlib.decompressobj(31), data, most, zlib.error)
+    return _unpacked("gzip", lambda: zlib.decompressobj(31), data, most)
 
 
 def _bz2(_: Any, data: memoryview, most: int) -> bytes:
     import bz2
 
-    return _unpacked("bz2", bz2.BZ2Decompressor, data, most, OSError)
+    return _unpacked("bz2", bz2.BZ2Decompressor, data, most)
 
 
 def _lzma(codec: Any, data: memoryview, most: int) -> bytes:
@@ -189,7 +182,7 @@ def _lzma(codec: Any, data: memoryview, most: int) -> bytes:
     def make() -> lzma.LZMADecompressor:
         return lzma.LZMADecompressor(codec.format, memory, filters)
 
-    return _unpacked("lzma", make, data, most, lzma.LZMAError)
+    return _unpacked("lzma", make, data, most)
 
 
 _STREAMS: dict[str, Callable[[Any, memoryview, int], bytes]] = {

@@ -169,7 +169,9 @@ class Source(Cost):
         blocks = np.empty((offsets.size, length), np.uint8)
         # Neighbours in the file are neighbours in the result, so that runs are one read.
         breaks = np.flatnonzero(np.diff(offsets) != length) + 1
-        edges = np.unique(np.concatenate([[0], breaks, [offsets.size]]).astype(np.int64))
+        edges = np.concatenate([[0], breaks, [offsets.size]]).astype(np.int64)
+        # In order as they are; `np.unique` would load masked arrays for it.
+        edges = edges[np.diff(edges, prepend=-1) > 0]
         firsts = offsets[edges[:-1]].tolist()
         runs = list(zip(firsts, (np.diff(edges) * length).tolist(), strict=True))
         self._store.prefetch(runs)

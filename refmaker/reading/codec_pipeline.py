@@ -107,22 +107,22 @@ def _bounded(metadata: ArrayV2Metadata) -> V2Codec:
 
 
 def _located(error: Exception, batch: list[Any]) -> Exception:
-    """Return an error that says which chunk of which file it is about."""
-    known = isinstance(error, RefmakerError)
-    if known and error.path is not None and error.url is not None:  # type: ignore[attr-defined]
+    """Return an error that says which chunk of which file it is about, and in which set."""
+    if isinstance(error, RefmakerError) and error.path is not None and error.url is not None:
         return error
-    store_path = getattr(batch[0][0], "store", None), getattr(batch[0][0], "path", "")
-    store, key = store_path
-    reader = getattr(store, "reader", None)
+    getter = batch[0][0]
+    reader = getattr(getattr(getter, "store", None), "reader", None)
     if reader is None:
         return error
+    key = getter.path
     found = reader.locate(key)
-    url = reader.origin if found is None or isinstance(found, bytes) else found.url
-    if isinstance(error, RefmakerError):
-        return error.located(url=url, path=key)
-    told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    named = f", referenced by {reader.origin}" if reader.origin not in (None, url) else ""
-    offset = None if found is None or isinstance(found, bytes) else found.offset
-    return CodecError(
-        f"the chunk cannot be decoded: {told}{named}", url=url, path=key, offset=offset
-    )
+    url, offset = reader.origin, None
+    if found is not None and not isinstance(found, bytes):
+        url, offset = found.url, found.offset
+    if not isinstance(error, RefmakerError):
+        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        error = CodecError(f"the chunk cannot be decoded: {told}")
+    if reader.origin not in (None, url):
+        error.message += f", referenced by {reader.origin}"
+    error.offset = offset if error.offset is None else error.offset
+    return error.located(url=url, path=key)

@@ -1,5 +1,7 @@
-"""Asking ecCodes about templates, in a process of its own where that is the first use of it.
+"""Names of templates: from the table of ecCodes' definitions, else from ecCodes itself.
 
+The library is asked where the table does not say, in a process of its own where that is the first
+use of it.
 What ecCodes loads for names takes more memory than the rest of a scan (35 MiB for long names
 alone) and is never given back; and sections that make it abort would take the scan along. So a
 process of its own is asked, which ends when nobody asks for a while, and what it says is kept for
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING
 from refmaker.codecs.native_libraries import load_proj_before_eccodes
 from refmaker.errors import WorkerError
 from refmaker.scanners.grib.names import Names, Sections, names_of, numeric
+from refmaker.scanners.grib.names_table import table_names
 from refmaker.scanning.worker import Worker, WorkerNotStartedError
 
 if TYPE_CHECKING:
@@ -52,7 +55,10 @@ def lookup_names(templates: Sequence[tuple[Hashable, Sections]]) -> list[Names]:
     if len(_known) + len(new) > _CACHE:
         _known.clear()
         new = dict(templates)
-    _known.update(zip(new, _answers(list(new.values())), strict=True))
+    told = {key: table_names(sections) for key, sections in new.items()}
+    _known.update({key: names for key, names in told.items() if names is not None})
+    left = {key: sections for key, sections in new.items() if told[key] is None}
+    _known.update(zip(left, _answers(list(left.values())), strict=True))
     return [_known[key] for key, _ in templates]
 
 

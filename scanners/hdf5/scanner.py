@@ -25,6 +25,7 @@ class HDF5Scanner:
 
     name = FORMAT.name
     suffixes = FORMAT.suffixes
+    settings = FORMAT.settings
     calls_library = True
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ print("threads", os.environ["OPENBLAS_NUM_THREADS"])
 """
 NEVER = {
     *("ssl", "socket", "urllib.request", "http.client", "email", "email.message", "xml.sax"),
-    *("importlib.metadata", "multiprocessing", "concurrent.futures", "asyncio", "decimal", "lzma"),
+    *("importlib.metadata", "multiprocessing", "concurrent.futures", "asyncio", "lzma", "numpy.ma"),
     *("numcodecs", "imagecodecs", "fsspec", "zarr", "xarray", "tifffile", "pydicom", "netCDF4"),
     *("rich", "pyarrow", "refmaker.templates", "refmaker.publish.html_report.page"),
 }

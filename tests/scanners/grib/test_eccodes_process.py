@@ -42,7 +42,8 @@ def file(tmp_path):
 
 @pytest.fixture
 def elsewhere(monkeypatch):
-    """As in a program that has not used ecCodes so far."""
+    """As in a program that has not used ecCodes so far, where the table says nothing."""
+    monkeypatch.setattr(eccodes_process, "table_names", lambda _: None)
     monkeypatch.delitem(sys.modules, "eccodes", raising=False)
     eccodes_process.forget()
     eccodes_process._asker.close()
