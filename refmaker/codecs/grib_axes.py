@@ -64,6 +64,7 @@ _SHIFTED = 0x0F
 _ROUNDING = 0.1
 """How far, in steps, increments may miss the last row and still be used."""
 _POLE = 90 + 1e-6
+_HALF = 0.500001
 _FORWARD = frozenset({"lambert", "polar_stereographic", "mercator"})
 """Kinds whose first point is the south-western one whatever the scanning mode says."""
 
@@ -134,7 +135,7 @@ def _stepped(first: float, last: float, count: int, step: float | None, unit: fl
     axis[-1] = last
     # Far off the last row, an increment is one of even rows that was rounded, or the writer's own
     # number, which ecCodes follows, until it leads off the earth.
-    rounded = abs(abs(last - first) / (count - 1) - step) < unit
+    rounded = abs(abs(last - first) / (count - 1) - step) <= unit * _HALF
     if off > _ROUNDING * step and (rounded or np.abs(axis).max() > _POLE):
         return even
     return axis

@@ -336,10 +336,10 @@ def load(name: str) -> Scanner:
     _, point = known[name]
     try:
         return _made(point)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # the edge to other people's packages, as above
         raise MissingDependencyError(
             f"the scanner {name} of the package {point.package} cannot be loaded: {error}",
-            hint=f"pip install --upgrade {point.package}",
+            hint=f"pip install {point.package}",
         ) from error
 
 

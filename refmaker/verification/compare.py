@@ -245,6 +245,9 @@ def _difference(
     where = _where(region)
     try:
         read = np.asarray(virtual[region])
+        if read.shape == () and array.dtype.kind == "S" and read.dtype.kind == "S":
+            # Alone, numpy cuts a text behind its last character.
+            read = read.astype(max(read.dtype, array.dtype, key=lambda kind: kind.itemsize))
     except Exception as error:  # noqa: BLE001 - a codec or filesystem may raise anything
         return f"[{where}] cannot be read: {_told(error)}"
     true = np.asarray(true)

@@ -17,19 +17,20 @@ import numpy as np
 from refmaker.codecs.native_libraries import eccodes
 from refmaker.errors import FormatError, LimitError
 from refmaker.scanners.grib.native_coordinates import Coordinates
-from refmaker.scanners.grib.native_messages import Messages
+from refmaker.io.source import Source
+from refmaker.scanners.grib.native_messages import Messages, messages_of
 from refmaker.scanners.grib.native_places import Places
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from refmaker.io.source import Source
     from refmaker.model import Array
+    from refmaker.model.chunk_table import Reference
     from refmaker.scanning.protocol import LibraryReader
 
-__all__ = ["open_native"]
+__all__ = ["open_collection", "open_native"]
 
 _PART = 16 * 1024**2
 _MOST = 256 * 1024**2
@@ -52,31 +53,56 @@ def open_native(source: Source) -> Iterator[LibraryReader]:
     MissingDependencyError
         If ecCodes is not installed.
     """
+    with open_collection([source.url], source.storage_options) as native:
+        yield native
+
+
+@contextmanager
+def open_collection(
+    urls: Sequence[str], storage_options: Mapping[str, Any] | None
+) -> Iterator[LibraryReader]:
+    """Open many files with ecCodes.
+
+    Parameters
+    ----------
+    urls : sequence of str
+        Local files are opened in place, others are copied to temporary ones.
+    storage_options : mapping or None
+        Passed to fsspec.
+
+    Raises
+    ------
+    MissingDependencyError
+        If ecCodes is not installed.
+    """
     library = eccodes("reading GRIB natively")
-    if source.path is not None:
-        yield _EccodesReader(library, source.path)
-        return
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "file.grib")
-        with open(path, "wb") as file:
-            file.writelines(source.read_upto(at, _PART) for at in range(0, source.size, _PART))
-        yield _EccodesReader(library, path)
+        paths: dict[str, str] = {}
+        for number, url in enumerate(urls):
+            with Source(url, storage_options) as source:
+                path = source.path
+                if path is None:
+                    path = os.path.join(folder, f"{number}.grib")
+                    with open(path, "wb") as file:
+                        parts = range(0, source.size, _PART)
+                        file.writelines(source.read_upto(at, _PART) for at in parts)
+                paths[source.url] = path
+        yield _EccodesReader(library, paths)
 
 
 class _EccodesReader:
     """Fields as ecCodes decodes them, found by where their messages lie."""
 
-    def __init__(self, eccodes: Any, path: str) -> None:
+    def __init__(self, eccodes: Any, paths: Mapping[str, str]) -> None:
         self._eccodes = eccodes
-        self._path = path
-        self._messages = Messages(eccodes, path)
+        self._messages = {url: Messages(eccodes, path) for url, path in paths.items()}
         self._known: Coordinates | None = None
-        self._places = Places(lambda offset, length: self._coordinates.of(offset, length))
+        self._places = Places(lambda *chunk: self._coordinates.of(*chunk))
 
     @property
     def _coordinates(self) -> Coordinates:
         if self._known is None:
-            self._known = Coordinates(self._eccodes, self._path, self._messages)
+            self._known = Coordinates(self._eccodes, self._messages)
         return self._known
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
@@ -105,16 +131,12 @@ class _EccodesReader:
             return self._fields(path, array, region)
         if array.dtype == np.dtype("u1"):
             found: Any = array.chunks.get(0)
-            return np.frombuffer(self._piece(found.offset, found.length), np.uint8)[region]
+            data = messages_of(self._messages, found.url).piece(found.offset, found.length)
+            return np.frombuffer(data, np.uint8)[region]
         values = self._coordinates.read(path.rpartition("/")[2], array)
         if not self._places.coordinate(path, array, values):
             values = np.full_like(values, np.nan if values.dtype.kind == "f" else -1)
         return values[region]
-
-    def _piece(self, offset: int, length: int) -> bytes:
-        with open(self._path, "rb") as file:
-            file.seek(offset)
-            return file.read(length)
 
     def _fields(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         shape = tuple(part.stop - part.start for part in region)
@@ -128,7 +150,7 @@ class _EccodesReader:
             number = tuple(p.start + i for p, i in zip(region[:lead], at, strict=True))
             found = array.chunks.get((*number, *(0,) * plane))
             if isinstance(found, tuple):
-                field = self._field(found.offset, found.length, array)
+                field = self._field(found, array)
                 wrong = self._places.misplaced(path, number)
                 if wrong:
                     raise FormatError(
@@ -137,11 +159,12 @@ class _EccodesReader:
                 values[at] = field.reshape(array.shape[lead:])[region[lead:]]
         return values
 
-    def _field(self, offset: int, length: int, array: Array) -> NDArray[Any]:
+    def _field(self, found: Reference, array: Array) -> NDArray[Any]:
         """Return one field as ecCodes decodes it, in rows."""
-        start, number = self._messages.find(offset, length)
+        messages = messages_of(self._messages, found.url)
+        start, number = messages.find(found.offset, found.length)
         try:
-            with self._messages.handle(start, number) as handle:
+            with messages.handle(start, number) as handle:
                 return self._values(handle, array)
         except self._eccodes.CodesInternalError as error:
             raise FormatError(f"ecCodes does not decode it: {error}", offset=start) from error

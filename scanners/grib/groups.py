@@ -44,10 +44,10 @@ class Builder:
         All fields.
     grids : sequence of FieldGrid
         By number.
-    grid_places : sequence of (int, int)
-        Offset and length of the definition of each; length 0 where it is not in the file.
-    url : str
-        The file.
+    grid_places : sequence of (int, int, int)
+        File, offset and length of the definition of each; length 0 where it is in no file.
+    urls : sequence of str
+        The files.
     dtype : str
         Of values: ``"<f8"`` or ``"<f4"``.
     inline : int
@@ -56,8 +56,8 @@ class Builder:
 
     table: MessageTable
     grids: Sequence[FieldGrid]
-    grid_places: Sequence[tuple[int, int]]
-    url: str
+    grid_places: Sequence[tuple[int, int, int]]
+    urls: Sequence[str]
     dtype: str = "<f8"
     inline: int = 1024
     _known: dict[int, dict[str, Array]] = field(default_factory=dict)
@@ -105,6 +105,30 @@ class Builder:
 
         return make
 
+    def chunks(
+        self, grid: tuple[int, ...], rows: NDArray[np.int64], index: NDArray[np.int64]
+    ) -> ChunkTable:
+        """Return the chunks of an array.
+
+        Parameters
+        ----------
+        grid : tuple of int
+            The grid of chunks.
+        rows : ndarray of int64, shape (n,)
+            Rows of the table.
+        index : ndarray of int64, shape (n,)
+            Flat position of each in the grid.
+        """
+        files, url = np.unique(self.table.file[rows], return_inverse=True)
+        return ChunkTable.from_columns(
+            grid,
+            tuple(self.urls[file] for file in files.tolist()),
+            offset=self.table.offset[rows],
+            length=self.table.length[rows],
+            index=index,
+            url=url if len(files) > 1 else None,
+        )
+
     def _variable(
         self,
         variable: Variable,
@@ -144,13 +168,7 @@ class Builder:
         attributes["coordinates"] = " ".join(hidden)
         rows = variable.rows
         index = np.ravel_multi_index(tuple(at), shape) if shape else np.zeros(1, np.int64)
-        table = ChunkTable.from_columns(
-            (*shape, *(1,) * len(grid.shape)),
-            (self.url,),
-            offset=self.table.offset[rows],
-            length=self.table.length[rows],
-            index=index,
-        )
+        table = self.chunks((*shape, *(1,) * len(grid.shape)), rows, index)
         return Array(
             (*shape, *grid.shape),
             (*(1,) * len(shape), *grid.shape),
@@ -189,8 +207,8 @@ class Builder:
         """Return the coordinates and the mapping of a grid by name."""
         grid = self.grids[number]
         if number not in self._known:
-            offset, length = self.grid_places[number]
-            place = (self.url, offset, length) if length > self.inline else None
+            file, offset, length = self.grid_places[number]
+            place = (self.urls[file], offset, length) if length > self.inline else None
             made = {
                 name: inline_array(item.values, (name,), item.attributes)
                 for name, item in grid.coordinates.items()

@@ -18,15 +18,17 @@ from refmaker.scanners.grib.products import ABSENT, Product, read_products, sect
 from refmaker.scanners.grib.times import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from refmaker.scanners.grib.fields import FieldList, ProductTemplate
 
-__all__ = ["MessageTable", "message_table"]
+__all__ = ["MessageTable", "joined", "message_table"]
 
-_HASH = np.random.default_rng(2).integers(1, 2**63, 4096, np.uint64) | np.uint64(1)
+# Odd multipliers without a pattern: multiples of the golden ratio, squared.
+_GOLDEN = np.arange(1, 4097, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+_HASH = (_GOLDEN * (_GOLDEN >> np.uint64(29))) | np.uint64(1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +37,8 @@ class MessageTable:
 
     Parameters
     ----------
+    file : ndarray of int64
+        Number of the file.
     message : ndarray of int64
         Offset of the message that holds the field.
     offset, length : ndarray of int64
@@ -69,8 +73,8 @@ class MessageTable:
         Numbers of a wave spectrum; `ABSENT` for none.
     grids : list of (int, bytes)
         Edition and grid definition.
-    grid_places : list of (int, int)
-        Offset and length of each in the file; length 0 where it is not there.
+    grid_places : list of (int, int, int)
+        File, offset and length of each; length 0 where it is in no file.
     names : list of Names
     kinds : list of ProductTemplate
     sections : list of Sections
@@ -81,6 +85,7 @@ class MessageTable:
         Why fields cannot be decoded.
     """
 
+    file: NDArray[np.int64]
     message: NDArray[np.int64]
     offset: NDArray[np.int64]
     length: NDArray[np.int64]
@@ -104,7 +109,7 @@ class MessageTable:
     direction: NDArray[np.int64]
     frequency: NDArray[np.int64]
     grids: list[tuple[int, bytes]]
-    grid_places: list[tuple[int, int]]
+    grid_places: list[tuple[int, int, int]]
     names: list[Names]
     kinds: list[ProductTemplate]
     sections: list[Sections]
@@ -147,6 +152,7 @@ def message_table(found: FieldList) -> MessageTable:
         name: found.column(name)
         for name in ("message", "offset", "length", "part", "grid", "packing", "vertical")
     }
+    columns["file"] = np.zeros(n, np.int64)
     columns["values"], columns["problem"], reasons = check_packings(found)
     for name in ("template", "reference", "start", "end", "until", "member", "percentile"):
         columns[name] = np.full(n, ABSENT)
@@ -155,7 +161,7 @@ def message_table(found: FieldList) -> MessageTable:
     table = MessageTable(
         **columns,
         direction=np.full(n, ABSENT), frequency=np.full(n, ABSENT),
-        grids=list(found.grids), grid_places=found.grid_places, names=[], kinds=[], sections=[],
+        grids=list(found.grids), grid_places=[(0, *place) for place in found.grid_places], names=[], kinds=[], sections=[],
         identities=[], reasons=reasons,
     )  # fmt: skip
     keys: list[Hashable] = []
@@ -191,6 +197,60 @@ def message_table(found: FieldList) -> MessageTable:
     )
     _complete(table)
     return table
+
+
+def joined(tables: Sequence[MessageTable]) -> MessageTable:
+    """Return the fields of many files as one table.
+
+    Parameters
+    ----------
+    tables : sequence of MessageTable
+        One for each file, whose number is its position.
+    """
+    grids: dict[tuple[int, bytes], int] = {}
+    templates: dict[Hashable, int] = {}
+    reasons: dict[str, int] = {}
+    whole = MessageTable(
+        **{name: np.empty(0, np.int64) for name in COLUMNS}, grids=[], grid_places=[], names=[],
+        kinds=[], sections=[], identities=[], reasons=[],
+    )  # fmt: skip
+    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in COLUMNS}
+    for number, table in enumerate(tables):
+        for at, grid in enumerate(table.grids):
+            if grids.setdefault(grid, len(grids)) == len(whole.grids):
+                whole.grids.append(grid)
+                whole.grid_places.append((number, *table.grid_places[at][1:]))
+        for at, names in enumerate(table.names):
+            # Names are kept: those of one template are one object for all files.
+            kind = table.kinds[at]._replace(local=0, grid=-1)
+            key = id(names), kind, table.sections[at].local, table.identities[at].key
+            if templates.setdefault(key, len(templates)) == len(whole.names):
+                for name in ("names", "kinds", "sections", "identities"):
+                    getattr(whole, name).append(getattr(table, name)[at])
+        new = {
+            "file": np.full(len(table), number),
+            "grid": np.array([grids[grid] for grid in table.grids], np.int64)[table.grid],
+            "template": _renumbered(table, templates)[table.template],
+            "problem": np.array(
+                [0, *(reasons.setdefault(text, len(reasons)) + 1 for text in table.reasons)]
+            )[table.problem],
+        }
+        for name, parts in columns.items():
+            parts.append(new.get(name, getattr(table, name)))
+    whole.reasons.extend(reasons)
+    return replace(whole, **{name: np.concatenate(parts) for name, parts in columns.items()})
+
+
+def _renumbered(table: MessageTable, templates: Mapping[Hashable, int]) -> NDArray[np.int64]:
+    numbers = [
+        templates[
+            id(names), kind._replace(local=0, grid=-1), sections.local, identity.key
+        ]
+        for names, kind, sections, identity in zip(
+            table.names, table.kinds, table.sections, table.identities, strict=True
+        )
+    ]  # fmt: skip
+    return np.array(numbers, np.int64)
 
 
 def _distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import FormatError, LimitError
+from refmaker.scanners.grib.native_messages import messages_of
 from refmaker.scanners.grib.native_places import kind_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _MOST = 64_000_000
 """Points of a grid that are compared at most: half a gigabyte of latitudes."""
 _NEGATIVE = 2
 """Kind of ensemble forecast: negatively perturbed."""
-_POLE = 89.99999
+_POLE, _HALF = 89.99999, 0.500001
 _STEPS = {
     0: 60, 1: 3600, 2: 86400, 10: 10800, 11: 21600, 12: 43200, 13: 1, 14: 900, 15: 1800,
 }  # fmt: skip
@@ -36,33 +37,35 @@ _NOT_TURNED = "rotated_gg"
 _PLANE = ("latitude", "longitude")
 
 
+_FieldPlace = tuple[str, int, int]
+"""File, offset of the message, and number of the field in it."""
+
+
 class Coordinates:
-    """What ecCodes says of all fields of a file, by kind of coordinate.
+    """What ecCodes says of all fields of some files, by kind of coordinate.
 
     Parameters
     ----------
     eccodes : module
         The library.
-    path : str
-        The file.
-    messages : Messages
-        Its messages.
+    files : mapping
+        By URL: the messages of each.
     """
 
-    def __init__(self, eccodes: Any, path: str, messages: Messages) -> None:
+    def __init__(self, eccodes: Any, files: Mapping[str, Messages]) -> None:
         self._eccodes = eccodes
-        self._path = path
-        self._messages = messages
+        self._files = files
         self._told: dict[str, set[float | None]] = defaultdict(set)
-        self._fields: dict[tuple[int, int], Mapping[str, set[float | None]]] = {}
-        self._grids: dict[str, tuple[int, int]] = {}
-        for place in messages.fields():
-            self._meet(place)
+        self._fields: dict[_FieldPlace, Mapping[str, set[float | None]]] = {}
+        self._grids: dict[str, _FieldPlace] = {}
+        for url, messages in files.items():
+            for start, number in messages.fields():
+                self._meet(messages, (url, start, number))
 
-    def _meet(self, place: tuple[int, int]) -> None:
+    def _meet(self, messages: Messages, place: _FieldPlace) -> None:
         """Ask ecCodes about a field; what it cannot read says nothing."""
         try:
-            with self._messages.handle(*place) as handle:
+            with messages.handle(*place[1:]) as handle:
                 told = self.tell(handle)
                 self._grids.setdefault(str(self._get(handle, "md5GridSection", str)), place)
         except (self._eccodes.CodesInternalError, FormatError):
@@ -71,12 +74,17 @@ class Coordinates:
         for kind, found in told.items():
             self._told[kind] |= found
 
-    def of(self, offset: int, length: int) -> Mapping[str, set[float | None]] | None:
+    def of(
+        self, url: str, offset: int, length: int
+    ) -> Mapping[str, set[float | None]] | None:  # fmt: skip
         """Return what ecCodes says of the field of a chunk, if it is one."""
         try:
-            return self._fields.get(self._messages.find(offset, length))
+            messages = messages_of(self._files, url)
+            found = messages.find(offset, length)
         except FormatError:
             return None
+        name = url if url in self._files else next(iter(self._files))
+        return self._fields.get((name, *found))
 
     def read(self, name: str, array: Array) -> NDArray[Any]:
         """Return a coordinate: the array's own where ecCodes tells each value, else NaN or -1.
@@ -88,7 +96,7 @@ class Coordinates:
         array : Array
             The array.
         """
-        values = _own(array, self._path)
+        values = _own(array, self._files)
         units = str(array.attributes.get("units", ""))
         kind = kind_of(name, units)
         wrong = np.full(array.shape, np.nan if array.dtype.kind == "f" else -1, array.dtype)
@@ -113,8 +121,8 @@ class Coordinates:
 
     def _near(self, kind: str, values: NDArray[Any]) -> bool:
         """Whether the points of some grid have these latitudes or longitudes."""
-        for place in self._grids.values():
-            with self._messages.handle(*place) as handle:
+        for url, *place in self._grids.values():
+            with self._files[url].handle(*place) as handle:
                 if self._has(handle, kind, values):
                     return True
         return False
@@ -143,9 +151,22 @@ class Coordinates:
                 return True
         if grid not in _REGULAR:
             return False
+        if kind == _PLANE[0] and self._even(handle, values):
+            return True
         # Each row has one latitude, each column one longitude.
-        distinct = np.unique(true)
-        return distinct.size == values.size and _close(_turned(distinct), _turned(values.reshape(-1)))
+        distinct, own = np.unique(true), values.reshape(-1)
+        return distinct.size == own.size and _close(_turned(distinct), _turned(own))
+
+    def _even(self, handle: int, values: NDArray[Any]) -> bool:
+        """Whether latitudes are even ones whose step the message rounds, which ecCodes follows."""
+        ends = [self._get(handle, f"latitudeOf{end}GridPointInDegrees") for end in ("First", "Last")]
+        step = self._get(handle, "jDirectionIncrementInDegrees")
+        if None in (*ends, step) or self._get(handle, "Nj", int) != values.size or values.size < 2:
+            return False
+        even = np.linspace(*ends, values.size)
+        unit = 1e-3 if self._get(handle, "edition", int) == 1 else 1e-6
+        rounded = abs(abs(even[1] - even[0]) - step) <= unit * _HALF
+        return rounded and _close(even, values.reshape(-1))
 
     def _get(self, handle: int, key: str, kind: type | None = None) -> Any:
         try:
@@ -169,9 +190,11 @@ class Coordinates:
         if None in ends:
             # Observations have no step; ecCodes tells no time of validity then.
             told["step"].add(0)
-            told["valid_time"] |= times["time"]
         elif unit:
             told["step"] |= {end * unit for end in ends}
+        if not told["valid_time"]:
+            sums = itertools.product(told["time"], told["step"])
+            told["valid_time"] |= {a + b for a, b in sums if a is not None and b is not None}
         for key in ("level", "topLevel", "bottomLevel"):
             told["level"].add(self._get(handle, key, float))
         for key in ("percentileValue", "directionNumber", "frequencyNumber"):
@@ -190,7 +213,8 @@ class Coordinates:
             second = self._get(handle, "second", int) or 0
             # Year 0 stands for a climatology.
             if day and day > 0 and clock is not None:
-                times[kind] = {_seconds(day, clock, 0), _seconds(day, clock, second)}
+                found = _seconds(day, clock)
+                times[kind] = set() if found is None else {found, found + second}
         return times
 
     def _limit(self, handle: int, end: str) -> float | None:
@@ -217,22 +241,26 @@ def _turned(longitudes: NDArray[Any]) -> NDArray[Any]:
     return np.sort(np.where(turned > 360 - _NEAR, turned - 360, turned))
 
 
-def _seconds(day: int, clock: int, second: int) -> float:
+def _seconds(day: int, clock: int) -> float | None:
+    """Return seconds since 1970 of a date and a time of ecCodes; None where there is none such."""
+    # Climatologies have no year, or neither that nor a day.
+    day = day if day > 12 else day * 100 + 1
     year, month, of_month = day // 10000, day // 100 % 100, day % 100
-    date = np.datetime64(f"{year:04}-{month:02}-{of_month:02}", "s").astype(np.int64)
-    return float(date) + clock // 100 * 3600 + clock % 100 * 60 + second
+    try:
+        date = np.datetime64(f"{year:04}-{month:02}-{of_month:02}", "s").astype(np.int64)
+    except ValueError:
+        return None
+    return float(date) + clock // 100 * 3600 + clock % 100 * 60
 
 
-def _own(array: Array, path: str) -> NDArray[Any]:
+def _own(array: Array, files: Mapping[str, Messages]) -> NDArray[Any]:
     """Return the values of an array of one chunk, decoded by numcodecs."""
     import numcodecs
 
     found: Any = array.chunks.get(0)
     data: Any = found
     if isinstance(found, tuple):
-        with open(path, "rb") as file:
-            file.seek(found[1])
-            data = file.read(found[2])
+        data = messages_of(files, found[0]).piece(found[1], found[2])
     for config in reversed(array.codecs):
         data = numcodecs.get_codec(dict(config)).decode(data)
     return np.frombuffer(bytes(memoryview(data).cast("B")), array.dtype).reshape(array.shape)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["Messages"]
+__all__ = ["Messages", "messages_of"]
 
 _MARK, _END = b"GRIB", b"7777"
 _LARGE = 0x800000
@@ -55,6 +55,12 @@ class Messages:
                 self._starts.append(at)
                 self._ends.append(ends)
             at = data.find(_MARK, stop)
+
+    def piece(self, offset: int, length: int) -> bytes:
+        """Return a piece of the file."""
+        with open(self._path, "rb") as file:
+            file.seek(offset)
+            return file.read(length)
 
     def fields(self) -> Iterator[tuple[int, int]]:
         """Yield where the message of each field begins, and the field's number in it, from 1."""
@@ -107,6 +113,22 @@ class Messages:
             yield handle
         finally:
             eccodes.codes_release(handle)
+
+
+def messages_of(files: Mapping[str, Messages], url: str) -> Messages:
+    """Return the messages of a file.
+
+    Raises
+    ------
+    FormatError
+        If it is none of the files.
+    """
+    if len(files) == 1:
+        # However its name is spelt.
+        return next(iter(files.values()))
+    if url not in files:
+        raise FormatError("the file is none of those that were scanned", url=url)
+    return files[url]
 
 
 def _message(data: mmap.mmap, at: int) -> tuple[int, list[int]]:

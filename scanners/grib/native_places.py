@@ -63,12 +63,12 @@ class Places:
     Parameters
     ----------
     tell : callable
-        From offset and length of a chunk to what ecCodes says of its field, by kind of
+        From file, offset and length of a chunk to what ecCodes says of its field, by kind of
         coordinate; None where it says nothing.
     """
 
     def __init__(
-        self, tell: Callable[[int, int], Mapping[str, AbstractSet[float | None]] | None]
+        self, tell: Callable[[str, int, int], Mapping[str, AbstractSet[float | None]] | None]
     ) -> None:
         self._tell = tell
         self._fields: dict[str, dict[str, dict[tuple[int, ...], _CheckedField]]] = {}
@@ -97,9 +97,12 @@ class Places:
         lead = [axis for axis, extent in enumerate(array.chunk_shape) if extent == 1]
         lead = lead[: len(array.shape) - len((array.compressor or {}).get("shape", ()))]
         places = np.stack(numbers, axis=1)[:, lead].tolist()
-        rows = zip(places, table.offset.tolist(), table.length.tolist(), strict=True)
-        for place, offset, length in rows:
-            true = self._tell(offset, length)
+        files = np.zeros(len(places), np.int64) if table.url is None else table.url
+        rows = zip(
+            places, files.tolist(), table.offset.tolist(), table.length.tolist(), strict=True
+        )
+        for place, file, offset, length in rows:
+            true = self._tell(table.urls[file], offset, length)
             if true is not None:
                 where = {names[axis]: at for axis, at in zip(lead, place, strict=True)}
                 found[tuple(place)] = _CheckedField(where, told, true)

@@ -32,6 +32,8 @@ _MANY1 = (100, 107, 109, 111, 113, 119)
 _ISOBARIC, _HECTO = 100, 100.0
 _CUMULATED = 24 * 3600
 _ECMWF, _MARS = 98, 1
+_EVERY = 255
+"""Stands for a year, or a day, that a climatology does not have (edition 1)."""
 _NEGATIVE = 2
 """Kind of ensemble forecast (table 4.6): negatively perturbed."""
 _PRODUCT2 = 9
@@ -241,7 +243,11 @@ def _edition1(rows: NDArray[np.uint8]) -> Product:
     century, year = octet[:, 24], octet[:, 12]
     full = np.where(century > 0, (century - 1) * 100 + year, 1900 + year)
     zero = np.zeros_like(full)
-    date, clock = (full, octet[:, 13], octet[:, 14]), (octet[:, 15], octet[:, 16], zero)
+    # Without a year it is a climatology, of a day or of a month: ecCodes' year 0.
+    every = year == _EVERY
+    full = np.where(every, 0, full)
+    day = np.where(every & (octet[:, 14] == _EVERY), 1, octet[:, 14])
+    date, clock = (full, octet[:, 13], day), (octet[:, 15], octet[:, 16], zero)
     product.reference = seconds(date, clock)
     _forecast1(product, octet)
     kind = octet[:, 9]

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 import eccodes
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refmaker.io.source import Source
@@ -311,7 +311,6 @@ def archives(draw):
     return parts, draw(st.integers(0, 2**16))
 
 
-@settings(deadline=None, max_examples=60)
 @given(archives())
 def test_no_variable_holds_two_products(tmp_path_factory, archive):
     parts, seed = archive
