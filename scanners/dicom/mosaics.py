@@ -173,4 +173,4 @@ def _stack(image: Image, tiles: Mosaic, whole: tuple[int, int]) -> Stack | None:
     first: NDArray[np.float64] = np.asarray(image.stack.first + shift, np.float64)
     step: NDArray[np.float64] = np.asarray(np.array(tiles.normal) * tiles.step, np.float64)
     slots = np.arange(tiles.count)
-    return Stack(slots, slots * tiles.step, first, step)
+    return Stack(slots, np.asarray(slots * tiles.step, np.float64), first, step)

@@ -15,6 +15,7 @@ from refmaker.scanners.dicom.lookup_tables import lookup_tables
 from refmaker.scanners.dicom.mosaics import common_mosaic, untiled
 from refmaker.scanners.dicom.notes import damaged_numbers
 from refmaker.scanners.dicom.placing import frames_of, moved
+from refmaker.scanners.dicom.probe import probe
 from refmaker.scanners.dicom.rescaling import rescaling
 from refmaker.scanners.dicom.segments import label_flags, segment_coordinates
 
@@ -98,6 +99,7 @@ def volume(image: Image, choices: DICOMOptions, suffix: str = "") -> Volume:
         attributes={**dict(array.attributes), **attributes, **scaling},
         fill_value=fill,
     )
+    probe(array, choices.probe, choices.storage_options)
     members = {"image": array, **members, **arrays, **tables}
     return Volume(image, _suffixed(members, suffix), (*plain, *(note.located for note in notes)))
 
