@@ -133,11 +133,12 @@ def _datum(
     datum = None if like is None else like.datum
     if code is not None:
         datum = Datum.from_epsg(code)
-    ellipsoid = None if datum is None else datum.ellipsoid
+    own_body = None if datum is None else _ellipsoid(datum)
+    ellipsoid = own_body
     if known_code(keys, _ELLIPSOID) is not None:
         ellipsoid = Ellipsoid.from_epsg(known_code(keys, _ELLIPSOID))
     body = _body(keys, ellipsoid, told)
-    if datum is not None and not _same(body, datum.ellipsoid):
+    if datum is not None and own_body is not None and not _same(body, own_body):
         over = [KEY_NAMES[key] for key in (_ELLIPSOID, _MAJOR, _MINOR, _FLATTENING) if key in keys]
         raise RefusedKeyError(f"{', '.join(over)} beside the datum {datum.name}")
     if datum is None:
@@ -145,6 +146,15 @@ def _datum(
     own = datum.to_json_dict().get("id", {}).get("code")
     identity = f',AUTHORITY["EPSG","{own}"]' if own is not None else ""
     return (datum.name, identity), body
+
+
+def _ellipsoid(datum: Any) -> Any:
+    """Return a datum's ellipsoid; that of an ensemble stands in its description only."""
+    from pyproj.crs.crs import Ellipsoid  # type: ignore[attr-defined]
+
+    if datum.ellipsoid is not None:
+        return datum.ellipsoid
+    return Ellipsoid.from_json_dict(datum.to_json_dict()["ellipsoid"])
 
 
 def _same(body: tuple[str, float, float], ellipsoid: Any) -> bool:

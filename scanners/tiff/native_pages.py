@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ _KEPT = 4
 """Decoded planes kept for the next question."""
 _LERC = 34887
 _FLOAT = 3
+_DEFLATE = frozenset({8, 32946, 50013})
 _IN_MEMORY = 256 * 1024**2
 """Bytes of a file that is nowhere on disk up to which GDAL is given a copy."""
 
@@ -82,6 +84,11 @@ class PageDecoder:
             return values
         if isinstance(page, TiffPage):
             _counted(page)
+        if page.compression in _DEFLATE and _overlong(page):
+            # Where segments are too long, tifffile's decoder may give other values.
+            values = self._by_gdal(page)
+            if values is not None:
+                return values
         # Its decoders are kept by what pages have in common, which leaves out T4Options.
         getattr(page.parent.root, "_decoders", {}).clear()
         try:
@@ -135,6 +142,33 @@ def _whole(page: Any) -> Any:
         return page
     page.parent.filehandle.seek(page.offset)
     return TiffPage(page.parent, page.index)
+
+
+def _overlong(page: Any) -> bool:
+    """Tell whether a segment decodes to more bytes than it should."""
+    keyframe = page.keyframe
+    rows, columns = (
+        (keyframe.tilelength, keyframe.tilewidth)
+        if keyframe.is_tiled
+        else (keyframe.rowsperstrip, keyframe.imagewidth)
+    )
+    samples = 1 if keyframe.planarconfig == 2 else keyframe.samplesperpixel
+    bits = keyframe.bitspersample
+    if not isinstance(bits, int):
+        return False
+    row = -(-columns * samples * bits // 8)
+    strips = -(-keyframe.imagelength // max(rows, 1))
+    for at, (offset, count) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=False)):
+        last = not keyframe.is_tiled and at % strips == strips - 1
+        most = row * (keyframe.imagelength - rows * (strips - 1) if last else rows)
+        page.parent.filehandle.seek(offset)
+        data = page.parent.filehandle.read(count)
+        try:
+            if len(zlib.decompressobj().decompress(data, most + 1)) > most:
+                return True
+        except zlib.error:
+            return False
+    return False
 
 
 def _masked(page: Any) -> bool:

@@ -31,6 +31,8 @@ __all__ = ["PageArray", "Pages"]
 _REACH = 2**32
 _BEYOND = {34412: "an LSM", 65420: "an NDPI"}
 """Formats that are no BigTIFF beyond 4 GiB: offsets wrap around, or have bytes elsewhere."""
+_MOST_SAMPLES = 2**16 - 1
+"""Samples of a pixel that a tag of its type can tell."""
 _LARGEST_CHUNK = 2**31 - 1
 """Bytes of a decoded chunk that codecs and readers can handle."""
 
@@ -181,6 +183,8 @@ class Pages(PageColumns):
                 f"an image of {facts.width} x {facts.length} pixels of {facts.samples} samples",
                 code="empty",
             )
+        if facts.samples > _MOST_SAMPLES:
+            raise UnsupportedError(f"SamplesPerPixel {facts.samples}", code="limit")
         self._check_reach(page)
         if max(self.integers(page, tags.DEPTH), default=1) > 1 and not self._philips(page):
             raise UnsupportedError("ImageDepth above 1", code="depth")
