@@ -154,7 +154,7 @@ def _ellipsoid(datum: Any) -> Any:
 
     if datum.ellipsoid is not None:
         return datum.ellipsoid
-    return Ellipsoid.from_json_dict(datum.to_json_dict()["ellipsoid"])
+    return Ellipsoid.from_json_dict({"type": "Ellipsoid", **datum.to_json_dict()["ellipsoid"]})
 
 
 def _same(body: tuple[str, float, float], ellipsoid: Any) -> bool:
