@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.codecs.codestream import CodestreamInfo, describe
 from refmaker.errors import MetadataError, RefmakerError, TruncatedError, UnsupportedError
 from refmaker.model import Array, ChunkTable
 from refmaker.scanners.dicom.codec import compressed
-from refmaker.codecs.codestream import CodestreamInfo, describe
 from refmaker.scanners.dicom.items import FrameFragments, locate
 from refmaker.scanners.dicom.native_frames import deflated_array, native_array, stacked_array
 from refmaker.scanners.dicom.pixel_bytes import PixelBytes

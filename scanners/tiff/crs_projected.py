@@ -67,7 +67,7 @@ def projected(keys: Mapping[int, Key]) -> Any:
 
     code = known_code(keys, _CODE)
     if code is not None:
-        found = CRS.from_epsg(code)
+        found: Any = CRS.from_epsg(code)
         if not found.is_projected:
             raise RefusedKeyError(f"{KEY_NAMES[_CODE]} {code} is no projected reference system")
         if _GEOGRAPHIC in keys:

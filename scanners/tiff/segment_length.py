@@ -1,14 +1,13 @@
 """How long the only strip or tile of a page is, where no byte count says it.
 
-Like libtiff's estimate: compressed data end before whatever comes next in the file. Streams that tell where they end are believed, as some
-decoders refuse what follows.
+Like libtiff's estimate: compressed data end before whatever comes next in the file. Streams
+that tell where they end are believed, as some decoders refuse what follows.
 """
 
 from __future__ import annotations
 
 import lzma
 from typing import TYPE_CHECKING
-
 
 if TYPE_CHECKING:
     from refmaker.scanners.tiff.pages import Pages
