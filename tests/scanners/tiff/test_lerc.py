@@ -9,6 +9,9 @@ from refmaker.storage.reference_set import ReferenceSet
 from refmaker.testing import open_stock
 from refmaker.verification.verify import verify
 
+STRIPS = {"blockysize": 16}
+TILES = {"tiled": True, "blockxsize": 32, "blockysize": 32}
+
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -32,8 +35,7 @@ def checked(path):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("bands", [1, 3])
 @pytest.mark.parametrize("interleave", ["pixel", "band"])
-@pytest.mark.parametrize("layout", [{"blockysize": 16},
-                                    {"tiled": True, "blockxsize": 32, "blockysize": 32}])  # fmt: skip
+@pytest.mark.parametrize("layout", [STRIPS, TILES])
 @pytest.mark.parametrize("nodata", [None, -9999])
 def test_invalid_pixels_are_nan(compression, dtype, bands, interleave, layout, nodata, tmp_path):
     data = np.random.default_rng(1).random((bands, 70, 50)).astype(dtype)
