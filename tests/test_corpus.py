@@ -119,13 +119,12 @@ class GRIB:
     """GRIB editions 1 and 2, read by ecCodes."""
 
     files_read = 80
-    kept = 1797
+    # One file, of an image too wide for libpng, is kept as the bytes that it is.
+    kept = 1791
     refused = 1
     broken = frozenset()
     unreadable = frozenset(
         {
-            # ecCodes' own limit on the width of PNG images.
-            ("wgrib2__large_png.grb2", "surface/instant/d209c6n1"),
             # A projection with a scale of 0.
             ("eccodes__transverse_mercator.grib", "heightAboveGround/instant/latitude"),
             ("eccodes__transverse_mercator.grib", "heightAboveGround/instant/longitude"),
@@ -250,6 +249,10 @@ class DICOM:
             (f"{_CT}Process10_12TransferSyntax_1.2.840.10008.1.2.4.55.dcm", "image"),
             (f"{_CT}Process6_8TransferSyntax_1.2.840.10008.1.2.4.53.dcm", "image"),
             ("dicomtestfiles__RG3_JPLY", "image"),
+            ("dicomtestfiles__XA1_JPLY", "image"),
+            ("pydicomdata__emri_small_jpeg_2k_lossless_too_short.dcm", "image"),
+            ("pydicomdata__liver_deflate.dcm", "image"),
+            ("pydicomdata__liver_nonbyte_aligned_rle.dcm", "image"),
             ("pydicomdata__liver_nonbyte_aligned_deflate.dcm", "image"),
             ("pydicomdata__liver_rle.dcm", "image"),
         }
@@ -317,6 +320,8 @@ class Examiner:
             return None, [str(error)]
         except RefmakerError as error:
             return None, [] if str(path) in str(error) else [f"no file is named: {error}"]
+        # A file may be of another format as well, which its first bytes then name.
+        kind = FORMATS.get(report.format, kind)
         if path.name in kind.broken:
             return report, [f"{name} in a broken file" for name, _ in group.arrays()]
         with kind.open(path) as file:
@@ -329,7 +334,11 @@ class Examiner:
                 if (path.name, name) in kind.unreadable:
                     continue
                 try:
-                    told = kind.difference(file, name, stock[name][...])
+                    values = stock[name][...]
+                    if np.ndim(values) == 0 and stock[name].dtype.kind == "S":
+                        # Alone, numpy cuts a text behind its last character.
+                        values = np.asarray(values, stock[name].dtype)
+                    told = kind.difference(file, name, values)
                 except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
                     told = f"{type(error).__name__}: {error}"
                 if told:

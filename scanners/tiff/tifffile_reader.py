@@ -146,7 +146,7 @@ class TifffileReader:
         if layout not in self._made:
             chosen = {
                 "layout": layout,
-                "missing-siblings": "fill",
+                "missing-files": "fill",
                 "damaged-pages": "absent",
                 "probe": "none",
             }
