@@ -118,9 +118,9 @@ def test_lerc_alpha_is_its_mask():
 
 
 def test_fax_refuses_what_is_neither_full_nor_last():
-    decode = codec("tiff_fax", compression=3, height=8, width=16, tail=3, t4_options=0).decode
+    decode = codec("tiff_fax", compression=4, height=8, width=16, tail=3, t4_options=0).decode
     with pytest.raises(CodecError):
-        decode(b"\xff\x00\xff\x13")
+        decode(bytes(6))
     for wrong in ({"compression": 5}, {"tail": 9}, {"height": 0}):
         with pytest.raises(MetadataError):
             codec("tiff_fax", **{"compression": 3, "height": 8, "width": 16, "tail": 3} | wrong)
