@@ -116,7 +116,7 @@ def _texts(given: Sequence[Any]) -> NDArray[Any]:
 
 
 def _dates(given: Sequence[Any]) -> NDArray[Any]:
-    found = np.array([np.datetime64(value) for value in given], "M8[us]")
+    found = np.array([np.datetime64(value, "us") for value in given], "M8[us]")
     seconds = found.astype("M8[s]")
     if bool(np.isnat(found).any()) or bool((seconds != found).any()):
         raise ValueError("not a date in whole seconds")

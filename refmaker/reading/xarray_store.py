@@ -15,6 +15,7 @@ from xarray.backends import BackendArray, BackendEntrypoint, StoreBackendEntrypo
 from xarray.backends.zarr import ZarrStore
 from xarray.core import indexing
 
+from refmaker.codecs.native_libraries import load_proj_before_eccodes
 from refmaker.model.attribute_types import typed_attributes
 from refmaker.model.record_dtypes import RECORD, record_from_document
 from refmaker.model.zarr_v2 import UNLIMITED
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["PARAMETERS", "StoreBackend", "XarrayStore"]
+
+# xarray may import ecCodes from now on.
+load_proj_before_eccodes()
 
 PARAMETERS = (
     *("filename_or_obj", "drop_variables", "mask_and_scale", "decode_times"),

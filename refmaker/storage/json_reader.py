@@ -15,7 +15,7 @@ from refmaker.errors import LimitError, MetadataError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.storage.formats import COMPACT
 from refmaker.storage.generated import expanded, overlaid, rules_by_path
-from refmaker.storage.tree import BASE64, DEPTH, Tree, add_document, assemble
+from refmaker.storage.tree import DEPTH, Tree, add_document, assemble
 from refmaker.storage.tree import inlined as bytes_of
 from refmaker.templates import Rule, TemplateError, Templates
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["BASE64", "Header", "read"]
+__all__ = ["Header", "read"]
 
 _KEYS_LIMIT = 1 << 20
 """Keys that are written out one by one, of rules over several arrays."""

@@ -17,8 +17,7 @@ import numpy as np
 
 from refmaker.errors import MetadataError
 from refmaker.model.zarr_v2 import documents, dumps
-from refmaker.storage.json_reader import BASE64, Header, read
-from refmaker.storage.text import format_rows
+from refmaker.storage.text import BASE64, format_rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -29,6 +28,17 @@ if TYPE_CHECKING:
     from refmaker.model.report import Fingerprint
 
 __all__ = ["Header", "chunk_members", "header", "read", "templated", "write"]
+
+Header = dict[str, Any]
+"""What the member ``refmaker`` holds: ``version``, ``format``, ``sources``."""
+
+
+def read(data: bytes, url: str = "") -> tuple[Group, Header]:
+    """Read a reference set; see `refmaker.storage.json_reader.read`."""
+    # Scanning writes only, and has no need of the template language.
+    from refmaker.storage import json_reader
+
+    return json_reader.read(data, url)
 
 
 def write(group: Group, file: IO[bytes], header: Header | None = None) -> None:

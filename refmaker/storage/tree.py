@@ -12,14 +12,14 @@ from refmaker.errors import MetadataError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.dtypes import json_number
 from refmaker.model.zarr_v2 import array_from_documents
+from refmaker.storage.text import BASE64
 from refmaker.templates import TemplateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["BASE64", "DEPTH", "DOCUMENTS", "Tree", "add_document", "assemble", "inlined"]
+__all__ = ["DEPTH", "DOCUMENTS", "Tree", "add_document", "assemble", "inlined"]
 
-BASE64 = "base64:"
 DOCUMENTS = frozenset({".zarray", ".zattrs", ".zgroup"})
 DEPTH = 512
 """Groups inside one another; no format that is scanned here nests deeper in practice."""

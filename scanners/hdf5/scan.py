@@ -391,7 +391,7 @@ class FileScan:
             raise UnsupportedError(
                 f"a link to {path} in the file {file!r}",
                 code="external-link",
-                hint="follow it with --follow-external",
+                hint="follow it with `follow_external=True`",
             )
         url = self._siblings.open(file).url
         if url in self._visited:

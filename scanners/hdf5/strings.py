@@ -55,7 +55,7 @@ def read_strings(
     if count * dataset.element.itemsize > budget:
         raise LimitError(
             f"{count} strings are more than the {budget} bytes that may be inlined",
-            hint="raise --inline-budget",
+            hint="raise `inline_budget`",
         )
     texts: list[str] = []
     spent = 0
@@ -67,7 +67,7 @@ def read_strings(
         if spent > budget:
             raise LimitError(
                 f"its strings have more than the {budget} bytes that may be inlined",
-                hint="raise --inline-budget",
+                hint="raise `inline_budget`",
             )
     return texts
 

@@ -25,6 +25,7 @@ from refmaker.model.attribute_types import (
 from refmaker.model.contiguous import contiguous_table, strided_table
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.model.zarr_v2 import DIMENSIONS, UNLIMITED
+from refmaker.scanners.netcdf3.declared import FORMAT
 from refmaker.scanners.netcdf3.header import CHAR, read_header
 from refmaker.scanners.netcdf3.storage import layouts
 
@@ -59,10 +60,10 @@ class NetCDF3Scanner:
         Usual file name endings.
     """
 
-    name = "netcdf3"
-    suffixes: tuple[str, ...] = (".nc", ".cdf", ".nc3")
+    name = FORMAT.name
+    suffixes = FORMAT.suffixes
 
-    def sniff(self, head: bytes, url: str) -> float:  # noqa: ARG002 - the protocol's signature
+    def sniff(self, head: bytes, url: str) -> float:
         """Return 1.0 if a file starts with the signature of CDF-1, CDF-2 or CDF-5, else 0.0.
 
         Parameters
@@ -72,7 +73,7 @@ class NetCDF3Scanner:
         url : str
             Not looked at.
         """
-        return 1.0 if head[:4] in (b"CDF\1", b"CDF\2", b"CDF\5") else 0.0
+        return FORMAT.sniff(head, url)
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of a file and what became of each of its variables.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 import zlib
 from collections.abc import Callable
 from importlib import import_module
@@ -19,7 +18,12 @@ def _inflate(data: bytes, most: int) -> bytes:
 
 
 def _unxz(data: bytes, most: int) -> bytes:
-    return lzma.LZMADecompressor(memlimit=256 * 1024**2).decompress(data, most)
+    import lzma
+
+    try:
+        return lzma.LZMADecompressor(memlimit=256 * 1024**2).decompress(data, most)
+    except lzma.LZMAError as error:
+        raise CodecError(f"no LZMA stream: {error}") from error
 
 
 def _unzstd(data: bytes, most: int) -> bytes:

@@ -34,7 +34,7 @@ IMAGE = "image"
 """Name of the array of pixels in every dataset."""
 Member = "Array | Group"
 _REFUSALS = (UnsupportedError, FormatError, LimitError, MetadataError)
-_ABSENT = "--damaged-pages absent does without them"
+_ABSENT = "`settings={'damaged-pages': 'absent'}` does without them"
 _PHOTOMETRIC = {
     0: "miniswhite", 1: "minisblack", 2: "rgb", 3: "palette", 4: "mask", 5: "separated",
     6: "ycbcr", 8: "cielab", 9: "icclab", 10: "itulab", 32803: "cfa", 32844: "logl",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.tiff.pages import Pages
     from refmaker.scanners.tiff.related_files import RelatedTIFFs
 
-__all__ = ["below", "companion_pages", "is_companion", "is_ome", "read_images"]
+__all__ = ["below", "companion_pages", "is_ome", "read_images"]
 
 _ROOT = re.compile(rb"<(?:\w+:)?OME\b(?:[^>]*?\bUUID\s*=\s*[\"']([^\"'>]*)[\"'])?")
 _START = 8192
@@ -40,15 +40,6 @@ believed, nonsense is not."""
 def is_ome(description: str) -> bool:
     """Tell whether an image description is OME-XML."""
     return description[-16:].rstrip("\0 \r\n\t").endswith("OME>")
-
-
-def is_companion(head: bytes, url: str) -> bool:
-    """Tell whether a file starts like OME-XML that stands in a file of its own."""
-    start = head.lstrip(b"\xef\xbb\xbf \r\n\t")
-    if not start.startswith(b"<"):
-        return False
-    named = url.lower().endswith((".companion.ome", ".ome.xml")) and start.startswith(b"<?xml")
-    return named or _ROOT.search(start) is not None
 
 
 def companion_pages(text: str, siblings: RelatedTIFFs) -> Pages:
@@ -222,7 +213,8 @@ def _open_all(
                 raise SourceNotFoundError(
                     f"the series needs {name!r}, which is not there",
                     url=error.url,
-                    hint="put its files into one folder, or fill with --missing-siblings fill",
+                    hint="put its files into one folder, or fill with"
+                    " `settings={'missing-files': 'fill'}`",
                 ) from error
             report.warn(f"planes of {name!r}, which is not there, read as the fill value")
             number[name] = -1
@@ -320,7 +312,7 @@ def _mismatch(
     if missing and _broken(pages) and not absent:
         return (
             f"{missing} of {planes} planes lie behind a directory that cannot be read; "
-            "--damaged-pages absent does without them"
+            "`settings={'damaged-pages': 'absent'}` does without them"
         )
     first = int(present[0])
     expected = (*pixels.shape, pixels.samples) if pixels.samples > 1 else pixels.shape

@@ -8,7 +8,6 @@ readable. Bounded: few segments, and of each no more than is expected and one by
 from __future__ import annotations
 
 import base64
-import lzma
 import math
 import zlib
 from dataclasses import replace
@@ -43,7 +42,6 @@ _HEADERLESS = frozenset({"imagecodecs_jpegxl", "imagecodecs_jpegxr"})
 """Codecs of images whose size nothing here reads before they are decoded."""
 _FAULTS = (
     RefmakerError, RuntimeError, ValueError, TypeError, OSError, EOFError, MemoryError, zlib.error,
-    lzma.LZMAError,
 )  # fmt: skip
 """What decoders raise."""
 

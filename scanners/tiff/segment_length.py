@@ -6,9 +6,7 @@ decoders refuse what follows.
 
 from __future__ import annotations
 
-import lzma
 from typing import TYPE_CHECKING
-
 
 if TYPE_CHECKING:
     from refmaker.scanners.tiff.pages import Pages
@@ -50,6 +48,8 @@ def segment_length(pages: Pages, page: int, offset: int) -> int:
 
 def _lzma_stream(data: bytes, decoded: int) -> int:
     """Return the length of an LZMA stream of so many decoded bytes; 0 if it does not end."""
+    import lzma
+
     stream = lzma.LZMADecompressor(memlimit=256 * 1024**2)
     try:
         stream.decompress(data, decoded + 1)

@@ -60,7 +60,7 @@ def tree(
     report : ScanReport
         Gets a row for every array and group.
     settings : mapping of str to str
-        ``layout`` (auto, ngff, native), ``ngff`` (0.4, 0.5), ``missing-siblings`` (error, fill),
+        ``layout`` (auto, ngff, native), ``ngff`` (0.4, 0.5), ``missing-files`` (error, fill),
         ``damaged-pages`` (refuse, absent).
 
     Returns
@@ -157,7 +157,7 @@ def _ome_images(
         text,
         siblings,
         report,
-        fill=settings.get("missing-siblings") == "fill",
+        fill=settings.get("missing-files") == "fill",
         absent=settings.get("damaged-pages") == "absent",
         companion=companion,
     )

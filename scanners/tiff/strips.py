@@ -8,7 +8,6 @@ the image's edge, where nobody looks. Otherwise a codec fills it up when it is r
 
 from __future__ import annotations
 
-import lzma
 import zlib
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -81,7 +80,7 @@ def filled_up(
         data = source.read(int(found.offset[at]), int(found.length[at]))
         try:
             plain = BOUNDED[name](data, code.segment_bytes) if name else data
-        except (zlib.error, lzma.LZMAError, RuntimeError, ValueError, ImportError, RefmakerError):
+        except (zlib.error, RuntimeError, ValueError, ImportError, RefmakerError):
             # Damaged: left to whoever reads it, who will be told.
             return None
         if len(plain) < tail:
@@ -96,6 +95,8 @@ def _deflate(data: bytes) -> bytes:
 
 
 def _xz(data: bytes) -> bytes:
+    import lzma
+
     return lzma.compress(data)
 
 

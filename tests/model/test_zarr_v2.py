@@ -181,7 +181,7 @@ def test_fill_documents_that_do_not_fit(document, dtype):
         ("", "S3", b""),
         ("YWIAAA==", "S3", b"ab"),
         (0, "O", ""),
-        ("NaT", "M8[s]", np.datetime64("NaT")),
+        ("NaT", "M8[s]", np.datetime64("NaT", "s")),
         (5, ">M8[s]", np.datetime64(5, "s")),
         (1, "c8", 1 + 0j),
         (1, "b1", True),

@@ -17,10 +17,10 @@ from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.inline import decode_inline, inline_array
 from refmaker.model.report import Fingerprint
 from refmaker.scanners.dicom import DICOMScanner
+from refmaker.scanners.dicom.declared import SALT
 from refmaker.scanners.dicom.header import Header
 from refmaker.scanners.dicom.metadata import SAFE, selection
 from refmaker.scanners.dicom.privacy import Identifiers, audit, hashed_uid
-from refmaker.scanners.dicom.scanner import SALT
 from refmaker.scanning.options import ScanOptions
 from refmaker.testing.reading import document
 from tests.scanners.dicom.basic_profile import profile_tags
