@@ -68,7 +68,7 @@ class XarrayStore(ZarrStore):
             for key, value in variable.attrs.items()
         }
         encoding = {key: value for key, value in variable.encoding.items() if key not in _OF_ZARR}
-        data = variable._data  # noqa: SLF001 - `data` would read it
+        data: Any = variable._data  # noqa: SLF001 - `data` would read it
         if RECORD in document or held.dtype.names is not None:
             dtype = held.dtype
             if RECORD in document:

@@ -409,6 +409,7 @@ def test_corpus(options):
                 assert list(group[name].attributes) == variable.ncattrs()
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("version", ["NETCDF3_CLASSIC", "NETCDF3_64BIT_DATA"])
 def test_impossible_missing_values_are_left_out(tmp_path, version):
     path = tmp_path / "file.nc"
