@@ -37,11 +37,15 @@ class GRIBScanner:
         Usual file name endings.
     settings : tuple of Setting
         ``layout``, ``sidecar`` and ``precision``.
+    joins_tables : bool
+        That a set of many files is made of all of them at once.
     """
 
     name = FORMAT.name
     suffixes = FORMAT.suffixes
     settings = FORMAT.settings
+    joins_tables = True
+    """Files are joined before anything is placed: one more means collecting all of them."""
 
     def sniff(self, head: bytes, url: str) -> float:
         """Return how sure it is that a file is GRIB.
