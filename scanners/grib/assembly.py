@@ -253,8 +253,10 @@ def _unsorted(
             "GRIB_typeOfLevel": names.type_of_level, "comment": f"a message as it is: {reason}",
         }  # fmt: skip
         chunk = ChunkTable.from_columns(
-            (1,), (urls[int(table.file[row])],),
-            offset=np.array([offset]), length=np.array([length]),
+            (1,),
+            (urls[int(table.file[row])],),
+            offset=np.array([offset]),
+            length=np.array([length]),
         )
         array = Array(
             (length,), (length,), np.dtype("u1"), chunk,

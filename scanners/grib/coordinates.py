@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from refmaker.scanners.grib.geometry import FieldGrid, Generated
     from refmaker.scanners.grib.variables import DimensionCoordinate
 
-__all__ = ["LEVELS", "NAMED", "axis_array", "bounds_array", "generated_array", "level_name", "valid_array"]
+__all__ = [
+    "LEVELS",
+    "NAMED",
+    "axis_array",
+    "bounds_array",
+    "generated_array",
+    "level_name",
+    "valid_array",
+]
 
 EPOCH = "seconds since 1970-01-01T00:00:00"
 _TIME = {"units": EPOCH, "calendar": "proleptic_gregorian"}

@@ -223,7 +223,6 @@ class FieldList:
         """Return the rows of a pile, shape (n, width)."""
         return np.frombuffer(bytes(self.piles[kind].raw), np.uint8).reshape(-1, kind.width)
 
-
     def packing_rows(self, edition: int, template: int) -> NDArray[np.uint8]:
         """Return how the fields of one packing are packed, shape (n, width), in file order.
 

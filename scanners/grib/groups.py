@@ -244,7 +244,6 @@ class Builder:
             attributes["comment"] = grid.note
         return attributes
 
-
     def _level(self, variable: Variable) -> dict[str, float]:
         """Return the level of a variable that has but one."""
         top, bottom = (np.unique(column[variable.rows]) for column in (

@@ -161,8 +161,8 @@ def message_table(found: FieldList) -> MessageTable:
     table = MessageTable(
         **columns,
         direction=np.full(n, ABSENT), frequency=np.full(n, ABSENT),
-        grids=list(found.grids), grid_places=[(0, *place) for place in found.grid_places], names=[], kinds=[], sections=[],
-        identities=[], reasons=reasons,
+        grids=list(found.grids), grid_places=[(0, *place) for place in found.grid_places],
+        names=[], kinds=[], sections=[], identities=[], reasons=reasons,
     )  # fmt: skip
     keys: list[Hashable] = []
     blanked: list[bytes] = []

@@ -167,7 +167,9 @@ def _keys(sections: Sections, octets: TemplateOctets) -> Mapping[str, Any] | Non
             if data[0] != 1:
                 return None
             keys |= _band_keys(data[1:])
-    keys |= {key: int(number in numbers) for key, numbers in _SUBSTANCES.items() if number in numbers}
+    keys |= {
+        key: int(number in numbers) for key, numbers in _SUBSTANCES.items() if number in numbers
+    }
     grid = sections.grid
     if len(grid) > 14:
         keys["gridDefinitionTemplateNumber"] = int.from_bytes(grid[12:14], "big")

@@ -159,7 +159,9 @@ class Coordinates:
 
     def _even(self, handle: int, values: NDArray[Any]) -> bool:
         """Whether latitudes are even ones whose step the message rounds, which ecCodes follows."""
-        ends = [self._get(handle, f"latitudeOf{end}GridPointInDegrees") for end in ("First", "Last")]
+        ends = [
+            self._get(handle, f"latitudeOf{end}GridPointInDegrees") for end in ("First", "Last")
+        ]
         step = self._get(handle, "jDirectionIncrementInDegrees")
         if None in (*ends, step) or self._get(handle, "Nj", int) != values.size or values.size < 2:
             return False

@@ -221,8 +221,10 @@ def _series(
         return lengths
     columns = [table.reference, table.end, table.member, table.percentile, table.template]
     keys = [column[rows[first]] for column in columns]
-    for column in (table.level, table.bottom, table.lower, table.upper):
-        keys.append(np.unique(column[rows[first]], return_inverse=True)[1])
+    keys += [
+        np.unique(column[rows[first]], return_inverse=True)[1]
+        for column in (table.level, table.bottom, table.lower, table.upper)
+    ]
     _, inverse = np.unique(np.stack(keys, axis=1), axis=0, return_inverse=True)
     second = np.flatnonzero(first)[_rank(inverse.reshape(-1)) == 1]
     lengths[second] = table.end[rows[second]]

@@ -1,4 +1,4 @@
-"""Names from the table of definitions equal those of the installed library, parameter by parameter."""
+"""Names from the table equal those of the installed library, parameter by parameter."""
 
 from __future__ import annotations
 
@@ -100,7 +100,9 @@ def compare_1(centre, share):
         product[4], product[25] = CENTRES[centre], 0
         product[20] = keys.get("timeRangeIndicator", (0, 0, 4, 3, 10, 2)[i % 6])
         product[9] = keys.get("indicatorOfTypeOfLevel", (1, 100, 105, 109, 112, 111, 200)[i % 7])
-        product[10:12] = bytes((keys.get("topLevel", 0), keys.get("bottomLevel", (0, 2, 10)[i % 3])))
+        product[10:12] = bytes(
+            (keys.get("topLevel", 0), keys.get("bottomLevel", (0, 2, 10)[i % 3]))
+        )
         if isinstance(keys.get("level"), int):
             product[10:12] = keys["level"].to_bytes(2, "big")
         result = same(Sections(1, 0, bytes(product), b"", grid, b""))
