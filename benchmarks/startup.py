@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 REFERENCE = "import numpy"
+ALONE = "numpy, one BLAS thread"
+FLOOR = "numpy, click, ujson"
 TARGETS = {"tiff": 2.0, "dicom": 2.5, "netcdf4": 3.0, "netcdf3": 2.5}
 
 
@@ -54,7 +56,8 @@ def commands(files: Mapping[str, Path], folder: Path) -> dict[str, list[str]]:
     return {
         "python": ["-c", "pass"],
         REFERENCE: ["-c", "import numpy"],
-        "numpy, click, ujson": ["-c", "import numpy, click, ujson, logging, dataclasses"],
+        ALONE: ["-c", "import numpy"],
+        FLOOR: ["-c", "import numpy, click, ujson, logging"],
         "import refmaker": ["-c", "import refmaker"],
         "refmaker --version": [*tool, "--version"],
         "refmaker --help": [*tool, "--help"],
@@ -66,12 +69,11 @@ def commands(files: Mapping[str, Path], folder: Path) -> dict[str, list[str]]:
 def measured(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, float]:
     """Return the least CPU seconds of each command."""
     environment = {name: value for name, value in os.environ.items() if name != _NO_BYTECODE}
-    # The command decides for itself; the reference starts no threads either.
     alone = {**environment, "OPENBLAS_NUM_THREADS": "1"}
     found: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(rounds + 1):
         for name, arguments in commands.items():
-            own = environment if "refmaker" in arguments else alone
+            own = alone if name in (ALONE, FLOOR) else environment
             found[name].append(_spent([sys.executable, *arguments], own))
     # The first round writes bytecode.
     return {name: min(seconds[1:]) for name, seconds in found.items()}

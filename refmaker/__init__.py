@@ -390,6 +390,6 @@ def write(
 
 def formats() -> list[str]:
     """Return the names of the formats that can be scanned, those of other packages included."""
-    from refmaker.scanning.protocol import scanners
+    from refmaker.scanning.protocol import declarations
 
-    return sorted(scanners())
+    return sorted(declarations())

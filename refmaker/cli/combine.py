@@ -65,14 +65,19 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
     ),
     click.option("--regular", cls=More, **_MANY, help="Complete a coordinate to equal distances."),
     click.option(
-        "--attributes", type=click.Choice(["drop", "error", "first"]), default="drop",
-        show_default=True, help="Differing attributes that do not change what values mean.",
+        "--attributes", multiple=True, metavar="[NAME=]drop|error|first",
+        help="What to do with attributes that differ: those that do not change what values mean,"
+        " or NAME, whatever it means.  [default: drop]",
     ),
     click.option(
         "--static", type=click.Choice(["compare", "first"]), default="compare", show_default=True,
         help="Compare what lacks the dimension, or take the first.",
     ),
-    click.option("--reencode-times", is_flag=True, help="Write all times in the same units."),
+    click.option(
+        "--times", type=click.Choice(["reencode", "keep"]), default="reencode", show_default=True,
+        help="Write times that are counted from different dates in the same units, or refuse them.",
+    ),
+    click.option("--reencode-times", is_flag=True, hidden=True),
     click.option(
         "--split-incompatible", cls=Option, former=["--split-eras"], is_flag=True,
         help="Make a group of each kind of inputs.",
@@ -126,15 +131,35 @@ def combine_options(values: Mapping[str, Any]) -> Any:
         duplicates=values["duplicates"],
         join=values["join"],
         regular=values["regular"],
-        attributes=values["attributes"],
+        attributes=_attributes(values["attributes"]),
         static=values["static"],
-        times="reencode" if values["reencode_times"] else "same",
+        times="reencode" if values["reencode_times"] else values["times"],
         incompatible="split" if values["split_incompatible"] else "error",
         chunks=_chunks(values["chunks"]),
         mismatched="inline" if values["inline_mismatched"] else "error",
         inline_budget=values["inline_budget"],
         batch=values["batch"],
     )
+
+
+def _attributes(given: Sequence[str]) -> dict[str, str]:
+    """Return what is to be done with differing attributes, by name."""
+    from refmaker.combine.options import PACKING
+
+    chosen: dict[str, str] = {}
+    for text in given:
+        name, equals, word = text.rpartition("=")
+        if word not in ("drop", "error", "first") or (equals and not name):
+            raise click.BadParameter(
+                f"{text!r} is neither drop, error or first, nor NAME= and one of them",
+                param_hint="--attributes",
+            )
+        if name in PACKING:
+            raise click.BadParameter(
+                f"values are packed by {name}: no choice is right", param_hint="--attributes"
+            )
+        chosen[name or "*"] = word
+    return chosen
 
 
 def _selector(text: str) -> Any:
@@ -219,7 +244,7 @@ def command(**values: Any) -> None:
     Example:
       refmaker combine day*.json -o year.json --concat time
       refmaker combine run*.json -o runs.parquet --coord 'run={run:%Y%m%d}.nc'
-      refmaker combine *.json -o all.json --concat time --reencode-times --chunks common
+      refmaker combine *.json -o all.json --concat time --chunks common
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
 

@@ -21,7 +21,6 @@ __all__ = ["as_flags"]
 
 _MARKED = re.compile(r"`([a-z_]+)(?:=([^`]*))?`")
 _SPECIAL: dict[tuple[str, Any], str] = {
-    ("times", "reencode"): "--reencode-times",
     ("incompatible", "split"): "--split-incompatible",
     ("mismatched", "inline"): "--inline-mismatched",
 }
@@ -32,7 +31,7 @@ _PYTHON_ONLY = frozenset(
     {"allow", "codecs", "compare_budget", "remote_options", "times", "verify_sources"}
 )
 """Keywords that no command has."""
-_VERBS = ("combine", "scan", "pattern", "serve", "convert", "materialize")
+_VERBS = ("combine", "scan", "pattern", "serve", "convert", "materialize", "catalog")
 """Where else an option may be found, the likeliest verb first."""
 
 

@@ -12,7 +12,8 @@ import click
 from refmaker.errors import RefmakerError, SourceError, SourceNotFoundError
 from refmaker.io.files import STANDARD, read_file
 from refmaker.io.source import Source, local_path
-from refmaker.storage.formats import COMPACT, format_of_name, is_reference_folder
+from refmaker.storage.detect import is_reference_folder
+from refmaker.storage.formats import COMPACT, format_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

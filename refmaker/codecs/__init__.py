@@ -10,10 +10,27 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from refmaker.codecs.entry_points import entry_points
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["CODECS", "FOREIGN", "NOTES", "PACKAGES", "package_of", "register", "requirements"]
+__all__ = [
+    "CODECS",
+    "ENCODE_ONLY",
+    "FOREIGN",
+    "NOTES",
+    "PACKAGES",
+    "decoding",
+    "package_of",
+    "register",
+    "requirements",
+    "scanner_codecs",
+]
+
+_REGISTERED = "numcodecs.codecs"
+"""Group of entry points by which numcodecs finds codecs."""
+_SCANNERS = ("refmaker.scanners", "refmaker.formats")
 
 #: Codec ids of this package: ``id -> "module:Class"``.
 CODECS: dict[str, str] = {
@@ -84,6 +101,15 @@ PACKAGES: dict[str, str] = {
     "refmaker.tiff_samples_first": "refmaker",
 }
 
+#: Settings of codecs that only encoding looks at; ``*`` are those of every codec.
+ENCODE_ONLY: dict[str, frozenset[str]] = {
+    "*": frozenset({"level"}),
+    "blosc": frozenset({"blocksize", "clevel", "cname", "shuffle", "typesize"}),
+    "lz4": frozenset({"acceleration"}),
+    "lzma": frozenset({"check", "preset"}),
+    "zstd": frozenset({"checksum"}),
+}
+
 #: What should be known before relying on a codec.
 NOTES: dict[str, str] = {
     "refmaker.b3d": "equal to the vendor's code run under emulation; never tried on files that a "
@@ -103,14 +129,47 @@ def package_of(codec_id: str) -> str:
     -------
     str
         A distribution name. For ids of this package that need another library it is that
-        library. Ids outside the table belong to the package whose prefix they carry, and to
-        numcodecs when they carry none.
+        library. Ids outside the table belong to the installed package that registers them; where
+        none does, to the package whose name they begin with, and to numcodecs when they begin
+        with none.
     """
     if codec_id in PACKAGES:
         return PACKAGES[codec_id]
     if codec_id.startswith("imagecodecs_"):
         return "imagecodecs-numcodecs"
-    return "refmaker" if codec_id.startswith("refmaker.") else "numcodecs"
+    for point in entry_points(_REGISTERED):
+        if point.name == codec_id:
+            return point.package
+    prefix, dot, _ = codec_id.partition(".")
+    return prefix if dot and prefix else "numcodecs"
+
+
+def scanner_codecs() -> Mapping[str, str]:
+    """Return the codec ids that packages with a scanner register, and the package of each.
+
+    Who installs a scanner trusts its package to decode what the scanner finds: documents may
+    name these codecs, as they may name those of `PACKAGES`.
+    """
+    homes = {point.package for group in _SCANNERS for point in entry_points(group)}
+    points = entry_points(_REGISTERED)
+    return {point.name: point.package for point in points if point.package in homes}
+
+
+def decoding(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a codec's configuration decoding depends on.
+
+    Parameters
+    ----------
+    config : mapping
+        A numcodecs configuration.
+
+    Returns
+    -------
+    dict
+        Without compression levels and the like: chunks of equal ones are decoded alike.
+    """
+    ignored = ENCODE_ONLY["*"] | ENCODE_ONLY.get(str(config.get("id")), frozenset())
+    return {name: value for name, value in config.items() if name not in ignored}
 
 
 def requirements(configs: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -150,7 +150,7 @@ def _asked(group: str) -> list[EntryPoint]:
         EntryPoint(
             point.name,
             point.value,
-            _normal(point.dist.name) if point.dist else "",
+            _normal(point.dist.name or "") if point.dist else "",
             point.dist.version if point.dist else "",
         )
         for point in installed(group=group)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.codecs import decoding
 from refmaker.combine.agreement import same_fill
 from refmaker.combine.values import cut_inline, read_values
 from refmaker.errors import LimitError
@@ -175,4 +176,9 @@ def reencoded(
 
 
 def _kind(array: Array) -> tuple[Any, ...]:
-    return array.chunk_shape, array.order, array.dtype.str, dumps([dict(c) for c in array.codecs])
+    return (
+        array.chunk_shape,
+        array.order,
+        array.dtype.str,
+        dumps([decoding(c) for c in array.codecs]),
+    )

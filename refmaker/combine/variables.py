@@ -133,7 +133,8 @@ def _layout(
                 others = [(n, a.shape[k]) for n, a in items if a.shape[k] != expected]
                 found.differ(
                     path, f"size of dimension {name}", (first, expected), others,
-                    f"join along it (concat={name!r}), or make the union of grids (`join='outer'`)",
+                    f"join along it (`concat={name!r}`), or make the union of grids"
+                    " (`join='outer'`)",
                 )  # fmt: skip
             else:
                 found.say(

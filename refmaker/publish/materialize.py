@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from refmaker.errors import MetadataError, RefmakerError, SourceError, TruncatedError
-from refmaker.io.source import local_path
+from refmaker.io.local_file import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
-import zlib
 from typing import Any, ClassVar
 
-from refmaker.codecs.native_libraries import load_proj_before_eccodes
-from refmaker.io.source import local_path
+from refmaker.errors import RefmakerError
+from refmaker.io.files import STANDARD
+from refmaker.io.local_file import local_path
 from refmaker.reading.xarray_store import PARAMETERS, StoreBackend
-from refmaker.storage.formats import COMPACT, is_reference_folder
-from refmaker.storage.json_parser import decompressed
+from refmaker.storage.detect import detect
 
 __all__ = ["RefmakerBackend", "is_reference_set"]
 
-# xarray imports this module when it lists its engines, with some luck before that of cfgrib.
-load_proj_before_eccodes()
-
-_HEAD = 1 << 16
-_WHOLE = 1 << 25
 _CHAIN = "refmaker::"
-_VERSION = re.compile(rb'\A\s*\{\s*"version"\s*:\s*(?:1|"' + COMPACT.encode() + rb'")\s*,\s*"')
-_MEMBERS = re.compile(rb'"(?:refs|gen|templates)"\s*:\s*[\[{]')
-_FIRST = re.compile(rb'\A\s*\{\s*"(?:[^"\\]|\\.)*\.z(?:group|array|metadata|attrs)"\s*:')
-"""A set without a version begins with metadata, as far as it can be told from other JSON."""
 
 
 def is_reference_set(name: Any) -> bool:
@@ -41,33 +30,13 @@ def is_reference_set(name: Any) -> bool:
     text = os.fspath(name)
     if text.startswith(_CHAIN):
         return True
-    path = local_path(text)
-    try:
-        if path is None:
-            return False
-        if os.path.isdir(path):
-            return is_reference_folder(path)
-        with open(path, "rb") as file:
-            head = _start(file.read(_HEAD), path)
-    except (OSError, ValueError):
+    if local_path(text) is None or text == STANDARD:
         return False
-    if _VERSION.match(head) is not None:
-        return _MEMBERS.search(head) is not None
-    return _FIRST.match(head) is not None
-
-
-def _start(head: bytes, path: str) -> bytes:
-    """Return the first bytes of a text, which may be compressed."""
-    if head[:2] == b"\x1f\x8b":
-        try:
-            return zlib.decompressobj(wbits=31).decompress(head, _HEAD)
-        except zlib.error:
-            return b""
-    if head[:4] == b"\x28\xb5\x2f\xfd" and ".json" in os.path.basename(path):
-        # Nothing that is at hand unpacks the beginning alone.
-        with open(path, "rb") as file:
-            return decompressed(file.read(_WHOLE), _WHOLE * 16)[:_HEAD]
-    return head
+    try:
+        found = detect(text)
+    except (RefmakerError, OSError, ValueError):
+        return False
+    return found.kind == "references" and found.sure
 
 
 class RefmakerBackend(StoreBackend):

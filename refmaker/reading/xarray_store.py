@@ -15,6 +15,7 @@ from xarray.backends import BackendArray, BackendEntrypoint, StoreBackendEntrypo
 from xarray.backends.zarr import ZarrStore
 from xarray.core import indexing
 
+from refmaker.codecs.native_libraries import load_proj_before_eccodes
 from refmaker.model.attribute_types import typed_attributes
 from refmaker.model.record_dtypes import RECORD, record_from_document
 from refmaker.model.zarr_v2 import UNLIMITED
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["PARAMETERS", "StoreBackend", "XarrayStore"]
+
+# xarray may import ecCodes from now on.
+load_proj_before_eccodes()
 
 PARAMETERS = (
     *("filename_or_obj", "drop_variables", "mask_and_scale", "decode_times"),
@@ -65,8 +69,10 @@ class XarrayStore(ZarrStore):  # type: ignore[misc] # xarray's is not typed
         }
         encoding = {key: value for key, value in variable.encoding.items() if key not in _OF_ZARR}
         data = variable._data  # noqa: SLF001 - `data` would read it
-        if RECORD in document:
-            dtype = record_from_document(document[RECORD], held.dtype)
+        if RECORD in document or held.dtype.names is not None:
+            dtype = held.dtype
+            if RECORD in document:
+                dtype = record_from_document(document[RECORD], dtype)
             data = indexing.LazilyIndexedArray(_Records(data.array, dtype))
         return Variable(variable.dims, data, attributes, encoding, fastpath=True)
 
@@ -83,11 +89,16 @@ class XarrayStore(ZarrStore):  # type: ignore[misc] # xarray's is not typed
 
 
 class _Records(BackendArray):  # type: ignore[misc] # xarray's is not typed
-    """Flat records as the dtype that they have in their file; the bytes are the same."""
+    """Flat records as the dtype that they have in their file.
+
+    Their numbers are in the machine's byte order, as all that xarray reads: of records in another
+    one it would keep nothing but the bytes.
+    """
 
     def __init__(self, flat: Any, dtype: np.dtype[Any]) -> None:
         self._flat = flat
-        self.dtype = dtype
+        self._held = dtype
+        self.dtype = dtype.newbyteorder("=")
         self.shape = flat.shape
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
@@ -99,7 +110,8 @@ class _Records(BackendArray):  # type: ignore[misc] # xarray's is not typed
 
     def _seen(self, flat: Any) -> NDArray[Any]:
         values = np.asarray(flat)
-        return np.ascontiguousarray(values).view(self.dtype).reshape(values.shape)
+        records = np.ascontiguousarray(values).view(self._held).reshape(values.shape)
+        return records.astype(self.dtype, copy=False)
 
 
 class StoreBackend(BackendEntrypoint):  # type: ignore[misc] # xarray's is not typed

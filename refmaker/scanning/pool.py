@@ -40,8 +40,10 @@ Answered = tuple[Any, Any]
 
 
 class Tasks(Protocol):
-    """What there is to do. Each task has a ``url``, ``call(following)`` that returns a function
-    and its arguments, and ``failed(error)`` that returns what else would be the answer.
+    """What there is to do.
+
+    Each task has a ``url``, ``call(following)`` that returns a function and its arguments, and
+    ``failed(error)`` that returns what else would be the answer.
     """
 
     @property
@@ -136,6 +138,7 @@ def run_in_workers(
     *,
     eager: bool = True,
     shared: bytes | None = None,
+    opening: float = 0.0,
 ) -> Iterator[Answered]:
     """Do tasks in worker processes of this machine.
 
@@ -154,6 +157,8 @@ def run_in_workers(
         left takes longer than starting it.
     shared : bytes, optional
         What all tasks need; see `Worker`.
+    opening : float
+        Seconds that the first task of a process gets in addition, to open what they share.
 
     Yields
     ------
@@ -167,10 +172,8 @@ def run_in_workers(
     """
     limit = TIMEOUT if timeout is None else timeout
     with ExitStack() as stack:
-        idle = deque(
-            _WorkerSlot(stack.enter_context(Worker(shared=shared)), limit, ahead)
-            for _ in range(jobs)
-        )
+        workers = [stack.enter_context(Worker(shared=shared)) for _ in range(jobs)]
+        idle = deque(_WorkerSlot(worker, limit, ahead, opening) for worker in workers)
         busy: dict[Any, _WorkerSlot] = {}
         finished: list[Answered] = []
         pace = _Throughput(eager=eager)
@@ -274,12 +277,13 @@ class _WorkerSlot:
 
     task: Any
 
-    def __init__(self, worker: Worker, limit: float, ahead: int) -> None:
+    def __init__(self, worker: Worker, limit: float, ahead: int, opening: float) -> None:
         self.next: deque[Any] = deque()
         self.started = False
         self._worker = worker
         self._limit = limit
         self._ahead = ahead
+        self._opening = opening
         self._due: float | None = None
 
     def fill(self, queue: Tasks) -> None:
@@ -313,7 +317,7 @@ class _WorkerSlot:
         except RefmakerError as error:
             return self.task.failed(error)
         if found is None:
-            self._due = time.monotonic() + self._limit
+            self._due = time.monotonic() + self._limit + self._opening
         return found
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "SNIFF_BYTES",
     "FormatDeclaration",
     "LibraryReader",
+    "MismatchError",
     "MultiFileScanner",
     "Scanner",
     "Setting",
@@ -97,6 +98,14 @@ class Tolerance:
 
     absolute: float = 0.0
     period: float = 0.0
+
+
+class MismatchError(Exception):
+    """The set contradicts its files, whatever is read through it.
+
+    Raised by readers, and by whatever looks at more than values: a slice that lies elsewhere than
+    its array says, a chunk of another file.
+    """
 
 
 @runtime_checkable
@@ -314,10 +323,10 @@ def load(name: str) -> Scanner:
     _, point = known[name]
     try:
         return _made(point)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # the edge to other people's packages, as above
         raise MissingDependencyError(
             f"the scanner {name} of the package {point.package} cannot be loaded: {error}",
-            hint=f"pip install --upgrade {point.package}",
+            hint=f"pip install {point.package}",
         ) from error
 
 

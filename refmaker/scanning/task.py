@@ -170,7 +170,7 @@ def _may_pass(error: RefmakerError) -> bool:
         return False
     if isinstance(cause, OSError) and cause.errno is not None:
         return cause.errno in _PASSING
-    from refmaker.io.remote_file import may_pass
+    from refmaker.io.retries import may_pass
 
     return isinstance(cause, Exception) and may_pass(cause)
 

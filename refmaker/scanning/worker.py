@@ -119,6 +119,7 @@ class Worker:
         self._process: Any = None
         self._pipe: Pipe | None = None
         self._ready = False
+        self._owner = 0
 
     def __enter__(self) -> Self:
         return self
@@ -127,8 +128,10 @@ class Worker:
         self.close()
 
     def __del__(self) -> None:
-        # A thread that kept a worker for itself has ended.
-        self.close()
+        # A thread that kept a worker for itself has ended. When Python does, the pipe is closed,
+        # which the worker takes for its end.
+        if not sys.is_finalizing():
+            self.close()
 
     def run(
         self,
@@ -159,6 +162,15 @@ class Worker:
             If the function did.
         """
         limit = TIMEOUT if timeout is None else timeout
+        while True:
+            try:
+                return self._run(name, limit, function, *args, **kwargs)
+            except _IdleEndError:
+                log.debug("a worker ended of idleness the very moment that it was asked")
+
+    def _run(
+        self, name: str, limit: float, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Any:
         pipe = self.post(name, function, *args, **kwargs)
         if not self._ready:
             # Loading Python takes its time, which is not the call's.
@@ -190,6 +202,8 @@ class Worker:
         """
         import pickle
 
+        if self._owner != os.getpid():
+            self._leave()
         fresh = self._pipe is None
         pipe = self._pipe or self._start(name)
         try:
@@ -270,13 +284,16 @@ class Worker:
         finally:
             theirs.close()
         self._pipe = ours
+        self._owner = os.getpid()
         return ours
 
     def _died(self, name: str) -> WorkerError:
         if not self._ready:
             return self._unborn(name, EOFError("it ended at once"))
-        return WorkerError(
-            f"the worker process died ({self._last_words()})",
+        words = self._last_words()
+        kind = _IdleEndError if self._idle is not None and words == "exit code 0" else WorkerError
+        return kind(
+            f"the worker process died ({words})",
             url=name or None,
             hint="the file is probably damaged; the others are not affected",
         )
@@ -285,7 +302,7 @@ class Worker:
         return WorkerNotStartedError(
             f"the worker process did not start ({self._last_words()}: {error})",
             url=name or None,
-            hint="isolate='never', or --isolate never, does without",
+            hint="`isolate='never'` does without",
         )
 
     def _last_words(self) -> str:
@@ -303,6 +320,8 @@ class Worker:
 
     def close(self) -> None:
         """Stop the process."""
+        if self._owner != os.getpid():
+            self._leave()
         self._ready = False
         if self._pipe is not None:
             self._pipe.close()
@@ -311,6 +330,19 @@ class Worker:
         if process is not None:
             process.kill()
             process.wait()
+
+    def _leave(self) -> None:
+        """Forget the process of the process that this one was forked from."""
+        if self._pipe is not None:
+            self._pipe.close()
+        if self._process is not None:
+            # What subprocess would otherwise wait for is no child of this process.
+            self._process.returncode = 0
+        self._ready, self._pipe, self._process = False, None, None
+
+
+class _IdleEndError(WorkerError):
+    """A worker ended because nobody had asked it for a while."""
 
 
 def _child(theirs: Pipe, idle: float | None, bound: int) -> Any:
@@ -349,12 +381,12 @@ class _Forked:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._code: int | None = None
+        self.returncode: int | None = None
 
     def kill(self) -> None:
         import signal
 
-        if self._code is None:
+        if self.returncode is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
@@ -364,20 +396,20 @@ class _Forked:
         import time
 
         end = None if timeout is None else time.monotonic() + timeout
-        while self._code is None:
+        while self.returncode is None:
             try:
                 pid, status = os.waitpid(self.pid, 0 if end is None else os.WNOHANG)
             except ChildProcessError:
                 # Somebody else has cleared it away, as a handler of SIGCHLD may.
-                self._code = 0
+                self.returncode = 0
                 break
             if pid:
-                self._code = os.waitstatus_to_exitcode(status)
+                self.returncode = os.waitstatus_to_exitcode(status)
             elif end is not None and time.monotonic() > end:
                 raise subprocess.TimeoutExpired("worker", timeout or 0)
             else:
                 time.sleep(0.002)
-        return self._code
+        return self.returncode
 
 
 def _forked(theirs: Pipe, idle: float | None, bound: int) -> _Forked:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refmaker.codecs import package_of
-from refmaker.scanning.protocol import TolerantReader
+from refmaker.scanning.protocol import MismatchError, TolerantReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayCheck",
-    "MismatchError",
     "NotComparableError",
     "chosen_chunks",
     "compare_array",
@@ -33,10 +32,6 @@ __all__ = [
 
 class NotComparableError(Exception):
     """There are no native values to compare a chunk with, and that is nobody's fault."""
-
-
-class MismatchError(Exception):
-    """The set contradicts its files, whatever is read through it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +245,9 @@ def _difference(
     where = _where(region)
     try:
         read = np.asarray(virtual[region])
+        if read.shape == () and array.dtype.kind == "S" and read.dtype.kind == "S":
+            # Alone, numpy cuts a text behind its last character.
+            read = read.astype(max(read.dtype, array.dtype, key=lambda kind: kind.itemsize))
     except Exception as error:  # noqa: BLE001 - a codec or filesystem may raise anything
         return f"[{where}] cannot be read: {_told(error)}"
     true = np.asarray(true)

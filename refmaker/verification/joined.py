@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.verification.compare import MismatchError, NotComparableError, same_values
+from refmaker.scanning.protocol import MismatchError
+from refmaker.verification.compare import NotComparableError, same_values
 from refmaker.verification.times import in_units_of, time_attributes
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from refmaker.model import Array, Group
     from refmaker.scanning.protocol import Tolerance
-    from refmaker.verification.by_place import OpenFiles, ScannedFile
+    from refmaker.verification.scanned_files import OpenFiles, ScannedFile
 
     Dimension = tuple[str, str]
     Pairs = list[tuple[NDArray[Any], NDArray[Any]]]
@@ -129,7 +130,7 @@ class JoinedValues:
         if path not in self._rewritten and path not in self._lacking and known.all():
             return values
         own = np.asarray(self._own(path)[region])
-        self._check_coordinate(path, array, own, values, known)
+        self._check_coordinate(path, array, own, known)
         if path in self._rewritten:
             # Counting from another date rounds.
             near = np.isclose(own, values, rtol=_ROUNDING, atol=_ROUNDING)
@@ -141,7 +142,6 @@ class JoinedValues:
         path: str,
         array: Array,
         own: NDArray[Any],
-        values: NDArray[Any],
         known: NDArray[np.bool_],
     ) -> None:
         """Look at what no file has, and at what files have that is nowhere in the set."""
@@ -252,7 +252,7 @@ class JoinedValues:
     def _dimensions(self, path: str, array: Array) -> Iterator[Dimension]:
         """Yield the dimensions of an array, each with the group that it belongs to."""
         group = path.rpartition("/")[0]
-        for axis, name in enumerate(array.dimension_names or ()):
+        for name in array.dimension_names or ():
             home = group
             while home and f"{home}/{name}" not in self._arrays:
                 home = home.rpartition("/")[0]

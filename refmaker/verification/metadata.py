@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 
 __all__ = ["metadata_difference"]
 
-_DECODING = ("_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned")
-_TIMES = ("units", "calendar")
+_DECODING = (
+    "_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "units", "calendar",
+)  # fmt: skip
 
 
 def metadata_difference(array: Array, scanned: Sequence[Array], *, joined: bool) -> str:
     """Return what of an array's metadata is that of no file.
 
-    Attributes that readers decode values by are compared, and the fill value. Times may have
-    been written in other units; then their values are compared by what they mean.
+    Attributes that readers decode values by are compared, and the fill value. Joined times may
+    have been written in other units; their values are compared by what they mean.
 
     Parameters
     ----------
@@ -39,23 +40,28 @@ def metadata_difference(array: Array, scanned: Sequence[Array], *, joined: bool)
     """
     if not scanned:
         return ""
-    own = {"path": array}
-    times = bool(time_attributes(own, "path"))
-    names = _DECODING if times and any(time_attributes({"x": a}, "x") for a in scanned) else (
-        *_DECODING, *_TIMES
-    )  # fmt: skip
-    for name in names:
+    rewritten = joined and not array.chunks.referenced and _have_other_units(array, scanned)
+    for name in () if rewritten else _DECODING:
         told = array.attributes.get(name)
         theirs = [other.attributes.get(name) for other in scanned]
         if not any(_same(told, other) for other in theirs):
             return f"{name} is {_shown(told)}, and {_shown(theirs[0])} in the file"
     fills = [other.fill_value for other in scanned if other.dtype == array.dtype]
-    if joined and None in fills:
+    if rewritten:
+        fills.append(None)
+    elif joined and None in fills:
         # Where no file has anything, joining fills with what means that nothing is there.
         fills += [array.attributes.get(name) for name in _DECODING[:2]] + [float("nan")]
     if fills and not any(_same(array.fill_value, fill) for fill in fills):
         return f"the fill value is {array.fill_value}, and {fills[0]} in the file"
     return ""
+
+
+def _have_other_units(array: Array, scanned: Sequence[Array]) -> bool:
+    """Tell whether times of files were counted from other dates than those of the set."""
+    ours = time_attributes({"x": array}, "x")
+    units = [time_attributes({"x": other}, "x") for other in scanned]
+    return bool(ours) and all(units) and any(other != ours for other in units)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import SNIFF_BYTES, MultiFileScanner, choose, scanners
-from refmaker.verification.by_place import OpenFiles, PlaceReader
+from refmaker.verification.by_place import PlaceReader
 from refmaker.verification.joined import JoinedValues
 from refmaker.verification.metadata import metadata_difference
+from refmaker.verification.scanned_files import OpenFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -107,9 +108,15 @@ def open_oracle(
         If the set names none.
     UnknownFormatError
         If no scanner recognises the scanned file.
+    PolicyError
+        If the set names files that it may not.
     """
     from refmaker.io.source import Source
 
+    policy = refs.policy
+    if policy.remote:
+        policy.check_urls(refs.urls())
+    storage_options = policy.bound(storage_options)
     urls = source_files(refs)
     known = bool(refs.report.format)
     collector = scanners().get(refs.report.format)

@@ -25,6 +25,8 @@ __all__ = ["Session", "compare_apart", "compare_here"]
 
 _BATCH = 32
 """Chunks of one array that are compared between two words on progress."""
+_OPENING = 600.0
+"""Seconds that a worker gets to open a set and its files, and to scan them again."""
 _LOSSES = 16
 """Workers that a set may take down; what is left then is not compared."""
 _SHARE = 8
@@ -57,12 +59,13 @@ class Session:
     def __init__(
         self, refs: ReferenceSet, storage_options: Mapping[str, Any] | None, *, whole: bool
     ) -> None:
-        from refmaker.reading.open import open_store
+        from refmaker.reading.open import open_arrays
         from refmaker.verification.oracle import open_oracle
 
         self._arrays = dict(refs.group.arrays())
         self._limit = limit()
-        self._store = open_store(refs.group, storage_options)
+        # As the files are now: their values are compared, not what was recorded of them.
+        self._store = open_arrays(refs, storage_options, verify_sources="off")
         self._stack = ExitStack()
         self._oracle = self._stack.enter_context(
             open_oracle(refs, storage_options, self._store, whole=whole)
@@ -143,7 +146,8 @@ def compare_apart(
     queue = _Queue(refs, work)
     shared = pickle.dumps((refs, storage_options, whole), pickle.HIGHEST_PROTOCOL)
     total = sum(len(numbers) for _, numbers in work)
-    for _ in run_in_workers(queue, max(1, min(jobs, queue.left)), timeout, shared=shared):
+    processes = max(1, min(jobs, queue.left))
+    for _ in run_in_workers(queue, processes, timeout, shared=shared, opening=_OPENING):
         tell(total - queue.chunks_left, total)
     return [queue.checks[path] for path, _ in work]
 

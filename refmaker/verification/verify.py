@@ -94,6 +94,9 @@ def verify(  # noqa: PLR0913 - each is a choice of its own
         raise ValueError("isolate='never' forbids the processes that jobs and timeout need")
     if not isinstance(refs, ReferenceSet):
         refs = ReferenceSet.read(refs)
+    policy = refs.policy
+    if policy.remote:
+        policy.check_urls(refs.urls())
     source_files(refs)
     work = [(path, chosen_chunks(array, path, sample, seed)) for path, array in refs.group.arrays()]
     tell = on_progress or (lambda _done, _total: None)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from refmaker.errors import FormatError
 
-__all__ = ["decimals", "integers", "is_plain", "only"]
+__all__ = ["decimals", "integers", "is_plain", "one_decimal", "only"]
 
 _CHARACTERS = b"0123456789+-.eE"
+_PLAIN = _CHARACTERS + b" "
 _PAD = b" \0"
 _LONGEST = 64
 """Bytes of one number; the standard allows 16, and some writers print all digits of a double."""
@@ -20,7 +21,27 @@ _LONGEST = 64
 
 def is_plain(raw: bytes) -> bool:
     """Tell whether a text consists of digits, signs, points, exponents and padding alone."""
-    return not raw.strip(_CHARACTERS + b" ")
+    return not raw.strip(_PLAIN)
+
+
+def one_decimal(raw: bytes) -> float | None:
+    """Return the only number of a decimal string; None if it is blank.
+
+    Raises
+    ------
+    FormatError
+        As `decimals` and `only`.
+    """
+    # Thousands of slices have numbers as they should be.
+    if not raw.strip(_PLAIN) and len(raw) <= _LONGEST:
+        try:
+            value = float(raw)
+        except ValueError:
+            pass
+        else:
+            if value - value == 0:
+                return value
+    return only(decimals(raw))
 
 
 def decimals(raw: bytes) -> list[float]:

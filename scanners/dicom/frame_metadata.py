@@ -9,7 +9,7 @@ import numpy as np
 from refmaker.errors import FormatError
 from refmaker.model.inline import inline_array
 from refmaker.scanners.dicom.agreement import differing
-from refmaker.scanners.dicom.decimals import decimals, integers
+from refmaker.scanners.dicom.decimals import one_decimal
 from refmaker.scanners.dicom.dimensions import Column, coordinates
 from refmaker.scanners.dicom.frame_attributes import ORIENTATION
 from refmaker.scanners.dicom.metadata import SHOWN_OTHERWISE, attribute_values, presentable
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["described"]
 
 FRAME_TIME = 0x00181063
+_EXACT = 2.0**53
+"""Below it floats hold every whole number."""
 
 
 def described(
@@ -232,9 +234,14 @@ def _value(header: Header, tag: int, element: tuple[bytes, bytes] | None) -> Any
     if element is None:
         return None
     if element[0] in (b"IS", b"DS"):
-        numbers = integers(element[1]) if element[0] == b"IS" else decimals(element[1])
-        if len(numbers) == 1:
-            return numbers[0]
+        try:
+            number = one_decimal(element[1])
+        except FormatError:
+            number = None
+        if number is not None:
+            whole = element[0] == b"IS" and number == number // 1 and abs(number) < _EXACT
+            if whole or element[0] == b"DS":
+                return int(number) if whole else number
     unread: set[int] = set()
     found = attribute_values(header, [tag], unread).get(tag)
     if unread:

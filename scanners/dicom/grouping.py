@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import FormatError, RefmakerError
-from refmaker.scanners.dicom.decimals import decimals, only
+from refmaker.scanners.dicom.decimals import one_decimal
 from refmaker.scanners.dicom.frames import layout_key
 from refmaker.scanners.dicom.pixels import frame_count
 from refmaker.scanners.dicom.tags import (
@@ -78,7 +78,7 @@ def instance_order(headers: Sequence[Header]) -> list[Header]:
     def number(header: Header) -> float:
         element = header.elements.get(INSTANCE_NUMBER)
         try:
-            found = None if element is None else only(decimals(element[1]))
+            found = None if element is None else one_decimal(element[1])
         except FormatError:
             found = None
         return np.inf if found is None else found

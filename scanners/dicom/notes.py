@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Note", "damaged_numbers", "refused_number"]
 
-_PLANE = ((POSITION, 3), (ORIENTATION, 6), (PIXEL_SPACING, 2))
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Note:
@@ -55,9 +53,14 @@ def refused_number(image: Image, tag: int, frames: NDArray[np.bool_]) -> Note:
 def damaged_numbers(image: Image) -> list[Note]:
     """Return what became of numbers that cannot be read: planes, and what may be a dimension."""
     notes = []
-    for tag, width in _PLANE:
-        if image.records.present(tag):
-            values = image.records.numbers(tag, width)
+    # Frames of an image have orientation and spacing in common, if they have any.
+    for tag, known in (
+        (POSITION, image.position),
+        (ORIENTATION, image.orientation),
+        (PIXEL_SPACING, image.spacing),
+    ):
+        if image.records.present(tag) and not bool(np.isfinite(known).all()):
+            values = image.records.numbers(tag, known.shape[-1])
             frames = image.records.refused(tag, values)
             if bool(frames.any()):
                 notes.append(refused_number(image, tag, frames))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +54,9 @@ def read_dataset(
     with Source(url, storage_options) as source:
         where: Any = source.path or io.BytesIO(source.read(0, source.size))
     try:
-        return pydicom.dcmread(where, force=True, stop_before_pixels=not pixels)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return pydicom.dcmread(where, force=True, stop_before_pixels=not pixels)
     except Exception as error:  # noqa: BLE001 - it raises what its decoders raise
         # The text may quote values, which may name a patient.
         raise FormatError(f"pydicom fails with {type(error).__name__}", url=url) from None
@@ -114,11 +117,14 @@ class PydicomFrames:
         count = int(dataset.get("NumberOfFrames") or 1)
         sides = [int(dataset.get(name) or 1) for name in ("Rows", "Columns", "SamplesPerPixel")]
         try:
-            if math.prod(sides) * count * dtype.itemsize > _KEPT:
-                image = pixel_array(dataset, index=number, raw=raw)
-                return np.asarray(image).astype(dtype, copy=False)
-            if raw not in self._all:
-                self._all[raw] = np.asarray(pixel_array(dataset, raw=raw))
+            # Warnings quote values as errors do.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                if math.prod(sides) * count * dtype.itemsize > _KEPT:
+                    image = pixel_array(dataset, index=number, raw=raw)
+                    return np.asarray(image).astype(dtype, copy=False)
+                if raw not in self._all:
+                    self._all[raw] = np.asarray(pixel_array(dataset, raw=raw))
         except Exception as error:  # noqa: BLE001 - it raises what its decoders raise
             # The text may quote values, which may name a patient.
             raise UnsupportedError(
@@ -126,8 +132,22 @@ class PydicomFrames:
                 code="no-oracle",
                 url=self._url,
             ) from None
-        frames = self._all[raw]
-        return (frames[number] if count > 1 else frames).astype(dtype, copy=False)
+        # Where the header does not tell, pydicom gives as many frames as there are.
+        frames = self._all[raw].reshape(-1, *self._shape)
+        return np.asarray(frames[number].astype(dtype, copy=False))
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """Extents of one frame."""
+        get = self._dataset.get
+        plane = int(get("Rows") or 1), int(get("Columns") or 1)
+        samples = int(get("SamplesPerPixel") or 1)
+        return plane if samples == 1 else (*plane, samples)
+
+    @property
+    def lossy(self) -> bool:
+        """Whether decoders may differ: inverse transforms of JPEG round as ITU-T T.83 allows."""
+        return str(self._dataset.file_meta.TransferSyntaxUID) in _LOSSY_JPEG
 
     def _tell_syntax(self) -> None:
         """Fill in the transfer syntax where the file does not tell it."""

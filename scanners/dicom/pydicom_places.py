@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import UnsupportedError
+from refmaker.scanning.protocol import MismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -154,7 +155,7 @@ def cells(
     ------
     UnsupportedError
         If these attributes do not give each frame a cell of its own, with code ``no-oracle``.
-    ValueError
+    MismatchError
         If a frame lies where no cell is.
     """
     if not names:
@@ -231,21 +232,21 @@ def _places(
     cosines = np.array([vector(f.get("ImageOrientationPatient"), 6) for f in frames])
     claimed = np.concatenate([np.array(direction)[:, 2], np.array(direction)[:, 1]])
     if not bool(np.all(np.abs(cosines - claimed) < 1e-3)):
-        raise ValueError("frames lie in other planes than the array says")
+        raise MismatchError("frames lie in other planes than the array says")
     along = np.array(direction)[:, 0]
     step = spacing[0] if spacing else None
     if step is None:
         distance = (position - np.array(origin)) @ along
         places = _ranks(distance)
         if int(places.max(initial=0)) + 1 != extent:
-            raise ValueError(f"frames lie in {int(places.max()) + 1} planes, not in {extent}")
+            raise MismatchError(f"frames lie in {int(places.max()) + 1} planes, not in {extent}")
         return places
     distance = (position - np.array(origin)) @ along
-    places = np.rint(distance / step).astype(np.int64)
+    places = np.asarray(np.rint(distance / step), np.int64)
     expected = np.array(origin) + places[:, None] * step * along
     away = float(np.linalg.norm(position - expected, axis=1).max())
     if away > _NEAR * max(1.0, step) or places.min() < 0 or places.max() >= extent:
-        raise ValueError(f"a frame lies {away:.3f} mm from the planes that the array claims")
+        raise MismatchError(f"a frame lies {away:.3f} mm from the planes that the array claims")
     return places
 
 

@@ -15,6 +15,7 @@ from refmaker.scanners.dicom.pydicom_coordinates import axis_values, frame_value
 from refmaker.scanners.dicom.pydicom_frames import PydicomFrames, read_dataset
 from refmaker.scanners.dicom.pydicom_places import FrameReading, cells
 from refmaker.scanners.dicom.pydicom_tiles import tile_places
+from refmaker.scanning.protocol import MismatchError, Tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,7 +56,7 @@ class PydicomReader:
         self._tree = tree
         self._options = storage_options
         self._open: dict[str, PydicomFrames] = {}
-        self._placed: dict[tuple[str, int], tuple[list[FrameReading], NDArray[np.int64]]] = {}
+        self._placed: list[tuple[Array, tuple[list[FrameReading], NDArray[np.int64]]]] = []
         self._tiled: dict[str, NDArray[np.int64]] = {}
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
@@ -65,7 +66,7 @@ class PydicomReader:
         ------
         UnsupportedError
             If pydicom cannot read or place its frames, with code ``no-oracle``.
-        ValueError
+        MismatchError
             If a frame lies where the array has no cell.
         """
         path = path.strip("/")
@@ -76,13 +77,21 @@ class PydicomReader:
             return self._tiles(path, origin, array, region)
         return self._cells(path, origin, array, region)
 
+    def tolerance(self, path: str, array: Array) -> Tolerance | None:  # noqa: ARG002
+        """Return how far pixels may be off: a grey level in lossy JPEG, whose decoders differ."""
+        origin = self._tree.origin.get(path.strip("/"))
+        # Frames of one array are encoded in one way.
+        if origin is None or not self._frames(origin.headers[0].url).lossy:
+            return None
+        return Tolerance(1)
+
     def _places(
         self, path: str, image: Image, array: Array
     ) -> tuple[list[FrameReading], NDArray[np.int64]]:
         """Return the frames of an image as pydicom reads them, and the cell of each."""
         # What is claimed of an array in the set, and of the same one today, are two things.
-        key = path, id(array)
-        if key not in self._placed:
+        found = next((f for one, f in self._placed if one is array), None)
+        if found is None:
             lead = len(image.names)
 
             def place() -> tuple[list[FrameReading], NDArray[np.int64]]:
@@ -93,10 +102,9 @@ class PydicomReader:
                 known: Any = array if "origin" in array.attributes else self._tree.group[path]
                 return frames, cells(frames, names, array.shape[:lead], known.attributes)
 
-            while len(self._placed) > 1:
-                del self._placed[next(iter(self._placed))]
-            self._placed[key] = _guarded(place)
-        return self._placed[key]
+            found = _guarded(place)
+            self._placed = [*self._placed[-1:], (array, found)]
+        return found
 
     def _cells(
         self, path: str, image: Image, array: Array, region: tuple[slice, ...]
@@ -191,19 +199,22 @@ class PydicomReader:
 
     def _frame(self, header: Header, frame: int, array: Array) -> NDArray[Any]:
         """Return one frame as pydicom decodes it."""
-        if header.url not in self._open:
+        photometric = str(array.attributes.get("photometric", ""))
+        return self._frames(header.url).frame(frame, photometric, array.dtype)
+
+    def _frames(self, url: str) -> PydicomFrames:
+        if url not in self._open:
             while len(self._open) >= _KEPT:
                 del self._open[next(iter(self._open))]
-            self._open[header.url] = PydicomFrames(header.url, self._options)
-        photometric = str(array.attributes.get("photometric", ""))
-        return self._open[header.url].frame(frame, photometric, array.dtype)
+            self._open[url] = PydicomFrames(url, self._options)
+        return self._open[url]
 
 
 def _guarded(call: Callable[[], Any]) -> Any:
     """Call what reads attributes by pydicom, whose errors may quote them."""
     try:
         return call()
-    except (RefmakerError, ValueError):
+    except (RefmakerError, MismatchError):
         raise
     except Exception as error:  # noqa: BLE001 - it raises what its readers raise
         raise UnsupportedError(

@@ -212,25 +212,25 @@ def _no_image(header: Header) -> UnsupportedError:
 
 def _add(image: Image, branch: _Branch, choices: DICOMOptions, tree: Tree) -> None:
     """Add one image to a series; an instance that is damaged costs only itself."""
-    number = sum(name.partition("_")[0] == "image" for name in branch.members)
-    suffix = f"_{number}" if number else ""
-    for _ in range(_RETRIES):
+    waiting, retries = [image], _RETRIES
+    while waiting:
+        image = waiting.pop(0)
+        number = sum(name.partition("_")[0] == "image" for name in branch.members)
+        suffix = f"_{number}" if number else ""
         try:
             found = volume(image, choices, suffix)
         except RefmakerError as error:
-            smaller = _without(image, error, tree)
-            if not smaller:
-                return
-            image, *rest = smaller
-            for other in rest:
-                _add(other, branch, choices, tree)
-            continue
+            retries -= 1
+            if retries:
+                waiting = [*_without(image, error, tree), *waiting]
+                continue
+            for header in {id(h): h for one in (image, *waiting) for h in one.headers}.values():
+                damaged = FormatError("too many damaged instances", url=header.url)
+                tree.refused.append((header, damaged))
+            return
         branch.members |= found.members
         branch.origin[f"image{suffix}"] = found.image
         branch.warnings += [(f"image{suffix}", warning) for warning in found.warnings]
-        return
-    for header in {id(h): h for h in image.headers}.values():
-        tree.refused.append((header, FormatError("too many damaged instances", url=header.url)))
 
 
 def _without(image: Image, error: RefmakerError, tree: Tree) -> list[Image]:

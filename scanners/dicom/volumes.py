@@ -15,6 +15,7 @@ from refmaker.scanners.dicom.lookup_tables import lookup_tables
 from refmaker.scanners.dicom.notes import damaged_numbers
 from refmaker.scanners.dicom.placing import frames_of, moved
 from refmaker.scanners.dicom.rescaling import rescaling
+from refmaker.scanners.dicom.segments import label_flags, segment_coordinates
 
 if TYPE_CHECKING:
     from refmaker.model import Array
@@ -73,6 +74,9 @@ def volume(image: Image, choices: DICOMOptions, suffix: str = "") -> Volume:
         array = moved(array, image.grid.cell, image.grid.shape, image.names)
     members, attributes, refused = described(image, choices)
     members |= _axes(image, array)
+    if choices.selection.mode != "none":
+        members |= segment_coordinates(image)
+        attributes |= label_flags(image.header)
     attributes |= _plane(image) | {"photometric": frames.photometric}
     tables, unclear = lookup_tables(image.headers, differing(image.headers))
     scaling, arrays, unscaled = rescaling(image)

@@ -17,6 +17,7 @@ import numpy as np
 from refmaker.errors import UnsupportedError
 from refmaker.model.attribute_types import number_type
 from refmaker.model.zarr_v2 import json_number
+from refmaker.scanners.hdf5.types import holds_region_references
 from refmaker.scanners.hdf5.walk import address_of
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class AttributeReader:
     def names(identifier: Any) -> list[bytes]:
         """Return the names of an object's attributes, the oldest first if that is known."""
         found: list[bytes] = []
+        if not h5py.h5a.get_num_attrs(identifier):
+            return found
         tracked = identifier.get_create_plist().get_attr_creation_order()
         by_age = tracked & h5py.h5p.CRT_ORDER_TRACKED
         order = h5py.h5.INDEX_CRT_ORDER if by_age else h5py.h5.INDEX_NAME
@@ -102,7 +105,7 @@ class AttributeReader:
         attribute = h5py.h5a.open(identifier, name)
         kind = attribute.get_type()
         of = kind.get_class()
-        if of not in _PLAIN and _holds_region_references(kind):
+        if of not in _PLAIN and holds_region_references(kind):
             raise UnsupportedError(
                 "the HDF5 library aborts when it reads sequences of region references",
                 code="attribute",
@@ -223,18 +226,3 @@ class AttributeReader:
 def _padding(kind: Any) -> bytes:
     """Return what fills up the strings of a fixed-length type."""
     return b" " if kind.get_strpad() == h5py.h5t.STR_SPACEPAD else b"\0"
-
-
-def _holds_region_references(kind: Any, *, inside_sequence: bool = False) -> bool:
-    """Whether reading values of a type makes HDF5 copy region references out of sequences."""
-    of = kind.get_class()
-    if of == h5py.h5t.REFERENCE:
-        return inside_sequence and bool(kind.equal(h5py.h5t.STD_REF_DSETREG))
-    if of == h5py.h5t.VLEN:
-        return _holds_region_references(kind.get_super(), inside_sequence=True)
-    if of == h5py.h5t.ARRAY:
-        return _holds_region_references(kind.get_super(), inside_sequence=inside_sequence)
-    if of == h5py.h5t.COMPOUND:
-        members = (kind.get_member_type(i) for i in range(kind.get_nmembers()))
-        return any(_holds_region_references(m, inside_sequence=inside_sequence) for m in members)
-    return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refmaker.scanning.declaration import FormatDeclaration
+from refmaker.scanning.declaration import FormatDeclaration, Setting
 
 __all__ = ["FORMAT", "SIGNATURE", "USER_BLOCKS"]
 
@@ -23,4 +23,13 @@ FORMAT = FormatDeclaration(
     "hdf5",
     (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4", ".cdf", ".h5ad", ".mat", ".nwb", ".cxi"),
     _sniff,
+    (
+        Setting(
+            "missing-sources",
+            "refuse",
+            "HDF5: virtual datasets with sources that are not there are refused, or have fill "
+            "values in their place",
+            ("refuse", "fill"),
+        ),
+    ),
 )

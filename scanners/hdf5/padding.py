@@ -157,7 +157,7 @@ def _completed(
         raise LimitError(
             f"it is shorter than a dimension of its, and {doubtful.size} chunks at its end, "
             f"{doubtful.size * nbytes} bytes, had to be looked into",
-            hint="raise --inline-budget",
+            hint="raise `inline_budget`",
         )
     replaced = {}
     for number in doubtful.tolist():

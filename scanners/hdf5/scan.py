@@ -12,6 +12,7 @@ from refmaker.errors import (
     LimitError,
     RefmakerError,
     SourceError,
+    SourceNotFoundError,
     TruncatedError,
     UnsupportedError,
 )
@@ -27,6 +28,7 @@ from refmaker.scanners.hdf5.dataset import OpenDataset
 from refmaker.scanners.hdf5.dimensions import Dimensions, Scale, is_placeholder
 from refmaker.scanners.hdf5.fill import settle_fill
 from refmaker.scanners.hdf5.h5py_file import open_file
+from refmaker.scanners.hdf5.heap_columns import read_columns
 from refmaker.scanners.hdf5.padding import padded
 from refmaker.scanners.hdf5.tree import TreeBuilder
 from refmaker.scanners.hdf5.types import ValueStorage
@@ -46,6 +48,8 @@ _NETCDF_MARKS = frozenset(
 )
 _HIDDEN = _NETCDF_MARKS | {b"DIMENSION_LIST", b"REFERENCE_LIST", b"DIMENSION_LABELS"}
 _HIDDEN_OF_SCALES = frozenset([b"CLASS", b"NAME"])
+MISSING_SOURCES = "missing-sources"
+"""Setting: what becomes of virtual datasets of which a source is not there."""
 _HEAD = 512 * 1024
 _LAST = chr(0x10FFFF)
 """Sorts behind all names: netCDF numbers dimensions of groups before those of the groups above."""
@@ -219,6 +223,9 @@ class FileScan:
         )
         virtual = [d for d in wanted if d.layout == h5py.h5d.VIRTUAL]
         for dataset in [d for d in wanted if d.layout != h5py.h5d.VIRTUAL]:
+            if dataset.element.form is ValueStorage.COLUMNS:
+                self._keep_columns(dataset, dimensions)
+                continue
             self._keep(dataset, dimensions, lambda d=dataset: maker.make(d, columns.get(d.address)))
         for dataset in virtual:
             self._keep(dataset, dimensions, lambda d=dataset: self._virtual(d))
@@ -274,6 +281,18 @@ class FileScan:
         except _ISOLATED as error:
             self._refuse(dataset.address, error)
 
+    def _keep_columns(self, dataset: OpenDataset, dimensions: Dimensions) -> None:
+        """Make the group of columns that stands for a dataset, or note why it cannot be."""
+        try:
+            node = read_columns(
+                dataset, self._options.inline_budget, dimensions.names(dataset.address),
+                self._path_of, self._report.warn,
+            )  # fmt: skip
+            attributes = self._attributes(dataset.address, dataset.path)
+            self.nodes[dataset.address] = replace(node, attributes=attributes)
+        except _ISOLATED as error:
+            self._refuse(dataset.address, error)
+
     def _attributes(self, address: int, path: str) -> dict[str, Any]:
         """Return an object's attributes; one that cannot be read loses only itself."""
         found: dict[str, Any] = {}
@@ -307,10 +326,18 @@ class FileScan:
     def _path_of(self, reference: Any) -> str:
         if not reference:
             return ""
-        return self._objects.names.get(self._reader.address(reference), "")
+        path = self._objects.names.get(self._reader.address(reference))
+        if path is None:
+            raise UnsupportedError(
+                "a reference to an object that no link leads to", code="dtype-reference"
+            )
+        return path
 
     def _virtual(self, dataset: OpenDataset) -> Array:
-        return virtual_array(dataset, self._find_source, self._expect)
+        fill = self._options.settings.get(MISSING_SOURCES) == "fill"
+        return virtual_array(
+            dataset, self._find_source, self._expect, self._report.warn if fill else None
+        )
 
     def _expect(self, file: str) -> None:
         """Note a file that is not there yet; what leads out of the folder is refused elsewhere."""
@@ -331,7 +358,7 @@ class FileScan:
         try:
             node = group[path]
         except KeyError:
-            raise UnsupportedError("there is no such dataset", code="virtual") from None
+            raise SourceNotFoundError("there is no such dataset") from None
         if not isinstance(node, Array):
             raise UnsupportedError("it is a group", code="virtual")
         return node

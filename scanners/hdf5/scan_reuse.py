@@ -65,6 +65,8 @@ class _KnownStructure:
                 continue
             shown[number] = attributes
             self._numbers[id(attributes)] = number
+            if isinstance(node, Group) and node.members:
+                raise StructureMismatchError("values that only h5py reads")
             if isinstance(node, Array):
                 recipe = recipe_for(node, scan.datasets[address], outline, number, source)
                 if recipe is not None:

@@ -25,6 +25,8 @@ class HDF5Scanner:
 
     name = FORMAT.name
     suffixes = FORMAT.suffixes
+    settings = FORMAT.settings
+    calls_library = True
 
     def __init__(self) -> None:
         self._patterns: ScanReuse | None = None
@@ -47,13 +49,14 @@ class HDF5Scanner:
         if at is None or len(head) < at + 48:
             return True
         version = head[at + 8]
-        if version > 3 or at:
+        if version > 3:
             return True
         if version >= 2:
             end = struct.unpack_from("<Q", head, at + 28)[0]
         else:
             end = struct.unpack_from("<Q", head, at + (40 if version == 0 else 44))[0]
-        return bool(end != size)
+        # Addresses count from the end of a user block, or from the start of the file.
+        return end not in (size, size - at)
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Scan a file.

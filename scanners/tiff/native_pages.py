@@ -69,8 +69,10 @@ class PageDecoder:
         if handle.closed:
             handle.open()
             self._stack.callback(handle.close)
+        from tifffile import TiffPage
+
         page = _whole(page)
-        if page.compression == _LERC and (page.samplesperpixel > 1 or page.sampleformat == _FLOAT):
+        if page.compression == _LERC and _masked(page.keyframe):
             # tifffile leaves out LERC's mask of valid pixels.
             values = self._by_gdal(page)
             if values is None:
@@ -78,7 +80,8 @@ class PageDecoder:
                     "masks of LERC are for GDAL to read (pip install rasterio)", code="native"
                 )
             return values
-        _counted(page)
+        if isinstance(page, TiffPage):
+            _counted(page)
         # Its decoders are kept by what pages have in common, which leaves out T4Options.
         getattr(page.parent.root, "_decoders", {}).clear()
         try:
@@ -127,10 +130,15 @@ def _whole(page: Any) -> Any:
     """Return a page with tags of its own, where tifffile has but what differs from its like."""
     from tifffile import TiffFrame, TiffPage
 
-    if not isinstance(page, TiffFrame) or not page.offset or page.parent.is_lsm:
+    if not isinstance(page, TiffFrame) or page.parent.is_lsm or not page.offset:
+        # What is made up from an index has data, but no directory.
         return page
     page.parent.filehandle.seek(page.offset)
     return TiffPage(page.parent, page.index)
+
+
+def _masked(page: Any) -> bool:
+    return bool(page.samplesperpixel > 1 or page.sampleformat == _FLOAT)
 
 
 def _counted(page: Any) -> None:
@@ -154,6 +162,7 @@ def _counted(page: Any) -> None:
 
 
 def _samples_last(page: Any, values: NDArray[Any]) -> NDArray[Any]:
+    page = page.keyframe or page
     length, width = int(page.imagelength), int(page.imagewidth)
     if int(page.planarconfig or 1) == 2 and page.samplesperpixel > 1:
         return np.moveaxis(values.reshape(-1, length, width), 0, -1)

@@ -145,7 +145,9 @@ class PageColumns:
         ):
             mine = several[(several >= start) & (several < stop)]
             _, count, kind = part.place(code, mine - start)
-            for exact, form in np.unique(np.stack([count, kind], 1)[count > 1], axis=0):
+            pairs = np.stack([count, kind], 1)[count > 1]
+            # With an index, numpy does not load masked arrays for this.
+            for exact, form in np.unique(pairs, return_index=True, axis=0)[0]:
                 there = mine[(count == exact) & (kind == form)]
                 values = part.stacked(code, there - start)
                 if values is None:

@@ -163,6 +163,19 @@ class Pages(PageColumns):
 
     def _check(self, page: int, facts: PageEncoding) -> None:
         """Refuse what has no shape, or one that no chunk can have."""
+        unread = [
+            name
+            for name, value in (
+                ("ImageWidth", facts.width),
+                ("ImageLength", facts.length),
+                ("SamplesPerPixel", facts.samples),
+                ("Compression", facts.compression),
+                ("Predictor", facts.predictor),
+            )
+            if value < 0
+        ]
+        if unread:
+            raise UnsupportedError(f"{', '.join(unread)} cannot be read", code="tags")
         if min(facts.width, facts.length, facts.samples) < 1:
             raise UnsupportedError(
                 f"an image of {facts.width} x {facts.length} pixels of {facts.samples} samples",

@@ -118,8 +118,8 @@ def test_options_reach_the_scanner(run, files, monkeypatch):
     monkeypatch.setattr("refmaker.scan", scan)
     run(
         "scan", files["a"], "-f", "toy", "--chunk-bytes", "1MB", "--inline-threshold", "2k",
-        "--inline-budget", "1GiB", "--follow-external", "--verify-index", "--isolate", "never", "-S", "anon=true",
-        "-S", "key=abc", code=1,
+        "--inline-budget", "1GiB", "--follow-external", "--verify-index", "--isolate", "never",
+        "-S", "anon=true", "-S", "key=abc", code=1,
     )  # fmt: skip
     options = refmaker.ScanOptions(
         inline_threshold=2048,

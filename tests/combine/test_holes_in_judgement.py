@@ -104,8 +104,10 @@ def test_boundaries_do_not_stay_behind_when_their_coordinate_is_replaced(tmp_pat
         part["time_bnds"] = ("time", "nv"), np.array([[0.0, 1], [1, 2]])
     sets = scanned(tmp_path, parts, (2, 40, 60))
     with pytest.raises(MetadataError, match=r"time_bnds.*in the units of time"):
-        refmaker.combine(sets, coords={"time": "cf:time"})
-    refmaker.combine(sets, coords={"time": "cf:time"}, drop="time_bnds")
+        refmaker.combine(sets, coords={"time": [[10, 11], [12, 13]]})
+    with pytest.raises(MetadataError, match=r"time_bnds.*in the units of time"):
+        refmaker.combine(sets, coords={"time": "cf:time"}, times="keep")
+    refmaker.combine(sets, coords={"time": "cf:time"}, times="keep", drop="time_bnds")
 
 
 def test_files_without_any_element_along_the_dimension(tmp_path):

@@ -17,15 +17,17 @@ from refmaker.errors import (
     SourceError,
     TruncatedError,
 )
-from refmaker.io import targets
+from refmaker.io import retries
+from refmaker.io.source import Source
 from refmaker.model.report import Fingerprint
 from refmaker.reading.filesystem import RefmakerFileSystem
 from refmaker.reading.open import open_group
+from refmaker.reading.planner import Plan
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(targets, "PAUSE", 0.001)
+    monkeypatch.setattr(retries, "PAUSE", 0.001)
 
 
 @pytest.fixture(params=["local", "http", "memory"])
@@ -100,21 +102,53 @@ def test_the_size_is_compared_where_that_costs_nothing(place, kind, server):
     np.testing.assert_array_equal(open_group(refs, verify_sources="off")["x"][:], values)
 
 
-def test_etags_and_times_are_compared_on_request(made, server, tmp_path):
+def test_etags_and_local_times_are_compared_without_being_asked(made, server, tmp_path):
     for known, url in [
         (Fingerprint(20_000, etag="other"), server.url("data.bin")),
-        (Fingerprint(20_000, mtime=5.0), server.url("data.bin")),
         (Fingerprint(20_000, mtime=5.0), str(tmp_path / "data.bin")),
     ]:
         refs, values = made(20, 1000, url=url, known=known)
+        for options in ({}, {"verify_sources": "full"}):
+            with pytest.raises(SourceChangedError, match=r"ETag|modified"):
+                open_group(refs, **options)["x"][:]
+        np.testing.assert_array_equal(open_group(refs, verify_sources="off")["x"][:], values)
+
+
+def test_times_that_servers_tell_are_compared_on_request(made, server):
+    refs, values = made(20, 1000, url=server.url("data.bin"), known=Fingerprint(20_000, mtime=5.0))
+    np.testing.assert_array_equal(open_group(refs)["x"][:], values)
+    with pytest.raises(SourceChangedError, match="modified"):
+        open_group(refs, verify_sources="full")["x"][:]
+
+
+def test_whole_seconds_are_as_good_as_fractions(made, tmp_path):
+    """Archives, and some file systems, keep no more of a time."""
+    path = tmp_path / "data.bin"
+    for recorded, there in [(1000.75, 1000.0), (1000.0, 1000.25), (1000.75, 1000.7500001)]:
+        refs, values = made(20, 1000, known=Fingerprint(20_000, mtime=recorded))
+        os.utime(path, (there, there))
         np.testing.assert_array_equal(open_group(refs)["x"][:], values)
-        with pytest.raises(SourceChangedError, match=r"ETag|modified"):
-            open_group(refs, verify_sources="full")["x"][:]
+        os.utime(path, (there + 1.5, there + 1.5))
+        with pytest.raises(SourceChangedError, match="modified"):
+            open_group(refs)["x"][:]
+
+
+@pytest.mark.parametrize("where", ["local", "http"])
+def test_a_source_that_changes_at_equal_size_while_it_is_open(made, server, tmp_path, where):
+    url = str(tmp_path / "data.bin") if where == "local" else server.url("data.bin")
+    refs, values = made(20, 1000, url=url)
+    with Source(url) as source:
+        refs.report.sources[url] = source.fingerprint
+    array = open_group(refs, plan=Plan(ahead=0))["x"]
+    np.testing.assert_array_equal(array[:1000], values[:1000])
+    path = tmp_path / "data.bin"
+    path.write_bytes(bytes(20_000))
+    os.utime(path, (2e9, 2e9))
+    with pytest.raises(SourceChangedError):
+        array[5000:6000]
 
 
 def test_what_scanning_records_is_what_reading_sees(made, server):
-    from refmaker.io.source import Source
-
     refs, values = made(20, 1000, url=server.url("data.bin"))
     refs.report.sources[server.url("data.bin")] = Source(server.url("data.bin")).fingerprint
     np.testing.assert_array_equal(open_group(refs, verify_sources="full")["x"][:], values)

@@ -248,7 +248,7 @@ class TestRetries:
 
     def test_a_server_that_is_ill_for_a_while(self, toy, tmp_path, monkeypatch):
         monkeypatch.setattr("refmaker.scanning.pool._PAUSE", 0.01)
-        monkeypatch.setattr("refmaker.io.remote_file.PAUSE", 0.001)
+        monkeypatch.setattr("refmaker.io.retries.PAUSE", 0.001)
         toy.write_toy(tmp_path / "a.toy", {"x": np.arange(4)})
         with RangeServer(tmp_path, status=503, failures=5) as server:
             (file,) = scan_many([server.url("a.toy")], jobs=0, cache=False)

@@ -87,6 +87,7 @@ class TestHere:
                 [sys.executable, script],
                 capture_output=True,
                 text=True,
+                check=False,
                 timeout=60,
                 env={**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": threads},
             )
@@ -132,3 +133,26 @@ def test_importing_is_light():
         "assert not {'numpy', 'fsspec', 'h5py', 'zarr', 'multiprocessing'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("block", [0, 512, 2048])
+def test_a_user_block_is_not_odd(tmp_path, block):
+    """Every MATLAB 7.3 file has one."""
+    import h5py
+
+    from refmaker.scanners.hdf5.scanner import HDF5Scanner
+
+    path = tmp_path / "a.mat"
+    with h5py.File(path, "w", userblock_size=block) as file:
+        file["x"] = range(9)
+    data = path.read_bytes()
+    assert not HDF5Scanner().suspicious(data[:4096], len(data))
+    assert HDF5Scanner().suspicious(data[:4096], len(data) + 5)
+
+
+def test_what_a_library_reads_is_read_apart_where_that_is_cheap(site, wild, monkeypatch):
+    monkeypatch.setattr(type(scanners()["wild"]), "calls_library", True, raising=False)
+    monkeypatch.setattr("refmaker.scanning.one_file.can_fork", lambda: True)
+    assert scan(wild("good"), isolate="auto")[0].attributes["pid"] != os.getpid()
+    monkeypatch.setattr("refmaker.scanning.one_file.can_fork", lambda: False)
+    assert scan(wild("good"), isolate="auto")[0].attributes["pid"] == os.getpid()

@@ -176,6 +176,7 @@ def test_forking():
         [sys.executable, "-c", textwrap.dedent(FORKED)],
         capture_output=True,
         text=True,
+        check=False,
         timeout=60,
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
     )
@@ -196,3 +197,40 @@ def test_no_fork_beside_other_threads():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(sys.platform == "linux"), "False"]
+
+
+COST = """
+import resource, sys
+import numpy
+from refmaker.scanning import worker
+
+def cpu():
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(used.ru_utime + used.ru_stime for used in both)
+
+def cost():
+    before = cpu()
+    with worker.Worker() as running:
+        # A child's time counts when it has ended.
+        assert running.run(len, "abc") == 3
+    return cpu() - before
+
+def least(can_fork):
+    worker.can_fork = lambda: can_fork
+    return min(cost() for _ in range(5))
+
+assert worker.can_fork()
+print(least(True) / least(False))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how many threads there are")
+def test_a_fork_costs_a_fraction_of_another_python():
+    done = subprocess.run(
+        [sys.executable, "-c", COST],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert float(done.stdout) < 0.5

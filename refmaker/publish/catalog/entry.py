@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError
-from refmaker.io.source import local_path
+from refmaker.io.local_file import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
