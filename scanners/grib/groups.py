@@ -18,6 +18,7 @@ from refmaker.scanners.grib.coordinates import (
     valid_array,
 )
 from refmaker.scanners.grib.times import UNKNOWN
+from refmaker.scanners.grib.vertical import HYBRID, coefficient_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -159,6 +160,11 @@ class Builder:
                 coordinates[name] = axis_array(axis, name, along)
                 if axis.bounds is not None:
                     coordinates[f"{name}_bounds"] = bounds_array(axis, along)
+                if axis.name == HYBRID:
+                    coordinates |= self._coefficients(variable, axis, name, along)
+            if axis.name == HYBRID:
+                kept = (f"{key}{name.removeprefix(HYBRID)}" for key in ("ap", "b"))
+                told += [key for key in kept if key in coordinates]
         told.append(self._valid_time(variable, by_name, coordinates))
         names = tuple(f"{name}{suffix}" for name in grid.dimension_names)
         attributes = self._attributes(variable, grid)
@@ -183,6 +189,15 @@ class Builder:
             dimension_names=(*dimensions, *names),
             attributes=attributes,
         )
+
+    def _coefficients(
+        self, variable: Variable, axis: DimensionCoordinate, name: str, along: str | None
+    ) -> dict[str, Array]:
+        """Return the coefficients of hybrid levels, if the fields have one list of them."""
+        found = np.unique(self.table.coefficients[variable.rows])
+        if len(found) != 1 or not found[0]:
+            return {}
+        return dict(coefficient_arrays(axis, name, along, *self.table.lists[int(found[0])]))
 
     def _valid_time(
         self,

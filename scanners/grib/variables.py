@@ -26,6 +26,7 @@ DUPLICATES = "_duplicates"
 _RESERVED = frozenset({
     "number", "time", "step", "valid_time", "latitude", "longitude", "x", "y", "crs", "values",
     "percentile", "threshold", "directionNumber", "frequencyNumber",
+    "ap", "b",
 })  # fmt: skip
 """Names of coordinates, which no variable of the same group can have."""
 _ANALYSES = {(b"\0\7", b"\x51"): b"\x60", (b"\7", b"\x51"): b"\x60"}
