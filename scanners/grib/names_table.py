@@ -257,7 +257,9 @@ def _levels(what: bytes, octets: TemplateOctets) -> tuple[float | None, float | 
     top = _level(data[:6])
     if data[6] == 255:
         return top, None
-    bottom = _level(data[6:])
+    # Below one hectopascal both ends are in pascals.
+    pascal = data[0] == _ISOBARIC and _in_pascal(data[:6])
+    bottom = _plain(data[6:]) if pascal else _level(data[6:])
     level = bottom if data[0] == data[6] and data[0] in _BY_BOTTOM else top
     return level, None if bottom == top else bottom
 

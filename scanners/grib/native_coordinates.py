@@ -165,9 +165,9 @@ class Coordinates:
         step = self._get(handle, "jDirectionIncrementInDegrees")
         if None in (*ends, step) or self._get(handle, "Nj", int) != values.size or values.size < 2:
             return False
-        even = np.linspace(*ends, values.size)
+        even = np.linspace(float(ends[0]), float(ends[1]), values.size)
         unit = 1e-3 if self._get(handle, "edition", int) == 1 else 1e-6
-        rounded = abs(abs(even[1] - even[0]) - step) <= unit * _HALF
+        rounded = bool(abs(abs(even[1] - even[0]) - step) <= unit * _HALF)
         return rounded and _close(even, values.reshape(-1))
 
     def _get(self, handle: int, key: str, kind: type | None = None) -> Any:

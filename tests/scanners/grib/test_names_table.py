@@ -140,7 +140,7 @@ def test_the_table_is_what_the_library_holds(tmp_path):
 @pytest.mark.parametrize("first", [1, 2, 8, 99, 100, 101, 103, 106, 109, 114, 117, 151, 168, 200])
 def test_types_of_levels(first):
     # Of every type of surface, single and as a layer, with and without a value.
-    for second, values in ((255, False), (255, True), (first, True), (8, True)):
+    for second, values in ((255, False), (255, True), (first, True), (8, True), (100, True)):
         keys = {"typeOfFirstFixedSurface": first, "typeOfSecondFixedSurface": second}
         if values:
             keys |= {"scaleFactorOfFirstFixedSurface": 1, "scaledValueOfFirstFixedSurface": 25}
