@@ -1,4 +1,4 @@
-"""kerchunk JSON: version 1 is written, versions 0 and 1 are read.
+"""kerchunk JSON, version 1, is written.
 
 Implements the kerchunk reference specification. What is written opens with stock fsspec
 (``reference://``), zarr and xarray: metadata documents as text, ``{{u}}`` templates for URLs,
@@ -17,7 +17,7 @@ import numpy as np
 
 from refmaker.errors import MetadataError
 from refmaker.model.zarr_v2 import documents, dumps
-from refmaker.storage.json_reader import BASE64, Header, read
+from refmaker.storage.json_parser import BASE64
 from refmaker.storage.text import format_rows
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from refmaker.model import ChunkTable, Group
     from refmaker.model.report import Fingerprint
 
-__all__ = ["Header", "chunk_members", "header", "read", "templated", "write"]
+Header = dict[str, Any]
+"""What the member ``refmaker`` holds: ``version``, ``format``, ``sources``."""
+
+__all__ = ["Header", "chunk_members", "header", "templated", "write"]
 
 
 def write(group: Group, file: IO[bytes], header: Header | None = None) -> None:
