@@ -15,7 +15,7 @@ import numpy as np
 from refmaker.errors import LimitError, MetadataError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.storage.json_parser import parse
-from refmaker.storage.reference_columns import ChunkGrid, chunk_place
+from refmaker.storage.reference_columns import ChunkGrid, chunk_key, chunk_place
 from refmaker.model.zarr_v2 import array_from_documents
 from refmaker.storage.tree import Tree, add_document, assemble
 
@@ -84,9 +84,9 @@ def group_of(references: ReferenceIndex, url: str = "") -> Group:
     rules, single = _generated(references, grids, url)
     for path in [*references.tables, *rules]:
         if path not in grids:
-            raise _stray(path, url)
+            raise _stray(f"{path}/0" if path else "0", grids, url)
     for key in references.others:
-        raise _stray(key.rpartition("/")[0], url, key)
+        raise _stray(key, grids, url)
     values: dict[str, dict[int, bytes]] = {}
     for key, data in inlined.items():
         path, number = _number(key, grids, url)
@@ -102,8 +102,12 @@ def group_of(references: ReferenceIndex, url: str = "") -> Group:
         if path not in rules and path not in single:
             return found
         from refmaker.storage.generated import overlaid
+        from refmaker.templates import TemplateError
 
-        return overlaid(found, rules.get(path, ()), single.get(path, {}))
+        try:
+            return overlaid(found, rules.get(path, ()), single.get(path, {}))
+        except TemplateError as error:
+            raise MetadataError(str(error)) from error
 
     return assemble(tree, table, url)
 
@@ -131,11 +135,16 @@ def _grid(path: str, zarray: dict[str, Any], url: str) -> ChunkGrid:
     return ChunkGrid(chunk_grid(array.shape, array.chunk_shape), slashes)
 
 
-def _stray(path: str, url: str, key: str | None = None) -> MetadataError:
-    """Return the error of keys that belong to no array."""
-    if key is None:
-        return MetadataError("chunks of an array that has no .zarray", url=url, path=path or "/")
-    return MetadataError("neither a metadata document nor a chunk of an array", url=url, path=key)
+def _stray(key: str, grids: Mapping[str, ChunkGrid], url: str) -> MetadataError:
+    """Return the error of a key that belongs to no array."""
+    path, _, name = key.rpartition("/")
+    if path in grids:
+        why = f"{name[:200]!r} is no chunk of a grid of {grids[path].shape}"
+    elif chunk_key(key) is not None:
+        why = "chunks of an array that has no .zarray"
+    else:
+        path, why = key, "neither a metadata document nor a chunk of an array"
+    return MetadataError(why, url=url, path=path or "/")
 
 
 def _number(key: str, grids: Mapping[str, ChunkGrid], url: str) -> tuple[str, int]:
@@ -145,7 +154,7 @@ def _number(key: str, grids: Mapping[str, ChunkGrid], url: str) -> tuple[str, in
     except MetadataError as error:
         raise error.located(url=url) from error
     if place is None:
-        raise _stray("", url, key)
+        raise _stray(key, grids, url)
     path, at = place
     return path, int(np.ravel_multi_index(at, grids[path].shape or (1,)))
 

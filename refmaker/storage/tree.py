@@ -90,7 +90,7 @@ def assemble(tree: Tree, tables: Callable[[str, Array], ChunkTable], url: str = 
         below = members.pop(path, {})
         try:
             node = _node(path, tree[path], below, tables)
-        except (MetadataError, ValueError) as error:
+        except MetadataError as error:
             raise MetadataError(str(error), url=url, path=path or "/") from error
         if path:
             parent, _, name = path.rpartition("/")

@@ -264,9 +264,10 @@ def test_deep_groups():
     for _ in range(400):
         group = Group({"g": group})
     same_group(hierarchy.read(written(group))[0], group)
-    deep = document(**{"g/" * 100_000 + ".zgroup": "{}"})
-    with pytest.raises(MetadataError, match="deeper"):
-        hierarchy.read(as_bytes(deep))
+    for depth, said in ((600, "deeper"), (100_000, "too long")):
+        deep = document(**{"g/" * depth + ".zgroup": "{}"})
+        with pytest.raises(RefmakerError, match=said):
+            hierarchy.read(as_bytes(deep))
 
 
 class TestReferenceSet:
@@ -380,7 +381,7 @@ WRONG = [
     (b"\xff\xfe", "JSON"),
     (b"{", "JSON"),
     (b"[" * 100_000, "JSON"),
-    (b'{"version": 1, "refs": {"a": 99999999999999999999999999}}', "(JSON|chunks)"),
+    (b'{"version": 1, "refs": {"a": 99999999999999999999999999}}', "a: int"),
     (b"[]", "object"),
     (b"null", "object"),
     ({"version": 2, "refs": {}}, "version 2"),
@@ -393,7 +394,7 @@ WRONG = [
     ({"version": 1, "refs": {}, "gen": 5}, "gen"),
     ({"version": 1, "refs": {}, "gen": [{"key": "a"}]}, "gen"),
     (document(**{".zattrs": "{"}), r"\.zattrs"),
-    (document(**{".zattrs": "[" * 100_000}), r"\.zattrs"),
+    (document(**{".zattrs": "[" * 60}), r"\.zattrs"),
     (document(**{".zattrs": "[1]"}), r"\.zattrs"),
     (document(**{".zattrs": ["/f"]}), r"\.zattrs"),
     (document(**{".zattrs": "base64:!!"}), r"\.zattrs"),
@@ -403,11 +404,11 @@ WRONG = [
     (document(**{"g/../.zgroup": "{}"}), r"g/\.\."),
     (document(**{"b/0": ["/f"]}), "b: chunks of an array"),
     (document(**{"0": ["/f"]}), "chunks of an array"),
-    (document(**{"g/.zgroup": "{}", "g/readme": "x"}), "g: chunks of an array"),
+    (document(**{"g/.zgroup": "{}", "g/readme": "x"}), "g/readme: neither"),
     (document(**{"a/.zarray": "{}"}), "a: .*missing"),
     (document(**{"a/.zarray": HUGE}), "a: .*numbered"),
     (an_array(**{"a/b/.zgroup": "{}"}), "a: .*members"),
-    (an_array(**{"/a/0": ["/f"]}), "chunks of an array"),
+    (an_array(**{"/a/0": ["/f"]}), "/a/0: a key with an empty"),
     (an_array(**{"a/b/0": ["/f"]}), "a/b: chunks of an array"),
     *(
         (an_array(**{f"a/{key}": ["/f", 0, 8]}), "a(/.*)?: ")
