@@ -175,8 +175,9 @@ def _members(text: bytes, limits: Limits) -> tuple[dict[str, Any], _Members, _Me
             at, closed = end.end(), end[1] == b"}"
         if closed:
             break
-    if text[at:].strip(_SPACE):
-        raise not_json("more text behind the document", at)
+    behind = text[at:].lstrip(_SPACE)
+    if behind:
+        raise not_json("more text behind the document", len(text) - len(behind))
     return head, top, refs
 
 

@@ -405,10 +405,10 @@ def _rest(
     spans = list(zip(start[used].tolist(), ends[used].tolist(), strict=True))
     parts = [window.text(*span) for span in spans]
     if parts and not parts[0].strip(_SPACE):
-        if closed and not first and len(parts) == 1:
-            raise not_json("a comma before the end of the object", window.base + stop)
         parts, spans = parts[1:], spans[1:]
     if not parts:
+        if closed and not first:
+            raise not_json("a comma before the end of the object", window.base + stop)
         return {}
     for part, (_, end) in zip(parts[:-1] if closed else parts, spans, strict=False):
         if not part.rstrip(_SPACE).endswith(b","):

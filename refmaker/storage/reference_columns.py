@@ -197,7 +197,7 @@ class Columns:
         keys = _Keys.of(window, rows.first)
         for row in np.flatnonzero(~keys.good).tolist():
             key = _string(window, int(rows.first[row]))
-            self._other(key, int(url[row]), int(offset[row]), int(length[row]))
+            self._one(key, int(url[row]), int(offset[row]), int(length[row]))
         form = np.where(keys.good, keys.rank << 1 | keys.slashes, -1)
         for kind in np.unique(form[keys.good]).tolist():
             chosen: NDArray[np.int64] | slice = np.flatnonzero(form == kind)
@@ -218,14 +218,18 @@ class Columns:
         MetadataError
             If the key is there twice.
         """
-        number = self._urls.number(_quoted(url))
+        self._one(key, self._urls.number(_quoted(url)), offset, length)
+
+    def _one(self, key: str, url: int, offset: int, length: int) -> None:
         found = chunk_key(key)
         if found is None:
-            self._other(key, number, offset, length)
+            if key in self._others:
+                raise MetadataError("referenced twice", path=key)
+            self._others[key] = url, offset, length
             return
         path, at, slashes = found
-        lead = key[: len(path) + 1] if len(path) < len(key) and key[len(path)] == "/" else ""
-        row = (self._prefixes.number(_quoted(lead)), number, offset, length, *at)
+        lead = key[: len(path) + 1] if key[len(path)] == "/" else ""
+        row = (self._prefixes.number(_quoted(lead)), url, offset, length, *at)
         self._single.setdefault((len(at), slashes), []).append(row)
 
     def settle(self) -> None:
@@ -236,11 +240,6 @@ class Columns:
             part = _Part(*numbers, _narrow(offset), _narrow(length), tuple(map(_narrow, at)))
             self._parts.setdefault(form, []).append(part)
         self._single.clear()
-
-    def _other(self, key: str, url: int, offset: int, length: int) -> None:
-        if key in self._others:
-            raise MetadataError("referenced twice", path=key)
-        self._others[key] = url, offset, length
 
     def examples(self) -> list[str]:
         """Return a key of each path, and those that are none of chunks."""
@@ -274,20 +273,30 @@ class Columns:
         paths, number = _distinct([text.removesuffix("/") for text in self._prefixes.decoded()])
         fronts = _fronts(grids)
         groups: dict[str, list[tuple[bool, _Part]]] = {}
+        for (path, _, slashes), parts in self._by_path(paths, number).items():
+            part = _Part.joined(parts)
+            split = _split(path, part, fronts.get(path, {})) if slashes else ((path, part),)
+            for owner, found in split:
+                groups.setdefault(owner, []).append((slashes and len(found.at) > 1, found))
+            parts.clear()
+        for path, found in groups.items():
+            _add_table(made, path, found, (grids.get(path), urls, limit))
+            found.clear()
+        return made
+
+    def _by_path(
+        self, paths: list[str], number: NDArray[np.int32]
+    ) -> dict[tuple[str, int, bool], list[_Part]]:
+        """Return the references of each path and form, and forget them."""
+        found: dict[tuple[str, int, bool], list[_Part]] = {}
         while self._parts:
             (_, slashes), parts = self._parts.popitem()
             part = _Part.joined(parts)
             parts.clear()
             for prefix, rows in _by_number(number[part.prefix]):
-                one = part.take(rows)
-                path = paths[prefix]
-                split = _split(path, one, fronts.get(path, {})) if slashes else ((path, one),)
-                for owner, found in split:
-                    groups.setdefault(owner, []).append((slashes and len(found.at) > 1, found))
-        while groups:
-            path, found = groups.popitem()
-            _add_table(made, path, found, (grids.get(path), urls, limit))
-        return made
+                path, nested, one = _moved(paths[prefix], part.take(rows), slashes=slashes)
+                found.setdefault((path, len(one.at), nested), []).append(one)
+        return found
 
     def _files(self, expand: Callable[[str], str] | None) -> tuple[list[str], NDArray[np.int32]]:
         """Return distinct URLs, and which of them each text means."""
@@ -341,6 +350,17 @@ def _distinct(texts: list[str]) -> tuple[list[str], NDArray[np.int32]]:
         return texts, np.arange(len(texts), dtype=np.int32)
     number = {text: place for place, text in enumerate(number)}
     return list(number), np.array([number[text] for text in texts], np.int32)
+
+
+def _moved(path: str, part: _Part, *, slashes: bool) -> tuple[str, bool, _Part]:
+    """Take the numbers off the end of a path: they were written with escapes."""
+    while path and (slashes or len(part.at) == 1) and len(part.at) < RANKS:
+        front, _, name = path.rpartition("/")
+        if _NUMERAL.fullmatch(name) is None:
+            break
+        column = np.full(part.url.size, int(name), np.int64)
+        path, slashes, part = front, True, part._replace(at=(column, *part.at))
+    return path, slashes, part
 
 
 def _by_number(
