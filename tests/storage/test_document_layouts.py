@@ -87,9 +87,14 @@ def grids_of(refs):
             raise Refused(key) from error
         if not isinstance(document, dict):
             raise Refused(key)
-        if name == ".zarray":
-            shape = [-(-a // b) for a, b in zip(document["shape"], document["chunks"], strict=True)]
-            found[path] = tuple(shape or [1]), document.get("dimension_separator", ".")
+        extents, chunks = document.get("shape"), document.get("chunks")
+        if name != ".zarray" or type(extents) is not list or type(chunks) is not list:
+            continue
+        whole = all(type(n) is int for n in (*extents, *chunks)) and len(extents) == len(chunks)
+        if whole and min(extents, default=0) >= 0 and min(chunks, default=1) > 0:
+            shape = tuple(-(-a // b) for a, b in zip(extents, chunks, strict=True))
+            separator = "/" if document.get("dimension_separator") == "/" else "."
+            found[path] = shape or (1,), separator
     return found
 
 
