@@ -10,6 +10,7 @@ is accepted here exactly if a JSON parser accepts it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,14 +30,13 @@ PAD = 264
 """Bytes before and behind a window's text, so that words may be read past its ends."""
 _STYLES = 4
 """Ways to set blanks, and kinds of references, that are tried in one window."""
-_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_BLANK = rb"[ \t\r\n]*"
-_ROW = re.compile(
-    _STRING + rb"(%b:%b\[%b)" % ((_BLANK,) * 3) + _STRING
-    + rb"(?:(%b,%b)[0-9]+(%b,%b)[0-9]+)?" % ((_BLANK,) * 4)
-    + rb'(%b\]%b,%b)(?=")' % ((_BLANK,) * 3),
-    re.DOTALL,
-)  # fmt: skip
+_BLANK = rb"[ \t\r\n]*+"
+_COLON = re.compile(rb'"(%b:%b\[%b)"' % ((_BLANK,) * 3))
+"""What stands between the strings of a reference, with their quotes."""
+_SPAN = re.compile(
+    rb'"(?:(%b,%b)[0-9]++(%b,%b)[0-9]++)?(%b\]%b,%b)"' % ((_BLANK,) * 7),
+)
+"""What stands behind the second one."""
 _REFS = re.compile(rb'"refs"[ \t\r\n]*:[ \t\r\n]*\{')
 _STEP = np.zeros(256, np.int8)
 _STEP[[0x5B, 0x7B]], _STEP[[0x5D, 0x7D]] = 1, -1
@@ -214,7 +214,9 @@ class Window:
             for _ in range(_STYLES):
                 if not open_ones.size:
                     break
-                match = _ROW.match(self.bytes.data, int(self.opens[open_ones[0]]))
+                first = int(open_ones[0])
+                span = self.text(int(self.closes[first + 1]), int(self.opens[first + 2]) + 1)
+                match = _SPAN.fullmatch(span)
                 if match is None:
                     open_ones = open_ones[1:]
                     continue
@@ -231,21 +233,16 @@ class Window:
 
     def _first_colon(self) -> bytes | None:
         """Return what stands between key and URL of the first reference."""
-        at = PAD
-        for _ in range(_STYLES):
-            match = _ROW.search(self.bytes.data, at, self.end)
-            if match is None:
-                return None
-            if self.opens.size and self.opens[_find(self.opens, match.start())] == match.start():
+        for match in itertools.islice(_COLON.finditer(self.bytes.data, PAD, self.end), _STYLES):
+            if self.closes.size and self.closes[_find(self.closes, match.start())] == match.start():
                 return match[1]
-            at = match.start() + 1
         return None
 
     def _alike(
         self, first: NDArray[np.int64], gap: NDArray[np.int64], match: re.Match[bytes]
     ) -> tuple[Rows, NDArray[np.bool_]]:
         """Return the rows with the same blanks as a given one; and which are left."""
-        _, before, between, behind = match.groups()
+        before, between, behind = match.groups()
         width, stop = gap[first + 1], self.opens[first + 2] - len(behind)
         good = width == len(behind)
         if before is not None:
@@ -476,7 +473,8 @@ def nesting(text: bytes) -> int:
     """Return how deep the values of a JSON text nest; nothing is parsed."""
     if text.count(b"[") + text.count(b"{") <= 1:
         return text.count(b"[") + text.count(b"{")
-    bare = np.frombuffer(re.sub(_STRING, b"", text, flags=re.DOTALL), np.uint8)
+    parts = re.sub(rb"\\.", b"", text, flags=re.DOTALL).split(b'"')
+    bare = np.frombuffer(b"".join(parts[::2]), np.uint8)
     return int(np.cumsum(_STEP[bare], dtype=np.int64).max(initial=0))
 
 

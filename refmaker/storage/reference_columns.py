@@ -7,6 +7,7 @@ array as well. The arrays that the document describes decide, once all of it is 
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +19,7 @@ from refmaker.model.chunk_table import ChunkTable, Reference, count
 from refmaker.storage.numbered_texts import NumberedTexts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -257,7 +258,8 @@ class Columns:
         expand : callable, optional
             Returns the URL that a text with ``{{`` means; None if there are no templates.
         limit : int
-            Tables of other paths that are made; beyond, references are kept one by one.
+            Paths; if there are more, references of those that are no array's are kept one by
+            one.
 
         Raises
         ------
@@ -272,6 +274,9 @@ class Columns:
             made.others[key] = Reference(texts[int(same[url])], *span)
         paths, number = _distinct([text.removesuffix("/") for text in self._prefixes.decoded()])
         fronts = _fronts(grids)
+        if len(paths) > limit:
+            known = np.array([path in grids or path in fronts for path in paths])
+            self._keep_single(made, paths, number, urls, known)
         groups: dict[str, list[tuple[bool, _Part]]] = {}
         for (path, _, slashes), parts in self._by_path(paths, number).items():
             part = _Part.joined(parts)
@@ -280,9 +285,26 @@ class Columns:
                 groups.setdefault(owner, []).append((slashes and len(found.at) > 1, found))
             parts.clear()
         for path, found in groups.items():
-            _add_table(made, path, found, (grids.get(path), urls, limit))
+            _add_table(made, path, found, grids.get(path), urls)
             found.clear()
         return made
+
+    def _keep_single(
+        self,
+        made: Tables,
+        paths: list[str],
+        number: NDArray[np.int32],
+        urls: tuple[list[str], NDArray[np.int32]],
+        known: NDArray[np.bool_],
+    ) -> None:
+        """Keep the references of paths that are no array's one by one: tables would be many."""
+        for (_, slashes), parts in self._parts.items():
+            for place, part in enumerate(parts):
+                used = known[number[part.prefix]]
+                rest = part.take(np.flatnonzero(~used))
+                prefix = number[rest.prefix].tolist()
+                _add_others(made, [paths[i] for i in prefix], rest, urls, slashes=slashes)
+                parts[place] = part.take(np.flatnonzero(used))
 
     def _by_path(
         self, paths: list[str], number: NDArray[np.int32]
@@ -293,6 +315,8 @@ class Columns:
             (_, slashes), parts = self._parts.popitem()
             part = _Part.joined(parts)
             parts.clear()
+            if not part.prefix.size:
+                continue
             for prefix, rows in _by_number(number[part.prefix]):
                 path, nested, one = _moved(paths[prefix], part.take(rows), slashes=slashes)
                 found.setdefault((path, len(one.at), nested), []).append(one)
@@ -449,10 +473,10 @@ def _add_table(
     made: Tables,
     path: str,
     found: list[tuple[bool, _Part]],
-    how: tuple[ChunkGrid | None, tuple[list[str], NDArray[np.int32]], int],
+    grid: ChunkGrid | None,
+    urls: tuple[list[str], NDArray[np.int32]],
 ) -> None:
     """Add the references of one path: a table of those of one form, the rest one by one."""
-    grid, urls, limit = how
     found.sort(key=lambda one: one[1].url.size, reverse=True)
     for slashes, part in found:
         if grid is not None:
@@ -460,8 +484,8 @@ def _add_table(
             shape = grid.shape
         else:
             shape = tuple(int(column.max()) + 1 for column in part.at)
-            if path in made.tables or len(made.tables) >= limit or count(shape) > _LARGEST:
-                _add_others(made, path, part, urls, slashes=slashes)
+            if path in made.tables or count(shape) > _LARGEST:
+                _add_others(made, itertools.repeat(path), part, urls, slashes=slashes)
                 continue
         try:
             table = _table(shape, part, urls)
@@ -514,20 +538,22 @@ def _table(
 
 def _add_others(
     made: Tables,
-    path: str,
+    paths: Iterable[str],
     part: _Part,
     urls: tuple[list[str], NDArray[np.int32]],
     *,
     slashes: bool,
 ) -> None:
     texts, same = urls
-    for row in range(part.url.size):
-        name = _name(part, row, slashes)
+    joint = "/" if slashes else "."
+    columns = zip(*(column.tolist() for column in part.at), strict=True)
+    rows = zip(same[part.url].tolist(), part.offset.tolist(), part.length.tolist(), strict=True)
+    for path, at, (url, offset, length) in zip(paths, columns, rows, strict=False):
+        name = joint.join(map(str, at))
         key = f"{path}/{name}" if path else name
         if key in made.others:
             raise MetadataError("referenced twice", path=key)
-        url = texts[int(same[part.url[row]])]
-        made.others[key] = Reference(url, int(part.offset[row]), int(part.length[row]))
+        made.others[key] = Reference(texts[url], offset, length)
 
 
 def _name(part: _Part, row: int, slashes: bool) -> str:

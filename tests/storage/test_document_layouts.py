@@ -428,9 +428,13 @@ def test_deep_values_are_refused_before_they_are_parsed(where, left):
     assert parse(f'{{"version":1,"refs":{{".zattrs":{fine}}}}}'.encode()).get(".zattrs")
 
 
-def test_many_prefixes_are_kept_one_by_one():
-    text = json.dumps({f"{i}x/0": ["u", 1, 2] for i in range(400)}).encode()
-    found = parse(text, limits=Limits(tables=100))
-    assert len(found.tables) == 100
-    assert len(found.others) == 300
-    assert everything(found) == {f"{i}x/0": ("u", 1, 2) for i in range(400)}
+def test_many_paths_are_kept_one_by_one():
+    refs = {f"{i}x/0": ["u", 1, 2] for i in range(400)}
+    refs |= {"a/.zarray": json.dumps(zarray([1])), "a/0": ["u", 1, 2], "b/1/2": ["u", 3, 4]}
+    want = {key: tuple(value) for key, value in refs.items() if key != "a/.zarray"}
+    for limit in (100, 1000):
+        found = parse(json.dumps(refs).encode(), limits=Limits(tables=limit))
+        assert len(found.tables) == {100: 1, 1000: 402}[limit]
+        everything_else = everything(found)
+        del everything_else["a/.zarray"]
+        assert everything_else == want
