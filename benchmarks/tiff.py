@@ -221,7 +221,7 @@ def remotely(store: str, warm_up: str, path: str) -> dict[str, Any]:
 
     refmaker.scan(warm_up)
     plain = refmaker.scan
-    chosen = refmaker.ScanOptions(settings={"trust-stride": "yes"})
+    chosen = refmaker.ScanOptions(settings={"infer-ifds": "yes"})
     refmaker.scan = lambda url: plain(url, options=chosen)
     measured = remote.over_http if store == "http" else remote.over_counting
     return measured(Path(path)) | {"size": os.path.getsize(path)}

@@ -113,6 +113,10 @@ class _Package(ModuleType):
         if not (isinstance(value, ModuleType) and name in __all__ and name != "errors"):
             super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # cloudpickle, and so Dask, knows modules by their exact type.
+        return import_module, (self.__name__,)
+
 
 sys.modules[__name__].__class__ = _Package
 # First of all finders: otherwise the modules of a package that moved are found, and run, again.
@@ -386,6 +390,6 @@ def write(
 
 def formats() -> list[str]:
     """Return the names of the formats that can be scanned, those of other packages included."""
-    from refmaker.scanning.protocol import scanners
+    from refmaker.scanning.protocol import declarations
 
-    return sorted(scanners())
+    return sorted(declarations())

@@ -19,11 +19,13 @@
         ├── WorkerError               (RuntimeError)       a scanning process died or hung
         └── MissingDependencyError    (ImportError)        an optional package is not installed
 
-Each class is also the builtin that callers already catch.
+Each class is also the builtin that callers already catch. Their texts hold no secrets of URLs, and
+nothing that steers a terminal (`printable`).
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any, Self
 
 __all__ = [
@@ -42,7 +44,55 @@ __all__ = [
     "UnknownFormatError",
     "UnsupportedError",
     "WorkerError",
+    "has_secret",
+    "printable",
+    "redacted",
 ]
+
+_USER = re.compile(r"(\bhttps?://)[^/?#\s]*@(?=[^/?#\s])|(://[^/?#@\s:]*:)[^/?#\s]*(?=@[^/?#\s])")
+"""User information of HTTP, which may be one token; a password elsewhere, where a user is usual."""
+_SIGNED = re.compile(
+    r"([?&;](?:[\w.-]*(?:signature|token|secret|password|passwd|credential|api[_-]?key)"
+    r"|sig|access[_-]?key|awsaccesskeyid|googleaccessid|ossaccesskeyid)=)[^&#;\s]+",
+    re.IGNORECASE,
+)
+_HIDDEN = "***"
+
+
+def redacted(text: str) -> str:
+    """Return a URL, or a text with URLs in it, without user names, passwords and signatures."""
+    if "://" not in text:
+        return text
+    return _SIGNED.sub(rf"\1{_HIDDEN}", _USER.sub(_without_user, text))
+
+
+def has_secret(url: str) -> bool:
+    """Whether a URL holds user information, or a query by which its owner signed it."""
+    return "://" in url and redacted(url) != url
+
+
+def _without_user(found: re.Match[str]) -> str:
+    return f"{found[1]}{_HIDDEN}@" if found[1] else f"{found[2]}{_HIDDEN}"
+
+
+def printable(text: str) -> str:
+    """Return a text on one line, without secrets, and with what steers a terminal written out.
+
+    Names come from files, and may hold anything: escape sequences, line breaks, marks that turn
+    the direction of text, bytes that are no text.
+
+    Parameters
+    ----------
+    text : str
+        A name, or a message with names in it.
+    """
+    text = redacted(text)
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 class RefmakerError(Exception):
@@ -59,7 +109,8 @@ class RefmakerError(Exception):
     offset : int, optional
         Byte offset in the file.
     hint : str, optional
-        What the user can do about it.
+        What the user can do about it. Options are named as Python spells them, between backticks:
+        ```chunks='common'```; the command shows the flags that stand for them.
     """
 
     def __init__(
@@ -86,8 +137,10 @@ class RefmakerError(Exception):
             where.append(self.path)
         if self.offset is not None:
             where.append(f"byte {self.offset}")
-        text = f"{': '.join(where)}: {self.message}" if where else self.message
-        return f"{text} ({self.hint})" if self.hint else text
+        # Libraries break their messages into lines.
+        message = " ".join(self.message.split("\n"))
+        text = f"{': '.join(where)}: {message}" if where else message
+        return printable(f"{text} ({self.hint})" if self.hint else text)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword arguments do not survive the default pickling of exceptions, and errors

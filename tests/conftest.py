@@ -6,11 +6,15 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+import refmaker
 from refmaker.codecs.native_libraries import load_hdf5_filters, load_proj_before_eccodes
-from refmaker.scanning.protocol import scanners
+from refmaker.model import Array, ChunkTable, Group
+from refmaker.model.report import Fingerprint, ScanReport
+from refmaker.testing.http import RangeServer
 
 load_proj_before_eccodes()
 load_hdf5_filters()
@@ -54,11 +58,9 @@ def toy(tmp_path_factory, monkeypatch):
         "[refmaker.scanners]\ntoy = refmaker_toy:ToyScanner\nparts = refmaker_toy:PartsScanner\n"
     )
     monkeypatch.syspath_prepend(site)
-    scanners.cache_clear()
     import refmaker_toy
 
     yield refmaker_toy
-    scanners.cache_clear()
     sys.modules.pop("refmaker_toy", None)
 
 
@@ -74,3 +76,35 @@ def summary(request):
 def pytest_terminal_summary(terminalreporter, config):
     for line in config.stash.get(SUMMARY, []):
         terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Serve the test's folder."""
+    with RangeServer(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Return a function that writes a file of chunks, and gives a set for it and its values."""
+
+    def make(count=100, nbytes=1000, *, url=None, name="data.bin", gap=0, known=None):
+        step = nbytes + gap
+        values = np.random.default_rng(count).integers(0, 256, (count, step), dtype="u1")
+        path = tmp_path / name
+        path.write_bytes(values.tobytes())
+        where = url or str(path)
+        table = ChunkTable.from_columns(
+            (count,),
+            (where,),
+            offset=np.arange(count) * step,
+            length=np.full(count, nbytes),
+        )
+        array = Array((count * nbytes,), (nbytes,), np.dtype("u1"), table, dimension_names=("x",))
+        report = ScanReport("")
+        report.sources[where] = known or Fingerprint(count * step)
+        refs = refmaker.ReferenceSet(Group({"x": array, "g": Group({"y": array})}), report)
+        return refs, values[:, :nbytes].reshape(-1)
+
+    return make

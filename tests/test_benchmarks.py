@@ -74,3 +74,11 @@ def test_a_case_that_does_not_exist_is_refused(folder: Path) -> None:
     done = bench(folder, "--only", "nothing")
     assert done.returncode == 2
     assert "no case nothing" in done.stderr
+
+
+def test_the_cost_of_starting_is_printed() -> None:
+    command = [sys.executable, str(BENCHMARKS / "startup.py"), "--rounds", "1", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert set(found["targets"]) == {"tiff", "dicom", "netcdf4", "netcdf3"} <= set(found["cpu"])
+    assert 0 < found["cpu"]["python"] < found["cpu"]["import numpy"]

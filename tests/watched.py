@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from refmaker.scanning.one_file import Worker
+from refmaker.scanning.one_file import scan
+from refmaker.scanning.worker import Worker
 
 LIMIT = 1024**2
 """KiB that scanning may take."""
@@ -21,9 +22,9 @@ class WatchedWorker(Worker):
         super().__init__()
         self.peak = 0.0
 
-    def scan(self, *args, **kwargs):
+    def scan(self, path, timeout=None):
         try:
-            return super().scan(*args, **kwargs)
+            return self.run(scan, path, name=str(path), timeout=timeout)
         finally:
             if self._process is not None:
                 self.peak = max(self.peak, resident(self._process.pid))

@@ -6,8 +6,6 @@ import sys
 
 import pytest
 
-from refmaker.scanning.protocol import scanners
-
 WILD = '''
 import os, sys, time
 import numpy as np
@@ -95,9 +93,7 @@ def site(tmp_path_factory):
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
-        scanners.cache_clear()
         yield folder
-    scanners.cache_clear()
     sys.modules.pop("wild_scanner", None)
 
 

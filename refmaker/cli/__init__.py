@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 import click
@@ -11,21 +12,26 @@ from refmaker.cli.boundary import Boundary
 
 __all__ = ["main"]
 
-VERBS = (
-    "append",
-    "cache",
-    "catalog",
-    "combine",
-    "convert",
-    "formats",
-    "info",
-    "materialize",
-    "pattern",
-    "report",
-    "scan",
-    "serve",
-    "verify",
-)
+# Before numpy is loaded: its threads take longer to start than a small file to be scanned, and
+# nothing in a command multiplies matrices. Whoever imports the package keeps them.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+VERBS = {
+    "append": "Add files to a reference set.",
+    "cache": "Look at, or clear, what scans have left on disk.",
+    "catalog": "Put reference sets into catalogs.",
+    "combine": "Make one reference set of many.",
+    "convert": "Change the form of a reference set, or its URLs.",
+    "formats": "List formats, codecs and what is missing.",
+    "info": "Show what is in a reference or data file.",
+    "materialize": "Copy all chunks into a real Zarr store.",
+    "pattern": "Write references to many files, by a pattern of their names.",
+    "report": "Write a page that shows a reference set.",
+    "scan": "Write reference files for files.",
+    "serve": "Serve a reference set as Zarr over HTTP.",
+    "verify": "Compare a reference file with its source.",
+}
+"""Each verb, and what it does in a few words: the help of all needs no verb's module."""
 
 
 class Verbs(Boundary):
@@ -42,7 +48,14 @@ class Verbs(Boundary):
         if cmd_name not in VERBS:
             return None
         command: click.Command = import_module(f"refmaker.cli.{cmd_name}").command
+        command.short_help = VERBS[cmd_name]
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of verbs."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -74,7 +87,7 @@ def main() -> None:
 
     Results go to standard output, messages to standard error. Exit codes: 0 done; 1 some input
     failed, differs, or was lost under --strict; 2 wrong usage; 130 interrupted. Every option
-    can be given by the environment, such as REFMAKER_SCAN_CHUNKS=1MiB.
+    can be given by the environment, such as REFMAKER_SCAN_CHUNK_BYTES=1MiB.
 
     \b
     Example:

@@ -9,9 +9,7 @@ import click
 from refmaker.cli.combine import combine_options, combining, expanded, tell
 from refmaker.cli.options import as_json, help_all, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, say
-from refmaker.io.files import STANDARD
-from refmaker.io.source import Source
-from refmaker.storage.formats import stored_form
+from refmaker.storage.detect import detect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("append", short_help="Add files to a reference set.")
+@click.command("append")
 @click.argument("target", metavar="SET")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option(
@@ -73,8 +71,5 @@ def _opened(name: str, storage_options: Any, *, scanning: bool) -> Any:
 
 
 def _is_set(name: str, storage_options: Any) -> bool:
-    """Whether an input is a reference set; no file that is scanned begins like one."""
-    if name == STANDARD or stored_form(name) != "json":
-        return True
-    with Source(name, storage_options) as source:
-        return source.read_upto(0, 64).lstrip().startswith(b"{")
+    """Whether an input is a reference set, and not to be scanned."""
+    return detect(name, storage_options).kind == "references"

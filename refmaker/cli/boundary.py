@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.errors import RefmakerError
+from refmaker.cli.spelling import as_flags
+from refmaker.errors import RefmakerError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FAILED", "INTERRUPTED", "Boundary", "describe_error", "printable", "report_error"]
+__all__ = ["FAILED", "INTERRUPTED", "Boundary", "describe_error", "report_error"]
 
 FAILED = 1
 INTERRUPTED = 130
@@ -33,24 +34,20 @@ def report_error(error: BaseException) -> None:
 def describe_error(error: BaseException) -> Mapping[str, Any]:
     """Return an exception as a JSON object: type, message, path, offset, hint."""
     if isinstance(error, RefmakerError):
-        text = str(error)
+        text = as_flags(str(error))
     elif isinstance(error, OSError):
         named = f"{error.filename}: " if error.filename else ""
         text = f"{named}{error.strerror or error}"
     else:
         text = f"{type(error).__name__}: {error}"
+    hint = getattr(error, "hint", None)
     return {
         "type": type(error).__name__,
         "message": " ".join(text.split()),
         "path": getattr(error, "path", None),
         "offset": getattr(error, "offset", None),
-        "hint": getattr(error, "hint", None),
+        "hint": as_flags(hint) if isinstance(hint, str) else None,
     }
-
-
-def printable(text: str) -> str:
-    """Replace what no terminal can show, such as the undecodable bytes of a file's name."""
-    return text.encode("utf-8", "replace").decode()
 
 
 class Boundary(click.Group):
@@ -60,7 +57,11 @@ class Boundary(click.Group):
         """Run the chosen command."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except click.ClickException as error:
+            # Names of files are in there, too.
+            vars(error).update(message=printable(as_flags(error.message)))
+            raise
+        except (click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)

@@ -10,7 +10,7 @@ from refmaker.cli.output import counted, human_size, print_json, say
 __all__ = ["command"]
 
 
-@click.command("cache", short_help="Look at, or clear, what scans have left on disk.")
+@click.command("cache")
 @click.argument("action", type=click.Choice(["info", "clear"]))
 @as_json
 @verbosity

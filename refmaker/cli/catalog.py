@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.group("catalog", short_help="Put reference sets into catalogs.")
+@click.group("catalog")
 def command() -> None:
     """Put reference sets into intake catalogs, and look after what is there.
 
@@ -122,7 +122,8 @@ def show(*, catalog: str, name: str, quiet: bool) -> None:
     if name not in found:
         known = ", ".join(found) or "none"
         raise click.UsageError(f"{catalog} has no entry {name!r}; it has: {known}")
-    say(json.dumps(found[name].written, indent=2, ensure_ascii=False))
+    for line in json.dumps(found[name].written, indent=2, ensure_ascii=False).split("\n"):
+        say(line)
 
 
 @command.command("check", short_help="Open every entry of a catalog.")
@@ -179,4 +180,5 @@ def stac(
 
     del quiet
     item = stac_item(refs, id=name, href=href, storage_options=storage_options)
-    say(json.dumps(item.to_dict(include_self_link=False), indent=2))
+    for line in json.dumps(item.to_dict(include_self_link=False), indent=2).split("\n"):
+        say(line)

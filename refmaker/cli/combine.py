@@ -10,6 +10,7 @@ import click
 from refmaker.cli.options import (
     SIZE,
     More,
+    Option,
     Pair,
     as_json,
     help_all,
@@ -17,6 +18,7 @@ from refmaker.cli.options import (
     verbosity,
 )
 from refmaker.cli.output import counted, print_json, say
+from refmaker.cli.spelling import as_flags
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
 from refmaker.storage.formats import FORMATS, format_of_name
@@ -50,7 +52,8 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         show_default=True, help="Sort by coordinate, or keep the order of the inputs.",
     ),
     click.option(
-        "--any-order", cls=More, is_flag=True, help="Allow coordinates that rise and fall."
+        "--no-monotonic", cls=More, former=["--any-order"], is_flag=True,
+        help="Allow coordinates that rise and fall.",
     ),
     click.option(
         "--duplicates", type=click.Choice(["error", "first", "last"]), default="error",
@@ -62,21 +65,30 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
     ),
     click.option("--regular", cls=More, **_MANY, help="Complete a coordinate to equal distances."),
     click.option(
-        "--attributes", type=click.Choice(["drop", "error", "first"]), default="drop",
-        show_default=True, help="Differing attributes that do not change what values mean.",
+        "--attributes", multiple=True, metavar="[NAME=]drop|error|first",
+        help="What to do with attributes that differ: those that do not change what values mean,"
+        " or NAME, whatever it means.  [default: drop]",
     ),
     click.option(
         "--static", type=click.Choice(["compare", "first"]), default="compare", show_default=True,
         help="Compare what lacks the dimension, or take the first.",
     ),
-    click.option("--reencode-times", is_flag=True, help="Write all times in the same units."),
-    click.option("--split-eras", is_flag=True, help="Make a group of each kind of inputs."),
+    click.option(
+        "--times", type=click.Choice(["reencode", "keep"]), default="reencode", show_default=True,
+        help="Write times that are counted from different dates in the same units, or refuse them.",
+    ),
+    click.option("--reencode-times", is_flag=True, hidden=True),
+    click.option(
+        "--split-incompatible", cls=Option, former=["--split-eras"], is_flag=True,
+        help="Make a group of each kind of inputs.",
+    ),
     click.option(
         "--chunks", metavar="common|NAME=N,...",
         help="Cut chunks of uncompressed data to a common size, or to N along dimensions.",
     ),
     click.option(
-        "--inline-odd", cls=More, is_flag=True, help="Keep the values of odd inputs in the set."
+        "--inline-mismatched", cls=More, former=["--inline-odd"], is_flag=True,
+        help="Keep the values of inputs that are encoded otherwise in the set.",
     ),
     click.option(
         "--batch", cls=More, type=click.IntRange(min=1), metavar="N",
@@ -115,19 +127,39 @@ def combine_options(values: Mapping[str, Any]) -> Any:
         varying=values["varying"],
         drop=values["drop"],
         order=values["order"],
-        monotonic=not values["any_order"],
+        monotonic=not values["no_monotonic"],
         duplicates=values["duplicates"],
         join=values["join"],
         regular=values["regular"],
-        attributes=values["attributes"],
+        attributes=_attributes(values["attributes"]),
         static=values["static"],
-        times="reencode" if values["reencode_times"] else "same",
-        eras="split" if values["split_eras"] else "error",
+        times="reencode" if values["reencode_times"] else values["times"],
+        incompatible="split" if values["split_incompatible"] else "error",
         chunks=_chunks(values["chunks"]),
-        odd="inline" if values["inline_odd"] else "error",
+        mismatched="inline" if values["inline_mismatched"] else "error",
         inline_budget=values["inline_budget"],
         batch=values["batch"],
     )
+
+
+def _attributes(given: Sequence[str]) -> dict[str, str]:
+    """Return what is to be done with differing attributes, by name."""
+    from refmaker.combine.options import PACKING
+
+    chosen: dict[str, str] = {}
+    for text in given:
+        name, equals, word = text.rpartition("=")
+        if word not in ("drop", "error", "first") or (equals and not name):
+            raise click.BadParameter(
+                f"{text!r} is neither drop, error or first, nor NAME= and one of them",
+                param_hint="--attributes",
+            )
+        if name in PACKING:
+            raise click.BadParameter(
+                f"values are packed by {name}: no choice is right", param_hint="--attributes"
+            )
+        chosen[name or "*"] = word
+    return chosen
 
 
 def _selector(text: str) -> Any:
@@ -173,19 +205,21 @@ def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
     arrays = [array for _, array in refs.group.arrays()]
     if not quiet:
         for row in refs.report.skipped:
-            say(f"skipped: {row.path}: {row.reason} [{row.code}]", err=True)
+            say(f"skipped: {row.path}: {as_flags(row.reason)} [{row.code}]", err=True)
         for warning in refs.report.warnings:
-            say(f"warning: {warning}", err=True)
+            say(f"warning: {as_flags(warning)}", err=True)
     chunks = sum(array.chunks.present for array in arrays)
     return {"arrays": len(arrays), "chunks": chunks, "sources": len(refs.report.sources)}
 
 
-@click.command("combine", short_help="Make one reference set of many.")
+@click.command("combine")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--out", required=True, metavar="OUT", help="The combined reference set.")
 @click.option(
-    "--to",
+    "--out-format",
     type=click.Choice(FORMATS),
+    cls=Option,
+    former=["--to"],
     help="Form of OUT.  [default: by its ending]",
 )
 @click.option(
@@ -210,7 +244,7 @@ def command(**values: Any) -> None:
     Example:
       refmaker combine day*.json -o year.json --concat time
       refmaker combine run*.json -o runs.parquet --coord 'run={run:%Y%m%d}.nc'
-      refmaker combine *.json -o all.json --concat time --reencode-times --chunks common
+      refmaker combine *.json -o all.json --concat time --chunks common
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
 
@@ -222,7 +256,7 @@ def command(**values: Any) -> None:
     check_folder(out)
     check_free(out, overwrite=overwrite, storage_options=values["storage_options"])
     refs = refmaker.combine(inputs, values["storage_options"], options=options)
-    form = values["to"] or format_of_name(out)
+    form = values["out_format"] or format_of_name(out)
     # What has come to stand there while the sets were read is not ours either.
     check_free(out, overwrite=overwrite, storage_options=values["storage_options"])
     refs.write(out, values["storage_options"], format=form)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.options import Pair, as_json, storage_options, verbosity
+from refmaker.cli.options import Option, Pair, as_json, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("convert", short_help="Change the form of a reference set, or its URLs.")
+@click.command("convert")
 @click.argument("source", metavar="FROM")
 @click.argument("out", metavar="TO")
 @click.option(
-    "--to",
+    "--out-format",
     type=click.Choice(FORMATS),
+    cls=Option,
+    former=["--to"],
     help="Form of TO.  [default: by its ending, .parquet or .icechunk, else json]",
 )
 @click.option(
@@ -49,7 +51,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     *,
     source: str,
     out: str,
-    to: str | None,
+    out_format: str | None,
     rewrite: Sequence[tuple[str, str]],
     relative: bool,
     overwrite: bool,
@@ -70,7 +72,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     \b
     Example:
       refmaker convert cube.json cube.parquet
-      refmaker convert cube.json small.json --to compact
+      refmaker convert cube.json small.json --out-format compact
       refmaker convert cube.json out.json --rewrite /archive=s3://bucket/archive
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
@@ -84,7 +86,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     refs = refmaker.read(source, storage_options)
     if rewrite:
         refs = refs.rewrite(dict(rewrite))
-    form = to or format_of_name(out)
+    form = out_format or format_of_name(out)
     # What has come to stand there while the set was read is not ours either.
     check_free(out, overwrite=overwrite, storage_options=options)
     refs.write(out, options, format=form, relative=relative)

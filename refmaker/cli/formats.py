@@ -18,7 +18,7 @@ _COLLECTIONS = frozenset({"all", "bench", "docs", "test"})
 """Extras that gather others, or are for those who work on this package."""
 
 
-@click.command("formats", short_help="List formats, codecs and what is missing.")
+@click.command("formats")
 @as_json
 @verbosity
 def command(
@@ -35,11 +35,11 @@ def command(
       refmaker formats
       refmaker formats --json
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
-    from refmaker.scanning.protocol import scanners
+    from refmaker.scanning.protocol import declarations
 
     formats = [
-        {"kind": "format", "name": name, "suffixes": list(scanner.suffixes)}
-        for name, scanner in sorted(scanners().items())
+        {"kind": "format", "name": name, "suffixes": list(declared.suffixes)}
+        for name, declared in sorted(declarations().items())
     ]
     codecs, extras = _codecs(), _extras()
     if as_json:
@@ -100,7 +100,7 @@ def _extras() -> list[dict[str, Any]]:
 
 def _codecs() -> list[dict[str, Any]]:
     """Return the known codec ids with the package that decodes each, and its version."""
-    from refmaker.codecs import NOTES, PACKAGES, package_of
+    from refmaker.codecs import NOTES, PACKAGES, package_of, scanner_codecs
 
     return [
         {
@@ -110,7 +110,7 @@ def _codecs() -> list[dict[str, Any]]:
             "installed": _version(package_of(name)),
             "note": NOTES.get(name, ""),
         }
-        for name in sorted(PACKAGES)
+        for name in sorted({*PACKAGES, *scanner_codecs()})
     ]
 
 

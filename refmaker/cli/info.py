@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("info", short_help="Show what is in a reference or data file.")
+@click.command("info")
 @click.argument("file")
 @storage_options
 @as_json
@@ -51,25 +51,8 @@ def command(
 
 def _load(file: str, storage_options: Mapping[str, Any] | None) -> ReferenceSet:
     import refmaker
-    from refmaker.io.files import STANDARD
-    from refmaker.io.source import Source
-    from refmaker.storage.formats import stored_form
+    from refmaker.storage.detect import detect
 
-    if _is_folder_of_data(file):
+    if detect(file, storage_options).kind in ("file", "folder"):
         return refmaker.scan(file, storage_options)
-    if file == STANDARD or stored_form(file) != "json":
-        return refmaker.read(file, storage_options)
-    with Source(file, storage_options) as source:
-        text = source.read_upto(0, 64).lstrip().startswith(b"{")
-    if text:
-        return refmaker.read(file, storage_options)
-    return refmaker.scan(file, storage_options)
-
-
-def _is_folder_of_data(file: str) -> bool:
-    """Whether it is a local folder that is no reference set, such as one of image slices."""
-    import os
-
-    if not os.path.isdir(file):
-        return False
-    return not any(os.path.exists(os.path.join(file, name)) for name in (".zmetadata", "snapshots"))
+    return refmaker.read(file, storage_options)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("materialize", short_help="Copy all chunks into a real Zarr store.")
+@click.command("materialize")
 @click.argument("refs")
 @click.argument("out")
 @click.option(

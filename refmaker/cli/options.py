@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from refmaker.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +21,7 @@ __all__ = [
     "SIZE",
     "STORAGE_OPTION",
     "More",
+    "Option",
     "Pair",
     "as_json",
     "help_all",
@@ -103,10 +107,43 @@ class Pair(click.ParamType):  # type: ignore[type-arg]  # as above
         return left, right
 
 
+class Option(click.Option):
+    """An option that is understood by former names, too, which no help shows.
+
+    Parameters
+    ----------
+    *arguments, **fields
+        As for `click.Option`.
+    former : sequence of str
+        Flags of earlier versions.
+    """
+
+    def __init__(self, *arguments: Any, former: Sequence[str] = (), **fields: Any) -> None:
+        super().__init__(*arguments, **fields)
+        self.former = list(former)
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """Add all names to a parser."""
+        shown = self.opts
+        self.opts = [*shown, *self.former]
+        try:
+            super().add_to_parser(parser, ctx)
+        finally:
+            self.opts = shown
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return what the environment says, under any name."""
+        found = super().resolve_envvar_value(ctx)
+        for flag in self.former if ctx.auto_envvar_prefix else ():
+            name = flag.lstrip("-").replace("-", "_").upper()
+            found = found or os.environ.get(f"{ctx.auto_envvar_prefix}_{name}") or None
+        return found
+
+
 _ALL = "refmaker.help_all"
 
 
-class More(click.Option):
+class More(Option):
     """An option that is shown by ``--help-all`` only, so that the help fits a screen."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
@@ -191,16 +228,26 @@ class _Echo(logging.Handler):
     """Writes log records to standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        from refmaker.cli.boundary import printable
+        click.echo(self.format(record), err=True)
 
-        click.echo(printable(self.format(record)), err=True)
+
+class _Formatter(logging.Formatter):
+    """Puts each record on one line, and tracebacks below."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - overridden
+        """Return the line."""
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - overridden
+        """Return the lines of a traceback."""
+        return "\n".join(map(printable, super().formatException(ei).split("\n")))
 
 
 @contextmanager
 def _logging(level: int) -> Iterator[None]:
     """Show this package's log, and other packages' warnings only to those who ask for more."""
     handler = _Echo()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
     logger, warnings = logging.getLogger("refmaker"), logging.getLogger("py.warnings")
     before = logger.level
     logger.setLevel(level)

@@ -1,19 +1,37 @@
-"""Results on standard output: JSON records, and lines for people."""
+"""What a command says: results on standard output, messages on standard error."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.boundary import printable
+from refmaker.cli.boundary import describe_error, report_error
+from refmaker.cli.spelling import as_flags
+from refmaker.errors import printable
+from refmaker.io.files import STANDARD
 from refmaker.publish.html_report.amounts import counted, human_size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["counted", "human_size", "print_json", "print_table", "say"]
+    from refmaker.model.report import ScanReport
+
+__all__ = [
+    "FAILED",
+    "IGNORED",
+    "Account",
+    "counted",
+    "human_size",
+    "print_json",
+    "print_table",
+    "say",
+]
+
+FAILED, IGNORED = "failed", "ignored"
+"""What becomes of an input, besides ``ok`` and ``partial``."""
 
 
 def print_json(values: Mapping[str, Any]) -> None:
@@ -22,13 +40,88 @@ def print_json(values: Mapping[str, Any]) -> None:
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line for people."""
+    """Print a line for people; names in it cannot break it, or reach the terminal's controls."""
     click.echo(printable(text), err=err)
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
     """Print rows of text with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
+    shown = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         say("  ".join(cells).rstrip())
+
+
+@dataclass
+class Account:
+    """Prints what becomes of inputs, and remembers how they ended.
+
+    Parameters
+    ----------
+    as_json : bool
+        Print records.
+    quiet : bool
+        Print errors only.
+    stats : bool
+        Add the costs to each line.
+    """
+
+    as_json: bool
+    quiet: bool
+    stats: bool
+    statuses: set[str] = field(default_factory=set)
+    _early: dict[int, Callable[[], None]] = field(default_factory=dict)
+    _next: int = 0
+
+    def in_turn(self, number: int, tell: Callable[[], None]) -> None:
+        """Print what is to be told of an input when all before it have been told."""
+        self._early[number] = tell
+        while self._next in self._early:
+            self._early.pop(self._next)()
+            self._next += 1
+
+    def done(self, url: str, out: str, report: ScanReport, *, cached: bool = False) -> None:
+        """Tell of an input that was written."""
+        status = "ok" if report.lossless else "partial"
+        self.statuses.add(status)
+        if self.as_json:
+            told = {"input": url, "output": out, "status": status, **report.as_dict()}
+            print_json({**told, "cached": cached, "error": None})
+            return
+        if self.quiet:
+            return
+        self.lost(url, report)
+        counts = report.as_dict()
+        parts = [f"{counts['referenced']} referenced", f"{counts['inlined']} inlined"]
+        parts += [f"{counts['duplicated']} duplicated"] if counts["duplicated"] else []
+        parts += [f"{len(report.skipped)} skipped"] if report.skipped else []
+        parts += ["unchanged since it was scanned"] if cached else []
+        if self.stats:
+            cost = f"{counted(report.requests, 'request')}, {human_size(report.bytes_read)}"
+            parts.append(f"{report.seconds:.2f} s, {cost}")
+        say(f"{url}: {', '.join(parts)} -> {out}", err=out == STANDARD)
+
+    def lost(self, url: str, report: ScanReport) -> None:
+        """Tell people what is missing, and what they should know."""
+        for row in report.skipped:
+            say(f"skipped: {url}: {row.path}: {as_flags(row.reason)} [{row.code}]", err=True)
+        for warning in report.warnings:
+            say(f"warning: {url}: {as_flags(warning)}", err=True)
+
+    def failed(self, url: str, error: BaseException, status: str = FAILED) -> None:
+        """Tell of an input that could not be scanned or written, or is none of ours."""
+        self.statuses.add(status)
+        if self.as_json:
+            _record_failure(url, error, status)
+        if status == FAILED:
+            report_error(error)
+        elif not self.quiet:
+            say(f"ignored: {describe_error(error)['message']}", err=True)
+
+
+def _record_failure(url: str, error: BaseException, status: str) -> None:
+    nothing: dict[str, Any] = {"referenced": 0, "inlined": 0, "skipped": [], "warnings": []}
+    cost = {"seconds": 0.0, "requests": 0, "bytes_read": 0}
+    told = {"input": url, "output": None, "status": status, **nothing, **cost}
+    print_json({**told, "cached": False, "error": describe_error(error)})

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.options import Pair, as_json, storage_options, verbosity
+from refmaker.cli.options import Option, Pair, as_json, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, say
+from refmaker.cli.spelling import as_flags
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
 from refmaker.storage.formats import FORMATS, format_of_name
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("pattern", short_help="Write references to many files, by a pattern of their names.")
+@click.command("pattern")
 @click.argument("pattern")
 @click.option("--like", required=True, metavar="FILE", help="The one file that is scanned.")
 @click.option("-o", "--out", required=True, metavar="OUT", help="The reference set, or -.")
@@ -57,7 +58,13 @@ __all__ = ["command"]
 @click.option("--shared", multiple=True, metavar="NAME", help="A variable to take from FILE.")
 @click.option("--varying", multiple=True, metavar="NAME", help="A coordinate of each file's own.")
 @click.option("-f", "--format", metavar="NAME", help="Take this scanner, whatever the content.")
-@click.option("--to", type=click.Choice(FORMATS), help="Form of OUT.  [default: by its ending]")
+@click.option(
+    "--out-format",
+    type=click.Choice(FORMATS),
+    help="Form of OUT.  [default: by its ending]",
+    cls=Option,
+    former=["--to"],
+)
 @click.option(
     "--overwrite/--no-overwrite",
     default=False,
@@ -100,7 +107,7 @@ def command(*, pattern: str, **options: Any) -> None:
     refs = refmaker.pattern(
         pattern, options["like"], values, storage, **{name: options[name] for name in names}
     )
-    form = options["to"] or format_of_name(out)
+    form = options["out_format"] or format_of_name(out)
     check_free(out, overwrite=options["overwrite"], storage_options=out_options)
     refs.write(out, out_options, format=form)
     _tell(pattern, out, refs, options)
@@ -136,8 +143,8 @@ def _tell(pattern: str, out: str, refs: Any, options: Mapping[str, Any]) -> None
     if options["quiet"]:
         return
     for row in report.skipped:
-        say(f"skipped: {row.path}: {row.reason} [{row.code}]", err=True)
+        say(f"skipped: {row.path}: {as_flags(row.reason)} [{row.code}]", err=True)
     for warning in report.warnings:
-        say(f"warning: {warning}", err=True)
+        say(f"warning: {as_flags(warning)}", err=True)
     what = f"{counted(len(arrays), 'array')}, {counted(len(files), 'file')}"
     say(f"{pattern}: {what} -> {out}", err=out == STANDARD)

@@ -13,7 +13,7 @@ from refmaker.io.files import STANDARD
 __all__ = ["command"]
 
 
-@click.command("report", short_help="Write a page that shows a reference set.")
+@click.command("report")
 @click.argument("refs")
 @click.option(
     "-o",

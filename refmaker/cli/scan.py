@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.account import FAILED as INPUT_FAILED
-from refmaker.cli.account import IGNORED, Account
 from refmaker.cli.boundary import FAILED
-from refmaker.cli.options import SIZE, More, as_json, help_all, storage_options, verbosity
+from refmaker.cli.options import SIZE, More, Option, as_json, help_all, storage_options, verbosity
+from refmaker.cli.output import FAILED as INPUT_FAILED
+from refmaker.cli.output import IGNORED, Account
 from refmaker.cli.scan_runs import Job, are_one_object, scan_collection, scan_cube, scan_each
 from refmaker.cli.settings import SettingsCommand, take_settings
 from refmaker.cli.targets import DEFAULT_NAME, is_single, outputs
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("scan", cls=SettingsCommand, short_help="Write reference files for files.")
+@click.command("scan", cls=SettingsCommand)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option(
     "-o",
@@ -34,30 +34,34 @@ __all__ = ["command"]
     metavar="OUT",
     help="The reference file, or - for standard output; for several inputs a folder, or one"
     " file (.json, .parquet) for what is one object together."
-    "  [default: named by --name, in the current folder]",
+    "  [default: named by --name-template, in the current folder]",
 )
 @click.option(
-    "--name",
+    "--name-template",
     default=DEFAULT_NAME,
     show_default=True,
     help="Name of each file in a folder; {stem}, {name} and {n} (its number) are replaced.",
     cls=More,
+    former=["--name"],
 )
 @click.option("-f", "--format", metavar="NAME", help="Take this scanner, whatever the content.")
 @click.option(
-    "--chunks",
+    "--chunk-bytes",
     type=SIZE,
     default="4MiB",
     show_default=True,
     help="Split or join uncompressed contiguous data near this size; 'none' leaves them.",
+    cls=Option,
+    former=["--chunks"],
 )
 @click.option(
-    "--inline",
+    "--inline-threshold",
     type=SIZE,
     default="1KiB",
     show_default=True,
     help="Keep arrays of one chunk up to this size in the reference file.",
     cls=More,
+    former=["--inline"],
 )
 @click.option(
     "--inline-budget",
@@ -187,7 +191,7 @@ def command(ctx: click.Context, /, **values: Any) -> None:
                 raise click.UsageError(str(error)) from error
             scan_each(inputs, [values["out"]], job)
     else:
-        targets = outputs(inputs.urls, values["out"], values["name"])
+        targets = outputs(inputs.urls, values["out"], values["name_template"])
         _check(inputs.urls, targets, job)
         scan_each(inputs, targets, job)
     if (
@@ -227,11 +231,11 @@ def _check(inputs: Sequence[str], targets: Sequence[str], job: Job) -> None:
 
 
 def _job(values: Mapping[str, Any]) -> Job:
-    if values["chunks"] == 0:
+    if values["chunk_bytes"] == 0:
         raise click.BadParameter(
-            "0 bytes are no chunk; 'none' leaves data whole", param_hint="--chunks"
+            "0 bytes are no chunk; 'none' leaves data whole", param_hint="--chunk-bytes"
         )
-    for name in ("inline", "inline_budget"):
+    for name in ("inline_threshold", "inline_budget"):
         if values[name] is None:
             raise click.BadParameter("a size is needed", param_hint=f"--{name.replace('_', '-')}")
     if values["timeout"] is not None and values["isolate"] == "never":
@@ -239,9 +243,9 @@ def _job(values: Mapping[str, Any]) -> Job:
             "--timeout needs a process of its own, which --isolate never forbids"
         )
     options = ScanOptions(
-        inline_threshold=values["inline"],
+        inline_threshold=values["inline_threshold"],
         inline_budget=values["inline_budget"],
-        chunk_bytes=values["chunks"],
+        chunk_bytes=values["chunk_bytes"],
         follow_external=values["follow_external"],
         verify_index=values["verify_index"],
         settings=take_settings(values),

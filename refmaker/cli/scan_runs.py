@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from refmaker.cli.account import FAILED, IGNORED, Account
-from refmaker.cli.output import counted
+from refmaker.cli.output import FAILED, IGNORED, Account, counted
 from refmaker.cli.progress import ProgressShown
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError, UnsupportedError
-from refmaker.io.files import STANDARD
+from refmaker.io.files import STANDARD, many_files
 from refmaker.io.source import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     from refmaker import ReferenceSet
     from refmaker.io.inputs import Inputs
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Job", "are_one_object", "scan_collection", "scan_cube", "scan_each"]
 
 
+_WRITING, _WAITING = 8, 64
+"""Threads that write sets, and sets that may wait to be written."""
 _LOOKED_AT = 8
 """Inputs whose formats are looked at to tell what joining them means."""
 
@@ -102,19 +105,34 @@ def scan_each(inputs: Inputs, targets: Sequence[str], job: Job) -> None:
     if len(inputs.urls) == 1 and job.dask is None:
         _scan_alone(inputs.urls[0], targets[0], job)
         return
-    for file in job.many(inputs):
-        url, out = file.url, targets[file.number]
-        tell = partial(account.failed, url, file.error) if file.error else None
-        if tell is not None and file.foreign:
-            tell = partial(tell, IGNORED)
-        if tell is None:
-            try:
-                refs = file.references()
-                job.write(refs, url, out)
-                tell = partial(account.done, url, out, refs.report, cached=file.cached)
-            except Exception as error:  # noqa: BLE001 - one input never costs the others
-                tell = partial(account.failed, url, error)
-        account.in_turn(file.number, tell)
+    from concurrent.futures import ThreadPoolExecutor
+
+    # Writing waits for the disk most of the time, and many writes wait no longer than one.
+    # Uploads are committed together by fsspec, so they are made one after the other.
+    local = all(local_path(out) is not None for out in targets)
+    with many_files(), ThreadPoolExecutor(_WRITING if local else 1) as threads:
+        written: deque[tuple[int, Future[Callable[[], None]]]] = deque()
+        for file in job.many(inputs):
+            future = threads.submit(_written, file, targets[file.number], job)
+            written.append((file.number, future))
+            while written and (written[0][1].done() or len(written) > _WAITING):
+                number, future = written.popleft()
+                account.in_turn(number, future.result())
+        for number, future in written:
+            account.in_turn(number, future.result())
+
+
+def _written(file: Scanned, out: str, job: Job) -> Callable[[], None]:
+    """Write the reference set of a file; return what tells how that ended."""
+    account = job.account
+    if file.error is not None:
+        return partial(account.failed, file.url, file.error, IGNORED if file.foreign else FAILED)
+    try:
+        refs = file.references()
+        job.write(refs, file.url, out)
+    except Exception as error:  # noqa: BLE001 - one input never costs the others
+        return partial(account.failed, file.url, error)
+    return partial(account.done, file.url, out, refs.report, cached=file.cached)
 
 
 def _scan_alone(url: str, out: str, job: Job) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("serve", short_help="Serve a reference set as Zarr over HTTP.")
+@click.command("serve")
 @click.argument("refs")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(

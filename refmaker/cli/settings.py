@@ -24,7 +24,7 @@ _PREFIX = "setting_"
 class SettingsCommand(click.Command):
     """A command with an option for each setting of every installed scanner.
 
-    Scanners are loaded when its options are needed, so that ``refmaker --help`` loads none.
+    They come from the declarations of formats: no scanner is loaded for them.
     """
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
@@ -52,6 +52,7 @@ def _option(setting: Setting, formats: tuple[str, ...]) -> click.Option:
         type=click.Choice(setting.choices) if setting.choices else str,
         metavar=None if setting.choices else "TEXT",
         help=f"{text}  [default: {setting.default or 'none'}]",
+        former=[f"--{name}" for name in setting.former],
         envvar=f"REFMAKER_SCAN_{setting.name.replace('-', '_').upper()}",
     )
 

@@ -12,7 +12,8 @@ import click
 from refmaker.errors import RefmakerError, SourceError, SourceNotFoundError
 from refmaker.io.files import STANDARD, read_file
 from refmaker.io.source import Source, local_path
-from refmaker.storage.formats import COMPACT, format_of_name, is_reference_folder
+from refmaker.storage.detect import is_reference_folder
+from refmaker.storage.formats import COMPACT, format_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,10 +97,12 @@ def _named(template: str, number: int, url: str) -> str:
         name = ""
     if not name:
         raise click.BadParameter(
-            f"{template!r} may hold {{stem}}, {{name}} and {{n}} only", param_hint="--name"
+            f"{template!r} may hold {{stem}}, {{name}} and {{n}} only", param_hint="--name-template"
         )
     if os.path.basename(name) != name:
-        raise click.BadParameter(f"{name!r} is not the name of a file", param_hint="--name")
+        raise click.BadParameter(
+            f"{name!r} is not the name of a file", param_hint="--name-template"
+        )
     return name
 
 
@@ -117,8 +120,8 @@ def _refuse_collisions(inputs: Sequence[str], found: Sequence[str]) -> None:
         identity = _identity(out)
         if identity in first:
             raise click.UsageError(
-                f"{first[identity]} and {url} would both be written to {out};"
-                " tell them apart by --name '{n}-{stem}.refs.json', or scan them one by one"
+                f"{first[identity]} and {url} would both be written to {out}; tell them apart by"
+                " --name-template '{n}-{stem}.refs.json', or scan them one by one"
             )
         first[identity] = url
         if identity in sources or _same_file(out, inputs):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refmaker.cli.output import counted, human_size, print_table, say
+from refmaker.cli.spelling import as_flags
 from refmaker.model import Array, Group
 
 if TYPE_CHECKING:
@@ -44,11 +45,11 @@ def show(content: Mapping[str, Any], group: Group) -> None:
     if content["packages"]:
         say(f"packages needed to decode: {', '.join(content['packages'])}")
     for row in content["skipped"]:
-        say(f"skipped: {row['path']}: {row['reason']} [{row['code']}]")
+        say(f"skipped: {row['path']}: {as_flags(row['reason'])} [{row['code']}]")
     for warning in content["warnings"]:
-        say(f"warning: {warning}")
+        say(f"warning: {as_flags(warning)}")
     for advice in content["advice"]:
-        say(f"advice: {advice}")
+        say(f"advice: {as_flags(advice)}")
 
 
 def _show_table(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("verify", short_help="Compare a reference file with its source.")
+@click.command("verify")
 @click.argument("refs")
 @click.option(
     "--sample",
@@ -46,6 +47,17 @@ __all__ = ["command"]
     show_default=True,
     help="Look at the files first: are they there, long enough, and unchanged?",
 )
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Give up on an array whose library hangs after this time.  [default: 1800]",
+)
+@click.option(
+    "--allow-uncompared",
+    is_flag=True,
+    help="Do not fail for arrays with data that could not be compared.",
+)
 @click.option("--seed", default=0, show_default=True, help="Decides which chunks are chosen.")
 @storage_options
 @as_json
@@ -59,6 +71,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
     all: bool,  # noqa: A002 - the option's name
     jobs: int,
     sources: bool,
+    timeout: float | None,
+    allow_uncompared: bool,
     seed: int,
     storage_options: dict[str, Any] | None,
     as_json: bool,
@@ -68,9 +82,11 @@ def command(  # noqa: PLR0913 - one parameter for each option
 
     REFS is a reference file (- for standard input), also one that kerchunk or VirtualiZarr
     made. Chunks are read as references on one side, and by the format's own library on the other;
-    in a set of many files each is looked up by its place. The exit code is 1 if anything differs,
-    an array could not be compared, or a file is missing, too short or changed. --json prints a
-    record for each file and each array.
+    in a set of many files each is looked up by its place, and joined coordinates are read again
+    from the files. Libraries run in processes of their own: one that aborts or hangs costs the
+    array that it was reading. The exit code is 1 if anything differs, data could not be
+    compared (unless --allow-uncompared), or a file is missing, too short or changed. --json
+    prints a record for each file and each array.
 
     \b
     Example:
@@ -87,7 +103,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
         if as_json:
             print_json(file.as_dict())
         elif not file.ok:
-            say(f"{'FILE':9}  {file.url}: {file.problem}")
+            say(f"{'FILE':12}  {file.url}: {file.problem}")
     hidden = quiet or as_json
     with ProgressShown(0, quiet=hidden, doing="comparing", things="chunks") as shown:
         checks = refmaker.verify(
@@ -96,10 +112,11 @@ def command(  # noqa: PLR0913 - one parameter for each option
             storage_options=storage_options,
             seed=seed,
             jobs=jobs,
+            timeout=timeout,
             on_progress=lambda done, total: shown.update(Progress(done, total, 0, 0)),
         )
     for check in checks:
-        bad += not check.ok
+        bad += not check.ok and not (allow_uncompared and check.verdict == "not compared")
         if as_json:
             print_json(check.as_dict())
         elif not quiet or not check.ok:
@@ -112,19 +129,24 @@ def command(  # noqa: PLR0913 - one parameter for each option
 
 def _summary(checks: Sequence[ArrayCheck]) -> str:
     """Return how many arrays are equal, and what to do about the others."""
-    good = sum(check.ok for check in checks)
-    text = f"{good:,} of {counted(len(checks), 'array')} equal"
-    if good < len(checks):
+    counts = Counter(check.verdict for check in checks)
+    words = ("equal", "different", "not compared", "empty")
+    told = [f"{counts[word]:,} {word}" for word in words if counts[word] or word == "equal"]
+    text = f"{counted(len(checks), 'array')}: {', '.join(told)}"
+    if counts["different"]:
         text += "; scan the files again, and report what differs then"
     return text
 
 
 def _line(check: ArrayCheck) -> str:
-    verdict = "DIFFERENT" if check.different else "not sure" if check.reason else "equal"
+    verdict = check.verdict if check.ok else check.verdict.upper()
     compared = f"{check.compared:,} of {counted(check.chunks, 'chunk')} compared"
-    line = f"{verdict:9}  {check.path}  {compared}"
+    line = f"{verdict:12}  {check.path}  {compared}"
+    if check.uncompared:
+        line += f", {check.uncompared:,} could not be"
     if check.passed_over:
-        line += f", {check.passed_over:,} inlined or absent"
+        line += f", {check.passed_over:,} never written"
     if check.different:
         line += f", {check.different:,} differ"
-    return f"{line}: {check.reason}" if check.reason else line
+    reasons = "; ".join(filter(None, (check.metadata, check.reason)))
+    return f"{line}: {reasons}" if reasons else line

@@ -10,10 +10,27 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from refmaker.codecs.entry_points import entry_points
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["CODECS", "FOREIGN", "NOTES", "PACKAGES", "package_of", "register", "requirements"]
+__all__ = [
+    "CODECS",
+    "ENCODE_ONLY",
+    "FOREIGN",
+    "NOTES",
+    "PACKAGES",
+    "decoding",
+    "package_of",
+    "register",
+    "requirements",
+    "scanner_codecs",
+]
+
+_REGISTERED = "numcodecs.codecs"
+"""Group of entry points by which numcodecs finds codecs."""
+_SCANNERS = ("refmaker.scanners", "refmaker.formats")
 
 #: Codec ids of this package: ``id -> "module:Class"``.
 CODECS: dict[str, str] = {
@@ -33,6 +50,8 @@ CODECS: dict[str, str] = {
     "refmaker.hdf5_scaleoffset": "refmaker.codecs.hdf5_scaleoffset:HDF5ScaleOffset",
     "refmaker.hdf5_zfp": "refmaker.codecs.hdf5_zfp:HDF5Zfp",
     "refmaker.tiff_complexint": "refmaker.codecs.tiff_complexint:TIFFComplexInt",
+    "refmaker.tiff_fax": "refmaker.codecs.tiff_fax:TIFFFax",
+    "refmaker.tiff_lerc": "refmaker.codecs.tiff_lerc:TIFFLERC",
     "refmaker.tiff_pad": "refmaker.codecs.tiff_pad:TIFFPad",
     "refmaker.tiff_predictor": "refmaker.codecs.tiff_predictor:TIFFPredictor",
     "refmaker.tiff_samples_first": "refmaker.codecs.tiff_samples_first:TIFFSamplesFirst",
@@ -75,9 +94,20 @@ PACKAGES: dict[str, str] = {
     "refmaker.hdf5_scaleoffset": "refmaker",
     "refmaker.hdf5_zfp": "imagecodecs",
     "refmaker.tiff_complexint": "refmaker",
+    "refmaker.tiff_fax": "imagecodecs",
+    "refmaker.tiff_lerc": "imagecodecs",
     "refmaker.tiff_pad": "refmaker",
     "refmaker.tiff_predictor": "refmaker",
     "refmaker.tiff_samples_first": "refmaker",
+}
+
+#: Settings of codecs that only encoding looks at; ``*`` are those of every codec.
+ENCODE_ONLY: dict[str, frozenset[str]] = {
+    "*": frozenset({"level"}),
+    "blosc": frozenset({"blocksize", "clevel", "cname", "shuffle", "typesize"}),
+    "lz4": frozenset({"acceleration"}),
+    "lzma": frozenset({"check", "preset"}),
+    "zstd": frozenset({"checksum"}),
 }
 
 #: What should be known before relying on a codec.
@@ -99,14 +129,47 @@ def package_of(codec_id: str) -> str:
     -------
     str
         A distribution name. For ids of this package that need another library it is that
-        library. Ids outside the table belong to the package whose prefix they carry, and to
-        numcodecs when they carry none.
+        library. Ids outside the table belong to the installed package that registers them; where
+        none does, to the package whose name they begin with, and to numcodecs when they begin
+        with none.
     """
     if codec_id in PACKAGES:
         return PACKAGES[codec_id]
     if codec_id.startswith("imagecodecs_"):
         return "imagecodecs-numcodecs"
-    return "refmaker" if codec_id.startswith("refmaker.") else "numcodecs"
+    for point in entry_points(_REGISTERED):
+        if point.name == codec_id:
+            return point.package
+    prefix, dot, _ = codec_id.partition(".")
+    return prefix if dot and prefix else "numcodecs"
+
+
+def scanner_codecs() -> Mapping[str, str]:
+    """Return the codec ids that packages with a scanner register, and the package of each.
+
+    Who installs a scanner trusts its package to decode what the scanner finds: documents may
+    name these codecs, as they may name those of `PACKAGES`.
+    """
+    homes = {point.package for group in _SCANNERS for point in entry_points(group)}
+    points = entry_points(_REGISTERED)
+    return {point.name: point.package for point in points if point.package in homes}
+
+
+def decoding(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a codec's configuration decoding depends on.
+
+    Parameters
+    ----------
+    config : mapping
+        A numcodecs configuration.
+
+    Returns
+    -------
+    dict
+        Without compression levels and the like: chunks of equal ones are decoded alike.
+    """
+    ignored = ENCODE_ONLY["*"] | ENCODE_ONLY.get(str(config.get("id")), frozenset())
+    return {name: value for name, value in config.items() if name not in ignored}
 
 
 def requirements(configs: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

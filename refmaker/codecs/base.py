@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -10,7 +9,8 @@ from numcodecs.abc import Codec
 from numcodecs.compat import ensure_contiguous_ndarray
 from numpy.typing import NDArray
 
-from refmaker.errors import CodecError, MetadataError, MissingDependencyError, UnsupportedError
+from refmaker.codecs.checks import MAX_CHUNK, bounded, expect, library
+from refmaker.errors import UnsupportedError
 
 __all__ = [
     "MAX_CHUNK",
@@ -25,9 +25,6 @@ __all__ = [
 
 #: What the codecs work on: a flat run of bytes.
 Buffer = NDArray[np.uint8]
-
-#: Largest chunk that HDF5 can store, in bytes (the size is kept in 32 bits).
-MAX_CHUNK = 2**32 - 1
 
 
 class DecodeOnly(Codec):  # type: ignore[misc]  # numcodecs carries no types
@@ -44,6 +41,26 @@ class DecodeOnly(Codec):  # type: ignore[misc]  # numcodecs carries no types
         """Return the configuration: the codec id and what JSON needs to rebuild the codec."""
         return {"id": self.codec_id} | {name: getattr(self, name) for name in self.fields}
 
+    @property
+    def rewrites(self) -> bool:
+        """Whether chunks hold more of a file than values, so that `shareable` changes them."""
+        return False
+
+    def shareable(self, buf: Any) -> bytes:
+        """Return a chunk that decodes to the same values, and holds nothing else of the file.
+
+        Parameters
+        ----------
+        buf : bytes-like
+            A chunk as it lies in the file.
+
+        Raises
+        ------
+        CodecError
+            If the chunk cannot be decoded.
+        """
+        return bytes(buf)
+
     def encode(self, buf: Any) -> NoReturn:  # noqa: ARG002 - the name is part of the interface
         """Refuse: references are read, their targets are never written.
 
@@ -59,62 +76,10 @@ class DecodeOnly(Codec):  # type: ignore[misc]  # numcodecs carries no types
         return f"{type(self).__name__}({values})"
 
 
-def library(module: str, package: str | None = None) -> Any:
-    """Import what a codec needs, at the time when it first decodes.
-
-    Parameters
-    ----------
-    module : str
-        Name to import.
-    package : str, optional
-        Name to install, where it is another one.
-
-    Raises
-    ------
-    MissingDependencyError
-        If the package is not installed.
-    """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        name = package or module.partition(".")[0]
-        raise MissingDependencyError(
-            f"the package {name} is needed to decode this chunk: {error}",
-            hint=f"pip install {name}",
-        ) from error
-
-
-def bounded(name: str, value: Any, low: int, high: int) -> int:
-    """Return `value` as an integer inside ``low..high``, or refuse the configuration.
-
-    Raises
-    ------
-    MetadataError
-        If the value is not an integer, or lies outside.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise MetadataError(f"codec setting {name!r} is not an integer: {value!r}")
-    if not low <= value <= high:
-        raise MetadataError(f"codec setting {name!r} is {value}, not in {low}..{high}")
-    return int(value)
-
-
 def input_bytes(buf: Any) -> Buffer:
     """View any contiguous buffer as flat bytes, shape (length,), without a copy."""
     flat: Buffer = ensure_contiguous_ndarray(buf).view(np.uint8)
     return flat
-
-
-def expect(codec_id: str, found: int, wanted: int, what: str) -> None:
-    """Refuse a chunk in which a size is not what it has to be.
-
-    Raises
-    ------
-    CodecError
-        If `found` differs from `wanted`.
-    """
-    if found != wanted:
-        raise CodecError(f"{codec_id}: {what} is {found} bytes, expected {wanted}")
 
 
 def deliver(codec_id: str, decoded: NDArray[Any], out: Any) -> Any:

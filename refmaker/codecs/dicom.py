@@ -108,6 +108,8 @@ class DICOM(DecodeOnly):
             raise MetadataError(f"{self.codec_id}: {dtype!r} is no type") from error
         if self._type.kind not in "iuf" or packed not in (None, 1, 12):
             raise MetadataError(f"{self.codec_id}: {dtype!r}, packed {packed!r}")
+        if self._type.kind == "f" and (bits is not None or packed is not None):
+            raise MetadataError(f"{self.codec_id}: all bits of {dtype!r} count")
         self.shape = [bounded("shape", extent, 1, 2**32) for extent in shape]
         self._count = int(np.prod([int(extent) for extent in self.shape], dtype=object))
         if self._count * self._type.itemsize > _LARGEST:
@@ -146,6 +148,27 @@ class DICOM(DecodeOnly):
             cells = significant(cells, self.bits)
         cells = np.ascontiguousarray(cells).reshape(self.shape)
         return deliver(self.codec_id, cells, out)
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether chunks are whole data sets, identifiers of the patient included."""
+        return self.skip is not None
+
+    def shareable(self, buf: Any) -> bytes:
+        """Return a chunk with zeros in place of all elements but the pixels.
+
+        Raises
+        ------
+        CodecError
+            If the chunk is no deflate stream that reaches to the end of the pixels.
+        """
+        if self.skip is None:
+            return bytes(buf)
+        pixels = self._inflated(input_bytes(buf))
+        # Fast rather than small: the pixels are what takes time.
+        deflate = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+        front = deflate.compress(bytes(self.skip))
+        return front + deflate.compress(pixels.tobytes()) + deflate.flush()
 
     @property
     def _stored(self) -> int:

@@ -63,6 +63,8 @@ _SHIFTED = 0x0F
 """Scanning modes whose rows are shifted by half a grid length, or differ in length."""
 _ROUNDING = 0.1
 """How far, in steps, increments may miss the last row and still be used."""
+_POLE = 90 + 1e-6
+_HALF = 0.500001
 _FORWARD = frozenset({"lambert", "polar_stereographic", "mercator"})
 """Kinds whose first point is the south-western one whatever the scanning mode says."""
 
@@ -97,7 +99,7 @@ def row_latitudes(grid: GridDefinition) -> Axis:
     """Return the latitudes of rows, reduced grids included, in degrees, shape (rows,)."""
     found = grid.values
     first, last, northwards = found["La1"], found["La2"], bool(grid.scanning & J_POSITIVE)
-    if max(abs(first), abs(last)) > 90 + 1e-6:
+    if max(abs(first), abs(last)) > _POLE:
         raise FormatError(f"latitudes from {first} to {last}")
     if grid.rows > 1 and (last > first) != northwards:
         raise FormatError(
@@ -107,7 +109,7 @@ def row_latitudes(grid: GridDefinition) -> Axis:
     if "N" in found:
         rows = gaussian_rows(int(found["N"]), first, grid.rows, northwards=northwards)
         return gaussian_latitudes(int(found["N"]))[rows]
-    return _spaced(first, last, grid.rows, found.get("Dj"))
+    return _stepped(first, last, grid.rows, found.get("Dj"), found.get("unit", 0))
 
 
 def _longitudes(grid: GridDefinition) -> Axis:
@@ -120,20 +122,23 @@ def _longitudes(grid: GridDefinition) -> Axis:
             last -= 360
     elif last < first:
         first, last = (first, last + 360) if last < 0 else (first - 360, last)
-    return _spaced(first, last, grid.columns, None)
+    return np.linspace(first, last, grid.columns)
 
 
-def _spaced(first: float, last: float, count: int, step: float | None) -> Axis:
-    if count == 1:
-        return np.array([first])
-    if step and step > 0:
-        step = step if last > first else -step
-        # The increment is the writer's own number where it fits: ecCodes takes it too.
-        if abs(first + step * (count - 1) - last) <= _ROUNDING * abs(step):
-            axis = first + step * np.arange(count)
-            axis[-1] = last
-            return axis
-    return np.linspace(first, last, count)
+def _stepped(first: float, last: float, count: int, step: float | None, unit: float) -> Axis:
+    """Return latitudes of rows, by the increment that the message gives if it can be meant."""
+    even = np.linspace(first, last, count)
+    if count == 1 or not step or step <= 0:
+        return even
+    axis = first + np.copysign(step, last - first) * np.arange(count)
+    off = abs(float(axis[-1]) - last)
+    axis[-1] = last
+    # Far off the last row, an increment is one of even rows that was rounded, or the writer's own
+    # number, which ecCodes follows, until it leads off the earth.
+    rounded = abs(abs(last - first) / (count - 1) - step) <= unit * _HALF
+    if off > _ROUNDING * step and (rounded or np.abs(axis).max() > _POLE):
+        return even
+    return axis
 
 
 def projection(grid: GridDefinition) -> Projection:

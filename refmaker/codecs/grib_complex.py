@@ -92,7 +92,9 @@ class ComplexPacking:
         extra = data[: (order + 1) * octets] if order else data[:0]
         if extra.size < (order + 1) * octets * bool(order):
             damaged(f"{data.size} bytes of complex packing")
-        numbers = [signed(part) for part in extra.reshape(-1, octets)] if order else [0]
+        parts = list(extra.reshape(-1, octets)) if order else []
+        # First values are no differences: ecCodes and wgrib2 read them without a sign.
+        numbers = [*map(number, parts[:-1]), signed(parts[-1])] if order else [0]
         rest, width = data[extra.size :], int(section[19])
         references, rest = _take(rest, width, groups)
         widths, rest = _take(rest, int(section[36]), groups)
@@ -144,9 +146,9 @@ class ComplexPacking:
         those of its reference tell: then either all its integers, 0, are marks or none is.
         """
         kinds = self.missing - 1
+        # References of no bits are all 0, which is also all ones: such a group is missing.
         alike = self.references >= (1 << self.width) - 1 - kinds
-        # No bits at all: nothing is marked.
-        without = np.where(alike & bool(self.width), 0, np.iinfo(word).max)
+        without = np.where(alike, 0, np.iinfo(word).max)
         marks = np.left_shift(1, self.widths) - 1 - kinds
         return np.where(self.widths == 0, without.astype(word), marks.astype(word))
 

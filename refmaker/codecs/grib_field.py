@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.codecs.base import MAX_CHUNK
+from refmaker.codecs.checks import MAX_CHUNK
 from refmaker.codecs.grib_complex import ComplexPacking
 from refmaker.codecs.grib_images import unpack_ccsds, unpack_jpeg2000, unpack_png
 from refmaker.codecs.grib_scale import MAX_WIDTH, Scale, signed, unpack_scaled
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
     from refmaker.codecs.base import Buffer
 
-__all__ = ["NATIVE", "NEEDS_GRID", "decode_field"]
+__all__ = ["BY_ECCODES", "NATIVE", "NEEDS_GRID", "decode_field"]
 
 #: Templates 5.x that are decoded without ecCodes.
 NATIVE = frozenset({0, 2, 3, 4, 40, 41, 42, 40000, 40010})
+#: Templates 5.x that ecCodes decodes from sections 5 and 7 alone.
+BY_ECCODES = frozenset({61, 200})
 #: Templates 5.x that cannot be decoded without section 3: spectral fields.
 NEEDS_GRID = frozenset({50, 51, 53, 50000, 50001, 50002})
 

@@ -7,7 +7,7 @@ Implements section 3 of edition 2 (templates 3.0, 3.1, 3.10, 3.12, 3.20, 3.30, 3
 
 from __future__ import annotations
 
-from refmaker.codecs.base import MAX_CHUNK
+from refmaker.codecs.checks import MAX_CHUNK
 from refmaker.codecs.grib_definition import GridDefinition
 from refmaker.codecs.grib_grid_templates import READERS_1, READERS_2
 from refmaker.codecs.grib_octets import SectionReader

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.codecs.base import library
+from refmaker.codecs.checks import library
 from refmaker.codecs.grib_sections import damaged, number
 
 if TYPE_CHECKING:

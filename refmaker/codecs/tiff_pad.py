@@ -21,6 +21,8 @@ class TIFFPad(DecodeOnly):
         Bytes of a full strip.
     tail : int
         Bytes of the last strip: the only shorter length that is taken for anything but damage.
+    over : int
+        Bytes that the last strip may have beyond its own, and that are not looked at.
 
     Notes
     -----
@@ -29,11 +31,12 @@ class TIFFPad(DecodeOnly):
     """
 
     codec_id: ClassVar[str] = "refmaker.tiff_pad"
-    fields: ClassVar[tuple[str, ...]] = ("nbytes", "tail")
+    fields: ClassVar[tuple[str, ...]] = ("nbytes", "tail", "over")
 
-    def __init__(self, nbytes: int, tail: int) -> None:
+    def __init__(self, nbytes: int, tail: int, over: int = 0) -> None:
         self.nbytes = bounded("nbytes", nbytes, 1, MAX_CHUNK)
         self.tail = bounded("tail", tail, 0, self.nbytes)
+        self.over = bounded("over", over, 0, self.nbytes)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
         """Return the strip's bytes, filled up or cut to ``nbytes``.
@@ -45,12 +48,12 @@ class TIFFPad(DecodeOnly):
         """
         data = input_bytes(buf)
         if data.size < self.nbytes:
-            if data.size != self.tail:
+            if not self.tail <= data.size <= self.tail + self.over:
                 raise CodecError(
                     f"{self.codec_id}: {data.size} bytes, expected {self.nbytes}, or {self.tail} "
                     "in the last strip"
                 )
             full = np.zeros(self.nbytes, np.uint8)
-            full[: data.size] = data
+            full[: self.tail] = data[: self.tail]
             return deliver(self.codec_id, full, out)
         return deliver(self.codec_id, data[: self.nbytes], out)

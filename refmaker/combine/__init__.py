@@ -6,21 +6,21 @@
     The inputs, in memory or read when needed.
 ``selectors``
     Coordinates along a dimension, from names, attributes, variables, lists.
-``axes``
+``concat_dimensions``
     The positions of every input along a dimension.
 ``values``, ``times``
     Values of small arrays, read and written; times in other units.
 ``agreement``
     What must be the same in all inputs, and what is not.
-``placing``
+``chunk_placement``
     Chunk tables of many inputs to one.
-``views``
+``rechunk``
     Uncompressed chunks cut or joined.
-``variables``, ``joining``, ``odd``
+``variables``, ``joining``, ``reencode``
     One variable: by chunks, by values, with inputs that differ from the others.
-``cube``, ``coordinates``, ``eras``
+``cube``, ``coordinates``, ``groups_by_encoding``
     All groups and variables; the dimensions; each kind of inputs for itself.
-``steps``
+``batches``
     In batches, with few inputs in memory at a time.
 ``appending``, ``icechunk_append``
     More files to a set that is stored.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import math
 import reprlib
+import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.codecs import decoding
 from refmaker.errors import MetadataError
+from refmaker.model.attribute_types import TYPES, merge_types, with_types
 from refmaker.model.zarr_v2 import dumps
 
 if TYPE_CHECKING:
@@ -29,6 +34,7 @@ MEANING = frozenset(
     }
 )  # fmt: skip
 """Attributes that decide what values mean, after the CF conventions (and xarray's)."""
+_NUMBERS = frozenset({"_FillValue", "missing_value"})
 _SHOWN = 20
 """Differences that are told at most."""
 _KINDS = 3
@@ -118,7 +124,7 @@ def attribute_values(
     must_agree: Callable[[str], bool],
     found: Findings,
     path: str,
-    policy: str,
+    policy: Callable[[str], str],
     hint: Callable[[str], str] = lambda _: "",
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the attributes that a combined node has.
@@ -133,8 +139,8 @@ def attribute_values(
         Gets the differences that are none to be passed over.
     path : str
         The node.
-    policy : {"drop", "error", "first"}
-        What to do with the others.
+    policy : callable
+        Tells from its name what to do with one of the others: "drop", "error" or "first".
     hint : callable
         A remedy for a difference in an attribute.
 
@@ -145,6 +151,8 @@ def attribute_values(
     list of str
         Names of those that were left out, or taken from the first.
     """
+    whole = [attributes for _, attributes in nodes]
+    nodes = [(number, _without_types(attributes)) for number, attributes in nodes]
     first, base = nodes[0]
     differing: dict[str, list[tuple[int, Any]]] = {}
     for number, attributes in nodes[1:]:
@@ -156,20 +164,65 @@ def attribute_values(
     passed = []
     kept = dict(base)
     for name, others in differing.items():
-        if must_agree(name) or policy == "error":
+        chosen = "first" if _redundant(name, nodes) else policy(name)
+        if (must_agree(name) and not _redundant(name, nodes)) or chosen == "error":
             found.differ(path, f"attribute {name}", (first, base.get(name)), others, hint(name))
             continue
         passed.append(name)
-        if policy == "drop":
+        if chosen == "drop":
             kept.pop(name, None)
-    return kept, passed
+    return with_types(kept, merge_types(whole, kept)), passed
+
+
+def _without_types(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    if TYPES not in attributes:
+        return attributes
+    return {name: value for name, value in attributes.items() if name != TYPES}
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> bool:
     if (name in one) != (name in other):
         return False
     left, right = one[name], other[name]
+    if name in _NUMBERS:
+        return _alike(left, right)
     return bool(left == right) or dumps(left) == dumps(right)
+
+
+def _number(value: Any) -> Any:
+    """Return the number that a text stands for, as writers of Zarr spell missing values."""
+    if not isinstance(value, str):
+        return float(value) if isinstance(value, int | float) else value
+    if value in ("NaN", "Infinity", "-Infinity"):
+        return float(value)
+    try:
+        raw = base64.b64decode(value, validate=True)
+        return struct.unpack("<d", raw)[0] if len(raw) == 8 else value
+    except ValueError:
+        return value
+
+
+def _redundant(name: str, nodes: Sequence[tuple[int, Mapping[str, Any]]]) -> bool:
+    """Whether ``missing_value`` says nowhere more than ``_FillValue`` does."""
+    return name == "missing_value" and all(
+        name not in attributes
+        or ("_FillValue" in attributes and _alike(attributes[name], attributes["_FillValue"]))
+        for _, attributes in nodes
+    )
+
+
+def _alike(one: Any, other: Any) -> bool:
+    left, right = _number(one), _number(other)
+    if isinstance(left, float) and isinstance(right, float):
+        return left == right or (math.isnan(left) and math.isnan(right))
+    return dumps(one) == dumps(other)
+
+
+def _decoding(codecs: Any) -> Any:
+    """Return what of a codec, or of several, decoding depends on."""
+    if codecs is None:
+        return None
+    return decoding(codecs) if hasattr(codecs, "keys") else [decoding(one) for one in codecs]
 
 
 def compare_arrays(
@@ -202,6 +255,8 @@ def compare_arrays(
         for name, value in zip(fields, expected, strict=True):
             other = getattr(array, name)
             if other is value or (name != "fill_value" and other == value):
+                continue
+            if name in ("filters", "compressor") and _decoding(value) == _decoding(other):
                 continue
             if name == "fill_value" and same_fill(value, other):
                 continue

@@ -12,8 +12,9 @@ from refmaker.combine.cube import combine_members
 from refmaker.combine.members import Member, members
 from refmaker.combine.options import Appended, CombineOptions
 from refmaker.errors import MetadataError, SourceChangedError
-from refmaker.io.source import local_path
-from refmaker.storage.formats import COMPACT, stored_form
+from refmaker.io.local_file import local_path
+from refmaker.storage.detect import detect, reference_form
+from refmaker.storage.formats import COMPACT, format_of_name
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
@@ -32,11 +33,11 @@ def append(
 ) -> Appended:
     """Add inputs to a reference set that is stored; see `refmaker.combine.append`."""
     found = members(sets, storage_options, options.drop, options.preprocess)
-    form = stored_form(target)
-    if form == "icechunk":
+    if _is_icechunk(target):
         from refmaker.combine.icechunk_append import append_icechunk
 
         return append_icechunk(target, found, options, storage_options)
+    form = reference_form(target, storage_options)
     with _alone(target):
         before = _state(target)
         header = _header(target, form, storage_options)
@@ -54,6 +55,13 @@ def append(
                 target, storage_options, format=written, relative=bool(header.get("relative"))
             )
     return done
+
+
+def _is_icechunk(target: str | os.PathLike[str]) -> bool:
+    path = local_path(os.fspath(target))
+    if path is None or not os.path.exists(path):
+        return format_of_name(target) == "icechunk"
+    return detect(target).kind == "icechunk"
 
 
 def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions) -> Appended:
@@ -77,8 +85,11 @@ def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions)
     if not fresh:
         return Appended([], known, base)
     added = [member.name for member in fresh]
-    if options.eras == "split":
-        raise MetadataError("a set of eras cannot be appended to", hint="combine all inputs anew")
+    if options.incompatible == "split":
+        raise MetadataError(
+            "a set that was split into groups (`incompatible='split'`) cannot be appended to",
+            hint="combine all inputs anew",
+        )
     new = combine_members(_numbered(fresh), options)
     both = [
         Member(0, base, found[0].storage_options),

@@ -41,8 +41,10 @@ def combine_in_batches(
     MetadataError, SourceError, LimitError
         As for `refmaker.combine.combine`.
     """
-    if options.eras == "split":
-        raise MetadataError("eras cannot be told apart in batches", hint="leave batch out")
+    if options.incompatible == "split":
+        raise MetadataError(
+            "incompatible inputs cannot be told apart in batches", hint="leave `batch` out"
+        )
     cubes: list[Member] = []
     for first, part in _batches(sets, options.batch or 1):
         found = members(part, storage_options, options.drop, options.preprocess)

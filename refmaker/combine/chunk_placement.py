@@ -176,8 +176,8 @@ def misaligned(path: str, items: Sequence[Item], layout: VariableGrid, found: Fi
 
 
 _REMEDY = (
-    "cut chunks where data are not compressed (chunks='common'), split into groups"
-    " (eras='split'), or leave the input out"
+    "cut chunks where data are not compressed (`chunks='common'`), split into groups"
+    " (`incompatible='split'`), or leave the input out"
 )
 
 

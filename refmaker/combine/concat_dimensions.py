@@ -117,7 +117,8 @@ def labelled_axis(
         found.say(
             name,
             "its coordinate neither only rises nor only falls in the order of the inputs",
-            hint="sort by coordinate (order='coordinate'), or ask for any order (monotonic=False)",
+            hint="sort by coordinate (`order='coordinate'`), or ask for any order"
+            " (`monotonic=False`)",
         )
         return None
     if name in options.regular:
@@ -183,7 +184,7 @@ def _sound(
         found.say(
             name,
             f"its coordinate is not sorted in {where}",
-            "keep the order of the files (order='given', monotonic=False)",
+            "keep the order of the files (`order='given'` and `monotonic=False`)",
         )
     if options.order == "coordinate" and {1, -1} <= set(directions):
         found.differ(
@@ -191,7 +192,7 @@ def _sound(
             "direction of its coordinate",
             (directions[1], "rising"),
             [(directions[-1], "falling")],
-            "keep the order of the files (order='given', monotonic=False)",
+            "keep the order of the files (`order='given'` and `monotonic=False`)",
         )
     return len(found.lines) == before
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refmaker.combine.agreement import MEANING, attribute_values
+from refmaker.combine.options import PACKING
 from refmaker.model import Array, Group
 from refmaker.model.dtypes import encode_fill_value
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["STORED_HINT", "Context", "Trees"]
 
 STORED_HINT = (
-    "split into groups (eras='split'), or keep odd inputs' values in the set (odd='inline')"
+    "split into groups (`incompatible='split'`), or keep the values of inputs that differ in the"
+    " set (`mismatched='inline'`)"
 )
 """What helps where inputs encode or pack a variable differently."""
 
@@ -53,26 +55,27 @@ class Context:
 
     def attributes(self, path: str, items: Sequence[tuple[int, Any]], all_of_them: bool) -> Any:
         """Return the attributes of a variable or group, and whether they agree."""
+        options = self.options
 
         def hint(name: str) -> str:
-            if name in ("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned"):
+            if name in PACKING:
                 return STORED_HINT
-            if name in ("units", "calendar"):
-                return "write all times in the same units (times='reencode')"
-            return "leave the variable out (drop=...)"
+            if name in ("units", "calendar") and options.times == "keep":
+                return "write all times in the same units (`times='reencode'`)"
+            return f"say which one counts (`attributes={{{name!r}: 'first'}}`)"
 
         kept, passed = attribute_values(
             _with_missing(items),
-            lambda name: all_of_them or name in MEANING,
+            lambda name: not options.settles(name) and (all_of_them or name in MEANING),
             self.found,
             path,
-            self.options.attributes,
+            options.policy,
             hint,
         )
-        if passed:
-            word = "left out" if self.options.attributes == "drop" else "taken from the first input"
-            named = ", ".join(sorted(passed))
-            self.warnings[f"{path}: attributes that differ were {word}: {named}"] = None
+        for word, there in (("left out", False), ("taken from the first input", True)):
+            named = ", ".join(sorted(name for name in passed if (name in kept) == there))
+            if named:
+                self.warnings[f"{path}: attributes that differ were {word}: {named}"] = None
         return kept
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from refmaker.combine import selectors
 from refmaker.combine.agreement import compare_arrays
 from refmaker.combine.concat_dimensions import ConcatDimension, counted_axis, labelled_axis
-from refmaker.combine.values import inline_array, read_values
+from refmaker.combine.values import inline_like, read_values
 from refmaker.combine.variables import equal_values
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _existing(
         if context.options.coords or len(context.options.concat or ()) > 1:
             context.found.say(
                 name, "it has no coordinate, which joining along several dimensions needs",
-                hint=f"say where it comes from (coords={{{name!r}: ...}})",
+                hint=f"say where it comes from (`coords={{{name!r}: ...}}`)",
             )  # fmt: skip
             return
         made.axes[key] = counted_axis(name, [dimension.sizes.get(i) for i in range(count)])
@@ -158,7 +158,7 @@ def _existing(
     if len({array.dtype.newbyteorder("=") for _, array in dimension.items}) > 1:
         compare_arrays(
             inner, dimension.items, context.found, ("dtype",),
-            {"dtype": "write all times in the same units (times='reencode')"},
+            {"dtype": "split into groups (`incompatible='split'`)"},
         )  # fmt: skip
     if len(context.found.lines) > before:
         return
@@ -171,7 +171,7 @@ def _existing(
         return
     made.axes[key] = axis
     like = replace(dimension.items[0][1], attributes=attributes)
-    made.made[key] = inline_array(axis.labels, like, (name,))
+    made.made[key] = inline_like(axis.labels, like, (name,))
 
 
 def _selected(
@@ -179,63 +179,60 @@ def _selected(
 ) -> None:
     """Add the axis along a dimension that inputs have, with a coordinate from elsewhere."""
     name = key[1]
-    vectors = selectors.select(name, context.options.coords[name], context)
-    if vectors is None:
+    selected = selectors.select(name, context.options.coords[name], context, trees)
+    if selected is None:
         return
+    vectors = selected.vectors
     for i, size in dimension.sizes.items():
         if vectors[i].size != size:
             context.found.say(
                 name, f"{vectors[i].size} values for {size} elements in {context.name(i)}"
             )
             return
-    _refuse_boundaries(key, dimension, trees, context)
+    if selected.path != "/".join(filter(None, key)):
+        _refuse_boundaries(key, dimension.items, trees, context)
     own = [vectors[i] if i in dimension.sizes else None for i in range(len(vectors))]
     axis = labelled_axis(name, own, context.options, context.found)
     if axis is not None and axis.labels is not None:
         made.axes[key] = axis
-        made.made[key] = selectors.coordinate_array(axis.labels, name)
+        made.made[key] = selected.array(axis.labels, name)
 
 
 def _refuse_boundaries(
-    key: tuple[str, str], dimension: _Dimension, trees: Trees, context: Context
+    key: tuple[str, str], items: Sequence[Item], trees: Trees, context: Context
 ) -> None:
     """Refuse boundaries that would be left in the units of a coordinate that is replaced."""
     path, name = key
     there = trees.arrays[path]
     for word in ("bounds", "climatology"):
-        for bounds in {array.attributes.get(word) for _, array in dimension.items} & there.keys():
+        for bounds in {array.attributes.get(word) for _, array in items} & there.keys():
             if any("units" not in array.attributes for _, array in there[str(bounds)]):
                 context.found.say(
                     str(bounds),
                     f"it is in the units of {name}, which gets another coordinate",
-                    "write all times in the same units instead (times='reencode'), or leave it"
-                    " out (drop=...)",
+                    "write all times in the same units instead (`times='reencode'`), or leave it"
+                    " out (`drop=...`)",
                 )
 
 
 def _new(name: str, trees: Trees, made: CubeAxes, context: Context) -> None:
     """Add the axis along a dimension that no input has."""
     scalar = trees.arrays[""].get(name, [])
-    like = None
-    vectors: Sequence[NDArray[Any]] | None
     if name in context.options.coords:
-        vectors = selectors.select(name, context.options.coords[name], context)
+        selected = selectors.select(name, context.options.coords[name], context, trees)
     elif scalar:
-        vectors = selectors.select(name, f"data:{name}", context)
-        like = scalar[0][1]
-        before = len(context.found.lines)
-        attributes = context.attributes(name, scalar, False)
-        if len(context.found.lines) > before:
-            return
-        like = replace(like, attributes=attributes)
+        selected = selectors.select(name, f"data:{name}", context, trees)
     else:
         context.found.say(
             name, "no input has such a dimension, nor a variable of that name",
-            hint=f"say where its coordinate comes from (coords={{{name!r}: ...}})",
+            hint=f"say where its coordinate comes from (`coords={{{name!r}: ...}}`)",
         )  # fmt: skip
         return
-    if vectors is None:
+    if selected is None:
         return
+    if selected.path != name:
+        _refuse_boundaries(("", name), scalar, trees, context)
+    vectors = selected.vectors
     if any(vector.size != 1 for vector in vectors):
         i = next(i for i, vector in enumerate(vectors) if vector.size != 1)
         text = f"{vectors[i].size} values for the new dimension in {context.name(i)}, expected one"
@@ -245,7 +242,4 @@ def _new(name: str, trees: Trees, made: CubeAxes, context: Context) -> None:
     if axis is None or axis.labels is None:
         return
     made.new[name] = axis
-    if like is not None and not like.dtype.hasobject:
-        made.made["", name] = inline_array(np.asarray(axis.labels), like, (name,))
-    else:
-        made.made["", name] = selectors.coordinate_array(axis.labels, name)
+    made.made["", name] = selected.array(np.asarray(axis.labels), name)

@@ -9,12 +9,12 @@ from refmaker.combine import coordinates, rechunk, times
 from refmaker.combine.agreement import Findings
 from refmaker.combine.context import Context, Trees
 from refmaker.combine.groups_by_encoding import combine_by_encoding
+from refmaker.combine.members import combined_set
 from refmaker.combine.variables import combine_variable, static_variable
 from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.model import Array, Group
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.model.zarr_v2 import UNLIMITED
-from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from refmaker.combine.concat_dimensions import ConcatDimension
     from refmaker.combine.members import Member
     from refmaker.combine.options import CombineOptions
+    from refmaker.storage.reference_set import ReferenceSet
 
     Item = tuple[int, Array]
     Key = tuple[str, str]
@@ -44,7 +45,7 @@ def combine_members(members: Sequence[Member], options: CombineOptions) -> Refer
     MetadataError, SourceError, LimitError
         As for `refmaker.combine.combine`.
     """
-    if options.eras == "split":
+    if options.incompatible == "split":
         return combine_by_encoding(members, options, _combine_alike)
     return _combine_alike(members, options)
 
@@ -69,7 +70,7 @@ def _combine_alike(members: Sequence[Member], options: CombineOptions) -> Refere
     group = _assembled(done, trees, context)
     found.finish()
     _account(report, members, context)
-    return ReferenceSet(group, report)
+    return combined_set(group, report, members)
 
 
 def _check_names(trees: Trees, options: CombineOptions) -> None:

@@ -5,27 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from refmaker.codecs import decoding
 from refmaker.combine.agreement import MEANING
-from refmaker.combine.members import Member
+from refmaker.combine.members import Member, combined_set
 from refmaker.model import Array, Group
 from refmaker.model.report import ScanReport
 from refmaker.model.zarr_v2 import dumps, encode_dtype, encode_fill_value
-from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from refmaker.combine.options import CombineOptions
+    from refmaker.storage.reference_set import ReferenceSet
 
 __all__ = ["combine_by_encoding", "group_by_encoding"]
 
 
-def group_by_encoding(members: Sequence[Member]) -> list[list[Member]]:
+def group_by_encoding(members: Sequence[Member], options: CombineOptions) -> list[list[Member]]:
     """Return the inputs sorted by how their variables are stored.
 
     Parameters
     ----------
     members : sequence of Member
+    options : CombineOptions
+        Attributes that it settles do not tell kinds apart.
 
     Returns
     -------
@@ -35,20 +38,27 @@ def group_by_encoding(members: Sequence[Member]) -> list[list[Member]]:
     """
     kinds: dict[tuple[Any, ...], list[Member]] = {}
     for member in members:
-        kinds.setdefault(_kind(member.refs.group), []).append(member)
+        kinds.setdefault(_kind(member.refs.group, options), []).append(member)
     return list(kinds.values())
 
 
-def _kind(group: Group) -> tuple[Any, ...]:
-    return tuple(sorted((path, _array_kind(array)) for path, array in group.arrays()))
+def _kind(group: Group, options: CombineOptions) -> tuple[Any, ...]:
+    return tuple(sorted((path, _array_kind(array, options)) for path, array in group.arrays()))
 
 
-def _array_kind(array: Array) -> str:
-    attributes = {k: v for k, v in array.attributes.items() if k in MEANING}
+def _array_kind(array: Array, options: CombineOptions) -> str:
+    attributes = {
+        name: value
+        for name, value in array.attributes.items()
+        if name in MEANING and not options.settles(name)
+    }
+    if options.times == "reencode" and " since " in str(attributes.get("units", "")):
+        attributes.pop("units")
+        attributes.pop("calendar", None)
     stored: list[Any] = []
     if array.chunks.referenced:
         # Values that are kept in the set are written anew: how they are encoded does not count.
-        stored = [array.chunk_shape, array.order, [dict(codec) for codec in array.codecs]]
+        stored = [array.chunk_shape, array.order, [decoding(codec) for codec in array.codecs]]
     fill = encode_fill_value(array.fill_value, array.dtype)
     kind = [encode_dtype(array.dtype), fill, array.dimension_names, attributes, stored]
     return dumps(kind)
@@ -75,8 +85,8 @@ def combine_by_encoding(
     MetadataError, SourceError, LimitError
         As for `refmaker.combine.combine`.
     """
-    kinds = group_by_encoding(members)
-    alone = replace(options, eras="error")
+    kinds = group_by_encoding(members, options)
+    alone = replace(options, incompatible="error")
     if len(kinds) == 1:
         return combine_alike(members, alone)
     report = ScanReport("")
@@ -91,7 +101,7 @@ def combine_by_encoding(
         report.warn(f"{name} holds {len(kind)} inputs, from {kind[0].name} to {kind[-1].name}")
         for warning in refs.report.warnings:
             report.warn(f"{name}: {warning}")
-    return ReferenceSet(Group(groups), report)
+    return combined_set(Group(groups), report, members)
 
 
 def _numbered(members: Sequence[Member]) -> list[Member]:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.codecs import decoding
 from refmaker.combine.batches import second_pass_options
 from refmaker.combine.cube import combine_members
 from refmaker.combine.members import Member
 from refmaker.combine.options import Appended, CombineOptions
-from refmaker.combine.values import inline_array, read_values
+from refmaker.combine.values import inline_like, read_values
 from refmaker.errors import LimitError, MetadataError, SourceChangedError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.model.report import ScanReport
@@ -181,7 +182,7 @@ def _array(
             attributes["_FillValue"] = new.attributes["_FillValue"]
     whole = not new.chunks.referenced or not dims & set(new.dimension_names or ())
     for field in _STORED if whole else (*_STORED, *_CHUNKED):
-        if plain.get(field) != wanted.get(field):
+        if _decoding(plain.get(field)) != _decoding(wanted.get(field)):
             raise MetadataError(
                 f"its {field} is {wanted.get(field)!r}, but {plain.get(field)!r} in the repository",
                 url=name,
@@ -193,9 +194,20 @@ def _array(
             raise LimitError(f"comparing it would read {old.nbytes} bytes", url=name, path=path)
         values = np.asarray(old[...])
         like = replace(new, attributes=attributes)
-        return inline_array(values, like, new.dimension_names or ())
+        return inline_like(values, like, new.dimension_names or ())
     grid = chunk_grid(shape, new.chunk_shape)
     return replace(new, shape=shape, attributes=attributes, chunks=ChunkTable.empty(grid))
+
+
+def _decoding(field: Any) -> Any:
+    """Return a field of a document; of codecs, what decoding depends on."""
+    if not isinstance(field, list) or not all(isinstance(one, dict) for one in field):
+        return field
+    return [
+        one | {"configuration": decoding({"id": one["name"].rpartition(".")[2], **inner})}
+        for one in field
+        for inner in [one.get("configuration") or {}]
+    ]
 
 
 def _document(array: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.combine.chunk_placement import filled_positions
-from refmaker.combine.values import inline_array, read_values, same_bytes
+from refmaker.combine.values import inline_like, read_values, same_bytes
 from refmaker.model.chunk_table import count as product
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def join(
     if len(dims) == 1 and dims[0] == 0:
         whole = _in_a_row(items, parts, layout)
         if whole is not None:
-            return inline_array(whole, like, layout.names)
+            return inline_like(whole, like, layout.names)
     values = np.zeros(layout.shape, like.dtype)
     if like.dtype.hasobject:
         values[...] = ""
@@ -137,7 +137,7 @@ def join(
         if filled is None:
             return None
         like = filled
-    return inline_array(values, like, layout.names)
+    return inline_like(values, like, layout.names)
 
 
 def _spread(mine: NDArray[np.bool_], shaped: NDArray[Any]) -> NDArray[np.bool_]:
@@ -189,8 +189,8 @@ def _tell(
     context.found.say(
         path,
         f"{context.name(one)} and {context.name(other)} have different values at {where}",
-        "keep one of them (duplicates='first' or 'last'), or join along the dimension that tells"
-        " them apart",
+        "keep one of them (`duplicates='first'` or `duplicates='last'`), or join along the"
+        " dimension that tells them apart",
     )
 
 
@@ -213,7 +213,7 @@ def _filled(
             axes = ((j, layout.axes[j]) for j in dims)
             where = ", ".join(axis.label(int(lost[0][j])) for j, axis in axes if axis is not None)
             context.found.say(
-                path, f"no input has it at {where}", "leave holes empty (join='outer')"
+                path, f"no input has it at {where}", "leave holes empty (`join='outer'`)"
             )
             return None
     known, fill = gap_fill(like, absent=any(array.chunks.absent for _, array in items))
@@ -229,5 +229,5 @@ def tell_unknown(path: str, array: Array, context: Context) -> None:
     context.found.say(
         path,
         f"there are gaps, and no value of {array.dtype} is declared for them",
-        "leave the variable out (drop=...), or refuse cubes with holes (join='exact')",
+        "leave the variable out (`drop=...`), or refuse cubes with holes (`join='exact'`)",
     )

@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError
+from refmaker.io.hosts import host_of
 from refmaker.model import Array, Group
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-__all__ = ["Member", "members"]
+    from refmaker.model.report import ScanReport
+
+__all__ = ["Member", "combined_set", "members"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +81,8 @@ def members(
     ------
     MetadataError
         If there is no input, or one is no reference set.
+    PolicyError
+        If one names files that it may not: in what is made of it nobody could tell any more.
     SourceError
         If one cannot be read.
     """
@@ -92,10 +97,25 @@ def members(
             refs = replace(refs, group=_without(refs.group, frozenset(drop)))
         if preprocess is not None:
             refs = preprocess(refs)
+        refs.policy.check_urls(refs.urls())
         found.append(Member(len(found), refs, storage_options))
     if not found:
         raise MetadataError("there is nothing to combine")
     return found
+
+
+def combined_set(group: Group, report: ScanReport, members: Iterable[Member]) -> ReferenceSet:
+    """Return a set made of others, which is trusted no further than they are."""
+    policies = [member.refs.policy for member in members]
+    far = {host_of(url): url for policy in policies if policy.remote for url in policy.origins}
+    made = ReferenceSet(group, report, tuple(far.values()))
+    if not far:
+        return made
+    allows = {policy.allow for policy in policies}
+    if len(allows) == 1 and all(policy.remote for policy in policies):
+        return replace(made, allow=allows.pop())
+    # Each was asked for itself whether it may name its files; a common answer there is not.
+    return replace(made, named=frozenset(made.urls()))
 
 
 def _without(group: Group, drop: frozenset[str], path: str = "") -> Group:

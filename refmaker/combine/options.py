@@ -6,28 +6,51 @@ This module is imported by ``import refmaker``, so it loads nothing heavy.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from refmaker.storage.reference_set import ReferenceSet
 
-__all__ = ["Appended", "CombineOptions"]
+__all__ = ["PACKING", "Appended", "CombineOptions"]
 
 _WORDS = {
     "order": ("coordinate", "given"),
     "duplicates": ("error", "first", "last"),
     "join": ("exact", "outer"),
-    "attributes": ("drop", "error", "first"),
     "static": ("compare", "first"),
-    "times": ("same", "reencode"),
-    "eras": ("error", "split"),
-    "odd": ("error", "inline"),
+    "times": ("reencode", "keep"),
+    "incompatible": ("error", "split"),
+    "mismatched": ("error", "inline"),
 }
+_ATTRIBUTES = ("drop", "error", "first")
+PACKING = frozenset({"scale_factor", "add_offset", "_FillValue", "_Unsigned", "dtype"})
+"""Attributes by which stored values become others."""
 _NAMES = ("concat", "shared", "varying", "regular", "drop")
+_FORMER = {"eras": "incompatible", "odd": "mismatched"}
+"""Names until 0.1, which are still understood."""
+
+_Class = TypeVar("_Class", bound=type)
 
 
+def _with_former_names(cls: _Class) -> _Class:
+    """Let a class be made with the former names of its fields, too."""
+    made: Any = vars(cls)["__init__"]
+
+    @wraps(made)
+    def __init__(self: Any, **given: Any) -> None:  # noqa: N807 - it takes that one's place
+        for former, name in _FORMER.items():
+            if former in given:
+                given[name] = given.pop(former)
+        made(self, **given)
+
+    type.__setattr__(cls, "__init__", __init__)
+    return cls
+
+
+@_with_former_names
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CombineOptions:
     """How to combine reference sets. Without any, nothing is assumed and nothing is repaired.
@@ -57,19 +80,22 @@ class CombineOptions:
         grids that differ along other dimensions.
     regular : sequence of str
         Dimensions whose coordinate is completed to equal distances; the gaps are absent chunks.
-    attributes : {"drop", "error", "first"}
-        What to do with attributes that differ and say nothing about what values mean.
+    attributes : {"drop", "error", "first"}, or mapping of str to these
+        What to do with attributes that differ and say nothing about what values mean. By name,
+        it counts for attributes that do, too, such as ``units`` and ``missing_value``, but not
+        for those by which values are packed; ``"*"`` stands for all that are not named.
     static : {"compare", "first"}
         Compare variables without the dimension, by value, or take the first input's unseen.
-    times : {"same", "reencode"}
-        Refuse times in different units, or write all in the same.
-    eras : {"error", "split"}
+    times : {"reencode", "keep"}
+        Write times that are counted from different dates, or in calendars that agree on them, in
+        the first input's units; or refuse them.
+    incompatible : {"error", "split"}
         Refuse inputs that differ in dtype, chunks, codecs or packing, or make a group of each
         kind.
     chunks : str or mapping of str to int, optional
         Chunks of uncompressed data: ``"common"`` for the largest that fit into those of all
         inputs, or sizes along dimensions, to which chunks are cut.
-    odd : {"error", "inline"}
+    mismatched : {"error", "inline"}
         Refuse an input whose chunks, codecs or packing differ from the others', or keep its
         values in the set itself, encoded as the others are, where that changes none.
     inline_threshold : int
@@ -100,12 +126,12 @@ class CombineOptions:
     duplicates: str = "error"
     join: str = "exact"
     regular: tuple[str, ...] = ()
-    attributes: str = "drop"
+    attributes: str | Mapping[str, str] = "drop"
     static: str = "compare"
-    times: str = "same"
-    eras: str = "error"
+    times: str = "reencode"
+    incompatible: str = "error"
     chunks: str | Mapping[str, int] | None = None
-    odd: str = "error"
+    mismatched: str = "error"
     inline_threshold: int = 1024
     inline_budget: int = 16 * 1024**2
     compare_budget: int = 256 * 1024**2
@@ -113,6 +139,9 @@ class CombineOptions:
     preprocess: Callable[[ReferenceSet], ReferenceSet] | None = None
 
     def __post_init__(self) -> None:
+        if self.times == "same":  # the word until 0.1
+            object.__setattr__(self, "times", "keep")
+        self._check_attributes()
         for name, words in _WORDS.items():
             if getattr(self, name) not in words:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, not one of {words}")
@@ -125,6 +154,26 @@ class CombineOptions:
             raise ValueError(f"batch is {self.batch}, not a number of inputs")
         if isinstance(self.chunks, str) and self.chunks != "common":
             raise ValueError(f"chunks is {self.chunks!r}, not 'common' or sizes by dimension")
+
+    def _check_attributes(self) -> None:
+        chosen = {"*": self.attributes} if isinstance(self.attributes, str) else self.attributes
+        for name, word in chosen.items():
+            if word not in _ATTRIBUTES:
+                raise ValueError(f"attributes is {word!r}, not one of {_ATTRIBUTES}")
+            if name in PACKING:
+                raise ValueError(
+                    f"attributes names {name}, by which values are packed: no choice is right"
+                )
+
+    def policy(self, name: str) -> str:
+        """Return what to do with an attribute that differs: "drop", "error" or "first"."""
+        if isinstance(self.attributes, str):
+            return self.attributes
+        return self.attributes.get(name, self.attributes.get("*", "drop"))
+
+    def settles(self, name: str) -> bool:
+        """Tell whether it was said of this very attribute what to do."""
+        return not isinstance(self.attributes, str) and name in self.attributes
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields by name."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.codecs import decoding
 from refmaker.combine.agreement import same_fill
 from refmaker.combine.values import cut_inline, read_values
 from refmaker.errors import LimitError
@@ -32,9 +33,10 @@ def _charge(path: str, arrays: Sequence[Item], context: Context) -> None:
     total = sum(array.nbytes for _, array in arrays)
     if total > context.options.inline_budget:
         raise LimitError(
-            f"keeping the values of {len(arrays)} odd inputs in the set would take {total} bytes",
+            f"keeping the values of {len(arrays)} mismatched inputs in the set would take "
+            f"{total} bytes",
             path=path,
-            hint="split into groups (eras='split'), or raise inline_budget",
+            hint="split into groups (`incompatible='split'`), or raise `inline_budget`",
         )
 
 
@@ -75,11 +77,11 @@ def repacked(
         return list(items), ()
     most = max(counts, key=lambda kind: counts[kind])
     like = items[kinds.index(most)][1]
-    odd = [item for item, kind in zip(items, kinds, strict=True) if kind != most]
-    _charge(path, odd, context)
+    others = [item for item, kind in zip(items, kinds, strict=True) if kind != most]
+    _charge(path, others, context)
     changed: dict[int, Array] = {}
-    values = read_values([(context.members[i], path, array) for i, array in odd])
-    for (i, array), packed in zip(odd, values, strict=True):
+    values = read_values([(context.members[i], path, array) for i, array in others])
+    for (i, array), packed in zip(others, values, strict=True):
         made = _repack(packed, array, like)
         if made is not None:
             attributes = {k: v for k, v in array.attributes.items() if k not in PACKING}
@@ -158,18 +160,25 @@ def reencoded(
     if len(set(kinds)) == 1:
         return list(items)
     like = items[kinds.index(most)][1]
-    odd = [item for item, kind in zip(items, kinds, strict=True) if kind != most]
-    if any(product(chunk_grid(array.shape, like.chunk_shape)) > 1 << 16 for _, array in odd):
+    others = [item for item, kind in zip(items, kinds, strict=True) if kind != most]
+    if any(product(chunk_grid(array.shape, like.chunk_shape)) > 1 << 16 for _, array in others):
         return list(items)
-    _charge(path, odd, context)
-    values = read_values([(context.members[i], path, array) for i, array in odd])
+    _charge(path, others, context)
+    values = read_values([(context.members[i], path, array) for i, array in others])
     changed = {}
-    for (i, array), part in zip(odd, values, strict=True):
+    for (i, array), part in zip(others, values, strict=True):
         target = replace(like, shape=array.shape, chunks=cut_inline(part, like), attributes={})
         changed[i] = replace(target, attributes=array.attributes, fill_value=array.fill_value)
-    context.warnings[f"{path}: the values of {len(odd)} inputs are kept in the set itself"] = None
+    context.warnings[f"{path}: the values of {len(others)} inputs are kept in the set itself"] = (
+        None
+    )
     return [(i, changed.get(i, array)) for i, array in items]
 
 
 def _kind(array: Array) -> tuple[Any, ...]:
-    return array.chunk_shape, array.order, array.dtype.str, dumps([dict(c) for c in array.codecs])
+    return (
+        array.chunk_shape,
+        array.order,
+        array.dtype.str,
+        dumps([decoding(c) for c in array.codecs]),
+    )

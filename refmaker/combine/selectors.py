@@ -22,14 +22,15 @@ for texts; the field with the dimension's name is taken.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from refmaker.combine import times
-from refmaker.combine.values import inline_array, read_values
+from refmaker.combine.values import inline_like, read_values
 from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable
 from refmaker.patterns.url_pattern import Placeholder, parse_pattern
@@ -39,17 +40,34 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.combine.context import Context
+    from refmaker.combine.context import Context, Trees
     from refmaker.combine.members import Member
     from refmaker.patterns.url_pattern import UrlPattern
 
-__all__ = ["coordinate_array", "select"]
+__all__ = ["Selected", "coordinate_array", "select"]
+
+
+class Selected(NamedTuple):
+    """The coordinate of each input, and the variable that it is, if it is one."""
+
+    vectors: list[NDArray[Any]]
+    like: Array | None = None
+    path: str = ""
+
+    def array(self, labels: NDArray[Any], name: str) -> Array:
+        """Return the whole coordinate, described as the variable is."""
+        if self.like is None:
+            return coordinate_array(labels, name)
+        # What all inputs say together may need another type than the first input's.
+        like = replace(self.like, dtype=_stored(labels, self.like))
+        return inline_like(labels, like, (name,))
+
 
 _WIDTHS = {"Y": 4, "j": 3}
 """Digits of the parts of a date that have more or fewer than two."""
 
 
-def select(name: str, selector: Any, context: Context) -> list[NDArray[Any]] | None:
+def select(name: str, selector: Any, context: Context, trees: Trees) -> Selected | None:
     """Return the coordinate of each input along a dimension.
 
     Parameters
@@ -60,10 +78,12 @@ def select(name: str, selector: Any, context: Context) -> list[NDArray[Any]] | N
         As in the table above.
     context : Context
         The inputs.
+    trees : Trees
+        Their groups and arrays, with times in the same units.
 
     Returns
     -------
-    list of ndarray, each of shape (n,), or None
+    Selected or None
         None if an input has none, which the findings tell.
 
     Raises
@@ -77,7 +97,7 @@ def select(name: str, selector: Any, context: Context) -> list[NDArray[Any]] | N
     values: list[Any] = []
     before = len(context.found.lines)
     if isinstance(selector, str) and selector.startswith(("data:", "cf:")):
-        return _of_variables(name, selector, context)
+        return _of_variables(name, selector, context, trees)
     for member in members:
         try:
             values.append(_one(name, selector, member, len(members)))
@@ -86,7 +106,7 @@ def select(name: str, selector: Any, context: Context) -> list[NDArray[Any]] | N
     if len(context.found.lines) > before:
         return None
     try:
-        return _alike([np.atleast_1d(_plain(value)) for value in values])
+        return Selected(_alike([np.atleast_1d(_plain(value)) for value in values]))
     except (TypeError, ValueError) as error:
         context.found.say(name, f"values of different kinds: {error}")
         return None
@@ -250,12 +270,14 @@ def _alike(vectors: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     return made
 
 
-def _of_variables(name: str, selector: str, context: Context) -> list[NDArray[Any]] | None:
+def _of_variables(name: str, selector: str, context: Context, trees: Trees) -> Selected | None:
     word, _, path = selector.partition(":")
     items = []
+    home, _, leaf = path.strip("/").rpartition("/")
+    known: dict[int, Any] = dict(trees.arrays.get(home, {}).get(leaf, ()))
     for member in context.members:
         try:
-            node = _node(member, path)
+            node = known.get(member.number) or _node(member, path)
         except MetadataError as error:
             context.found.say(name, error.message)
             return None
@@ -266,16 +288,18 @@ def _of_variables(name: str, selector: str, context: Context) -> list[NDArray[An
             return None
         items.append((member, path, node))
     values = [np.atleast_1d(vector) for vector in read_values(items)]
+    units = {(a.attributes.get("units"), a.attributes.get("calendar")) for _, _, a in items}
     if word == "cf":
         try:
-            return [
+            found = [
                 times.dates(vector, array.attributes)
                 for vector, (_, _, array) in zip(values, items, strict=True)
             ]
+            if len(units) > 1:
+                return Selected(found)
         except MetadataError as error:
             context.found.say(name, error.message, error.hint or "")
             return None
-    units = {(a.attributes.get("units"), a.attributes.get("calendar")) for _, _, a in items}
     if len(units) > 1:
         shown = sorted(str(unit) for unit, _ in units)[:2]
         context.found.say(
@@ -285,7 +309,19 @@ def _of_variables(name: str, selector: str, context: Context) -> list[NDArray[An
         return None
     if any(vector.dtype.hasobject for vector in values):
         values = [np.array([str(v) for v in vector.tolist()], np.str_) for vector in values]
-    return _alike(values)
+    before = len(context.found.lines)
+    attributes = context.attributes(path, [(m.number, array) for m, _, array in items], False)
+    if len(context.found.lines) > before:
+        return None
+    like = None if items[0][2].dtype.hasobject else replace(items[0][2], attributes=attributes)
+    return Selected(_alike(values), like, path)
+
+
+def _stored(labels: NDArray[Any], like: Array) -> np.dtype[Any]:
+    """Return the type of the first input's variable, if all values fit into it."""
+    if labels.dtype.kind == like.dtype.kind and labels.dtype.itemsize == like.dtype.itemsize:
+        return like.dtype
+    return labels.dtype.newbyteorder("<") if labels.dtype.itemsize > 1 else labels.dtype
 
 
 def coordinate_array(labels: NDArray[Any], name: str) -> Array:
@@ -311,4 +347,4 @@ def coordinate_array(labels: NDArray[Any], name: str) -> Array:
         (values.size,), (max(1, values.size),), dtype,
         ChunkTable.empty((1 if values.size else 0,)), attributes=attributes,
     )  # fmt: skip
-    return inline_array(values, like, (name,))
+    return inline_like(values, like, (name,))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.combine.values import inline_array, read_values
+from refmaker.combine.values import inline_like, read_values
 from refmaker.errors import MetadataError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -39,7 +39,16 @@ _NAMES = {
     "millisecond": "milliseconds", "msecs": "milliseconds", "ms": "milliseconds",
     "microsecond": "microseconds",
 }  # fmt: skip
+_ZONE = re.compile(
+    r"(?P<reference>.*?\d[T ]+\d{1,2}(?::[\d.]+)*)\s*"
+    r"(?:Z|UTC|GMT"
+    r"|(?P<sign>[+-])(?P<hours>\d{2}(?=\d{2}\Z)|\d{1,2}(?!\d))(?::?(?P<minutes>\d{1,2}))?)",
+    re.IGNORECASE,
+)
+"""A reference with a time of day and the zone that it is in (CF conventions, section 4.4)."""
+_ZONE_LIKE = re.compile(r"\d[T ]+\d{1,2}(?::[\d.]+)*\s*[+-]")
 _GREGORIAN = frozenset({"standard", "gregorian", "proleptic_gregorian"})
+_EPOCH = "days since 1970-01-01"
 _REFORM = np.datetime64("1582-10-15", "us").astype(np.int64)
 
 
@@ -50,6 +59,25 @@ def _parsed(units: str) -> tuple[str, str] | None:
         return None
     word = match[1].lower()
     return _NAMES.get(word, word), match[2]
+
+
+def _zone(units: str) -> tuple[str, int]:
+    """Return units without the time zone of their reference, and its microseconds from UTC.
+
+    cftime passes over zones such as ``-6:00`` without a word.
+    """
+    match = _ZONE.fullmatch(units.strip())
+    if match is None:
+        if _ZONE_LIKE.search(units):
+            raise MetadataError(f"the time zone in {units!r} is not understood")
+        return units, 0
+    if match["sign"] is None:
+        return match["reference"], 0
+    hours, minutes = int(match["hours"]), int(match["minutes"] or 0)
+    if hours > 14 or minutes > 59:
+        raise MetadataError(f"the time zone in {units!r} is not understood")
+    offset = (hours * 60 + minutes) * 60_000_000
+    return match["reference"], -offset if match["sign"] == "-" else offset
 
 
 def _calendar(attributes: Mapping[str, Any]) -> str:
@@ -67,11 +95,13 @@ def _distance(units: str, other: str, calendar: str) -> int:
             hint="pip install cftime, or 'refmaker[combine]'",
         ) from error
     try:
-        here, there = (cftime.num2date(0, text, calendar) for text in (units, other))
+        (one, east), (two, other_east) = _zone(units), _zone(other)
+        here, there = (cftime.num2date(0, text, calendar) for text in (one, two))
         delta = here - there
     except (ValueError, TypeError, OverflowError) as error:
         raise MetadataError(f"{units!r} are no units of times: {error}") from error
-    return int((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds)
+    apart = int((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds)
+    return apart - east + other_east
 
 
 def _counted(values: NDArray[Any], unit: str) -> NDArray[np.int64]:
@@ -125,7 +155,7 @@ def dates(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[Any]:
             f"dates in the calendar {calendar!r} are none that numpy has",
             hint="take the numbers (data:...), which are in the units of the files",
         )
-    shift = _distance(units, "days since 1970-01-01", calendar)
+    shift = _distance(units, _EPOCH, calendar)
     found = _counted(values, parsed[0]) + shift
     if calendar == "standard" and bool(np.any(found < _REFORM)):
         raise MetadataError("dates before 1582-10-15 in the standard calendar are not decoded")
@@ -160,7 +190,7 @@ def _fitting(counted: NDArray[np.int64], largest: str) -> str:
 
 
 def in_same_units(trees: Trees, context: Context) -> Trees:
-    """Write times that are counted from different dates in the same units, where that is asked.
+    """Write times that are counted from different dates in the same units.
 
     Parameters
     ----------
@@ -190,7 +220,10 @@ def in_same_units(trees: Trees, context: Context) -> Trees:
                 context.found.say(inner, error.message, error.hint or "")
                 continue
             names.update(made)
-            context.warnings[f"{inner}: times were written in the same units"] = None
+            units = made[name][0][1].attributes["units"]
+            context.warnings[
+                f"{inner}: times were written in the same units, {units} (`times='keep'` refuses)"
+            ] = None
     return type(trees)(trees.groups, arrays)
 
 
@@ -240,19 +273,23 @@ def _rewritten(
     (_, items), *_ = group
     own = {i: array.attributes for i, array in items}
     calendars = {_calendar(attributes) for attributes in own.values()}
-    if len(calendars) > 1:
+    if len(calendars) > 1 and not calendars <= _GREGORIAN:
         named = " and ".join(sorted(calendars))
-        raise MetadataError(f"the calendars {named} cannot be brought together")
-    (calendar,) = calendars
+        raise MetadataError(
+            f"the calendars {named} cannot be brought together", hint="leave it out (`drop=...`)"
+        )
+    calendar = _calendar(items[0][1].attributes)
     parsed = {i: _parsed(str(attributes["units"])) or ("", "") for i, attributes in own.items()}
     base = str(items[0][1].attributes["units"])
     total = sum(array.nbytes for _, arrays in group for _, array in arrays)
     if total > context.options.inline_budget:
         raise MetadataError(
             f"writing its {total} bytes anew is more than may be kept in the set",
-            hint="raise inline_budget",
+            hint="raise `inline_budget`",
         )
-    shifts: dict[str, int] = {}
+    # Each input is counted from 1970 in its own calendar: there the calendars agree.
+    shifts = {i: _distance(str(at["units"]), _EPOCH, _calendar(at)) for i, at in own.items()}
+    origin = _distance(base, _EPOCH, calendar)
     counted: dict[str, list[NDArray[np.int64]]] = {}
     for name, arrays in group:
         values = read_values([(context.members[i], path, array) for i, array in arrays])
@@ -261,18 +298,23 @@ def _rewritten(
             if i not in own:
                 raise MetadataError(f"{name} is in inputs that lack the variable that it bounds")
             _check_missing(part, array)
-            units = str(own[i]["units"])
-            if units not in shifts:
-                shifts[units] = _distance(units, base, calendar)
-            counted[name].append(_counted(part, parsed[i][0]) + shifts[units])
+            since = _counted(part, parsed[i][0]) + shifts[i]
+            if len(calendars) > 1 and bool(np.any(since < _REFORM)):
+                raise MetadataError(
+                    f"the calendars {' and '.join(sorted(calendars))} differ on dates before"
+                    " 1582-10-15",
+                    hint="leave it out (`drop=...`)",
+                )
+            counted[name].append(since - origin)
     unit = parsed[items[0][0]][0]
     if any(array.dtype.kind != "f" for _, arrays in group for _, array in arrays):
         every = np.concatenate([part.reshape(-1) for parts in counted.values() for part in parts])
         unit = _fitting(every, unit)
     units = f"{unit} since {parsed[items[0][0]][1]}"
+    base_calendar = items[0][1].attributes.get("calendar")
     return {
         name: [
-            (i, _array(part, array, unit, units))
+            (i, _array(part, array, unit, units, base_calendar))
             for (i, array), part in zip(arrays, counted[name], strict=True)
         ]
         for name, arrays in group
@@ -290,12 +332,18 @@ def _check_missing(values: NDArray[Any], array: Array) -> None:
             raise MetadataError("missing times are not written anew")
 
 
-def _array(counted: NDArray[np.int64], array: Array, unit: str, units: str) -> Array:
+def _array(
+    counted: NDArray[np.int64], array: Array, unit: str, units: str, calendar: str | None
+) -> Array:
     """Return times in a unit, in a type that holds all of them."""
     size = _MICROSECONDS[unit]
     attributes = dict(array.attributes)
     if "units" in attributes:
         attributes["units"] = units
+    if calendar is None:
+        attributes.pop("calendar", None)
+    elif "calendar" in attributes or "units" in attributes:
+        attributes["calendar"] = calendar
     if array.dtype.kind == "f":
         values: NDArray[Any] = counted / size
         dtype: np.dtype[Any] = np.dtype("<f8")
@@ -308,4 +356,4 @@ def _array(counted: NDArray[np.int64], array: Array, unit: str, units: str) -> A
         attributes.pop(name, None)
     like = replace(array, dtype=dtype, attributes=attributes, fill_value=None)
     names = array.dimension_names or ()
-    return replace(inline_array(values, like, names), dimension_names=array.dimension_names)
+    return replace(inline_like(values, like, names), dimension_names=array.dimension_names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from refmaker.errors import CodecError, RefmakerError
 from refmaker.model import Array, ChunkTable, Group
+from refmaker.model.inline import encode_inline
 from refmaker.model.zarr_v2 import array_document, dumps
 
 if TYPE_CHECKING:
@@ -19,16 +19,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.combine.members import Member
+    from refmaker.io.policy import Policy
     from refmaker.reading.reader import Reader
 
-__all__ = ["cut_inline", "decode_chunk", "inline_array", "read_values", "same_bytes"]
+__all__ = ["cut_inline", "decode_chunk", "inline_like", "read_values", "same_bytes"]
 
-_PLAIN = 1024
-"""Bytes up to which values are kept uncompressed."""
 _KEY = "values"
 _BATCH = 64
 """Chunks that are asked for together."""
-_SAFE: dict[tuple[str | None, str], bool] = {}
+_SAFE: dict[tuple[tuple[str, ...], str], bool] = {}
 _REMEMBERED = 4096
 
 
@@ -93,8 +92,8 @@ def _fetch(items: Sequence[tuple[Member, str, Array]]) -> list[dict[int, bytes]]
 
     readers: list[Reader | None] = []
     for member, path, array in items:
-        origin = member.refs.report.url or None
-        _check_codecs(origin, path, array)
+        policy = member.refs.policy
+        _check_codecs(policy, path, array)
         if not array.chunks.referenced:
             readers.append(None)
             continue
@@ -105,26 +104,25 @@ def _fetch(items: Sequence[tuple[Member, str, Array]]) -> list[dict[int, bytes]]
         }
         references = ReferenceIndex.of_group(Group({_KEY: array}), {"sources": sources})
         options = Options(storage_options=dict(member.storage_options or {}))
-        readers.append(Reader(references, origin, options))
+        readers.append(Reader(references, None, options, policy=policy))
     # In fsspec's own loop: whoever calls may have one running, as notebooks do.
     arrays = [array for _, _, array in items]
     done: list[dict[int, bytes]] = sync(get_loop(), _fetch_all, readers, arrays)
     return done
 
 
-def _check_codecs(origin: str | None, path: str, array: Array) -> None:
+def _check_codecs(policy: Policy, path: str, array: Array) -> None:
     """Refuse codecs that do more than decode, where a stored set names them."""
     from refmaker.codecs import register
-    from refmaker.io.policy import Policy
 
     text = dumps([dict(codec) for codec in array.codecs])
-    if (origin, text) in _SAFE:
+    if (policy.codecs, text) in _SAFE:
         return
-    Policy(origin).check_document(f"{path}/.zarray", dumps(array_document(array)).encode())
+    policy.check_document(f"{path}/.zarray", dumps(array_document(array)).encode())
     if "refmaker." in text:
         register()
     if len(_SAFE) < _REMEMBERED:
-        _SAFE[origin, text] = True
+        _SAFE[policy.codecs, text] = True
 
 
 async def _fetch_all(
@@ -190,10 +188,14 @@ def decode_chunk(array: Array, raw: bytes) -> NDArray[Any]:
     """
     import numcodecs
 
+    from refmaker.codecs.bounded import bounded_codecs, chunk_bytes
+
     data: Any = raw
     try:
-        for config in reversed(array.codecs):
-            data = numcodecs.get_codec(dict(config)).decode(data)
+        made = [numcodecs.get_codec(dict(config)) for config in array.codecs]
+        most = chunk_bytes(array.chunk_shape, array.dtype.itemsize, objects=array.dtype.hasobject)
+        for codec in reversed(bounded_codecs(made, most)):
+            data = codec.decode(data)
         if array.dtype.hasobject:
             chunk = np.asarray(data, dtype=object)
         else:
@@ -220,7 +222,7 @@ def same_bytes(left: NDArray[Any], right: NDArray[Any]) -> bool:
     return bool(left.astype(native).tobytes() == right.astype(native).tobytes())
 
 
-def inline_array(values: NDArray[Any], like: Array, names: tuple[str, ...]) -> Array:
+def inline_like(values: NDArray[Any], like: Array, names: tuple[str, ...]) -> Array:
     """Return values as an array that is one inlined chunk.
 
     Parameters
@@ -233,35 +235,22 @@ def inline_array(values: NDArray[Any], like: Array, names: tuple[str, ...]) -> A
         The dimensions.
     """
     values = values.astype(like.dtype, copy=False)
-    filters: tuple[Mapping[str, Any], ...] = ()
-    compressor: Mapping[str, Any] | None = None
     if like.dtype.hasobject:
         from numcodecs import VLenUTF8
 
-        data = bytes(VLenUTF8().encode(np.ascontiguousarray(values).reshape(-1)))
-        filters = ({"id": "vlen-utf8"},)
+        texts = bytes(VLenUTF8().encode(np.ascontiguousarray(values).reshape(-1)))
+        chunk = encode_inline(texts, 1)
+        chunk = chunk._replace(filters=({"id": "vlen-utf8"},))
     else:
-        data = np.ascontiguousarray(values).tobytes()
-    if len(data) > _PLAIN:
-        # Values at constant distances shrink to almost nothing.
-        size = like.dtype.itemsize
-        if size > 1 and not filters:
-            planes = np.frombuffer(data, np.uint8).reshape(-1, size).T
-            data = planes.tobytes()
-            filters = ({"id": "shuffle", "elementsize": size},)
-        data = zlib.compress(data, 6)
-        compressor = {"id": "zlib", "level": 6}
-    chunk = tuple(max(1, extent) for extent in values.shape)
-    grid = tuple(1 if extent else 0 for extent in values.shape)
-    full = 0 not in grid
+        chunk = encode_inline(np.ascontiguousarray(values).tobytes(), like.dtype.itemsize)
     return replace(
         like,
         shape=values.shape,
-        chunk_shape=chunk,
-        chunks=ChunkTable.inline(grid, {0: data} if full else {}),
+        chunk_shape=tuple(max(1, extent) for extent in values.shape),
+        chunks=chunk.table(values.shape),
         order="C",
-        filters=filters,
-        compressor=compressor,
+        filters=chunk.filters,
+        compressor=chunk.compressor,
         dimension_names=names,
     )
 

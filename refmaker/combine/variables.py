@@ -31,10 +31,9 @@ __all__ = ["combine_variable", "equal_values", "static_variable"]
 _ALIKE = ("dtype", "fill_value")
 _CHUNKED = ("chunk_shape", "filters", "compressor", "order")
 _HINTS = {
-    "dtype": "split into groups (eras='split')",
-    "fill_value": "split into groups (eras='split')",
-    "chunk_shape": "cut chunks where data are not compressed (chunks='common'), split into groups"
-    " (eras='split'), or keep odd inputs' values in the set (odd='inline')",
+    "dtype": "split into groups (`incompatible='split'`)",
+    "fill_value": "split into groups (`incompatible='split'`)",
+    "chunk_shape": f"cut chunks where data are not compressed (`chunks='common'`), {STORED_HINT}",
     "filters": STORED_HINT,
     "compressor": STORED_HINT,
     "order": STORED_HINT,
@@ -83,7 +82,7 @@ def combine_variable(
     if layout is None:
         return None
     packing: Collection[int] = ()
-    if options.odd == "inline":
+    if options.mismatched == "inline":
         items, packing = reencode.repacked(path, items, context)
     attributes = context.attributes(path, items, all_of_them=False)
     small = joining.is_small(items, options)
@@ -134,7 +133,8 @@ def _layout(
                 others = [(n, a.shape[k]) for n, a in items if a.shape[k] != expected]
                 found.differ(
                     path, f"size of dimension {name}", (first, expected), others,
-                    f"join along it (concat={name!r}), or make the union of grids (join='outer')",
+                    f"join along it (`concat={name!r}`), or make the union of grids"
+                    " (`join='outer'`)",
                 )  # fmt: skip
             else:
                 found.say(
@@ -170,7 +170,7 @@ def _placed(
     options, found = context.options, context.found
     if options.chunks == "common":
         items = rechunk.split_to_common(items, layout)
-    if options.odd == "inline":
+    if options.mismatched == "inline":
         items = reencode.reencoded(path, items, context, inlined)
     # Either may have changed how the first input's chunks are.
     like = replace(items[0][1], attributes=like.attributes)
@@ -218,7 +218,7 @@ def _tell_hole(
         path,
         f"no input has it at {layout.where(int(missing[0]))} ({missing.size} of {total} places"
         " along the joined dimensions are empty)",
-        "leave holes empty (join='outer')",
+        "leave holes empty (`join='outer'`)",
     )
 
 
@@ -289,7 +289,7 @@ def _tell_twice(
         hint = "join it along the other dimensions, too (varying=...), or leave it out (drop=...)"
         text = "have different values, and it lacks the dimension that tells them apart"
     else:
-        hint = "keep one of them (duplicates='first' or 'last')"
+        hint = "keep one of them (`duplicates='first'` or `duplicates='last'`)"
         text = "both have it"
     context.found.say(
         path, f"at {where}, {context.name(one)} and {context.name(other)} {text}", hint,
@@ -319,8 +319,8 @@ def static_variable(
     names = ("shape", "dimension_names", "fill_value")
     hints = {
         "fill_value": _HINTS["fill_value"],
-        "shape": "join along the dimension that differs (concat=...), or make the union of grids"
-        " (join='outer')",
+        "shape": "join along the dimension that differs (`concat=...`), or make the union of grids"
+        " (`join='outer'`)",
     }
     agreement.compare_arrays(path, items, found, names, hints)
     if len(found.lines) > before:
@@ -378,7 +378,7 @@ def equal_values(path: str, one: Item, other: Item, context: Context) -> bool:
             f"comparing it would read {left.nbytes} bytes of {context.name(k)}",
             url=context.name(k),
             path=path,
-            hint="take the first input's unseen (static='first'), or raise compare_budget",
+            hint="take the first input's unseen (`static='first'`), or raise `compare_budget`",
         )
     values = read_values([(context.members[n], path, a) for n, a in (one, other)])
     return same_bytes(*values)

@@ -85,8 +85,12 @@ class BlockCache:
         self._cost = cost
         self._lock = RLock()
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._ranges = RemoteFile(
-            url, storage_options, cost, first=-(-FIRST // block_size) * block_size, largest=CACHE
+        self._ranges = RemoteFile.open(
+            url,
+            storage_options,
+            cost,
+            first=-(-FIRST // block_size) * block_size,
+            largest=CACHE,
         )
         self.fingerprint = self._ranges.fingerprint
         self._size = self.fingerprint.size

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import sys
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, SourceError
-from refmaker.io.source import Source, local_path
+from refmaker.io.local_file import LocalFile, local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["exists", "read_file", "replacing"]
+__all__ = ["exists", "many_files", "read_file", "replacing"]
 
 STANDARD = "-"
 """The name that means standard input or output."""
@@ -33,6 +32,12 @@ def read_file(
     """
     if os.fspath(url) == STANDARD:
         return sys.stdin.buffer.read()
+    path = local_path(os.fspath(url))
+    if path is not None:
+        file = LocalFile(os.path.abspath(path))
+        return file.read(0, file.fingerprint.size)
+    from refmaker.io.source import Source
+
     with Source(url, storage_options) as source:
         return source.read(0, source.size)
 
@@ -103,7 +108,7 @@ def _is_special(path: str) -> bool:
 @contextmanager
 def _renaming(path: str) -> Iterator[IO[bytes]]:
     folder = os.path.dirname(path)
-    temporary = os.path.join(folder, f".refmaker-{secrets.token_hex(8)}.part")
+    temporary = os.path.join(folder, f".refmaker-{os.urandom(8).hex()}.part")
     try:
         # Made by open() itself, the file has the rights that the user's umask gives.
         with _created(temporary, path) as file:
@@ -115,7 +120,31 @@ def _renaming(path: str) -> Iterator[IO[bytes]]:
         with suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(temporary)
         raise
-    _synchronise(folder)
+    if _written_to is None:
+        _synchronise(folder)
+    else:
+        _written_to.add(folder)
+
+
+_written_to: set[str] | None = None
+"""Folders that are synchronised to disk later."""
+
+
+@contextmanager
+def many_files() -> Iterator[None]:
+    """Write many files in this block, by any number of threads; folders reach the disk at its end.
+
+    Each file appears whole or not at all, as ever; that it has appeared is only certain to outlive
+    a failure of the system when the block has ended.
+    """
+    global _written_to  # noqa: PLW0603 - of the process, as its threads are
+    _written_to = set()
+    try:
+        yield
+    finally:
+        folders, _written_to = _written_to, None
+        for folder in sorted(folders):
+            _synchronise(folder)
 
 
 def _created(temporary: str, path: str) -> IO[bytes]:

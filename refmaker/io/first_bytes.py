@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import RefmakerError, SourceError
-from refmaker.io.source import Source, local_path
+from refmaker.errors import RefmakerError
+from refmaker.io.local_file import LocalFile, local_path
 from refmaker.model.report import Cost, Fingerprint
 
 if TYPE_CHECKING:
@@ -131,6 +129,8 @@ def _ordered(
         for only in batches:
             yield from read(only)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(threads) as pool:
         waiting = deque(pool.submit(read, batch) for batch in batches[: threads * _AHEAD])
         following = iter(batches[threads * _AHEAD :])
@@ -151,53 +151,27 @@ def _local(urls: Sequence[str], length: int, cost: Cost) -> list[FirstBytes]:
     for url in urls:
         path = os.path.abspath(local_path(url) or url)
         try:
-            data, state = _first_bytes(path, length)
-        except (OSError, ValueError) as error:
-            heads.append(FirstBytes(path, b"", None, _explained(path, error)))
-            continue
-        heads.append(FirstBytes(path, data, Fingerprint(state.st_size, state.st_mtime)))
-        cost.requests += 1
-        cost.bytes_read += len(data)
+            file = LocalFile(path, cost)
+            data = file.read(0, min(length, file.fingerprint.size))
+            heads.append(FirstBytes(path, data, file.fingerprint))
+            file.close()
+        except RefmakerError as error:
+            heads.append(FirstBytes(path, b"", None, error))
     return heads
 
 
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
-"""A pipe must not be waited for."""
-
-
-def _first_bytes(path: str, length: int) -> tuple[bytes, os.stat_result]:
-    fd = os.open(path, _FLAGS)
-    try:
-        state = os.fstat(fd)
-        if not stat.S_ISREG(state.st_mode):
-            # Devices have no end, and no size.
-            raise OSError("no regular file")
-        return os.pread(fd, length, 0), state
-    finally:
-        os.close(fd)
-
-
-def _explained(path: str, error: OSError | ValueError) -> RefmakerError:
-    """Return the error that `Source` has for a file that cannot be read."""
-    try:
-        with Source(path):
-            pass
-    except RefmakerError as known:
-        return known
-    return SourceError(str(error), url=path)
-
-
 def _remote(url: str, options: Mapping[str, Any], length: int, cost: Cost) -> FirstBytes:
+    from refmaker.io.policy import policy_of
     from refmaker.io.remote_file import RemoteFile
 
-    head = _from_s3(url, options, length)
+    head = _from_s3(url, policy_of(url, options)[1], length)
     if head is not None:
         cost.requests += 1
         cost.bytes_read += len(head.data)
         return head
     own = Cost()
     try:
-        ranges = RemoteFile(url, options, own, first=length, largest=_WHOLE)
+        ranges = RemoteFile.open(url, options, own, first=length, largest=_WHOLE)
         if not ranges.head and ranges.fingerprint.size:
             stop = min(length, ranges.fingerprint.size)
             ranges.head = ranges.fetch([(0, stop)])

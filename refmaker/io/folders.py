@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from refmaker.errors import RefmakerError, SourceError, SourceNotFoundError
-from refmaker.io.source import local_path
+from refmaker.io.local_file import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

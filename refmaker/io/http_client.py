@@ -1,63 +1,55 @@
 """Byte ranges over HTTP, with every answer looked at before it is believed.
 
-Implements what RFC 9110, sections 14 and 15.4, asks of a client. Redirections are followed
-here and not by the HTTP library, since each is a new URL that the document's policy has to
-allow, and to which no credentials go if it is another host's.
+Implements what RFC 9110, sections 14 and 15.4, asks of a client. The sessions are those of
+fsspec's filesystem for HTTP. Redirections are followed here and not by the HTTP library, since
+each is a new URL that the policy has to allow, and to which no options go if it is another
+host's. The policy judges the URL as the library understood it, and, where it was not the user
+who named the host, the address before it is connected to.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from typing import TYPE_CHECKING, Any
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refmaker.errors import PolicyError, SourceError, TruncatedError
-from refmaker.io.http_ranges import http_time
-from refmaker.io.integrity import check_fingerprint, check_length
-from refmaker.io.policy import is_here
+from refmaker.errors import (
+    LimitError,
+    PolicyError,
+    SourceChangedError,
+    SourceError,
+    TruncatedError,
+)
+from refmaker.io.hosts import host_of, is_here
+from refmaker.io.local_file import CHANGED
+from refmaker.io.retries import CONCURRENT, THROTTLED, gate_of, http_time
 from refmaker.model.report import Fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
+    from refmaker.io.hosts import Host
     from refmaker.io.policy import Policy
 
-__all__ = ["HttpFile", "public_client", "speaks_http"]
+__all__ = ["HttpFile", "RangeResponse"]
 
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 _REDIRECTIONS = 10
 _MOVED = frozenset({301, 302, 303, 307, 308})
+_KEPT = 32
+_OURS = frozenset({"asynchronous", "loop", "skip_instance_cache"})
+_filesystems: OrderedDict[str, Any] = OrderedDict()
+"""Filesystems with their sessions; those of a process that forked are not used by another."""
 
 
-def speaks_http(fs: Any) -> bool:
-    """Whether a filesystem is fsspec's for HTTP, with a session to borrow."""
-    protocols = (fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol
-    return "https" in protocols and hasattr(fs, "set_session") and hasattr(fs, "encode_url")
+class RangeResponse(NamedTuple):
+    """The body of an answer, and what its headers say of the file."""
 
-
-def public_client(own_host: str | None) -> Any:
-    """Return a maker of HTTP sessions that never connect to this machine by a name.
-
-    Parameters
-    ----------
-    own_host : str, optional
-        The host that a document came from, which may be here.
-    """
-
-    async def get_client(**kwargs: Any) -> Any:
-        import aiohttp
-
-        class Resolver(aiohttp.ThreadedResolver):
-            async def resolve(self, host: str, *args: Any, **options: Any) -> Any:
-                found = await super().resolve(host, *args, **options)
-                if host != own_host and any(is_here(entry["host"]) for entry in found):
-                    raise PolicyError(f"a reference set from afar names this machine: {host}")
-                return found
-
-        if "connector" not in kwargs:
-            kwargs["connector"] = aiohttp.TCPConnector(resolver=Resolver())
-        return aiohttp.ClientSession(**kwargs)
-
-    return get_client
+    start: int
+    data: bytes
+    found: Fingerprint | None
 
 
 class HttpFile:
@@ -65,38 +57,46 @@ class HttpFile:
 
     Parameters
     ----------
-    fs : fsspec.implementations.http.HTTPFileSystem
-        Whose session, headers and other options are used.
     url : str
         The file.
+    options : mapping
+        Of fsspec's filesystem for HTTP: headers, ``client_kwargs`` and other request options.
+        They go to the URL's own origin only.
     policy : Policy
         What may be reached.
-    known : Fingerprint, optional
-        The file as it was when scanned.
+
+    Attributes
+    ----------
+    known : Fingerprint or None
+        The file as every answer must describe it.
     verify : {"off", "size", "full"}
-        What to compare with that.
-    bare : callable
-        Returns a filesystem without any options, for redirections to other hosts.
+        What of that is compared.
     """
 
-    def __init__(
-        self,
-        fs: Any,
-        url: str,
-        policy: Policy,
-        known: Fingerprint | None,
-        verify: str,
-        bare: Callable[[], Any],
-    ) -> None:
-        self._fs = fs
+    def __init__(self, url: str, options: Mapping[str, Any], policy: Policy) -> None:
         self._url = url
         self._policy = policy
-        self._known = known
-        self._verify = verify
-        self._bare = bare
+        self.known: Fingerprint | None = None
+        self.verify = "size"
+        self._guarded = policy.remote and policy.allow is None
+        self._fs = _filesystem(url, options, policy.hosts if self._guarded else None)
+        self._host = host_of(url)
 
-    async def fetch(self, start: int, stop: int | None) -> bytes:
-        """Return a range, or the whole file.
+    async def fetch(self, start: int, stop: int | None, largest: int) -> RangeResponse:
+        """Return a range, or the whole file if `stop` is None.
+
+        Parameters
+        ----------
+        start, stop : int
+            First byte, and the byte behind the last.
+        largest : int
+            Size up to which the whole file is taken, also from a server that ignores ranges.
+
+        Returns
+        -------
+        RangeResponse
+            Of an empty file no bytes; the whole of one that is not large from a server that
+            ignores ranges.
 
         Raises
         ------
@@ -104,80 +104,124 @@ class HttpFile:
         FileNotFoundError, aiohttp.ClientError
             As the request fails.
         """
-        fs, target = self._fs, self._fs.encode_url(self._url)
+        gate = gate_of(self._host)
+        async with gate:
+            asked = time.monotonic()
+            try:
+                found = await self._follow(start, stop, largest)
+            except Exception as error:
+                if getattr(error, "status", None) in THROTTLED:
+                    gate.throttled(asked, error)
+                raise
+            gate.served()
+        return found
+
+    async def _follow(self, start: int, stop: int | None, largest: int) -> RangeResponse:
+        from yarl import URL
+
+        fs, target = self._fs, URL(self._fs.encode_url(self._url), encoded=self._fs.encoded)
+        if self._policy.remote:
+            self._policy.check_url(str(target))
         for _ in range(_REDIRECTIONS):
             async with await _request(fs, target, start, stop) as response:
                 if response.status not in _MOVED:
-                    return await self._take(response, start, stop)
-                moved = response.url.join(type(response.url)(response.headers.get("Location", "")))
-            self._policy_of(moved)
-            if moved.origin() != _origin(target, moved):
-                fs = self._bare()
+                    return await self._take(response, start, stop, largest)
+                moved = response.url.join(URL(response.headers.get("Location", "")))
+            self._policy.check_redirect(str(target), str(moved))
+            if moved.origin() != target.origin():
+                fs = self._bare(str(target), str(moved))
             target = moved
         raise SourceError("redirected without end", url=self._url)
 
-    def _policy_of(self, moved: Any) -> None:
-        if moved.scheme not in ("http", "https"):
-            raise PolicyError(f"redirected to {moved}", url=self._url)
-        if self._policy.restricted:
-            self._policy.check_url(str(moved))
+    def _bare(self, target: str, moved: str) -> Any:
+        """Return a filesystem without options, for another origin."""
+        guarded = self._guarded or not (
+            self._policy.allow is not None or is_here(host_of(target)[0])
+        )
+        return _filesystem(moved, {}, self._policy.hosts if guarded else None)
 
-    async def _take(self, response: Any, start: int, stop: int | None) -> bytes:
+    async def _take(
+        self, response: Any, start: int, stop: int | None, largest: int
+    ) -> RangeResponse:
         """Return the body of an answer, if it is what was asked for."""
         if response.status in (404, 410):
             raise FileNotFoundError(self._url)
         span = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+        total = None if span is None or span[3] == "*" else int(span[3])
         if response.status == 416:
-            if span is not None and span[3] not in (None, "*"):
-                self._compare(response, int(span[3]))
-            raise TruncatedError(
-                "the server says that the range lies outside the file",
-                url=self._url,
-                offset=start,
-                hint="the file became shorter since it was scanned",
-            )
+            return self._nothing(response, total, start)
         response.raise_for_status()
-        if response.status == 206:
-            if span is None or span[1] is None or int(span[1]) != start:
-                raise SourceError("the server answers a range without saying which", url=self._url)
-            if span[3] != "*":
-                self._compare(response, int(span[3]))
-        elif stop is not None and not (start == 0 and response.content_length == stop):
-            raise SourceError(
-                "the server ignores byte ranges",
-                url=self._url,
-                offset=start,
-                hint="use a server that supports byte ranges, or download the file",
-            )
-        elif response.content_length is not None:
-            self._compare(response, response.content_length)
-        data = await self._body(response, None if stop is None else stop - start)
-        if stop is not None:
-            check_length(len(data), start, stop, self._url)
-        return data
+        if response.status != 206:
+            return await self._everything(response, start, stop, largest)
+        if span is None or span[1] is None or int(span[1]) != start:
+            raise SourceError("the server answers a range without saying which", url=self._url)
+        found = self._compared(response, total)
+        most = int(span[2]) + 1 - start if stop is None else stop - start
+        return RangeResponse(start, await self._body(response, most), found)
 
-    def _compare(self, response: Any, size: int) -> None:
+    def _nothing(self, response: Any, total: int | None, start: int) -> RangeResponse:
+        """Take the answer that there are no bytes: right for an empty file."""
+        found = self._compared(response, total)
+        if start == 0 and total == 0:
+            return RangeResponse(0, b"", found)
+        raise TruncatedError(
+            "the server says that the range lies outside the file",
+            url=self._url,
+            offset=start,
+            hint="the file became shorter since it was scanned",
+        )
+
+    async def _everything(
+        self, response: Any, start: int, stop: int | None, largest: int
+    ) -> RangeResponse:
+        """Take a whole file, if it was asked for, or is not large."""
+        length = response.content_length
+        if start == 0 and length is not None and length == stop:
+            largest = max(largest, length)
+        elif stop is not None and largest == 0:
+            raise self._ignored("the server ignores byte ranges", start)
+        chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        if length is None and not chunked and stop is not None:
+            raise self._ignored("the server does not tell the file's size", start)
+        if (length or 0) > largest:
+            if stop is None:
+                what = f"referenced as a whole, the file has {length} bytes"
+                raise LimitError(what, url=self._url)
+            raise self._ignored(
+                f"the server ignores byte ranges, and the file has {length} bytes", start
+            )
+        found = self._compared(response, length)
+        data = await self._body(response, largest)
+        return RangeResponse(0, data, found or self._compared(response, len(data)))
+
+    def _ignored(self, what: str, start: int) -> SourceError:
+        hint = "download the file, or use a server that supports byte ranges"
+        return SourceError(what, url=self._url, offset=start, hint=hint)
+
+    def _compared(self, response: Any, size: int | None) -> Fingerprint | None:
+        """Return what an answer says of the file, which must be the one that is known."""
+        if size is None:
+            return None
         etag, modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
         found = Fingerprint(
             size,
             http_time(modified) if modified else None,
             etag.strip('"') if etag and not etag.startswith("W/") else etag,
         )
-        check_fingerprint(self._known, found, self._verify, self._url)
+        changed = self.known and self.known.change(found, self.verify)
+        if changed:
+            raise SourceChangedError(changed, url=self._url, hint=CHANGED)
+        return found
 
-    async def _body(self, response: Any, most: int | None) -> bytes:
+    async def _body(self, response: Any, most: int) -> bytes:
+        """Return the body, which may be shorter than announced, never longer."""
         parts, total = [], 0
         while part := await response.content.readany():
             total += len(part)
-            if most is not None and total > most:
+            if total > most:
                 raise SourceError(f"the server sends more than {most} bytes", url=self._url)
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _origin(target: Any, moved: Any) -> Any:
-    """Return the origin of a URL, text or not."""
-    return (target if hasattr(target, "origin") else type(moved)(str(target))).origin()
 
 
 async def _request(fs: Any, target: Any, start: int, stop: int | None) -> Any:
@@ -189,3 +233,56 @@ async def _request(fs: Any, target: Any, start: int, stop: int | None) -> Any:
         headers["Range"] = f"bytes={start}-{stop - 1}"
     options["allow_redirects"] = False
     return session.get(target, headers=headers, **options)
+
+
+def _filesystem(url: str, options: Mapping[str, Any], own: frozenset[Host] | None) -> Any:
+    """Return fsspec's filesystem for HTTP with some options.
+
+    Unless `own` is None, its sessions connect to this machine by no other names than these.
+    """
+    import fsspec
+
+    protocol = url.partition("://")[0].lower()
+    chosen = {name: value for name, value in options.items() if name not in _OURS}
+    hosts = None if own is None else sorted(own, key=str)
+    name = f"{os.getpid()} {protocol} {hosts} {sorted(chosen.items(), key=str)!r}"
+    found = _filesystems.get(name)
+    if found is None:
+        found = fsspec.filesystem(
+            protocol, **{"get_client": _client(own), **chosen}, skip_instance_cache=True
+        )
+        _filesystems[name] = found
+        if len(_filesystems) > _KEPT:
+            # Who uses it keeps it; its connections are closed with it.
+            _filesystems.popitem(last=False)
+    return found
+
+
+def _client(own: frozenset[Host] | None) -> Any:
+    """Return a maker of HTTP sessions, which know the addresses of their host beforehand."""
+
+    async def get_client(**kwargs: Any) -> Any:
+        import aiohttp
+
+        class Resolver(aiohttp.ThreadedResolver):
+            """Judges the very addresses that are connected to."""
+
+            async def resolve(self, host: str, port: int = 0, family: Any = 0) -> Any:
+                found = await super().resolve(host, port, family)
+                if own is not None and (host.rstrip(".").lower(), port) not in own:
+                    _check_peers(host, [entry["host"] for entry in found])
+                return found
+
+        if "connector" not in kwargs:
+            kwargs["connector"] = aiohttp.TCPConnector(resolver=Resolver(), limit=CONCURRENT)
+        return aiohttp.ClientSession(**kwargs)
+
+    return get_client
+
+
+def _check_peers(host: str, addresses: list[str]) -> None:
+    for address in filter(is_here, addresses):
+        raise PolicyError(
+            f"led from afar to this machine: {host} is {address}",
+            hint="if you trust it, name the protocol or prefix in `allow=[...]`",
+        )

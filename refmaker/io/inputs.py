@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, SourceError, SourceNotFoundError
 from refmaker.io.files import STANDARD, read_file
-from refmaker.io.source import local_path
+from refmaker.io.local_file import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -1,30 +1,163 @@
-"""Local files, read with ``pread`` by whoever asks, without a change of threads where possible."""
+"""Local files, read with ``pread``, without a change of threads where possible."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import stat
 from collections import OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from refmaker.errors import MissingTargetError, SourceError, TruncatedError
-from refmaker.io.integrity import check_fingerprint
-from refmaker.model.report import Fingerprint
+from refmaker.errors import (
+    LimitError,
+    MissingTargetError,
+    SourceChangedError,
+    SourceError,
+    SourceNotFoundError,
+    TruncatedError,
+)
+from refmaker.model.report import Cost, Fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["LocalFiles"]
+__all__ = ["CHANGED", "WHOLE", "LocalFile", "LocalFiles", "local_path"]
 
 OPEN = 64
 """Files kept open."""
+WHOLE = 1024**3
+"""Bytes of a file that is referenced as a whole."""
+CHANGED = "scan it again, or open with `verify_sources='off'`"
+"""What to do about a source that changed."""
+
 SMALL = 128 * 1024
 """Bytes read at once even where it is not known whether that means waiting for a disk."""
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0)
+# A named pipe would be waited for, if it were opened in the ordinary way.
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def local_path(url: str) -> str | None:
+    """Return the path if the URL names a local file, else None.
+
+    As in fsspec, nothing in a ``file:`` URL is percent-decoded. A name with ``::`` in it is a
+    chain of filesystems, unless there is a file of just that name.
+    """
+    for prefix in ("file://", "local://"):
+        if url.startswith(prefix) and "::" not in url:
+            return url.removeprefix(prefix)
+    if url.startswith("file:/") and "::" not in url:
+        return url.removeprefix("file:")
+    if "://" in url or ("::" in url and not os.path.exists(url)):
+        return None
+    return url
+
+
+class LocalFile:
+    """An open file; closed when the last who reads it lets it go.
+
+    Parameters
+    ----------
+    path : str
+    cost : Cost, optional
+        Counted up with every read of the system.
+
+    Attributes
+    ----------
+    fingerprint : Fingerprint
+        Size and time of when it was opened.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If there is no such file.
+    SourceError
+        If it is no regular file, or cannot be opened.
+    """
+
+    def __init__(self, path: str, cost: Cost | None = None) -> None:
+        self._path = path
+        self._cost = Cost() if cost is None else cost
+        self._fd = -1
+        self._nowait = bool(_NOWAIT)
+        try:
+            self._fd = os.open(path, _FLAGS)
+            state = os.fstat(self._fd)
+        except (OSError, ValueError) as error:
+            raise _explained(error, path) from error
+        self.fingerprint = _fingerprint(state, path)
+        self._state = state.st_size, state.st_mtime_ns
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the file handle."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def unchanged(self) -> bool:
+        """Whether size and time are those of when it was opened."""
+        state = os.fstat(self._fd)
+        return (state.st_size, state.st_mtime_ns) == self._state
+
+    def describe(self) -> Fingerprint:
+        """Return what the file of this name is now."""
+        try:
+            return _fingerprint(os.stat(self._path), self._path)
+        except OSError as error:
+            raise (
+                error if isinstance(error, SourceError) else _explained(error, self._path)
+            ) from error
+
+    def read(self, start: int, length: int) -> bytes:
+        """Return a range that lies inside the file."""
+        data: bytes = self._try(os.pread, length, start)
+        if len(data) == length:
+            return data
+        # The system gives at most 2 GiB at a time.
+        buffer = bytearray(length)
+        self.fill(memoryview(buffer), start)
+        return bytes(buffer)
+
+    def fill(self, view: memoryview, start: int, done: int = 0) -> None:
+        """Read what is missing of a range."""
+        while done < len(view):
+            done += self._try(os.preadv, [view[done:]], start + done)
+
+    def fill_now(self, view: memoryview, start: int) -> int:
+        """Read as much of a range as is there without waiting for a disk, and return how much."""
+        if self._nowait:
+            try:
+                return os.preadv(self._fd, [view], start, _NOWAIT)
+            except BlockingIOError:
+                return 0
+            except OSError:
+                self._nowait = False
+        if len(view) > SMALL:
+            return 0
+        self.fill(view, start)
+        return len(view)
+
+    def _try(self, call: Any, what: Any, offset: int) -> Any:
+        """Call the system once, and count what came."""
+        if self._fd < 0:
+            raise SourceError("the source is closed", url=self._path)
+        try:
+            got = call(self._fd, what, offset)
+        except OSError as error:
+            raise SourceError(
+                error.strerror or str(error), url=self._path, offset=offset
+            ) from error
+        count = got if isinstance(got, int) else len(got)
+        self._cost.requests += 1
+        self._cost.bytes_read += count
+        if count == 0 and what:
+            raise TruncatedError(
+                "the file became shorter while it was read", url=self._path, offset=offset
+            )
+        return got
 
 
 class LocalFiles:
@@ -41,7 +174,7 @@ class LocalFiles:
     def __init__(self, sources: Mapping[str, Fingerprint], verify: str) -> None:
         self._sources = sources
         self._verify = verify
-        self._files: OrderedDict[str, _File] = OrderedDict()
+        self._files: OrderedDict[str, LocalFile] = OrderedDict()
         self._lock = Lock()
 
     async def read(self, path: str, start: int, stop: int | None) -> memoryview:
@@ -49,29 +182,55 @@ class LocalFiles:
 
         Raises
         ------
-        MissingTargetError, SourceError, SourceChangedError, TruncatedError
+        MissingTargetError, SourceError, SourceChangedError, TruncatedError, LimitError
         """
-        file = self._file(path)
-        view, done = file.start(start, stop)
+        file, view = self._prepared(path, start, stop)
+        done = file.fill_now(view, start) if view else 0
         if done < len(view):
+            import asyncio
+
             await asyncio.to_thread(file.fill, view, start, done)
         return view
 
-    def read_now(self, path: str, start: int, stop: int | None) -> memoryview:
-        """Return a range, or the whole file, waiting for the disk if need be."""
-        file = self._file(path)
-        view, done = file.start(start, stop)
-        file.fill(view, start, done)
-        return view
+    def size(self, path: str) -> int:
+        """Return a file's size."""
+        return self._file(path).fingerprint.size
 
-    def _file(self, path: str) -> _File:
+    def _prepared(self, path: str, start: int, stop: int | None) -> tuple[LocalFile, memoryview]:
+        """Return a file, and a buffer for a range of it."""
+        file = self._file(path)
+        size = file.fingerprint.size
+        if stop is None:
+            if size > WHOLE:
+                what = f"referenced as a whole, the file has {size} bytes"
+                raise LimitError(what, url=path)
+            stop = size
+        if stop > size or start > stop:
+            raise TruncatedError(
+                f"bytes {start} to {stop} are needed where the file has {size} in all",
+                url=path,
+                offset=start,
+                hint="the file became shorter since it was scanned",
+            )
+        import numpy as np
+
+        return file, memoryview(np.empty(stop - start, np.uint8))  # type: ignore[arg-type]
+
+    def _file(self, path: str) -> LocalFile:
         with self._lock:
             file = self._files.get(path)
             if file is not None and file.unchanged():
                 self._files.move_to_end(path)
                 return file
-            file = _File(path)
-            check_fingerprint(self._sources.get(path), file.fingerprint, self._verify, path)
+            before = file and file.fingerprint
+            try:
+                file = LocalFile(path)
+            except SourceNotFoundError as error:
+                raise MissingTargetError("no such file", url=path) from error
+            known = self._sources.get(path, before)
+            changed = known and known.change(file.fingerprint, self._verify, local=True)
+            if changed:
+                raise SourceChangedError(changed, url=path, hint=CHANGED)
             self._files[path] = file
             if len(self._files) > OPEN:
                 self._files.popitem(last=False)
@@ -83,73 +242,16 @@ class LocalFiles:
             self._files.clear()
 
 
-class _File:
-    """An open file; closed when the last reader lets it go."""
+def _fingerprint(state: os.stat_result, path: str) -> Fingerprint:
+    if not stat.S_ISREG(state.st_mode):
+        # Devices have no end, and no size.
+        what = "a directory" if stat.S_ISDIR(state.st_mode) else "not a regular file"
+        raise SourceError(f"cannot be read: it is {what}", url=path)
+    return Fingerprint(state.st_size, state.st_mtime)
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._fd = -1
-        self._nowait = bool(_NOWAIT)
-        try:
-            # A named pipe would be waited for, if it were opened in the ordinary way.
-            flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-            self._fd = os.open(path, flags)
-            state = os.fstat(self._fd)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise MissingTargetError("no such file", url=path) from error
-        except (OSError, ValueError) as error:
-            raise SourceError(getattr(error, "strerror", None) or str(error), url=path) from error
-        if not stat.S_ISREG(state.st_mode):
-            raise SourceError("not a regular file", url=path)
-        self._state = state.st_size, state.st_mtime_ns
-        self.fingerprint = Fingerprint(state.st_size, state.st_mtime)
 
-    def __del__(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-
-    def unchanged(self) -> bool:
-        """Whether size and time are those of when it was opened."""
-        state = os.fstat(self._fd)
-        return (state.st_size, state.st_mtime_ns) == self._state
-
-    def start(self, start: int, stop: int | None) -> tuple[memoryview, int]:
-        """Return a buffer for a range, and how much of it could be read without waiting."""
-        size = self.fingerprint.size
-        stop = size if stop is None else stop
-        if stop > size or start > stop:
-            raise TruncatedError(
-                f"bytes {start} to {stop} are needed where the file has {size} in all",
-                url=self._path,
-                offset=start,
-                hint="the file became shorter since it was scanned",
-            )
-        view = memoryview(np.empty(stop - start, np.uint8))  # type: ignore[arg-type]
-        if not view:
-            return view, 0
-        if self._nowait:
-            try:
-                return view, os.preadv(self._fd, [view], start, _NOWAIT)
-            except BlockingIOError:
-                return view, 0
-            except OSError:
-                self._nowait = False
-        if len(view) <= SMALL:
-            self.fill(view, start, 0)
-            return view, len(view)
-        return view, 0
-
-    def fill(self, view: memoryview, start: int, done: int) -> None:
-        """Read what is missing."""
-        while done < len(view):
-            try:
-                got: Any = os.preadv(self._fd, [view[done:]], start + done)
-            except OSError as error:
-                raise SourceError(
-                    error.strerror or str(error), url=self._path, offset=start
-                ) from error
-            if got == 0:
-                raise TruncatedError(
-                    "the file became shorter while it was read", url=self._path, offset=start
-                )
-            done += got
+def _explained(error: OSError | ValueError, path: str) -> SourceError:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        hint = "check the path; globs are expanded by the shell"
+        return SourceNotFoundError("no such file", url=path, hint=hint)
+    return SourceError(getattr(error, "strerror", None) or str(error), url=path)

@@ -8,21 +8,25 @@ given for; codecs are those that only decode.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
-import socket
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from refmaker.codecs import PACKAGES
+from refmaker.codecs import PACKAGES, scanner_codecs
 from refmaker.errors import PolicyError, UnsupportedError
-from refmaker.io.source import local_path
+from refmaker.io.hosts import host_of, is_here
+from refmaker.io.local_file import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["Policy", "is_here", "protocol_of"]
+    from refmaker.io.hosts import Host
+
+__all__ = ["CODECS", "Policy", "linked", "policy_of", "protocol_of"]
+
+_KEY = "refmaker.policy"
+"""Storage option by which a policy travels with the options through scanners and workers."""
 
 _FAMILIES = {
     **dict.fromkeys(("http", "https"), "http"),
@@ -48,7 +52,7 @@ _HARMLESS = frozenset(
     }
 )
 """Storage options that are no secret."""
-_CODECS = frozenset(PACKAGES) | {
+CODECS = frozenset(PACKAGES) | {
     *("adler32", "astype", "base64", "bitround", "blosc", "bz2", "categorize", "crc32", "crc32c"),
     *("delta", "fixedscaleoffset", "fletcher32", "gzip", "jenkins_lookup3", "json2", "lz4"),
     *("lzma", "msgpack2", "packbits", "pcodec", "quantize", "shuffle", "vlen-array", "vlen-bytes"),
@@ -57,12 +61,44 @@ _CODECS = frozenset(PACKAGES) | {
     *("bytes", "transpose", "sharding_indexed", "cast_value", "scale_offset"),
     *("grib", "fill_hdf_strings", "FITSAscii", "FITSVarBintable", "record_member", "deflate"),
 }
+"""Ids of codecs that only decode."""
 _PREFIXES = ("refmaker.", "imagecodecs_")
 _ADDRESS = re.compile(r"//(?:[^/@]*@)?\[[0-9A-Fa-f:.%]*\]")
 """A host that is given by its address, which may hold what separates links of a chain."""
 _DOCUMENTS = frozenset({".zarray", ".zmetadata", "zarr.json"})
 _CHECKED = 1 << 16
 """URLs remembered as allowed."""
+
+
+def policy_of(url: str, storage_options: Mapping[str, Any] | None) -> tuple[Policy, dict[str, Any]]:
+    """Return the policy by which a file is opened, which allows it, and the options meant for it.
+
+    Parameters
+    ----------
+    url : str
+        The file.
+    storage_options : mapping, optional
+        Options that `Policy.bound` gave; of others the file counts as one that a user named.
+
+    Raises
+    ------
+    PolicyError, UnsupportedError
+        If the file may not be opened.
+    """
+    given = dict(storage_options or {})
+    policy = given.pop(_KEY, None)
+    if policy is None:
+        return Policy(url, scanned=True), given
+    policy.check_url(url)
+    return policy, policy.options(url, given)
+
+
+def linked(url: str, storage_options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the storage options for files that the file at a URL names.
+
+    Such a name is trusted no further than one in a document that came from there.
+    """
+    return storage_options if _KEY in storage_options else Policy(url).bound(storage_options)
 
 
 def protocol_of(url: str) -> str:
@@ -72,30 +108,14 @@ def protocol_of(url: str) -> str:
     return url.partition("://")[0].lower()
 
 
-def is_here(host: str) -> bool:
-    """Whether a host is this machine, or an address that is valid on its own link only."""
-    host = host.rstrip(".").lower().partition("%")[0]
-    if host in ("", "localhost") or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        try:
-            # Systems also take 127.1, 0x7f000001 and 2130706433 for addresses.
-            address = ipaddress.ip_address(socket.inet_aton(host))
-        except (OSError, ValueError):
-            return False
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return bool(mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified)
-
-
 class Policy:
-    """What one document is allowed.
+    """What one document, or one scan, is allowed.
 
     Parameters
     ----------
-    origin : str, optional
-        The document's URL or path; None for one that this process made itself.
+    origin : str or iterable of str, optional
+        The document's URL or path, or those of all documents that a set was combined from; none
+        for a set that this process made itself.
     allow : iterable of str, optional
         Protocols (``"s3"``) and prefixes (``"https://host/data/"``, ``"/data/"``) that the
         document may name, and no others. By default a local document may name anything but
@@ -103,44 +123,56 @@ class Policy:
         local files and without addresses of this machine, except those of its own host.
     codecs : iterable of str
         Codec ids to allow beside those that are known to decode and do nothing else.
+    named : iterable of str
+        Files that may be named in any case.
+    scanned : bool
+        Whether `origin` is not a document but a file that a user named to be scanned: only what
+        redirects from another machine to this one is refused of where it leads.
 
     Attributes
     ----------
     remote : bool
-        Whether the document came from afar.
+        Whether a document came from afar, and no scanned file.
     """
 
     def __init__(
         self,
-        origin: str | None = None,
+        origin: str | Iterable[str] | None = None,
         *,
         allow: Iterable[str] | None = None,
         codecs: Iterable[str] = (),
+        named: Iterable[str] = (),
+        scanned: bool = False,
     ) -> None:
-        self.origin = origin
-        last = None if origin is None else origin.rpartition("::")[2]
-        self._protocol = "file" if last is None else protocol_of(last)
-        self.remote = _FAMILIES.get(self._protocol) != "file"
-        self._host = _host(last) if last is not None and self.remote else None
-        self._allow = None if allow is None else tuple(allow)
-        self._codecs = frozenset(codecs)
+        self.origins = (origin,) if isinstance(origin, str) else tuple(origin or ())
+        self.scanned = scanned
+        lasts = [name.rpartition("::")[2] for name in self.origins]
+        self._far = [name for name in lasts if _family(name) != "file"]
+        self._families = {_family(name) for name in self._far}
+        self.remote = bool(self._far) and not scanned
+        self._hosts = {host_of(name) for name in self._far if _family(name) not in _STORES}
+        self.allow = None if allow is None else tuple(allow)
+        self.codecs = tuple(codecs)
+        self.named = frozenset(named)
         self._checked: set[str] = set()
-        self._given: str | None = self._host if self.remote else None
+        self._given: Host | None = next(iter(self._hosts)) if len(self._hosts) == 1 else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _policy, (self.origins, self.allow, self.codecs, self.named, self.scanned)
+
+    def bound(self, storage_options: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return storage options under which files are opened by this policy: see `policy_of`."""
+        return {**(storage_options or {}), _KEY: self}
 
     @property
-    def public_only(self) -> bool:
-        """Whether names must not resolve to addresses of this machine."""
-        return self.remote and self._allow is None
+    def origin(self) -> str | None:
+        """Where the document came from, the first if they are many."""
+        return self.origins[0] if self.origins else None
 
-    @property
-    def restricted(self) -> bool:
-        """Whether there are URLs that the document may not name, nor be redirected to."""
-        return self.remote or self._allow is not None
-
-    @property
-    def own_host(self) -> str | None:
-        """The host that the document came from, without its port."""
-        return None if self._host is None else _bare_host(self._host)
+    def check_urls(self, urls: Iterable[str]) -> None:
+        """Refuse files that the document may not name; see `check_url`."""
+        for url in urls:
+            self.check_url(url)
 
     def check_url(self, url: str) -> None:
         """Refuse a file that the document may not name.
@@ -151,15 +183,11 @@ class Policy:
         UnsupportedError
             If the URL is a chain of filesystems.
         """
-        if url in self._checked:
+        if url in self._checked or url in self.named:
             return
-        reason = self._refusal(url) if self._allow is None else self._not_listed(url)
+        reason = self._refusal(url) if self.allow is None else self._not_listed(url)
         if reason:
-            raise PolicyError(
-                reason,
-                url=self.origin,
-                hint="if you trust it, name the protocol or prefix in allow=[...]",
-            )
+            raise self._refused(reason)
         if "::" in _ADDRESS.sub("", url) and local_path(url) is None:
             raise UnsupportedError(
                 "chained URLs are not read",
@@ -170,31 +198,69 @@ class Policy:
         if len(self._checked) < _CHECKED:
             self._checked.add(url)
 
+    def check_redirect(self, url: str, moved: str) -> None:
+        """Refuse to be led to another place than the one that was named.
+
+        Parameters
+        ----------
+        url : str
+            What was asked for.
+        moved : str
+            Where the answer sends the client.
+
+        Raises
+        ------
+        PolicyError
+        """
+        if urlsplit(moved).scheme not in ("http", "https"):
+            raise self._refused(f"redirected to {moved}")
+        if self.remote or self.allow is not None:
+            self.check_url(moved)
+        elif self.is_led_here(url, moved):
+            raise self._refused(f"redirected from afar to this machine: {moved}")
+
+    def is_led_here(self, url: str, moved: str) -> bool:
+        """Whether a redirection leads from another machine to this one."""
+        there, here = host_of(url), host_of(moved)
+        return here not in self._hosts and is_here(here[0]) and not is_here(there[0])
+
+    @property
+    def hosts(self) -> frozenset[Host]:
+        """The hosts that documents came from, or the one that was scanned."""
+        return frozenset(self._hosts)
+
+    def _refused(self, reason: str) -> PolicyError:
+        hint = "if you trust it, name the protocol or prefix in `allow=[...]`"
+        return PolicyError(reason, url=self.origin, hint=hint)
+
     def _refusal(self, url: str) -> str | None:
         protocol = protocol_of(url)
         family = _FAMILIES.get(protocol, protocol)
         if family == "file":
-            return f"a reference set from afar names the local file {url}" if self.remote else None
-        if self.origin is None:
+            return f"a reference set from afar names the local file {url}" if self._far else None
+        if not self.origins:
             return None
         if protocol in _WRAPPERS:
             return f"a reference set names {protocol}://, which wraps other filesystems: {url}"
-        if not self.remote:
+        if not self._far:
             return None
-        if family != _FAMILIES.get(self._protocol, self._protocol):
-            return f"a reference set from {self._protocol}:// names {url}"
+        if family not in self._families:
+            return f"a reference set from {_origin_protocols(self._far)} names {url}"
         if family in _STORES:
             return None
-        host = _host(url)
-        if host != self._host and is_here(_bare_host(host)):
+        host = host_of(url)
+        if host in self._hosts:
+            return None
+        if is_here(host[0]):
             return f"a reference set from afar names this machine: {url}"
-        return None
+        # Only HTTP is asked by a client that looks at the address which it connects to.
+        return None if family == "http" else f"a reference set from afar names another host: {url}"
 
     def _not_listed(self, url: str) -> str | None:
         path = local_path(url)
         name = url if path is None else path
         parts = name.replace("\\", "/").lower().replace("%2e", ".").split("/")
-        for entry in self._allow or ():
+        for entry in self.allow or ():
             if _listed(name, entry, path is not None):
                 if "://" in entry or "/" in entry:
                     return f"a relative part in {url}" if ".." in parts else None
@@ -224,16 +290,21 @@ class Policy:
             fitting = [entry for entry in given if _listed(url, entry, False)]
             return dict(given[max(fitting, key=len)]) if fitting else {}
         secret = [name for name in given if name not in _HARMLESS]
-        if secret and _FAMILIES.get(protocol, protocol) not in _STORES:
-            host = _host(url)
-            if self._given is None:
+        if secret and _FAMILIES.get(protocol, protocol) not in _STORES and "::" not in url:
+            host = host_of(url)
+            if len(self._hosts) > 1:
+                owners = " and ".join(_shown(host) for host in sorted(self._hosts, key=str))
+            elif self._given is None or self._given == host:
                 self._given = host
-            if host != self._given:
-                raise PolicyError(
-                    f"options ({', '.join(secret)}) for {self._given} would go to {host}",
-                    url=self.origin,
-                    hint=f"give options by prefix: {{'{protocol}://{host}/': {{...}}}}",
-                )
+                return dict(given)
+            else:
+                owners = _shown(self._given)
+            prefix = f"{protocol}://{urlsplit(url).netloc.rpartition('@')[2]}/"
+            raise PolicyError(
+                f"options ({', '.join(secret)}) for {owners} would go to {_shown(host)}",
+                url=self.origin,
+                hint=f"give options by prefix: {{'{prefix}': {{...}}}}",
+            )
         return dict(given)
 
     def check_document(self, key: str, data: bytes) -> None:
@@ -252,27 +323,32 @@ class Policy:
             return  # Not for the policy to judge: the reader of metadata will.
         for codec in _codecs(document):
             plain = codec.removeprefix("numcodecs.")
-            if plain not in _CODECS | self._codecs and not plain.startswith(_PREFIXES):
+            known = plain in CODECS.union(self.codecs) or plain.startswith(_PREFIXES)
+            if not (known or plain in scanner_codecs()):
                 raise PolicyError(
                     f"the codec {codec!r} is not known to be safe",
                     url=self.origin,
                     path=key,
-                    hint=f"if you trust it, open with codecs=[{codec!r}]",
+                    hint=f"if you trust it, open with `codecs=[{codec!r}]`",
                 )
 
 
-def _host(url: str) -> str:
-    """Return host and port of a URL, or for a store the bucket."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return ""
-    return f"{host or ''}:{port or ''}"
+def _policy(*state: Any) -> Policy:
+    origins, allow, codecs, named, scanned = state
+    return Policy(origins, allow=allow, codecs=codecs, named=named, scanned=scanned)
 
 
-def _bare_host(host: str) -> str:
-    return host.rpartition(":")[0]
+def _family(url: str) -> str:
+    protocol = protocol_of(url)
+    return _FAMILIES.get(protocol, protocol)
+
+
+def _origin_protocols(urls: Iterable[str]) -> str:
+    return " and ".join(sorted({f"{protocol_of(url)}://" for url in urls}))
+
+
+def _shown(host: Host) -> str:
+    return host[0] if host[1] is None else f"{host[0]}:{host[1]}"
 
 
 def _listed(url: str, entry: str, local: bool) -> bool:

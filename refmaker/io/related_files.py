@@ -61,7 +61,7 @@ class RelatedFiles:
                     f"it names the file {name!r}, outside of its own directory",
                     code="external-outside",
                     url=self._source.url,
-                    hint="allow it with --follow-external",
+                    hint="allow it with `follow_external=True`",
                 )
             if absolute:
                 return name
@@ -77,11 +77,17 @@ class RelatedFiles:
             As for `url`.
         SourceError
             If it cannot be opened.
+        PolicyError
+            If the naming file is from afar, and names what a document from there may not.
         """
         url = self.url(name)
         if url not in self._open:
+            from refmaker.io.policy import linked
+
             try:
-                self._open[url] = Source(url, self._source.storage_options)
+                self._open[url] = Source(
+                    url, linked(self._source.url, self._source.storage_options)
+                )
             except SourceNotFoundError:
                 if url not in self.missing:
                     self.missing.append(url)

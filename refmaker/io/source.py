@@ -9,17 +9,11 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import (
-    LimitError,
-    SourceChangedError,
-    SourceError,
-    SourceNotFoundError,
-    TruncatedError,
-)
-from refmaker.model.report import Cost, Fingerprint
+from refmaker.errors import LimitError, SourceChangedError, TruncatedError
+from refmaker.io.local_file import LocalFile, local_path
+from refmaker.model.report import Cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,22 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Source", "local_path"]
 
 
-def local_path(url: str) -> str | None:
-    """Return the path if the URL names a local file, else None.
-
-    As in fsspec, nothing in a ``file:`` URL is percent-decoded. A name with ``::`` in it is a
-    chain of filesystems, unless there is a file of just that name.
-    """
-    for prefix in ("file://", "local://"):
-        if url.startswith(prefix) and "::" not in url:
-            return url.removeprefix(prefix)
-    if url.startswith("file:/") and "::" not in url:
-        return url.removeprefix("file:")
-    if "://" in url or ("::" in url and not os.path.exists(url)):
-        return None
-    return url
-
-
 class Source(Cost):
     """A file, local or remote, and what reading it has cost so far.
 
@@ -58,7 +36,7 @@ class Source(Cost):
     url : str or os.PathLike
         A path, or any URL that fsspec knows (``s3://``, ``https://``, ``zip://a::b.zip``).
     storage_options : mapping, optional
-        Passed to fsspec.
+        Passed to fsspec. A file that a document names is opened with what `Policy.bound` gives.
     block_size : int, optional
         Bytes of a block of the remote cache; 8 KiB by default.
     whole_file : int, optional
@@ -85,6 +63,8 @@ class Source(Cost):
         If it cannot be opened, or its size is not known.
     MissingDependencyError
         If the protocol needs a package that is not installed.
+    PolicyError
+        If the options hold a policy that does not allow it.
 
     Notes
     -----
@@ -109,6 +89,10 @@ class Source(Cost):
         self.url = text if self.path is None else self.path
         self._store: _Local | BlockCache
         if self.path is not None:
+            if self.storage_options:
+                from refmaker.io.policy import policy_of
+
+                policy_of(text, storage_options)
             self._store = _Local(self.path, self)
         else:
             from refmaker.io import block_cache
@@ -185,7 +169,9 @@ class Source(Cost):
         blocks = np.empty((offsets.size, length), np.uint8)
         # Neighbours in the file are neighbours in the result, so that runs are one read.
         breaks = np.flatnonzero(np.diff(offsets) != length) + 1
-        edges = np.unique(np.concatenate([[0], breaks, [offsets.size]]).astype(np.int64))
+        edges = np.concatenate([[0], breaks, [offsets.size]]).astype(np.int64)
+        # In order as they are; `np.unique` would load masked arrays for it.
+        edges = edges[np.diff(edges, prepend=-1) > 0]
         firsts = offsets[edges[:-1]].tolist()
         runs = list(zip(firsts, (np.diff(edges) * length).tolist(), strict=True))
         self._store.prefetch(runs)
@@ -323,76 +309,14 @@ class _View(io.RawIOBase):
         return data
 
 
-class _Local:
-    """A local file, read with pread."""
-
-    def __init__(self, path: str, cost: Cost) -> None:
-        self._path = path
-        self._cost = cost
-        self._fd = -1
-        # Opening a named pipe would wait for ever, so the kind of file is looked at first.
-        self.fingerprint = self.describe()
-        try:
-            self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        except OSError as error:
-            raise SourceError(error.strerror or str(error), url=path) from error
-
-    def describe(self) -> Fingerprint:
-        """Return what the file's directory says of it now."""
-        path = self._path
-        try:
-            state = os.stat(path)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise SourceNotFoundError(
-                "no such file", url=path, hint="check the path; globs are expanded by the shell"
-            ) from error
-        except (OSError, ValueError) as error:
-            raise SourceError(getattr(error, "strerror", None) or str(error), url=path) from error
-        if not stat.S_ISREG(state.st_mode):
-            what = "a directory" if stat.S_ISDIR(state.st_mode) else "not a regular file"
-            raise SourceError(f"cannot be read: it is {what}", url=path)
-        return Fingerprint(state.st_size, state.st_mtime)
-
-    def read(self, offset: int, length: int) -> bytes:
-        data: bytes = self._try(os.pread, length, offset)
-        if len(data) == length:
-            return data
-        # The system gives at most 2 GiB at a time.
-        buffer = bytearray(length)
-        self.read_into(offset, memoryview(buffer))
-        return bytes(buffer)
+class _Local(LocalFile):
+    """A local file as the cache of a remote one, which it does not need."""
 
     def read_into(self, offset: int, view: memoryview) -> None:
-        done, length = 0, len(view)
-        while done < length:
-            done += self._try(os.preadv, [view[done:]], offset + done)
-
-    def _try(self, call: Any, what: Any, offset: int) -> Any:
-        """Call the system once, and count what came."""
-        if self._fd < 0:
-            raise SourceError("the source is closed", url=self._path)
-        try:
-            got = call(self._fd, what, offset)
-        except OSError as error:
-            raise SourceError(
-                error.strerror or str(error), url=self._path, offset=offset
-            ) from error
-        count = got if isinstance(got, int) else len(got)
-        self._cost.requests += 1
-        self._cost.bytes_read += count
-        if count == 0 and what:
-            raise TruncatedError(
-                "the file became shorter while it was read", url=self._path, offset=offset
-            )
-        return got
+        self.fill(view, offset)
 
     def at_hand(self, ranges: Iterable[tuple[int, int]]) -> bool:  # noqa: ARG002
         return True
 
     def prefetch(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Do nothing: the operating system's cache is better at it."""
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1

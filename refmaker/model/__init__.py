@@ -8,13 +8,36 @@
     Uncompressed data split or joined into chunks without moving a byte.
 ``dtypes``
     Data types and fill values as Zarr spells them.
+``attribute_types``
+    Number types of attributes, which JSON does not tell.
+``record_dtypes``
+    Dtypes of records that Zarr flattens.
 ``zarr_v2``, ``zarr_v3``
     Metadata documents of Zarr, from groups and arrays.
 ``report``
     What became of every object of a file.
 """
 
-from refmaker.model.chunk_table import ChunkTable, Reference
-from refmaker.model.tree import Array, Group, chunk_grid
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from refmaker.model.chunk_table import ChunkTable as ChunkTable
+    from refmaker.model.chunk_table import Reference as Reference
+    from refmaker.model.tree import Array as Array
+    from refmaker.model.tree import Group as Group
+    from refmaker.model.tree import chunk_grid as chunk_grid
 
 __all__ = ["Array", "ChunkTable", "Group", "Reference", "chunk_grid"]
+
+_TREE = frozenset({"Array", "Group", "chunk_grid"})
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: reports need no numpy, and so neither do commands' options."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "refmaker.model.tree" if name in _TREE else "refmaker.model.chunk_table"
+    return globals().setdefault(name, getattr(import_module(module), name))

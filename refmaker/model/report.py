@@ -58,6 +58,31 @@ class Fingerprint:
         except (AttributeError, TypeError, ValueError, OverflowError) as error:
             raise MetadataError(f"not the fingerprint of a file: {document!r}") from error
 
+    def change(self, found: Fingerprint, mode: str, *, local: bool = False) -> str:
+        """Return in words how a file is not the one that was scanned; empty if it may be.
+
+        Parameters
+        ----------
+        found : Fingerprint
+            As it is now; fields that are not known are not compared.
+        mode : {"off", "size", "full"}
+            Nothing is compared; or what comes with the bytes and means something (size and ETag of
+            an answer, size and time of a local file); or also times that servers tell.
+        local : bool
+            Whether it is a file of this machine, whose time of modification means something.
+        """
+        if mode == "off":
+            return ""
+        if found.size != self.size:
+            return f"the file has {found.size} bytes, and had {self.size} when it was scanned"
+        if self.etag and found.etag:
+            weak = "W/" in (self.etag[:2], found.etag[:2])
+            if not weak and self.etag != found.etag:
+                return f"the file's ETag is {found.etag}, and was {self.etag} when it was scanned"
+        elif (local or mode == "full") and _other_time(self.mtime, found.mtime):
+            return "the file was modified after it was scanned"
+        return ""
+
     @property
     def revisit_limit(self) -> int:
         """How many bytes of the file may be asked for in all.
@@ -70,6 +95,14 @@ class Fingerprint:
         """Return the known fields as a JSON object."""
         pairs = {"size": self.size, "mtime": self.mtime, "etag": self.etag}
         return {key: value for key, value in pairs.items() if value is not None}
+
+
+def _other_time(known: float | None, found: float | None) -> bool:
+    if known is None or found is None:
+        return False
+    # Some stores, and archives that files were unpacked from, know whole seconds only.
+    whole = known.is_integer() or found.is_integer()
+    return abs(known - found) >= (1 if whole else 0.001)
 
 
 @dataclass(slots=True, eq=False)

@@ -27,7 +27,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import MetadataError, UnsupportedError
+from refmaker.model.attribute_types import TYPES
 from refmaker.model.dtypes import encode_fill_value
+from refmaker.model.record_dtypes import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +51,7 @@ _FILL = "_FillValue"
 
 def group_document_v3(group: Group) -> dict[str, Any]:
     """Return the ``zarr.json`` of a group."""
-    return {"zarr_format": 3, "node_type": "group", "attributes": dict(group.attributes)}
+    return {"zarr_format": 3, "node_type": "group", "attributes": _shown(group.attributes)}
 
 
 def array_document_v3(array: Array) -> dict[str, Any]:
@@ -150,7 +152,7 @@ def _codecs(array: Array) -> list[dict[str, Any]]:
 def _bytes_codec(dtype: np.dtype[Any]) -> dict[str, Any]:
     # "=" and "<" are the same on all machines that this runs on; big-endian ones say so.
     order = dtype.newbyteorder(">") == dtype
-    single = dtype.itemsize == 1 or dtype.kind in "SV"
+    single = dtype.itemsize == 1 or (dtype.kind in "SV" and dtype.names is None)
     endian = {"configuration": {"endian": "big" if order else "little"}}
     return {"name": "bytes"} if single else {"name": "bytes", **endian}
 
@@ -175,7 +177,7 @@ def _attributes(array: Array) -> dict[str, Any]:
     In version 2 xarray takes the fill value for it; in version 3 it takes the attribute
     ``_FillValue`` alone, in which floating point numbers are encoded.
     """
-    attributes = dict(array.attributes)
+    attributes = _shown(array.attributes)
     missing = attributes.pop(_FILL, None) if array.fill_value is None else array.fill_value
     attributes.pop(_FILL, None)
     if missing is None or array.dtype.kind not in "biuf":
@@ -188,6 +190,11 @@ def _attributes(array: Array) -> dict[str, Any]:
     if array.dtype.kind == "f":
         return attributes | {_FILL: _double(value)}
     return attributes | {_FILL: bool(value) if array.dtype.kind == "b" else int(value)}
+
+
+def _shown(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes without what tells of types, which xarray hides in version 2 only."""
+    return {name: value for name, value in attributes.items() if name not in (TYPES, RECORD)}
 
 
 def _double(value: Any) -> str:

@@ -96,7 +96,7 @@ def _values(pattern: UrlPattern, values: Mapping[str, Any]) -> dict[str, Values]
             raise MetadataError(
                 f"there are no values of the field {name!r}",
                 path=pattern.text,
-                hint=f"--range {name}=START:STOP or --values {name}=A,B,C",
+                hint=f"give them in `values={{{name!r}: ...}}`",
             )
         given = values[name]
         found[name] = given if isinstance(given, Values) else Values.of(name, kind, given)
@@ -138,7 +138,7 @@ def _plan(
             "the chunks cannot be at the same places in every file: compressed, inlined or packed"
             f" are {', '.join(names) or 'shared variables'}",
             url=report.url,
-            hint="--layout file",
+            hint="take each file as one chunk: `layout='file'`",
         )
     ranges = ranges and layout != "file"
     lost = {} if ranges else {

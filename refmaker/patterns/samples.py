@@ -145,7 +145,7 @@ def check(
         raise SourceNotFoundError(
             f"none of {len(order)} files that the pattern names is there",
             url=urls[0],
-            hint="look at the pattern and its values, or give --check 0",
+            hint="look at the pattern and its values, or compare none: `check=0`",
         )
     return done
 
@@ -161,7 +161,7 @@ def _compare(plan: FileAssumptions, url: str, storage_options: Mapping[str, Any]
                 f"not like the file that was scanned: {wrong}",
                 url=url,
                 path=path,
-                hint="--layout file reads what lies elsewhere" if plan.ranges else None,
+                hint="`layout='file'` reads what lies elsewhere" if plan.ranges else None,
             )
     for path, array in plan.shared.items():
         other = _array(group, path, url)
@@ -171,7 +171,7 @@ def _compare(plan: FileAssumptions, url: str, storage_options: Mapping[str, Any]
                 "its values are not those of the file that was scanned",
                 url=url,
                 path=path,
-                hint=f"--varying {path}",
+                hint=f"take it from each file: `varying=[{path!r}]`",
             )
 
 

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import re
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refmaker.errors import LimitError, MetadataError
-from refmaker.model import Array, ChunkTable
+from refmaker.model.inline import inline_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from refmaker.model import Array
+
 __all__ = ["FILES_LIMIT", "Values", "parse_list", "parse_range"]
 
 FILES_LIMIT = 1 << 23
 """Files of one cube; each costs some hundred bytes while its name is made."""
 _STEP = re.compile(r"([1-9][0-9]*)(s|min|h|D|W|M|Y)")
-_PLAIN = 1024
-"""Bytes of a coordinate up to which it is not compressed."""
 _EPOCH = "1970-01-01"
 
 
@@ -101,23 +100,7 @@ class Values:
             }
             array = seconds // 86400 if days else seconds
         dtype = np.dtype("<i8") if array.dtype.kind == "i" else array.dtype.newbyteorder("<")
-        data = array.astype(dtype).tobytes()
-        codecs: dict[str, Any] = {}
-        if len(data) > _PLAIN:
-            # Values at constant distances shrink to almost nothing.
-            planes = np.frombuffer(data, np.uint8).reshape(-1, dtype.itemsize).T
-            data = zlib.compress(planes.tobytes(), 9)
-            shuffle = {"id": "shuffle", "elementsize": dtype.itemsize}
-            codecs = {"filters": (shuffle,), "compressor": {"id": "zlib", "level": 9}}
-        return Array(
-            (len(self),),
-            (len(self),),
-            dtype,
-            ChunkTable.inline((1,), {0: data}),
-            dimension_names=(name,),
-            attributes=attributes,
-            **codecs,
-        )
+        return inline_array(array.astype(dtype), (name,), attributes)
 
 
 def _integers(given: Sequence[Any]) -> NDArray[Any]:
@@ -133,7 +116,7 @@ def _texts(given: Sequence[Any]) -> NDArray[Any]:
 
 
 def _dates(given: Sequence[Any]) -> NDArray[Any]:
-    found = np.array([np.datetime64(value) for value in given], "M8[us]")
+    found = np.array([np.datetime64(value, "us") for value in given], "M8[us]")
     seconds = found.astype("M8[s]")
     if bool(np.isnat(found).any()) or bool((seconds != found).any()):
         raise ValueError("not a date in whole seconds")

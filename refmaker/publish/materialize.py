@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from refmaker.errors import MetadataError, RefmakerError, SourceError, TruncatedError
-from refmaker.io.source import local_path
+from refmaker.io.local_file import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from refmaker.reading.open import Refs
+    from refmaker.reading.outgoing import Outgoing
     from refmaker.reading.reader import Reader
 
     Data = bytes | memoryview
@@ -116,16 +117,18 @@ def materialize(
     from fsspec.asyn import get_loop, sync
 
     from refmaker.reading.open import open_store
+    from refmaker.reading.outgoing import Outgoing
 
     reader = open_store(refs, storage_options, **opening).reader
+    outgoing = Outgoing(reader)
     target = _target(os.fspath(out), out_options or {})
     digest = _digest(reader)
     there = _resume(target, digest)
     done = Materialized(target.url)
     tell = on_progress or (lambda _: None)
-    for batch in _batches(_missing(reader, there, done)):
+    for batch in _batches(_missing(reader, outgoing, there, done)):
         # In fsspec's own loop: whoever calls may have one running, as notebooks do.
-        sync(get_loop(), _copy, reader, target, batch, done)
+        sync(get_loop(), _copy, outgoing, target, batch, done)
         tell(done)
     tell(done)
     if done.complete:
@@ -307,7 +310,9 @@ def _resume(target: _Target, digest: str) -> dict[str, int]:
     return there
 
 
-def _missing(reader: Reader, there: Mapping[str, int], done: Materialized) -> Iterator[Item]:
+def _missing(
+    reader: Reader, outgoing: Outgoing, there: Mapping[str, int], done: Materialized
+) -> Iterator[Item]:
     """Yield key and length, if it is known, of the chunks that are not there yet."""
     for key in reader.references.keys():  # noqa: SIM118 - no mapping
         if _is_metadata(key):
@@ -316,6 +321,7 @@ def _missing(reader: Reader, there: Mapping[str, int], done: Materialized) -> It
         done.chunks += 1
         found = reader.references.get(key)
         length = len(found) if isinstance(found, bytes) else found and found.length
+        length = None if outgoing.rewrites(key) else length
         # A file of the right size is whole: it got its name when it was.
         if key in there and (length is None or there[key] == length):
             done.kept += 1
@@ -342,11 +348,11 @@ def _batches(items: Iterator[Item]) -> Iterator[list[Item]]:
         yield batch
 
 
-async def _copy(reader: Reader, target: _Target, batch: list[Item], done: Materialized) -> None:
+async def _copy(outgoing: Outgoing, target: _Target, batch: list[Item], done: Materialized) -> None:
     """Fetch chunks together, so that neighbours are one request, and write them."""
     import asyncio
 
-    found = await reader.read_many([(key, None, None) for key, _ in batch])
+    found = await outgoing.read_many([(key, None, None) for key, _ in batch])
     whole: list[tuple[str, Data]] = []
     for (key, length), data in zip(batch, found, strict=True):
         if isinstance(data, Exception):

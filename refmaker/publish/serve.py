@@ -200,7 +200,7 @@ def _server(app: Starlette, host: str, port: int) -> tuple[Any, Any, str]:
         listening.close()
         raise SourceError(
             f"cannot listen at {host}, port {port}: {error.strerror or error}",
-            hint="choose another with --port; 0 takes any that is free",
+            hint="choose another with `port=...`; `port=0` takes any that is free",
         ) from error
     config = uvicorn.Config(app, log_level="warning", lifespan="off", server_header=False)
     name = f"[{host}]" if ":" in host else host
@@ -230,7 +230,10 @@ class _Endpoint:
     """Answers requests for the keys of one reference set."""
 
     def __init__(self, reader: Reader) -> None:
+        from refmaker.reading.outgoing import Outgoing
+
         self._reader = reader
+        self._outgoing = Outgoing(reader)
 
     async def answer(self, request: Request) -> Response:
         """Answer one request."""
@@ -259,7 +262,7 @@ class _Endpoint:
     async def _head(self, key: str) -> Response:
         from starlette.responses import Response
 
-        size = await self._reader.size(key)
+        size = await self._outgoing.size(key)
         if size is None:
             return Response(status_code=404)
         known = {"Content-Length": str(size), "Accept-Ranges": "bytes"}
@@ -272,18 +275,18 @@ class _Endpoint:
         headers = {"Accept-Ranges": "bytes"}
         # A range that is none, or several of them, may be passed over (RFC 9110, 14.2).
         if part is None or not (part[1] or part[2]):
-            data = await self._reader.read(key)
+            data = await self._outgoing.read(key)
             if data is None:
                 return PlainTextResponse(f"no key {key}\n", 404)
             return Response(bytes(data), headers=headers, media_type=_kind(key))
-        size = await self._reader.size(key)
+        size = await self._outgoing.size(key)
         if size is None:
             return PlainTextResponse(f"no key {key}\n", 404)
         first = int(part[1]) if part[1] else max(0, size - int(part[2]))
         last = min(int(part[2]), size - 1) if part[1] and part[2] else size - 1
         if first >= size or first > last:
             return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
-        data = await self._reader.read(key, first, last + 1)
+        data = await self._outgoing.read(key, first, last + 1)
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
         return Response(bytes(data or b""), 206, headers=headers, media_type=_kind(key))
 

@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
-import zlib
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from xarray.backends import BackendEntrypoint
-
-from refmaker.codecs.native_libraries import load_proj_before_eccodes
-from refmaker.io.source import local_path
-from refmaker.storage.formats import COMPACT, is_reference_folder
-from refmaker.storage.json_parser import decompressed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    import xarray as xr
+from refmaker.errors import RefmakerError
+from refmaker.io.files import STANDARD
+from refmaker.io.local_file import local_path
+from refmaker.reading.xarray_store import PARAMETERS, StoreBackend
+from refmaker.storage.detect import detect
 
 __all__ = ["RefmakerBackend", "is_reference_set"]
 
-# xarray imports this module when it lists its engines, with some luck before that of cfgrib.
-load_proj_before_eccodes()
-
-_HEAD = 1 << 16
-_WHOLE = 1 << 25
 _CHAIN = "refmaker::"
-_VERSION = re.compile(rb'\A\s*\{\s*"version"\s*:\s*(?:1|"' + COMPACT.encode() + rb'")\s*,\s*"')
-_MEMBERS = re.compile(rb'"(?:refs|gen|templates)"\s*:\s*[\[{]')
-_FIRST = re.compile(rb'\A\s*\{\s*"(?:[^"\\]|\\.)*\.z(?:group|array|metadata|attrs)"\s*:')
-"""A set without a version begins with metadata, as far as it can be told from other JSON."""
 
 
 def is_reference_set(name: Any) -> bool:
@@ -47,40 +30,19 @@ def is_reference_set(name: Any) -> bool:
     text = os.fspath(name)
     if text.startswith(_CHAIN):
         return True
-    path = local_path(text)
-    try:
-        if path is None:
-            return False
-        if os.path.isdir(path):
-            return is_reference_folder(path)
-        with open(path, "rb") as file:
-            head = _start(file.read(_HEAD), path)
-    except (OSError, ValueError):
+    if local_path(text) is None or text == STANDARD:
         return False
-    if _VERSION.match(head) is not None:
-        return _MEMBERS.search(head) is not None
-    return _FIRST.match(head) is not None
+    try:
+        found = detect(text)
+    except (RefmakerError, OSError, ValueError):
+        return False
+    return found.kind == "references" and found.sure
 
 
-def _start(head: bytes, path: str) -> bytes:
-    """Return the first bytes of a text, which may be compressed."""
-    if head[:2] == b"\x1f\x8b":
-        try:
-            return zlib.decompressobj(wbits=31).decompress(head, _HEAD)
-        except zlib.error:
-            return b""
-    if head[:4] == b"\x28\xb5\x2f\xfd" and ".json" in os.path.basename(path):
-        # Nothing that is at hand unpacks the beginning alone.
-        with open(path, "rb") as file:
-            return decompressed(file.read(_WHOLE), _WHOLE * 16)[:_HEAD]
-    return head
-
-
-class RefmakerBackend(BackendEntrypoint):
+class RefmakerBackend(StoreBackend):
     """Opens reference sets: ``xarray.open_dataset("cube.json", engine="refmaker")``."""
 
     description = "Open reference sets (kerchunk JSON and Parquet) using refmaker"
-    supports_groups = True
     _OWN: ClassVar[frozenset[str]] = frozenset(
         {
             *("storage_options", "reference_options", "verify_sources", "allow", "codecs"),
@@ -88,63 +50,13 @@ class RefmakerBackend(BackendEntrypoint):
         }
     )
     open_dataset_parameters: ClassVar[tuple[str, ...] | None] = (
-        *("filename_or_obj", "drop_variables", "mask_and_scale", "decode_times"),
-        *("concat_characters", "use_cftime", "decode_timedelta", "decode_coords", "group"),
+        *PARAMETERS,
         *("storage_options", "reference_options", "verify_sources", "allow", "codecs"),
     )
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """Tell by its content whether a file is a reference set."""
         return is_reference_set(filename_or_obj)
-
-    def open_dataset(
-        self,
-        filename_or_obj: Any,
-        *,
-        drop_variables: str | Iterable[str] | None = None,
-        **kwargs: Any,
-    ) -> xr.Dataset:
-        """Open one group of a reference set.
-
-        Parameters
-        ----------
-        filename_or_obj : str, os.PathLike or ReferenceSet
-        drop_variables : str or iterable of str, optional
-        **kwargs
-            As for `refmaker.open_dataset`.
-        """
-        from xarray.backends.zarr import ZarrBackendEntrypoint
-
-        store, rest = self._store(filename_or_obj, kwargs)
-        return ZarrBackendEntrypoint().open_dataset(store, drop_variables=drop_variables, **rest)
-
-    def open_datatree(
-        self,
-        filename_or_obj: Any,
-        *,
-        drop_variables: str | Iterable[str] | None = None,
-        **kwargs: Any,
-    ) -> xr.DataTree:
-        """Open all groups of a reference set as a tree."""
-        from xarray.backends.zarr import ZarrBackendEntrypoint
-
-        store, rest = self._store(filename_or_obj, kwargs)
-        return ZarrBackendEntrypoint().open_datatree(store, drop_variables=drop_variables, **rest)
-
-    def open_groups_as_dict(
-        self,
-        filename_or_obj: Any,
-        *,
-        drop_variables: str | Iterable[str] | None = None,
-        **kwargs: Any,
-    ) -> dict[str, xr.Dataset]:
-        """Open all groups of a reference set as datasets by path."""
-        from xarray.backends.zarr import ZarrBackendEntrypoint
-
-        store, rest = self._store(filename_or_obj, kwargs)
-        return ZarrBackendEntrypoint().open_groups_as_dict(
-            store, drop_variables=drop_variables, **rest
-        )
 
     def _store(self, name: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         from refmaker.reading.open import open_store
@@ -154,5 +66,4 @@ class RefmakerBackend(BackendEntrypoint):
         if isinstance(name, str | os.PathLike):
             name = os.fspath(name).removeprefix(_CHAIN)
         store = open_store(name, **{key: value for key, value in ours.items() if value is not None})
-        known = {"zarr_format": 2} if store.reader.version == 2 else {}
-        return store, {**known, "consolidated": store.reader.consolidated, **rest}
+        return super()._store(store, rest)

@@ -87,7 +87,7 @@ class RefmakerFileSystem(ReferenceFileSystem):  # type: ignore[misc]
     ) -> None:
         for name in ("fs", "target"):
             if kwargs.pop(name, None) is not None:
-                raise UnsupportedError(f"{name}= is not taken here", hint="give remote_options")
+                raise UnsupportedError(f"{name}= is not taken here", hint="give `remote_options`")
         for name in ("simple_templates", "cache_size"):
             kwargs.pop(name, None)
         # The parent's own way to begin reads the document in ways that are to be avoided.

@@ -7,10 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from refmaker.codecs import FOREIGN, package_of, register
-from refmaker.codecs.native_libraries import load_proj_before_eccodes
 from refmaker.errors import MissingDependencyError
 from refmaker.model import Group
-from refmaker.model.zarr_v2 import dumps
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
@@ -23,11 +21,17 @@ if TYPE_CHECKING:
     from refmaker.reading.reader import Reader
     from refmaker.reading.store import RefmakerStore
 
-__all__ = ["open_dataset", "open_datatree", "open_group", "open_store"]
+__all__ = ["open_arrays", "open_dataset", "open_datatree", "open_group", "open_store"]
 
 Refs = ReferenceSet | Group | str | os.PathLike[str]
-_ENGINE: dict[str, Any] = {"engine": "zarr", "zarr_format": 2}
 _OPTIONS = frozenset({"allow", "cache", "cache_bytes", "codecs", "plan", "verify_sources"})
+
+
+def open_arrays(
+    refs: ReferenceSet | Group, storage_options: Mapping[str, Any] | None = None, **opening: Any
+) -> RefmakerStore:
+    """Open a reference set as `open_store`, but leave arrays that cannot be decoded to readers."""
+    return _store(refs, storage_options, None, whole=False, **opening)
 
 
 def open_store(  # noqa: PLR0913 - each is a choice of its own
@@ -56,8 +60,9 @@ def open_store(  # noqa: PLR0913 - each is a choice of its own
     reference_options : mapping, optional
         Passed to fsspec for the reference file itself.
     verify_sources : {"size", "full", "off"}
-        What to compare with the fingerprints that the set recorded when it was made: sizes
-        where that costs no request; also ETags or times, whatever it costs; or nothing.
+        What to compare with the fingerprints that the set recorded when it was made: what
+        comes with the bytes (size and ETag of each answer over HTTP, size and time of local
+        files); also what has to be asked for, and the times that servers tell; or nothing.
     allow : sequence of str, optional
         Protocols and prefixes that the set may name. By default a set from afar may name what
         is behind its own protocol, and nothing on this machine.
@@ -88,6 +93,32 @@ def open_store(  # noqa: PLR0913 - each is a choice of its own
     MissingDependencyError
         If a protocol or a codec needs a package that is not installed.
     """
+    return _store(
+        refs,
+        storage_options,
+        reference_options,
+        verify_sources=verify_sources,
+        allow=allow,
+        codecs=codecs,
+        cache=cache,
+        cache_bytes=cache_bytes,
+        plan=plan,
+    )
+
+
+def _store(  # noqa: PLR0913 - as open_store
+    refs: Refs,
+    storage_options: Mapping[str, Any] | None,
+    reference_options: Mapping[str, Any] | None,
+    *,
+    whole: bool = True,
+    verify_sources: str = "size",
+    allow: Sequence[str] | None = None,
+    codecs: Sequence[str] = (),
+    cache: str | os.PathLike[str] | None = None,
+    cache_bytes: int = 10 * 1024**3,
+    plan: Plan | None = None,
+) -> RefmakerStore:
     from refmaker.reading.planner import Plan as DefaultPlan
     from refmaker.reading.reader import Options
     from refmaker.reading.store import RefmakerStore
@@ -102,7 +133,7 @@ def open_store(  # noqa: PLR0913 - each is a choice of its own
         cache_bytes=cache_bytes,
     )
     reader = _reader(refs, reference_options, options)
-    _check_codecs(reader, whole=not isinstance(refs, Group))
+    _check_codecs(reader, whole=whole and not isinstance(refs, Group))
     return RefmakerStore(reader)
 
 
@@ -121,9 +152,10 @@ def _reader(refs: Refs, reference_options: Mapping[str, Any] | None, options: An
     if isinstance(refs, Group):
         return Reader(ReferenceIndex.of_group(refs), None, options)
     if isinstance(refs, ReferenceSet):
-        sources = {url: known.as_dict() for url, known in refs.report.sources.items()}
+        known = refs.report.sources.items()
+        sources = {url: found.as_dict() for url, found in known if found is not None}
         references = ReferenceIndex.of_group(refs.group, {"sources": sources})
-        return Reader(references, refs.report.url or None, options)
+        return Reader(references, None, options, policy=refs.policy)
     return open_reader(os.fspath(refs), reference_options, options)
 
 
@@ -138,7 +170,7 @@ def _check_codecs(reader: Reader, *, whole: bool) -> None:
     seen: dict[str, str] = {}
     registered = False
     for path, config in reader.codec_configs(check=whole):
-        seen.setdefault(dumps(config), path)
+        seen.setdefault(json.dumps(config, sort_keys=True), path)
     for text, path in seen.items():
         config = json.loads(text)
         name = str(config.get("id"))
@@ -220,7 +252,6 @@ def open_dataset(
     """
     import xarray as xr
 
-    load_proj_before_eccodes()
     store, rest = _for_xarray(refs, storage_options, reference_options, kwargs)
     return xr.open_dataset(store, **rest)  # type: ignore[arg-type]
 
@@ -253,7 +284,6 @@ def open_datatree(
     """
     import xarray as xr
 
-    load_proj_before_eccodes()
     store, rest = _for_xarray(refs, storage_options, reference_options, kwargs)
     return xr.open_datatree(store, **rest)  # type: ignore[arg-type]
 
@@ -264,12 +294,13 @@ def _for_xarray(
     reference_options: Mapping[str, Any] | None,
     kwargs: Mapping[str, Any],
 ) -> tuple[RefmakerStore, dict[str, Any]]:
-    """Return the store, and what xarray's own engine for Zarr takes."""
+    """Return the store, and what xarray takes with it."""
+    from refmaker.reading.xarray_store import StoreBackend
+
     ours = {name: value for name, value in kwargs.items() if name in _OPTIONS}
     rest = {name: value for name, value in kwargs.items() if name not in _OPTIONS}
     # With `chunks` the word `cache` also means something to xarray, but a folder it is not.
     if isinstance(ours.get("cache"), bool):
         rest["cache"] = ours.pop("cache")
     store = open_store(refs, storage_options, reference_options, **ours)
-    known = dict(_ENGINE) if store.reader.version == 2 else {"engine": "zarr"}
-    return store, {**known, "consolidated": store.reader.consolidated, **rest}
+    return store, {"engine": StoreBackend, **rest}

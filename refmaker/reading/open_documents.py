@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import SourceChangedError
 from refmaker.io.files import STANDARD, read_file
-from refmaker.io.source import local_path
+from refmaker.io.local_file import local_path
 from refmaker.reading.reader import Options, Reader
-from refmaker.storage.formats import stored_form
+from refmaker.storage.detect import reference_form
 from refmaker.storage.json_parser import parse
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ __all__ = ["DocumentLocation", "open_reader"]
 
 _LARGE = 1 << 20
 """Bytes of a document after which it is worth asking for memory back."""
+_BLANK = 64
 KEPT = 8
 """Documents kept for whoever opens them next."""
 
@@ -147,12 +148,15 @@ def _state(url: str) -> tuple[int, int] | None:
 
 def _load(url: str, given: Mapping[str, Any], limits: Limits) -> _Opened:
     state = _state(url)
-    if stored_form(url) == "parquet":
+    path = local_path(url)
+    if (path is None or os.path.isdir(path)) and reference_form(url, given) == "parquet":
         from refmaker.reading.lazy_parquet import LazyParquetReferences
 
         records = LazyParquetReferences(url, given, limits=limits)
         return _Opened(records, records.token, None)
     data = read_file(url, given)
+    if not data[:_BLANK].lstrip().startswith(b"{") and url != STANDARD:
+        reference_form(url, given)  # compressed, or else this says what it is instead
     token = len(data), zlib.crc32(data)
     found = _Opened(parse(data, url, limits=limits), token, state)
     if len(data) > _LARGE:

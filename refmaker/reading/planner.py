@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refmaker.errors import TruncatedError
+from refmaker.io.retries import CONCURRENT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "Planner"]
 
-CONCURRENT = 32
-"""Requests under way at a time."""
+_APART = 96
+"""Requests that are sent ahead of their readers where chunks do not lie near one another."""
 _ROWS = 1 << 14
 """Chunks fetched ahead of their readers at most."""
 
@@ -223,13 +224,15 @@ class _LoopQueue:
     def _ahead(
         self, url: str, table: ChunkTable, last: int, step: int, most: int
     ) -> list[_PendingRange]:
-        """Make wishes for rows behind the last one, as far as they lie near in the same file."""
+        """Make wishes for rows behind the last one, as far as they lie in the same file."""
         if last >= table.referenced:
             return []
         rows = np.arange(last, min(table.referenced, last + step * _ROWS + 1), step)
         start = table.offset[rows].astype(np.int64)
         stop = start + table.length[rows].astype(np.int64)
-        near = (start[1:] >= stop[:-1]) & (start[1:] - stop[:-1] <= self._plan.gap)
+        near = start[1:] >= stop[:-1]
+        apart = start[1:] - stop[:-1] > self._plan.gap
+        near &= np.cumsum(apart) <= _APART
         near &= np.cumsum(stop[1:] - start[1:]) <= most
         if table.url is not None:
             near &= table.url[rows[1:]] == table.url[last]

@@ -10,11 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from refmaker.errors import MetadataError, RefmakerError
-from refmaker.io.integrity import MODES
-from refmaker.io.local_file import LocalFiles
+from refmaker.io.local_file import LocalFiles, local_path
 from refmaker.io.policy import Policy, protocol_of
-from refmaker.io.source import local_path
-from refmaker.io.targets import Remotes, require_protocol
+from refmaker.io.remote_file import RemoteFiles, require_protocol
 from refmaker.reading.planner import Plan, Planner
 from refmaker.storage.limits import DEFAULT, Limits
 from refmaker.storage.reference_index import sources_of
@@ -24,11 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from refmaker.io.disk_cache import ChunkCache
+    from refmaker.reading.rewritten_chunks import RewrittenChunks
     from refmaker.storage.reference_index import Located, Lookup
 
     Data = bytes | memoryview
 
 __all__ = ["DocumentHandle", "Options", "Reader"]
+
+MODES = ("off", "size", "full")
+"""What is compared with recorded fingerprints; see `Fingerprint.change`."""
 
 _RESOLVED = 1 << 16
 """Relative URLs remembered."""
@@ -43,8 +45,9 @@ class Options:
     storage_options : mapping
         For the files that references point into; see `Policy.options`.
     verify_sources : {"size", "full", "off"}
-        What to compare with the recorded fingerprints: the size where that costs no request,
-        also ETag or time of modification whatever it costs, or nothing.
+        What to compare with the recorded fingerprints: what comes with the bytes (size and ETag
+        of each answer over HTTP, size and time of local files); also what has to be asked for,
+        and the times that servers tell; or nothing.
     allow : sequence of str, optional
         Protocols and prefixes that the document may name; see `Policy`.
     codecs : sequence of str
@@ -93,6 +96,8 @@ class Reader:
         How to read.
     location : DocumentHandle, optional
         Where another process finds the document; without one, all references travel.
+    policy : Policy, optional
+        What may be reached, where that follows from more than `origin`.
 
     Attributes
     ----------
@@ -113,13 +118,22 @@ class Reader:
         origin: str | None = None,
         options: Options | None = None,
         location: DocumentHandle | None = None,
+        *,
+        policy: Policy | None = None,
     ) -> None:
         options = options or Options()
         self.references = references
         self.location = location
-        self.origin = origin
         self.options = options
-        self.policy = Policy(origin, allow=options.allow, codecs=options.codecs)
+        base = policy or Policy(origin)
+        self.origin = base.origin
+        self.policy = Policy(
+            base.origins,
+            allow=base.allow if options.allow is None else options.allow,
+            codecs=(*base.codecs, *options.codecs),
+            named=base.named,
+            scanned=base.scanned,
+        )
         self._relative = origin is not None and references.header.get("relative") is True
         self._resolved: dict[str, str] = {}
         self._check_early()
@@ -138,7 +152,8 @@ class Reader:
             self.policy.check_url(url)
             protocols.setdefault(protocol_of(url), url)
         for protocol, url in protocols.items():
-            require_protocol(protocol, url)
+            if protocol != "file":
+                require_protocol(protocol, url)
 
     def _resolve(self, url: str) -> str:
         """Return the absolute URL of one that may be relative to the document."""
@@ -156,20 +171,27 @@ class Reader:
         self._process = os.getpid()
         options = self.options
         self._local = LocalFiles(self.sources, options.verify_sources)
-        self._remotes = Remotes(
-            self.policy, options.storage_options, self.sources, options.verify_sources
-        )
-        self._planner = Planner(self._remotes.fetch, options.plan)
+        self._far: tuple[RemoteFiles, Planner] | None = None
         self._cache: ChunkCache | None = None
         if options.cache is not None:
             from refmaker.io.disk_cache import ChunkCache
 
             self._cache = ChunkCache(options.cache, options.cache_bytes, self.sources)
 
+    def _remote(self) -> tuple[RemoteFiles, Planner]:
+        """Return the files that are not local, and what plans their reading, once needed."""
+        if self._far is None:
+            options = self.options
+            files = RemoteFiles(
+                self.policy, options.storage_options, self.sources, options.verify_sources
+            )
+            self._far = files, Planner(files.fetch, options.plan)
+        return self._far
+
     def __reduce__(self) -> tuple[Any, ...]:
         if self.location is not None:
             return self.location.restore, (self.options,)
-        return Reader, (self.references, self.origin, self.options)
+        return _reader, (self.references, self.policy, self.options)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Reader) or self.options != other.options:
@@ -264,33 +286,47 @@ class Reader:
         if isinstance(found, bytes):
             return found if start is None and stop is None else found[start:stop]
         try:
-            data = await self._fetch(found, start, stop)
+            data = await self._fetch(found, start, stop, keep=not self._identifies(key))
             if key.rpartition("/")[2][:1] in (".", "z"):
                 self.policy.check_document(key, bytes(data))
         except RefmakerError as error:
             raise error.located(path=key) from error
         return data
 
-    async def _fetch(self, found: Located, start: int | None, stop: int | None) -> Data:
+    def _identifies(self, key: str) -> bool:
+        """Tell whether a chunk holds more of its file than values, which no cache is to keep."""
+        return self._cache is not None and key in self._rewritten
+
+    @cached_property
+    def _rewritten(self) -> RewrittenChunks:
+        from refmaker.reading.rewritten_chunks import RewrittenChunks
+
+        return RewrittenChunks(self.references.metadata())
+
+    async def _fetch(
+        self, found: Located, start: int | None, stop: int | None, *, keep: bool
+    ) -> Data:
         if found.length is None:
-            return (await self._range(found.url, 0, None, None))[start:stop]
+            return (await self._range(found.url, 0, None, None, keep=keep))[start:stop]
         first, last, _ = slice(start, stop).indices(found.length)
         low, high = found.offset + first, found.offset + max(first, last)
         if low == high:
             return b""
         all_of_it = high - low == found.length
-        return await self._range(found.url, low, high, found if all_of_it else None)
+        return await self._range(found.url, low, high, found if all_of_it else None, keep=keep)
 
-    async def _range(self, url: str, start: int, stop: int | None, found: Located | None) -> Data:
+    async def _range(
+        self, url: str, start: int, stop: int | None, found: Located | None, *, keep: bool
+    ) -> Data:
         path = local_path(url)
         if path is not None:
             return await self._local.read(path, start, stop)
-        if self._cache is None:
-            return await self._planner.read(url, start, stop, found)
+        if self._cache is None or not keep:
+            return await self._remote()[1].read(url, start, stop, found)
         kept = self._cache.get(url, start, stop)
         if kept is not None:
             return kept
-        data = await self._planner.read(url, start, stop, found)
+        data = await self._remote()[1].read(url, start, stop, found)
         await asyncio.to_thread(self._cache.put, url, start, stop, data)
         return data
 
@@ -304,7 +340,9 @@ class Reader:
         if found.length is not None:
             return found.length
         path = local_path(found.url)
-        return os.stat(path).st_size if path is not None else await self._remotes.size(found.url)
+        if path is not None:
+            return self._local.size(path)
+        return await self._remote()[0].size(found.url)
 
     async def read_many(
         self, items: Sequence[tuple[str, int | None, int | None]]
@@ -313,3 +351,7 @@ class Reader:
         return await asyncio.gather(  # type: ignore[return-value]
             *(self.read(*item) for item in items), return_exceptions=True
         )
+
+
+def _reader(references: Lookup, policy: Policy, options: Options) -> Reader:
+    return Reader(references, None, options, policy=policy)

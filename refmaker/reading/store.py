@@ -12,6 +12,8 @@ from zarr.abc.store import (
     SuffixByteRequest,
 )
 
+from refmaker.reading.codec_pipeline import install
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from typing import Self
@@ -51,6 +53,7 @@ class RefmakerStore(Store):
             raise ValueError("a reference set cannot be written through")
         super().__init__(read_only=True)
         self.reader = reader
+        install()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RefmakerStore) and self.reader == other.reader

@@ -21,12 +21,12 @@ import time
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import RefmakerError
 from refmaker.io.disk_cache import ChunkCache
-from refmaker.io.source import local_path
-from refmaker.model.report import Cost
+from refmaker.io.local_file import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -156,28 +156,33 @@ class ScanCache:
                     yield from list(os.scandir(os.path.join(self.folder, folder)))
 
 
+_ROOMS = ("codecs", "io", "model", "scanning", "storage")
+"""Rooms whose code decides what a scan gives."""
+
+
 def _code() -> str:
     """Return a digest of the code that scans: versions, and the files of whoever develops it."""
-    from importlib.metadata import version
-
     from refmaker._version import __version__
-    from refmaker.scanning.protocol import ENTRY_POINTS, scanners
+    from refmaker.codecs.entry_points import entry_points
+    from refmaker.scanning.protocol import DECLARATIONS, ENTRY_POINTS
 
     digest = hashlib.sha256(__version__.encode())
-    for library in _providers(ENTRY_POINTS):
-        digest.update(f"{library} {version(library)}".encode())
-    home = os.path.dirname(os.path.abspath(__file__))
+    home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     files = {entry.path for entry in os.scandir(home) if entry.is_file()}
-    folders = {os.path.join(home, "storage")}
-    for name, scanner in scanners().items():
-        module = sys.modules[type(scanner).__module__]
-        digest.update(f"{name} {module.__name__}".encode())
-        file = os.path.abspath(module.__file__ or home)
+    folders = {os.path.join(home, room) for room in _ROOMS}
+    for point in (*entry_points(ENTRY_POINTS), *entry_points(DECLARATIONS)):
+        digest.update(f"{point.package} {point.version} {point.name} {point.value}".encode())
+        try:
+            spec = find_spec(point.module)
+        except (ImportError, ValueError):
+            continue  # a scanner that cannot be loaded scans nothing
+        if spec is None or spec.origin is None:
+            continue
         # A module that lies in no package has neighbours that are none of its own.
-        if module.__package__:
-            folders.add(os.path.dirname(file))
+        if spec.parent:
+            folders.add(os.path.dirname(os.path.abspath(spec.origin)))
         else:
-            files.add(file)
+            files.add(os.path.abspath(spec.origin))
     for folder in folders:
         for base, _, names in os.walk(folder):
             files.update(os.path.join(base, name) for name in names)
@@ -187,13 +192,6 @@ def _code() -> str:
                 found = os.stat(file)
                 digest.update(f"{file} {found.st_size} {found.st_mtime_ns}".encode())
     return digest.hexdigest()
-
-
-def _providers(group: str) -> list[str]:
-    """Return the distributions that register scanners."""
-    from importlib.metadata import entry_points
-
-    return sorted({point.dist.name for point in entry_points(group=group) if point.dist})
 
 
 def look(url: str, storage_options: Mapping[str, Any] | None = None) -> State | None:
@@ -206,7 +204,7 @@ def look(url: str, storage_options: Mapping[str, Any] | None = None) -> State | 
         from refmaker.io.remote_file import RemoteFile
 
         # One byte, with the size in the answer's headers; no server's whole file for it.
-        asked = RemoteFile(url, dict(storage_options or {}), Cost(), first=1, largest=1024**2)
+        asked = RemoteFile.open(url, storage_options, largest=1024**2)
         return _remote_state(asked.fingerprint)
     except (RefmakerError, OSError, ValueError):
         return None

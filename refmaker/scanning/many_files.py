@@ -20,7 +20,7 @@ from refmaker.io.inputs import Inputs, expand_inputs
 from refmaker.io.source import local_path
 from refmaker.scanning.cache import ScanCache, look
 from refmaker.scanning.options import ScanOptions
-from refmaker.scanning.pool import Queue, scan_in_processes, scan_on_executor, scan_serially
+from refmaker.scanning.pool import Queue, run_in_workers, scan_on_executor, scan_serially
 from refmaker.scanning.protocol import scanners
 from refmaker.scanning.task import Task, TaskResult
 from refmaker.storage.reference_set import ReferenceSet
@@ -294,7 +294,7 @@ class _Run:
             else:
                 remote = any(local_path(url) is None for url in self.inputs.urls)
                 # Remote files are waited for more than worked on.
-                answered = scan_in_processes(
+                answered = run_in_workers(
                     queue, count, timeout, _AHEAD if remote else 0, eager=self.eager or remote
                 )
             for task, found in answered:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, UnknownFormatError, UnsupportedError
 from refmaker.io.first_bytes import read_first_bytes
-from refmaker.scanning.one_file import Worker
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import SNIFF_BYTES, MultiFileScanner, choose
+from refmaker.scanning.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["find_collector", "scan_together"]
 
-_OTHERWISE = "write one set for each into a folder, or join them along dimensions (--concat)"
+_OTHERWISE = "write one set for each into a folder, or join them along dimensions (`concat=...`)"
 
 
 def find_collector(
@@ -67,7 +67,7 @@ def find_collector(
             raise UnsupportedError(
                 f"files of several formats are not one object: {counts}",
                 code="mixed-formats",
-                hint=f"choose by --format, or {_OTHERWISE}",
+                hint=f"choose one by `format=...`, or {_OTHERWISE}",
             )
         scanner = choose(b"", "", next(iter(found)))
     if not isinstance(scanner, MultiFileScanner):
@@ -111,30 +111,23 @@ def scan_together(
     name = find_collector(urls, storage_options, format).name
     options = options or ScanOptions()
     if isolate != "always":
-        return _collect("", storage_options, urls, format=name, options=options)
+        return _collect(urls, storage_options, name, options)
+    label = f"{urls[0]} and {len(urls) - 1} others" if len(urls) > 1 else urls[0]
     with Worker() as worker:
-        found: tuple[Group, ScanReport] = worker.scan(
-            f"{urls[0]} and {len(urls) - 1} others" if len(urls) > 1 else urls[0],
-            storage_options,
-            format=name,
-            options=options,
-            timeout=timeout,
-            call=_collect,
-            more=(tuple(urls),),
+        found: tuple[Group, ScanReport] = worker.run(
+            _collect, tuple(urls), storage_options, name, options, name=label, timeout=timeout
         )
         return found
 
 
 def _collect(
-    _: str,
-    storage_options: Mapping[str, Any] | None,
     urls: Sequence[str],
-    *,
-    format: str,  # noqa: A002 - the word users know
+    storage_options: Mapping[str, Any] | None,
+    name: str,
     options: ScanOptions,
 ) -> tuple[Group, ScanReport]:
     """Let the scanner of a name collect files; what a worker calls."""
-    scanner = choose(b"", "", format)
+    scanner = choose(b"", "", name)
     assert isinstance(scanner, MultiFileScanner)  # noqa: S101 - looked at before
     started = time.perf_counter()
     group, report = scanner.collect(urls, storage_options, options)

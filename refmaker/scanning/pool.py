@@ -1,6 +1,6 @@
-"""Many files at a time: worker processes of this machine, or an executor of any kind.
+"""Many tasks at a time: worker processes of this machine, or an executor of any kind.
 
-Whatever happens to one file is an answer; what is raised here concerns all of them.
+Whatever happens to one task is an answer; what is raised here concerns all of them.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from collections import deque
 from collections.abc import Sized
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from refmaker.errors import RefmakerError, WorkerError
-from refmaker.scanning.one_file import TIMEOUT, Worker, WorkerNotStartedError
-from refmaker.scanning.task import Task, TaskResult, answer, answer_apart
+from refmaker.scanning.pipe import wait
+from refmaker.scanning.task import Task, TaskResult, answer_apart
+from refmaker.scanning.worker import TIMEOUT, Worker, WorkerNotStartedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor, Future
 
-__all__ = ["Queue", "scan_in_processes", "scan_on_executor", "scan_serially"]
+__all__ = ["Queue", "Tasks", "run_in_workers", "scan_on_executor", "scan_serially"]
 
 log = logging.getLogger("refmaker.scanning.pool")
 
@@ -34,7 +35,34 @@ _STARTING = 1.0
 _WARM, _ENOUGH = 2, 6
 """Files after which a process is as fast as it will be, and after which that is known."""
 
-Answered = tuple[Task, TaskResult]
+Answered = tuple[Any, Any]
+"""A task, and what became of it."""
+
+
+class Tasks(Protocol):
+    """What there is to do.
+
+    Each task has a ``url``, ``call(following)`` that returns a function and its arguments, and
+    ``failed(error)`` that returns what else would be the answer.
+    """
+
+    @property
+    def left(self) -> int:
+        """How many tasks nobody has taken yet."""
+        ...
+
+    @property
+    def wait(self) -> float | None:
+        """Seconds until a task is due again; None if there is none."""
+        ...
+
+    def next(self) -> Any:
+        """Return a task that can be done now, or None."""
+        ...
+
+    def again(self, task: Any, found: Any) -> bool:
+        """Take note of an answer; tell whether the task is put back."""
+        ...
 
 
 class Queue:
@@ -92,44 +120,60 @@ def scan_serially(queue: Queue) -> Iterator[Answered]:
             time.sleep(wait)
             continue
         try:
-            found = answer(task.url, task.storage_options, format=task.format, options=task.options)
+            function, *args = task.call()
+            found = function(*args)
         except Exception as error:
             # One file never costs the others, here either.
             log.debug("%s", task.url, exc_info=True)
-            found = _failed(WorkerError(f"{type(error).__name__}: {error}", url=task.url))
+            found = task.failed(WorkerError(f"{type(error).__name__}: {error}", url=task.url))
         if not queue.again(task, found):
             yield task, found
 
 
-def scan_in_processes(
-    queue: Queue, jobs: int, timeout: float | None, ahead: int = 0, *, eager: bool = True
+def run_in_workers(
+    queue: Tasks,
+    jobs: int,
+    timeout: float | None,
+    ahead: int = 0,
+    *,
+    eager: bool = True,
+    shared: bytes | None = None,
+    opening: float = 0.0,
 ) -> Iterator[Answered]:
-    """Scan in worker processes of this machine.
+    """Do tasks in worker processes of this machine.
 
     Parameters
     ----------
-    queue : Queue
-        The files.
+    queue : Tasks
+        The tasks.
     jobs : int
         Processes at most; started when there is something for them to do.
     timeout : float, optional
-        Seconds that a file may take; 1800 by default.
+        Seconds that a task may take; 1800 by default.
     ahead : int
         How many remote files each process opens while it scans another.
     eager : bool
-        Whether there is something to do for each process with each file, or only when what is
+        Whether there is something to do for each process with each task, or only when what is
         left takes longer than starting it.
+    shared : bytes, optional
+        What all tasks need; see `Worker`.
+    opening : float
+        Seconds that the first task of a process gets in addition, to open what they share.
+
+    Yields
+    ------
+    tuple
+        Each task with its answer, as they are finished.
 
     Raises
     ------
     WorkerNotStartedError
         If processes cannot be started.
     """
-    from multiprocessing.connection import wait
-
     limit = TIMEOUT if timeout is None else timeout
     with ExitStack() as stack:
-        idle = deque(_WorkerSlot(stack.enter_context(Worker()), limit, ahead) for _ in range(jobs))
+        workers = [stack.enter_context(Worker(shared=shared)) for _ in range(jobs)]
+        idle = deque(_WorkerSlot(worker, limit, ahead, opening) for worker in workers)
         busy: dict[Any, _WorkerSlot] = {}
         finished: list[Answered] = []
         pace = _Throughput(eager=eager)
@@ -198,13 +242,13 @@ class _Throughput:
 
 
 def _give_out(
-    queue: Queue,
+    queue: Tasks,
     idle: deque[_WorkerSlot],
     busy: dict[Any, _WorkerSlot],
     finished: list[Answered],
     pace: _Throughput,
 ) -> None:
-    """Give every idle hand a file, its own next one first, then anybody's."""
+    """Give every idle hand a task, its own next one first, then anybody's."""
     for _ in range(len(idle)):
         hand = idle.popleft()
         running = sum(other.started for other in (*idle, *busy.values()))
@@ -224,59 +268,57 @@ def _give_out(
             raise
         except WorkerError as error:
             # It died while it had nothing to do.
-            finished.append((hand.task, TaskResult(error=error)))
+            finished.append((hand.task, hand.task.failed(error)))
             idle.append(hand)
 
 
 class _WorkerSlot:
-    """A worker with the file that it is at, and those that it is given next."""
+    """A worker with the task that it is at, and those that it is given next."""
 
-    task: Task
+    task: Any
 
-    def __init__(self, worker: Worker, limit: float, ahead: int) -> None:
-        self.next: deque[Task] = deque()
+    def __init__(self, worker: Worker, limit: float, ahead: int, opening: float) -> None:
+        self.next: deque[Any] = deque()
         self.started = False
         self._worker = worker
         self._limit = limit
         self._ahead = ahead
+        self._opening = opening
         self._due: float | None = None
 
-    def fill(self, queue: Queue) -> None:
-        """Take files for now and later."""
+    def fill(self, queue: Tasks) -> None:
+        """Take tasks for now and later."""
         while len(self.next) <= self._ahead and (task := queue.next()) is not None:
             self.next.append(task)
 
     def begin(self) -> Any:
-        """Give the worker its next file; return the pipe of the answer."""
+        """Give the worker its next task; return the pipe of the answer."""
         self.task = self.next.popleft()
         self.started = True
-        pipe = self._worker.post(self.task.call(tuple(task.url for task in self.next)))
-        # Loading Python takes its time, which is not the file's.
+        call = self.task.call(tuple(task.url for task in self.next))
+        pipe = self._worker.post(self.task.url, *call)
+        # Loading Python takes its time, which is not the task's.
         self._due = time.monotonic() + self._limit if self._worker.working else None
         return pipe
 
     @property
     def left(self) -> float | None:
-        """Seconds that the file still has."""
+        """Seconds that the task still has."""
         return None if self._due is None else max(0.0, self._due - time.monotonic())
 
-    def answer(self, *, overdue: bool) -> TaskResult | None:
+    def answer(self, *, overdue: bool) -> Any:
         """Return what the worker says; None if it has only begun."""
         try:
             if overdue:
-                return _failed(self._worker.overdue(self.task.url, self._limit))
-            found: TaskResult | None = self._worker.receive(self.task.url)
+                raise self._worker.overdue(self.task.url, self._limit)
+            found = self._worker.receive(self.task.url)
         except WorkerNotStartedError:
             raise
         except RefmakerError as error:
-            return _failed(error)
+            return self.task.failed(error)
         if found is None:
-            self._due = time.monotonic() + self._limit
+            self._due = time.monotonic() + self._limit + self._opening
         return found
-
-
-def _failed(error: RefmakerError) -> TaskResult:
-    return TaskResult(error=error)
 
 
 def scan_on_executor(
@@ -331,8 +373,8 @@ def scan_on_executor(
 def _lost(task: Task, problem: BaseException) -> TaskResult:
     """Return the answer for a file whose result the executor could not bring."""
     if isinstance(problem, RefmakerError):
-        return _failed(problem.located(url=task.url))
-    return _failed(
+        return task.failed(problem.located(url=task.url))
+    return task.failed(
         WorkerError(
             f"the executor failed: {type(problem).__name__}: {problem}",
             url=task.url,

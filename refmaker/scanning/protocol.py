@@ -1,7 +1,8 @@
 """The scanner protocol, and the registry that finds scanners by entry point.
 
 A package adds a format by an entry point in the group ``refmaker.scanners`` whose object
-is an instance of a class with the members of `Scanner`, or a callable that returns one.
+is an instance of a class with the members of `Scanner`, or a callable that returns one. What is
+known of a format before its scanner is loaded stands in `refmaker.scanning.declaration`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from refmaker.errors import MetadataError, UnknownFormatError
+from refmaker.codecs.entry_points import EntryPoint, entry_points
+from refmaker.errors import MetadataError, MissingDependencyError, UnknownFormatError
+from refmaker.scanning.declaration import FormatDeclaration, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,27 +28,39 @@ if TYPE_CHECKING:
     from refmaker.scanning.options import ScanOptions
 
 __all__ = [
+    "DECLARATIONS",
     "ENTRY_POINTS",
     "SNIFF_BYTES",
+    "FormatDeclaration",
     "LibraryReader",
+    "MismatchError",
     "MultiFileScanner",
     "Scanner",
     "Setting",
     "Summarizer",
+    "Tolerance",
+    "TolerantReader",
     "all_settings",
     "choose",
+    "declarations",
+    "load",
     "scanners",
     "setting_values",
 ]
 
 log = logging.getLogger("refmaker.scanning.protocol")
 
-ENTRY_POINTS = "refmaker.scanners"
+ENTRY_POINTS, DECLARATIONS = "refmaker.scanners", "refmaker.formats"
 SNIFF_BYTES = 4096
 
 
+@runtime_checkable
 class LibraryReader(Protocol):
-    """A file opened with its format's own library: the oracle that ``verify`` asks."""
+    """A file opened with its format's own library: the oracle that ``verify`` asks.
+
+    Where one library shares a fault with the scanner, the reader asks another one for the arrays
+    concerned. One whose values may differ a little is a `TolerantReader`.
+    """
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return the true values of a region of one array.
@@ -64,6 +79,41 @@ class LibraryReader(Protocol):
         ndarray
             The region's values, as the format's own library gives them.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How far values may be from those of the format's own library, and be the same.
+
+    Parameters
+    ----------
+    absolute : float
+        The largest difference: 1 for a lossy codec whose standard leaves the last digit to the
+        decoder.
+    period : float
+        What values may differ by any number of times, such as 360 for longitudes in degrees;
+        0 for no such thing.
+    """
+
+    absolute: float = 0.0
+    period: float = 0.0
+
+
+class MismatchError(Exception):
+    """The set contradicts its files, whatever is read through it.
+
+    Raised by readers, and by whatever looks at more than values: a slice that lies elsewhere than
+    its array says, a chunk of another file.
+    """
+
+
+@runtime_checkable
+class TolerantReader(LibraryReader, Protocol):
+    """A reader whose format says that some values need not be equal bit for bit."""
+
+    def tolerance(self, path: str, array: Array) -> Tolerance | None:
+        """Return how far values of an array may be off; None for those that must be equal."""
         ...
 
 
@@ -146,38 +196,16 @@ class Summarizer(Scanner, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A choice that only one format knows, which scanners list in an attribute ``settings``.
-
-    Parameters
-    ----------
-    name : str
-        As in ``--name``; lower case, with ``-`` between words.
-    default : str
-        Its value where nobody says otherwise.
-    help : str
-        One line for ``scan --help``.
-    choices : tuple of str
-        The values it may have; empty if any.
-    """
-
-    name: str
-    default: str
-    help: str
-    choices: tuple[str, ...] = ()
-
-
 def all_settings() -> Mapping[str, tuple[Setting, tuple[str, ...]]]:
     """Return the settings of all installed scanners by name, each with the formats that know it.
 
     Where several formats know one, it has the choices of all of them.
     """
     found: dict[str, tuple[Setting, tuple[str, ...]]] = {}
-    for scanner in scanners().values():
-        for setting in getattr(scanner, "settings", ()):
+    for declared in declarations().values():
+        for setting in declared.settings:
             other, formats = found.get(setting.name, (setting, ()))
-            found[setting.name] = _joined(other, setting), (*formats, scanner.name)
+            found[setting.name] = _joined(other, setting), (*formats, declared.name)
     return found
 
 
@@ -186,7 +214,8 @@ def _joined(one: Setting, other: Setting) -> Setting:
     choices = () if free else tuple(dict.fromkeys((*one.choices, *other.choices)))
     texts = "; ".join(dict.fromkeys((one.help, other.help)))
     defaults = " or ".join(dict.fromkeys((one.default, other.default)))
-    return Setting(one.name, defaults, texts, choices)
+    former = tuple(dict.fromkeys((*one.former, *other.former)))
+    return Setting(one.name, defaults, texts, choices, former)
 
 
 def setting_values(scanner: Scanner, options: ScanOptions) -> dict[str, str]:
@@ -202,11 +231,13 @@ def setting_values(scanner: Scanner, options: ScanOptions) -> dict[str, str]:
     """
     own = {setting.name: setting for setting in getattr(scanner, "settings", ())}
     values = {name: setting.default for name, setting in own.items()}
-    for name, value in options.settings.items():
-        known = all_settings()
+    known = all_settings() if options.settings else {}
+    today = {old: name for name, (setting, _) in known.items() for old in setting.former}
+    for given, value in options.settings.items():
+        name = today.get(given, given)
         if name not in known:
             raise MetadataError(
-                f"no format has a setting {name!r}",
+                f"no format has a setting {given!r}",
                 hint=f"known: {', '.join(sorted(known)) or 'none'}",
             )
         choices = known[name][0].choices
@@ -219,25 +250,98 @@ def setting_values(scanner: Scanner, options: ScanOptions) -> dict[str, str]:
     return values
 
 
-@lru_cache(maxsize=1)
+def declarations() -> Mapping[str, FormatDeclaration]:
+    """Return what all formats say of themselves, by name.
+
+    Scanners of packages that declare nothing are loaded. One that cannot be loaded is left out,
+    and the log says why.
+    """
+    return {name: declared for name, (declared, _) in _known().items()}
+
+
+def _known() -> Mapping[str, tuple[FormatDeclaration, EntryPoint]]:
+    """Return each format's declaration, and the entry point of its scanner."""
+    return _declared(entry_points(ENTRY_POINTS), entry_points(DECLARATIONS))
+
+
+@lru_cache(maxsize=4)
+def _declared(
+    points: tuple[EntryPoint, ...], declared: tuple[EntryPoint, ...]
+) -> Mapping[str, tuple[FormatDeclaration, EntryPoint]]:
+    light = {point.name: point for point in declared}
+    found: dict[str, tuple[FormatDeclaration, EntryPoint]] = {}
+    for point in points:
+        try:
+            if point.name in light:
+                declaration: FormatDeclaration = light[point.name].load()
+            else:
+                declaration = _declaration_of(_made(point))
+        except Exception as error:
+            # The edge to other people's packages: what they raise costs their formats only.
+            log.warning("the scanner %s cannot be loaded: %r", point.name, error)
+            log.debug("%s", point.value, exc_info=True)
+            continue
+        found[declaration.name] = declaration, point
+    return found
+
+
+def _declaration_of(scanner: Scanner) -> FormatDeclaration:
+    """Return what a scanner says that has no declaration."""
+    settings: tuple[Setting, ...] = tuple(getattr(scanner, "settings", ()))
+    return FormatDeclaration(scanner.name, tuple(scanner.suffixes), scanner.sniff, settings)
+
+
+@lru_cache(maxsize=64)
+def _made(point: EntryPoint) -> Scanner:
+    loaded = point.load()
+    # A class has all the members that its instances have, but is to be called.
+    made = isinstance(loaded, Scanner) and not isinstance(loaded, type)
+    scanner: Scanner = loaded if made else loaded()
+    return scanner
+
+
+def load(name: str) -> Scanner:
+    """Return a format's scanner.
+
+    Parameters
+    ----------
+    name : str
+        As in `declarations`.
+
+    Raises
+    ------
+    UnknownFormatError
+        If there is none of that name.
+    MissingDependencyError
+        If it cannot be imported.
+    """
+    known = _known()
+    if name not in known:
+        raise UnknownFormatError(
+            f"there is no scanner named {name!r}", hint=f"known: {', '.join(known) or 'none'}"
+        )
+    _, point = known[name]
+    try:
+        return _made(point)
+    except Exception as error:  # the edge to other people's packages, as above
+        raise MissingDependencyError(
+            f"the scanner {name} of the package {point.package} cannot be loaded: {error}",
+            hint=f"pip install {point.package}",
+        ) from error
+
+
 def scanners() -> Mapping[str, Scanner]:
     """Return all installed scanners by name.
 
-    One that cannot be loaded is left out, and the log says why.
+    One that cannot be loaded is left out, and the log says why. All of them are imported: who
+    needs names, endings or settings asks `declarations`, and who needs one scanner `load`.
     """
-    from importlib.metadata import entry_points
-
     found: dict[str, Scanner] = {}
-    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+    for name in declarations():
         try:
-            loaded = point.load()
-        except (ImportError, AttributeError) as error:
-            log.warning("the scanner %s cannot be loaded: %s", point.name, error)
-            continue
-        # A class has all the members that its instances have, but is to be called.
-        made = isinstance(loaded, Scanner) and not isinstance(loaded, type)
-        scanner: Scanner = loaded if made else loaded()
-        found[scanner.name] = scanner
+            found[name] = load(name)
+        except MissingDependencyError as error:
+            log.warning("%s", error)
     return found
 
 
@@ -257,17 +361,15 @@ def choose(head: bytes, url: str, name: str | None = None) -> Scanner:
     ------
     UnknownFormatError
         If there is no scanner of that name, or none recognises the file.
+    MissingDependencyError
+        If its scanner cannot be imported.
     """
-    known = scanners()
     if name is not None:
-        if name not in known:
-            raise UnknownFormatError(
-                f"there is no scanner named {name!r}", hint=f"known: {', '.join(known)}"
-            )
-        return known[name]
+        return load(name)
+    known = declarations()
     ranked = [
-        (scanner.sniff(head, url), url.lower().endswith(scanner.suffixes), scanner)
-        for scanner in known.values()
+        (_sniffed(declared, head, url), url.lower().endswith(declared.suffixes), declared.name)
+        for declared in known.values()
     ]
     best = max(ranked, key=lambda item: item[:2], default=None)
     if best is None or best[0] <= 0:
@@ -277,4 +379,14 @@ def choose(head: bytes, url: str, name: str | None = None) -> Scanner:
             url=url,
             hint=f"known formats: {', '.join(known) or 'none'}; 'refmaker formats' lists them",
         )
-    return best[2]
+    return load(best[2])
+
+
+def _sniffed(declared: FormatDeclaration, head: bytes, url: str) -> float:
+    try:
+        return float(declared.sniff(head, url))
+    except Exception as error:
+        # As above: a package that stumbles over a file leaves it to the others.
+        log.warning("the format %s cannot look at %s: %r", declared.name, url, error)
+        log.debug("%s", declared.name, exc_info=True)
+        return 0.0

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import RefmakerError, SourceChangedError, SourceError, WorkerError
 from refmaker.io.source import Source, local_path
 from refmaker.scanning.cache import fixed_state, look
-from refmaker.scanning.one_file import Worker, scan_source
+from refmaker.scanning.one_file import scan_source
 from refmaker.scanning.protocol import SNIFF_BYTES
+from refmaker.scanning.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,8 +64,12 @@ class Task:
     attempts: int = 0
 
     def call(self, following: tuple[str, ...] = ()) -> tuple[Any, ...]:
-        """Return what a `Worker` is sent, with the files that it will be given next."""
-        return self.url, self.storage_options, self.format, self.options, answer, following
+        """Return what is called for it, with the files that the worker will be given next."""
+        return answer, self.url, self.storage_options, self.format, self.options, following
+
+    def failed(self, error: RefmakerError) -> TaskResult:
+        """Return the answer for a file that the worker did not survive."""
+        return TaskResult(error=error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +96,10 @@ class TaskResult:
 
 def answer(
     url: str,
-    storage_options: Mapping[str, Any] | None = None,
+    storage_options: Mapping[str, Any] | None,
+    format: str | None,  # noqa: A002 - as in scan()
+    options: ScanOptions,
     following: tuple[str, ...] = (),
-    *,
-    format: str | None = None,  # noqa: A002 - as in scan()
-    options: ScanOptions | None = None,
 ) -> TaskResult:
     """Scan a file in this process; what this package raises is part of the answer.
 
@@ -166,7 +170,7 @@ def _may_pass(error: RefmakerError) -> bool:
         return False
     if isinstance(cause, OSError) and cause.errno is not None:
         return cause.errno in _PASSING
-    from refmaker.io.remote_file import may_pass
+    from refmaker.io.retries import may_pass
 
     return isinstance(cause, Exception) and may_pass(cause)
 
@@ -187,14 +191,7 @@ def answer_apart(task: Task, timeout: float | None) -> TaskResult:
             worker.close()
         worker = _own.worker = Worker(_IDLE)
     try:
-        found: TaskResult = worker.scan(
-            task.url,
-            task.storage_options,
-            format=task.format,
-            options=task.options,
-            timeout=timeout,
-            call=answer,
-        )
+        found: TaskResult = worker.run(*task.call(), name=task.url, timeout=timeout)
     except WorkerError as error:
         found = TaskResult(error=error)
     finally:

@@ -19,6 +19,7 @@ from refmaker.storage.json_windows import DamagedTextError, loads, nesting, next
 from refmaker.storage.limits import DEFAULT, Limits
 from refmaker.storage.reference_columns import ChunkGrid, Columns, chunk_place
 from refmaker.storage.reference_index import METADATA, ReferenceIndex
+from refmaker.storage.text import BASE64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
     from refmaker.storage.json_windows import Piece
     from refmaker.templates import Templates
 
-__all__ = ["BASE64", "decompressed", "parse", "references_of"]
+__all__ = ["decompressed", "parse", "references_of"]
 
-BASE64 = "base64:"
 _OFFSETS = 2**63
 _SPACE = b" \t\r\n"
 _AFTER = re.compile(rb"[ \t\r\n]*([,}])")

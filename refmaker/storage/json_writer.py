@@ -17,8 +17,7 @@ import numpy as np
 
 from refmaker.errors import MetadataError
 from refmaker.model.zarr_v2 import documents, dumps
-from refmaker.storage.json_parser import BASE64
-from refmaker.storage.text import format_rows
+from refmaker.storage.text import BASE64, format_rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -28,10 +27,10 @@ if TYPE_CHECKING:
     from refmaker.model import ChunkTable, Group
     from refmaker.model.report import Fingerprint
 
+__all__ = ["Header", "chunk_members", "header", "templated", "write"]
+
 Header = dict[str, Any]
 """What the member ``refmaker`` holds: ``version``, ``format``, ``sources``."""
-
-__all__ = ["Header", "chunk_members", "header", "templated", "write"]
 
 
 def write(group: Group, file: IO[bytes], header: Header | None = None) -> None:

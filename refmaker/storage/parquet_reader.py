@@ -13,7 +13,7 @@ from refmaker.errors import LimitError, MetadataError, RefmakerError
 from refmaker.io.folders import ReadableFolder, open_folder
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.storage.parquet import METADATA, arrow
-from refmaker.storage.json_parser import BASE64
+from refmaker.storage.text import BASE64
 from refmaker.storage.tree import Tree, add_document, assemble
 
 if TYPE_CHECKING:

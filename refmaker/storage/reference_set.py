@@ -6,12 +6,13 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import MetadataError, UnsupportedError
+from refmaker.errors import MetadataError
 from refmaker.model.report import Fingerprint, ScanReport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+    from refmaker.io.policy import Policy
     from refmaker.model import Group
 
 __all__ = ["ReferenceSet"]
@@ -28,10 +29,34 @@ class ReferenceSet:
     report : ScanReport
         The account of the scan that made it; of a set that was read back it holds what the
         set itself remembers, the format and the sources.
+    origins : tuple of str
+        The documents that it was read or combined from; none for one that a scan has made.
+    allow : tuple of str, optional
+        What these documents may name; see `refmaker.io.policy.Policy`.
+    named : frozenset of str
+        Files that may be named whatever the documents are: the caller's own, or looked at before.
     """
 
     group: Group
     report: ScanReport = field(default_factory=lambda: ScanReport(""))
+    origins: tuple[str, ...] = ()
+    allow: tuple[str, ...] | None = None
+    named: frozenset[str] = frozenset()
+
+    @property
+    def policy(self) -> Policy:
+        """What its documents may make a reader fetch."""
+        from refmaker.io.policy import Policy
+
+        if self.origins:
+            return Policy(self.origins, allow=self.allow, named=self.named)
+        return Policy(self.report.url or None, allow=self.allow, named=self.named, scanned=True)
+
+    def urls(self) -> list[str]:
+        """Return every file that the set names, once."""
+        from refmaker.storage.rewrite import used_urls
+
+        return used_urls(self.group, self.report.sources)
 
     def __repr__(self) -> str:
         arrays = [array for _, array in self.group.arrays()]
@@ -45,6 +70,7 @@ class ReferenceSet:
         *,
         format: str | None = None,  # noqa: A002 - the word users know
         relative: bool = False,
+        secrets: bool = False,
     ) -> None:
         """Write the set.
 
@@ -61,13 +87,19 @@ class ReferenceSet:
         relative : bool
             Name the files by their paths from where the set lies, so that both can be moved
             together. Only this package reads such a set from any working directory.
+        secrets : bool
+            Write URLs that hold a password or a signature as they are. By default they are
+            refused, since whoever reads the set would have them.
 
         Raises
         ------
         SourceError
             If the place cannot be written.
         MetadataError
-            If something in the set cannot be expressed.
+            If something in the set cannot be expressed, or a URL holds a secret.
+        PolicyError
+            If the set was read from afar, and names what it may not: in the new place it would
+            be trusted.
         MissingDependencyError
             If the format needs a package that is not installed.
         ValueError
@@ -78,6 +110,7 @@ class ReferenceSet:
         form = format_of_name(out) if format is None else format
         if form not in FORMATS:
             raise ValueError(f"format is {format!r}, not one of {', '.join(FORMATS)}")
+        _check_names(self, secrets=secrets)
         if form == "icechunk":
             from refmaker.storage import icechunk
 
@@ -103,14 +136,22 @@ class ReferenceSet:
         """
         from refmaker.storage import rewrite
 
-        urls = rewrite.used_urls(self.group, self.report.sources)
-        return _renamed(self, rewrite.new_prefixes(urls, list(prefixes.items())))
+        policy, urls = self.policy, self.urls()
+        renaming = rewrite.new_prefixes(urls, list(prefixes.items()))
+        found = _renamed(self, renaming)
+        if not policy.remote and policy.allow is None:
+            return found
+        # The new names are the caller's own; those that stay are the documents'.
+        policy.check_urls(url for url in urls if url not in renaming)
+        return replace(found, named=self.named | frozenset(renaming.values()))
 
     @classmethod
     def read(
         cls,
         url: str | os.PathLike[str],
         storage_options: Mapping[str, Any] | None = None,
+        *,
+        allow: Iterable[str] | None = None,
     ) -> ReferenceSet:
         """Read a set that this package or kerchunk wrote, as JSON or Parquet.
 
@@ -120,6 +161,8 @@ class ReferenceSet:
             Path or URL; ``-`` is standard input.
         storage_options : mapping, optional
             Passed to fsspec.
+        allow : iterable of str, optional
+            Protocols and prefixes that the set may name; as for `refmaker.open_store`.
 
         Raises
         ------
@@ -133,17 +176,10 @@ class ReferenceSet:
             If it is an Icechunk repository.
         """
         from refmaker.storage import rewrite
-        from refmaker.storage.formats import stored_form
+        from refmaker.storage.detect import reference_form
 
         name = os.fspath(url)
-        form = stored_form(url)
-        if form == "icechunk":
-            raise UnsupportedError(
-                "the references in an Icechunk repository cannot be read back",
-                code="icechunk-read",
-                url=name,
-                hint="keep the reference set as JSON or Parquet, too",
-            )
+        form = reference_form(url, storage_options)
         group, header = _read(name, form, storage_options)
         report = ScanReport(name, format=str(header.get("format", "")))
         sources = header.get("sources", {})
@@ -151,11 +187,27 @@ class ReferenceSet:
             raise MetadataError("'sources' is no JSON object", url=name, path="refmaker")
         for source, known in sources.items():
             report.sources[source] = Fingerprint.from_dict(known)
-        found = cls(group, report)
+        found = cls(group, report, (name,), None if allow is None else tuple(allow))
         if header.get("relative") is True:
             urls = rewrite.used_urls(group, sources)
             return _renamed(found, rewrite.absolute(urls, name))
         return found
+
+
+def _check_names(refs: ReferenceSet, *, secrets: bool) -> None:
+    """Refuse to write what was not to be named, or not to be shown."""
+    from refmaker.errors import has_secret
+
+    policy, urls = refs.policy, refs.urls()
+    if policy.remote or policy.allow is not None:
+        policy.check_urls(urls)
+    secret = None if secrets else next(filter(has_secret, urls), None)
+    if secret is not None:
+        raise MetadataError(
+            "the URL holds a password or signature, which would stand in the reference set",
+            url=secret,
+            hint="give credentials as storage options in place of it, or write with `secrets=True`",
+        )
 
 
 def _write(
@@ -168,9 +220,11 @@ def _write(
 ) -> None:
     from refmaker._version import __version__
     from refmaker.io.files import STANDARD, replacing
-    from refmaker.storage import compact, json_writer, parquet, rewrite
+    from refmaker.storage import json_writer
 
     if relative:
+        from refmaker.storage import rewrite
+
         if os.fspath(out) == STANDARD:
             raise MetadataError("standard output lies nowhere that paths could be relative to")
         urls = rewrite.used_urls(refs.group, refs.report.sources)
@@ -178,10 +232,17 @@ def _write(
     header = json_writer.header(__version__, refs.report.format, refs.report.sources)
     header |= {"relative": True} if relative else {}
     if form == "parquet":
+        from refmaker.storage import parquet
+
         parquet.write(refs.group, out, header, storage_options)
         return
+    write: Callable[..., Any] = json_writer.write
+    if form == "compact":
+        from refmaker.storage import compact
+
+        write = compact.write
     with replacing(out, storage_options) as file:
-        (compact.write if form == "compact" else json_writer.write)(refs.group, file, header)
+        write(refs.group, file, header)
 
 
 def _read(

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Part", "format_rows"]
+__all__ = ["BASE64", "Part", "format_rows"]
+
+BASE64 = "base64:"
+"""What stands before inlined bytes that are no text."""
 
 Part = Union[str, "NDArray[np.uint64]", "tuple[NDArray[np.int32], Sequence[str]]"]
 """What stands in a row: a text, a number of a column, or the text that a column names."""

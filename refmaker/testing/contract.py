@@ -23,6 +23,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numcodecs
 import numpy as np
 import pytest
 
@@ -32,7 +33,7 @@ from refmaker.model import Group
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.model.zarr_v2 import documents, dumps
 from refmaker.scanning.options import ScanOptions
-from refmaker.scanning.protocol import SNIFF_BYTES, Scanner, choose, scanners
+from refmaker.scanning.protocol import SNIFF_BYTES, Scanner, choose, declarations, load
 from refmaker.storage import hierarchy
 from refmaker.testing.damage import damaged, misdeeds, out_of_bounds
 from refmaker.testing.reading import decode_array, document, open_stock
@@ -143,6 +144,17 @@ class ScannerContract:
         assert scanner.name == scanner.name.lower()
         assert all(suffix.startswith(".") for suffix in scanner.suffixes)
 
+    def test_is_what_it_declares(self) -> None:
+        """Commands believe the declaration, and load the scanner only to scan."""
+        scanner = self.scanner()
+        known = declarations()
+        if scanner.name in known and type(load(scanner.name)) is type(scanner):
+            declared = known[scanner.name]
+            assert declared.suffixes == tuple(scanner.suffixes)
+            assert declared.settings == tuple(getattr(scanner, "settings", ()))
+            for head in FOREIGN.values():
+                assert declared.sniff(head, "file") == scanner.sniff(head, "file")
+
     def test_recognises_its_own_files(self, contract_files: dict[str, Path]) -> None:
         for path in contract_files.values():
             head = path.read_bytes()[:SNIFF_BYTES]
@@ -150,7 +162,7 @@ class ScannerContract:
             assert 0 < self.scanner().sniff(head, "https://host/download?id=7") <= 1, path
 
     def test_is_chosen_for_its_own_files(self, contract_files: dict[str, Path]) -> None:
-        if self.scanner().name in scanners():
+        if self.scanner().name in declarations():
             for path in contract_files.values():
                 head = path.read_bytes()[:SNIFF_BYTES]
                 assert choose(head, str(path)).name == self.scanner().name, path
@@ -224,6 +236,20 @@ class ScannerContract:
             for where, array in group.arrays():
                 for config in array.codecs:
                     assert config["id"] not in _LEVELLED or "level" in config, (path, where)
+
+    def test_codecs_are_those_of_installed_packages(self, contract_files: dict[str, Path]) -> None:
+        """Numcodecs finds each, and documents that come from afar may name it."""
+        from refmaker.codecs import register, scanner_codecs
+        from refmaker.io.policy import CODECS
+
+        register()
+        for path, group, _ in self._scanned(contract_files):
+            for where, array in group.arrays():
+                for config in array.codecs:
+                    name = str(config["id"])
+                    assert numcodecs.get_codec(dict(config)).codec_id == name, (path, where)
+                    prefixed = name.startswith(("refmaker.", "imagecodecs_"))
+                    assert prefixed or name in {*CODECS, *scanner_codecs()}, (path, where)
 
     def test_values_are_native(self, contract_files: dict[str, Path]) -> None:
         for path, group, _ in self._scanned(contract_files):

@@ -20,6 +20,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Self
 
@@ -50,6 +51,10 @@ class Behaviour:
         Whether ``Content-Length`` is sent; without it the connection closes after the body.
     etag : bool
         Whether ``ETag`` and ``Last-Modified`` are sent.
+    moved : mapping of str to str
+        Paths to the URLs at which they are said to be now.
+    retry_after : str, optional
+        The header ``Retry-After`` of answers that fail.
     """
 
     latency: float = 0.0
@@ -60,6 +65,8 @@ class Behaviour:
     honest: bool = True
     content_length: bool = True
     etag: bool = True
+    moved: Mapping[str, str] = field(default_factory=dict)
+    retry_after: str | None = None
 
 
 @dataclass(slots=True)
@@ -179,7 +186,10 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             time.sleep(behaviour.latency)
             if fails:
-                self._empty(behaviour.status or 500)
+                asked = {"Retry_After": behaviour.retry_after} if behaviour.retry_after else {}
+                self._empty(behaviour.status or 500, **asked)
+            elif self.path in behaviour.moved:
+                self._empty(302, Location=behaviour.moved[self.path])
             else:
                 self._file(behaviour, body=body)
         finally:

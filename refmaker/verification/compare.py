@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refmaker.codecs import package_of
+from refmaker.scanning.protocol import MismatchError, TolerantReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,9 +18,16 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
 
     from refmaker.model import Array
-    from refmaker.scanning.protocol import LibraryReader
+    from refmaker.scanning.protocol import LibraryReader, Tolerance
 
-__all__ = ["ArrayCheck", "NotComparableError", "chosen_chunks", "compare_array", "same_values"]
+__all__ = [
+    "ArrayCheck",
+    "NotComparableError",
+    "chosen_chunks",
+    "compare_array",
+    "near_values",
+    "same_values",
+]
 
 
 class NotComparableError(Exception):
@@ -36,13 +45,17 @@ class ArrayCheck:
     chunks : int
         Chunks of its grid.
     compared, equal, different : int
-        Chunks whose native values were at hand, and how they compare, bit for bit. A chunk
-        that the references cannot read is different.
+        Chunks whose native values were at hand, and how they compare, bit for bit or within
+        what a lossy codec allows. A chunk that the references cannot read is different.
     passed_over : int
-        Chosen chunks for which there is nothing to compare with: in a set of many files
-        those that are absent or inlined, which no longer tell what file they came from.
+        Chosen chunks that were never written, and for which no file says so.
     reason : str
         Why the first chunk differs, or why chunks could not be compared; else empty.
+    uncompared : int
+        Chosen chunks that hold data and could not be compared.
+    metadata : str
+        How the attributes that decide what values mean differ from those of the files; empty
+        if they do not.
     """
 
     path: str
@@ -52,33 +65,51 @@ class ArrayCheck:
     different: int = 0
     reason: str = ""
     passed_over: int = 0
+    uncompared: int = 0
+    metadata: str = ""
 
     @property
     def ok(self) -> bool:
-        """Whether chunks were compared, if there are any, and all of them are equal."""
-        return not self.different and not self.reason
+        """Whether everything that was to be compared was, and is equal."""
+        return self.verdict in ("equal", "empty")
+
+    @property
+    def verdict(self) -> str:
+        """What to call it: ``different``, ``not compared``, ``equal``; ``empty`` without data."""
+        if self.different or self.metadata:
+            return "different"
+        if self.uncompared:
+            return "not compared"
+        return "empty" if self.passed_over and not self.compared else "equal"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the check as a JSON object, in the form that ``verify --json`` prints."""
         return {
             "path": self.path,
+            "verdict": self.verdict,
             "chunks": self.chunks,
             "compared": self.compared,
             "equal": self.equal,
             "different": self.different,
+            "not_compared": self.uncompared,
             "passed_over": self.passed_over,
             "reason": self.reason,
+            "metadata": self.metadata,
         }
 
     def __add__(self, other: ArrayCheck) -> ArrayCheck:
+        # Why something differs is of more use than why it was not compared.
+        first, second = (other, self) if other.different and not self.different else (self, other)
         return ArrayCheck(
             self.path,
             self.chunks,
             self.compared + other.compared,
             self.equal + other.equal,
             self.different + other.different,
-            self.reason or other.reason,
+            first.reason or second.reason,
             self.passed_over + other.passed_over,
+            self.uncompared + other.uncompared,
+            self.metadata or other.metadata,
         )
 
 
@@ -107,7 +138,12 @@ def _regions(array: Array, numbers: Sequence[int]) -> Iterator[tuple[slice, ...]
 
 
 def compare_array(
-    path: str, array: Array, store: Store, native: LibraryReader, numbers: Sequence[int]
+    path: str,
+    array: Array,
+    store: Store,
+    native: LibraryReader,
+    numbers: Sequence[int],
+    limit: int,
 ) -> ArrayCheck:
     """Compare chunks of one array.
 
@@ -123,6 +159,8 @@ def compare_array(
         What knows the true values.
     numbers : sequence of int
         Flat numbers of the chunks.
+    limit : int
+        Bytes of a chunk up to which it is compared.
 
     Returns
     -------
@@ -130,23 +168,40 @@ def compare_array(
     """
     import zarr
 
-    compared = equal = passed = 0
-    reason = native_reason = ""
+    if not numbers:
+        return ArrayCheck(path, array.chunks.size)
+    size = array.dtype.itemsize * math.prod(array.chunk_shape)
+    if size > limit:
+        reason = f"a chunk of {size:,} bytes is larger than the {limit:,} that are compared"
+        return ArrayCheck(path, array.chunks.size, uncompared=len(numbers), reason=reason)
     try:
         virtual: Any = zarr.open_array(store, path=path, mode="r", zarr_format=2)
     except Exception as error:  # noqa: BLE001 - whatever zarr or a codec does costs one array
-        return ArrayCheck(path, array.chunks.size, reason=_unopened(array, error))
-    for region in _regions(array, numbers):
+        return ArrayCheck(
+            path, array.chunks.size, uncompared=len(numbers), reason=_unopened(array, error)
+        )
+    tolerance = native.tolerance(path, array) if isinstance(native, TolerantReader) else None
+    compared = equal = passed = missed = 0
+    reason = native_reason = ""
+    for number, region in zip(numbers, _regions(array, numbers), strict=True):
         try:
             true = native.read(path, array, region)
-        except NotComparableError:
-            passed += 1
+        except NotComparableError as error:
+            absent = array.chunks.get(int(number)) is None
+            passed += absent
+            missed += not absent
+            native_reason = native_reason or ("" if absent else str(error))
+            continue
+        except MismatchError as error:
+            compared += 1
+            reason = reason or f"[{_where(region)}] {error}"
             continue
         except Exception as error:  # noqa: BLE001 - the format's library may raise anything
+            missed += 1
             native_reason = native_reason or f"no native values: {_told(error)}"
             continue
         compared += 1
-        difference = _difference(array, virtual, true, region)
+        difference = _difference(array, virtual, true, region, tolerance)
         equal += not difference
         reason = reason or difference
     return ArrayCheck(
@@ -157,6 +212,7 @@ def compare_array(
         compared - equal,
         reason or native_reason,
         passed,
+        missed,
     )
 
 
@@ -176,13 +232,22 @@ def _unopened(array: Array, error: BaseException) -> str:
     return f"zarr cannot open it: {_told(error)}"
 
 
-def _difference(array: Array, virtual: Any, true: NDArray[Any], region: tuple[slice, ...]) -> str:
+def _difference(
+    array: Array,
+    virtual: Any,
+    true: NDArray[Any],
+    region: tuple[slice, ...],
+    tolerance: Tolerance | None,
+) -> str:
     """Return how the region's values differ; empty if they do not."""
     import numpy as np
 
-    where = ", ".join(f"{part.start}:{part.stop}" for part in region)
+    where = _where(region)
     try:
         read = np.asarray(virtual[region])
+        if read.shape == () and array.dtype.kind == "S" and read.dtype.kind == "S":
+            # Alone, numpy cuts a text behind its last character.
+            read = read.astype(max(read.dtype, array.dtype, key=lambda kind: kind.itemsize))
     except Exception as error:  # noqa: BLE001 - a codec or filesystem may raise anything
         return f"[{where}] cannot be read: {_told(error)}"
     true = np.asarray(true)
@@ -191,9 +256,14 @@ def _difference(array: Array, virtual: Any, true: NDArray[Any], region: tuple[sl
     for name, values in (("", read), ("natively ", true)):
         if not _fits(values.dtype, array.dtype):
             return f"[{where}] is {name}{values.dtype}, not {array.dtype}"
-    if not same_values(read.astype(array.dtype, copy=False), true.astype(array.dtype, copy=False)):
-        return f"[{where}] has other values"
-    return ""
+    read, true = (values.astype(array.dtype, copy=False) for values in (read, true))
+    if same_values(read, true) or (tolerance is not None and near_values(read, true, tolerance)):
+        return ""
+    return f"[{where}] has other values"
+
+
+def _where(region: tuple[slice, ...]) -> str:
+    return ", ".join(f"{part.start}:{part.stop}" for part in region)
 
 
 def _fits(dtype: np.dtype[Any], expected: np.dtype[Any]) -> bool:
@@ -216,8 +286,26 @@ def same_values(left: NDArray[Any], right: NDArray[Any]) -> bool:
         return all(same_values(left[name], right[name]) for name in left.dtype.names)
     if left.dtype.hasobject:
         return all(_same_object(a, b) for a, b in zip(left.flat, right.flat, strict=True))
-    raw = np.ascontiguousarray(left).tobytes(), np.ascontiguousarray(right).tobytes()
-    return raw[0] == raw[1]
+    if left.shape != right.shape or left.dtype != right.dtype:
+        return left.tobytes() == right.tobytes()
+    one, other = (np.ascontiguousarray(values).reshape(-1) for values in (left, right))
+    return bool(np.array_equal(one.view(np.uint8), other.view(np.uint8)))
+
+
+def near_values(left: NDArray[Any], right: NDArray[Any], tolerance: Tolerance) -> bool:
+    """Tell whether numbers are as near to each other as they have to be; NaN is near NaN only."""
+    import numpy as np
+
+    if left.dtype.kind not in "iuf":
+        return False
+    wide = np.float64 if left.dtype.kind == "f" or tolerance.period else np.int64
+    apart = left.astype(wide) - right.astype(wide)
+    if tolerance.period:
+        apart -= np.rint(apart / tolerance.period) * tolerance.period
+    near = np.abs(apart) <= tolerance.absolute
+    if left.dtype.kind == "f":
+        near |= np.isnan(left) & np.isnan(right)
+    return bool(near.all())
 
 
 def _same_object(left: Any, right: Any) -> bool:
@@ -232,4 +320,4 @@ def _same_object(left: Any, right: Any) -> bool:
 def _told(error: BaseException) -> str:
     """Return an exception in one line, with the cause that a wrapping filesystem hides."""
     cause = error.__cause__ or error
-    return " ".join(f"{type(cause).__name__}: {cause}".split())
+    return " ".join(f"{type(cause).__name__}: {cause}".rstrip(": ").split())

@@ -3,39 +3,86 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, OrderedDict
+from collections import Counter
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError
-from refmaker.model.chunk_table import Reference
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import SNIFF_BYTES, MultiFileScanner, choose, scanners
-from refmaker.verification.compare import NotComparableError
+from refmaker.verification.by_place import PlaceReader
+from refmaker.verification.joined import JoinedValues
+from refmaker.verification.metadata import metadata_difference
+from refmaker.verification.scanned_files import OpenFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import Self
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+    from zarr.abc.store import Store
 
     from refmaker.io.source import Source
     from refmaker.model import Array, Group
     from refmaker.scanning.protocol import LibraryReader, Scanner
     from refmaker.storage.reference_set import ReferenceSet
 
-__all__ = ["open_oracle"]
+__all__ = ["Oracle", "open_oracle", "source_files"]
 
 log = logging.getLogger(__name__)
 
-_OPEN = 8
-"""Files that are kept open at a time."""
+_SCANNED = 4
+"""Files of a set whose attributes are looked at."""
+
+
+class Oracle:
+    """What knows the true values of a set's arrays, and what its files say of them.
+
+    Parameters
+    ----------
+    reader : LibraryReader
+        The values.
+    scans : sequence of callable
+        Each returns the arrays that scanning one of the files again, or all, gives.
+    known : bool
+        Whether the set was made by this package, whose attributes those have to be.
+    """
+
+    def __init__(
+        self,
+        reader: LibraryReader,
+        scans: Sequence[Callable[[], Mapping[str, Array]]],
+        *,
+        known: bool,
+    ) -> None:
+        self.reader = reader
+        self._known = known
+        self._scans = scans
+        self._scanned: list[Mapping[str, Array]] | None = None
+
+    def metadata(self, path: str, array: Array) -> str:
+        """Return how the attributes that decide what values mean differ from the files'."""
+        if not self._known:
+            return ""
+        if self._scanned is None:
+            self._scanned = []
+            for scan in self._scans:
+                try:
+                    self._scanned.append(scan())
+                except RefmakerError as error:
+                    log.info("attributes are not compared: %s", error)
+        there = [arrays[path] for arrays in self._scanned if path in arrays]
+        return metadata_difference(array, there, joined=len(self._scans) > 1)
 
 
 @contextmanager
 def open_oracle(
-    refs: ReferenceSet, storage_options: Mapping[str, Any] | None
-) -> Iterator[LibraryReader]:
+    refs: ReferenceSet,
+    storage_options: Mapping[str, Any] | None,
+    store: Store,
+    *,
+    whole: bool,
+) -> Iterator[Oracle]:
     """Open what knows the true values of a set's arrays.
 
     Parameters
@@ -44,10 +91,14 @@ def open_oracle(
         The set.
     storage_options : mapping or None
         Passed to fsspec for its files.
+    store : zarr.abc.store.Store
+        The set, open.
+    whole : bool
+        Whether every file of a set of many is looked at for coordinates, or some of them.
 
     Yields
     ------
-    LibraryReader
+    Oracle
 
     Raises
     ------
@@ -57,31 +108,73 @@ def open_oracle(
         If the set names none.
     UnknownFormatError
         If no scanner recognises the scanned file.
+    PolicyError
+        If the set names files that it may not.
     """
     from refmaker.io.source import Source
 
-    urls = _files(refs)
+    policy = refs.policy
+    if policy.remote:
+        policy.check_urls(refs.urls())
+    storage_options = policy.bound(storage_options)
+    urls = source_files(refs)
+    known = bool(refs.report.format)
     collector = scanners().get(refs.report.format)
     if isinstance(collector, MultiFileScanner) and (len(urls) > 1 or not _is_file(urls[0])):
         with collector.native_collection(urls, storage_options) as native:
-            yield native
+            found = partial(_collected, collector, urls, storage_options)
+            yield Oracle(native, [found], known=known)
         return
     url, scanner = _scanned(refs, urls, storage_options)
     with ExitStack() as stack:
         source = stack.enter_context(Source(url, storage_options))
-        known = refs.report.sources.get(url)
-        if known is not None and known.size != source.size:
-            log.warning("%s had %d bytes when scanned, now %d", url, known.size, source.size)
+        before = refs.report.sources.get(url)
+        if before is not None and before.size != source.size:
+            log.warning("%s had %d bytes when scanned, now %d", url, before.size, source.size)
+        again = partial(_arrays_of, scanner, source)
         if len(urls) > 1 and not _same_arrays(refs.group, scanner, source):
             log.info("looking chunks up in %d files", len(urls))
-            yield stack.enter_context(_ByPlace(refs.report.format or None, storage_options))
+            files = stack.enter_context(OpenFiles(refs.report.format or None, storage_options))
+            joined = JoinedValues(refs.group, urls, files, partial(_own, store), whole=whole)
+            # Of attributes that differ from file to file joining keeps those of the first.
+            scans = [partial(_arrays_in, files, name) for name in urls[:_SCANNED]]
+            yield Oracle(PlaceReader(files, joined), scans, known=known)
             return
         log.info("comparing with %s, read as %s", url, scanner.name)
-        yield stack.enter_context(scanner.native(source))
+        yield Oracle(stack.enter_context(scanner.native(source)), [again], known=known)
 
 
-def _files(refs: ReferenceSet) -> list[str]:
-    """Return the files of a set, the likeliest to have been scanned first."""
+def _arrays_of(scanner: Scanner, source: Source) -> dict[str, Array]:
+    return dict(scanner.scan(source, ScanOptions())[0].arrays())
+
+
+def _arrays_in(files: OpenFiles, url: str) -> dict[str, Array]:
+    return files[url].arrays
+
+
+def _collected(
+    scanner: MultiFileScanner, urls: list[str], storage_options: Mapping[str, Any] | None
+) -> dict[str, Array]:
+    return dict(scanner.collect(urls, storage_options, ScanOptions())[0].arrays())
+
+
+def _own(store: Store, path: str) -> NDArray[Any]:
+    """Return the values of an array as the set has them."""
+    import numpy as np
+    import zarr
+
+    array: Any = zarr.open_array(store, path=path, mode="r", zarr_format=2)
+    return np.asarray(array[...])
+
+
+def source_files(refs: ReferenceSet) -> list[str]:
+    """Return the files of a set, the likeliest to have been scanned first.
+
+    Raises
+    ------
+    MetadataError
+        If it names none.
+    """
     votes: Counter[str] = Counter()
     for _, array in refs.group.arrays():
         for url in array.chunks.urls:
@@ -144,131 +237,3 @@ def _same_arrays(group: Group, scanner: Scanner, source: Source) -> bool:
     theirs = {path: array.shape for path, array in found.arrays()}
     ours = {path: array.shape for path, array in group.arrays()}
     return ours.items() <= theirs.items()
-
-
-class _ByPlace:
-    """Native values of chunks by where they lie: which file, which bytes."""
-
-    def __init__(self, name: str | None, storage_options: Mapping[str, Any] | None) -> None:
-        self._name = name
-        self._storage_options = storage_options
-        self._open: OrderedDict[str, _File] = OrderedDict()
-        self._shifts: dict[tuple[str, str], tuple[int, ...]] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        while self._open:
-            self._open.popitem()[1].close()
-
-    def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
-        """Return the values that the chunk's own file has where the chunk lies."""
-        at = tuple(part.start // n for part, n in zip(region, array.chunk_shape, strict=True))
-        found = array.chunks.get(at)
-        if not isinstance(found, Reference):
-            raise NotComparableError
-        true, there = self._file(found.url).read(found, array)
-        if there is not None:
-            self._check_order(path, found.url, at, there)
-        shape = tuple(part.stop - part.start for part in region)
-        # A chunk that reached past its file's end holds more than the set shows of it.
-        return true.reshape(shape) if true.size == _count(shape) else true
-
-    def _check_order(
-        self, path: str, url: str, at: tuple[int, ...], there: tuple[int, ...]
-    ) -> None:
-        """Compare a chunk's position with that in its file: all of a file are moved alike."""
-        # Dimensions that joining has added stand before those of the file.
-        shift = tuple(a - b for a, b in zip(at[len(at) - len(there) :], there, strict=True))
-        known = self._shifts.setdefault((path, url), shift)
-        if known != shift:
-            raise ValueError(f"chunk {at} is chunk {there} of {url}, out of line with others of it")
-
-    def _file(self, url: str) -> _File:
-        if url not in self._open:
-            while len(self._open) >= _OPEN:
-                self._open.popitem(last=False)[1].close()
-            self._open[url] = _File(url, self._name, self._storage_options)
-        self._open.move_to_end(url)
-        return self._open[url]
-
-
-class _File:
-    """One file, scanned, with every chunk by its place."""
-
-    def __init__(
-        self, url: str, name: str | None, storage_options: Mapping[str, Any] | None
-    ) -> None:
-        from refmaker.io.source import Source
-
-        self._stack = ExitStack()
-        with ExitStack() as stack:
-            source = stack.enter_context(Source(url, storage_options))
-            scanner = choose(source.read_upto(0, SNIFF_BYTES), url, name)
-            options = ScanOptions(inline_threshold=0, chunk_bytes=None)
-            group, _ = scanner.scan(source, options)
-            self._arrays = list(group.arrays())
-            self._places = _places(source.url, self._arrays)
-            self._native = stack.enter_context(scanner.native(source))
-            self._stack = stack.pop_all()
-
-    def close(self) -> None:
-        self._stack.close()
-
-    def read(self, found: Reference, array: Array) -> tuple[NDArray[Any], tuple[int, ...] | None]:
-        """Return the values of a chunk and its position, or of the part of an uncompressed one."""
-        import numpy as np
-
-        starts, stops, owner, number = self._places
-        last = int(np.searchsorted(starts, found.offset, side="right"))
-        # Several arrays may own a place; the smallest range that holds it all is looked for.
-        for row in range(last - 1, max(-1, last - 17), -1):
-            path, native = self._arrays[int(owner[row])]
-            exact = starts[row] == found.offset and stops[row] == found.offset + found.length
-            inside = stops[row] >= found.offset + found.length and not native.codecs
-            if exact or (inside and native.order == "C"):
-                break
-        else:
-            raise LookupError(f"no array has bytes {found.offset} to {found.offset + found.length}")
-        if native.dtype.newbyteorder("=") != array.dtype.newbyteorder("="):
-            raise NotComparableError
-        at = np.unravel_index(int(number[row]), native.chunks.grid) if native.shape else ()
-        region = tuple(
-            slice(int(i) * n, min((int(i) + 1) * n, extent))
-            for i, n, extent in zip(at, native.chunk_shape, native.shape, strict=True)
-        )
-        values = np.asarray(self._native.read(path, native, region)).reshape(-1)
-        if exact:
-            alike = array.chunk_shape[len(array.shape) - len(native.shape) :] == native.chunk_shape
-            return values, tuple(int(i) for i in at) if alike else None
-        first = (found.offset - int(starts[row])) // native.dtype.itemsize
-        return values[first : first + found.length // native.dtype.itemsize], None
-
-
-def _places(url: str, arrays: list[tuple[str, Array]]) -> tuple[NDArray[Any], ...]:
-    """Return start, stop, array and number of every chunk in a file, by start and then size."""
-    import numpy as np
-
-    columns: list[tuple[NDArray[Any], ...]] = []
-    for which, (_, array) in enumerate(arrays):
-        table = array.chunks
-        known = np.array([name == url for name in table.urls], bool)
-        rows = np.zeros(table.referenced, np.int64) if table.url is None else table.url
-        mine = known[rows] if table.referenced else np.zeros(0, bool)
-        offset = table.offset[mine].astype(np.int64)
-        stop = offset + table.length[mine].astype(np.int64)
-        columns.append((offset, stop, np.full(offset.size, which), table.numbers()[mine]))
-    if not columns:
-        empty = np.zeros(0, np.int64)
-        return empty, empty, empty, empty
-    joined = tuple(np.concatenate(parts) for parts in zip(*columns, strict=True))
-    # Of ranges with one start the smallest comes last, and so is met first.
-    order = np.lexsort((-joined[1], joined[0]))
-    return tuple(column[order] for column in joined)
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    import math
-
-    return math.prod(shape)

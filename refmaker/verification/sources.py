@@ -86,6 +86,8 @@ def check_sources(
         If the reference file cannot be read.
     MetadataError
         If it is no reference set.
+    PolicyError
+        If it names files that it may not.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -93,6 +95,10 @@ def check_sources(
 
     if not isinstance(refs, ReferenceSet):
         refs = ReferenceSet.read(refs)
+    policy = refs.policy
+    if policy.remote:
+        policy.check_urls(refs.urls())
+    options = policy.bound(storage_options)
     needs = dict.fromkeys(refs.report.sources, (0, 0))
     for url, chunks, end in _needs(refs):
         before, reach = needs.get(url, (0, 0))
@@ -100,7 +106,7 @@ def check_sources(
     known_files = refs.report.sources
 
     def look(url: str) -> SourceCheck:
-        return _look(url, *needs[url], known_files.get(url), storage_options)
+        return _look(url, *needs[url], known_files.get(url), options)
 
     with ThreadPoolExecutor(_TOGETHER) as pool:
         return list(pool.map(look, needs))

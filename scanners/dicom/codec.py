@@ -11,7 +11,7 @@ from refmaker.scanners.dicom.transfer import PixelEncoding
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from refmaker.scanners.dicom.codestream import CodestreamInfo
+    from refmaker.codecs.codestream import CodestreamInfo
     from refmaker.scanners.dicom.pixels import PixelDescription
 
 __all__ = ["ChunkCodecs", "compressed", "uncompressed"]

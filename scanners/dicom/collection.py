@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError
 from refmaker.model.report import Cost, Outcome, ScanReport
+from refmaker.scanners.dicom.copies import DUPLICATE
 from refmaker.scanners.dicom.dicomdir import directory_files, is_directory
 from refmaker.scanners.dicom.header import Failure, Header, read_header, read_headers
 from refmaker.scanners.dicom.parsed_tags import PARSED_TAGS
@@ -65,7 +66,9 @@ class Collection:
             code = "not-dicom" if isinstance(error, UnknownFormatError) else code_of(error)
             report.add(names[url], Outcome.SKIPPED, error.message, code)
         for header, error in tree.refused:
-            report.add(names[header.url], Outcome.SKIPPED, error.message, code_of(error))
+            code = code_of(error)
+            outcome = Outcome.DUPLICATED if code == DUPLICATE else Outcome.SKIPPED
+            report.add(names[header.url], outcome, error.message, code)
         used = {url for _, array in tree.group.arrays() for url in array.chunks.urls}
         report.sources = {h.url: h.fingerprint for h in self.headers if h.url in used}
         self._audit(tree, choices, report)

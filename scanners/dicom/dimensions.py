@@ -46,6 +46,8 @@ class Column:
     clock : bool
         Whether it runs on from frame to frame, so that the order of frames at each place
         counts instead of its value.
+    tag : int
+        The element that it is the number of, 0 if it is none.
     attributes : dict
         Further attributes of the coordinate.
     """
@@ -55,6 +57,7 @@ class Column:
     units: str = ""
     separates: bool = True
     clock: bool = False
+    tag: int = 0
     attributes: dict[str, Any] = field(default_factory=dict)
 
     def codes(self) -> NDArray[np.int64]:
@@ -88,12 +91,16 @@ class FrameGrid:
         Flat C-order number of each frame's cell in `shape`, each a different one.
     guessed : bool
         Whether nothing but the order of the instances tells frames apart.
+    unfinished : bool
+        Whether all empty cells are at the end of the first dimension, where an acquisition was
+        stopped.
     """
 
     names: tuple[str, ...]
     shape: tuple[int, ...]
     cell: NDArray[np.int64]
     guessed: bool = False
+    unfinished: bool = False
 
     @property
     def empty(self) -> int:
@@ -134,6 +141,8 @@ def discover(
         if found is not None:
             return found
     found = _sparse(slot, places, plain, _FILLED)
+    if found is None and slot.size != used * most:
+        return _unfinished(slot, places, [c for c, _ in coded if c.clock], most)
     if found is None and slot.size == used * most:
         rank = _rank(slot, np.arange(slot.size))
         return FrameGrid(("repeat",), (most, places), rank * places + slot, guessed=True)
@@ -212,6 +221,29 @@ def _ranked(
         if pairs.shape[0] == slot.size:
             rank = _rank(slot, values)
             return FrameGrid(("time",), (repeats, places), rank * places + slot)
+    return None
+
+
+def _unfinished(
+    slot: NDArray[np.int64], places: int, clocks: Sequence[Column], most: int
+) -> FrameGrid | None:
+    """Return a grid whose last volume is not full, None if there is none or more than one.
+
+    Only where an order of the frames, by a clock or else by their instance numbers, runs through
+    one volume after the other: every frame of a volume comes before those of the next.
+    """
+    orders = [("time", c.values, False) for c in clocks if not bool(np.isnan(c.values).any())]
+    orders.append(("repeat", np.arange(slot.size, dtype=np.float64), True))
+    for name, values, guessed in orders:
+        rank = _rank(slot, values)
+        counts = np.bincount(rank, minlength=most)
+        first = np.full(most, np.inf)
+        last = np.full(most, -np.inf)
+        np.minimum.at(first, rank, values)
+        np.maximum.at(last, rank, values)
+        if bool(np.all(counts[:-1] == counts[0]) and np.all(last[:-1] < first[1:])):
+            cell = rank * places + slot
+            return FrameGrid((name,), (most, places), cell, guessed=guessed, unfinished=True)
     return None
 
 

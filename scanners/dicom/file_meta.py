@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from refmaker.errors import FormatError, UnknownFormatError
+from refmaker.scanners.dicom.declared import is_bare
 from refmaker.scanners.dicom.tags import TRANSFER_SYNTAX_UID
 from refmaker.scanners.dicom.transfer import EXPLICIT, IMPLICIT, transfer_syntax
 from refmaker.scanners.dicom.walk import ShortError, is_vr, walk
@@ -17,7 +18,7 @@ from refmaker.scanners.dicom.walk import ShortError, is_vr, walk
 if TYPE_CHECKING:
     from refmaker.scanners.dicom.tags import Element
 
-__all__ = ["FileMeta", "begin", "resembles"]
+__all__ = ["FileMeta", "begin"]
 
 _MAGIC_AT = 128
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -55,50 +56,6 @@ class FileMeta:
     warnings: tuple[str, ...]
 
 
-def resembles(head: bytes) -> float:
-    """Return how sure it is, 0 to 1, that a file with these first bytes is a DICOM file."""
-    if head[_MAGIC_AT : _MAGIC_AT + 4] == b"DICM":
-        return 1.0
-    return 0.6 if _bare(head) else 0.0
-
-
-def _bare(head: bytes) -> bool:
-    """Tell whether bytes are data elements without a preamble: two that follow one another."""
-    at, last = 0, 0
-    for _ in range(2):
-        found = _element(head, at)
-        if found is None:
-            return False
-        tag, end = found
-        # Elements stand in ascending order, and files begin with these groups.
-        if tag <= last or tag >> 16 not in (2, 8):
-            return False
-        at, last = end, tag
-    return True
-
-
-def _element(head: bytes, at: int) -> tuple[int, int] | None:
-    """Return tag and end of an element with a text or small binary value, if there is one."""
-    if len(head) < at + 8:
-        return None
-    for order in ("little", "big"):
-        group = int.from_bytes(head[at : at + 2], order)
-        element = int.from_bytes(head[at + 2 : at + 4], order)
-        if group not in (2, 8):
-            continue
-        vr = head[at + 4 : at + 6]
-        if is_vr(vr) and vr not in (b"OB", b"SQ", b"UN"):
-            length = int.from_bytes(head[at + 6 : at + 8], order)
-            return group << 16 | element, at + 8 + length
-        if is_vr(vr):
-            length = int.from_bytes(head[at + 8 : at + 12], order)
-            return group << 16 | element, at + 12 + length
-        length = int.from_bytes(head[at + 4 : at + 8], order)
-        if length <= 1024:
-            return group << 16 | element, at + 8 + length
-    return None
-
-
 def begin(head: bytes) -> FileMeta:
     """Find out where the data set begins and how it is encoded.
 
@@ -118,7 +75,7 @@ def begin(head: bytes) -> FileMeta:
     """
     if head[_MAGIC_AT : _MAGIC_AT + 4] == b"DICM":
         at, warnings = _MAGIC_AT + 4, []
-    elif _bare(head):
+    elif is_bare(head):
         at, warnings = 0, ["the file has no preamble"]
     else:
         raise UnknownFormatError("not a DICOM file: there is no DICM at byte 128")

@@ -13,6 +13,7 @@ import numpy as np
 
 from refmaker.errors import FormatError
 from refmaker.scanners.dicom.agreement import differing
+from refmaker.scanners.dicom.decimals import is_plain
 from refmaker.scanners.dicom.dimensions import Column
 from refmaker.scanners.dicom.values import Dataset
 
@@ -29,7 +30,6 @@ __all__ = ["FrameAttributes", "separating"]
 POSITION, ORIENTATION = 0x00200032, 0x00200037
 PIXEL_SPACING = 0x00280030
 INTERCEPT, SLOPE = 0x00281052, 0x00281053
-_SECONDS = 86400.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,30 +107,63 @@ class FrameAttributes:
         return np.repeat(np.array(rows, np.float64).reshape(len(rows), width), times, axis=0)
 
     def _row(self, tag: int, element: Element, width: int) -> Any:
-        if element[0] == b"DS":
+        # Thousands of frames have numbers as they should be: these need no careful reader.
+        if element[0] == b"DS" and is_plain(element[1].replace(b"\\", b"")):
             try:
                 row = [float(part) for part in element[1].split(b"\\")]
             except ValueError:
-                pass  # padded with something, or no numbers: for the careful reader
+                pass
             else:
-                return row if len(row) == width else None
+                total = sum(row)
+                if len(row) == width and total - total == 0:
+                    return row
         try:
             return self._dataset(tag, element).numbers(tag, width)
         except FormatError:
             return None
 
     def number(self, tag: int) -> NDArray[np.float64]:
-        """Return the first number of each frame, shape (n,); NaN where there is none."""
+        """Return the only number of each frame, shape (n,); NaN where there is none.
+
+        Where there are several that differ, or none that has one reading, it is NaN as well:
+        see `refused`.
+        """
         known: dict[bytes, float] = {}
         values = []
         elements, times = self._once(tag)
         for element in elements:
             raw = b"" if element is None else element[1]
             if raw not in known:
-                found = None if element is None else _numbers(self._dataset(tag, element), tag)
-                known[raw] = found[0] if found else np.nan
+                known[raw] = np.nan if element is None else self._number(tag, element)
             values.append(known[raw])
         return np.repeat(np.array(values, np.float64), times)
+
+    def _number(self, tag: int, element: Element) -> float:
+        try:
+            found = self._dataset(tag, element).number(tag)
+        except FormatError:
+            return np.nan
+        return np.nan if found is None else found
+
+    def refused(self, tag: int, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Tell of which frames an element has a value, but none that is a number.
+
+        Parameters
+        ----------
+        tag : int
+            The element.
+        values : ndarray of float64, shape (n,) or (n, k)
+            What `number` or `numbers` returned for it.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+        """
+        unknown = np.array(np.isnan(values).reshape(len(values), -1).any(axis=1), bool)
+        for row in np.flatnonzero(unknown).tolist():
+            element = self.own[row].get(tag, self.shared.get(tag))
+            unknown[row] = element is not None and bool(element[1].strip(b" \0\\"))
+        return unknown
 
     def texts(self, tag: int) -> NDArray[np.str_]:
         """Return the text of each frame, shape (n,); several values joined by a backslash."""
@@ -147,23 +180,18 @@ class FrameAttributes:
     def clock(self, tag: int) -> NDArray[np.float64]:
         """Return times of day, or dates with times, in seconds from the earliest frame's."""
         texts = self.texts(tag).tolist()
-        seconds = {text: _seconds(text) for text in set(texts)}
-        values = np.array([seconds[text] for text in texts])
-        return values - np.nanmin(values) if bool(np.isfinite(values).any()) else values
+        known = {text: _microseconds(text) for text in set(texts)}
+        first = min((found for found in known.values() if found is not None), default=0)
+        # Whole numbers until here: a float has no microseconds of a date.
+        seconds = {t: np.nan if us is None else (us - first) / 1e6 for t, us in known.items()}
+        return np.array([seconds[text] for text in texts], np.float64)
 
     def _dataset(self, tag: int, element: Element) -> Dataset:
         return Dataset({tag: element}, implicit=False, big=self.big)
 
 
-def _numbers(dataset: Dataset, tag: int) -> list[float] | None:
-    try:
-        return dataset.numbers(tag)
-    except FormatError:
-        return None
-
-
-def _seconds(text: str) -> float:
-    """Return the seconds of a TM or DT value since midnight, or since a day long ago."""
+def _microseconds(text: str) -> int | None:
+    """Return the time of a TM or DT value since midnight, or since a day long ago."""
     digits = text.partition("+")[0].partition("-")[0].replace(":", "")
     whole, _, fraction = digits.partition(".")
     days = 0
@@ -173,13 +201,14 @@ def _seconds(text: str) -> float:
         try:
             days = date(int(whole[:4]), int(whole[4:6]), int(whole[6:8])).toordinal()
         except ValueError:
-            return float("nan")
+            return None
         whole = whole[8:]
     if not (whole + fraction).isdecimal() or len(whole) % 2:
-        return float("nan")
+        return None
     parts = [int(whole[at : at + 2]) for at in range(0, len(whole), 2)] + [0, 0]
     hours, minutes, seconds = parts[:3]
-    return days * _SECONDS + hours * 3600 + minutes * 60 + seconds + float(f"0.{fraction or 0}")
+    below = int(fraction[:6].ljust(6, "0")) if fraction else 0
+    return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1_000_000 + below
 
 
 _NUMBERS: tuple[tuple[str, tuple[int, ...], str], ...] = (
@@ -227,7 +256,7 @@ def separating(records: FrameAttributes) -> list[Column]:
     for name, tags, units in _NUMBERS:
         tag = next((tag for tag in tags if records.present(tag)), None)
         if tag is not None:
-            found[name] = Column(name, _whole(name, records.number(tag)), units)
+            found[name] = Column(name, _whole(name, records.number(tag)), units, tag=tag)
     diffusion = _diffusion(records)
     if diffusion is not None:
         found[diffusion.name] = diffusion

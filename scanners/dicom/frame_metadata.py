@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.errors import FormatError
+from refmaker.model.inline import inline_array
 from refmaker.scanners.dicom.agreement import differing
+from refmaker.scanners.dicom.decimals import one_decimal
 from refmaker.scanners.dicom.dimensions import Column, coordinates
 from refmaker.scanners.dicom.frame_attributes import ORIENTATION
-from refmaker.scanners.dicom.inline import inlined_array
 from refmaker.scanners.dicom.metadata import SHOWN_OTHERWISE, attribute_values, presentable
+from refmaker.scanners.dicom.notes import Note
 from refmaker.scanners.dicom.privacy import UIDS
+from refmaker.scanners.dicom.values import tag_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,10 +30,16 @@ if TYPE_CHECKING:
 __all__ = ["described"]
 
 FRAME_TIME = 0x00181063
+_EXACT = 2.0**53
+"""Below it floats hold every whole number."""
 
 
-def described(image: Image, choices: DICOMOptions) -> tuple[dict[str, Array], dict[str, Any]]:
+def described(
+    image: Image, choices: DICOMOptions
+) -> tuple[dict[str, Array], dict[str, Any], list[Note]]:
     """Return what is known of an image: arrays of what varies, attributes of what does not.
+
+    The third is what is odd: numbers that cannot be read.
 
     Parameters
     ----------
@@ -40,8 +50,9 @@ def described(image: Image, choices: DICOMOptions) -> tuple[dict[str, Array], di
     """
     members: dict[str, Array] = {}
     varying = differing(image.headers)
-    attributes = _constant(image, choices, varying)
-    columns = [*image.columns, *_selected(image, choices, attributes, varying)]
+    refused: dict[int, int] = {}
+    attributes = _constant(image, choices, varying, refused)
+    columns = [*image.columns, *_selected(image, choices, attributes, varying, refused)]
     for column in _split(columns):
         text = column.values.dtype.kind in "US"
         if text and not column.attributes.get("asked") and not presentable(column.values.tolist()):
@@ -61,10 +72,10 @@ def described(image: Image, choices: DICOMOptions) -> tuple[dict[str, Array], di
         if values.ndim > len(names):
             names = (*names, f"{column.name}_component")
         told = {"units": column.units} if column.units else {}
-        members[name] = inlined_array(values, names, told)
+        members[name] = inline_array(values, names, told)
     for name, dimension in (("position", "patient_axis"), ("orientation", "cosine")):
         members |= _vectors(image, name, dimension)
-    return members, attributes
+    return members, attributes, _notes(image, refused)
 
 
 def _keep_constant(
@@ -96,7 +107,7 @@ def _vectors(image: Image, name: str, dimension: str) -> dict[str, Array]:
     found = coordinates(column, image.grid.cell, names, shape)
     if found is None:
         return {}
-    return {name: inlined_array(found[1], (*found[0], dimension), units)}
+    return {name: inline_array(found[1], (*found[0], dimension), units)}
 
 
 def _split(columns: Sequence[Column]) -> list[Column]:
@@ -111,11 +122,15 @@ def _split(columns: Sequence[Column]) -> list[Column]:
     return found
 
 
-def _constant(image: Image, choices: DICOMOptions, varying: frozenset[int]) -> dict[str, Any]:
+def _constant(
+    image: Image, choices: DICOMOptions, varying: frozenset[int], refused: dict[int, int]
+) -> dict[str, Any]:
     """Return the chosen attributes that all instances agree on."""
     headers = image.headers
     same = [tag for tag in _tags(headers, choices) if tag not in varying]
-    values = attribute_values(headers[0], same)
+    unread: set[int] = set()
+    values = attribute_values(headers[0], same, unread)
+    refused |= dict.fromkeys(unread, 0)
     named = {choices.selection.name(tag): value for tag, value in values.items()}
     if choices.uids != "none":
         for tag, name in UIDS.items():
@@ -123,6 +138,17 @@ def _constant(image: Image, choices: DICOMOptions, varying: frozenset[int]) -> d
             if uid and tag not in varying:
                 named[name] = choices.uid(uid)
     return named
+
+
+def _notes(image: Image, refused: Mapping[int, int]) -> list[Note]:
+    """Return notes on attributes without a reading, by tag and the first instance that has one."""
+    notes = []
+    for tag, instance in refused.items():
+        frames = np.flatnonzero(image.source[:, 0] == instance)
+        if frames.size:
+            text = f"{tag_text(tag)} has no reading, or more than one: it is left out"
+            notes.append(Note(text, image, int(frames[0])))
+    return notes
 
 
 def _tags(headers: Sequence[Header], choices: DICOMOptions) -> list[int]:
@@ -136,7 +162,11 @@ def _tags(headers: Sequence[Header], choices: DICOMOptions) -> list[int]:
 
 
 def _selected(
-    image: Image, choices: DICOMOptions, attributes: Mapping[str, Any], varying: frozenset[int]
+    image: Image,
+    choices: DICOMOptions,
+    attributes: Mapping[str, Any],
+    varying: frozenset[int],
+    refused: dict[int, int],
 ) -> list[Column]:
     """Return the chosen attributes in which instances differ, as columns of frames."""
     headers = image.headers
@@ -145,28 +175,43 @@ def _selected(
         for tag in _tags(headers, choices):
             name = choices.selection.name(tag)
             if name not in attributes and tag in varying:
-                columns.append(_column(image, tag, name))
+                columns.append(_column(image, tag, name, refused))
     if choices.uids != "none":
         for tag, name in UIDS.items():
             if name not in attributes and tag in headers[0]:
                 texts = [choices.uid(header.text(tag)) for header in headers]
                 values = np.array(texts)[image.source[:, 0]]
                 columns.append(Column(name, values, attributes={"asked": True}))
-    if FRAME_TIME in image.header and image.names == ("frame",):
+    columns += _cine(image, refused)
+    return columns
+
+
+def _cine(image: Image, refused: dict[int, int]) -> list[Column]:
+    """Return the time of each frame of a run, from the time that one of them takes."""
+    if FRAME_TIME not in image.header or image.names != ("frame",):
+        return []
+    try:
         step = image.header.number(FRAME_TIME)
-        if step is not None:
-            columns.append(Column("time", image.source[:, 1] * step, "ms"))
-    return [column for column in columns if column is not None]
+    except FormatError:
+        refused[FRAME_TIME] = 0
+        return []
+    return [] if step is None else [Column("time", image.source[:, 1] * step, "ms")]
 
 
-def _column(image: Image, tag: int, name: str) -> Column:
+def _column(image: Image, tag: int, name: str, refused: dict[int, int]) -> Column:
     """Return one attribute of all instances: numbers where it is a single number."""
     elements = [header.elements.get(tag) for header in image.headers]
     # One value each time is all there is to understand.
-    known = {
-        element: _value(header, tag, element)
-        for element, header in dict(zip(elements, image.headers, strict=True)).items()
-    }
+    first: dict[tuple[bytes, bytes] | None, int] = {}
+    for number, element in enumerate(elements):
+        first.setdefault(element, number)
+    known = {}
+    for element, number in first.items():
+        try:
+            known[element] = _value(image.headers[number], tag, element)
+        except FormatError:
+            known[element] = None
+            refused.setdefault(tag, number)
     values = [known[element] for element in elements]
     rows = image.source[:, 0]
     if all(value is None or isinstance(value, int | float) for value in values):
@@ -188,12 +233,17 @@ def _value(header: Header, tag: int, element: tuple[bytes, bytes] | None) -> Any
     """Return the value of an attribute; single numbers without ado."""
     if element is None:
         return None
-    try:
-        if element[0] == b"IS":
-            return int(element[1])
-        if element[0] == b"DS":
-            found = float(element[1])
-            return found if np.isfinite(found) else None
-    except ValueError:
-        pass  # several values, or padded with something
-    return attribute_values(header, [tag]).get(tag)
+    if element[0] in (b"IS", b"DS"):
+        try:
+            number = one_decimal(element[1])
+        except FormatError:
+            number = None
+        if number is not None:
+            whole = element[0] == b"IS" and number == number // 1 and abs(number) < _EXACT
+            if whole or element[0] == b"DS":
+                return int(number) if whole else number
+    unread: set[int] = set()
+    found = attribute_values(header, [tag], unread).get(tag)
+    if unread:
+        raise FormatError("the value cannot be read", path=tag_text(tag))
+    return found

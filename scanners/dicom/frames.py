@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.codecs.codestream import CodestreamInfo, describe
 from refmaker.errors import MetadataError, RefmakerError, TruncatedError, UnsupportedError
 from refmaker.model import Array, ChunkTable
 from refmaker.scanners.dicom.codec import compressed
-from refmaker.scanners.dicom.codestream import CodestreamInfo, describe
 from refmaker.scanners.dicom.items import FrameFragments, locate
 from refmaker.scanners.dicom.native_frames import deflated_array, native_array, stacked_array
 from refmaker.scanners.dicom.pixel_bytes import PixelBytes
-from refmaker.scanners.dicom.pixels import DECISIVE, PixelDescription, frame_count, layout
+from refmaker.scanners.dicom.pixels import (
+    DECISIVE,
+    PixelDescription,
+    frame_count,
+    is_told,
+    layout,
+)
 from refmaker.scanners.dicom.transfer import PixelEncoding
 
 if TYPE_CHECKING:
@@ -210,7 +216,7 @@ def _single(header: Header, found: PixelDescription) -> PixelElement:
     """Return the pixel data of an instance that can be stacked with others."""
     if layout(header) != found:
         raise MetadataError("the instances differ in the layout of their pixels")
-    if (frame_count(header) or 1) != 1:
+    if frame_count(header) != 1:
         raise MetadataError("an instance of several frames is no slice")
     return _pixels(header)
 
@@ -228,7 +234,7 @@ def _native(
     per_frame: bool,
     trust_bits: bool,
 ) -> Frames:
-    pixels, frames = _pixels(header), frame_count(header) or 1
+    pixels, frames = _pixels(header), frame_count(header)
     warnings = _fits(header, pixels, found, frames)
     if header.deflated is not None:
         at = np.array([header.deflated], np.int64)
@@ -243,7 +249,7 @@ def _native(
             per_frame=per_frame,
             trust_bits=trust_bits,
         )
-    return Frames(array, decoding.photometric, (*header.warnings, *warnings))
+    return Frames(array, decoding.photometric, (*header.warnings, *warnings, *_untold(header)))
 
 
 def _fits(
@@ -268,7 +274,19 @@ def _fits(
             "the pixel data are too long for halved chrominance", code="pixel-layout"
         )
     extra = length - needed - needed % 2
-    return (f"the pixel data have {extra} bytes more than their frames",) if extra > 0 else ()
+    if extra <= 0:
+        return ()
+    more = extra // found.chunk_bytes(1)
+    besides = f", enough for {more} more" if more else ""
+    return (f"the pixel data have {extra} bytes more than their {frames} frames{besides}",)
+
+
+def _untold(header: Header) -> tuple[str, ...]:
+    """Say where it was the pixel data that told how many frames there are."""
+    frames = frame_count(header)
+    if frames == 1 or is_told(header):
+        return ()
+    return (f"NumberOfFrames is missing: the pixel data hold {frames} frames",)
 
 
 def _encapsulated(
@@ -277,7 +295,8 @@ def _encapsulated(
     located = locate(header, data, frame_count(header))
     streams = {_stream(found, located, data)}
     made = _frames(found, located, streams, (header.url,), trust_bits=trust_bits)
-    return Frames(made.array, made.photometric, (*header.warnings, *made.warnings))
+    warnings = (*header.warnings, *made.warnings, *_untold(header))
+    return Frames(made.array, made.photometric, warnings)
 
 
 def _stream(

@@ -19,7 +19,15 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Stack", "affine", "attributes", "normal", "orientation_groups", "stack"]
+__all__ = [
+    "Stack",
+    "affine",
+    "attributes",
+    "normal",
+    "orientation_groups",
+    "spacing_groups",
+    "stack",
+]
 
 SAME = 0.01
 """Millimetres within which two positions are the same place."""
@@ -119,6 +127,30 @@ def orientation_groups(orientation: NDArray[np.float64]) -> NDArray[np.int64]:
         if number > _GROUPS:
             group[group < 0] = number
     return group
+
+
+def spacing_groups(spacing: NDArray[np.float64], extent: tuple[int, int]) -> NDArray[np.int64]:
+    """Return a number for each frame, the same for frames whose far edges are at one place.
+
+    Parameters
+    ----------
+    spacing : ndarray of float64, shape (n, 2)
+        Distance of rows and of columns, millimetres; NaN where a frame has none.
+    extent : tuple of int
+        Rows and columns: edges within `SAME` of one another are at one place.
+    """
+    known = np.where(np.isfinite(spacing), spacing, -1.0)
+    kinds, kind = np.unique(known, axis=0, return_inverse=True)
+    group = np.full(len(kinds), -1, np.int64)
+    for number in range(len(kinds)):
+        if group[number] < 0:
+            apart = (np.abs(kinds - kinds[number]) * np.array(extent)).max(axis=1)
+            near = (apart <= SAME) & ((kinds < 0) == (kinds[number] < 0)).all(axis=1)
+            group[near & (group < 0)] = number
+        if number > _GROUPS:
+            group[group < 0] = number
+            break
+    return np.asarray(group[kind.reshape(-1)], np.int64)
 
 
 def stack(position: NDArray[np.float64], orientation: NDArray[np.float64]) -> Stack | None:

@@ -88,12 +88,15 @@ class Header(Dataset):
         What is odd about the file.
     form : HeaderTemplate or None
         What it has in common with other headers that were read with it.
+    frames : int or None
+        Number of frames, once somebody asked for it.
     """
 
     __slots__ = (
         "deflated",
         "fingerprint",
         "form",
+        "frames",
         "pixels",
         "size",
         "tail",
@@ -129,6 +132,7 @@ class Header(Dataset):
         self.tail = tail
         self.warnings = warnings
         self.form: HeaderTemplate | None = None
+        self.frames: int | None = None
 
     def copy(
         self, head: FirstBytes, fingerprint: Fingerprint, elements: dict[int, Element], at: int
@@ -149,7 +153,7 @@ class Header(Dataset):
         other.implicit, other.big, other.charset = self.implicit, self.big, self.charset
         other.size, other.transfer_syntax = fingerprint.size, self.transfer_syntax
         other.deflated, other.tiff, other.warnings = self.deflated, self.tiff, self.warnings
-        other.form, pixels = self.form, self.pixels
+        other.form, other.frames, pixels = self.form, None, self.pixels
         if pixels is not None and pixels.offset != at:
             pixels = PixelElement(pixels.tag, pixels.vr, at, pixels.length)
         other.pixels = pixels
@@ -387,4 +391,6 @@ class _Reading:
         else:
             vr, length, size = "", int.from_bytes(head[4:8], order), 8
         pixels = PixelElement(tag, vr, at + size, None if length == UNDEFINED else length)
-        return pixels, stream.at_hand(at + size, _TAIL) if pixels.encapsulated else b""
+        tail = stream.at_hand(at + size, _TAIL) if pixels.encapsulated else b""
+        # The beginning tells how many frames there are, where the elements do not.
+        return pixels, tail or (stream.window(at + size, 8) if pixels.encapsulated else b"")

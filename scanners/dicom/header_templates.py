@@ -71,14 +71,27 @@ class HeaderTemplate:
     blanks : set of int
         Tags of the elements in which they may differ; of all others, two headers of one form
         hold the same object.
+    frames : int or None
+        Number of frames of each instance, once it is known.
     """
 
-    __slots__ = ("_base", "_data", "_fields", "_head", "_kept", "_last", "_steps", "blanks")
+    __slots__ = (
+        "_base",
+        "_data",
+        "_fields",
+        "_head",
+        "_kept",
+        "_last",
+        "_steps",
+        "blanks",
+        "frames",
+    )
 
     def __init__(
         self, data: bytes, fields: list[_Field], head: bytes, elements: dict[int, Element]
     ) -> None:
         self.blanks: set[int] = set()
+        self.frames: int | None = None
         self._data = data
         self._fields = fields
         self._head = head

@@ -15,6 +15,7 @@ import numpy as np
 
 from refmaker.errors import FormatError, TruncatedError
 from refmaker.scanners.dicom.dual_personality import tile_table
+from refmaker.scanners.dicom.pixels import is_told
 from refmaker.scanners.dicom.tags import EXTENDED_OFFSET_TABLE, EXTENDED_OFFSET_TABLE_LENGTHS
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class FrameFragments:
     warnings: tuple[str, ...] = ()
 
 
-def locate(header: Header, data: PixelBytes, frames: int | None) -> FrameFragments:
+def locate(header: Header, data: PixelBytes, frames: int) -> FrameFragments:
     """Find the frames of encapsulated pixel data.
 
     Parameters
@@ -65,29 +66,30 @@ def locate(header: Header, data: PixelBytes, frames: int | None) -> FrameFragmen
         The instance; its pixel data are encapsulated.
     data : PixelBytes
         The file.
-    frames : int or None
-        NumberOfFrames; None if the header does not tell.
+    frames : int
+        How many there are, 1 if the header does not tell and there is no offset table.
 
     Raises
     ------
     FormatError
-        If fragments cannot be told apart; names how many there are.
+        If fragments cannot be told apart, or hold more frames than anything tells; names how
+        many there are.
     TruncatedError
         If the file ends inside the pixel data.
     """
     assert header.pixels is not None  # noqa: S101 - who asks has seen it
     at = header.pixels.offset
-    if frames is not None and frames * 8 > data.size:
+    if frames * 8 > data.size:
         raise TruncatedError(f"{frames} frames in a file of {data.size} bytes", offset=at)
     first, table = _basic_table(data, at)
     warnings: list[str] = []
     extended = _extended_table(header)
     for name, found in (("extended", extended), ("tiff", None), ("basic", table)):
         starts = found
-        if name == "tiff" and header.tiff and frames is not None and frames > 1:
+        if name == "tiff" and header.tiff and frames > 1:
             starts = tile_table(data.source, first, frames)
             starts = None if starts is None else starts - first
-        if starts is None or starts.size == 0 or (frames is not None and starts.size != frames):
+        if starts is None or starts.size != frames:
             if found is not None and found.size:
                 warnings.append(f"the {name} offset table has {found.size} entries")
             continue
@@ -97,7 +99,10 @@ def locate(header: Header, data: PixelBytes, frames: int | None) -> FrameFragmen
             return _from_starts(data, first + starts, tuple(warnings))
         except FormatError:
             warnings.append(f"the {name} offset table does not point to fragments")
-    return _from_items(data, first, frames or 1, warnings)
+    told = is_told(header)
+    if not told and frames == 1 and table.size > 1:
+        raise FormatError(f"NumberOfFrames is missing, and the offset table has {table.size}")
+    return _from_items(data, first, frames, warnings, told=told)
 
 
 def _basic_table(data: PixelBytes, at: int) -> tuple[int, NDArray[np.int64]]:
@@ -189,10 +194,12 @@ def _walk(data: PixelBytes, at: int) -> tuple[NDArray[np.int64], tuple[str, ...]
     return np.array(found, np.int64), warnings
 
 
-def _from_items(data: PixelBytes, first: int, frames: int, warnings: list[str]) -> FrameFragments:
+def _from_items(
+    data: PixelBytes, first: int, frames: int, warnings: list[str], *, told: bool
+) -> FrameFragments:
     """Tell frames apart by the number of fragments, or by the markers in them."""
     items, odd = _walk(data, first)
-    told = (*warnings, *odd)
+    notes = (*warnings, *odd)
     starts, ends = items[:, 0], items[:, 1]
     # Where a file was cut between two fragments, the rest must not pass for the whole.
     if odd and (warnings or len(items) != frames) and (frames > 1 or not _whole(data, items)):
@@ -201,10 +208,17 @@ def _from_items(data: PixelBytes, first: int, frames: int, warnings: list[str]) 
             offset=int(ends[-1]),
         )
     if len(items) == frames:
-        return FrameFragments(starts, ends - starts, single=True, warnings=told)
+        return FrameFragments(starts, ends - starts, single=True, warnings=notes)
     if frames == 1:
+        images = len(_marked(data, items)) if data.cheap or not told else 0
+        if images > 1 and not told:
+            raise FormatError(
+                f"NumberOfFrames is missing, and the fragments hold {images} images", offset=first
+            )
+        if images > 1:
+            notes = (*notes, f"the fragments hold {images} images, NumberOfFrames is 1")
         last = ends[-1:]
-        return FrameFragments(starts[:1], last - starts[:1], single=False, warnings=told)
+        return FrameFragments(starts[:1], last - starts[:1], single=False, warnings=notes)
     if len(items) < frames:
         raise FormatError(f"{len(items)} fragments for {frames} frames", offset=first)
     begins = _marked(data, items)
@@ -215,7 +229,7 @@ def _from_items(data: PixelBytes, first: int, frames: int, warnings: list[str]) 
             hint="the file has no offset table",
         )
     stops = np.append(ends[begins[1:] - 1], ends[-1])
-    return FrameFragments(starts[begins], stops - starts[begins], single=False, warnings=told)
+    return FrameFragments(starts[begins], stops - starts[begins], single=False, warnings=notes)
 
 
 def _whole(data: PixelBytes, items: NDArray[np.int64]) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refmaker.scanners.dicom.inline import inlined_array
+from refmaker.model.inline import inline_array
 from refmaker.scanners.dicom.tags import PIXEL_REPRESENTATION
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def lookup_tables(
         if len(colours) == len(planes) and len(alike) == 1:
             table = np.stack([values for _, values in colours], axis=1)
             about = {"first_value": colours[0][0]}
-            found["palette"] = inlined_array(table, ("palette_entry", "palette_c"), about)
+            found["palette"] = inline_array(table, ("palette_entry", "palette_c"), about)
         elif _SEGMENTED in header:
             notes.append("its palette is written in segments, and is not here")
         else:
@@ -80,7 +80,7 @@ def lookup_tables(
             notes.append("its values go through a table, which is damaged and is not here")
         else:
             about = {"first_value": one[0]}
-            found["modality_lut"] = inlined_array(one[1], ("modality_lut_entry",), about)
+            found["modality_lut"] = inline_array(one[1], ("modality_lut_entry",), about)
             notes.append("its values are to be looked up in modality_lut")
     return found, tuple(notes)
 

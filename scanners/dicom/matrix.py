@@ -10,7 +10,8 @@ import numpy as np
 from refmaker.errors import FormatError, LimitError
 from refmaker.scanners.dicom.enhanced import frame_elements
 from refmaker.scanners.dicom.frame_attributes import PIXEL_SPACING, FrameAttributes
-from refmaker.scanners.dicom.series import CONCATENATION_OFFSET, frame_count
+from refmaker.scanners.dicom.grouping import CONCATENATION_OFFSET
+from refmaker.scanners.dicom.pixels import frame_count
 from refmaker.scanners.dicom.tags import COLUMNS, ROWS
 
 if TYPE_CHECKING:

@@ -266,7 +266,9 @@ def name_of(tag: int) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", keyword).lower()
 
 
-def attribute_values(header: Dataset, tags: Sequence[int]) -> dict[int, Any]:
+def attribute_values(
+    header: Dataset, tags: Sequence[int], unread: set[int] | None = None
+) -> dict[int, Any]:
     """Return the values of attributes as JSON values; what cannot be one is left out.
 
     Parameters
@@ -275,6 +277,8 @@ def attribute_values(header: Dataset, tags: Sequence[int]) -> dict[int, Any]:
         Where they stand.
     tags : sequence of int
         Which ones. Code strings of the safe list are written only if they look like codes.
+    unread : set of int, optional
+        Takes the tags of values that break the rules of their representation.
     """
     found: dict[int, Any] = {}
     for tag in tags:
@@ -286,6 +290,8 @@ def attribute_values(header: Dataset, tags: Sequence[int]) -> dict[int, Any]:
         try:
             value = header.get(tag)
         except FormatError:
+            if unread is not None:
+                unread.add(tag)
             continue
         if value is None or value == "" or (tag in SAFE and not presentable(value)):
             continue

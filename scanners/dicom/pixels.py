@@ -16,6 +16,7 @@ from refmaker.scanners.dicom.tags import (
     BITS_STORED,
     COLUMNS,
     DOUBLE_FLOAT_PIXEL_DATA,
+    EXTENDED_OFFSET_TABLE,
     FLOAT_PIXEL_DATA,
     NUMBER_OF_FRAMES,
     PHOTOMETRIC_INTERPRETATION,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.dicom.header import Header, PixelElement
     from refmaker.scanners.dicom.transfer import TransferSyntax
 
-__all__ = ["DECISIVE", "PixelDescription", "frame_count", "layout"]
+__all__ = ["DECISIVE", "PixelDescription", "frame_count", "is_told", "layout"]
 
 _STANDARD = "1.2.840.10008.1.2."
 _HALVED = ("YBR_FULL_422", "YBR_PARTIAL_422")
@@ -41,6 +42,9 @@ _FLOATS = {FLOAT_PIXEL_DATA: "f4", DOUBLE_FLOAT_PIXEL_DATA: "f8"}
 _CELLS = {1: 1, 8: 1, 12: 2, 16: 2, 32: 4, 64: 8}
 """Bytes of a decoded sample by the bits of a cell."""
 _PACKED = (1, 12)
+_ITEM = b"\xfe\xff\x00\xe0"
+_WORD = 16
+"""Bits below which a frame is not told apart from padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +131,54 @@ class PixelDescription:
         return nbytes + nbytes % 2 if self.swapped else nbytes
 
 
-def frame_count(header: Header) -> int | None:
-    """Return NumberOfFrames, or None where the header does not tell.
+def frame_count(header: Header) -> int:
+    """Return the number of frames of an instance.
+
+    Where NumberOfFrames is missing or blank, it is what the pixel data hold: a whole number of
+    uncompressed frames, or the entries of an offset table; else it is 1.
 
     Raises
     ------
     FormatError
-        If it is not a positive number.
+        If NumberOfFrames is not a positive number.
+    UnsupportedError
+        If it is missing, and the image cannot be referenced at all.
     """
-    count = header.integer(NUMBER_OF_FRAMES)
-    if count is not None and count < 1:
-        raise FormatError("there are no frames", path=tag_text(NUMBER_OF_FRAMES))
-    return count
+    form = header.form
+    # All that decides is the same in the headers of a form, unless there is a blank for it.
+    shared = form is not None and DECISIVE.isdisjoint(form.blanks)
+    known = form.frames if form is not None and shared else header.frames
+    if known is None:
+        told = header.integer(NUMBER_OF_FRAMES)
+        if told is not None and told < 1:
+            raise FormatError("there are no frames", path=tag_text(NUMBER_OF_FRAMES))
+        known = header.frames = told or _untold(header)
+        if form is not None and shared and (told or (header.pixels and header.pixels.length)):
+            form.frames = known
+    return known
+
+
+def is_told(header: Header) -> bool:
+    """Tell whether an instance says how many frames it has."""
+    return bool((header.raw(NUMBER_OF_FRAMES) or b"").strip(b" \0"))
+
+
+def _untold(header: Header) -> int:
+    """Return how many frames the pixel data hold, 1 if that cannot be said."""
+    pixels = header.pixels
+    if pixels is None:
+        return 1
+    if pixels.length is None:
+        extended = len(header.raw(EXTENDED_OFFSET_TABLE) or b"") // 8
+        table = header.tail[:8]
+        basic = int.from_bytes(table[4:], "little") // 4 if table[:4] == _ITEM else 0
+        return max(1, extended or min(basic, header.size // 8))
+    found = layout(header)
+    if found.halved or found.frame_bits < _WORD:
+        return 1
+    frames = pixels.length // found.chunk_bytes(1)
+    # A value of odd length is padded by one byte.
+    return frames if frames > 1 and pixels.length - found.chunk_bytes(frames) in (0, 1) else 1
 
 
 def layout(header: Header) -> PixelDescription:
@@ -238,6 +278,9 @@ def _layout(header: Header, pixels: PixelElement) -> PixelDescription:
             name = "u1"
     elif allocated != 8 * int(name[1]):
         raise FormatError("floats of another size", path=tag_text(BITS_ALLOCATED))
+    else:
+        # All bits of a float count, whatever is said of integers.
+        stored = allocated
     if samples not in (1, 3, 4) or (samples > 1 and allocated in _PACKED):
         raise _odd(f"{samples} samples in a pixel")
     planar = samples > 1 and header.integer(PLANAR_CONFIGURATION) == 1

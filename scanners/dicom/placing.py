@@ -10,7 +10,7 @@ import numpy as np
 from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable, chunk_grid
 from refmaker.scanners.dicom.frames import Frames, instance_array, stack
-from refmaker.scanners.dicom.series import frame_count
+from refmaker.scanners.dicom.pixels import frame_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ def joined(arrays: Sequence[Array]) -> Array:
         return first
     alike = {(a.shape[1:], a.chunk_shape, a.dtype, str(a.codecs)) for a in arrays}
     if len(alike) != 1 or first.chunk_shape[0] != 1:
-        raise MetadataError("the parts of a concatenation are encoded in different ways")
+        raise MetadataError("the instances of one image are encoded in different ways")
     table = ChunkTable.concatenate([array.chunks for array in arrays], 0)
     frames = sum(array.shape[0] for array in arrays)
     return replace(first, shape=(frames, *first.shape[1:]), chunks=table)

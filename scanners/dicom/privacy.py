@@ -6,8 +6,6 @@ read a file can read its header and its pixels.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -94,7 +92,9 @@ def hashed_uid(uid: str, salt: bytes) -> str:
     salt : bytes
         Key of the HMAC (SHA-256, of which 128 bits become a UID under ``2.25``; PS3.5, B.2).
     """
-    digest = hmac.new(salt, uid.encode(), hashlib.sha256).digest()
+    import hmac
+
+    digest = hmac.digest(salt, uid.encode(), "sha256")
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
@@ -230,10 +230,10 @@ def _inlined(array: Array) -> Iterator[str]:
         return
     import numpy as np
 
-    from refmaker.scanners.dicom.inline import decoded
+    from refmaker.model.inline import decode_inline
 
     for data in array.chunks.inlined.values():
-        values = np.frombuffer(decoded(array, data), array.dtype)
+        values = np.frombuffer(decode_inline(array, data), array.dtype)
         yield from np.unique(values).tolist()
 
 

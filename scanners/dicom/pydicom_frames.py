@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,11 +17,49 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["PydicomFrames"]
+__all__ = ["PydicomFrames", "read_dataset"]
 
 _LOSSY_JPEG = frozenset({f"1.2.840.10008.1.2.4.{n}" for n in (50, 51)})
 _KEPT = 64 * 1024**2
 """Decoded bytes up to which all frames are read at once."""
+
+
+def read_dataset(
+    url: str, storage_options: Mapping[str, Any] | None = None, *, pixels: bool = False
+) -> Any:
+    """Return a file's data set as pydicom reads it.
+
+    Parameters
+    ----------
+    url : str
+        The file.
+    storage_options : mapping, optional
+        Passed to fsspec if it is not local; it is then read into memory.
+    pixels : bool
+        Whether pixel data are wanted.
+
+    Raises
+    ------
+    MissingDependencyError
+        If pydicom is not installed.
+    FormatError
+        If pydicom does not open the file.
+    """
+    try:
+        import pydicom
+    except ImportError as error:
+        raise MissingDependencyError(
+            "reading DICOM files natively needs pydicom", hint="pip install pydicom"
+        ) from error
+    with Source(url, storage_options) as source:
+        where: Any = source.path or io.BytesIO(source.read(0, source.size))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return pydicom.dcmread(where, force=True, stop_before_pixels=not pixels)
+    except Exception as error:  # noqa: BLE001 - it raises what its decoders raise
+        # The text may quote values, which may name a patient.
+        raise FormatError(f"pydicom fails with {type(error).__name__}", url=url) from None
 
 
 class PydicomFrames:
@@ -42,22 +81,10 @@ class PydicomFrames:
     """
 
     def __init__(self, url: str, storage_options: Mapping[str, Any] | None = None) -> None:
-        try:
-            import pydicom
-        except ImportError as error:
-            raise MissingDependencyError(
-                "reading DICOM files natively needs pydicom", hint="pip install pydicom"
-            ) from error
-        with Source(url, storage_options) as source:
-            where: Any = source.path or io.BytesIO(source.read(0, source.size))
         self._url = url
-        try:
-            self._dataset = pydicom.dcmread(where, force=True)
-        except Exception as error:  # noqa: BLE001 - it raises what its decoders raise
-            # The text may quote values, which may name a patient.
-            raise FormatError(f"pydicom fails with {type(error).__name__}", url=url) from None
+        self._dataset = read_dataset(url, storage_options, pixels=True)
         self._all: dict[bool, NDArray[Any]] = {}
-        self._tell_syntax(pydicom)
+        self._tell_syntax()
 
     def frame(self, number: int, photometric: str, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return one frame.
@@ -90,11 +117,14 @@ class PydicomFrames:
         count = int(dataset.get("NumberOfFrames") or 1)
         sides = [int(dataset.get(name) or 1) for name in ("Rows", "Columns", "SamplesPerPixel")]
         try:
-            if math.prod(sides) * count * dtype.itemsize > _KEPT:
-                image = pixel_array(dataset, index=number, raw=raw)
-                return np.asarray(image).astype(dtype, copy=False)
-            if raw not in self._all:
-                self._all[raw] = np.asarray(pixel_array(dataset, raw=raw))
+            # Warnings quote values as errors do.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                if math.prod(sides) * count * dtype.itemsize > _KEPT:
+                    image = pixel_array(dataset, index=number, raw=raw)
+                    return np.asarray(image).astype(dtype, copy=False)
+                if raw not in self._all:
+                    self._all[raw] = np.asarray(pixel_array(dataset, raw=raw))
         except Exception as error:  # noqa: BLE001 - it raises what its decoders raise
             # The text may quote values, which may name a patient.
             raise UnsupportedError(
@@ -102,11 +132,27 @@ class PydicomFrames:
                 code="no-oracle",
                 url=self._url,
             ) from None
-        frames = self._all[raw]
-        return (frames[number] if count > 1 else frames).astype(dtype, copy=False)
+        # Where the header does not tell, pydicom gives as many frames as there are.
+        frames = self._all[raw].reshape(-1, *self._shape)
+        return np.asarray(frames[number].astype(dtype, copy=False))
 
-    def _tell_syntax(self, pydicom: Any) -> None:
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """Extents of one frame."""
+        get = self._dataset.get
+        plane = int(get("Rows") or 1), int(get("Columns") or 1)
+        samples = int(get("SamplesPerPixel") or 1)
+        return plane if samples == 1 else (*plane, samples)
+
+    @property
+    def lossy(self) -> bool:
+        """Whether decoders may differ: inverse transforms of JPEG round as ITU-T T.83 allows."""
+        return str(self._dataset.file_meta.TransferSyntaxUID) in _LOSSY_JPEG
+
+    def _tell_syntax(self) -> None:
         """Fill in the transfer syntax where the file does not tell it."""
+        import pydicom
+
         meta = self._dataset.file_meta
         if not getattr(meta, "TransferSyntaxUID", None):
             implicit, little = self._dataset.original_encoding

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.scanners.dicom.inline import inlined_array
+from refmaker.model.inline import inline_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,9 +124,9 @@ def axes(array: Array, tiles: Tiling) -> dict[str, Array | Group]:
     found: dict[str, Array | Group] = {}
     if not tiles.regular:
         return {
-            "row": inlined_array(tiles.corner[:, 0], ("frame",)),
-            "column": inlined_array(tiles.corner[:, 1], ("frame",)),
-            "plane": inlined_array(tiles.plane, ("frame",)),
+            "row": inline_array(tiles.corner[:, 0], ("frame",)),
+            "column": inline_array(tiles.corner[:, 1], ("frame",)),
+            "plane": inline_array(tiles.plane, ("frame",)),
         }
     if tiles.spacing is None:
         return found
@@ -135,8 +135,8 @@ def axes(array: Array, tiles: Tiling) -> dict[str, Array | Group]:
         extent = array.shape[names.index(name)]
         if extent <= _COORDINATES:
             along = np.arange(extent) * (step * _MICRO)
-            found[name] = inlined_array(along, (name,), {"units": "micrometer"})
+            found[name] = inline_array(along, (name,), {"units": "micrometer"})
     if "z" in names and len(tiles.depths) == array.shape[names.index("z")]:
         depth = np.array(tiles.depths) * _MICRO
-        found["z"] = inlined_array(depth, ("z",), {"units": "micrometer"})
+        found["z"] = inline_array(depth, ("z",), {"units": "micrometer"})
     return found

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import FormatError, MetadataError, UnknownFormatError
 from refmaker.model.report import Cost, ScanReport
-from refmaker.scanning.protocol import Setting, setting_values
+from refmaker.scanners.dicom.declared import FORMAT, SALT
+from refmaker.scanning.protocol import setting_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from refmaker.scanning.protocol import LibraryReader
 
 __all__ = ["DICOMScanner"]
-
-SALT = "REFMAKER_UID_SALT"
-"""Environment variable with the key of ``--uids hash``: a secret has no place in a command."""
 
 
 class DICOMScanner:
@@ -38,41 +36,11 @@ class DICOMScanner:
         What only DICOM needs to know.
     """
 
-    name = "dicom"
-    suffixes: tuple[str, ...] = (".dcm", ".dicom", ".ima")
-    settings: tuple[Setting, ...] = (
-        Setting(
-            "metadata",
-            "safe",
-            "attributes to write: safe, all, none, or tags to add, such as 00181030",
-        ),
-        Setting(
-            "uids",
-            "none",
-            f"unique identifiers to write; hash uses the secret in {SALT}",
-            ("none", "hash", "keep"),
-        ),
-        Setting(
-            "fail-on-phi",
-            "no",
-            "refuse to make a set that holds identifiers, in attributes or in file names",
-            ("no", "yes"),
-        ),
-        Setting(
-            "bits",
-            "check",
-            "trust that bits of a sample beyond BitsStored are clean; readers need no codec then",
-            ("check", "trust"),
-        ),
-        Setting(
-            "slides",
-            "ngff",
-            "order of a slide's axes: colour first, as NGFF wants it, or native, as stored",
-            ("ngff", "native"),
-        ),
-    )
+    name = FORMAT.name
+    suffixes = FORMAT.suffixes
+    settings = FORMAT.settings
 
-    def sniff(self, head: bytes, url: str) -> float:  # noqa: ARG002 - the protocol's signature
+    def sniff(self, head: bytes, url: str) -> float:
         """Return how sure it is that a file is DICOM: 1.0 with ``DICM`` behind the preamble.
 
         Parameters
@@ -82,9 +50,7 @@ class DICOMScanner:
         url : str
             Not looked at: endings tell nothing in DICOM.
         """
-        from refmaker.scanners.dicom.file_meta import resembles
-
-        return resembles(head)
+        return FORMAT.sniff(head, url)
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of one file.

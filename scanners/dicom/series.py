@@ -1,19 +1,19 @@
 """Series to images: which instances belong together, and every frame's place in their array.
 
-Instances of a series that look alike (frame size, encoding, kind, spacing, orientation) make
-one image; localisers and views along other axes are images of their own. Multi-frame instances
-are images by themselves, or together with the other parts of their concatenation
-(PS3.3, C.7.6.16.2.2.4).
+Frames that look alike otherwise make one image for each frame of reference, pixel spacing and
+orientation: localisers and views along other axes are images of their own. Multi-frame
+instances are images by themselves, or the volumes of one image if they fill one grid.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from refmaker.errors import FormatError, RefmakerError
+from refmaker.scanners.dicom.agreement import differing
 from refmaker.scanners.dicom.dimensions import Column, FrameGrid, discover
 from refmaker.scanners.dicom.enhanced import (
     DIMENSION_INDEX_VALUES,
@@ -27,21 +27,25 @@ from refmaker.scanners.dicom.frame_attributes import (
     FrameAttributes,
     separating,
 )
-from refmaker.scanners.dicom.frames import layout_key
-from refmaker.scanners.dicom.geometry import Stack, orientation_groups, stack
+from refmaker.scanners.dicom.geometry import (
+    Stack,
+    normal,
+    orientation_groups,
+    spacing_groups,
+    stack,
+)
+from refmaker.scanners.dicom.grouping import (
+    instance_order,
+    may_join,
+    parts_of_concatenation,
+    sorted_out,
+)
+from refmaker.scanners.dicom.pixels import frame_count, is_told
 from refmaker.scanners.dicom.tags import (
-    BITS_ALLOCATED,
-    BITS_STORED,
     COLUMNS,
-    HIGH_BIT,
-    NUMBER_OF_FRAMES,
+    FRAME_OF_REFERENCE_UID,
     PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
-    PHOTOMETRIC_INTERPRETATION,
-    PIXEL_DATA_PROVIDER_URL,
-    PIXEL_REPRESENTATION,
-    PLANAR_CONFIGURATION,
     ROWS,
-    SAMPLES_PER_PIXEL,
     SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
     SOP_CLASS_UID,
 )
@@ -52,45 +56,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.scanners.dicom.header import Header
-    from refmaker.scanners.dicom.header_templates import HeaderTemplate
+    from refmaker.scanners.dicom.tags import Element
 
-__all__ = [
-    "Image",
-    "frame_count",
-    "images",
-    "instance_order",
-    "is_multiframe",
-    "parts_of_concatenation",
-]
+__all__ = ["Image", "images"]
 
-INSTANCE_NUMBER = 0x00200013
-CONCATENATION_UID, CONCATENATION_OFFSET = 0x00209161, 0x00209228
 GRID_FRAME_OFFSETS = 0x3004000C
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
-_LAYOUT = (
-    NUMBER_OF_FRAMES,
-    SAMPLES_PER_PIXEL,
-    PHOTOMETRIC_INTERPRETATION,
-    PLANAR_CONFIGURATION,
-    ROWS,
-    COLUMNS,
-    BITS_ALLOCATED,
-    BITS_STORED,
-    HIGH_BIT,
-    PIXEL_REPRESENTATION,
-    PIXEL_DATA_PROVIDER_URL,
-)
-"""All that decides how pixels are laid out."""
-_DECIDING = frozenset(
-    {
-        *_LAYOUT,
-        SOP_CLASS_UID,
-        PIXEL_SPACING,
-        SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
-        PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
-    }
-)
-"""What has to be equal in the slices of one image."""
 _SPATIAL = frozenset({POSITION, 0x00209057, 0x00209056, 0x0048021E, 0x0048021F, 0x0040072A})
 """Dimension index pointers that number places: these are found from the places themselves."""
 _NUMBERED = frozenset({0x0062000B, 0x00209128, 0x00189087, 0x00189082, 0x00480106})
@@ -156,10 +127,9 @@ class Image:
         cells = int(np.prod(self.grid.shape, dtype=np.int64))
         return cells == len(self.grid.cell) and bool(np.all(np.diff(self.grid.cell) == 1))
 
-    def flat(self) -> Image:
+    def flat(self, note: str) -> Image:
         """Return the same image with its frames in a row, as they stand in the instances."""
         grid = _in_a_row(len(self.grid.cell))
-        note = "frames that share bytes cannot be moved: they stay in the order of the file"
         return replace(self, stack=None, grid=grid, warnings=(*self.warnings, note))
 
 
@@ -167,40 +137,11 @@ def _in_a_row(frames: int) -> FrameGrid:
     return FrameGrid(("frame",), (frames,), np.arange(frames, dtype=np.int64))
 
 
-def is_multiframe(header: Header) -> bool:
-    """Tell whether an instance describes its frames by functional groups, or has several."""
-    if PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE in header:
-        return True
-    if SHARED_FUNCTIONAL_GROUPS_SEQUENCE in header:
-        return True
-    return frame_count(header) > 1
-
-
-def frame_count(header: Header) -> int:
-    """Return the number of frames of an instance, which is 1 where it does not say."""
-    if NUMBER_OF_FRAMES not in header.elements:
-        return 1
-    try:
-        return max(1, header.integer(NUMBER_OF_FRAMES) or 1)
-    except FormatError:
-        return 1
-
-
-def instance_order(headers: Sequence[Header]) -> list[Header]:
-    """Return instances by their number, those without one last, else in the order given."""
-
-    def number(header: Header) -> float:
-        element = header.elements.get(INSTANCE_NUMBER)
-        try:
-            return np.inf if element is None else float(element[1].strip(b" \0") or "inf")
-        except ValueError:
-            return np.inf
-
-    return sorted(headers, key=number)
-
-
 def images(
-    headers: Sequence[Header], refuse: Callable[[Header, RefmakerError], None]
+    headers: Sequence[Header],
+    refuse: Callable[[Header, RefmakerError], None],
+    *,
+    join: bool = True,
 ) -> list[Image]:
     """Return the images of one series, the largest first.
 
@@ -210,87 +151,94 @@ def images(
         Its instances that have pixels.
     refuse : callable
         Called with each instance that cannot be part of any, and why.
+    join : bool
+        Whether several multi-frame instances may make one image.
     """
     found: list[Image] = []
-    singles, multi = _sorted_out(instance_order(headers), refuse)
+    singles, multi = sorted_out(instance_order(headers), refuse)
     for group in singles:
         found += _of_frames(group, FrameAttributes.of_headers(group))
-    for parts in parts_of_concatenation(multi):
-        try:
-            found += _of_parts(parts)
-        except RefmakerError as error:
-            for header in parts:
-                refuse(header, error)
+    for instances in may_join(parts_of_concatenation(multi)):
+        sound: list[_Instance] = []
+        for parts in instances:
+            try:
+                sound.append(_Instance.read(parts))
+            except FormatError:
+                # Which frame is which is not known then, but the pixels are as good as ever.
+                found += _unknown(parts)
+            except RefmakerError as error:
+                for header in parts:
+                    refuse(header, error)
+        joint = _joint(sound) if join and len(sound) > 1 else None
+        if joint is not None:
+            found.append(joint)
+            continue
+        for instance in sound:
+            made = _of_frames(instance.parts, _attributes([instance]))
+            told = all(is_told(part) or frame_count(part) == 1 for part in instance.parts)
+            found += made if told else [image.flat(_UNTOLD) for image in made]
     return sorted(found, key=lambda image: -len(image.grid.cell))
 
 
-def _sorted_out(
-    headers: Sequence[Header], refuse: Callable[[Header, RefmakerError], None]
-) -> tuple[list[list[Header]], list[Header]]:
-    """Return groups of single frames that look alike, and the multi-frame instances."""
-    alike: dict[Any, list[Header]] = {}
-    multi: list[Header] = []
-    layouts: dict[Any, Any] = {}
-    together: dict[HeaderTemplate, list[Header]] = {}
-    for header in headers:
-        # Thousands of slices say the same in the same bytes: these are understood once.
-        form = header.form
-        if form is not None and form in together:
-            together[form].append(header)
-            continue
-        pixels = header.pixels
-        raw = (
-            *map(header.elements.get, _LAYOUT),
-            header.transfer_syntax,
-            pixels and (pixels.tag, pixels.vr, pixels.length),
-        )
-        if raw not in layouts:
-            try:
-                layouts[raw] = layout_key(header)
-            except RefmakerError as error:
-                refuse(header, error)
-                continue
-        if is_multiframe(header):
-            multi.append(header)
-            continue
-        elements = header.elements
-        key = layouts[raw], elements.get(SOP_CLASS_UID), elements.get(PIXEL_SPACING)
-        group = alike.setdefault(key, [])
-        group.append(header)
-        if form is not None and _DECIDING.isdisjoint(form.blanks):
-            together[form] = group
-    return list(alike.values()), multi
+@dataclass(frozen=True, slots=True, eq=False)
+class _Instance:
+    """A multi-frame instance, or the parts of its concatenation, with its functional groups."""
+
+    parts: list[Header]
+    groups: list[tuple[dict[int, Element], list[dict[int, Element]]]]
+
+    @classmethod
+    def read(cls, parts: list[Header]) -> _Instance:
+        return cls(parts, [frame_elements(header, frame_count(header)) for header in parts])
 
 
-def parts_of_concatenation(headers: Sequence[Header]) -> list[list[Header]]:
-    """Return multi-frame instances, those of one concatenation together and in order."""
-    groups: dict[Any, list[Header]] = {}
-    for number, header in enumerate(headers):
-        uid = header.text(CONCATENATION_UID)
-        groups.setdefault((uid, layout_key(header)) if uid else number, []).append(header)
-    return [
-        sorted(group, key=lambda part: part.number(CONCATENATION_OFFSET) or 0.0)
-        for group in groups.values()
-    ]
+_UNTOLD = "nothing tells where its frames belong: they stay in a row"
+_GROUPS = frozenset({SHARED_FUNCTIONAL_GROUPS_SEQUENCE, PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE})
 
 
-def _of_parts(parts: list[Header]) -> list[Image]:
-    """Return the images of a multi-frame instance, or of several that belong together."""
-    own: list[dict[int, Any]] = []
-    shared: dict[int, Any] = {}
-    for header in parts:
-        frames = frame_count(header)
-        try:
-            common, each = frame_elements(header, frames)
-        except FormatError:
-            # Which frame is which is not known then, but the pixels are as good as ever.
-            return _unknown(parts)
-        shared = {**header.elements, **common}
-        # A shared group of one part need not be that of another.
-        base = common if len(parts) > 1 else {}
-        own += [{**base, **item} for item in (each or [{}] * frames)]
-    records = FrameAttributes(own, shared, parts[0].big)
-    return _of_frames(parts, records)
+def _attributes(instances: Sequence[_Instance]) -> FrameAttributes:
+    """Return the elements of all frames: what instances differ in belongs to their frames."""
+    parts = [header for instance in instances for header in instance.parts]
+    groups = [group for instance in instances for group in instance.groups]
+    varying = (differing(parts) if len(parts) > 1 else frozenset()) - _GROUPS
+    same = set(groups[0][0].items())
+    for common, _ in groups[1:]:
+        same &= common.items()
+    shared = {tag: item for tag, item in parts[0].elements.items() if tag not in varying}
+    # What instances agree in is not kept for each of their frames.
+    shared |= dict(same)
+    own: list[dict[int, Element]] = []
+    for header, (common, each) in zip(parts, groups, strict=True):
+        base = {tag: header.elements[tag] for tag in varying if tag in header.elements}
+        base |= {tag: item for tag, item in common.items() if (tag, item) not in same}
+        own += [base | item for item in each or [{}] * frame_count(header)]
+    return FrameAttributes(own, shared, parts[0].big)
+
+
+def _joint(instances: Sequence[_Instance]) -> Image | None:
+    """Return several multi-frame instances as one image, None if they do not fill one grid."""
+    headers = [header for instance in instances for header in instance.parts]
+    found = _of_frames(headers, _attributes(instances))
+    if len(found) != 1 or found[0].stack is None or not found[0].stack.even:
+        return None
+    image = found[0]
+    if image.grid.guessed:
+        image = _by_instance(image, instances) or image
+    sound = image.grid.unfinished or not image.grid.empty
+    return image if sound and not image.grid.guessed else None
+
+
+def _by_instance(image: Image, instances: Sequence[_Instance]) -> Image | None:
+    """Return an image whose volumes are its instances, if each of them has a frame everywhere."""
+    assert image.stack is not None  # noqa: S101 - the caller has looked
+    count, places = len(instances), image.stack.size
+    lengths = [len(instance.parts) for instance in instances]
+    which = np.repeat(np.arange(count), lengths)[image.source[:, 0]]
+    cell = which * places + image.stack.slot
+    if count * places != cell.size or np.unique(cell).size != cell.size:
+        return None
+    grid = FrameGrid(("volume",), (count, places), cell)
+    return replace(image, grid=grid, warnings=tuple(_told(image.stack, grid, cell.size)))
 
 
 def _unknown(parts: Sequence[Header]) -> list[Image]:
@@ -312,34 +260,52 @@ def _source(headers: Sequence[Header], frames: int) -> NDArray[np.int64]:
 
 
 def _of_frames(headers: Sequence[Header], records: FrameAttributes) -> list[Image]:
-    """Return one image for each orientation among frames that look alike otherwise."""
+    """Return the images of frames that look alike: one for each plane and frame of reference."""
     position = records.numbers(POSITION, 3)
     orientation = records.numbers(ORIENTATION, 6)
     spacing = records.numbers(PIXEL_SPACING, 2)
     source = _source(headers, len(records))
     position = _dose_positions(headers, records, position, orientation)
-    known = np.where(np.isfinite(spacing), spacing, -1.0)
-    _, spaced = np.unique(known, axis=0, return_inverse=True)
-    parallel = orientation_groups(orientation)
+    extent = headers[0].integer(ROWS) or 1, headers[0].integer(COLUMNS) or 1
     # Frames with a position and frames without one are no stack together.
-    placed = np.isfinite(position).all(axis=1)
-    label = (spaced.reshape(-1) * (int(parallel.max(initial=0)) + 1) + parallel) * 2 + placed
+    placed = np.array(np.isfinite(position).all(axis=1), bool)
+    systems = [uid if known else "" for uid, known in zip(_systems(records), placed, strict=True)]
+    number_of = {uid: number for number, uid in enumerate(dict.fromkeys(systems))}
+    label = np.stack(
+        [
+            spacing_groups(spacing, extent),
+            orientation_groups(orientation),
+            placed,
+            np.array([number_of[uid] for uid in systems]),
+        ],
+        axis=1,
+    )
+    notes: tuple[str, ...] = ()
+    if len(number_of.keys() - {""}) > 1:
+        notes = ("the series has several frames of reference, which are kept apart",)
+    _, label = np.unique(label, axis=0, return_inverse=True)
+    label = label.reshape(-1)
     found = []
     for group in dict.fromkeys(label.tolist()):
         rows = np.flatnonzero(label == group)
         whole = rows.size == len(records)
         chosen = records if whole else records.take(rows)
-        found.append(
-            _image(
-                tuple(headers),
-                source[rows],
-                chosen,
-                orientation[rows[0]],
-                spacing[rows[0]],
-                position[rows],
-            )
+        image = _image(
+            tuple(headers),
+            source[rows],
+            chosen,
+            orientation[rows[0]],
+            spacing[rows[0]],
+            position[rows],
         )
+        found.append(replace(image, warnings=(*notes, *image.warnings)) if notes else image)
     return found
+
+
+def _systems(records: FrameAttributes) -> list[str]:
+    """Return the frame of reference of each frame."""
+    uids: list[str] = records.texts(FRAME_OF_REFERENCE_UID).tolist()
+    return uids
 
 
 def _image(
@@ -397,10 +363,12 @@ def _told(found: Stack, grid: FrameGrid | None, frames: int) -> list[str]:
             f"the frames are not evenly spaced, by up to {found.deviation:.3f} mm: "
             "there is no affine, the z coordinate is exact"
         )
+    if grid.unfinished:
+        notes.append("the last volume is not complete: cells without a frame are absent")
     if found.missing:
         notes.append(f"{len(found.missing)} of {found.size} positions have no frame")
     elsewhere = int(np.prod(grid.shape[:-1], dtype=np.int64)) * len(found.missing)
-    if grid.empty > elsewhere:
+    if grid.empty > elsewhere and not grid.unfinished:
         notes.append(f"{grid.empty} of {int(np.prod(grid.shape))} cells have no frame")
     return notes
 
@@ -430,8 +398,6 @@ def _dose_positions(
     if GRID_FRAME_OFFSETS not in headers[0] or len(headers) > 1 or len(records) < 2:
         return position
     offsets = headers[0].numbers(GRID_FRAME_OFFSETS)
-    from refmaker.scanners.dicom.geometry import normal
-
     across = normal(orientation[0])
     if offsets is None or len(offsets) != len(records) or across is None:
         return position

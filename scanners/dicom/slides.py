@@ -16,11 +16,12 @@ import numpy as np
 from refmaker.errors import FormatError, MetadataError, RefmakerError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.scanners.dicom.frames import instance_array
+from refmaker.scanners.dicom.grouping import parts_of_concatenation
 from refmaker.scanners.dicom.matrix import Tiling, tiling
 from refmaker.scanners.dicom.metadata import attribute_values
 from refmaker.scanners.dicom.placing import joined
 from refmaker.scanners.dicom.pyramid import multiscale
-from refmaker.scanners.dicom.series import parts_of_concatenation
+from refmaker.scanners.dicom.segments import label_flags, segment_lists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -151,6 +152,9 @@ def _level(tiles: Tiling, choices: DICOMOptions) -> _Level:
     if choices.selection.mode != "none":
         values = attribute_values(tiles.headers[0], list(choices.selection.tags))
         attributes = {choices.selection.name(t): v for t, v in values.items()} | attributes
+        if tiles.segments:
+            attributes |= segment_lists(tiles.headers[0], [int(name) for name in tiles.channels])
+        attributes |= label_flags(tiles.headers[0])
     placed = replace(placed, attributes={**placed.attributes, **attributes})
     if array.shape[3:] and tiles.regular and choices.slides == "ngff":
         placed = _samples_first(placed, tiles)

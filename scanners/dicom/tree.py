@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import FormatError, RefmakerError, UnsupportedError
 from refmaker.model import Array, Group
 from refmaker.model.report import Outcome
+from refmaker.scanners.dicom.copies import distinct
 from refmaker.scanners.dicom.metadata import attribute_values
 from refmaker.scanners.dicom.series import images
 from refmaker.scanners.dicom.slides import is_slide, slide
@@ -188,6 +189,8 @@ def _series(group: Sequence[Header], choices: DICOMOptions, tree: Tree) -> _Bran
     def refuse(header: Header, error: RefmakerError) -> None:
         tree.refused.append((header, error))
 
+    pixels, notes = distinct(pixels, refuse, choices.storage_options)
+    branch.warnings += [("", note) for note in notes]
     slides = [header for header in pixels if is_slide(header)]
     others = [header for header in pixels if not is_slide(header)]
     if slides:
@@ -209,31 +212,38 @@ def _no_image(header: Header) -> UnsupportedError:
 
 def _add(image: Image, branch: _Branch, choices: DICOMOptions, tree: Tree) -> None:
     """Add one image to a series; an instance that is damaged costs only itself."""
-    number = sum(name.partition("_")[0] == "image" for name in branch.members)
-    suffix = f"_{number}" if number else ""
-    for _ in range(_RETRIES):
+    waiting, retries = [image], _RETRIES
+    while waiting:
+        image = waiting.pop(0)
+        number = sum(name.partition("_")[0] == "image" for name in branch.members)
+        suffix = f"_{number}" if number else ""
         try:
             found = volume(image, choices, suffix)
         except RefmakerError as error:
-            smaller = _without(image, error, tree)
-            if not smaller:
-                return
-            image, *rest = smaller
-            for other in rest:
-                _add(other, branch, choices, tree)
-            continue
+            retries -= 1
+            if retries:
+                waiting = [*_without(image, error, tree), *waiting]
+                continue
+            for header in {id(h): h for one in (image, *waiting) for h in one.headers}.values():
+                damaged = FormatError("too many damaged instances", url=header.url)
+                tree.refused.append((header, damaged))
+            return
         branch.members |= found.members
         branch.origin[f"image{suffix}"] = found.image
         branch.warnings += [(f"image{suffix}", warning) for warning in found.warnings]
-        return
-    for header in {id(h): h for h in image.headers}.values():
-        tree.refused.append((header, FormatError("too many damaged instances", url=header.url)))
 
 
 def _without(image: Image, error: RefmakerError, tree: Tree) -> list[Image]:
     """Return an image without the instance that an error names, arranged anew."""
     used = set(image.source[:, 0].tolist())
     headers = [header for number, header in enumerate(image.headers) if number in used]
+    if error.url is None and len(headers) > 1:
+        # It is no fault of any of them that they do not go together.
+        apart = images(
+            headers, lambda header, cause: tree.refused.append((header, cause)), join=False
+        )
+        if len(apart) > 1:
+            return apart
     guilty = [header for header in headers if header.url == error.url] or headers
     tree.refused += [(header, error) for header in guilty]
     left = [header for header in headers if header not in guilty]

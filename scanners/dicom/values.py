@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import FormatError
 from refmaker.scanners.dicom.charset import decode_text
+from refmaker.scanners.dicom.decimals import decimals, integers, only
 from refmaker.scanners.dicom.tags import PIXEL_REPRESENTATION, SPECIFIC_CHARACTER_SET, vr_of
 
 if TYPE_CHECKING:
@@ -124,17 +125,26 @@ class Dataset:
         if not values:
             return None
         try:
-            numbers = [float(value) for value in values]
-        except (TypeError, ValueError):
-            raise FormatError("the value is no number", path=tag_text(tag)) from None
+            numbers = [number for value in values for number in _numbers(value)]
+        except FormatError as error:
+            raise error.located(path=tag_text(tag)) from None
         if count is not None and len(numbers) != count:
             raise FormatError(f"{len(numbers)} values, expected {count}", path=tag_text(tag))
         return numbers
 
     def number(self, tag: int) -> float | None:
-        """Return the single number of an element, or None where there is none."""
-        numbers = self.numbers(tag, 1)
-        return None if numbers is None else numbers[0]
+        """Return the single number of an element, or None where there is none.
+
+        Raises
+        ------
+        FormatError
+            If it is no number, or if there are several that differ.
+        """
+        numbers = self.numbers(tag)
+        try:
+            return None if numbers is None else only(numbers)
+        except FormatError as error:
+            raise error.located(path=tag_text(tag)) from None
 
     def integer(self, tag: int) -> int | None:
         """Return the single whole number of an element, or None where there is none.
@@ -195,13 +205,14 @@ class Dataset:
             return [a << 16 | b for a, b in zip(halves[::2], halves[1::2], strict=False)]
         if vr in _BYTES or not vr:
             return raw
+        if vr in (b"DS", b"IS"):
+            try:
+                return decimals(raw) if vr == b"DS" else integers(raw)
+            except FormatError as error:
+                raise error.located(path=tag_text(tag)) from None
         if vr in _SINGLE:
             return [self._decoded(vr, raw).rstrip(" \0")]
         parts = [part.strip(" \0") for part in self._decoded(vr, raw).split("\\")]
-        if vr == b"DS":
-            return [_number(tag, part) for part in parts if part]
-        if vr == b"IS":
-            return [_whole(tag, part) for part in parts if part]
         return parts if any(parts) else []
 
     def _decoded(self, vr: bytes, raw: bytes) -> str:
@@ -210,25 +221,17 @@ class Dataset:
         return raw.decode("latin-1")
 
 
+def _numbers(value: Any) -> list[float]:
+    """Return the numbers that a value is, also where its representation is one of text."""
+    if isinstance(value, int | float):
+        return [float(value)]
+    if not isinstance(value, str | bytes):
+        raise FormatError("the value is no number")
+    return decimals(value if isinstance(value, bytes) else value.encode("latin-1", "replace"))
+
+
 def _unpacked(tag: int, code: str, raw: bytes, big: bool) -> list[Any]:
     size = struct.calcsize(f"={code}")
     if len(raw) % size:
         raise FormatError(f"{len(raw)} bytes in values of {size}", path=tag_text(tag))
     return list(struct.unpack(f"{'>' if big else '<'}{len(raw) // size}{code}", raw))
-
-
-def _number(tag: int, part: str) -> float:
-    try:
-        return float(part)
-    except ValueError:
-        raise FormatError("the value is no decimal string", path=tag_text(tag)) from None
-
-
-def _whole(tag: int, part: str) -> int:
-    try:
-        return int(part)
-    except ValueError:
-        number = _number(tag, part)
-        if number != number // 1:
-            raise FormatError("the value is no integer string", path=tag_text(tag)) from None
-        return int(number)

@@ -167,7 +167,12 @@ def _explicit(  # noqa: C901, PLR0912 - one loop, which is where a scan spends i
                     (length,) = long(data, at + 4)
                     if group == _PIXEL_GROUP and depth == 0:
                         return at
-                    vr, start = b"", at + 8
+                    start = at + 8
+                    beyond = length != UNDEFINED and start + length > stop
+                    if beyond or (vr == b"  " and _continues(data, at, big)):
+                        # Nor is it one in implicit VR then.
+                        raise _without_vr(group, element, at)
+                    vr = b""
                     at = (
                         start + length
                         if length != UNDEFINED
@@ -183,6 +188,24 @@ def _explicit(  # noqa: C901, PLR0912 - one loop, which is where a scan spends i
     except ShortError:
         raise ShortError(mark) from None
     return at
+
+
+def _continues(data: bytes, at: int, big: bool) -> bool:
+    """Tell whether another element follows on one whose length is read as that of a short VR."""
+    head, (_, _, _, length) = _HEADS[big], _HEADS[big](data, at)
+    try:
+        group, element, vr, _ = head(data, at + 8 + length)
+    except StructError:
+        return False
+    return is_vr(vr) and (group, element) > head(data, at)[:2]
+
+
+def _without_vr(group: int, element: int, at: int) -> FormatError:
+    return FormatError(
+        f"the element ({group:04X},{element:04X}) has no value representation",
+        offset=at,
+        hint="rewrite the file with a toolkit that knows the element",
+    )
 
 
 def _implicit(

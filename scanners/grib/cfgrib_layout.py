@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refmaker.codecs.native_libraries import eccodes
 from refmaker.errors import MissingDependencyError
-from refmaker.model import Array, ChunkTable, Group
-from refmaker.scanners.grib.coordinates import inline_array
+from refmaker.model import Array, Group
+from refmaker.model.inline import inline_array
 from refmaker.scanners.grib.names import message
 from refmaker.scanners.grib.products import ABSENT
 
@@ -320,10 +320,7 @@ def _data(item: CfgribDataset, name: str, table: MessageTable, builder: Builder)
     at = np.zeros(len(rows), np.int64)
     if kept:
         at = np.ravel_multi_index(tuple(positions[:, axis] for axis in kept), outer)
-    chunks = ChunkTable.from_columns(
-        (*outer, *(1,) * plane), (builder.url,),
-        offset=table.offset[rows], length=table.length[rows], index=at,
-    )  # fmt: skip
+    chunks = replace(builder, table=table).chunks((*outer, *(1,) * plane), rows, at)
     codec = {"id": "refmaker.grib", "dtype": "<f4", "shape": [int(n) for n in inner]}
     if len(inner) == 2 and "scanning" in grid.codec:
         codec["scanning"] = grid.codec["scanning"]

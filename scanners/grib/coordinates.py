@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refmaker.model import Array, ChunkTable
+from refmaker.model.inline import inline_array
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,12 +17,8 @@ if TYPE_CHECKING:
     from refmaker.scanners.grib.geometry import FieldGrid, Generated
     from refmaker.scanners.grib.variables import DimensionCoordinate
 
-__all__ = ["LEVELS", "axis_array", "bounds_array", "generated_array", "inline_array", "valid_array"]
+__all__ = ["LEVELS", "axis_array", "bounds_array", "generated_array", "valid_array"]
 
-_PLAIN = 256
-"""Bytes up to which values are inlined as they are."""
-_CODECS = 64
-"""Bytes that naming the codecs costs, which compression has to save."""
 EPOCH = "seconds since 1970-01-01T00:00:00"
 _TIME = {"units": EPOCH, "calendar": "proleptic_gregorian"}
 _STEP = {"units": "seconds", "dtype": "timedelta64[ns]"}
@@ -60,37 +56,6 @@ LEVELS: Mapping[str, Mapping[str, Any]] = {
     "theta": {"units": "K", "standard_name": "air_potential_temperature"},
 }  # fmt: skip
 """CF attributes by type of level, where ecCodes gives its levels in one unit."""
-
-
-def inline_array(
-    values: NDArray[Any], names: tuple[str, ...], attributes: Mapping[str, Any]
-) -> Array:
-    """Return an array whose values are kept in the reference set, compressed if that helps.
-
-    Parameters
-    ----------
-    values : ndarray
-        Its values, of any shape.
-    names : tuple of str
-        Its dimensions.
-    attributes : mapping
-        JSON values.
-    """
-    values = np.asarray(values)
-    values = values.astype(values.dtype.newbyteorder("<"), order="C", copy=False)
-    shape = tuple(max(1, extent) for extent in values.shape)
-    data, filters, compressor = values.tobytes(), (), None
-    if len(data) > _PLAIN:
-        # The n-th bytes of all elements side by side, as numcodecs' filter puts them.
-        planes = values.reshape(-1).view(np.uint8).reshape(-1, values.itemsize)
-        packed = zlib.compress(planes.T.tobytes(), 9)
-        if len(packed) + _CODECS < len(data):
-            data, compressor = packed, {"id": "zlib", "level": 9}
-            filters = ({"id": "shuffle", "elementsize": values.itemsize},)  # type: ignore[assignment]
-    return Array(
-        values.shape, shape, values.dtype, ChunkTable.inline((1,) * values.ndim, {0: data}),
-        filters=filters, compressor=compressor, dimension_names=names, attributes=attributes,
-    )  # fmt: skip
 
 
 def axis_array(axis: DimensionCoordinate, name: str, dimension: str | None) -> Array:

@@ -1,5 +1,7 @@
-"""Asking ecCodes about templates, in a process of its own where that is the first use of it.
+"""Names of templates: from the table of ecCodes' definitions, else from ecCodes itself.
 
+The library is asked where the table does not say, in a process of its own where that is the first
+use of it.
 What ecCodes loads for names takes more memory than the rest of a scan (35 MiB for long names
 alone) and is never given back; and sections that make it abort would take the scan along. So a
 process of its own is asked, which ends when nobody asks for a while, and what it says is kept for
@@ -9,23 +11,23 @@ the files that follow. Where ecCodes is loaded already it is asked on the spot.
 from __future__ import annotations
 
 import atexit
-import json
 import logging
 import os
-import subprocess
 import sys
 import threading
-from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from refmaker.codecs.native_libraries import load_proj_before_eccodes
+from refmaker.errors import WorkerError
 from refmaker.scanners.grib.names import Names, Sections, names_of, numeric
+from refmaker.scanners.grib.names_table import table_names
+from refmaker.scanning.worker import Worker, WorkerNotStartedError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-__all__ = ["forget", "lookup_names", "main"]
+__all__ = ["forget", "lookup_names"]
 
 logger = logging.getLogger("refmaker.grib")
 
@@ -37,11 +39,6 @@ _PATIENCE = 60
 """Seconds for one answer; the first takes half a second."""
 _IDLE = 5.0
 """Seconds without a question after which the process ends."""
-_CODE = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from refmaker.scanners.grib.eccodes_process import main; main(float(sys.argv[2]))"
-)
-
 _known: dict[Hashable, Names] = {}
 
 
@@ -58,7 +55,10 @@ def lookup_names(templates: Sequence[tuple[Hashable, Sections]]) -> list[Names]:
     if len(_known) + len(new) > _CACHE:
         _known.clear()
         new = dict(templates)
-    _known.update(zip(new, _answers(list(new.values())), strict=True))
+    told = {key: table_names(sections) for key, sections in new.items()}
+    _known.update({key: names for key, names in told.items() if names is not None})
+    left = {key: sections for key, sections in new.items() if told[key] is None}
+    _known.update(zip(left, _answers(list(left.values())), strict=True))
     return [_known[key] for key, _ in templates]
 
 
@@ -81,7 +81,7 @@ def _answers(asked: Sequence[Sections]) -> list[Names]:
     for sections in asked:
         try:
             names = _asker.ask(sections) if deaths < _DEATHS else None
-        except OSError as error:
+        except WorkerNotStartedError as error:
             logger.info("no process to ask ecCodes in, asked here: %s", error)
             return found + _here(asked[len(found) :])
         if names is None and deaths < _DEATHS:
@@ -98,99 +98,49 @@ def _here(asked: Sequence[Sections]) -> list[Names]:
 
 
 class _Asker:
-    """The process that is asked, started when it is needed."""
+    """The worker that is asked, started when it is needed."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self.worker = Worker(idle=_IDLE)
         self._lock = threading.Lock()
 
     def ask(self, sections: Sections) -> Names | None:
-        """Return names; None if the process died of the question, or never answered it.
+        """Return names; None if the worker died of the question, or never answered it.
 
         Raises
         ------
-        OSError
+        WorkerNotStartedError
             If no process can be started.
         """
-        question = [part.hex() if isinstance(part, bytes) else part for part in sections]
         with self._lock:
-            while True:
-                line = self._line(json.dumps(question).encode() + b"\n")
-                if line.endswith(b"\n"):
-                    values = json.loads(line)
-                    names = Names(*values)
-                    # JSON has lists only.
-                    return names._replace(step=None if names.step is None else (*names.step,))
-                # One that ended of idleness the very moment is no death.
-                if self._end() != 0:
-                    return None
-
-    def _line(self, question: bytes) -> bytes:
-        process = self._process or self._start()
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("a process without pipes")
-        patience = threading.Timer(_PATIENCE, process.kill)
-        patience.start()
-        try:
-            process.stdin.write(question)
-            process.stdin.flush()
-            return process.stdout.readline()
-        except BrokenPipeError:
-            return b""
-        finally:
-            patience.cancel()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-I", "-c", _CODE, json.dumps(sys.path), str(_IDLE)]
-        self._process = subprocess.Popen(  # noqa: S603 - this interpreter and code from above
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        return self._process
-
-    def _end(self) -> int:
-        """Wait for the end of the process; return its exit code."""
-        process, self._process = self._process, None
-        if process is None:
-            return 0
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
-        return process.wait()
+            try:
+                names: Names = self.worker.run(_question, sections, timeout=_PATIENCE)
+            except WorkerNotStartedError:
+                raise
+            except WorkerError as error:
+                logger.info("ecCodes tells no names: %s", error)
+                return None
+            return names
 
     def close(self) -> None:
         """End the process, if there is one."""
         with self._lock:
-            self._end()
+            self.worker.close()
 
     def leave(self) -> None:
-        """Forget the process of the process that this one was forked from."""
-        if self._process is not None:
-            self._process.returncode = 0
-        self._process, self._lock = None, threading.Lock()
+        """In a process that was forked, start anew: another thread may have held the lock."""
+        self._lock = threading.Lock()
 
 
+def _names_apart(sections: Sections) -> Names:
+    """Ask in a worker, where nobody wants to see what ecCodes prints."""
+    if "eccodes" not in sys.modules:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    return names_of(sections)
+
+
+_question = _names_apart
 _asker = _Asker()
 atexit.register(_asker.close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_asker.leave)
-
-
-def main(idle: float) -> None:
-    """Answer lines of sections on standard input by lines of names on standard output.
-
-    Parameters
-    ----------
-    idle : float
-        Seconds without a line after which the process ends, with exit code 0.
-    """
-    end = threading.Timer(idle, os._exit, (0,))
-    for line in sys.stdin:
-        end.cancel()
-        edition, discipline, *parts = json.loads(line)
-        sections = Sections(edition, discipline, *map(bytes.fromhex, parts))
-        sys.stdout.write(json.dumps(names_of(sections)) + "\n")
-        sys.stdout.flush()
-        end = threading.Timer(idle, os._exit, (0,))
-        end.daemon = True
-        end.start()

@@ -6,6 +6,7 @@ several fields in one, and its own keys say which of them a chunk has to be.
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from contextlib import contextmanager
@@ -14,22 +15,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.codecs.native_libraries import eccodes
-from refmaker.errors import FormatError
+from refmaker.errors import FormatError, LimitError
 from refmaker.scanners.grib.native_coordinates import Coordinates
+from refmaker.io.source import Source
+from refmaker.scanners.grib.native_messages import Messages, messages_of
 from refmaker.scanners.grib.native_places import Places
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from refmaker.io.source import Source
     from refmaker.model import Array
+    from refmaker.model.chunk_table import Reference
     from refmaker.scanning.protocol import LibraryReader
 
-__all__ = ["open_native"]
+__all__ = ["open_collection", "open_native"]
 
 _PART = 16 * 1024**2
+_MOST = 256 * 1024**2
+"""Values of a region or field that are compared at most: 2 GiB."""
 _MISSING = -1.7e308
 """Stands for missing values while ecCodes decodes; no packing gives it."""
 
@@ -48,44 +53,57 @@ def open_native(source: Source) -> Iterator[LibraryReader]:
     MissingDependencyError
         If ecCodes is not installed.
     """
+    with open_collection([source.url], source.storage_options) as native:
+        yield native
+
+
+@contextmanager
+def open_collection(
+    urls: Sequence[str], storage_options: Mapping[str, Any] | None
+) -> Iterator[LibraryReader]:
+    """Open many files with ecCodes.
+
+    Parameters
+    ----------
+    urls : sequence of str
+        Local files are opened in place, others are copied to temporary ones.
+    storage_options : mapping or None
+        Passed to fsspec.
+
+    Raises
+    ------
+    MissingDependencyError
+        If ecCodes is not installed.
+    """
     library = eccodes("reading GRIB natively")
-    if source.path is not None:
-        native = _EccodesReader(library, source.path)
-        try:
-            yield native
-        finally:
-            native.close()
-        return
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "file.grib")
-        with open(path, "wb") as file:
-            file.writelines(source.read_upto(at, _PART) for at in range(0, source.size, _PART))
-        native = _EccodesReader(library, path)
-        try:
-            yield native
-        finally:
-            native.close()
+        paths: dict[str, str] = {}
+        for number, url in enumerate(urls):
+            with Source(url, storage_options) as source:
+                path = source.path
+                if path is None:
+                    path = os.path.join(folder, f"{number}.grib")
+                    with open(path, "wb") as file:
+                        parts = range(0, source.size, _PART)
+                        file.writelines(source.read_upto(at, _PART) for at in parts)
+                paths[source.url] = path
+        yield _EccodesReader(library, paths)
 
 
 class _EccodesReader:
     """Fields as ecCodes decodes them, found by where their messages lie."""
 
-    def __init__(self, eccodes: Any, path: str) -> None:
+    def __init__(self, eccodes: Any, paths: Mapping[str, str]) -> None:
         self._eccodes = eccodes
-        self._path = path
+        self._messages = {url: Messages(eccodes, path) for url, path in paths.items()}
         self._known: Coordinates | None = None
-        self._places = Places()
+        self._places = Places(lambda *chunk: self._coordinates.of(*chunk))
 
     @property
     def _coordinates(self) -> Coordinates:
         if self._known is None:
-            self._known = Coordinates(self._eccodes, self._path)
+            self._known = Coordinates(self._eccodes, self._messages)
         return self._known
-
-    def close(self) -> None:
-        """Give back what ecCodes holds."""
-        if self._known is not None:
-            self._known.close()
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return the true values of a region of one array, in the array's dtype.
@@ -113,19 +131,18 @@ class _EccodesReader:
             return self._fields(path, array, region)
         if array.dtype == np.dtype("u1"):
             found: Any = array.chunks.get(0)
-            return np.frombuffer(self._piece(found.offset, found.length), np.uint8)[region]
+            data = messages_of(self._messages, found.url).piece(found.offset, found.length)
+            return np.frombuffer(data, np.uint8)[region]
         values = self._coordinates.read(path.rpartition("/")[2], array)
         if not self._places.coordinate(path, array, values):
             values = np.full_like(values, np.nan if values.dtype.kind == "f" else -1)
         return values[region]
 
-    def _piece(self, offset: int, length: int) -> bytes:
-        with open(self._path, "rb") as file:
-            file.seek(offset)
-            return file.read(length)
-
     def _fields(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         shape = tuple(part.stop - part.start for part in region)
+        if math.prod(shape) > _MOST or math.prod(array.chunk_shape) > _MOST:
+            raise LimitError(f"too large: {math.prod(shape)} values of {array.chunk_shape}")
+        self._places.variable(path, array)
         values = np.full(shape, np.nan, array.dtype)
         plane = len(array.compressor["shape"]) if array.compressor else 0
         lead = len(shape) - plane
@@ -133,8 +150,8 @@ class _EccodesReader:
             number = tuple(p.start + i for p, i in zip(region[:lead], at, strict=True))
             found = array.chunks.get((*number, *(0,) * plane))
             if isinstance(found, tuple):
-                field, true = self._field(found.offset, found.length, array)
-                wrong = self._places.field(path, array, number, true)
+                field = self._field(found, array)
+                wrong = self._places.misplaced(path, number)
                 if wrong:
                     raise FormatError(
                         f"{wrong} is another one for ecCodes than at {number}", offset=found.offset
@@ -142,29 +159,15 @@ class _EccodesReader:
                 values[at] = field.reshape(array.shape[lead:])[region[lead:]]
         return values
 
-    def _field(
-        self, offset: int, length: int, array: Array
-    ) -> tuple[NDArray[Any], dict[str, set[float | None]]]:
-        """Return one field as ecCodes decodes it, in rows, and its coordinates."""
-        eccodes = self._eccodes
-        start, number = self._message(offset, length)
-        with open(self._path, "rb") as file:
-            eccodes.codes_grib_multi_support_on()
-            eccodes.codes_grib_multi_support_reset_file(file)
-            try:
-                file.seek(start)
-                handle = eccodes.codes_grib_new_from_file(file)
-                for _ in range(number - 1):
-                    eccodes.codes_release(handle)
-                    handle = eccodes.codes_grib_new_from_file(file)
-            finally:
-                eccodes.codes_grib_multi_support_off()
+    def _field(self, found: Reference, array: Array) -> NDArray[Any]:
+        """Return one field as ecCodes decodes it, in rows."""
+        messages = messages_of(self._messages, found.url)
+        start, number = messages.find(found.offset, found.length)
         try:
-            return self._values(handle, array), self._coordinates.tell(handle)
-        except eccodes.CodesInternalError as error:
+            with messages.handle(start, number) as handle:
+                return self._values(handle, array)
+        except self._eccodes.CodesInternalError as error:
             raise FormatError(f"ecCodes does not decode it: {error}", offset=start) from error
-        finally:
-            eccodes.codes_release(handle)
 
     def _values(self, handle: int, array: Array) -> NDArray[Any]:
         eccodes = self._eccodes
@@ -175,6 +178,10 @@ class _EccodesReader:
             found = eccodes.codes_get(handle, key)
             if found != told and found not in (0, "unknown"):
                 raise FormatError(f"{key} is {found!r} for ecCodes, {told!r} in the references")
+        # Of a constant field a few bytes claim any number of values.
+        size = eccodes.codes_get_size(handle, "values")
+        if size > _MOST:
+            raise LimitError(f"too large: a field of {size} values")
         eccodes.codes_set(handle, "missingValue", _MISSING)
         values: NDArray[Any] = eccodes.codes_get_values(handle)
         values[values == _MISSING] = np.nan
@@ -193,31 +200,3 @@ class _EccodesReader:
         if flag("alternativeRowScanning"):
             lines[1::2] = lines[1::2, ::-1].copy()
         return lines.T if columns_first else lines
-
-    def _message(self, offset: int, length: int) -> tuple[int, int]:
-        """Return where the message of a chunk begins, and the number of the field in it."""
-        if self._piece(offset, 4) == b"GRIB":
-            return offset, 1
-        start = -1
-        end = offset
-        # Sections that come before stand in the same message: its mark is the last one that
-        # is followed by a length that reaches beyond the chunk.
-        while start < 0 and end > 0:
-            low = max(0, end - _PART)
-            block = self._piece(low, end - low + 16)
-            at = block.rfind(b"GRIB", 0, end - low)
-            while at >= 0 and start < 0:
-                total = int.from_bytes(block[at + 8 : at + 16], "big")
-                if low + at + total >= offset + length and block[at + 7] == 2:
-                    start = low + at
-                at = block.rfind(b"GRIB", 0, at)
-            end = low
-        if start < 0:
-            raise FormatError("no message holds these sections", offset=offset)
-        position, number = start + 16, 0
-        while position < offset + length:
-            head = self._piece(position, 5)
-            size = int.from_bytes(head[:4], "big")
-            number += head[4] == 7
-            position += max(size, 5)
-        return start, number

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from refmaker.scanners.grib.local_section import without_clock
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -16,6 +18,14 @@ __all__ = ["FieldList", "ProductSections", "ProductTemplate"]
 _PRODUCT2 = 9
 """Octets of section 4 before its template: length, number, coordinate values, template number."""
 _FEW = 8
+PACKING_WIDTH = 49
+"""Octets of section 5 that are looked at: all of the templates that are decoded here."""
+DATA_WIDTH = 42
+"""Bytes of an image in section 7 that are looked at: its header."""
+IMAGES = frozenset({40, 41, 40000, 40010})
+"""Packings that are images: JPEG 2000 and PNG."""
+_REST = 5
+"""Octets after section 5 in a row of packings: bitmap indicator, length of section 7."""
 _UNSTRUCTURED = b"\0\x65"
 
 
@@ -76,6 +86,9 @@ class FieldList:
         is no section.
     locals : dict of bytes to int
         Local section to its number; 0 is that of no section.
+    packings : dict of (int, int) to bytearray
+        By edition and packing (template 5.N; flags of section 4 in edition 1): a row for each
+        field, see `packing_rows`.
     """
 
     def __init__(self) -> None:
@@ -83,6 +96,7 @@ class FieldList:
         self.grids: dict[tuple[int, bytes], int] = {}
         self.grid_places: list[tuple[int, int]] = []
         self.locals: dict[bytes, int] = {b"": 0}
+        self.packings: dict[tuple[int, int], bytearray] = {}
         self._message, self._offset, self._length = array("Q"), array("Q"), array("Q")
         self._part, self._grid, self._pile = array("I"), array("I"), array("I")
         self._packing, self._vertical = array("H"), array("H")
@@ -91,7 +105,7 @@ class FieldList:
         """Return how many fields there are."""
         return len(self._message)
 
-    def add1(self, at: int, length: int, product: bytes, grid: bytes, flag: int) -> None:
+    def add1(self, at: int, length: int, product: bytes, grid: bytes, how: bytes) -> None:
         """Add the field of a message of edition 1.
 
         Parameters
@@ -102,20 +116,23 @@ class FieldList:
             Section 1.
         grid : bytes
             Section 2; empty where there is none.
-        flag : int
-            Octet 4 of section 4.
+        how : bytes
+            The first 11 octets of section 4.
         """
         section = grid or bytes((product[6], product[4]))
         kind = ProductTemplate(1, 0, 0, 0, len(product), 0)
         vertical = grid[3] if len(grid) > 3 else 0
         number = self._grid_number((1, section), (at + 8 + len(product), len(grid)))
-        self._add((at, at, length, 1), number, kind, product, (flag >> 4, vertical))
+        # Octet 8 of section 1 tells whether there is a bitmap.
+        indicator = 0 if product[7] & 0x40 else 255
+        packing = how[3] >> 4, how, indicator, int.from_bytes(how[:3], "big"), b""
+        self._add((at, at, length, 1), number, kind, product, (packing, vertical))
 
     def add2(
         self,
         place: tuple[int, int, int, int],
         sections: tuple[int, bytes, bytes, bytes, bytes],
-        packing: int,
+        packing: tuple[int, bytes, int, int, bytes],
         grid_at: int,
     ) -> None:
         """Add a field of a message of edition 2.
@@ -126,12 +143,15 @@ class FieldList:
             Offset of the message, offset and length of the chunk, number of the field.
         sections : tuple
             Discipline, and sections 1, 2 (empty if there is none), 3 and 4.
-        packing : int
-            Data representation template.
+        packing : tuple
+            Data representation template, the first octets of section 5, bitmap indicator,
+            length of section 7, and the first bytes of its data where they are an image.
         grid_at : int
             Where section 3 begins.
         """
         discipline, product, local, grid, what = sections
+        if local:
+            local = without_clock(int.from_bytes(product[5:7], "big"), local)
         vertical = int.from_bytes(what[5:7], "big")
         # Few values describe a generalised vertical coordinate, on which names depend; many are
         # the coefficients of all levels.
@@ -159,7 +179,7 @@ class FieldList:
         grid: int,
         kind: ProductTemplate,
         row: bytes,
-        rest: tuple[int, int],
+        rest: tuple[tuple[int, bytes, int, int, bytes], int],
     ) -> None:
         pile = self.piles.get(kind)
         if pile is None:
@@ -171,8 +191,14 @@ class FieldList:
         self._part.append(place[3])
         self._grid.append(grid)
         self._pile.append(pile.number)
-        self._packing.append(rest[0])
-        self._vertical.append(rest[1])
+        (template, how, indicator, size, data), vertical = rest
+        row = how.ljust(PACKING_WIDTH, b"\0") + bytes((indicator,)) + size.to_bytes(4, "big")
+        key = kind.edition, template
+        if key not in self.packings:
+            self.packings[key] = bytearray()
+        self.packings[key] += row + data.ljust(DATA_WIDTH, b"\0") if template in IMAGES else row
+        self._packing.append(template)
+        self._vertical.append(vertical)
 
     def column(self, name: str) -> NDArray[np.int64]:
         """Return a column, shape (fields,).
@@ -188,9 +214,35 @@ class FieldList:
         values: array[int] = getattr(self, f"_{name}")
         return np.frombuffer(values, values.typecode).astype(np.int64) if values else _NONE
 
+    def editions(self) -> NDArray[np.int64]:
+        """Return the edition of each field, shape (fields,)."""
+        edition = np.array([kind.edition for kind in self.piles], np.int64)
+        return edition[self.column("pile")] if len(edition) else _NONE
+
     def rows(self, kind: ProductTemplate) -> NDArray[np.uint8]:
         """Return the rows of a pile, shape (n, width)."""
         return np.frombuffer(bytes(self.piles[kind].raw), np.uint8).reshape(-1, kind.width)
+
+
+    def packing_rows(self, edition: int, template: int) -> NDArray[np.uint8]:
+        """Return how the fields of one packing are packed, shape (n, width), in file order.
+
+        Parameters
+        ----------
+        edition : {1, 2}
+        template : int
+            Template 5.N; in edition 1 the flags in octet 4 of section 4.
+
+        Returns
+        -------
+        ndarray of uint8
+            `PACKING_WIDTH` octets of section 5 (section 4 in edition 1), zeros where it is
+            shorter; the bitmap indicator; 4 octets of the length of section 7 (section 4); of
+            images `DATA_WIDTH` bytes of the data.
+        """
+        width = PACKING_WIDTH + _REST + (DATA_WIDTH if template in IMAGES else 0)
+        raw = bytes(self.packings.get((edition, template), b""))
+        return np.frombuffer(raw, np.uint8).reshape(-1, width)
 
 
 _NONE = np.empty(0, np.int64)

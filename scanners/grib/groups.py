@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.model import Array, ChunkTable, Group
+from refmaker.model.inline import inline_array
 from refmaker.scanners.grib.coordinates import (
     axis_array,
     bounds_array,
     generated_array,
-    inline_array,
     valid_array,
 )
 from refmaker.scanners.grib.times import UNKNOWN
@@ -44,10 +44,10 @@ class Builder:
         All fields.
     grids : sequence of FieldGrid
         By number.
-    grid_places : sequence of (int, int)
-        Offset and length of the definition of each; length 0 where it is not in the file.
-    url : str
-        The file.
+    grid_places : sequence of (int, int, int)
+        File, offset and length of the definition of each; length 0 where it is in no file.
+    urls : sequence of str
+        The files.
     dtype : str
         Of values: ``"<f8"`` or ``"<f4"``.
     inline : int
@@ -56,8 +56,8 @@ class Builder:
 
     table: MessageTable
     grids: Sequence[FieldGrid]
-    grid_places: Sequence[tuple[int, int]]
-    url: str
+    grid_places: Sequence[tuple[int, int, int]]
+    urls: Sequence[str]
     dtype: str = "<f8"
     inline: int = 1024
     _known: dict[int, dict[str, Array]] = field(default_factory=dict)
@@ -105,6 +105,30 @@ class Builder:
 
         return make
 
+    def chunks(
+        self, grid: tuple[int, ...], rows: NDArray[np.int64], index: NDArray[np.int64]
+    ) -> ChunkTable:
+        """Return the chunks of an array.
+
+        Parameters
+        ----------
+        grid : tuple of int
+            The grid of chunks.
+        rows : ndarray of int64, shape (n,)
+            Rows of the table.
+        index : ndarray of int64, shape (n,)
+            Flat position of each in the grid.
+        """
+        files, url = np.unique(self.table.file[rows], return_inverse=True)
+        return ChunkTable.from_columns(
+            grid,
+            tuple(self.urls[file] for file in files.tolist()),
+            offset=self.table.offset[rows],
+            length=self.table.length[rows],
+            index=index,
+            url=url if len(files) > 1 else None,
+        )
+
     def _variable(
         self,
         variable: Variable,
@@ -144,13 +168,7 @@ class Builder:
         attributes["coordinates"] = " ".join(hidden)
         rows = variable.rows
         index = np.ravel_multi_index(tuple(at), shape) if shape else np.zeros(1, np.int64)
-        table = ChunkTable.from_columns(
-            (*shape, *(1,) * len(grid.shape)),
-            (self.url,),
-            offset=self.table.offset[rows],
-            length=self.table.length[rows],
-            index=index,
-        )
+        table = self.chunks((*shape, *(1,) * len(grid.shape)), rows, index)
         return Array(
             (*shape, *grid.shape),
             (*(1,) * len(shape), *grid.shape),
@@ -189,8 +207,8 @@ class Builder:
         """Return the coordinates and the mapping of a grid by name."""
         grid = self.grids[number]
         if number not in self._known:
-            offset, length = self.grid_places[number]
-            place = (self.url, offset, length) if length > self.inline else None
+            file, offset, length = self.grid_places[number]
+            place = (self.urls[file], offset, length) if length > self.inline else None
             made = {
                 name: inline_array(item.values, (name,), item.attributes)
                 for name, item in grid.coordinates.items()
@@ -211,6 +229,7 @@ class Builder:
         attributes = dict(names[0].attributes)
         for other in names[1:]:
             attributes = {k: v for k, v in attributes.items() if other.attributes.get(k) == v}
+        attributes |= variable.told
         attributes["GRIB_typeOfLevel"] = names[0].type_of_level
         attributes["GRIB_stepType"] = names[0].step_type
         attributes["GRIB_gridType"] = grid.kind
@@ -261,7 +280,7 @@ class _Shared:
                 found.setdefault(axis.name, {}).setdefault(axis.key, axis)
         for kind, sets in found.items():
             kept: list[tuple[str, DimensionCoordinate]] = []
-            for key, axis in sorted(sets.items(), key=lambda item: -len(item[1].values)):
+            for key, axis in sorted(sets.items(), key=lambda item: _rank(item[1])):
                 host = next((item for item in kept if _fits(axis, item[1])), None)
                 if host is None:
                     name = kind if not kept else f"{kind}_{len(kept) + 1}"
@@ -278,6 +297,12 @@ class _Shared:
                 row.append((called, shared, _positions(axis, shared)[at]))
             named.append(row)
         return named
+
+
+def _rank(axis: DimensionCoordinate) -> tuple[Any, ...]:
+    """Return where an axis stands among those of its kind, whatever the order of fields."""
+    bounds = [] if axis.bounds is None else axis.bounds.tolist()
+    return -len(axis.values), axis.values.tolist(), bounds
 
 
 def _codes(axis: DimensionCoordinate) -> list[Any]:

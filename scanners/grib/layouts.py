@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from refmaker.scanners.grib.templates import DERIVED, TEMPLATES
+from refmaker.scanners.grib.templates import template_octets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +46,10 @@ class ArrayPath(NamedTuple):
     path: tuple[str, ...]
     name: str
     step: int = -1
+
+    def labelled(self, label: str) -> ArrayPath:
+        """Return the place of fields whose name tells more of them."""
+        return self._replace(name=f"{self.name}_{label}") if label else self
 
     def with_interval(self, label: str) -> ArrayPath:
         """Return the place of fields that process an interval of this length."""
@@ -87,16 +91,15 @@ def subtype(sections: Sections) -> str:
     """Return what a field says of an ensemble or a distribution; empty for a plain field."""
     if sections.edition == 1:
         return ""
-    template = int.from_bytes(sections.what[7:9], "big")
-    if template in DERIVED and len(sections.what) >= DERIVED[template]:
-        code = sections.what[DERIVED[template] - 1]
-        return _DERIVED.get(code, f"derived_{code}")
-    octets = TEMPLATES.get(template)
+    octets = template_octets(sections.what)
     if octets is None:
         return ""
+    if octets.derived:
+        code = sections.what[octets.derived - 1]
+        return _DERIVED.get(code, f"derived_{code}")
     if octets.percentile:
         return "percentile"
-    if octets.limits and len(sections.what) >= octets.limits:
+    if octets.limits:
         code = sections.what[octets.limits - 1]
         return _PROBABILITY.get(code, f"probability_{code}")
     return ""

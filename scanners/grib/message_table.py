@@ -11,21 +11,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.scanners.grib.eccodes_process import lookup_names
+from refmaker.scanners.grib.identity import Identity, identity_of
 from refmaker.scanners.grib.names import Names, Sections
-from refmaker.scanners.grib.products import ABSENT, Product, read_products
+from refmaker.scanners.grib.packings import check_packings
+from refmaker.scanners.grib.products import ABSENT, Product, read_products, section4
 from refmaker.scanners.grib.times import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from refmaker.scanners.grib.fields import FieldList, ProductTemplate
 
-__all__ = ["MessageTable", "message_table"]
+__all__ = ["MessageTable", "joined", "message_table"]
 
-_HASH = np.random.default_rng(2).integers(1, 2**63, 4096, np.uint64) | np.uint64(1)
-_PRODUCT2 = 9
+# Odd multipliers without a pattern: multiples of the golden ratio, squared.
+_GOLDEN = np.arange(1, 4097, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+_HASH = (_GOLDEN * (_GOLDEN >> np.uint64(29))) | np.uint64(1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +37,8 @@ class MessageTable:
 
     Parameters
     ----------
+    file : ndarray of int64
+        Number of the file.
     message : ndarray of int64
         Offset of the message that holds the field.
     offset, length : ndarray of int64
@@ -48,6 +53,10 @@ class MessageTable:
         Data representation template (edition 1: flags of section 4).
     vertical : ndarray of int64
         Number of vertical coordinate values.
+    values : ndarray of int64
+        How many values the packing counts; see `refmaker.scanners.grib.packings`.
+    problem : ndarray of int64
+        0, or one more than the position in `reasons` of why the field cannot be decoded.
     reference : ndarray of int64
         Reference time, seconds since 1970-01-01T00:00:00.
     start, end : ndarray of int64
@@ -64,14 +73,19 @@ class MessageTable:
         Numbers of a wave spectrum; `ABSENT` for none.
     grids : list of (int, bytes)
         Edition and grid definition.
-    grid_places : list of (int, int)
-        Offset and length of each in the file; length 0 where it is not there.
+    grid_places : list of (int, int, int)
+        File, offset and length of each; length 0 where it is in no file.
     names : list of Names
     kinds : list of ProductTemplate
     sections : list of Sections
         Of one field of each template.
+    identities : list of Identity
+        What the fields of each template are, and who made them.
+    reasons : list of str
+        Why fields cannot be decoded.
     """
 
+    file: NDArray[np.int64]
     message: NDArray[np.int64]
     offset: NDArray[np.int64]
     length: NDArray[np.int64]
@@ -80,6 +94,8 @@ class MessageTable:
     template: NDArray[np.int64]
     packing: NDArray[np.int64]
     vertical: NDArray[np.int64]
+    values: NDArray[np.int64]
+    problem: NDArray[np.int64]
     reference: NDArray[np.int64]
     start: NDArray[np.int64]
     end: NDArray[np.int64]
@@ -93,10 +109,12 @@ class MessageTable:
     direction: NDArray[np.int64]
     frequency: NDArray[np.int64]
     grids: list[tuple[int, bytes]]
-    grid_places: list[tuple[int, int]]
+    grid_places: list[tuple[int, int, int]]
     names: list[Names]
     kinds: list[ProductTemplate]
     sections: list[Sections]
+    identities: list[Identity]
+    reasons: list[str]
 
     def __len__(self) -> int:
         return len(self.message)
@@ -114,7 +132,9 @@ class MessageTable:
 
 COLUMNS = tuple(
     item.name for item in fields(MessageTable)
-    if item.name not in ("grids", "grid_places", "names", "kinds", "sections")
+    if item.name not in {
+        "grids", "grid_places", "names", "kinds", "sections", "identities", "reasons",
+    }
 )  # fmt: skip
 
 
@@ -132,6 +152,8 @@ def message_table(found: FieldList) -> MessageTable:
         name: found.column(name)
         for name in ("message", "offset", "length", "part", "grid", "packing", "vertical")
     }
+    columns["file"] = np.zeros(n, np.int64)
+    columns["values"], columns["problem"], reasons = check_packings(found)
     for name in ("template", "reference", "start", "end", "until", "member", "percentile"):
         columns[name] = np.full(n, ABSENT)
     for name in ("level", "bottom", "lower", "upper"):
@@ -139,9 +161,11 @@ def message_table(found: FieldList) -> MessageTable:
     table = MessageTable(
         **columns,
         direction=np.full(n, ABSENT), frequency=np.full(n, ABSENT),
-        grids=list(found.grids), grid_places=found.grid_places, names=[], kinds=[], sections=[],
+        grids=list(found.grids), grid_places=[(0, *place) for place in found.grid_places], names=[], kinds=[], sections=[],
+        identities=[], reasons=reasons,
     )  # fmt: skip
     keys: list[Hashable] = []
+    blanked: list[bytes] = []
     local = list(found.locals)
     order = np.argsort(pile, kind="stable")
     bounds = np.searchsorted(pile[order], np.arange(len(found.piles) + 1))
@@ -161,11 +185,72 @@ def message_table(found: FieldList) -> MessageTable:
                 kind._replace(local=0, grid=-1), bytes(product.template[row]), sections.local,
                 grid if kind.grid >= 0 else b"",
             ))  # fmt: skip
+            blanked.append(bytes(product.template[row]))
             table.kinds.append(kind)
             table.sections.append(sections)
     table.names.extend(lookup_names(list(zip(keys, table.sections, strict=True))))
+    table.identities.extend(
+        identity_of(kind, row, sections.local, names)
+        for kind, row, sections, names in zip(
+            table.kinds, blanked, table.sections, table.names, strict=True
+        )
+    )
     _complete(table)
     return table
+
+
+def joined(tables: Sequence[MessageTable]) -> MessageTable:
+    """Return the fields of many files as one table.
+
+    Parameters
+    ----------
+    tables : sequence of MessageTable
+        One for each file, whose number is its position.
+    """
+    grids: dict[tuple[int, bytes], int] = {}
+    templates: dict[Hashable, int] = {}
+    reasons: dict[str, int] = {}
+    whole = MessageTable(
+        **{name: np.empty(0, np.int64) for name in COLUMNS}, grids=[], grid_places=[], names=[],
+        kinds=[], sections=[], identities=[], reasons=[],
+    )  # fmt: skip
+    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in COLUMNS}
+    for number, table in enumerate(tables):
+        for at, grid in enumerate(table.grids):
+            if grids.setdefault(grid, len(grids)) == len(whole.grids):
+                whole.grids.append(grid)
+                whole.grid_places.append((number, *table.grid_places[at][1:]))
+        for at, names in enumerate(table.names):
+            # Names are kept: those of one template are one object for all files.
+            kind = table.kinds[at]._replace(local=0, grid=-1)
+            key = id(names), kind, table.sections[at].local, table.identities[at].key
+            if templates.setdefault(key, len(templates)) == len(whole.names):
+                for name in ("names", "kinds", "sections", "identities"):
+                    getattr(whole, name).append(getattr(table, name)[at])
+        new = {
+            "file": np.full(len(table), number),
+            "grid": np.array([grids[grid] for grid in table.grids], np.int64)[table.grid],
+            "template": _renumbered(table, templates)[table.template],
+            "problem": np.array(
+                [0, *(reasons.setdefault(text, len(reasons)) + 1 for text in table.reasons)]
+            )[table.problem],
+        }
+        for name, parts in columns.items():
+            parts.append(new.get(name, getattr(table, name)))
+    whole.reasons.extend(reasons)
+    return replace(whole, **{name: np.concatenate(parts) for name, parts in columns.items()})
+
+
+def _renumbered(table: MessageTable, templates: Mapping[Hashable, int]) -> NDArray[np.int64]:
+    numbers = [
+        templates[
+            id(names), kind._replace(local=0, grid=-1), sections.local, identity.key
+        ]
+        for names, kind, sections, identity in zip(
+            table.names, table.kinds, table.sections, table.identities, strict=True
+        )
+    ]  # fmt: skip
+    return np.array(numbers, np.int64)
 
 
 def _distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -182,12 +267,10 @@ def _distinct(rows: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.in
 
 
 def _sections(kind: ProductTemplate, row: bytes, local: bytes, grid: bytes) -> Sections:
-    product, body = row[: kind.identification], row[kind.identification :]
     if kind.edition == 1:
         return Sections(1, 0, row, b"", grid, b"")
-    head = (len(body) + _PRODUCT2).to_bytes(4, "big") + b"\4"
-    head += kind.vertical.to_bytes(2, "big") + kind.template.to_bytes(2, "big")
-    return Sections(2, kind.discipline, product, local, grid, head + body)
+    product = row[: kind.identification]
+    return Sections(2, kind.discipline, product, local, grid, section4(kind, row))
 
 
 def _complete(table: MessageTable) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Names", "Sections", "message", "names_of", "numeric"]
+__all__ = ["Names", "Sections", "message", "named", "names_of", "numeric"]
 
 _UNKNOWN = frozenset({"unknown", "undef", "", "~", None})
 _TEXT = ("shortName", "cfVarName", "cfName", "name", "units", "typeOfLevel", "stepType", "dataType")
@@ -144,7 +144,38 @@ def _get(eccodes: Any, handle: int, key: str, kind: type | None = None) -> Any:
 def _names(eccodes: Any, handle: int, sections: Sections) -> Names:
     found = {key: _get(eccodes, handle, key, str) for key in _TEXT}
     found |= {key: _get(eccodes, handle, key) for key in _NUMBERS}
-    fallback = numeric(sections)
+    waves = [_get(eccodes, handle, key, int) for key in _WAVES]
+    levels = (
+        _get(eccodes, handle, "level", float),
+        _bottom(*(_get(eccodes, handle, key, float) for key in _ENDS)),
+    )
+    names = named(found, numeric(sections), levels, _origin(eccodes, handle))
+    return names._replace(
+        member=found["number"] if isinstance(found["number"], int) else None,
+        step=_step(eccodes, handle), direction=waves[0], frequency=waves[1],
+    )  # fmt: skip
+
+
+def named(
+    found: Mapping[str, Any],
+    fallback: Names,
+    levels: tuple[float | None, float | None],
+    origin: Mapping[str, Any],
+) -> Names:
+    """Return names made of what ecCodes' keys say.
+
+    Parameters
+    ----------
+    found : mapping
+        Values of ``shortName``, ``cfVarName``, ``cfName``, ``name``, ``units``, ``typeOfLevel``,
+        ``stepType``, ``dataType`` and ``paramId``; None for what is not known.
+    fallback : Names
+        What the numbers say.
+    levels : tuple of float or None
+        Level, and the second level of a layer.
+    origin : mapping
+        Attributes of the file as a whole.
+    """
     name = next(
         (found[key] for key in ("cfVarName", "shortName") if found[key] not in _UNKNOWN), None
     )
@@ -156,22 +187,13 @@ def _names(eccodes: Any, handle: int, sections: Sections) -> Names:
         attributes |= {"long_name": found["name"], "units": found["units"] or "1"}
         if found["cfName"] not in _UNKNOWN:
             attributes["standard_name"] = found["cfName"]
-    level = _get(eccodes, handle, "level", float)
-    waves = [_get(eccodes, handle, key, int) for key in _WAVES]
-    kind = found["typeOfLevel"]
+    kind, step = found["typeOfLevel"], found["stepType"]
     return Names(
         fallback.name if name is None else _tidy(name),
-        kind if kind not in _UNKNOWN else fallback.type_of_level,
-        found["stepType"] if found["stepType"] not in _UNKNOWN else fallback.step_type,
-        level,
-        _bottom(*(_get(eccodes, handle, key, float) for key in _ENDS)),
-        found["number"] if isinstance(found["number"], int) else None,
-        _step(eccodes, handle),
-        waves[0],
-        waves[1],
-        attributes,
-        _origin(eccodes, handle),
-    )
+        fallback.type_of_level if kind in _UNKNOWN else kind,
+        fallback.step_type if step in _UNKNOWN else step,
+        levels[0], levels[1], attributes=attributes, origin=origin,
+    )  # fmt: skip
 
 
 def _origin(eccodes: Any, handle: int) -> dict[str, Any]:
@@ -229,15 +251,15 @@ def numeric(sections: Sections) -> Names:
         "GRIB_parameterNumber": number,
         "GRIB_productDefinitionTemplateNumber": template,
     }
-    return Names(name, *_numeric_place(template, what), attributes=attributes)
+    return Names(name, *_numeric_place(what), attributes=attributes)
 
 
-def _numeric_place(template: int, what: bytes) -> tuple[str, str, float | None]:
+def _numeric_place(what: bytes) -> tuple[str, str, float | None]:
     """Return type of level, kind of step and level from code tables alone."""
-    from refmaker.scanners.grib.templates import TEMPLATES
+    from refmaker.scanners.grib.templates import template_octets
 
-    octets = TEMPLATES.get(template)
-    if octets is None or len(what) < octets.length:
+    octets = template_octets(what)
+    if octets is None:
         return "unknown", "instant", None
     step = "instant"
     if octets.interval:

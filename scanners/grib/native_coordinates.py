@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.errors import FormatError, LimitError
+from refmaker.scanners.grib.native_messages import messages_of
 from refmaker.scanners.grib.native_places import kind_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from refmaker.model import Array
+    from refmaker.scanners.grib.native_messages import Messages
 
 __all__ = ["Coordinates"]
 
 _NEAR = 1e-6
-_POLE = 89.99999
+_MOST = 64_000_000
+"""Points of a grid that are compared at most: half a gigabyte of latitudes."""
+_NEGATIVE = 2
+"""Kind of ensemble forecast: negatively perturbed."""
+_POLE, _HALF = 89.99999, 0.500001
 _STEPS = {
     0: 60, 1: 3600, 2: 86400, 10: 10800, 11: 21600, 12: 43200, 13: 1, 14: 900, 15: 1800,
 }  # fmt: skip
@@ -28,29 +37,54 @@ _NOT_TURNED = "rotated_gg"
 _PLANE = ("latitude", "longitude")
 
 
+_FieldPlace = tuple[str, int, int]
+"""File, offset of the message, and number of the field in it."""
+
+
 class Coordinates:
-    """What ecCodes says of all fields of a file, by kind of coordinate.
+    """What ecCodes says of all fields of some files, by kind of coordinate.
 
     Parameters
     ----------
     eccodes : module
         The library.
-    path : str
-        The file.
+    files : mapping
+        By URL: the messages of each.
     """
 
-    def __init__(self, eccodes: Any, path: str) -> None:
+    def __init__(self, eccodes: Any, files: Mapping[str, Messages]) -> None:
         self._eccodes = eccodes
-        self._path = path
+        self._files = files
         self._told: dict[str, set[float | None]] = defaultdict(set)
-        self._grids: dict[str, int] = {}
-        self._read()
+        self._fields: dict[_FieldPlace, Mapping[str, set[float | None]]] = {}
+        self._grids: dict[str, _FieldPlace] = {}
+        for url, messages in files.items():
+            for start, number in messages.fields():
+                self._meet(messages, (url, start, number))
 
-    def close(self) -> None:
-        """Give back what ecCodes holds."""
-        for handle in self._grids.values():
-            self._eccodes.codes_release(handle)
-        self._grids.clear()
+    def _meet(self, messages: Messages, place: _FieldPlace) -> None:
+        """Ask ecCodes about a field; what it cannot read says nothing."""
+        try:
+            with messages.handle(*place[1:]) as handle:
+                told = self.tell(handle)
+                self._grids.setdefault(str(self._get(handle, "md5GridSection", str)), place)
+        except (self._eccodes.CodesInternalError, FormatError):
+            return
+        self._fields[place] = told
+        for kind, found in told.items():
+            self._told[kind] |= found
+
+    def of(
+        self, url: str, offset: int, length: int
+    ) -> Mapping[str, set[float | None]] | None:  # fmt: skip
+        """Return what ecCodes says of the field of a chunk, if it is one."""
+        try:
+            messages = messages_of(self._files, url)
+            found = messages.find(offset, length)
+        except FormatError:
+            return None
+        name = url if url in self._files else next(iter(self._files))
+        return self._fields.get((name, *found))
 
     def read(self, name: str, array: Array) -> NDArray[Any]:
         """Return a coordinate: the array's own where ecCodes tells each value, else NaN or -1.
@@ -62,7 +96,7 @@ class Coordinates:
         array : Array
             The array.
         """
-        values = _own(array, self._path)
+        values = _own(array, self._files)
         units = str(array.attributes.get("units", ""))
         kind = kind_of(name, units)
         wrong = np.full(array.shape, np.nan if array.dtype.kind == "f" else -1, array.dtype)
@@ -73,7 +107,13 @@ class Coordinates:
         if name.partition("_")[0] in ("x", "y"):
             # Projected coordinates follow from latitudes and longitudes, which are compared.
             return values
+        if values.size > _MOST:
+            raise LimitError(f"too large: {values.size} values of one coordinate")
         known = self._told[kind]
+        if kind == "valid_time":
+            # Where a combination has no field, its time is the sum.
+            sums = itertools.product(self._told["time"], self._told["step"])
+            known = known | {a + b for a, b in sums if a is not None and b is not None}
         if units == "hours":
             known = {value / 3600 for value in known if value is not None}
         own = set(values[~np.isnan(values)].reshape(-1).tolist())
@@ -81,58 +121,52 @@ class Coordinates:
 
     def _near(self, kind: str, values: NDArray[Any]) -> bool:
         """Whether the points of some grid have these latitudes or longitudes."""
-        plain, distinct = f"{kind}s", f"distinct{kind.title()}s"
-        for handle in self._grids.values():
-            points = self._get(handle, "numberOfDataPoints", int)
-            if points == values.size and self._get(handle, "gridType", str) == _NOT_TURNED:
-                return True
-            whole = points == values.size and (values.ndim > 1 or points > 1)
-            for key in (plain, distinct) if whole else (distinct,):
-                # Sorting out distinct ones takes ecCodes minutes for a large projected grid.
-                if key == distinct and self._get(handle, "gridType", str) not in _REGULAR:
-                    continue
-                try:
-                    true = self._eccodes.codes_get_double_array(handle, key)
-                except self._eccodes.CodesInternalError:
-                    continue
-                if true.size != values.size:
-                    continue
-                orders = [values, values.T]
-                if key == distinct:
-                    # ecCodes sorts them, whichever way the grid is scanned.
-                    true, orders = np.sort(true % 360), [np.sort(values % 360)]
-                where = self._apart(handle, true.size) if kind == _PLANE[1] else None
-                if any(_close(true, order.reshape(-1), where) for order in orders):
+        for url, *place in self._grids.values():
+            with self._files[url].handle(*place) as handle:
+                if self._has(handle, kind, values):
                     return True
         return False
 
-    def _apart(self, handle: int, size: int) -> NDArray[np.bool_] | None:
-        """Return which points are no poles, whose longitude can be any."""
-        latitude = self._eccodes.codes_get_double_array(handle, "latitudes")
-        return np.abs(latitude) < _POLE if latitude.size == size else None
+    def _has(self, handle: int, kind: str, values: NDArray[Any]) -> bool:
+        """Whether the points of a field have these latitudes or longitudes."""
+        points = self._get(handle, "numberOfDataPoints", int) or 0
+        grid = self._get(handle, "gridType", str)
+        if points == values.size and grid == _NOT_TURNED:
+            return True
+        # One message can claim any number of points.
+        if points > _MOST or (points != values.size and grid not in _REGULAR):
+            return False
+        try:
+            true = self._eccodes.codes_get_double_array(handle, f"{kind}s")
+        except self._eccodes.CodesInternalError:
+            return False
+        orders = [values.reshape(-1), values.T.reshape(-1)]
+        if true.size == values.size and (values.ndim > 1 or points > 1):
+            where = None
+            if kind == _PLANE[1]:
+                latitude = self._eccodes.codes_get_double_array(handle, "latitudes")
+                # At a pole the longitude can be any.
+                where = np.abs(latitude) < _POLE if latitude.size == true.size else None
+            if any(_close(true, order, where) for order in orders):
+                return True
+        if grid not in _REGULAR:
+            return False
+        if kind == _PLANE[0] and self._even(handle, values):
+            return True
+        # Each row has one latitude, each column one longitude.
+        distinct, own = np.unique(true), values.reshape(-1)
+        return distinct.size == own.size and _close(_turned(distinct), _turned(own))
 
-    def _read(self) -> None:
-        eccodes = self._eccodes
-        with open(self._path, "rb") as file:
-            eccodes.codes_grib_multi_support_on()
-            eccodes.codes_grib_multi_support_reset_file(file)
-            try:
-                while True:
-                    try:
-                        handle = eccodes.codes_grib_new_from_file(file)
-                    except eccodes.CodesInternalError:
-                        continue
-                    if handle is None:
-                        break
-                    for kind, found in self.tell(handle).items():
-                        self._told[kind] |= found
-                    grid = str(self._get(handle, "md5GridSection", str))
-                    if grid in self._grids:
-                        eccodes.codes_release(handle)
-                    else:
-                        self._grids[grid] = handle
-            finally:
-                eccodes.codes_grib_multi_support_off()
+    def _even(self, handle: int, values: NDArray[Any]) -> bool:
+        """Whether latitudes are even ones whose step the message rounds, which ecCodes follows."""
+        ends = [self._get(handle, f"latitudeOf{end}GridPointInDegrees") for end in ("First", "Last")]
+        step = self._get(handle, "jDirectionIncrementInDegrees")
+        if None in (*ends, step) or self._get(handle, "Nj", int) != values.size or values.size < 2:
+            return False
+        even = np.linspace(*ends, values.size)
+        unit = 1e-3 if self._get(handle, "edition", int) == 1 else 1e-6
+        rounded = abs(abs(even[1] - even[0]) - step) <= unit * _HALF
+        return rounded and _close(even, values.reshape(-1))
 
     def _get(self, handle: int, key: str, kind: type | None = None) -> Any:
         try:
@@ -156,13 +190,18 @@ class Coordinates:
         if None in ends:
             # Observations have no step; ecCodes tells no time of validity then.
             told["step"].add(0)
-            told["valid_time"] |= times["time"]
         elif unit:
             told["step"] |= {end * unit for end in ends}
+        if not told["valid_time"]:
+            sums = itertools.product(told["time"], told["step"])
+            told["valid_time"] |= {a + b for a, b in sums if a is not None and b is not None}
         for key in ("level", "topLevel", "bottomLevel"):
             told["level"].add(self._get(handle, key, float))
-        for key in ("number", "percentileValue", "directionNumber", "frequencyNumber"):
+        for key in ("percentileValue", "directionNumber", "frequencyNumber"):
             told[key.removesuffix("Value")].add(self._get(handle, key, int))
+        number = self._get(handle, "number", int)
+        negative = self._get(handle, "typeOfEnsembleForecast", int) == _NEGATIVE
+        told["number"].add(-number if negative and number is not None else number)
         told["threshold"] |= {self._limit(handle, end) for end in ("Lower", "Upper")}
         return told
 
@@ -172,8 +211,10 @@ class Coordinates:
             day, clock = (self._get(handle, f"{prefix}{what}", int) for what in ("Date", "Time"))
             # ecCodes leaves seconds out of times.
             second = self._get(handle, "second", int) or 0
+            # Year 0 stands for a climatology.
             if day and day > 0 and clock is not None:
-                times[kind] = {_seconds(day, clock, 0), _seconds(day, clock, second)}
+                found = _seconds(day, clock)
+                times[kind] = set() if found is None else {found, found + second}
         return times
 
     def _limit(self, handle: int, end: str) -> float | None:
@@ -194,23 +235,32 @@ def _close(
     return bool(near.all() if where is None else near[where].all())
 
 
-def _seconds(day: int, clock: int, second: int) -> float:
-    when = datetime(
-        day // 10000, day // 100 % 100, day % 100, clock // 100, clock % 100, tzinfo=UTC
-    )
-    return when.timestamp() + second
+def _turned(longitudes: NDArray[Any]) -> NDArray[Any]:
+    """Return degrees between 0 and 360, ascending; what is hardly less than 360 is 0."""
+    turned = longitudes % 360
+    return np.sort(np.where(turned > 360 - _NEAR, turned - 360, turned))
 
 
-def _own(array: Array, path: str) -> NDArray[Any]:
+def _seconds(day: int, clock: int) -> float | None:
+    """Return seconds since 1970 of a date and a time of ecCodes; None where there is none such."""
+    # Climatologies have no year, or neither that nor a day.
+    day = day if day > 12 else day * 100 + 1
+    year, month, of_month = day // 10000, day // 100 % 100, day % 100
+    try:
+        date = np.datetime64(f"{year:04}-{month:02}-{of_month:02}", "s").astype(np.int64)
+    except ValueError:
+        return None
+    return float(date) + clock // 100 * 3600 + clock % 100 * 60
+
+
+def _own(array: Array, files: Mapping[str, Messages]) -> NDArray[Any]:
     """Return the values of an array of one chunk, decoded by numcodecs."""
     import numcodecs
 
     found: Any = array.chunks.get(0)
     data: Any = found
     if isinstance(found, tuple):
-        with open(path, "rb") as file:
-            file.seek(found[1])
-            data = file.read(found[2])
+        data = messages_of(files, found[0]).piece(found[1], found[2])
     for config in reversed(array.codecs):
         data = numcodecs.get_codec(dict(config)).decode(data)
     return np.frombuffer(bytes(memoryview(data).cast("B")), array.dtype).reshape(array.shape)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
 
     from numpy.typing import NDArray
@@ -40,7 +40,7 @@ def kind_of(name: str, units: str) -> str:
 
 
 class _CheckedField(NamedTuple):
-    """A field that was read.
+    """A field that a variable refers to.
 
     Parameters
     ----------
@@ -58,45 +58,76 @@ class _CheckedField(NamedTuple):
 
 
 class Places:
-    """The fields and coordinates of groups that were read so far, in whichever order."""
+    """The fields and coordinates of groups that were met so far, in whichever order.
 
-    def __init__(self) -> None:
-        self._fields: dict[str, list[_CheckedField]] = defaultdict(list)
+    Parameters
+    ----------
+    tell : callable
+        From file, offset and length of a chunk to what ecCodes says of its field, by kind of
+        coordinate; None where it says nothing.
+    """
+
+    def __init__(
+        self, tell: Callable[[str, int, int], Mapping[str, AbstractSet[float | None]] | None]
+    ) -> None:
+        self._tell = tell
+        self._fields: dict[str, dict[str, dict[tuple[int, ...], _CheckedField]]] = {}
         self._coordinates: dict[str, dict[str, tuple[Array, NDArray[Any]]]] = defaultdict(dict)
 
-    def field(
-        self,
-        path: str,
-        array: Array,
-        at: tuple[int, ...],
-        true: Mapping[str, AbstractSet[float | None]],
-    ) -> str:  # fmt: skip
-        """Note a field; return in what coordinate it lies at the wrong place, empty for none.
+    def variable(self, path: str, array: Array) -> None:
+        """Note where all fields of a variable lie.
 
         Parameters
         ----------
         path : str
-            Path of its array.
+            Its path.
         array : Array
-            The array.
-        at : tuple of int
-            Position along the first dimensions.
-        true : mapping
-            By kind of coordinate: the values that ecCodes gives for it.
+            The variable.
         """
-        group = path.rpartition("/")[0]
+        group, _, variable = path.rpartition("/")
+        known = self._fields.setdefault(group, {})
+        if variable in known:
+            return
         names = array.dimension_names or ()
         told = {*str(array.attributes.get("coordinates", "")).split(), *names}
-        where = dict(zip(names[: len(at)], map(int, at), strict=True))
-        found = _CheckedField(where, told | {f"{name}_bounds" for name in told}, true)
-        self._fields[group].append(found)
+        told |= {f"{name}_bounds" for name in told}
+        found = known[variable] = {}
+        table = array.chunks
+        numbers = np.unravel_index(table.numbers(), table.grid)
+        lead = [axis for axis, extent in enumerate(array.chunk_shape) if extent == 1]
+        lead = lead[: len(array.shape) - len((array.compressor or {}).get("shape", ()))]
+        places = np.stack(numbers, axis=1)[:, lead].tolist()
+        files = np.zeros(len(places), np.int64) if table.url is None else table.url
+        rows = zip(
+            places, files.tolist(), table.offset.tolist(), table.length.tolist(), strict=True
+        )
+        for place, file, offset, length in rows:
+            true = self._tell(table.urls[file], offset, length)
+            if true is not None:
+                where = {names[axis]: at for axis, at in zip(lead, place, strict=True)}
+                found[tuple(place)] = _CheckedField(where, told, true)
+
+    def misplaced(self, path: str, at: tuple[int, ...]) -> str:
+        """Return in what coordinate read so far a field lies at the wrong place; empty for none.
+
+        Parameters
+        ----------
+        path : str
+            Path of its variable, which was noted.
+        at : tuple of int
+            Position along the dimensions before those of the grid.
+        """
+        group, _, variable = path.rpartition("/")
+        field = self._fields[group][variable].get(at)
+        if field is None:
+            return ""
         for name, (coordinate, values) in self._coordinates[group].items():
-            if not _holds(found, name, coordinate, values):
+            if not _holds(field, name, coordinate, values):
                 return name
         return ""
 
     def coordinate(self, path: str, array: Array, values: NDArray[Any]) -> bool:
-        """Note a coordinate; return whether all fields read so far lie where it says.
+        """Note a coordinate; return whether all fields of variables so far lie where it says.
 
         Parameters
         ----------
@@ -109,7 +140,11 @@ class Places:
         """
         group, _, name = path.rpartition("/")
         self._coordinates[group][name] = array, values
-        return all(_holds(field, name, array, values) for field in self._fields[group])
+        return all(
+            _holds(field, name, array, values)
+            for fields in self._fields.get(group, {}).values()
+            for field in fields.values()
+        )
 
 
 def _holds(field: _CheckedField, name: str, array: Array, values: NDArray[Any]) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refmaker.scanners.grib.templates import TEMPLATES, TIMELESS
+from refmaker.scanners.grib.templates import TIMELESS, template_octets
 from refmaker.scanners.grib.times import UNKNOWN, add_time, big_endian, seconds
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from refmaker.scanners.grib.fields import ProductTemplate
     from refmaker.scanners.grib.templates import TemplateOctets
 
-__all__ = ["ABSENT", "Product", "read_products"]
+__all__ = ["ABSENT", "Product", "read_products", "section4"]
 
-ABSENT = -1
+ABSENT = -(2**40)
 """Stands for a member or percentile that a field does not have."""
 MANY = (100, 104, 105, 107, 111, 118, 119, 150, 168)
 """Types of surfaces (table 4.5) that come in such numbers that no name depends on the value."""
@@ -32,6 +32,12 @@ _MANY1 = (100, 107, 109, 111, 113, 119)
 _ISOBARIC, _HECTO = 100, 100.0
 _CUMULATED = 24 * 3600
 _ECMWF, _MARS = 98, 1
+_EVERY = 255
+"""Stands for a year, or a day, that a climatology does not have (edition 1)."""
+_NEGATIVE = 2
+"""Kind of ensemble forecast (table 4.6): negatively perturbed."""
+_PRODUCT2 = 9
+"""Octets of section 4 before its template."""
 
 
 @dataclass(slots=True)
@@ -52,7 +58,7 @@ class Product:
     bottom : ndarray of float64
         The same of the second surface.
     member, percentile : ndarray of int64
-        `ABSENT` where there is none.
+        `ABSENT` where there is none; members that are negatively perturbed have a sign.
     lower, upper : ndarray of float64
         Limits of a probability, or NaN.
     template : ndarray of uint8, shape (n, width)
@@ -103,22 +109,23 @@ def _edition2(kind: ProductTemplate, rows: NDArray[np.uint8]) -> Product:
     when = rows[:, 12:19].astype(np.int64)
     product.reference = _date2(when)
     product.template[:, 12:19] = 0
-    octets = TEMPLATES.get(kind.template)
+    octets = template_octets(section4(kind, bytes(rows[0]))) if len(rows) else None
     if kind.template in TIMELESS:
         product.start = product.end = np.where(product.reference == UNKNOWN, UNKNOWN, 0)
-    # The number of time ranges shows in the length; more than one are left to ecCodes.
-    length = kind.width - kind.identification + 9 - 4 * kind.vertical
-    if octets is None or length != octets.length:
+    if octets is None:
         return product
     # Octet k of section 4 is column `base + k`: its first 9 octets are not in the rows.
     base = kind.identification - 10
+    counts = [base + octet for octet in octets.counts]
+    alike = (rows[:, counts] == rows[0, counts]).all(axis=1)
+    if not alike.all():
+        return _merged(kind, rows, alike)
     if octets.unit:
         _forecast(product, rows, base, octets)
     if octets.surfaces:
         _surfaces(product, rows, base + octets.surfaces)
     if octets.member:
-        product.member = rows[:, base + octets.member].astype(np.int64)
-        product.template[:, base + octets.member] = 0
+        _member(product, rows, base + octets.member, octets.member_width)
     if octets.percentile:
         product.percentile = rows[:, base + octets.percentile].astype(np.int64)
         product.template[:, base + octets.percentile] = 0
@@ -126,6 +133,42 @@ def _edition2(kind: ProductTemplate, rows: NDArray[np.uint8]) -> Product:
         product.lower = _scaled(rows, base + octets.limits + 1)
         product.upper = _scaled(rows, base + octets.limits + 6)
     return product
+
+
+def section4(kind: ProductTemplate, row: bytes) -> bytes:
+    """Return section 4 of a row of edition 2, without the list of vertical coordinate values.
+
+    Parameters
+    ----------
+    kind : ProductTemplate
+        Of the row.
+    row : bytes
+        Section 1, and section 4 from its tenth octet on.
+    """
+    body = row[kind.identification :]
+    head = (len(body) + _PRODUCT2).to_bytes(4, "big") + b"\4"
+    return head + kind.vertical.to_bytes(2, "big") + kind.template.to_bytes(2, "big") + body
+
+
+def _merged(
+    kind: ProductTemplate, rows: NDArray[np.uint8], alike: NDArray[np.bool_]
+) -> Product:  # fmt: skip
+    """Read rows of one length whose counts differ."""
+    product = _blank(rows)
+    for these in (alike, ~alike):
+        part = _edition2(kind, rows[these])
+        for name in Product.__slots__:
+            column = getattr(product, name).copy()
+            column[these] = getattr(part, name)
+            setattr(product, name, column)
+    return product
+
+
+def _member(product: Product, rows: NDArray[np.uint8], at: int, width: int) -> None:
+    """Read the number of a member; those of negative perturbations are counted apart."""
+    number = big_endian(rows[:, at : at + width])
+    product.member = np.where(rows[:, at - 1] == _NEGATIVE, -number, number)
+    product.template[:, at : at + width] = 0
 
 
 def _date2(when: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -136,7 +179,7 @@ def _date2(when: NDArray[np.int64]) -> NDArray[np.int64]:
 def _forecast(product: Product, rows: NDArray[np.uint8], base: int, octets: TemplateOctets) -> None:
     """Read forecast time and interval."""
     at = base + octets.unit
-    width = (octets.surfaces or octets.unit + 5) - octets.unit - 1
+    width = octets.width
     amount = big_endian(rows[:, at + 1 : at + 1 + width], signed=True)
     unit = rows[:, at].astype(np.int64)
     reference = product.reference
@@ -145,6 +188,9 @@ def _forecast(product: Product, rows: NDArray[np.uint8], base: int, octets: Temp
     if octets.interval:
         at = base + octets.interval
         product.until = _date2(rows[:, at : at + 7].astype(np.int64))
+        if octets.ranges != 1:
+            # Which of several ranges is that of forecast time only ecCodes tells.
+            return
         length = big_endian(rows[:, at + 15 : at + 19])
         # Some writers count back from a forecast time that is the end of the interval.
         length = np.where(length >> 31, length - (1 << 32), length)
@@ -197,7 +243,11 @@ def _edition1(rows: NDArray[np.uint8]) -> Product:
     century, year = octet[:, 24], octet[:, 12]
     full = np.where(century > 0, (century - 1) * 100 + year, 1900 + year)
     zero = np.zeros_like(full)
-    date, clock = (full, octet[:, 13], octet[:, 14]), (octet[:, 15], octet[:, 16], zero)
+    # Without a year it is a climatology, of a day or of a month: ecCodes' year 0.
+    every = year == _EVERY
+    full = np.where(every, 0, full)
+    day = np.where(every & (octet[:, 14] == _EVERY), 1, octet[:, 14])
+    date, clock = (full, octet[:, 13], day), (octet[:, 15], octet[:, 16], zero)
     product.reference = seconds(date, clock)
     _forecast1(product, octet)
     kind = octet[:, 9]

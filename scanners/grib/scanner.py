@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-import zlib
-from collections import Counter
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from refmaker.errors import FormatError, LimitError, UnsupportedError
-from refmaker.model import Array, ChunkTable, Group
+from refmaker.errors import FormatError, UnsupportedError
 from refmaker.model.report import Outcome, ScanReport
-from refmaker.scanning.protocol import Setting, setting_values
+from refmaker.scanners.grib.declared import BZIP2, FORMAT, GZIP
+from refmaker.scanning.protocol import setting_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterator, Mapping, Sequence
 
     from refmaker.io.source import Source
-    from refmaker.scanners.grib.geometry import FieldGrid
-    from refmaker.scanners.grib.groups import Builder
-    from refmaker.scanners.grib.layouts import ArrayPath
+    from refmaker.model import Group
     from refmaker.scanners.grib.message_table import MessageTable
-    from refmaker.scanners.grib.names import Names, Sections
-    from refmaker.scanners.grib.variables import Variable
     from refmaker.scanners.grib.walk import MessageWalk
     from refmaker.scanning.options import ScanOptions
     from refmaker.scanning.protocol import LibraryReader
 
-__all__ = ["FIELDS", "GRIBScanner"]
+__all__ = ["GRIBScanner", "table_of"]
 
-FIELDS = "refmaker:fields"
-"""Attribute of the root group: how many fields there are, and what became of them."""
-UNSORTED = "_unsorted"
-"""Group of fields that have no place in a layout."""
-_MARK = b"GRIB"
-_GZIP, _BZIP2 = b"\x1f\x8b", b"BZh"
 _WARNINGS = 3
 """Gaps that are named one by one at most."""
 
@@ -56,23 +39,11 @@ class GRIBScanner:
         ``layout``, ``sidecar`` and ``precision``.
     """
 
-    name = "grib"
-    suffixes: tuple[str, ...] = (
-        ".grib", ".grib2", ".grib1", ".grb", ".grb2", ".grb1", ".gb2", ".gb1",
-    )  # fmt: skip
-    settings = (
-        Setting(
-            "layout", "tree", "GRIB: how fields are arranged",
-            ("tree", "cfgrib", "kerchunk", "flat"),
-        ),
-        Setting(
-            "sidecar", "verify", "GRIB: use of .idx and .index files beside the file",
-            ("trust", "verify", "ignore"),
-        ),
-        Setting("precision", "64", "GRIB: bits of values as they are read", ("64", "32")),
-    )  # fmt: skip
+    name = FORMAT.name
+    suffixes = FORMAT.suffixes
+    settings = FORMAT.settings
 
-    def sniff(self, head: bytes, url: str) -> float:  # noqa: ARG002 - the protocol's signature
+    def sniff(self, head: bytes, url: str) -> float:
         """Return how sure it is that a file is GRIB.
 
         Parameters
@@ -83,14 +54,7 @@ class GRIBScanner:
         url : str
             Not looked at.
         """
-        if _is_message(head):
-            return 1.0
-        at = head.find(_MARK)
-        while at > 0:
-            if _is_message(head[at:]):
-                return 0.6
-            at = head.find(_MARK, at + 1)
-        return 0.9 if _is_message(_inside(head)) else 0.0
+        return FORMAT.sniff(head, url)
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of a file and what became of each of its fields.
@@ -119,30 +83,49 @@ class GRIBScanner:
         UnsupportedError
             If the file is compressed as a whole, with code ``compressed``.
         """
-        from refmaker.scanners.grib.fields import FieldList
-        from refmaker.scanners.grib.message_table import message_table
-        from refmaker.scanners.grib.reader import HeaderReader
-        from refmaker.scanners.grib.sidecars import walk_file
-        from refmaker.scanners.grib.walk import MessageWalk, gaps_in_words
+        from refmaker.scanners.grib.assembly import assemble
 
         values = setting_values(self, options)
         report = ScanReport(source.url, format=self.name)
-        head = source.read_upto(0, 4096)
-        if head[:2] == _GZIP or head[:3] == _BZIP2:
-            raise _compressed(head)
-        found = FieldList()
-        with HeaderReader(source) as reader:
-            walk = MessageWalk(reader, found)
-            walk_file(walk, source, values["sidecar"], report)
-        for text in gaps_in_words(walk.gaps, _WARNINGS):
-            report.warn(text)
-        if not found.mark():
-            raise _nothing(walk)
-        group = _assemble(message_table(found), source.url, values, options, report)
-        for damage in walk.damage:
-            path = f"/_damaged/byte_{damage.offset}"
-            report.add(path, Outcome.SKIPPED, damage.reason, damage.code)
+        table, damages = table_of(source, values, report)
+        group = assemble(table, (source.url,), values, options, report)
+        for path, reason, code in damages:
+            report.add(f"/_damaged/{path}", Outcome.SKIPPED, reason, code)
         return group, report
+
+    def collect(
+        self,
+        urls: Sequence[str],
+        storage_options: Mapping[str, Any] | None,
+        options: ScanOptions,
+    ) -> tuple[Group, ScanReport]:
+        """Return one reference set of the fields of many files, whatever their order.
+
+        Parameters
+        ----------
+        urls : sequence of str
+            The files: of one forecast hour, run or member each, as a rule.
+        storage_options : mapping or None
+            Passed to fsspec.
+        options : ScanOptions
+            As for `scan`.
+
+        Returns
+        -------
+        Group
+            The tree that a scan of all files one after the other would give, in the order of
+            their names.
+        ScanReport
+            A row for every array, every damaged message and every file that cannot be read.
+
+        Raises
+        ------
+        FormatError
+            If there is no whole message in any file.
+        """
+        from refmaker.scanners.grib.collection import collect
+
+        return collect(urls, storage_options, setting_values(self, options), options)
 
     def summary(self, group: Group) -> list[dict[str, Any]]:
         """Return the table of a reference set's variables; see `refmaker.scanners.grib.summary`.
@@ -155,6 +138,29 @@ class GRIBScanner:
         from refmaker.scanners.grib.summary import summary
 
         return summary(group)
+
+    @contextmanager
+    def native_collection(
+        self, urls: Sequence[str], storage_options: Mapping[str, Any] | None
+    ) -> Iterator[LibraryReader]:
+        """Open many files with ecCodes.
+
+        Parameters
+        ----------
+        urls : sequence of str
+            The files.
+        storage_options : mapping or None
+            Passed to fsspec.
+
+        Raises
+        ------
+        MissingDependencyError
+            If ecCodes is not installed.
+        """
+        from refmaker.scanners.grib.eccodes_reader import open_collection
+
+        with open_collection(urls, storage_options) as native:
+            yield native
 
     @contextmanager
     def native(self, source: Source) -> Iterator[LibraryReader]:
@@ -176,32 +182,48 @@ class GRIBScanner:
             yield native
 
 
-def _is_message(head: bytes) -> bool:
-    """Whether a message of edition 1 or 2 begins here, as far as the first bytes tell."""
-    if head[:4] != _MARK or len(head) < 8:
-        return False
-    if head[7] == 1:
-        # Section 1 of 28 bytes or more; a bare beginning is taken at its word.
-        return len(head) < 11 or int.from_bytes(head[8:11], "big") >= 28
-    return head[7] == 2
+def table_of(
+    source: Source, values: Mapping[str, str], report: ScanReport
+) -> tuple[MessageTable, list[tuple[str, str, str]]]:
+    """Return the fields of a file, and its damaged messages: where, why, and a code.
 
+    Parameters
+    ----------
+    source : Source
+        The file.
+    values : mapping
+        Of the scanner's settings.
+    report : ScanReport
+        Takes warnings.
 
-def _inside(head: bytes) -> bytes:
-    """Return the first bytes of what gzip or bzip2 holds."""
-    try:
-        if head[:2] == _GZIP:
-            return zlib.decompressobj(31).decompress(head, 64)
-        if head[:3] == _BZIP2:
-            import bz2
+    Raises
+    ------
+    FormatError, UnsupportedError
+        As for `GRIBScanner.scan`.
+    """
+    from refmaker.scanners.grib.fields import FieldList
+    from refmaker.scanners.grib.message_table import message_table
+    from refmaker.scanners.grib.reader import HeaderReader
+    from refmaker.scanners.grib.sidecars import walk_file
+    from refmaker.scanners.grib.walk import MessageWalk, gaps_in_words
 
-            return bz2.BZ2Decompressor().decompress(head, 64)
-    except (zlib.error, OSError, ValueError):
-        pass
-    return b""
+    head = source.read_upto(0, 4096)
+    if head[:2] == GZIP or head[:3] == BZIP2:
+        raise _compressed(head)
+    found = FieldList()
+    with HeaderReader(source) as reader:
+        walk = MessageWalk(reader, found)
+        walk_file(walk, source, values["sidecar"], report)
+    for text in gaps_in_words(walk.gaps, _WARNINGS):
+        report.warn(text)
+    if not found.mark():
+        raise _nothing(walk)
+    damages = [(f"byte_{one.offset}", one.reason, one.code) for one in walk.damage]
+    return message_table(found), damages
 
 
 def _compressed(head: bytes) -> UnsupportedError:
-    name = "gzip" if head[:2] == _GZIP else "bzip2"
+    name = "gzip" if head[:2] == GZIP else "bzip2"
     tool = "gunzip" if name == "gzip" else "bunzip2"
     return UnsupportedError(
         f"the file is compressed with {name} as a whole, so that no message has a byte range",
@@ -216,189 +238,3 @@ def _nothing(walk: MessageWalk) -> FormatError:
     return FormatError(
         "no GRIB message in the file", hint="GRIB files hold messages from 'GRIB' to '7777'"
     )
-
-
-def _assemble(
-    table: MessageTable,
-    url: str,
-    values: dict[str, str],
-    options: ScanOptions,
-    report: ScanReport,
-) -> Group:
-    """Place every field, and account for it."""
-    from refmaker.scanners.grib.groups import Builder, nested
-    from refmaker.scanners.grib.layouts import PLACES
-    from refmaker.scanners.grib.variables import DUPLICATES
-
-    grids, of_section, problems = _grids(table)
-    grid = of_section[table.grid]
-    good = table.placeable & (grid >= 0)
-    rows = np.flatnonzero(good)
-    placed = table.take(rows)
-    dtype = "<f8" if values["precision"] == "64" else "<f4"
-    first = [int(np.flatnonzero(of_section == number)[0]) for number in range(len(grids))]
-    places = [table.grid_places[section] for section in first]
-    builder = Builder(placed, grids, places, url, dtype, options.inline_threshold)
-    if values["layout"] == "cfgrib":
-        made = _cfgrib_groups(placed, grid[rows], builder)
-    else:
-        place = PLACES[values["layout"]]
-        made = list(_groups(placed, grid[rows], builder, place))
-    unsorted = _unsorted(table, np.flatnonzero(~good), url, problems, grid)
-    counts = {"found": len(table), "placed": 0, "duplicates": 0, "unsorted": len(unsorted)}
-    report.add("/", Outcome.GROUP)
-    groups = [(path, node) for path, node, _ in made]
-    for path, node, fields in made:
-        again = bool(path) and path[0] == DUPLICATES
-        _account(path, node.members, fields, again, report)
-        counts["duplicates" if again else "placed"] += sum(fields.values())
-    for name, (array, reason) in unsorted.items():
-        report.add(f"/{UNSORTED}/{name}", Outcome.REFERENCED, reason, "unsorted")
-        groups.append(((UNSORTED,), Group({name: array})))
-    _check(counts)
-    attributes = {"Conventions": "CF-1.7", **_origin(table), FIELDS: counts}
-    return Group(nested(groups), attributes)
-
-
-_Made = tuple[tuple[str, ...], Group, dict[str, int]]
-"""Path of a group, the group, and how many fields each of its variables has."""
-
-
-def _groups(
-    table: MessageTable, grid: NDArray[np.int64], builder: Builder,
-    place: Callable[[Names, Sections, str], ArrayPath],
-) -> Iterator[_Made]:  # fmt: skip
-    """Place fields by a layout."""
-    from refmaker.scanners.grib.layouts import grid_labels
-    from refmaker.scanners.grib.variables import variables
-
-    by_path: dict[tuple[str, ...], list[Variable]] = {}
-    for variable in variables(table, grid, grid_labels(builder.grids), place):
-        by_path.setdefault(variable.place.path, []).append(variable)
-    for path, members in by_path.items():
-        fields = {variable.place.name: len(variable.rows) for variable in members}
-        yield path, Group(builder.members(members)), fields
-
-
-def _cfgrib_groups(
-    table: MessageTable, grid: NDArray[np.int64], builder: Builder
-) -> list[_Made]:  # fmt: skip
-    """Place fields as cfgrib does, and those that it loses among the duplicates."""
-    from refmaker.scanners.grib.cfgrib_layout import datasets, group_of
-    from refmaker.scanners.grib.layouts import tree
-    from refmaker.scanners.grib.variables import DUPLICATES
-
-    made: list[_Made] = []
-    seen: Counter[str] = Counter()
-    lost = np.ones(len(table), bool)
-    for item in datasets(table, grid):
-        seen[item.type_of_level] += 1
-        count = seen[item.type_of_level]
-        name = item.type_of_level if count == 1 else f"{item.type_of_level}_{count}"
-        fields = {variable: len(rows) for variable, rows in item.rows.items()}
-        for rows in item.rows.values():
-            lost[list(rows.values())] = False
-        made.append(((name,), group_of(item, table, builder), fields))
-    if lost.any():
-        rest = replace(builder, table=table.take(np.flatnonzero(lost)))
-        for path, group, fields in _groups(rest.table, grid[lost], rest, tree):
-            path = path if path[:1] == (DUPLICATES,) else (DUPLICATES, *path)  # noqa: PLW2901
-            made.append((path, group, fields))
-    return made
-
-
-def _check(counts: dict[str, int]) -> None:
-    """See that no field is lost: the sum is proved, not believed."""
-    if counts["found"] != counts["placed"] + counts["duplicates"] + counts["unsorted"]:
-        raise RuntimeError(f"fields were lost in the layout: {counts}")
-
-
-def _account(
-    path: tuple[str, ...], members: Mapping[str, Array | Group], counts: dict[str, int],
-    again: bool, report: ScanReport,
-) -> None:  # fmt: skip
-    for name, array in members.items():
-        where = "/" + "/".join((*path, name))
-        if name in counts:
-            outcome = Outcome.DUPLICATED if again else Outcome.REFERENCED
-            reason = "1 field" if counts[name] == 1 else f"{counts[name]} fields"
-            if again:
-                reason += ", each in the file before"
-            report.add(where, outcome, reason, "duplicate" if again else "fields")
-        elif isinstance(array, Array) and array.chunks.referenced:
-            report.add(where, Outcome.REFERENCED, "computed from the grid definition", "computed")
-        else:
-            report.add(where, Outcome.INLINED, "a coordinate", "coordinate")
-
-
-def _grids(table: MessageTable) -> tuple[list[FieldGrid], NDArray[np.int64], dict[int, str]]:
-    """Read every grid definition.
-
-    Returns
-    -------
-    list of FieldGrid
-        Distinct grids.
-    ndarray of int64
-        Number of the grid of each definition; -1 where it cannot be read.
-    dict
-        By definition: why it cannot be read.
-    """
-    from refmaker.scanners.grib import geometry
-
-    grids: list[FieldGrid] = []
-    numbers: dict[str, int] = {}
-    found = np.full(len(table.grids), -1)
-    problems: dict[int, str] = {}
-    for i, (edition, section) in enumerate(table.grids):
-        try:
-            if edition == 1 and len(section) == 2:
-                section = geometry.predefined(section[0], section[1])  # noqa: PLW2901
-            grid = geometry.grid(edition, section)
-        except (FormatError, LimitError, UnsupportedError) as error:
-            problems[i] = error.message
-            continue
-        found[i] = numbers.setdefault(grid.key, len(numbers))
-        if found[i] == len(grids):
-            grids.append(grid)
-    return grids, found, problems
-
-
-def _unsorted(
-    table: MessageTable,
-    rows: NDArray[np.int64],
-    url: str,
-    problems: dict[int, str],
-    grid: NDArray[np.int64],
-) -> dict[str, tuple[Array, str]]:
-    """Return the bytes of fields that cannot be placed, each as an array of its own."""
-    made = {}
-    for row in rows.tolist():
-        offset, length = int(table.offset[row]), int(table.length[row])
-        reason = (
-            "its times cannot be told" if grid[row] >= 0
-            else problems[int(table.grid[row])]
-        )  # fmt: skip
-        names = table.names[int(table.template[row])]
-        attributes = dict(names.attributes) | {
-            "GRIB_typeOfLevel": names.type_of_level, "comment": f"a message as it is: {reason}",
-        }  # fmt: skip
-        chunk = ChunkTable.from_columns(
-            (1,), (url,), offset=np.array([offset]), length=np.array([length])
-        )
-        array = Array(
-            (length,), (length,), np.dtype("u1"), chunk,
-            dimension_names=(f"bytes_{row}",), attributes=attributes,
-        )  # fmt: skip
-        made[f"message_{row:05}"] = array, reason
-    return made
-
-
-def _origin(table: MessageTable) -> dict[str, Any]:
-    """Return what all fields say of their origin."""
-    found = [names.origin for names in table.names]
-    shared = {
-        key: value for key, value in found[0].items() if all(o.get(key) == value for o in found)
-    }
-    if "GRIB_centreDescription" in shared:
-        shared["institution"] = shared["GRIB_centreDescription"]
-    return shared

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from refmaker.scanners.grib.identity import differences, label_of
 from refmaker.scanners.grib.layouts import ArrayPath, interval_label
 from refmaker.scanners.grib.products import ABSENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
 
     from numpy.typing import NDArray
 
@@ -27,6 +28,8 @@ _RESERVED = frozenset({
     "percentile", "threshold", "directionNumber", "frequencyNumber",
 })  # fmt: skip
 """Names of coordinates, which no variable of the same group can have."""
+_ANALYSES = {(b"\0\7", b"\x51"): b"\x60", (b"\7", b"\x51"): b"\x60"}
+"""By centre and generating process: the process whose analysis that is (GFS, both editions)."""
 _DESCENDING = ("isobaricInhPa", "isobaricInPa")
 
 
@@ -70,6 +73,8 @@ class Variable:
         The dimensions before those of the grid, of any length.
     at : list of ndarray of int64, shape (n,)
         Position of each field along each axis.
+    told : dict
+        Attributes that say what keeps the fields apart from others.
     """
 
     place: ArrayPath
@@ -77,6 +82,7 @@ class Variable:
     rows: NDArray[np.int64]
     axes: list[DimensionCoordinate]
     at: list[NDArray[np.int64]]
+    told: dict[str, Any] = field(default_factory=dict)
 
     @property
     def numbers(self) -> NDArray[np.int64]:
@@ -113,20 +119,59 @@ def variables(
     pairs, first, inverse = np.unique(
         table.template * len(labels) + grid, return_index=True, return_inverse=True
     )
-    numbers: dict[tuple[ArrayPath, int], int] = {}
+    groups: dict[tuple[ArrayPath, int], dict[Hashable, int]] = {}
     of_pair = np.empty(len(pairs), np.int64)
+    count = 0
     for i in np.argsort(first, kind="stable").tolist():
         template, where = divmod(int(pairs[i]), len(labels))
+        identity = table.identities[template]
         found = place(table.names[template], table.sections[template], labels[where])
-        of_pair[i] = numbers.setdefault((found, where), len(numbers))
+        products = groups.setdefault((found.labelled(identity.label), where), {})
+        of_pair[i] = products.setdefault(identity.key, count)
+        count = max(count, int(of_pair[i]) + 1)
     variable = of_pair[inverse]
     order = np.argsort(variable, kind="stable")
-    bounds = np.searchsorted(variable[order], np.arange(len(numbers) + 1))
+    bounds = np.searchsorted(variable[order], np.arange(count + 1))
     taken: set[tuple[tuple[str, ...], str]] = set()
-    for number, (found, where) in enumerate(numbers):
-        rows = order[bounds[number] : bounds[number + 1]]
-        for item in _intervals(table, Variable(found, where, rows, [], [])):
-            yield from _unique(_apart(table, item), taken)
+    for (found, where), products in groups.items():
+        rows = [order[bounds[number] : bounds[number + 1]] for number in products.values()]
+        for product in _products(table, Variable(found, where, order[:0], [], []), rows):
+            for item in _intervals(table, product):
+                yield from _unique(_apart(table, item), taken)
+
+
+def _products(
+    table: MessageTable, found: Variable, parts: list[NDArray[np.int64]]
+) -> Iterator[Variable]:
+    """Yield a variable for each product; names of several tell in what they differ."""
+    parts = _models(table, parts)
+    identities = [table.identities[int(table.template[rows[0]])] for rows in parts]
+    several = differences([identity.aspects for identity in identities])
+    for rows, identity, told in zip(parts, identities, several, strict=True):
+        label = label_of(told)
+        known = [aspect for aspect in identity.aspects if aspect.always] + told
+        attributes = {key: value for each in known for key, value in each.attributes.items()}
+        yield replace(found, place=found.place.labelled(label), rows=rows, told=attributes)
+
+
+def _models(
+    table: MessageTable, parts: list[NDArray[np.int64]]
+) -> list[NDArray[np.int64]]:  # fmt: skip
+    """Join what NCEP calls the analysis of a model with the forecasts of that model.
+
+    Table A of NCEP has two numbers for one model: fields of hour 0 bear the first.
+    """
+    keys = [dict(table.identities[int(table.template[rows[0]])].key) for rows in parts]
+    joined = list(parts)
+    for i, key in enumerate(keys):
+        model = _ANALYSES.get((key.get("centre", b""), key.get("process", b"")))
+        if model is None or table.end[parts[i]].any():
+            continue
+        for j, other in enumerate(keys):
+            if other == {**key, "process": model} and table.end[parts[j]].all():
+                joined[j] = np.sort(np.concatenate([joined[j], parts[i]]))
+                joined[i] = parts[i][:0]
+    return [rows for rows in joined if len(rows)]
 
 
 def _unique(
@@ -156,7 +201,7 @@ def _intervals(table: MessageTable, found: Variable) -> Iterator[Variable]:
         place = found.place
         if length >= 0:
             place = place.with_interval(interval_label(length))
-        yield Variable(place, found.grid, found.rows[lengths == length], [], [])
+        yield replace(found, place=place, rows=found.rows[lengths == length])
 
 
 def _apart(table: MessageTable, found: Variable) -> Iterator[Variable]:
@@ -166,22 +211,26 @@ def _apart(table: MessageTable, found: Variable) -> Iterator[Variable]:
     if len(numbers) == 1 or len(np.unique(numbers)) == len(numbers):
         yield found
         return
+    # Fields of one place that differ in anything else are no duplicates.
     template = table.template[found.rows]
-    parts: list[NDArray[np.bool_]] = []
-    for number in dict.fromkeys(template.tolist()):
-        these = template == number
-        host = next((p for p in parts if not np.isin(numbers[these], numbers[p]).any()), None)
-        if host is None:
-            parts.append(these)
-        else:
-            host |= these
-    for part in parts:
+    distinct = np.unique(template).tolist()
+    kinds = {number: table.identities[number].rest for number in distinct}
+    rests = {tuple((a.name, a.value) for a in kinds[number]): kinds[number] for number in distinct}
+    several = dict(zip(rests, differences(list(rests.values())), strict=True))
+    for rest, told in several.items():
+        those = [n for n in distinct if tuple((a.name, a.value) for a in kinds[n]) == rest]
+        part = np.isin(template, those)
+        place = found.place.labelled(label_of(told))
+        attributes = {key: value for each in told for key, value in each.attributes.items()}
         rank = _rank(numbers[part])
         for copy in range(int(rank.max()) + 1):
-            place = found.place
             if copy:
-                place = place._replace(path=(DUPLICATES, *place.path), step=-1)
-            some = Variable(place, found.grid, found.rows[part][rank == copy], [], [])
+                path = (DUPLICATES, *found.place.path)
+                place = place._replace(path=path, step=-1)
+            some = replace(
+                found, place=place, rows=found.rows[part][rank == copy],
+                told=found.told | attributes,
+            )  # fmt: skip
             axes(table, some)
             yield some
 

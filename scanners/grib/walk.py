@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from refmaker.scanners.grib.fields import DATA_WIDTH, IMAGES, PACKING_WIDTH
 from refmaker.scanners.grib.reader import HEADER, HeaderReader
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ _GRID_LIMIT = 256 * 1024**2
 """Bytes of a grid definition; the largest known list is that of a reduced grid of 8000 rows."""
 _TOGETHER = 4096
 """Headers of listed messages that are fetched together."""
+_NONE = 255
 _REUSED, _DEFINED = b"\xfe", b"\0"
 """Bitmap indicators (code table 6.0): the bitmap of an earlier field, one that follows."""
-_NEEDED = {5: 11, 6: 6}
+_NEEDED = {5: PACKING_WIDTH, 6: 6}
 """Bytes of sections that are looked at; of others all."""
 
 
@@ -250,10 +252,10 @@ class MessageWalk:
 
     def _sections1(self, at: int, head: bytes, total: int) -> None:
         product, grid, data = self._parts1(at, head, at + total - 4)
-        flag = self._take(at, head, data + 3, 1)[0]
+        how = self._take(at, head, data, 11)
         section1 = self._take(at, head, at + 8, product)
         section2 = self._take(at, head, at + 8 + product, grid)
-        self._fields.add1(at, total, section1, section2, flag)
+        self._fields.add1(at, total, section1, section2, how)
 
     def _take(self, at: int, head: bytes, position: int, length: int) -> bytes:
         first = position - at
@@ -286,7 +288,10 @@ class MessageWalk:
                 stop = end + 4 if whole else position + length
                 place = at, begin, stop - begin, parts.count
                 sections = head[6], parts.product, parts.local, parts.grid, parts.what
-                self._fields.add2(place, sections, parts.packing, parts.grid_at)
+                few = DATA_WIDTH if parts.packing in IMAGES else 0
+                data = self._take(at, head, position + 5, min(few, length - 5)) if few else b""
+                packing = parts.packing, parts.how, parts.indicator, length, data
+                self._fields.add2(place, sections, packing, parts.grid_at)
             else:
                 needed = min(length, _NEEDED.get(number, _GRID_LIMIT))
                 parts.take(number, position, self._take(at, head, position, needed))
@@ -300,22 +305,24 @@ class _Parts:
     """The sections of a message of edition 2 that hold for its next field."""
 
     __slots__ = (
-        "bitmap", "count", "grid", "grid_at", "local", "packing", "product", "start", "what",
+        "bitmap", "count", "grid", "grid_at", "how", "indicator", "local", "packing", "product",
+        "start", "what",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.count = self.start = self.bitmap = self.grid_at = self.packing = 0
-        self.product = self.local = self.grid = self.what = b""
+        self.count = self.start = self.bitmap = self.grid_at = self.packing = self.indicator = 0
+        self.product = self.local = self.grid = self.what = self.how = b""
 
     def take(self, number: int, position: int, data: bytes) -> None:
         """Take a section; `data` are as many of its first bytes as are needed."""
         if number == 4:
             self.what = data
         elif number == 5:
-            self.packing = int.from_bytes(data[9:11], "big")
+            self.packing, self.how = int.from_bytes(data[9:11], "big"), data
             # Spectral packings cannot be decoded without the grid.
             self.start = self.grid_at if 50 <= self.packing <= 53 else position
         elif number == 6:
+            self.indicator = data[5] if len(data) > 5 else _NONE
             if data[5:] == _DEFINED:
                 self.bitmap = position
             elif data[5:] == _REUSED and self.bitmap:

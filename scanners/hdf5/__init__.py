@@ -1,6 +1,6 @@
 """HDF5 and netCDF4.
 
-``scanner``
+``declared``, ``scanner``
     The scanner: sniffs, scans, opens natively.
 ``scan``
     One scan of one file, from links to reference set.
@@ -18,6 +18,20 @@
     Filter pipelines to codecs.
 """
 
-from refmaker.scanners.hdf5.scanner import HDF5Scanner
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from refmaker.scanners.hdf5.scanner import HDF5Scanner as HDF5Scanner
 
 __all__ = ["HDF5Scanner"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the scanner when it is asked for: declarations lie in this package, too."""
+    if name != "HDF5Scanner":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from refmaker.scanners.hdf5.scanner import HDF5Scanner
+
+    return HDF5Scanner

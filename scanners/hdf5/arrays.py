@@ -188,7 +188,7 @@ class ArrayMaker:
                 f"chunks of equal length went through different filters; inlining {nbytes} bytes "
                 "of them would pass the budget",
                 code="filter-mask-conflict",
-                hint="raise --inline-budget",
+                hint="raise `inline_budget`",
             )
 
     def _decoded(self, dataset: OpenDataset, number: int) -> bytes:

@@ -21,7 +21,9 @@ __all__ = ["Attribute", "Part", "Values", "decode", "split_attribute"]
 Values = bytes | tuple[bytes, ...]
 """The values as they stand in the file: those in the message itself, or sequences elsewhere."""
 
-_SPECIAL = frozenset([b"CLASS", b"NAME", b"_FillValue", b"DIMENSION_LIST", b"DIMENSION_LABELS"])
+_SPECIAL = frozenset(
+    [b"CLASS", b"NAME", b"_FillValue", b"missing_value", b"DIMENSION_LIST", b"DIMENSION_LABELS"]
+)
 _SPECIAL_STARTS = (b"_Netcdf4", b"_NCProperties", b"_nc3_")
 _FIXED, _FLOAT, _STRING, _BITS, _OPAQUE, _REFERENCE, _SEQUENCE = 0, 1, 3, 4, 5, 7, 9
 _HERE = frozenset([_FIXED, _FLOAT, _STRING, _BITS, _OPAQUE])

@@ -15,14 +15,29 @@ import h5py
 import numpy as np
 
 from refmaker.errors import UnsupportedError
+from refmaker.model.attribute_types import number_type
 from refmaker.model.zarr_v2 import json_number
+from refmaker.scanners.hdf5.types import holds_region_references
 from refmaker.scanners.hdf5.walk import address_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["AttributeReader"]
+__all__ = ["SQUEEZED", "AttributeReader"]
 
+SQUEEZED = frozenset(
+    [
+        "_FillValue", "_Unsigned", "_Encoding", "add_offset", "ancillary_variables", "axis",
+        "bounds", "calendar", "cell_measures", "cell_methods", "cf_role", "climatology",
+        "compress",
+        "Conventions", "coordinates", "dtype", "external_variables", "featureType", "flag_masks",
+        "flag_meanings", "flag_values", "formula_terms", "grid_mapping", "grid_mapping_name",
+        "instance_dimension", "leap_month", "leap_year", "long_name", "missing_value", "positive",
+        "sample_dimension", "scale_factor", "standard_name", "units", "units_metadata", "valid_max",
+        "valid_min",
+    ]
+)  # fmt: skip
+"""Attributes that CF reads as one value (CF conventions, appendix A)."""
 _PLAIN = frozenset([h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING])
 _LIMIT = 8 * 1024**2
 """Bytes of one attribute, in memory, that are read at most."""
@@ -60,6 +75,8 @@ class AttributeReader:
     def names(identifier: Any) -> list[bytes]:
         """Return the names of an object's attributes, the oldest first if that is known."""
         found: list[bytes] = []
+        if not h5py.h5a.get_num_attrs(identifier):
+            return found
         tracked = identifier.get_create_plist().get_attr_creation_order()
         by_age = tracked & h5py.h5p.CRT_ORDER_TRACKED
         order = h5py.h5.INDEX_CRT_ORDER if by_age else h5py.h5.INDEX_NAME
@@ -68,7 +85,15 @@ class AttributeReader:
         return found
 
     def read(self, identifier: Any, name: bytes) -> Any:
-        """Return an attribute's value in JSON terms.
+        """Return an attribute's value in JSON terms; see `read_typed`."""
+        return self.read_typed(identifier, name)[0]
+
+    def squeezes(self, name: bytes) -> bool:
+        """Tell whether a list of one element stands for that element."""
+        return self.scalars or name.decode("utf-8", "replace") in SQUEEZED
+
+    def read_typed(self, identifier: Any, name: bytes) -> tuple[Any, str | None]:
+        """Return an attribute's value in JSON terms, and its type if that is to be recorded.
 
         Raises
         ------
@@ -80,20 +105,20 @@ class AttributeReader:
         attribute = h5py.h5a.open(identifier, name)
         kind = attribute.get_type()
         of = kind.get_class()
-        if of not in _PLAIN and _holds_region_references(kind):
+        if of not in _PLAIN and holds_region_references(kind):
             raise UnsupportedError(
                 "the HDF5 library aborts when it reads sequences of region references",
                 code="attribute",
             )
         space = attribute.get_space()
         if space.get_simple_extent_type() == h5py.h5s.NULL:
-            return "" if of == h5py.h5t.STRING else []
+            return ("" if of == h5py.h5t.STRING else []), None
         shape = space.get_simple_extent_dims()
         if math.prod(shape) * kind.get_size() > _LIMIT:
             raise UnsupportedError(f"larger than {_LIMIT} bytes", code="attribute")
-        scalar = self.scalars and shape == (1,)
+        scalar = shape == (1,) and self.squeezes(name)
         if of == h5py.h5t.STRING and (scalar or shape == ()) and not kind.is_variable_str():
-            return self._text(attribute, kind, str(name))
+            return self._text(attribute, kind, str(name)), None
         dtype = kind.dtype
         values = np.empty(shape, dtype)
         memory = None
@@ -105,7 +130,9 @@ class AttributeReader:
             memory = h5py.h5t.py_create(dtype)
         attribute.read(values, memory)
         value = self._encode(values, str(name), kind)
-        return value[0] if scalar and isinstance(value, list) and len(value) == 1 else value
+        code = number_type(dtype, value) if of in (h5py.h5t.INTEGER, h5py.h5t.FLOAT) else None
+        one = scalar and isinstance(value, list) and len(value) == 1
+        return (value[0] if one else value), code
 
     def _text(self, attribute: Any, kind: Any, where: str) -> str:
         """Return one fixed-length string, the commonest attribute of all."""
@@ -199,18 +226,3 @@ class AttributeReader:
 def _padding(kind: Any) -> bytes:
     """Return what fills up the strings of a fixed-length type."""
     return b" " if kind.get_strpad() == h5py.h5t.STR_SPACEPAD else b"\0"
-
-
-def _holds_region_references(kind: Any, *, inside_sequence: bool = False) -> bool:
-    """Whether reading values of a type makes HDF5 copy region references out of sequences."""
-    of = kind.get_class()
-    if of == h5py.h5t.REFERENCE:
-        return inside_sequence and bool(kind.equal(h5py.h5t.STD_REF_DSETREG))
-    if of == h5py.h5t.VLEN:
-        return _holds_region_references(kind.get_super(), inside_sequence=True)
-    if of == h5py.h5t.ARRAY:
-        return _holds_region_references(kind.get_super(), inside_sequence=inside_sequence)
-    if of == h5py.h5t.COMPOUND:
-        members = (kind.get_member_type(i) for i in range(kind.get_nmembers()))
-        return any(_holds_region_references(m, inside_sequence=inside_sequence) for m in members)
-    return False

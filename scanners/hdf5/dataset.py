@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
+from refmaker.codecs.hdf5_convert import null_padded
 from refmaker.errors import UnsupportedError
 from refmaker.scanners.hdf5.filters import Filter, read_pipeline
 from refmaker.scanners.hdf5.types import Element, element_of
@@ -146,10 +147,8 @@ class OpenDataset:
         if not self.element.codecs:
             # HDF5 copies elements as they are, gaps of compounds included.
             return self.type
-        if self.type.get_class() == h5py.h5t.STRING:
-            kind = self.type.copy()
-            kind.set_strpad(h5py.h5t.STR_NULLPAD)
-            return kind
+        if self.type.get_class() in (h5py.h5t.STRING, h5py.h5t.COMPOUND):
+            return null_padded(self.type)
         if self.type.get_class() == h5py.h5t.BITFIELD:
             # From bit fields HDF5 converts to nothing but bit fields.
             order = "BE" if self.element.dtype.str[0] == ">" else "LE"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["Dimensions", "Scale"]
 
@@ -35,6 +35,8 @@ class Scale:
         netCDF4's number of the dimension that this scale stands for.
     coordinates : tuple of int
         netCDF4's numbers of the dimensions of this variable.
+    labels : tuple of str
+        HDF5's labels of the dimensions, which are not unique; empty where there is none.
     """
 
     path: str
@@ -43,6 +45,7 @@ class Scale:
     is_scale: bool = False
     dimension_id: int | None = None
     coordinates: tuple[int, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 def variable_name(leaf: str) -> str:
@@ -74,27 +77,87 @@ class Dimensions:
             if scale.dimension_id is not None and scale.is_scale
         }
         self._named: dict[tuple[str, str], int] = {}
+        self._scales_of: dict[str, list[int]] = {}
         for address, scale in scales.items():
-            if scale.is_scale:
-                self._named[_split(scale.path)] = address
+            if scale.is_scale and scale.shape:
+                home, leaf = _split(scale.path)
+                self._named[home, leaf] = address
+                self._scales_of.setdefault(home, []).append(address)
         self._phony: dict[str, list[tuple[str, int, bool]]] = {}
-        self._count = 0
+        # netCDF numbers all dimensions alike, those with a scale first.
+        known = len(self._named)
+        self._count = max([known, *(n + 1 for n in self._by_id if n is not None)])
         self.warnings: list[str] = []
         self.unlimited: dict[str, list[str]] = {}
+        found = {address: self._scales_for(address) for address in scales}
+        self._longest = self._extents(found)
+        self._shapes = {address: self._shape(address, found[address]) for address in scales}
+        self._labels = self._usable_labels(found)
         # All at once: the numbers of nameless dimensions follow from the order of the datasets.
-        self._names = {address: self._name(address) for address in scales}
+        self._names = {address: self._name(address, found[address]) for address in scales}
 
     def names(self, address: int) -> tuple[str, ...]:
         """Return one name for each dimension of a dataset."""
         return self._names[address]
 
-    def _name(self, address: int) -> tuple[str, ...]:
+    def shape(self, address: int) -> tuple[int, ...]:
+        """Return a dataset's extents as netCDF sees them: as long as its unlimited dimensions."""
+        return self._shapes[address]
+
+    def _scales_for(self, address: int) -> list[int | None]:
+        """Return the scale of each dimension; None where there is none of that extent."""
+        scale = self._scales[address]
+        return self._numbered(scale) or self._by_reference(address, scale)
+
+    def _extents(self, found: dict[int, list[int | None]]) -> dict[int, int]:
+        """Return the extent of each unlimited dimension: that of the longest of its variables."""
+        longest: dict[int, int] = {}
+        for address, scales in found.items():
+            for extent, of in zip(self._scales[address].shape, scales, strict=True):
+                if of is not None and self._scales[of].maxshape[0] is None:
+                    longest[of] = max(longest.get(of, 0), extent)
+        return longest
+
+    def _shape(self, address: int, scales: list[int | None]) -> tuple[int, ...]:
+        extents = self._scales[address].shape
+        return tuple(
+            extent if of is None else self._longest.get(of, extent)
+            for extent, of in zip(extents, scales, strict=True)
+        )
+
+    def _usable_labels(self, found: dict[int, list[int | None]]) -> dict[tuple[str, str], int]:
+        """Return the extents of labels that can be names, by group and label.
+
+        A label that stands for two extents in sight of one another names neither.
+        """
+        extents: dict[tuple[str, str], set[int]] = {}
+        for address, scale in self._scales.items():
+            group, _ = _split(scale.path)
+            for axis, label in enumerate(scale.labels[: len(scale.shape)]):
+                if label and found[address][axis] is None:
+                    extents.setdefault((group, label), set()).add(scale.shape[axis])
+        for (group, label), seen in extents.items():
+            for above in _above(group):
+                seen.update(extents.get((above, label), ()))
+                known = self._named.get((above, label))
+                if known is not None:
+                    seen.add(self._longest.get(known, self._scales[known].shape[0]))
+        doubtful = sorted({label for (_, label), seen in extents.items() if len(seen) > 1})
+        if doubtful:
+            self.warnings.append(
+                f"labels of dimensions that have several extents are not taken for names: "
+                f"{', '.join(doubtful)}"
+            )
+        return {key: min(seen) for key, seen in extents.items() if key[1] not in doubtful}
+
+    def _name(self, address: int, scales: list[int | None]) -> tuple[str, ...]:
         scale = self._scales[address]
         group, _ = _split(scale.path)
-        scales = self._numbered(scale) or self._by_reference(address, scale)
         taken: list[str] = []
         for axis, found in enumerate(scales):
             name = self._visible(found, group) if found is not None else None
+            if name is None:
+                name = self._label(group, scale, axis, taken)
             if name is None:
                 name = self._phony_name(group, scale, axis, taken)
             taken.append(name)
@@ -103,6 +166,12 @@ class Dimensions:
                 if name not in unlimited:
                     unlimited.append(name)
         return tuple(taken)
+
+    def _label(self, group: str, scale: Scale, axis: int, taken: Sequence[str]) -> str | None:
+        """Return a dimension's label if it can be its name."""
+        label = scale.labels[axis] if axis < len(scale.labels) else ""
+        usable = (group, label) in self._labels and scale.labels.count(label) == 1
+        return label if usable and label not in taken else None
 
     def _numbered(self, scale: Scale) -> list[int | None]:
         """Return the scales that netCDF4's numbers name; none if they do not fit the dataset.
@@ -135,8 +204,21 @@ class Dimensions:
                     f"{self._scales[known[0]].path} names it"
                 )
             own = address if scale.is_scale and axis == 0 else None
-            found.append(known[0] if known else own)
+            found.append(self._fitting(scale, axis, known[0] if known else own))
         return found
+
+    def _fitting(self, scale: Scale, axis: int, of: int | None) -> int | None:
+        """Return a scale if the dimension can be as long; one that is unlimited always is."""
+        if of is None:
+            return None
+        known = self._scales[of]
+        if known.shape and (known.maxshape[0] is None or known.shape[0] == scale.shape[axis]):
+            return of
+        self.warnings.append(
+            f"{scale.path}: dimension {axis} has {scale.shape[axis]} elements, its scale "
+            f"{known.path} {known.shape}; it does not name it"
+        )
+        return None
 
     def _visible(self, address: int, group: str) -> str:
         """Return the shortest name under which a scale is seen from a group."""
@@ -156,9 +238,17 @@ class Dimensions:
         """Return netCDF4's name for a dimension without scale.
 
         Dimensions of a group that are equally long, and equally unlimited, are one, but for
-        those of one dataset.
+        those of one dataset; also with one that has a scale.
         """
         size, unlimited = scale.shape[axis], scale.maxshape[axis] is None
+        for address in self._scales_of.get(group, ()):
+            other, name = (
+                self._scales[address],
+                variable_name(_split(self._scales[address].path)[1]),
+            )
+            alike = (other.shape[0], other.maxshape[0] is None) == (size, unlimited)
+            if alike and self._longest.get(address, size) == size and name not in taken:
+                return name
         known = self._phony.setdefault(group, [])
         for name, extent, open_ended in known:
             if (extent, open_ended) == (size, unlimited) and name not in taken:
@@ -173,6 +263,14 @@ def _split(path: str) -> tuple[str, str]:
     """Return the group, without a slash at the end, and the last part of a path."""
     group, _, leaf = path.rpartition("/")
     return group, leaf
+
+
+def _above(group: str) -> Iterator[str]:
+    """Yield a group and those above it."""
+    yield group
+    while group:
+        group = group.rpartition("/")[0]
+        yield group
 
 
 def is_placeholder(name_attribute: object) -> bool:

@@ -17,9 +17,11 @@ from refmaker.model.zarr_v2 import fill_from_document
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from refmaker.model import Array
 
-__all__ = ["settle_fill"]
+__all__ = ["encoded_chunk", "settle_fill", "with_absent_written"]
 
 _MOST = 4096
 """Absent chunks that may be written out."""
@@ -47,20 +49,41 @@ def settle_fill(array: Array, budget: int, warn: Callable[[str], None]) -> Array
         return replace(array, fill_value=missing)
     if missing is None and _equal(stored, None, array.dtype):
         return replace(array, fill_value=None)
-    chunk = _constant_chunk(array, stored, budget)
-    if chunk is None:
+    explicit = with_absent_written(array, budget)
+    if explicit is None:
         warn(
             f"elements never written read as {stored!r}, which xarray takes for missing; "
             f"_FillValue is {array.attributes.get('_FillValue', 'not declared')!r}"
         )
         return array
+    return replace(explicit, fill_value=missing)
+
+
+def with_absent_written(array: Array, budget: int) -> Array | None:
+    """Return an array whose absent chunks are inlined, full of its fill value.
+
+    Parameters
+    ----------
+    array : Array
+        The array; without fill value its absent chunks read as zeros.
+    budget : int
+        Bytes that inlined chunks may take.
+
+    Returns
+    -------
+    Array or None
+        None if that is too much, or the codecs cannot encode.
+    """
+    chunk = _constant_chunk(array, array.fill_value, budget)
+    if chunk is None:
+        return None
     present = np.concatenate(
         [array.chunks.numbers(), np.array(list(array.chunks.inlined), np.uint64)]
     )
     absent = np.setdiff1d(np.arange(array.chunks.size, dtype=np.uint64), present)
     inlined = {**array.chunks.inlined, **dict.fromkeys(absent.tolist(), chunk)}
     table = replace(array.chunks, index=array.chunks.numbers(), inlined=inlined)
-    return replace(array, chunks=table, fill_value=missing)
+    return replace(array, chunks=table)
 
 
 def _declared(array: Array) -> Any:
@@ -78,7 +101,11 @@ def _declared(array: Array) -> Any:
 
 def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
     if dtype.kind == "f":
-        return isinstance(value, int | float) or value in ("NaN", "Infinity", "-Infinity")
+        if isinstance(value, int | float):
+            # A number between those of the type is no element's; readers compare it as it is.
+            with np.errstate(over="ignore"):
+                return bool(float(dtype.type(value)) == value)
+        return value in ("NaN", "Infinity", "-Infinity")
     limits = np.iinfo(dtype)
     return isinstance(value, int) and limits.min <= value <= limits.max
 
@@ -103,16 +130,18 @@ def _constant_chunk(array: Array, stored: Any, budget: int) -> bytes | None:
         return None
     value = np.zeros((), array.dtype) if stored is None else np.asarray(stored, array.dtype)
     data: Any = np.full(array.chunk_shape, value, array.dtype)
-    try:
-        data = _encode(data, array)
-    except (CodecError, NotImplementedError, ValueError, TypeError, RuntimeError):
-        return None
-    return data if len(data) * absent <= budget else None
+    encoded = encoded_chunk(data, array)
+    return encoded if encoded is not None and len(encoded) * absent <= budget else None
 
 
-def _encode(data: Any, array: Array) -> bytes:
+def encoded_chunk(data: NDArray[Any], array: Array) -> bytes | None:
+    """Return a chunk as an array's codecs encode it; None if one of them only decodes."""
     from numcodecs import get_codec
 
-    for config in array.codecs:
-        data = get_codec(dict(config)).encode(data)
-    return np.ascontiguousarray(data).tobytes() if isinstance(data, np.ndarray) else bytes(data)
+    out: Any = data
+    try:
+        for config in array.codecs:
+            out = get_codec(dict(config)).encode(out)
+    except (CodecError, NotImplementedError, ValueError, TypeError, RuntimeError):
+        return None
+    return np.ascontiguousarray(out).tobytes() if isinstance(out, np.ndarray) else bytes(out)

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refmaker.codecs.b3d import B3D
 from refmaker.codecs.hdf5_registry import IDENTITY_ON_READ
-from refmaker.codecs.hdf5_scaleoffset import HDF5ScaleOffset
-from refmaker.codecs.hdf5_zfp import zfp_size
 from refmaker.errors import MetadataError, RefmakerError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -145,6 +142,9 @@ def _scaleoffset(stage: Stage) -> tuple[Config, ...] | None:
     scale, bits, _, _, size = stage.values[:5]
     if scale == 2 and bits == 8 * size:
         return ()  # full precision: the filter leaves chunks as they are, without a header
+    # Here and below: codecs load numcodecs, which few files need while they are scanned.
+    from refmaker.codecs.hdf5_scaleoffset import HDF5ScaleOffset
+
     try:
         codec = HDF5ScaleOffset(stage.values)
     except MetadataError:
@@ -192,6 +192,8 @@ def _bitshuffle(stage: Stage) -> tuple[Config, ...] | None:
 
 
 def _zfp(stage: Stage) -> tuple[Config, ...] | None:
+    from refmaker.codecs.hdf5_zfp import zfp_size
+
     header = stage.values[1:]
     try:
         if zfp_size(header) != stage.size:
@@ -208,6 +210,8 @@ def _zstd(stage: Stage) -> tuple[Config, ...]:
 
 
 def _b3d(stage: Stage) -> tuple[Config, ...]:
+    from refmaker.codecs.b3d import B3D
+
     config = {"id": "refmaker.b3d", "cd_values": list(stage.values)}
     try:
         codec = B3D(cd_values=list(stage.values))

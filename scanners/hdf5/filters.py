@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.codecs.hdf5_registry import IDENTITY_ON_READ, describe_filter, remedy
-from refmaker.codecs.hdf5_stub import check_available
 from refmaker.errors import UnsupportedError
 from refmaker.scanners.hdf5.filter_codecs import B3D_FILTER, Config, Stage, direct_codec
 
@@ -197,6 +196,8 @@ def _plan(
 
 
 def _through_hdf5(pipeline: Sequence[Filter], nbytes: int) -> list[tuple[Config, ...]]:
+    from refmaker.codecs.hdf5_stub import check_available
+
     kept = [entry for entry in pipeline if entry.id not in IDENTITY_ON_READ]
     for entry in kept:
         if entry.id == B3D_FILTER:

@@ -12,11 +12,13 @@ from refmaker.errors import (
     LimitError,
     RefmakerError,
     SourceError,
+    SourceNotFoundError,
     TruncatedError,
     UnsupportedError,
 )
 from refmaker.io.related_files import RelatedFiles
 from refmaker.model import Array, Group
+from refmaker.model.attribute_types import impossible_missing, with_types
 from refmaker.model.report import ObjectReport, Outcome, ScanReport
 from refmaker.model.zarr_v2 import UNLIMITED
 from refmaker.scanners.hdf5.arrays import ArrayMaker, inlinable
@@ -26,6 +28,8 @@ from refmaker.scanners.hdf5.dataset import OpenDataset
 from refmaker.scanners.hdf5.dimensions import Dimensions, Scale, is_placeholder
 from refmaker.scanners.hdf5.fill import settle_fill
 from refmaker.scanners.hdf5.h5py_file import open_file
+from refmaker.scanners.hdf5.heap_columns import read_columns
+from refmaker.scanners.hdf5.padding import padded
 from refmaker.scanners.hdf5.tree import TreeBuilder
 from refmaker.scanners.hdf5.types import ValueStorage
 from refmaker.scanners.hdf5.virtual import virtual_array
@@ -44,6 +48,8 @@ _NETCDF_MARKS = frozenset(
 )
 _HIDDEN = _NETCDF_MARKS | {b"DIMENSION_LIST", b"REFERENCE_LIST", b"DIMENSION_LABELS"}
 _HIDDEN_OF_SCALES = frozenset([b"CLASS", b"NAME"])
+MISSING_SOURCES = "missing-sources"
+"""Setting: what becomes of virtual datasets of which a source is not there."""
 _HEAD = 512 * 1024
 _LAST = chr(0x10FFFF)
 """Sorts behind all names: netCDF numbers dimensions of groups before those of the groups above."""
@@ -176,6 +182,7 @@ class FileScan:
             scale.dimension_id = number if isinstance(number, int) else None
             listed = self._internal(address, b"_Netcdf4Coordinates")
             scale.coordinates = tuple(listed) if isinstance(listed, list) else ()
+            scale.labels = _labels(self._internal(address, b"DIMENSION_LABELS"))
             if scale.is_scale and is_placeholder(self._internal(address, b"NAME")):
                 self._refusals[address] = (
                     Outcome.METADATA, "a netCDF dimension without a variable", "dimension",
@@ -216,6 +223,9 @@ class FileScan:
         )
         virtual = [d for d in wanted if d.layout == h5py.h5d.VIRTUAL]
         for dataset in [d for d in wanted if d.layout != h5py.h5d.VIRTUAL]:
+            if dataset.element.form is ValueStorage.COLUMNS:
+                self._keep_columns(dataset, dimensions)
+                continue
             self._keep(dataset, dimensions, lambda d=dataset: maker.make(d, columns.get(d.address)))
         for dataset in virtual:
             self._keep(dataset, dimensions, lambda d=dataset: self._virtual(d))
@@ -246,6 +256,9 @@ class FileScan:
         """Make one array complete, or note why it cannot be."""
         try:
             array = make()
+            shape = (*dimensions.shape(dataset.address), *dataset.element.dims)
+            if shape != array.shape:
+                array = padded(array, shape, dataset, self._source, self._options.inline_budget)
             names = dimensions.names(dataset.address)
             inner = tuple(f"{dataset.path.rpartition('/')[2]}_dim_{i}" for i in range(
                 len(array.shape) - len(names)
@@ -254,6 +267,11 @@ class FileScan:
                 **dataset.element.attributes,
                 **self._attributes(dataset.address, dataset.path),
             }
+            for name, value in impossible_missing(attributes, array.dtype).items():
+                del attributes[name]
+                self._report.warn(
+                    f"{dataset.path}: {name} {value!r} is left out: no {array.dtype} has that value"
+                )
             array = replace(array, dimension_names=(*names, *inner), attributes=attributes)
             self.nodes[dataset.address] = settle_fill(
                 array,
@@ -263,9 +281,22 @@ class FileScan:
         except _ISOLATED as error:
             self._refuse(dataset.address, error)
 
+    def _keep_columns(self, dataset: OpenDataset, dimensions: Dimensions) -> None:
+        """Make the group of columns that stands for a dataset, or note why it cannot be."""
+        try:
+            node = read_columns(
+                dataset, self._options.inline_budget, dimensions.names(dataset.address),
+                self._path_of, self._report.warn,
+            )  # fmt: skip
+            attributes = self._attributes(dataset.address, dataset.path)
+            self.nodes[dataset.address] = replace(node, attributes=attributes)
+        except _ISOLATED as error:
+            self._refuse(dataset.address, error)
+
     def _attributes(self, address: int, path: str) -> dict[str, Any]:
         """Return an object's attributes; one that cannot be read loses only itself."""
         found: dict[str, Any] = {}
+        types: dict[str, str] = {}
         names = self._attribute_names.get(address, [])
         scale = b"CLASS" in names and self._internal(address, b"CLASS") == "DIMENSION_SCALE"
         for name in names:
@@ -273,10 +304,13 @@ class FileScan:
                 continue
             key = name.decode("utf-8", "replace")
             try:
-                found[key] = self._reader.read(self._objects.ids[address], name)
+                found[key], code = self._reader.read_typed(self._objects.ids[address], name)
             except _ISOLATED as error:
                 self._lose(f"{path}@{key}", error, "attribute")
-        return found
+                continue
+            if code is not None:
+                types[key] = code
+        return with_types(found, types)
 
     def _group_attributes(self, dimensions: Dimensions) -> dict[int, dict[str, Any]]:
         found = {}
@@ -292,10 +326,18 @@ class FileScan:
     def _path_of(self, reference: Any) -> str:
         if not reference:
             return ""
-        return self._objects.names.get(self._reader.address(reference), "")
+        path = self._objects.names.get(self._reader.address(reference))
+        if path is None:
+            raise UnsupportedError(
+                "a reference to an object that no link leads to", code="dtype-reference"
+            )
+        return path
 
     def _virtual(self, dataset: OpenDataset) -> Array:
-        return virtual_array(dataset, self._find_source, self._expect)
+        fill = self._options.settings.get(MISSING_SOURCES) == "fill"
+        return virtual_array(
+            dataset, self._find_source, self._expect, self._report.warn if fill else None
+        )
 
     def _expect(self, file: str) -> None:
         """Note a file that is not there yet; what leads out of the folder is refused elsewhere."""
@@ -316,7 +358,7 @@ class FileScan:
         try:
             node = group[path]
         except KeyError:
-            raise UnsupportedError("there is no such dataset", code="virtual") from None
+            raise SourceNotFoundError("there is no such dataset") from None
         if not isinstance(node, Array):
             raise UnsupportedError("it is a group", code="virtual")
         return node
@@ -349,7 +391,7 @@ class FileScan:
             raise UnsupportedError(
                 f"a link to {path} in the file {file!r}",
                 code="external-link",
-                hint="follow it with --follow-external",
+                hint="follow it with `follow_external=True`",
             )
         url = self._siblings.open(file).url
         if url in self._visited:
@@ -374,6 +416,12 @@ class FileScan:
 
     def _lose(self, path: str, error: Exception, code: str) -> None:
         self._report.add(path, Outcome.SKIPPED, _reason(error), code)
+
+
+def _labels(value: Any) -> tuple[str, ...]:
+    """Return labels of dimensions that can be names of dimensions; empty for others."""
+    labels = value if isinstance(value, list) else [value]
+    return tuple(label if isinstance(label, str) and "/" not in label else "" for label in labels)
 
 
 def _code(error: Exception) -> str:

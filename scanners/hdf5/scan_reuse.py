@@ -18,6 +18,7 @@ from refmaker.model import Array, Group
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.model.zarr_v2 import UNLIMITED, dumps
 from refmaker.scanners.hdf5.attribute_bytes import decode
+from refmaker.scanners.hdf5.attributes import SQUEEZED
 from refmaker.scanners.hdf5.scan import FileScan
 from refmaker.scanners.hdf5.structure import StructureKey, outline_of
 from refmaker.scanners.hdf5.structure_error import StructureMismatchError
@@ -64,6 +65,8 @@ class _KnownStructure:
                 continue
             shown[number] = attributes
             self._numbers[id(attributes)] = number
+            if isinstance(node, Group) and node.members:
+                raise StructureMismatchError("values that only h5py reads")
             if isinstance(node, Array):
                 recipe = recipe_for(node, scan.datasets[address], outline, number, source)
                 if recipe is not None:
@@ -94,8 +97,9 @@ class _KnownStructure:
             if old != new:
                 if not readable:
                     raise StructureMismatchError("a value that only h5py reads")
-                value = decode(part.head, new, scalars=self._scalars)
-                changed.setdefault(number, {})[part.name.decode("utf-8", "replace")] = value
+                name = part.name.decode("utf-8", "replace")
+                value = decode(part.head, new, scalars=self._scalars or name in SQUEEZED)
+                changed.setdefault(number, {})[name] = value
         group = self._node(self._group, changed, outline, source)
         report = ScanReport(source.url, "hdf5", list(self._rows))
         return group, report  # type: ignore[return-value] # a group gives a group
@@ -156,7 +160,7 @@ def _known_values(
             raise StructureMismatchError("two attributes of one name")
         met.add((number, name))
         try:
-            value = decode(part.head, values, scalars=scalars)
+            value = decode(part.head, values, scalars=scalars or name in SQUEEZED)
             known = shown.get(number, {})
             readable = name != UNLIMITED and name in known and dumps(value) == dumps(known[name])
         except StructureMismatchError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from refmaker.scanners.hdf5.declared import FORMAT, SIGNATURE, USER_BLOCKS
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
@@ -17,28 +19,21 @@ if TYPE_CHECKING:
 
 __all__ = ["HDF5Scanner"]
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_USER_BLOCKS = (0, 512, 1024, 2048)
-
 
 class HDF5Scanner:
     """Scans HDF5 files, and so netCDF4, MATLAB 7.3, NWB, AnnData, ODIM and their like."""
 
-    name = "hdf5"
-    suffixes = (
-        ".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4", ".cdf", ".h5ad", ".mat", ".nwb", ".cxi",
-    )  # fmt: skip
+    name = FORMAT.name
+    suffixes = FORMAT.suffixes
+    settings = FORMAT.settings
+    calls_library = True
 
     def __init__(self) -> None:
         self._patterns: ScanReuse | None = None
 
-    def sniff(self, head: bytes, url: str) -> float:  # noqa: ARG002 - content decides alone
-        """Return 1 if the signature stands where the specification allows it.
-
-        HDF5 File Format Specification, II.A: at byte 0, or behind a user block of 512, 1024,
-        2048, ... bytes, as far as the head reaches.
-        """
-        return float(any(head[at : at + 8] == _SIGNATURE for at in _USER_BLOCKS))
+    def sniff(self, head: bytes, url: str) -> float:
+        """Return 1 if the signature stands where the specification allows it."""
+        return FORMAT.sniff(head, url)
 
     def suspicious(self, head: bytes, size: int) -> bool:
         """Tell whether a file is so odd that the HDF5 library had better read it elsewhere.
@@ -50,17 +45,18 @@ class HDF5Scanner:
         size : int
             Bytes of the file.
         """
-        at = next((at for at in _USER_BLOCKS if head[at : at + 8] == _SIGNATURE), None)
+        at = next((at for at in USER_BLOCKS if head[at : at + 8] == SIGNATURE), None)
         if at is None or len(head) < at + 48:
             return True
         version = head[at + 8]
-        if version > 3 or at:
+        if version > 3:
             return True
         if version >= 2:
             end = struct.unpack_from("<Q", head, at + 28)[0]
         else:
             end = struct.unpack_from("<Q", head, at + (40 if version == 0 else 44))[0]
-        return bool(end != size)
+        # Addresses count from the end of a user block, or from the start of the file.
+        return end not in (size, size - at)
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Scan a file.

@@ -11,7 +11,6 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import h5py
-import numpy as np
 
 from refmaker.errors import LimitError
 from refmaker.model import ChunkTable, chunk_grid
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from refmaker.scanners.hdf5.dataset import OpenDataset
 
-__all__ = ["CODEC", "read_strings", "string_chunks"]
+__all__ = ["CODEC", "read_strings", "string_chunks", "text_of"]
 
 CODEC = {"id": "vlen-utf8"}
 _PIECE = 256 * 1024
@@ -56,7 +55,7 @@ def read_strings(
     if count * dataset.element.itemsize > budget:
         raise LimitError(
             f"{count} strings are more than the {budget} bytes that may be inlined",
-            hint="raise --inline-budget",
+            hint="raise `inline_budget`",
         )
     texts: list[str] = []
     spent = 0
@@ -68,13 +67,13 @@ def read_strings(
         if spent > budget:
             raise LimitError(
                 f"its strings have more than the {budget} bytes that may be inlined",
-                hint="raise --inline-budget",
+                hint="raise `inline_budget`",
             )
     return texts
 
 
 def _slices(dataset: OpenDataset, count: int) -> Iterator[list[Any]]:
-    high = h5py.OpenDataset(dataset.id)
+    high = h5py.Dataset(dataset.id)
     if not count:
         return
     if not dataset.shape:
@@ -91,13 +90,18 @@ def _text(
 ) -> str:
     if dataset.element.form is ValueStorage.REFERENCES:
         return path_of(value)
+    return text_of(value, dataset.path, warn)
+
+
+def text_of(value: Any, path: str, warn: Callable[[str], None]) -> str:
+    """Return what ought to be UTF-8 as text, from the dataset at a path."""
     if isinstance(value, str):
         return value
     raw = bytes(value)
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
-        warn(f"{dataset.path}: strings that are not UTF-8 were read as Latin-1")
+        warn(f"{path}: strings that are not UTF-8 were read as Latin-1")
         return raw.decode("latin-1")
 
 
@@ -132,10 +136,3 @@ def _encode(texts: list[str]) -> bytes:
         raw = text.encode("utf-8", "surrogatepass")
         parts += [struct.pack("<I", len(raw)), raw]
     return b"".join(parts)
-
-
-def as_objects(texts: list[str], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """Return strings as an object array, as the HDF5 library's values are compared."""
-    out = np.empty(len(texts), object)
-    out[:] = texts
-    return out.reshape(shape)

@@ -220,6 +220,8 @@ def recipe_for(
     table, place = array.chunks, outline.places.get(number)
     if array.dtype.kind == "O" or table.size > _CHUNKS_MOST:
         raise StructureMismatchError("strings, or too many chunks")
+    if array.shape != dataset.zarr_shape:
+        raise StructureMismatchError("an array that is longer than its dataset")
     if place is None or _address(place) == UNDEFINED or math.prod(array.shape) == 0:
         if table.referenced:
             raise StructureMismatchError("data without a place")

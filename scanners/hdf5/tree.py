@@ -137,6 +137,11 @@ class TreeBuilder:
             self._report.add(path, *self._refusals[address])
         elif path != first:
             self._report.add(path, Outcome.DUPLICATED, f"another name of {first}", "alias")
+        elif isinstance(node, Group):
+            self._report.add(path, Outcome.GROUP, "kept as columns: it has values outside of its "
+                             "chunks", "columns")  # fmt: skip
+            for column, _ in node.arrays():
+                self._report.add(f"{path}/{column}", Outcome.INLINED, "a column", "columns")
         elif isinstance(node, Array) and node.chunks.inlined and not node.chunks.referenced:
             self._report.add(path, Outcome.INLINED, "small, or not to be had as byte ranges")
         else:

@@ -19,11 +19,12 @@ import h5py
 import numpy as np
 
 from refmaker.errors import UnsupportedError
+from refmaker.model.record_dtypes import RECORD, record_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Element", "ValueStorage", "element_of"]
+__all__ = ["Element", "ValueStorage", "element_of", "holds_region_references"]
 
 _FIELD_LIMIT = 1024
 """Most fields of a flattened compound; more make metadata that no reader copes with."""
@@ -43,6 +44,7 @@ class ValueStorage(Enum):
 
     RAW = "raw"
     STRINGS = "strings"
+    COLUMNS = "columns"
     REFERENCES = "references"
 
 
@@ -94,6 +96,8 @@ def element_of(kind: Any) -> Element:
     """
     of = kind.get_class()
     make = _CLASSES.get(of)
+    if of in _COMPOSED and _leads_elsewhere(kind):
+        make = _scattered
     if make is None:
         raise _refused(_NAMES.get(of, f"datatype class {of}"), _CODES.get(of, "dtype-other"))
     return make(kind, int(kind.get_size()))
@@ -228,7 +232,10 @@ def _compound(kind: Any, size: int) -> Element:
     names = [name for name, _ in fields]
     if len(set(names)) != len(names):
         raise _refused("a compound whose flattened fields share a name", "dtype-compound")
-    return Element(np.dtype(fields), size)
+    flat = np.dtype(fields)
+    seen = {RECORD: record_document(plain)} if plain is not None and plain != flat else {}
+    codecs = _converted(kind, size, np.dtype(f"V{size}")).codecs if _has_ends(kind) else ()
+    return Element(flat, size, codecs=codecs, attributes=seen)
 
 
 def _flatten(kind: Any, prefix: str, start: int, fields: list[tuple[str, str]]) -> int:
@@ -259,11 +266,7 @@ def _member(member: Any, name: str, at: int, fields: list[tuple[str, str]]) -> i
         _pad(fields, end, at + size)
         return at + size
     element = element_of(member)
-    if _is_terminated(member):
-        # Converting would cost every table of C and PyTables its plain codecs, for the sake of
-        # bytes behind the end of a text that hardly any writer leaves there.
-        element = replace(element, codecs=())
-    if element.form is not ValueStorage.RAW or element.codecs:
+    if element.form is not ValueStorage.RAW or (element.codecs and not _is_text(member)):
         raise _refused(
             "a compound with strings of varying length, references or packed integers",
             "dtype-compound",
@@ -278,9 +281,19 @@ def _member(member: Any, name: str, at: int, fields: list[tuple[str, str]]) -> i
     return at + size
 
 
-def _is_terminated(kind: Any) -> bool:
-    text = kind.get_class() == h5py.h5t.STRING and not kind.is_variable_str()
-    return bool(text and kind.get_strpad() == h5py.h5t.STR_NULLTERM)
+def _is_text(kind: Any) -> bool:
+    if kind.get_class() == h5py.h5t.ARRAY:
+        return _is_text(kind.get_super())
+    return bool(kind.get_class() == h5py.h5t.STRING and not kind.is_variable_str())
+
+
+def _has_ends(kind: Any) -> bool:
+    """Whether texts in a type end before their fields do, with a zero or with spaces."""
+    if kind.get_class() == h5py.h5t.COMPOUND:
+        return any(_has_ends(kind.get_member_type(i)) for i in range(kind.get_nmembers()))
+    if kind.get_class() == h5py.h5t.ARRAY:
+        return _has_ends(kind.get_super())
+    return _is_text(kind) and bool(element_of(kind).codecs)
 
 
 def _is_complex(kind: Any) -> bool:
@@ -295,6 +308,39 @@ def _pad(fields: list[tuple[str, str]], end: int, at: int) -> None:
         fields.append((f"_gap{end}", f"V{at - end}"))
 
 
+def holds_region_references(kind: Any, *, inside_sequence: bool = False) -> bool:
+    """Whether reading values of a type makes HDF5 copy region references out of sequences."""
+    of = kind.get_class()
+    if of == h5py.h5t.REFERENCE:
+        return inside_sequence and bool(kind.equal(h5py.h5t.STD_REF_DSETREG))
+    if of == h5py.h5t.VLEN:
+        return holds_region_references(kind.get_super(), inside_sequence=True)
+    if of == h5py.h5t.ARRAY:
+        return holds_region_references(kind.get_super(), inside_sequence=inside_sequence)
+    if of == h5py.h5t.COMPOUND:
+        members = (kind.get_member_type(i) for i in range(kind.get_nmembers()))
+        return any(holds_region_references(m, inside_sequence=inside_sequence) for m in members)
+    return False
+
+
+def _scattered(kind: Any, size: int) -> Element:
+    if holds_region_references(kind):
+        raise _refused("sequences of region references", "dtype-reference")
+    return Element(np.dtype(object), size, ValueStorage.COLUMNS)
+
+
+def _leads_elsewhere(kind: Any) -> bool:
+    """Whether values of a type have parts outside of the chunks."""
+    of = kind.get_class()
+    if of == h5py.h5t.COMPOUND:
+        return any(_leads_elsewhere(kind.get_member_type(i)) for i in range(kind.get_nmembers()))
+    if of == h5py.h5t.ARRAY:
+        return _leads_elsewhere(kind.get_super())
+    text = of == h5py.h5t.STRING and kind.is_variable_str()
+    return bool(text or of in (h5py.h5t.VLEN, h5py.h5t.REFERENCE))
+
+
+_COMPOSED = frozenset([h5py.h5t.COMPOUND, h5py.h5t.ARRAY, h5py.h5t.VLEN])
 _CLASSES: dict[int, Callable[[Any, int], Element]] = {
     h5py.h5t.INTEGER: _integer,
     h5py.h5t.FLOAT: _float,

@@ -17,6 +17,7 @@ import numpy as np
 from refmaker.errors import RefmakerError, SourceNotFoundError, UnsupportedError
 from refmaker.model import Array, ChunkTable, chunk_grid
 from refmaker.scanners.hdf5.selection import UNLIMITED, HyperslabDimension, axes_of
+from refmaker.scanners.hdf5.types import ValueStorage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +32,9 @@ _MOST = 10_000
 """Mappings of a dataset, and sources of a series."""
 _CHUNKS_MOST = 2**26
 """Chunks of one mapping: a selection costs memory, however few of its chunks were written."""
+_UNWRITTEN = 512
+"""Elements of a chunk along each dimension where no source tells it."""
+_HINT = "scan the source files and combine them"
 _SERIES = re.compile(r"%(0?\d{0,2})b")
 
 
@@ -45,7 +49,10 @@ class _ChunkMapping:
 
 
 def virtual_array(
-    dataset: OpenDataset, find: Callable[[str, str], Array], expect: Callable[[str], object]
+    dataset: OpenDataset,
+    find: Callable[[str, str], Array],
+    expect: Callable[[str], object],
+    passed_over: Callable[[str], object] | None = None,
 ) -> Array:
     """Return a virtual dataset as one array over the chunks of its sources.
 
@@ -57,6 +64,9 @@ def virtual_array(
         Gives the array of a dataset, by file name (``"."`` is the same file) and path.
     expect : callable
         Is told the name of the file that would make the dataset longer, if it came.
+    passed_over : callable, optional
+        Is told of sources that are not there, whose regions then read as the fill value, as HDF5
+        reads them; without it they are refused.
 
     Raises
     ------
@@ -64,8 +74,10 @@ def virtual_array(
         If its mappings cannot be expressed; names file and dataset of the source.
     """
     places: list[_ChunkMapping] = []
-    for mapping in _mappings(dataset, find, expect):
+    for mapping in _mappings(dataset, find, expect, passed_over):
         places.append(mapping.place(dataset, places[0] if places else None))
+    if not places and passed_over is not None:
+        return _unwritten(dataset)
     if not places:
         raise UnsupportedError("none of its sources is there", code="virtual")
     first = places[0]
@@ -98,6 +110,16 @@ def virtual_array(
     )
 
 
+def _unwritten(dataset: OpenDataset) -> Array:
+    """Return the array of a virtual dataset of which no source is there."""
+    element = dataset.element
+    if element.form is not ValueStorage.RAW or element.dims:
+        raise UnsupportedError("none of its sources is there", code="virtual")
+    chunk = tuple(max(1, min(extent, _UNWRITTEN)) for extent in dataset.shape)
+    table = ChunkTable.empty(chunk_grid(dataset.shape, chunk))
+    return Array(dataset.shape, chunk, element.dtype, table, fill_value=dataset.stored_fill)
+
+
 @dataclass(frozen=True, slots=True)
 class _Mapping:
     """One mapping whose source has been found."""
@@ -115,7 +137,8 @@ class _Mapping:
     def place(self, dataset: OpenDataset, first: _ChunkMapping | None) -> _ChunkMapping:
         """Return where the source's chunks go; `first` is what other sources must agree with."""
         source, element = self.source, dataset.element
-        if element.codecs or element.dims or source.dtype != element.dtype:
+        codecs = source.filters[: len(element.codecs)]
+        if codecs != element.codecs or element.dims or source.dtype != element.dtype:
             raise self.refuse(f"its type {source.dtype} is to be converted to {element.dtype}")
         if source.chunks.absent and not _same_fill(source.fill_value, dataset.stored_fill):
             raise self.refuse("it was not written completely and has another fill value")
@@ -195,7 +218,10 @@ def _flat(numbers: list[NDArray[np.int64]], grid: tuple[int, ...]) -> NDArray[np
 
 
 def _mappings(
-    dataset: OpenDataset, find: Callable[[str, str], Array], expect: Callable[[str], object]
+    dataset: OpenDataset,
+    find: Callable[[str, str], Array],
+    expect: Callable[[str], object],
+    passed_over: Callable[[str], object] | None,
 ) -> Iterator[_Mapping]:
     """Yield all mappings; a numbered series of sources is one for each that exists."""
     plist = dataset.plist
@@ -214,9 +240,14 @@ def _mappings(
             # HDF5 makes the dataset as long as the files are there that come first.
             expect(_numbered(file, len(places)).replace("%%", "%"))
         for name, inner, place in places:
-            source = _source(
-                name.replace("%%", "%"), inner.replace("%%", "%"), find, optional=numbered
-            )
+            one, of = name.replace("%%", "%"), inner.replace("%%", "%")
+            optional = numbered or passed_over is not None
+            source = _source(one, of, find, optional=optional)
+            if source is None and passed_over is not None and not numbered:
+                passed_over(
+                    f"{dataset.path}: the source {of} in {one} is not there; its region reads as "
+                    "the fill value"
+                )
             if source is None:
                 continue
             origin = axes_of(plist.get_virtual_srcspace(i), source.shape)
@@ -258,16 +289,18 @@ def _source(
     except SourceNotFoundError as error:
         if optional:
             return None
-        raise _refused(file, path, str(error)) from error
+        raise _refused(
+            file, path, str(error), "read its region as fill values with --missing-sources fill"
+        ) from error
     except (RefmakerError, OSError) as error:
         raise _refused(file, path, str(error)) from error
 
 
-def _refused(file: str, path: str, why: str) -> UnsupportedError:
+def _refused(file: str, path: str, why: str, hint: str = _HINT) -> UnsupportedError:
     return UnsupportedError(
         f"virtual dataset with source {path} in {file}: {why}",
         code="virtual",
-        hint="scan the source files and combine them",
+        hint=hint,
     )
 
 

@@ -159,7 +159,11 @@ def _list(found: Objects, group: int) -> list[tuple[int, int, bytes]]:
     raw: list[tuple[bytes, int, int]] = []
     identifier, path = found.ids[group], found.names[group]
     order = h5py.h5.INDEX_NAME
+    links = found.links.setdefault(group, [])
     try:
+        if not identifier.get_num_objs():
+            # Most groups of files with very many are empty; what follows costs more.
+            return []
         tracked = identifier.get_create_plist().get_link_creation_order()
         if tracked & h5py.h5p.CRT_ORDER_TRACKED:
             order = h5py.h5.INDEX_CRT_ORDER
@@ -171,7 +175,6 @@ def _list(found: Objects, group: int) -> list[tuple[int, int, bytes]]:
         )
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         found.errors[group] = f"its links cannot be listed: {error}"
-    links = found.links.setdefault(group, [])
     new = []
     for name, kind, address in raw:
         text = _text(name)
@@ -179,6 +182,9 @@ def _list(found: Objects, group: int) -> list[tuple[int, int, bytes]]:
         # Readers of Zarr take a backslash for a slash.
         if text in _RESERVED or "/" in text or "\\" in text:
             found.lost[below] = f"{text!r} cannot be the name of an array or group", "name"
+            if kind == h5py.h5l.TYPE_HARD:
+                # References to it are told by its name all the same.
+                found.names.setdefault(address, below)
             continue
         try:
             link = _link(identifier, name, text, kind, address)

@@ -15,9 +15,17 @@ import numpy as np
 
 from refmaker.errors import FormatError, MissingDependencyError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
+from refmaker.model.attribute_types import (
+    MISSING,
+    TYPES,
+    impossible_missing,
+    number_type,
+    with_types,
+)
 from refmaker.model.contiguous import contiguous_table, strided_table
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.model.zarr_v2 import DIMENSIONS, UNLIMITED
+from refmaker.scanners.netcdf3.declared import FORMAT
 from refmaker.scanners.netcdf3.header import CHAR, read_header
 from refmaker.scanners.netcdf3.storage import layouts
 
@@ -52,10 +60,10 @@ class NetCDF3Scanner:
         Usual file name endings.
     """
 
-    name = "netcdf3"
-    suffixes: tuple[str, ...] = (".nc", ".cdf", ".nc3")
+    name = FORMAT.name
+    suffixes = FORMAT.suffixes
 
-    def sniff(self, head: bytes, url: str) -> float:  # noqa: ARG002 - the protocol's signature
+    def sniff(self, head: bytes, url: str) -> float:
         """Return 1.0 if a file starts with the signature of CDF-1, CDF-2 or CDF-5, else 0.0.
 
         Parameters
@@ -65,7 +73,7 @@ class NetCDF3Scanner:
         url : str
             Not looked at.
         """
-        return 1.0 if head[:4] in (b"CDF\1", b"CDF\2", b"CDF\5") else 0.0
+        return FORMAT.sniff(head, url)
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of a file and what became of each of its variables.
@@ -204,6 +212,12 @@ def _array(
     report: ScanReport,
 ) -> Array:
     variable = layout.variable
+    attributes = _attributes(variable.name, variable.attributes, report)
+    for name, value in impossible_missing(attributes, variable.dtype).items():
+        del attributes[name]
+        report.warn(
+            f"/{variable.name}: {name} {value!r} is left out: no {variable.dtype} has that value"
+        )
     return Array(
         layout.shape,
         chunk,
@@ -211,7 +225,7 @@ def _array(
         table,
         fill_value=_fill_value(variable),
         dimension_names=tuple(header.dimensions[at].name for at in variable.dimensions),
-        attributes=_attributes(variable.name, variable.attributes, report),
+        attributes=attributes,
     )
 
 
@@ -259,19 +273,24 @@ def _fill_value(variable: Variable) -> Any:
 def _attributes(path: str, attributes: Sequence[Attribute], report: ScanReport) -> dict[str, Any]:
     """Return attributes as JSON values; one that has no place loses only itself."""
     values: dict[str, Any] = {}
+    types: dict[str, str] = {}
     for attribute in attributes:
         where = f"/{path}@{attribute.name}"
         if attribute.raw is None:
             reason = "its values are larger than the budget for attributes"
             report.add(where, Outcome.SKIPPED, reason, "limit")
-        elif attribute.name in (DIMENSIONS, UNLIMITED):
+        elif attribute.name in (DIMENSIONS, UNLIMITED, TYPES):
             reason = "references use an attribute of this name themselves"
             report.add(where, Outcome.SKIPPED, reason, "name")
         elif attribute.name in values:
             report.add(where, Outcome.SKIPPED, "the second attribute of this name", "name")
         else:
-            values[attribute.name] = _value(attribute, attribute.raw, where, report)
-    return values
+            value = _value(attribute, attribute.raw, where, report)
+            values[attribute.name] = value
+            code = None if attribute.type == CHAR else number_type(attribute.dtype, value)
+            if code is not None:
+                types[attribute.name] = code
+    return with_types(values, types)
 
 
 def _value(attribute: Attribute, raw: bytes, where: str, report: ScanReport) -> Any:
@@ -287,7 +306,7 @@ def _value(attribute: Attribute, raw: bytes, where: str, report: ScanReport) -> 
     values = numbers.tolist()
     if attribute.dtype.kind == "f" and not bool(np.isfinite(numbers).all()):
         values = [value if math.isfinite(value) else _special(value) for value in values]
-        if attribute.name != _FILL:
+        if attribute.name not in MISSING:
             report.warn(f"{where} has values that JSON cannot hold; readers see text such as 'NaN'")
     return values[0] if len(values) == 1 else values
 

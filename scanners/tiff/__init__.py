@@ -1,6 +1,6 @@
 """TIFF and BigTIFF.
 
-``scanner``, ``native``
+``declared``, ``scanner``, ``tifffile_reader``
     The scanner: sniffs, scans, opens natively.
 ``directory``, ``entries``, ``chain``, ``stride``
     What the bytes say: directories, tags and their values, for all pages at once.
@@ -18,6 +18,20 @@
     What is said of places, bands, channels, and the rest.
 """
 
-from refmaker.scanners.tiff.scanner import TIFFScanner
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from refmaker.scanners.tiff.scanner import TIFFScanner as TIFFScanner
 
 __all__ = ["TIFFScanner"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the scanner when it is asked for: declarations lie in this package, too."""
+    if name != "TIFFScanner":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from refmaker.scanners.tiff.scanner import TIFFScanner
+
+    return TIFFScanner

@@ -40,7 +40,6 @@ _IMAGES: dict[int, Mapping[str, Any]] = {
     33004: {"id": "imagecodecs_jpeg2k"},
     33005: {"id": "imagecodecs_jpeg2k"},
     34712: {"id": "imagecodecs_jpeg2k"},
-    34887: {"id": "imagecodecs_lerc"},
     34927: {"id": "imagecodecs_webp"},
     34933: {"id": "imagecodecs_png"},
     34934: {"id": "imagecodecs_jpegxr"},
@@ -51,7 +50,11 @@ _IMAGES: dict[int, Mapping[str, Any]] = {
 """Compressions that know the shape and type of their image."""
 
 _FAX = {2: "imagecodecs_ccittrle", 3: "imagecodecs_ccittfax3", 4: "imagecodecs_ccittfax4"}
+_LERC = 34887
 _YCBCR = 6
+_UNASSOCIATED_ALPHA = 2
+_PROCESSES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA})
+"""Markers of JPEG frames that decoders know: sequential, progressive, lossless, arithmetic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class ChunkCodecs:
         are stored plainly, and it is the table's business.
     segment_bytes, row_bytes : int
         Bytes of a full segment at that point, and of one row.
+    fills : bool
+        Whether `steps` fill up a short last strip themselves.
     """
 
     dtype: np.dtype[Any]
@@ -76,17 +81,30 @@ class ChunkCodecs:
     ragged: int
     segment_bytes: int
     row_bytes: int
+    fills: bool = False
 
     @property
     def plain(self) -> bool:
         """Whether the bytes of the file are those of the elements."""
         return not self.steps
 
-    def padded(self, rows: int) -> ChunkCodecs:
-        """Return the same with a step that fills up a last strip of some rows."""
+    def padded(self, rows: int, over: int = 0) -> ChunkCodecs:
+        """Return the same with a step that fills up a last strip, and cuts what is too much.
+
+        Parameters
+        ----------
+        rows : int
+            Of the last strip.
+        over : int
+            Bytes that it may have beyond those.
+        """
+        if self.fills:
+            return self
         at = max(self.ragged, 0)
         tail = self.row_bytes * rows
         pad = {"id": "refmaker.tiff_pad", "nbytes": self.segment_bytes, "tail": tail}
+        if over:
+            pad["over"] = over
         return replace(self, steps=(*self.steps[:at], pad, *self.steps[at:]))
 
     def split(self) -> tuple[tuple[Mapping[str, Any], ...], Mapping[str, Any] | None]:
@@ -108,6 +126,8 @@ def encoding(facts: PageEncoding) -> ChunkCodecs:
         return _fax(facts)
     if facts.compression in JPEG:
         return _jpeg(facts)
+    if facts.compression == _LERC:
+        return _lerc(facts)
     if facts.compression in _IMAGES:
         return _image(facts)
     if facts.compression in (65000, 65001, 65002):
@@ -212,11 +232,30 @@ def _predicted(facts: PageEncoding, dtype: np.dtype[Any]) -> list[Mapping[str, A
 def _image(facts: PageEncoding) -> ChunkCodecs:
     """Return a codec that knows the shape and type of what it decodes."""
     dtype = _native(element_type(facts))
-    if facts.bits not in (8, 16, 32, 64) and facts.compression == 34887:
-        raise UnsupportedError(f"LERC of {facts.bits} bits", code="bits")
     step = dict(_IMAGES[facts.compression])
     if step["id"] == "imagecodecs_webp":
         step["hasalpha"] = facts.samples == 4 and not facts.separate
+    return ChunkCodecs(dtype, (step,), 1, *_decoded(facts, dtype))
+
+
+def _lerc(facts: PageEncoding) -> ChunkCodecs:
+    """Return LERC, with its mask where values depend on it or on the order of the samples."""
+    dtype = _native(element_type(facts))
+    if facts.bits not in (8, 16, 32, 64) or facts.sample_format not in (1, 2, 3):
+        raise UnsupportedError(
+            f"LERC of {facts.bits} bits in SampleFormat {facts.sample_format}", code="bits"
+        )
+    samples = 1 if facts.separate else facts.samples
+    step: dict[str, Any] = {"id": "imagecodecs_lerc"}
+    if samples > 1 or dtype.kind == "f":
+        alpha = facts.bits == 8 and facts.extra_samples[-1:] == (_UNASSOCIATED_ALPHA,)
+        step = {
+            "id": "refmaker.tiff_lerc",
+            "width": facts.chunk_width,
+            "samples": samples,
+            "dtype": dtype.str,
+            "alpha": samples > 1 and alpha,
+        }
     return ChunkCodecs(dtype, (step,), 1, *_decoded(facts, dtype))
 
 
@@ -227,7 +266,7 @@ def _decoded(facts: PageEncoding, dtype: np.dtype[Any]) -> tuple[int, int]:
 
 def _jpeg(facts: PageEncoding) -> ChunkCodecs:
     """Return JPEG with its tables, and the colours that the photometric interpretation says."""
-    if facts.compression == 6 and not (facts.whole and facts.samples == 1):
+    if facts.compression == 6 and (facts.stream is None or facts.samples != 1):
         raise UnsupportedError(
             "Compression 6 (old-style JPEG), whose streams are no whole JPEG files",
             code="compression",
@@ -235,6 +274,7 @@ def _jpeg(facts: PageEncoding) -> ChunkCodecs:
     if facts.separate and facts.photometric == _YCBCR and facts.subsampling != (1, 1):
         raise UnsupportedError("YCbCrSubSampling of separate planes", code="subsampling")
     dtype = _native(element_type(facts))
+    _check_frame(facts, dtype)
     space, out = _colours(facts)
     step = {
         "id": "imagecodecs_jpeg",
@@ -247,17 +287,55 @@ def _jpeg(facts: PageEncoding) -> ChunkCodecs:
     return ChunkCodecs(dtype, (step,), 1, *_decoded(facts, dtype))
 
 
+def _check_frame(facts: PageEncoding, dtype: np.dtype[Any]) -> None:
+    """Refuse JPEG whose frame is not what the tags say, or that no decoder knows."""
+    frame = facts.stream
+    if frame is None:
+        # Nothing was written, or it begins in a way of its own.
+        return
+    if frame.process not in _PROCESSES:
+        raise UnsupportedError(f"a JPEG frame of process {frame.process:#x}", code="jpeg-process")
+    samples = 1 if facts.separate else facts.samples
+    if frame.components != samples:
+        raise UnsupportedError(
+            f"JPEG of {frame.components} components, where SamplesPerPixel says {samples}",
+            code="jpeg-components",
+        )
+    if (frame.precision > 8) != (dtype.itemsize > 1) or dtype.itemsize > 2 or dtype.kind != "u":
+        raise UnsupportedError(
+            f"JPEG of {frame.precision} bits, where BitsPerSample says {facts.bits}",
+            code="jpeg-precision",
+        )
+    if frame.lossless and (frame.subsampled or facts.photometric == _YCBCR):
+        raise UnsupportedError("lossless JPEG of YCbCr", code="jpeg-process")
+    wide = frame.columns != facts.chunk_width
+    low = frame.rows < facts.chunk_length if facts.tiled else frame.rows == 0
+    if wide or low or frame.rows > facts.chunk_length:
+        raise UnsupportedError(
+            f"JPEG of {frame.columns} x {frame.rows} pixels in segments of {facts.chunk_width} x "
+            f"{facts.chunk_length}",
+            code="jpeg-size",
+        )
+
+
 def _colours(facts: PageEncoding) -> tuple[int | None, int | None]:
     """Return the colour spaces of the JPEG stream and of the result, in libjpeg's terms."""
+    if facts.stream is not None and facts.stream.lossless:
+        # Values as they are: there is nothing to convert without loss.
+        return 0, 0
     if facts.separate:
         return None, 1
     if facts.extra_samples:
         return None, None
+    wanted = {2: 3, 5: 4, _YCBCR: 3}.get(facts.photometric, facts.samples)
+    if facts.samples != wanted:
+        # More than the colours, though no tag says so: as they are.
+        return 0, 0
     if facts.photometric == _YCBCR:
         return None, 2
     if facts.photometric == 2:
         # Without a JFIF marker nothing but the tag says what the colours are.
-        return (None if facts.jfif else 2), 2
+        return (None if facts.stream is not None and facts.stream.jfif else 2), 2
     if facts.photometric == 5:
         return None, 4
     if facts.photometric > 3 and facts.samples > 1:
@@ -284,9 +362,20 @@ def _fax(facts: PageEncoding) -> ChunkCodecs:
     }
     if facts.compression == 3:
         step["t4options"] = facts.t4_options
+    tail = 0 if facts.tiled else facts.length % facts.chunk_length
+    if tail:
+        step = {
+            "id": "refmaker.tiff_fax",
+            "compression": facts.compression,
+            "height": facts.chunk_length,
+            "width": facts.chunk_width,
+            "tail": tail,
+            "t4_options": facts.t4_options if facts.compression == 3 else 0,
+        }
     steps.append(step)
+    nbytes = facts.run * facts.chunk_length
     return ChunkCodecs(
-        np.dtype(bool), tuple(steps), len(steps), facts.run * facts.chunk_length, facts.run
+        np.dtype(bool), tuple(steps), len(steps), nbytes, facts.run, fills=bool(tail)
     )
 
 

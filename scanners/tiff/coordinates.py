@@ -2,68 +2,24 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.model import Array, ChunkTable
+from refmaker.model.inline import inline_array
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
+    from refmaker.model import Array
     from refmaker.scanners.tiff.geo import Georeference
     from refmaker.scanners.tiff.image_model import Axis
 
-__all__ = ["LARGEST", "axis_coordinate", "centres", "inline_array", "spatial_reference"]
+__all__ = ["LARGEST", "axis_coordinate", "centres", "spatial_reference"]
 
-_PLAIN = 1024
-"""Bytes up to which nothing is compressed."""
 LARGEST = 1 << 18
 """Places along an axis up to which coordinates are written; larger ones follow from their
 scale, and would outweigh the references."""
-
-
-def inline_array(
-    values: NDArray[Any], names: Sequence[str], attributes: Mapping[str, Any] | None = None
-) -> Array:
-    """Return an array of one inlined chunk.
-
-    Parameters
-    ----------
-    values : ndarray
-        Numbers or fixed-length strings.
-    names : sequence of str
-        One name for each dimension.
-    attributes : mapping, optional
-        JSON values.
-    """
-    values = np.asarray(values, order="C")
-    shape = values.shape
-    raw = values.tobytes()
-    filters: tuple[Mapping[str, Any], ...] = ()
-    compressor: Mapping[str, Any] | None = None
-    if len(raw) > _PLAIN:
-        width = values.dtype.itemsize
-        if width > 1:
-            # Neighbouring coordinates differ in their last bytes alone.
-            raw = np.frombuffer(raw, np.uint8).reshape(-1, width).T.tobytes()
-            filters = ({"id": "shuffle", "elementsize": width},)
-        raw = zlib.compress(raw, 6)
-        compressor = {"id": "zlib", "level": 6}
-    grid = (1,) * len(shape)
-    return Array(
-        shape,
-        tuple(max(1, extent) for extent in shape),
-        values.dtype,
-        ChunkTable.inline(grid, {0: raw}) if values.size else ChunkTable.empty((0,) * len(shape)),
-        filters=filters,
-        compressor=compressor,
-        dimension_names=tuple(names),
-        attributes=dict(attributes or {}),
-    )
 
 
 def axis_coordinate(axis: Axis, size: int, factor: float = 1.0) -> Array | None:

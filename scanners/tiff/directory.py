@@ -14,6 +14,7 @@ import numpy as np
 
 from refmaker.errors import FormatError, LimitError
 from refmaker.scanners.tiff.blocks import read_rows
+from refmaker.scanners.tiff.declared import is_tiff
 from refmaker.scanners.tiff.ifd_chain import read_below, walk
 from refmaker.scanners.tiff.ifd_entries import RATIONALS, SIZES, TYPES, Format, layouts
 from refmaker.scanners.tiff.raw_directories import RawDirectories, Trouble
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from refmaker.io.source import Source
     from refmaker.scanners.tiff.ifd_entries import IFDEntryColumns
 
-__all__ = ["SUBIFDS", "Directory", "is_tiff", "read_directory"]
+__all__ = ["SUBIFDS", "Directory", "read_directory"]
 
 SUBIFDS = 330
 _DEPTH = 8
@@ -43,14 +44,6 @@ _MAGIC: dict[bytes, tuple[Literal["<", ">"], bool]] = {
 
 ValueLocation = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.int64]"]
 """Of each page the first byte of a tag's values, their number and their type."""
-
-
-def is_tiff(head: bytes) -> bool:
-    """Tell whether a file starts like a TIFF or BigTIFF file."""
-    return head[:4] in _MAGIC and (not _MAGIC[head[:4]][1] or head[4:8] in _BIG)
-
-
-_BIG = (b"\x08\0\0\0", b"\0\x08\0\0")
 
 
 def read_directory(source: Source, *, trust_stride: bool = False) -> Directory:
@@ -262,11 +255,14 @@ class Directory:
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Return the first values of entries of one tag, and which of them can be read."""
         size, form = dtype.itemsize, self.form
-        values = signed(np.ascontiguousarray(raw[:, :size]).view(dtype)[:, 0])
-        inside = counts.astype(np.float64) * size <= form.word
+        inside = (counts.astype(np.float64) * size <= form.word) & (size <= form.word)
+        if size <= form.word:
+            values = signed(np.ascontiguousarray(raw[:, :size]).view(dtype)[:, 0])
+        else:
+            values = np.zeros(len(raw), np.int64)
         if bool(inside.all()):
             return values, counts > 0
-        far = np.flatnonzero(~inside)
+        far = np.flatnonzero(~inside & (counts > 0))
         away = np.ascontiguousarray(raw[far]).view(f"{form.byteorder}u{form.word}")[:, 0]
         there = away.astype(np.float64) + size <= self.source.size
         blocks = read_rows(self.source, away[there].astype(np.int64), size)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import unescape
 
 import numpy as np
 
@@ -103,7 +102,7 @@ def read_metadata(pages: Pages, page: int, report: ScanReport) -> Metadata:
         return found
     for item in children(root, "Item"):
         # GDAL escapes values before it writes them as XML, which escapes them again.
-        value = unescape(item.text or "", {"&quot;": '"', "&apos;": "'"})
+        value = _unescaped(item.text or "")
         name, domain = item.get("name", ""), item.get("domain", "")
         role = item.get("role", "")
         band = number(item.get("sample"))
@@ -155,3 +154,10 @@ def nodata(pages: Pages, page: int, report: ScanReport) -> Any:
         with np.errstate(over="ignore"):
             return dtype.type(exact)
     return None
+
+
+def _unescaped(text: str) -> str:
+    """Undo the escapes of XML that GDAL writes into the texts of its items once more."""
+    for escaped, plain in (("&quot;", '"'), ("&apos;", "'"), ("&gt;", ">"), ("&lt;", "<")):
+        text = text.replace(escaped, plain)
+    return text.replace("&amp;", "&")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.scanners.tiff.coordinates import LARGEST, centres, inline_array, spatial_reference
+from refmaker.model.inline import inline_array
+from refmaker.scanners.tiff.coordinates import LARGEST, centres, spatial_reference
 from refmaker.scanners.tiff.tag_groups import geo_keys
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ import numpy as np
 
 from refmaker.errors import FormatError, LimitError, MetadataError, TruncatedError, UnsupportedError
 from refmaker.model import ChunkTable, Group, chunk_grid
+from refmaker.model.inline import inline_array
 from refmaker.model.report import Outcome
 from refmaker.scanners.tiff import ngff
-from refmaker.scanners.tiff.coordinates import axis_coordinate, inline_array
+from refmaker.scanners.tiff.coordinates import axis_coordinate
 from refmaker.scanners.tiff.damage import faults, without, without_some
 from refmaker.scanners.tiff.geo_coordinates import geographic
 from refmaker.scanners.tiff.image import image_array
@@ -33,7 +34,7 @@ IMAGE = "image"
 """Name of the array of pixels in every dataset."""
 Member = "Array | Group"
 _REFUSALS = (UnsupportedError, FormatError, LimitError, MetadataError)
-_ABSENT = "--damaged-pages absent does without them"
+_ABSENT = "`settings={'damaged-pages': 'absent'}` does without them"
 _PHOTOMETRIC = {
     0: "miniswhite", 1: "minisblack", 2: "rgb", 3: "palette", 4: "mask", 5: "separated",
     6: "ycbcr", 8: "cielab", 9: "icclab", 10: "itulab", 32803: "cfa", 32844: "logl",

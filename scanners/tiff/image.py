@@ -13,6 +13,7 @@ from refmaker.model import Array, ChunkTable, chunk_grid
 from refmaker.model.contiguous import contiguous_table
 from refmaker.scanners.tiff.dimension_order import DimensionOrder
 from refmaker.scanners.tiff.pages import PageArray
+from refmaker.scanners.tiff.probe import probed
 from refmaker.scanners.tiff.rechunk import joined, strip_parts
 from refmaker.scanners.tiff.segments import Segments, segments
 from refmaker.scanners.tiff.strips import filled_up
@@ -151,6 +152,7 @@ def _chunks(
     code = pages.encoding(int(numbers[there[0]]))
     real = segments(pages, numbers[there])
     found = _spread(pages, numbers, there, real)
+    code = probed(pages, numbers[there], code, real, options.settings.get("probe", "auto"))
     if facts.samples > 1 and not facts.separate and not place.samples_last:
         step = _samples_first(facts, code.dtype.itemsize)
         code = replace(code, steps=(*code.steps, step), ragged=max(code.ragged, 0))
@@ -165,9 +167,10 @@ def _chunks(
             (rows, found), short = parts, False
     kept: Mapping[int, bytes] | None = {}
     if short:
-        kept = filled_up(pages, numbers[there], code, real, options.inline_budget)
+        tail = facts.length % facts.chunk_length
+        kept = filled_up(pages, numbers[there], code, real, tail, options.inline_budget)
         if kept is None:
-            code, kept = code.padded(facts.length % facts.chunk_length), {}
+            code, kept = code.padded(tail), {}
     order = place.order(found.offset.shape[1:])
     offset, length = found.offset.reshape(-1)[order], found.length.reshape(-1)[order]
     inlined = {}

@@ -196,7 +196,9 @@ def _pixels(pages: Pages, told: dict[str, str]) -> tuple[Axis, Axis]:
         per_unit = number(pages.tag(0, code), positive=True)
         unit = unit_name(told.get("yunit" if name == "y" else "unit", told.get("unit")))
         if unit is None and "unit" not in told:
-            unit = {2: "inch", 3: "centimeter"}.get(pages.tag(0, _RESOLUTION_UNIT, 1))
+            unit = {2: "inch", 3: "centimeter"}.get(
+                next(iter(pages.integers(0, _RESOLUTION_UNIT)), 1)
+            )
         if per_unit is None or unit is None:
             found.append(Axis(name))
         else:

@@ -7,7 +7,8 @@ with a companion, and pyramids in SubIFDs.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
     from refmaker.scanners.tiff.pages import Pages
     from refmaker.scanners.tiff.related_files import RelatedTIFFs
 
-__all__ = ["below", "is_ome", "read_images"]
+__all__ = ["below", "companion_pages", "is_ome", "read_images"]
 
+_ROOT = re.compile(rb"<(?:\w+:)?OME\b(?:[^>]*?\bUUID\s*=\s*[\"']([^\"'>]*)[\"'])?")
+_START = 8192
+"""Characters of a description in which its root element begins."""
 _SPARSE = 4096
 """Planes for each that is there, at most: descriptions of acquisitions that were cut short are
 believed, nonsense is not."""
@@ -38,6 +42,34 @@ def is_ome(description: str) -> bool:
     return description[-16:].rstrip("\0 \r\n\t").endswith("OME>")
 
 
+def companion_pages(text: str, siblings: RelatedTIFFs) -> Pages:
+    """Return the pages of the first file that a companion file names and that is there.
+
+    Parameters
+    ----------
+    text : str
+        The companion's OME-XML.
+    siblings : RelatedTIFFs
+        Opens files by their names.
+
+    Raises
+    ------
+    SourceNotFoundError
+        If none of them is there.
+    FormatError
+        If it names none.
+    """
+    document = read_document(text)
+    blocks = [block for pixels in document.images for block in pixels.data]
+    first: SourceNotFoundError | None = None
+    for name in dict.fromkeys(block.name for block in blocks if block.name):
+        try:
+            return siblings.pages(name)
+        except SourceNotFoundError as error:
+            first = first or error
+    raise first or FormatError("the OME-XML names no file that has its pixels")
+
+
 def read_images(
     pages: Pages,
     text: str,
@@ -46,6 +78,7 @@ def read_images(
     *,
     fill: bool,
     absent: bool = False,
+    companion: bool = False,
 ) -> tuple[Pages, list[Image], str]:
     """Return the images of an OME-TIFF file and its siblings.
 
@@ -54,7 +87,7 @@ def read_images(
     pages : Pages
         Of the scanned file.
     text : str
-        Its OME-XML.
+        Its OME-XML, or that of its companion file.
     siblings : RelatedTIFFs
         Opens the other files.
     report : ScanReport
@@ -63,6 +96,8 @@ def read_images(
         Whether planes in files that are not there become absent chunks.
     absent : bool
         Whether planes behind a directory that cannot be read do.
+    companion : bool
+        Whether the OME-XML is that of a companion file, which has no pixels itself.
 
     Returns
     -------
@@ -81,9 +116,12 @@ def read_images(
         If the document is damaged.
     """
     document = read_document(text)
+    own = posixpath.basename(pages.sources[0].url)
+    here = _Place("" if companion else document.uuid, own, "")
     if document.binary_only is not None:
-        text, document = _companion(document.binary_only, siblings)
-    names = _files(document, posixpath.basename(pages.sources[0].url), report)
+        text, document, home = _master(document.binary_only, siblings)
+        here = replace(here, home=home)
+    names = _files(document, here, report)
     joined, number = _open_all(pages, names, siblings, report, fill=fill)
     found = []
     for at, pixels in enumerate(document.images):
@@ -93,13 +131,27 @@ def read_images(
     return joined, found, text
 
 
-def _companion(other: BinaryOnly, siblings: RelatedTIFFs) -> tuple[str, Document]:
-    """Return the document that a file with pixels only names, as if it stood in that file."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Which file is scanned, and which has the description.
+
+    `uuid` and `name` are the scanned file's; `home` is the name of the TIFF file that the
+    description stands in, empty if it is the scanned one or none.
+    """
+
+    uuid: str
+    name: str
+    home: str
+
+
+def _master(other: BinaryOnly, siblings: RelatedTIFFs) -> tuple[str, Document, str]:
+    """Return the document that a file with pixels only names, and the TIFF file it stands in."""
+    home = ""
     try:
         text = siblings.text(other.name)
         if not text.lstrip("\ufeff \r\n\t").startswith("<"):
             # The metadata file may be a TIFF file of the series.
-            text = siblings.pages(other.name).text(0)
+            text, home = siblings.pages(other.name).text(0), other.name
     except SourceNotFoundError as error:
         raise SourceNotFoundError(
             f"its OME-XML is in {other.name!r}, which is not there",
@@ -109,24 +161,29 @@ def _companion(other: BinaryOnly, siblings: RelatedTIFFs) -> tuple[str, Document
     document = read_document(text)
     if document.binary_only is not None:
         raise FormatError(f"the OME-XML of {other.name!r} is in yet another file")
-    return text, replace(document, uuid=other.uuid)
+    return text, document, home
 
 
-def _files(document: Document, own: str, report: ScanReport) -> dict[tuple[str, str], str]:
+def _files(document: Document, here: _Place, report: ScanReport) -> dict[tuple[str, str], str]:
     """Return for each (UUID, name) that blocks of planes have which file it means.
 
     The empty name stands for the scanned file itself.
     """
     blocks = [block for pixels in document.images for block in pixels.data]
-    keys = dict.fromkeys((block.uuid, block.name) for block in blocks)
     names = {}
-    for uuid, name in keys:
-        same = bool(document.uuid) and uuid == document.uuid
-        # Without an identity of its own, a file is known by its name.
-        same = same or (not document.uuid and name.lower() == own.lower())
-        names[uuid, name] = "" if same or not (uuid or name) else name
+    for uuid, name in dict.fromkeys((block.uuid, block.name) for block in blocks):
+        known = bool(here.uuid and uuid)
+        of_home = bool(here.home and uuid) and uuid == document.uuid != here.uuid
+        if not (uuid or name) or of_home:
+            names[uuid, name] = here.home
+        elif (known and uuid == here.uuid) or (not known and name.lower() == here.name.lower()):
+            # Without an identity of its own, a file is known by its name.
+            names[uuid, name] = ""
+        else:
+            names[uuid, name] = name or uuid
     others = {name for name in names.values() if name}
-    if len(others) == 1 and "" not in names.values() and own not in others:
+    alone = not here.home and document.uuid == here.uuid
+    if alone and len(others) == 1 and "" not in names.values() and here.name not in others:
         report.warn(
             f"the OME-XML calls this file {next(iter(others))!r}; it names no other, so that all "
             "planes are taken to be in this one"
@@ -146,7 +203,7 @@ def _open_all(
     """Return the pages of all files as one, and each file's number there; -1 if it is missing."""
     number = {"": 0}
     files = [pages]
-    for name in names.values():
+    for (uuid, _), name in names.items():
         if name in number:
             continue
         try:
@@ -156,7 +213,8 @@ def _open_all(
                 raise SourceNotFoundError(
                     f"the series needs {name!r}, which is not there",
                     url=error.url,
-                    hint="put its files into one folder, or fill with --missing-siblings fill",
+                    hint="put its files into one folder, or fill with"
+                    " `settings={'missing-files': 'fill'}`",
                 ) from error
             report.warn(f"planes of {name!r}, which is not there, read as the fill value")
             number[name] = -1
@@ -164,6 +222,11 @@ def _open_all(
         if found.sources[0].url == pages.sources[0].url:
             number[name] = 0
             continue
+        told = _ROOT.search(found.text(0)[:_START].encode())
+        if uuid and told is not None and told[1] is not None and told[1].decode() != uuid:
+            report.warn(
+                f"{name!r} calls itself {told[1].decode()!r}, the OME-XML calls it {uuid!r}"
+            )
         number[name] = len(files)
         files.append(found)
         report.sources[found.sources[0].url] = found.sources[0].fingerprint
@@ -193,14 +256,11 @@ def _image(
         file = number[names[block.uuid, block.name]]
         if file >= 0:
             told += _place(block, chains[file], numbers)
-    if not pixels.data:
-        count = min(planes, chains[0].size)
-        numbers[:count] = chains[0][:count]
     if told:
         report.warn(f"{what}: {told} blocks of planes lie outside of the image or the file")
     present = numbers[numbers >= 0]
     if present.size == 0:
-        report.warn(f"{what} has no pages")
+        report.warn(f"{what} has no pages" if pixels.data else f"{what} has no TiffData: no pixels")
         return None
     mismatch = _mismatch(pixels, pages, present, planes, absent=absent)
     if mismatch:
@@ -252,7 +312,7 @@ def _mismatch(
     if missing and _broken(pages) and not absent:
         return (
             f"{missing} of {planes} planes lie behind a directory that cannot be read; "
-            "--damaged-pages absent does without them"
+            "`settings={'damaged-pages': 'absent'}` does without them"
         )
     first = int(present[0])
     expected = (*pixels.shape, pixels.samples) if pixels.samples > 1 else pixels.shape

@@ -46,7 +46,7 @@ class BinaryOnly:
     name : str
         That file, beside this one.
     uuid : str
-        What it calls this file.
+        What that file calls itself.
     """
 
     name: str
@@ -123,7 +123,7 @@ class Document:
     Parameters
     ----------
     uuid : str
-        Of the file that it stands in; empty if it does not say.
+        Of the file that it stands in, as that file's root element says; empty if it does not.
     images : tuple of Pixels
         In order.
     binary_only : BinaryOnly, optional
@@ -150,7 +150,7 @@ def read_document(text: str) -> Document:
         raise FormatError(f"the OME-XML is a {local_name(root)!r} element")
     for element in children(root, "BinaryOnly"):
         other = BinaryOnly(element.get("MetadataFile", ""), element.get("UUID", ""))
-        return Document(root.get("UUID", other.uuid), (), other)
+        return Document(root.get("UUID", ""), (), other)
     modulo = _modulo(root)
     images = [
         _pixels(image, pixels, modulo)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from refmaker.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from refmaker.codecs.codestream import CodestreamInfo
 
 __all__ = ["PageEncoding", "element_type"]
 
@@ -38,9 +41,8 @@ class PageEncoding:
         Of CCITT Group 3.
     tables : bytes
         Tables that all JPEG segments share; empty if there are none.
-    jfif, whole : bool
-        Whether the first segment of JPEG has a JFIF marker, and whether it begins as JPEG files
-        do.
+    stream : CodestreamInfo, optional
+        What the first segment of JPEG that was written says of itself.
     skip_bits : tuple of int
         Parameters of EER: skip, horizontal and vertical bits.
     """
@@ -63,8 +65,7 @@ class PageEncoding:
     subsampling: tuple[int, int] = (1, 1)
     t4_options: int = 0
     tables: bytes = b""
-    jfif: bool = False
-    whole: bool = False
+    stream: CodestreamInfo | None = None
     skip_bits: tuple[int, int, int] = (7, 2, 2)
 
     @property

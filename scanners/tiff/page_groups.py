@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from refmaker.codecs.codestream import describe
 from refmaker.scanners.tiff import tags
 from refmaker.scanners.tiff.page_encoding import PageEncoding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from refmaker.codecs.codestream import CodestreamInfo
+    from refmaker.scanners.tiff.page_columns import PageColumns
 
 __all__ = ["group_by_storage", "page_encoding_of"]
 
@@ -20,9 +24,14 @@ _NAMES = (
 )  # fmt: skip
 _SINGLE = (tags.T4_OPTIONS, tags.DEPTH, 65007, 65008, 65009)
 _LISTS = (tags.EXTRA_SAMPLES, tags.SUBSAMPLING, tags.JPEG_TABLES)
+_TILES, _STRIPS = (tags.TILE_OFFSETS, tags.TILE_COUNTS), (tags.STRIP_OFFSETS, tags.STRIP_COUNTS)
+_LOOKED_AT = 4096
+"""Segments of a page among which one is looked for that was written."""
+_NEAR, _AHEAD = 1024, 1 << 17
+"""Bytes of a JPEG stream in which its frame header is looked for: colour profiles may precede it."""
 
 
-def group_by_storage(pages: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def group_by_storage(pages: PageColumns) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sort pages by all that decides how they are decoded.
 
     Returns
@@ -49,7 +58,7 @@ def group_by_storage(pages: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return rank[kinds].astype(np.int64), firsts[order].astype(np.int64)
 
 
-def _digits(pages: Any, code: int) -> NDArray[np.int64]:
+def _digits(pages: PageColumns, code: int) -> NDArray[np.int64]:
     """Return equal numbers for pages whose tag has equal values; -1 for those without it."""
     found = np.full(len(pages), -1, np.int64)
     where = np.flatnonzero(pages.has(code))
@@ -60,15 +69,12 @@ def _digits(pages: Any, code: int) -> NDArray[np.int64]:
     return found
 
 
-def page_encoding_of(pages: Any, page: int) -> PageEncoding:
+def page_encoding_of(pages: PageColumns, page: int) -> PageEncoding:
     """Return what decides how one page is decoded."""
-    extra = np.atleast_1d(pages.tag(page, tags.EXTRA_SAMPLES, ()))
-    if isinstance(pages.tag(page, tags.EXTRA_SAMPLES), bytes):
-        extra = np.frombuffer(pages.tag(page, tags.EXTRA_SAMPLES), np.uint8)
-    factors = np.atleast_1d(pages.tag(page, tags.SUBSAMPLING, (2, 2))).tolist()
+    factors = pages.integers(page, tags.SUBSAMPLING) or (2, 2)
     tables = pages.tag(page, tags.JPEG_TABLES, b"")
     compression = int(pages.compression[page])
-    start = _start(pages, page) if compression in tags.JPEG else b""
+    stream = _stream(pages, page) if compression in tags.JPEG else None
     return PageEncoding(
         byteorder=pages.directories[int(pages.file[page])].form.byteorder,
         width=int(pages.width[page]),
@@ -84,26 +90,36 @@ def page_encoding_of(pages: Any, page: int) -> PageEncoding:
         tiled=bool(pages.tiled[page]),
         chunk_width=int(pages.tile_width[page]),
         chunk_length=int(pages.tile_length[page]),
-        extra_samples=tuple(int(value) for value in extra),
-        subsampling=(int(factors[0]), int(factors[-1])),
-        t4_options=int(pages.tag(page, tags.T4_OPTIONS, 0)),
+        extra_samples=pages.integers(page, tags.EXTRA_SAMPLES),
+        subsampling=(factors[0], factors[-1]),
+        t4_options=next(iter(pages.integers(page, tags.T4_OPTIONS)), 0),
         tables=tables if isinstance(tables, bytes) else b"",
-        jfif=start[6:10] == b"JFIF",
-        whole=start[:2] == b"\xff\xd8",
-        skip_bits=(
-            int(pages.tag(page, 65007, 7)),
-            int(pages.tag(page, 65008, 2)),
-            int(pages.tag(page, 65009, 2)),
-        ),
+        stream=stream,
+        skip_bits=_skip_bits(pages, page),
     )
 
 
-def _start(pages: Any, page: int) -> bytes:
-    """Return the first bytes of a page's first segment."""
-    for code in (tags.TILE_OFFSETS, tags.STRIP_OFFSETS):
-        value = pages.tag(page, code)
-        if isinstance(value, int | np.ndarray):
-            offset = int(np.atleast_1d(value)[0])
+def _skip_bits(pages: PageColumns, page: int) -> tuple[int, int, int]:
+    """Return the parameters of EER."""
+    skip, horizontal, vertical = (
+        next(iter(pages.integers(page, code)), default)
+        for code, default in ((65007, 7), (65008, 2), (65009, 2))
+    )
+    return skip, horizontal, vertical
+
+
+def _stream(pages: PageColumns, page: int) -> CodestreamInfo | None:
+    """Return what a page's first segment that was written says of itself."""
+    for places, counts in (_TILES, _STRIPS):
+        lengths = pages.integers(page, counts, _LOOKED_AT)
+        for at, offset in enumerate(pages.integers(page, places, _LOOKED_AT)):
+            if offset <= 0 or (at < len(lengths) and lengths[at] == 0 and len(lengths) > 1):
+                continue
             source = pages.sources[int(pages.file[page])]
-            return source.read_upto(offset, 11) if offset > 0 else b""
-    return b""
+            known = lengths[at] if at < len(lengths) and lengths[at] > 0 else _AHEAD
+            for most in (_NEAR, _AHEAD):
+                found = describe(source.read_upto(offset, min(most, known)))
+                if found is not None or known <= most:
+                    return found
+            return None
+    return None

@@ -58,7 +58,16 @@ class RelatedTIFFs(related_files.RelatedFiles):
         LimitError
             If it is larger than any real one.
         """
-        source = self.open(name)
+        return self.whole_text(self.open(name))
+
+    def whole_text(self, source: Source) -> str:
+        """Return the text of a file that is open.
+
+        Raises
+        ------
+        LimitError
+            If it is larger than any real one.
+        """
         if source.size > _TEXT:
             raise LimitError(f"a companion file of {source.size} bytes", url=source.url)
         return source.read(0, source.size).decode("utf-8", "replace")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.model.report import Outcome, ScanReport
-from refmaker.scanners.tiff.directory import is_tiff, read_directory
+from refmaker.scanners.tiff.declared import FORMAT, is_companion
+from refmaker.scanners.tiff.directory import read_directory
 from refmaker.scanners.tiff.pages import Pages
 from refmaker.scanners.tiff.series import tree
-from refmaker.scanners.tiff.settings import SETTINGS
-from refmaker.scanning.protocol import Setting, setting_values
+from refmaker.scanning.protocol import SNIFF_BYTES, setting_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,36 +38,21 @@ class TIFFScanner:
         What users may choose.
     """
 
-    name = "tiff"
-    suffixes: tuple[str, ...] = (".tif", ".tiff", ".btf", ".tf8", ".svs", ".lsm", ".stk", ".ndpi")
-    settings: tuple[Setting, ...] = (
-        Setting(
-            "trust-stride",
-            "no",
-            "infer TIFF directories at equal distances in remote files from a sample of them",
-            ("no", "yes"),
-        ),
-        *SETTINGS,
-    )
+    name = FORMAT.name
+    suffixes = FORMAT.suffixes
+    settings = FORMAT.settings
 
-    def sniff(self, head: bytes, url: str) -> float:  # noqa: ARG002 - the protocol's signature
-        """Return how sure it is that a file is TIFF.
+    def sniff(self, head: bytes, url: str) -> float:
+        """Return how sure it is that a file is TIFF, or OME-XML that stands beside TIFF files.
 
         Parameters
         ----------
         head : bytes
             The file's first bytes.
         url : str
-            Not looked at.
-
-        Returns
-        -------
-        float
-            0.9 for the signature of TIFF or BigTIFF, 0.5 if the file is DICOM as well, else 0.
+            Its ending tells a companion file of OME-TIFF, where its first bytes do not.
         """
-        if not is_tiff(head):
-            return 0.0
-        return 0.5 if head[128:132] == b"DICM" else 0.9
+        return FORMAT.sniff(head, url)
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of a file and what became of each of its images.
@@ -103,14 +88,18 @@ class TIFFScanner:
             Gets the rows.
         """
         values = setting_values(self, options)
-        directory = read_directory(source, trust_stride=values["trust-stride"] == "yes")
+        if is_companion(source.read_upto(0, SNIFF_BYTES), source.url):
+            group, pages = tree(None, source, options, report, values)
+            _account(pages, report)
+            return group, pages
+        directory = read_directory(source, trust_stride=values["infer-ifds"] == "yes")
         group, pages = tree(Pages([directory]), source, options, report, values)
         for trouble in directory.troubles:
             report.add(trouble.path, Outcome.SKIPPED, trouble.reason, trouble.code)
         if directory.inferred:
             report.warn(
                 f"{directory.inferred} of {directory.main} directories were not read but inferred "
-                "from their neighbours (trust-stride)"
+                "from their neighbours (`settings={'infer-ifds': 'yes'}`)"
             )
         _account(pages, report)
         return group, pages

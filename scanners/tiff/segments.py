@@ -1,8 +1,8 @@
 """Where the strips and tiles of pages lie.
 
 Implements the fields StripOffsets, StripByteCounts, TileOffsets and TileByteCounts of TIFF 6.0
-with the habits of real writers: tiles under the tags of strips, byte counts that are missing or
-too large, and offsets of 0 for what was never written.
+with the habits of real writers: tiles under the tags of strips, byte counts that are missing, 0 or
+too large, and an offset and a byte count of 0 for what was never written.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from refmaker.errors import FormatError, TruncatedError, UnsupportedError
 from refmaker.scanners.tiff import tags
+from refmaker.scanners.tiff.segment_length import segment_length
 from refmaker.scanners.tiff.values import distinct
 
 if TYPE_CHECKING:
@@ -114,16 +115,41 @@ def _of_file(
             raise _problem(pages, numbers, bad, text, "offsets")
         text = "lists fewer tiles than it has; the rest was never written"
         pages.warnings += [f"{pages.path(int(page))} {text}" for page in numbers[short][:8]]
-    raw = pages.facts(int(numbers[0])).stored
-    if not raw and bool((length < 0).any()):
-        unknown = ((length < 0) & (offset > 0)).any(axis=1)
-        if bool(unknown.any()):
-            text = "it does not say how long its compressed data are"
-            raise _problem(pages, numbers, unknown, text, "no-lengths")
-    # Where uncompressed data have no byte count, their size says it.
-    length = np.where(length < 0, 2**62, length)
+    if not bool((length > 0).all()):
+        length = _lengths(pages, numbers, offset, length)
     absent = (offset <= 0) | (length == 0)
     return np.where(absent, 0, offset), np.where(absent, 0, length)
+
+
+def _lengths(
+    pages: Pages, numbers: NDArray[np.int64], offset: NDArray[np.int64], length: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return byte counts, those that are missing or 0 from what else is known."""
+    there = offset > 0
+    if length.shape[1] == 1:
+        # As libtiff has it: a page of one segment needs no byte count.
+        open_ended = np.flatnonzero((there & (length <= 0))[:, 0])
+        if pages.facts(int(numbers[0])).stored:
+            length[open_ended] = 2**62
+        else:
+            for at in open_ended.tolist():
+                length[at] = segment_length(pages, int(numbers[at]), int(offset[at, 0]))
+        text = "does not say how many bytes its data are; taken are those that it needs"
+        pages.warnings += [
+            f"{pages.path(page)} {text}" for page in numbers[open_ended][:8].tolist()
+        ]
+    empty = (there & (length == 0)).any(axis=1)
+    if bool(empty.any()):
+        text = "a byte count of 0 of strips or tiles that have an offset: are they there or not?"
+        raise _problem(pages, numbers, empty, text, "byte-counts")
+    if pages.facts(int(numbers[0])).stored:
+        # Where uncompressed data have no byte count, their size says it.
+        return np.where(length < 0, 2**62, length)
+    unknown = (there & (length < 0)).any(axis=1)
+    if bool(unknown.any()):
+        text = "it does not say how long its compressed data are"
+        raise _problem(pages, numbers, unknown, text, "no-lengths")
+    return length
 
 
 def _list(
@@ -159,7 +185,7 @@ def _needed(
     if not facts.tiled and facts.length % facts.chunk_length:
         need[:, -1] = facts.row_bytes * (facts.length % facts.chunk_length)
     need = np.broadcast_to(need.reshape(1, -1), length.shape)
-    short = ((length > 0) & (length < need)).any(axis=1)
+    short = ((length > 0) & (length < need)).any(axis=1) & (length.shape[1] > 1)
     if bool(short.any()):
         text = "the byte counts of its uncompressed data are too small for its size"
         raise _problem(pages, numbers, short, text, "byte-counts")

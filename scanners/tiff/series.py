@@ -41,7 +41,7 @@ _TEXT = 1 << 22
 
 
 def tree(
-    pages: Pages,
+    pages: Pages | None,
     source: Source,
     options: ScanOptions,
     report: ScanReport,
@@ -51,8 +51,8 @@ def tree(
 
     Parameters
     ----------
-    pages : Pages
-        Of the file.
+    pages : Pages, optional
+        Of the file; None of a companion file, which has none.
     source : Source
         The file.
     options : ScanOptions
@@ -60,7 +60,7 @@ def tree(
     report : ScanReport
         Gets a row for every array and group.
     settings : mapping of str to str
-        ``layout`` (auto, ngff, native), ``ngff`` (0.4, 0.5), ``missing-siblings`` (error, fill),
+        ``layout`` (auto, ngff, native), ``ngff`` (0.4, 0.5), ``missing-files`` (error, fill),
         ``damaged-pages`` (refuse, absent).
 
     Returns
@@ -76,7 +76,15 @@ def tree(
         If another file of the series is not there, and is not to be filled.
     """
     with _siblings(source, options) as siblings:
-        pages, images, text = _images(pages, source, siblings, report, settings)
+        if pages is None:
+            text = siblings.whole_text(source)
+            pages = ome.companion_pages(text, siblings)
+            pages, images, text = _ome_images(
+                pages, text, siblings, report, settings, companion=True
+            )
+            images = _completed(pages, images, report)
+        else:
+            pages, images, text = _images(pages, source, siblings, report, settings)
         builder = Builder(
             pages,
             options,
@@ -121,12 +129,8 @@ def _images(
         if laid_out is not None:
             pages, found = laid_out
     if not found and ome.is_ome(description):
-        fill = settings.get("missing-siblings") == "fill"
-        absent = settings.get("damaged-pages") == "absent"
         try:
-            pages, found, text = ome.read_images(
-                pages, description, siblings, report, fill=fill, absent=absent
-            )
+            pages, found, text = _ome_images(pages, description, siblings, report, settings)
         except (FormatError, LimitError) as error:
             report.warn(f"/page/0: {error.message}")
     elif not found and imagej.is_imagej(description):
@@ -136,14 +140,38 @@ def _images(
         found = slides.read_aperio(pages, description)
     elif not found and slides.is_philips(pages, description):
         found = slides.read_philips(pages, description, report)
-    images = list(found or [])
+    return pages, _completed(pages, list(found or []), report), text
+
+
+def _ome_images(
+    pages: Pages,
+    text: str,
+    siblings: RelatedTIFFs,
+    report: ScanReport,
+    settings: Mapping[str, str],
+    *,
+    companion: bool = False,
+) -> tuple[Pages, list[Image], str]:
+    return ome.read_images(
+        pages,
+        text,
+        siblings,
+        report,
+        fill=settings.get("missing-files") == "fill",
+        absent=settings.get("damaged-pages") == "absent",
+        companion=companion,
+    )
+
+
+def _completed(pages: Pages, images: list[Image], report: ScanReport) -> list[Image]:
+    """Return images and those of the pages that they leave out, with what their tags say."""
     rest = _unused(pages, images)
     leftover = images_of(pages, rest)
     if images:
         # What the description leaves out does not go with the images that it lists.
         leftover = [replace(one, role=one.role or "other") for one in leftover]
     images += leftover
-    return pages, [_located(pages, image, report) for image in images], text
+    return [_located(pages, image, report) for image in images]
 
 
 def _unused(pages: Pages, images: list[Image]) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -88,7 +88,7 @@ def _image(pages: Pages, at: int, described: dict[str, Any]) -> tuple[Image | No
     else:
         base = pages.main[at : at + used]
         numbers = [base, *below(pages, base)]
-        if np.unique(pages.kind[base]).size > 1:
+        if (pages.kind[base] != pages.kind[base[:1]]).any():
             return None, 0
     steps = [_step(described, name) for name in ("PhysicalSizeY", "PhysicalSizeX")]
     known = ("shape", "axes", "truncated", "name")

@@ -47,11 +47,8 @@ def data_start(pages: Pages, page: int) -> int | None:
         and int(pages.bits[page]) in _PLAIN_BITS
         and pages.problem(page) is None
     )
-    offsets = pages.tag(page, _STRIPS)
-    if not plain or offsets is None:
-        return None
-    places = np.atleast_1d(offsets).astype(np.int64).reshape(-1)
-    return int(places[0]) if places.size else None
+    offsets = pages.integers(page, _STRIPS, 1)
+    return offsets[0] if plain and offsets else None
 
 
 def stacked_array(

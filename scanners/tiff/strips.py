@@ -8,7 +8,6 @@ the image's edge, where nobody looks. Otherwise a codec fills it up when it is r
 
 from __future__ import annotations
 
-import lzma
 import zlib
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import RefmakerError
+from refmaker.scanners.tiff.bounded_decoders import BOUNDED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,7 @@ def filled_up(
     numbers: NDArray[np.int64],
     code: ChunkCodecs,
     found: Segments,
+    tail_rows: int,
     budget: int,
 ) -> dict[int, bytes] | None:
     """Return the last strips of pages, filled up to full size.
@@ -51,6 +52,8 @@ def filled_up(
         How they are decoded.
     found : Segments
         Where their strips lie.
+    tail_rows : int
+        Rows of the last strip of each.
     budget : int
         Decoded bytes that may be kept in the reference set.
 
@@ -61,12 +64,14 @@ def filled_up(
         large, or compressed in a way that is not easily repeated.
     """
     steps = code.steps[: max(code.ragged, 0)]
-    if len(steps) > 1 or (steps and steps[0]["id"] not in _TOOLS):
+    if len(steps) > 1 or (steps and steps[0]["id"] not in _ENCODERS):
         return None
     places = np.argwhere(found.length[:, :, -1, 0] > 0)
     if len(places) > _MOST or len(places) * code.segment_bytes > budget:
         return None
-    decode, encode = _TOOLS[str(steps[0]["id"])] if steps else (_same, _same)
+    name = str(steps[0]["id"]) if steps else ""
+    encode = _ENCODERS.get(name, bytes)
+    tail = code.row_bytes * tail_rows
     kept = {}
     rows, columns = found.offset.shape[2:]
     for page, plane in places.tolist():
@@ -74,32 +79,24 @@ def filled_up(
         at = (page, plane, rows - 1, columns - 1)
         data = source.read(int(found.offset[at]), int(found.length[at]))
         try:
-            plain = decode(data, code.segment_bytes)
-        except (zlib.error, lzma.LZMAError, RuntimeError, ValueError, RefmakerError):
+            plain = BOUNDED[name](data, code.segment_bytes) if name else data
+        except (zlib.error, RuntimeError, ValueError, ImportError, RefmakerError):
             # Damaged: left to whoever reads it, who will be told.
             return None
+        if len(plain) < tail:
+            return None
         plain = plain[: code.segment_bytes].ljust(code.segment_bytes, b"\0")
-        kept[int(np.ravel_multi_index(at, found.offset.shape))] = encode(plain, 0)
+        kept[int(np.ravel_multi_index(at, found.offset.shape))] = encode(plain)
     return kept
 
 
-def _same(data: bytes, most: int) -> bytes:  # noqa: ARG001 - one signature for all
-    return data
-
-
-def _inflate(data: bytes, most: int) -> bytes:
-    return zlib.decompressobj().decompress(data, most)
-
-
-def _deflate(data: bytes, most: int) -> bytes:  # noqa: ARG001 - one signature for all
+def _deflate(data: bytes) -> bytes:
     return zlib.compress(data)
 
 
-def _unxz(data: bytes, most: int) -> bytes:
-    return lzma.LZMADecompressor(memlimit=256 * 1024**2).decompress(data, most)
+def _xz(data: bytes) -> bytes:
+    import lzma
 
-
-def _xz(data: bytes, most: int) -> bytes:  # noqa: ARG001 - one signature for all
     return lzma.compress(data)
 
 
@@ -107,34 +104,22 @@ def _codec(config: Mapping[str, Any]) -> Any:
     return import_module("numcodecs").get_codec(dict(config))
 
 
-def _unzstd(data: bytes, most: int) -> bytes:  # noqa: ARG001 - one signature for all
-    return bytes(_codec({"id": "zstd"}).decode(data))
-
-
-def _zstd(data: bytes, most: int) -> bytes:  # noqa: ARG001 - one signature for all
+def _zstd(data: bytes) -> bytes:
     return bytes(_codec({"id": "zstd"}).encode(data))
 
 
-def _unlzw(data: bytes, most: int) -> bytes:
-    return bytes(import_module("imagecodecs").lzw_decode(data, out=most))
-
-
-def _lzw(data: bytes, most: int) -> bytes:  # noqa: ARG001 - one signature for all
+def _lzw(data: bytes) -> bytes:
     return bytes(import_module("imagecodecs").lzw_encode(data))
 
 
-def _unpackbits(data: bytes, most: int) -> bytes:
-    return bytes(import_module("imagecodecs").packbits_decode(data, out=most))
-
-
-def _packbits(data: bytes, most: int) -> bytes:  # noqa: ARG001 - one signature for all
+def _packbits(data: bytes) -> bytes:
     return bytes(import_module("imagecodecs").packbits_encode(data))
 
 
-_TOOLS = {
-    "zlib": (_inflate, _deflate),
-    "lzma": (_unxz, _xz),
-    "zstd": (_unzstd, _zstd),
-    "imagecodecs_lzw": (_unlzw, _lzw),
-    "imagecodecs_packbits": (_unpackbits, _packbits),
+_ENCODERS = {
+    "zlib": _deflate,
+    "lzma": _xz,
+    "zstd": _zstd,
+    "imagecodecs_lzw": _lzw,
+    "imagecodecs_packbits": _packbits,
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.model import Group
-from refmaker.scanners.tiff.coordinates import inline_array
+from refmaker.model.inline import inline_array
 from refmaker.scanners.tiff.crs import KEY_NAMES
 
 if TYPE_CHECKING:

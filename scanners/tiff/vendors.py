@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.scanners.tiff.image_model import Axis, Image, Level, axis_names
+from refmaker.scanners.tiff.tifffile_series import shape_and_axes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -274,8 +275,7 @@ def _image(series: Any, files: _Files, size: int, report: ScanReport) -> Image |
 
 def _leading(series: Any) -> tuple[Axis, ...] | None:
     """Return the axes of a series that count pages; None if none do."""
-    shape = tuple(int(extent) for extent in series.get_shape(squeeze=False))
-    letters = series.get_axes(squeeze=False)
+    shape, letters = shape_and_axes(series)
     page = [extent for extent in series.keyframe.shape if extent != 1]
     for at in range(len(shape) + 1):
         rest = [extent for extent in shape[at:] if extent != 1]

@@ -17,7 +17,7 @@ from refmaker.model.zarr_v2 import documents
 @pytest.fixture
 def scanned(run, files):
     """Scan a file; give the reference file's name and the set."""
-    run("scan", files["a"], "-o", "a.json", "--inline", "0B", "--chunks", "none")
+    run("scan", files["a"], "-o", "a.json", "--inline-threshold", "0B", "--chunk-bytes", "none")
     return "a.json", refmaker.read("a.json")
 
 
@@ -33,7 +33,7 @@ def test_there_and_back(run, scanned):
     name, refs = scanned
     run("convert", name, "b.parquet")
     assert os.path.isdir("b.parquet")
-    run("convert", "b.parquet", "c.json", "--to", "compact")
+    run("convert", "b.parquet", "c.json", "--out-format", "compact")
     assert json.loads(Path("c.json").read_text())["version"] != 1
     ran = run("convert", "c.json", "d.json", "--json")
     assert ran.records[0]["format"] == "json"
@@ -67,7 +67,7 @@ def test_nothing_is_overwritten_unasked(run, scanned):
         assert os.stat(out).st_ino == before
         run("convert", name, out, "--overwrite")
         same(refs, refmaker.read(out))
-    run("convert", name, "c.json", "--to", "compact")
+    run("convert", name, "c.json", "--out-format", "compact")
     run("convert", name, "c.json", "--overwrite")
 
 
@@ -123,7 +123,17 @@ def test_bad_input(run, tmp_path):
 
 
 def test_scan_writes_every_form(run, files):
-    run("scan", files["a"], "-o", "c.json", "--compact", "--inline", "0B", "--chunks", "none")
+    run(
+        "scan",
+        files["a"],
+        "-o",
+        "c.json",
+        "--compact",
+        "--inline-threshold",
+        "0B",
+        "--chunk-bytes",
+        "none",
+    )
     assert json.loads(Path("c.json").read_text())["gen"]
     assert "--compact" in run("scan", files["a"], "-o", "x.parquet", "--compact", code=2).err
     for _ in range(2):

@@ -18,7 +18,15 @@ def reference(files, tmp_path):
 
 
 def test_names_in_a_folder(run, files, tmp_path):
-    run("scan", files["a"], files["b"], "-o", "refs", "--name", "{n:03d}-{stem}-{name}.json")
+    run(
+        "scan",
+        files["a"],
+        files["b"],
+        "-o",
+        "refs",
+        "--name-template",
+        "{n:03d}-{stem}-{name}.json",
+    )
     names = sorted(path.name for path in (tmp_path / "refs").iterdir())
     assert names == ["001-a-a.toy.json", "002-b-b.toy.json"]
 
@@ -34,7 +42,7 @@ def test_one_input_into_an_existing_folder(run, files, tmp_path):
 )
 def test_bad_names_are_usage_errors(run, files, name, tmp_path):
     before = set(tmp_path.iterdir())
-    run("scan", files["a"], files["b"], "-o", "refs", "--name", name, code=2)
+    run("scan", files["a"], files["b"], "-o", "refs", "--name-template", name, code=2)
     assert set(tmp_path.iterdir()) == before
 
 
@@ -45,7 +53,7 @@ def test_two_inputs_to_one_output(run, files, tmp_path):
     ran = run("scan", files["a"], other, "-o", "refs", code=2)
     assert "both be written" in " ".join(ran.err.split())
     assert not (tmp_path / "refs").exists()
-    run("scan", files["a"], other, "-o", "refs", "--name", "{n}-{stem}.json")
+    run("scan", files["a"], other, "-o", "refs", "--name-template", "{n}-{stem}.json")
 
 
 def test_the_same_input_twice(run, files):
@@ -68,7 +76,9 @@ def test_an_output_that_is_an_input(run, files, how, tmp_path):
 
 def test_an_output_that_is_another_input(run, files):
     whole = files["b"].read_bytes()
-    run("scan", files["a"], files["b"], "-o", ".", "--name", "b.toy", "--overwrite", code=2)
+    run(
+        "scan", files["a"], files["b"], "-o", ".", "--name-template", "b.toy", "--overwrite", code=2
+    )
     assert files["b"].read_bytes() == whole
 
 

@@ -117,9 +117,9 @@ def test_options_reach_the_scanner(run, files, monkeypatch):
 
     monkeypatch.setattr("refmaker.scan", scan)
     run(
-        "scan", files["a"], "-f", "toy", "--chunks", "1MB", "--inline", "2k", "--inline-budget",
-        "1GiB", "--follow-external", "--verify-index", "--isolate", "never", "-S", "anon=true",
-        "-S", "key=abc", code=1,
+        "scan", files["a"], "-f", "toy", "--chunk-bytes", "1MB", "--inline-threshold", "2k",
+        "--inline-budget", "1GiB", "--follow-external", "--verify-index", "--isolate", "never",
+        "-S", "anon=true", "-S", "key=abc", code=1,
     )  # fmt: skip
     options = refmaker.ScanOptions(
         inline_threshold=2048,
@@ -137,7 +137,7 @@ def test_options_reach_the_scanner(run, files, monkeypatch):
 
 
 def test_options_come_from_the_environment(run, files, monkeypatch):
-    monkeypatch.setenv("REFMAKER_SCAN_INLINE", "1MiB")
+    monkeypatch.setenv("REFMAKER_SCAN_INLINE_THRESHOLD", "1MiB")
     monkeypatch.setenv("REFMAKER_SCAN_JSON", "1")
     (told,) = run("scan", files["a"], "-o", "one.json").records
     assert told["inlined"] == 0
@@ -204,7 +204,7 @@ def test_sizes(text, size):
 
 @pytest.mark.parametrize("text", ["", "big", "-1", "1QB", "1e6", "MiB", "0x10"])
 def test_bad_sizes_are_usage_errors(run, files, text, tmp_path):
-    assert "is not a size" in run("scan", files["a"], f"--chunks={text}", code=2).err
+    assert "is not a size" in run("scan", files["a"], f"--chunk-bytes={text}", code=2).err
     assert not list(tmp_path.glob("*.json"))
 
 
@@ -224,8 +224,8 @@ def test_storage_options(text, pair):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["a.toy", "--chunks", "0"], "0 bytes are no chunk"),
-        (["a.toy", "--inline", "none"], "a size is needed"),
+        (["a.toy", "--chunk-bytes", "0"], "0 bytes are no chunk"),
+        (["a.toy", "--inline-threshold", "none"], "a size is needed"),
         (["a.toy", "-S", "anon"], "not of the form key=value"),
         (["a.toy", "--isolate", "perhaps"], "perhaps"),
         (["a.toy", "--isolate", "never", "--timeout", "1"], "--isolate never forbids"),

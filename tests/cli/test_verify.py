@@ -16,8 +16,8 @@ def refs(run, files, tmp_path):
 def test_equal(run, refs):
     ran = run("verify", refs)
     assert ran.out.splitlines() == [
-        "equal      x  3 of 3 chunks compared",
-        "equal      g/y  16 of 150 chunks compared",
+        "equal         x  3 of 3 chunks compared",
+        "equal         g/y  16 of 150 chunks compared",
     ]
     assert run("verify", refs, "-q").out == ""
 
@@ -27,8 +27,8 @@ def test_records(run, refs):
     assert (file["problem"], file["chunks"]) == ("", 153)
     assert file["end"] <= file["size"]
     assert x == {
-        "path": "x", "chunks": 3, "compared": 3, "equal": 3, "different": 0, "passed_over": 0,
-        "reason": "",
+        "path": "x", "verdict": "equal", "chunks": 3, "compared": 3, "equal": 3, "different": 0,
+        "not_compared": 0, "passed_over": 0, "reason": "", "metadata": "",
     }  # fmt: skip
     assert (y["chunks"], y["compared"], y["equal"]) == (150, 5, 5)
     _, *arrays = run("verify", refs, "--json", "--all").records
@@ -46,8 +46,10 @@ def test_a_difference_fails(run, refs, files):
     file, difference, _ = ran.out.splitlines()
     assert file.startswith("FILE")
     assert "time of modification" in file
-    assert difference.startswith("DIFFERENT  x  3 of 3 chunks compared, 1 differ: [0:4] has other")
-    assert "1 of 2 arrays equal" in ran.err
+    assert difference.startswith(
+        "DIFFERENT     x  3 of 3 chunks compared, 1 differ: [0:4] has other"
+    )
+    assert "2 arrays: 1 equal, 1 different" in ran.err
     (x, y) = run("verify", refs, "--json", "--no-sources", code=1).records
     assert (x["equal"], x["different"]) == (2, 1)
     assert y["different"] == 0
@@ -59,7 +61,13 @@ def test_what_cannot_be_compared_fails(run, toy, tmp_path):
     path = toy.write_toy(tmp_path / "n.toy", {"x": np.arange(400)}, broken=True)
     run("scan", path, "-o", "n.json")
     ran = run("verify", "n.json", code=1)
-    assert ran.out.startswith("not sure   x  0 of 100 chunks compared: no native values: OSError")
+    assert ran.out.startswith(
+        "NOT COMPARED  x  0 of 100 chunks compared, 16 could not be: no native values: OSError"
+    )
+    assert "1 array: 0 equal, 1 not compared" in ran.err
+    assert run("verify", "n.json", "--allow-uncompared").out == ran.out
+    [*_, x] = run("verify", "n.json", "--json", code=1).records
+    assert (x["verdict"], x["not_compared"]) == ("not compared", 16)
 
 
 def test_a_file_that_is_too_short_fails(run, refs, files):

@@ -143,6 +143,32 @@ def complex_sections(integers, missing, *, order=0, management=0, lengths=None, 
     return section(5, body), section(7, data + np.packbits(bits).tobytes())
 
 
+def group_sections(groups, *, reference_bits, order=0, management=0, spare=(0, 1), first=()):
+    """Write sections 5 and 7 of complex packing from its groups as they are.
+
+    `groups` are (reference, width, codes); `spare` is the reference of lengths and their
+    increment; `first` the first values and what is added to each difference.
+    """
+    count = sum(len(codes) for *_, codes in groups)
+    references, widths, codes = zip(*groups, strict=True)
+    lengths = np.array([len(part) for part in codes])
+    low, (short, increment) = min(widths), spare
+    spread = (max(widths) - low).bit_length()
+    scaled = (lengths - short) // increment
+    span = int(scaled.max()).bit_length()
+    body = struct.pack(">IHf", count, 3 if order else 2, 1.5) + signed(-2, 2) + signed(1, 2)
+    body += bytes([reference_bits, 0, 1, management])
+    body += struct.pack(
+        ">IIIBBIBIB", 0, 0, len(groups), low, spread, short, increment, lengths[-1], span
+    )
+    body += bytes([order, 3]) if order else b""
+    data = b"".join(signed(int(value), 3) for value in first) if order else b""
+    data += packed(references, reference_bits) + packed(np.array(widths) - low, spread)
+    data += packed(scaled, span)
+    bits = [_bits(part, width) for part, width in zip(codes, widths, strict=True)]
+    return section(5, body), section(7, data + np.packbits(np.concatenate(bits)).tobytes())
+
+
 def _group(part, gone, management, bodies):
     if (gone == gone[0]).all() and (gone[0] or (part == part[0]).all()):
         bodies.append((part, 0))

@@ -202,3 +202,30 @@ def test_a_last_chunk_may_hold_fewer_frames():
     for size in (0, 1, 3, 4, 7):
         with pytest.raises(CodecError):
             codec.decode(b"\xff" * size)
+
+
+@pytest.mark.parametrize("skip", [0, 7, 400])
+@pytest.mark.parametrize("behind", [b"", b"trailing secret"])
+def test_chunks_to_share_hold_pixels_alone(skip, behind):
+    pixels = np.arange(60, dtype="<u2")
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
+    front = (b"secret" * 100)[:skip]
+    chunk = squeeze.compress(front + pixels.tobytes() + behind) + squeeze.flush()
+    codec = DICOM([1, 6, 10, 1], "<u2", skip=skip)
+    assert codec.rewrites
+    shared = codec.shareable(chunk)
+    assert zlib.decompress(shared, -15) == bytes(skip) + pixels.tobytes()
+    assert np.array_equal(codec.decode(shared), codec.decode(chunk))
+
+
+def test_other_chunks_are_shared_as_they_are():
+    codec = DICOM([1, 2, 2, 1], "<u2", bits=12)
+    assert not codec.rewrites
+    assert codec.shareable(b"\1\2") == b"\1\2"
+
+
+@pytest.mark.parametrize("fields", [{"bits": 16}, {"packed": 12}])
+@pytest.mark.parametrize("dtype", ["<f4", "<f8"])
+def test_all_bits_of_floats_count(fields, dtype):
+    with pytest.raises(MetadataError, match="bits"):
+        DICOM([1, 2, 2, 1], dtype, **fields)

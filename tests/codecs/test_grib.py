@@ -166,6 +166,62 @@ def test_groups_written_by_hand(case):
     np.testing.assert_array_equal(grib.native(chunk), expected)
 
 
+@st.composite
+def any_groups(draw):
+    """Groups of any references, widths and codes, of which each can mark missing values."""
+    bits = draw(st.sampled_from([0, 0, 1, 2, 5, 11]))
+    increment = draw(st.sampled_from([1, 1, 2, 3]))
+    short = draw(st.integers(0, 4))
+    seed = np.random.default_rng(draw(st.integers(0, 2**32)))
+    groups = []
+    for _ in range(draw(st.integers(1, 12))):
+        width = draw(st.sampled_from([0, 0, 1, 2, 7]))
+        codes = seed.integers(0, 2**width, short + increment * draw(st.integers(0, 6)))
+        # All ones and one less are what marks.
+        codes = np.where(seed.random(codes.size) < 0.3, max(0, 2**width - 2), codes)
+        ones = 2**bits - 1
+        reference = draw(st.sampled_from([0, ones, max(0, ones - 1), ones // 2]))
+        groups.append((reference, width, codes))
+    groups.append((0, 3, np.arange(6)))
+    return groups, bits, (short, increment)
+
+
+@given(any_groups(), st.integers(0, 2))
+def test_any_groups_without_differences(case, management):
+    groups, bits, spare = case
+    packing, data = grib.group_sections(
+        groups, reference_bits=bits, management=management, spare=spare
+    )
+    count = sum(len(codes) for *_, codes in groups)
+    check(grib.template_message(count, packing, data), (count,))
+
+
+@given(any_groups(), st.integers(1, 2), st.integers(0, 2), st.integers(-3000, 3000))
+def test_any_groups_with_differences(case, order, management, least):
+    groups, bits, spare = case
+    first = [least // 3, least // 2][:order]
+    groups = [(0, 3, np.arange(spare[0] + 3 * spare[1]) % 3), *groups]
+    packing, data = grib.group_sections(
+        groups, reference_bits=bits, order=order, management=management, spare=spare,
+        first=[*first, least],
+    )  # fmt: skip
+    count = sum(len(codes) for *_, codes in groups)
+    check(grib.template_message(count, packing, data), (count,))
+
+
+@pytest.mark.parametrize("management", [1, 2])
+@pytest.mark.parametrize("width", [1, 4])
+def test_references_of_no_bits(management, width):
+    # As NDFD writes fire outlooks: a group of width 0 is missing, others hold small integers.
+    codes = np.arange(40) % max(1, 2**width - management)
+    packing, data = grib.group_sections(
+        [(0, 0, np.zeros(50, int)), (0, width, codes), (0, 0, np.zeros(9, int))],
+        reference_bits=0, management=management,
+    )  # fmt: skip
+    decoded = check(grib.template_message(99, packing, data), (99,))
+    assert np.isnan(decoded).sum() == 59 + 40 * (management >= 2**width)
+
+
 @given(st.integers(1, 64), st.integers(1, 70), st.integers(-40, 40), st.integers(-6, 6), st.data())
 def test_simple_packing_written_by_hand(width, count, binary, decimal, data):
     integers = data.draw(st.lists(st.integers(0, (1 << width) - 1), min_size=count, max_size=count))

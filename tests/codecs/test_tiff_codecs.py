@@ -22,7 +22,7 @@ def codec(name, **config):
 
 
 def test_pad():
-    pad = codec("tiff_pad", nbytes=10, tail=4)
+    pad = codec("tiff_pad", nbytes=10, tail=4, over=0)
     assert bytes(pad.decode(b"0123456789")) == b"0123456789"
     assert bytes(pad.decode(b"0123456789abc")) == b"0123456789"
     assert bytes(pad.decode(b"0123")) == b"0123" + bytes(6)
@@ -33,7 +33,7 @@ def test_pad():
     pad.decode(b"0123", out)
     assert bytes(out) == b"0123" + bytes(6)
     with pytest.raises(MetadataError):
-        codec("tiff_pad", nbytes=4, tail=5)
+        codec("tiff_pad", nbytes=4, tail=5, over=0)
 
 
 @pytest.mark.parametrize("dtype", ["u1", ">u2", "<f8"])

@@ -240,5 +240,5 @@ def test_icechunk_grows_by_a_commit_and_the_same_file_twice_is_one(tmp_path, par
 def test_eras_are_not_appended_to(tmp_path, sets):
     out = tmp_path / "cube.json"
     refmaker.combine(sets[:2], concat="time").write(out)
-    with pytest.raises(MetadataError, match="eras"):
-        refmaker.append(out, sets[2:], concat="time", eras="split")
+    with pytest.raises(MetadataError, match="incompatible"):
+        refmaker.append(out, sets[2:], concat="time", incompatible="split")

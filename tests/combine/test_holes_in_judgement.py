@@ -26,11 +26,11 @@ def test_an_odd_first_file_takes_the_codecs_of_the_others(tmp_path):
     paths = [write(tmp_path / f"{k}.nc", part, chunk, zlib=k > 0)
              for k, (part, chunk) in enumerate(zip(parts, chunks, strict=True))]  # fmt: skip
     sets = [refmaker.scan(path, chunk_bytes=None) for path in paths]
-    cube = refmaker.combine(sets, concat="time", odd="inline")
+    cube = refmaker.combine(sets, concat="time", mismatched="inline")
     same(cube, joined(parts))
     assert cube.group["v"].chunk_shape == (2, 40, 60)
-    with pytest.raises(LimitError, match="1 odd inputs"):
-        refmaker.combine(sets, concat="time", odd="inline", inline_budget=100)
+    with pytest.raises(LimitError, match="1 mismatched inputs"):
+        refmaker.combine(sets, concat="time", mismatched="inline", inline_budget=100)
 
 
 def test_static_variables_with_different_fill_values(tmp_path):
@@ -104,8 +104,10 @@ def test_boundaries_do_not_stay_behind_when_their_coordinate_is_replaced(tmp_pat
         part["time_bnds"] = ("time", "nv"), np.array([[0.0, 1], [1, 2]])
     sets = scanned(tmp_path, parts, (2, 40, 60))
     with pytest.raises(MetadataError, match=r"time_bnds.*in the units of time"):
-        refmaker.combine(sets, coords={"time": "cf:time"})
-    refmaker.combine(sets, coords={"time": "cf:time"}, drop="time_bnds")
+        refmaker.combine(sets, coords={"time": [[10, 11], [12, 13]]})
+    with pytest.raises(MetadataError, match=r"time_bnds.*in the units of time"):
+        refmaker.combine(sets, coords={"time": "cf:time"}, times="keep")
+    refmaker.combine(sets, coords={"time": "cf:time"}, times="keep", drop="time_bnds")
 
 
 def test_files_without_any_element_along_the_dimension(tmp_path):

@@ -121,7 +121,7 @@ def test_dates_after_the_conventions(tmp_path):
         "2000-01-01T00", "2000-01-02T00", "2000-02-02T00", "2000-02-02T01",
     ]  # fmt: skip
     with pytest.raises(MetadataError, match="cf:time"):
-        refmaker.combine(sets, coords={"time": "data:time"})
+        refmaker.combine(sets, coords={"time": "data:time"}, times="keep")
 
 
 def test_variables_that_are_to_stay_without_the_new_dimension(tmp_path):

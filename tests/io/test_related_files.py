@@ -29,7 +29,7 @@ def test_names_are_relative_to_the_folder(source, name):
 )
 def test_names_that_lead_elsewhere_are_refused_unless_allowed(source, name):
     with RelatedFiles(source) as siblings:
-        with pytest.raises(UnsupportedError, match="--follow-external") as caught:
+        with pytest.raises(UnsupportedError, match="follow_external=True") as caught:
             siblings.url(name)
         assert caught.value.code == "external-outside"
         assert not siblings.opened

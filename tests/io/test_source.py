@@ -23,8 +23,9 @@ from refmaker.errors import (
     TruncatedError,
 )
 from refmaker.io import block_cache
-from refmaker.io import remote_file as ranges
-from refmaker.io.source import Source, local_path
+from refmaker.io import retries as ranges
+from refmaker.io.local_file import local_path
+from refmaker.io.source import Source
 from refmaker.model.report import Fingerprint
 from refmaker.testing.counting import CountingFileSystem
 from refmaker.testing.http import Behaviour, RangeServer
@@ -523,7 +524,8 @@ class TestCache:
         assert opened.read_many(spans) == [DATA[a : a + n] for a, n in spans]
         assert [len(batch) for batch in CountingFileSystem.batches] == [4, 3]
         assert opened.requests == 8
-        assert opened.rounds == 3
+        # Asking again is no round: nothing is cheaper whole because a server is busy.
+        assert opened.rounds == 2
 
     @pytest.mark.parametrize(
         ("fault", "kind", "words"),

@@ -137,7 +137,7 @@ def test_a_set_from_afar_serves_no_local_file(tmp_path):
 
 
 def test_a_port_that_is_taken(refs):
-    with refmaker.serving(refs) as url, pytest.raises(SourceError, match="--port"):
+    with refmaker.serving(refs) as url, pytest.raises(SourceError, match="port="):
         refmaker.serve(refs, port=urlsplit(url).port)
 
 

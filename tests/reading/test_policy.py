@@ -11,7 +11,8 @@ import pytest
 
 import refmaker
 from refmaker.errors import LimitError, MetadataError, PolicyError, RefmakerError, UnsupportedError
-from refmaker.io.policy import Policy, is_here
+from refmaker.io.hosts import is_here
+from refmaker.io.policy import Policy
 from refmaker.reading.filesystem import RefmakerFileSystem
 from refmaker.reading.open import open_store
 from refmaker.reading.open_documents import open_reader

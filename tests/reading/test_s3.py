@@ -21,7 +21,7 @@ from refmaker.errors import (
     SourceError,
     TruncatedError,
 )
-from refmaker.io import targets
+from refmaker.io.remote_file import RemoteFile
 from refmaker.model.report import Fingerprint
 from refmaker.reading.backend import RefmakerBackend
 from refmaker.reading.filesystem import RefmakerFileSystem
@@ -90,9 +90,9 @@ def test_references_here_and_there(stored, options, tmp_path):
 
 def test_neighbours_are_fetched_together(stored, options, monkeypatch):
     asked = []
-    inner = targets._Async._cat
+    inner = RemoteFile.read
     monkeypatch.setattr(
-        targets._Async, "_cat", lambda self, *span: asked.append(span) or inner(self, *span)
+        RemoteFile, "read", lambda self, *span: asked.append(span) or inner(self, *span)
     )
     np.testing.assert_array_equal(open_group(stored[0], storage_options=options)["x"][:], stored[1])
     assert len(asked) <= 2

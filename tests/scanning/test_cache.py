@@ -7,11 +7,13 @@ import multiprocessing
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import refmaker
 from refmaker.model.report import Fingerprint, Outcome, ScanReport
-from refmaker.scanning.cache import ScanCache, cache_folder, fixed_state, look
+from refmaker.scanning.cache import ScanCache, _code, cache_folder, fixed_state, look
 from refmaker.scanning.options import ScanOptions
 
 OLD = 1_500_000_000
@@ -62,6 +64,19 @@ def test_everything_that_decides_is_part_of_the_name(cache, toy):
     ]
     assert len({cache.key(*arguments) for arguments in [base, *others]}) == 7
     assert cache.key("/a/../f", {"anon": True}, None, ScanOptions()) == cache.key(*base)
+
+
+def test_the_code_that_counts_is_where_it_is_looked_for(monkeypatch):
+    looked_at = []
+    walk = os.walk
+    monkeypatch.setattr(os, "walk", lambda top: looked_at.append(top) or walk(top))
+    assert _code() == _code()
+    rooms = {"codecs", "io", "model", "scanning", "storage"}
+    formats = {"dicom", "grib", "hdf5", "netcdf3", "tiff"}
+    home = Path(refmaker.__file__).parent
+    assert {str(home / room) for room in rooms} <= set(looked_at)
+    assert formats <= {os.path.basename(folder) for folder in looked_at}
+    assert all(list(walk(folder)) for folder in looked_at)
 
 
 def test_other_code_makes_other_names(cache, toy, tmp_path):

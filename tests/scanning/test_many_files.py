@@ -8,7 +8,7 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import active_children, get_context
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -28,6 +28,7 @@ from refmaker.scanning.many_files import default_jobs, scan_many
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.pool import Queue, _Throughput
 from refmaker.scanning.task import Task, TaskResult
+from refmaker.scanning.worker import Worker
 from refmaker.testing.http import RangeServer
 from tests.wild import site, wild
 
@@ -143,19 +144,21 @@ class TestTrouble:
         assert isinstance(raised.error, WorkerError)
 
 
-def test_workers_that_are_killed_from_outside(wild):
+def test_workers_that_are_killed_from_outside(wild, monkeypatch):
     """As the system does when memory is short: each costs the file that it was at."""
     urls = [str(wild("hang", "hang.wild")), *(str(wild("good", f"{n}.wild")) for n in range(9))]
-    killed = []
+    killed, workers = [], []
+    start = Worker._start
+    monkeypatch.setattr(Worker, "_start", lambda self, n: workers.append(self) or start(self, n))
 
     def kill(progress):
         if progress.done == 9:
             killer.start()
 
     def deed():
-        for process in active_children():
-            killed.append(process.pid)
-            os.kill(process.pid, 9)
+        for worker in {id(worker): worker for worker in workers}.values():
+            killed.append(worker._process.pid)
+            os.kill(worker._process.pid, 9)
 
     killer = threading.Thread(target=deed)
     found = list(scan_many(urls, jobs=2, cache=False, timeout=30, on_progress=kill))
@@ -245,7 +248,7 @@ class TestRetries:
 
     def test_a_server_that_is_ill_for_a_while(self, toy, tmp_path, monkeypatch):
         monkeypatch.setattr("refmaker.scanning.pool._PAUSE", 0.01)
-        monkeypatch.setattr("refmaker.io.remote_file.PAUSE", 0.001)
+        monkeypatch.setattr("refmaker.io.retries.PAUSE", 0.001)
         toy.write_toy(tmp_path / "a.toy", {"x": np.arange(4)})
         with RangeServer(tmp_path, status=503, failures=5) as server:
             (file,) = scan_many([server.url("a.toy")], jobs=0, cache=False)

@@ -1,10 +1,8 @@
-"""Scanning here and in worker processes, with scanners that misbehave in every way."""
+"""Scanning one file, here and apart, with scanners that misbehave in every way."""
 
 import os
-import pickle
 import subprocess
 import sys
-import textwrap
 
 import pytest
 
@@ -16,19 +14,12 @@ from refmaker.errors import (
     UnknownFormatError,
     WorkerError,
 )
-from refmaker.model import Group
-from refmaker.scanning.one_file import Worker, scan
+from refmaker.scanning.one_file import scan
 from refmaker.scanning.options import ScanOptions
-from refmaker.scanning.protocol import choose, scanners
+from refmaker.scanning.protocol import choose, declarations, scanners
 from tests.wild import site, wild
 
 __all__ = ["site", "wild"]
-
-
-@pytest.fixture(scope="module")
-def worker(site):
-    with Worker() as running:
-        yield running
 
 
 class TestHere:
@@ -83,6 +74,25 @@ class TestHere:
         with pytest.raises(WorkerError):
             scan(wild("odd abort"), isolate="auto")
 
+    def test_a_script_without_a_guard_runs_once(self, site, wild, tmp_path):
+        script = tmp_path / "script.py"
+        script.write_text(
+            "print('begun')\n"
+            "from refmaker.scanning.one_file import scan\n"
+            f"print(len(scan({os.fspath(wild('odd'))!r}, isolate='auto')[0].members))\n"
+        )
+        paths = os.pathsep.join([str(site), os.getcwd()])
+        for threads in ("1", "2"):
+            done = subprocess.run(
+                [sys.executable, script],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+                env={**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": threads},
+            )
+            assert (done.stdout.split(), done.stderr) == (["begun", "0"], "")
+
 
 class TestChoice:
     def test_registered_as_class_instance_or_callable(self, site):
@@ -98,116 +108,12 @@ class TestChoice:
 
     @pytest.mark.parametrize("name", ["shy", "bold"])
     def test_the_ending_decides_between_equals(self, site, monkeypatch, name):
-        known = {n: s for n, s in scanners().items() if n in ("shy", "bold")}
-        monkeypatch.setattr("refmaker.scanning.protocol.scanners", lambda: known)
+        known = {n: d for n, d in declarations().items() if n in ("shy", "bold")}
+        monkeypatch.setattr("refmaker.scanning.protocol.declarations", lambda: known)
         assert choose(b"wild half", f"https://h/F.{name.upper()}").name == name
 
     def test_by_name(self, site):
         assert choose(b"anything", "f", "shy").name == "shy"
-
-
-class TestWorker:
-    def test_result(self, worker, wild):
-        path = wild("good")
-        group, report = worker.scan(path, options=ScanOptions(inline_threshold=7))
-        assert isinstance(group, Group)
-        assert group.attributes["pid"] not in (os.getpid(), None)
-        assert group.attributes["inline"] == 7
-        assert report.url == os.fspath(path)
-        again, _ = worker.scan(path)
-        assert again.attributes["pid"] == group.attributes["pid"]
-
-    @pytest.mark.parametrize(
-        ("deed", "words"),
-        [("abort", "signal 6"), ("exit", "exit code 3")],
-    )
-    def test_death(self, worker, wild, deed, words):
-        path = wild(deed)
-        with pytest.raises(WorkerError, match=words) as caught:
-            worker.scan(path)
-        assert caught.value.url == os.fspath(path)
-        group, _ = worker.scan(wild("good"))
-        assert isinstance(group, Group)
-
-    def test_hanging(self, worker, wild):
-        path = wild("hang")
-        with pytest.raises(WorkerError, match=r"within 0\.1 s") as caught:
-            worker.scan(path, timeout=0.1)
-        assert caught.value.url == os.fspath(path)
-        assert worker.scan(wild("good"), timeout=60)
-
-    @pytest.mark.parametrize(
-        ("deed", "kind", "words"),
-        [
-            ("raise", WorkerError, "KeyError: 'surprise'"),
-            ("memory", WorkerError, "out of memory"),
-            ("unpicklable", WorkerError, "pickle"),
-            ("refuse", FormatError, "not so"),
-        ],
-    )
-    def test_errors_leave_the_worker_alive(self, worker, wild, deed, kind, words):
-        pid = worker.scan(wild("good"))[0].attributes["pid"]
-        path = wild(deed)
-        with pytest.raises(kind, match=words) as caught:
-            worker.scan(path)
-        assert caught.value.url == os.fspath(path)
-        if kind is FormatError:
-            assert (caught.value.path, caught.value.offset) == ("/a", 5)
-        assert worker.scan(wild("good"))[0].attributes["pid"] == pid
-
-    def test_an_interrupted_wait_leaves_no_stale_answer(self, site, wild, monkeypatch):
-        with Worker() as worker:
-            first = worker.scan(wild("good"))[0].attributes["pid"]
-            monkeypatch.setattr(
-                type(worker._pipe), "poll", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
-            )
-            with pytest.raises(KeyboardInterrupt):
-                worker.scan(wild("refuse"))
-            monkeypatch.undo()
-            monkeypatch.syspath_prepend(site)
-            assert worker.scan(wild("good"))[0].attributes["pid"] != first
-
-    def test_closing(self, site, wild):
-        worker = Worker()
-        worker.close()
-        pid = worker.scan(wild("good"))[0].attributes["pid"]
-        worker.close()
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
-        worker.close()
-
-    def test_a_script_without_a_guard(self, site, wild, tmp_path):
-        script = tmp_path / "script.py"
-        script.write_text(
-            textwrap.dedent(
-                f"""
-                from refmaker.errors import WorkerError
-                from refmaker.scanning.one_file import scan
-                try:
-                    scan({os.fspath(wild("good"))!r}, isolate="always")
-                except WorkerError as error:
-                    print(error)
-                """
-            )
-        )
-        done = subprocess.run(
-            [sys.executable, script],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [site, os.getcwd()]))},
-        )
-        assert "did not start" in done.stdout
-        assert "__main__" in done.stdout
-
-
-def test_the_answer_is_always_pickled(site, wild):
-    done, error = pickle.loads(
-        sys.modules["refmaker.scanning.one_file"]._answer(wild("unpicklable"), None, None, None)
-    )
-    assert not done
-    assert isinstance(error, WorkerError)
 
 
 def test_metadata_errors_are_located_too(site, wild, monkeypatch):
@@ -223,7 +129,30 @@ def test_metadata_errors_are_located_too(site, wild, monkeypatch):
 
 def test_importing_is_light():
     code = (
-        "import sys, refmaker.scan;"
+        "import sys, refmaker.scanning.one_file;"
         "assert not {'numpy', 'fsspec', 'h5py', 'zarr', 'multiprocessing'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("block", [0, 512, 2048])
+def test_a_user_block_is_not_odd(tmp_path, block):
+    """Every MATLAB 7.3 file has one."""
+    import h5py
+
+    from refmaker.scanners.hdf5.scanner import HDF5Scanner
+
+    path = tmp_path / "a.mat"
+    with h5py.File(path, "w", userblock_size=block) as file:
+        file["x"] = range(9)
+    data = path.read_bytes()
+    assert not HDF5Scanner().suspicious(data[:4096], len(data))
+    assert HDF5Scanner().suspicious(data[:4096], len(data) + 5)
+
+
+def test_what_a_library_reads_is_read_apart_where_that_is_cheap(site, wild, monkeypatch):
+    monkeypatch.setattr(type(scanners()["wild"]), "calls_library", True, raising=False)
+    monkeypatch.setattr("refmaker.scanning.one_file.can_fork", lambda: True)
+    assert scan(wild("good"), isolate="auto")[0].attributes["pid"] != os.getpid()
+    monkeypatch.setattr("refmaker.scanning.one_file.can_fork", lambda: False)
+    assert scan(wild("good"), isolate="auto")[0].attributes["pid"] == os.getpid()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
+import numcodecs
 import numpy as np
 import pytest
+import zarr
 
+import refmaker
 from refmaker.errors import MetadataError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.report import Fingerprint, ScanReport
 from refmaker.model.zarr_v2 import documents
-from refmaker.storage.formats import format_of_name, is_reference_folder, stored_form
+from refmaker.storage.detect import detect, is_reference_folder, reference_form
+from refmaker.storage.formats import format_of_name
 from refmaker.storage.reference_set import ReferenceSet
 
 
@@ -72,21 +77,100 @@ def test_names():
     assert format_of_name("x.json") == format_of_name("-") == format_of_name("x") == "json"
 
 
-def test_stored_forms(refs, tmp_path):
+@pytest.fixture
+def places(refs, tmp_path):
+    """Return what a path can be, by kind and form."""
     refs.write(tmp_path / "odd.parquet", format="json")
+    refs.write(tmp_path / "c.json", format="compact")
+    refs.write(tmp_path / "folder", format="parquet")
+    text = (tmp_path / "odd.parquet").read_bytes()
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(text))
+    (tmp_path / "a.json.zst").write_bytes(bytes(numcodecs.Zstd().encode(text)))
+    document = json.loads(text)
+    (tmp_path / "last.json").write_text(json.dumps(dict(reversed(document.items())), indent=2))
+    (url,) = document["templates"].values()
+    plain = json.dumps(document["refs"]).replace("{{u}}", url)
+    (tmp_path / "v0.json").write_text(plain)
+    (tmp_path / "ice/snapshots").mkdir(parents=True)
+    zarr.create_array(tmp_path / "store.zarr", shape=(3,), dtype="i1", zarr_format=2)
+    zarr.create_array(tmp_path / "three", shape=(3,), dtype="i1", zarr_format=3)
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain/a.nc").write_bytes(b"CDF")
+    (tmp_path / "a.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    (tmp_path / "a.h5.gz").write_bytes(gzip.compress(b"\x89HDF" * 100))
+    (tmp_path / "empty").write_bytes(b"")
+    return {
+        "odd.parquet": ("references", "json", ""),
+        "c.json": ("references", "compact", ""),
+        "folder": ("references", "parquet", ""),
+        "a.json.gz": ("references", "json", "gzip"),
+        "a.json.zst": ("references", "json", "zstd"),
+        "last.json": ("references", "json", ""),
+        "v0.json": ("references", "json", ""),
+        "ice": ("icechunk", "icechunk", ""),
+        "store.zarr": ("zarr", "", ""),
+        "three": ("zarr", "", ""),
+        "plain": ("folder", "", ""),
+        "a.h5": ("file", "", ""),
+        "a.h5.gz": ("file", "", "gzip"),
+        "empty": ("file", "", ""),
+    }
+
+
+def test_what_a_path_is(places, tmp_path):
+    for name, (kind, form, compression) in places.items():
+        found = detect(tmp_path / name, format_of=lambda head, _: "hdf5" if b"HDF" in head else "")
+        assert (found.kind, found.form, found.compression) == (kind, form, compression), name
+        assert found.sure
+        assert found.format == ("hdf5" if name == "a.h5" else "")
+        assert found.told()
+    (tmp_path / "other.json").write_text('{"type": "FeatureCollection", "features": []}')
+    assert not detect(tmp_path / "other.json").sure
+    with pytest.raises(FileNotFoundError):
+        detect(tmp_path / "nowhere")
+
+
+def test_of_urls_the_name_decides():
+    for url, kind in [
+        ("s3://b/x.parquet", "references"),
+        ("s3://b/x/", "references"),
+        ("s3://b/x.icechunk", "icechunk"),
+        ("-", "references"),
+    ]:
+        assert detect(url).kind == kind
+    assert reference_form("s3://b/x.parquet") == reference_form("s3://b/x/") == "parquet"
+    assert reference_form("-") == reference_form("http://h/x.json") == "json"
+
+
+def test_the_wrong_kind_of_path_names_the_next_step(places, tmp_path):
+    steps = {
+        "ice": "open it with icechunk",
+        "store.zarr": "xarray.open_zarr",
+        "three": "xarray.open_zarr",
+        "plain": "refmaker scan",
+        "a.h5": "refmaker scan",
+        "a.h5.gz": "unpack it",
+        "empty": "refmaker scan",
+    }
+    for name, (kind, _, _) in places.items():
+        path = tmp_path / name
+        if kind == "references":
+            assert refmaker.open_store(path).reader.version == 2
+            continue
+        for call in (ReferenceSet.read, refmaker.open_store, refmaker.open_dataset):
+            with pytest.raises((MetadataError, UnsupportedError)) as caught:
+                call(path)
+            assert steps[name] in caught.value.hint, name
+            assert caught.value.url == str(path)
+
+
+def test_folders_of_parquet(refs, tmp_path):
     refs.write(tmp_path / "folder", format="parquet")
     (tmp_path / "ice/snapshots").mkdir(parents=True)
-    assert stored_form(tmp_path / "odd.parquet") == "json"
-    assert stored_form(tmp_path / "folder") == "parquet"
-    assert stored_form(tmp_path / "ice") == "icechunk"
-    assert stored_form("s3://b/x.parquet") == stored_form("s3://b/x/") == "parquet"
-    assert stored_form("-") == stored_form("http://h/x.json") == "json"
     assert is_reference_folder(str(tmp_path / "folder"))
     assert not is_reference_folder(str(tmp_path / "ice"))
     (tmp_path / "ice/.zmetadata").write_text("{}")
     assert not is_reference_folder(str(tmp_path / "ice"))
-    with pytest.raises(UnsupportedError, match="read back"):
-        ReferenceSet.read(tmp_path / "ice")
 
 
 def test_unknown_formats(refs, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import FrozenInstanceError, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ import refmaker
 from refmaker.errors import MetadataError, SourceNotFoundError, UnknownFormatError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.verification.verify import same_values
+
+verify = partial(refmaker.verify, isolate="never")
+"""What is compared, and how; workers have tests of their own."""
 
 
 @pytest.fixture
@@ -36,20 +40,20 @@ def changed(refs, path, **fields):
 def test_equal_sets_are_equal(refs, tmp_path):
     refs.write(tmp_path / "a.json")
     for given in (refs, tmp_path / "a.json", str(tmp_path / "a.json")):
-        x, y = refmaker.verify(given)
+        x, y = verify(given)
         assert (x.path, x.chunks, x.compared, x.equal, x.different) == ("x", 10, 10, 10, 0)
         assert (y.path, y.chunks, y.compared, y.equal, y.different) == ("g/y", 100, 16, 16, 0)
         assert x.ok
         assert y.ok
         assert x.as_dict() == {
-            "path": "x", "chunks": 10, "compared": 10, "equal": 10, "different": 0,
-            "passed_over": 0, "reason": "",
+            "path": "x", "verdict": "equal", "chunks": 10, "compared": 10, "equal": 10,
+            "different": 0, "not_compared": 0, "passed_over": 0, "reason": "", "metadata": "",
         }  # fmt: skip
 
 
 @pytest.mark.parametrize("sample", [1, 2, 3, 50, 99, 100, 101, None])
 def test_as_many_chunks_as_asked_for(refs, sample):
-    _, y = refmaker.verify(refs, sample=sample)
+    _, y = verify(refs, sample=sample)
     assert y.compared == min(100, sample or 100)
 
 
@@ -63,7 +67,7 @@ def test_the_choice_depends_on_the_seed_alone(refs, monkeypatch):
         lambda array, numbers: seen.append(list(numbers)) or inner(array, numbers),
     )
     for seed in (0, 0, 1):
-        refmaker.verify(refs, sample=5, seed=seed)
+        verify(refs, sample=5, seed=seed)
     assert seen[1] == seen[3] != seen[5]
     assert seen[1][0] == 0
     assert seen[1][-1] == 99
@@ -74,7 +78,7 @@ def test_one_wrong_byte_is_found(refs):
     table = refs.group["x"].chunks
     offset = table.offset.copy()
     offset[3] += 4
-    x, _ = refmaker.verify(changed(refs, "x", chunks=replace(table, offset=offset)), sample=None)
+    x, _ = verify(changed(refs, "x", chunks=replace(table, offset=offset)), sample=None)
     assert (x.compared, x.equal, x.different) == (10, 9, 1)
     assert x.reason == "[12:16] has other values"
     assert not x.ok
@@ -89,7 +93,7 @@ def test_one_wrong_byte_is_found(refs):
     ],
 )
 def test_wrong_metadata_are_found(refs, fields, reason):
-    x, y = refmaker.verify(changed(refs, "x", **fields))
+    x, y = verify(changed(refs, "x", **fields))
     assert x.different == x.compared == 10 or reason == "has other values"
     assert x.different > 0
     assert reason in x.reason
@@ -97,7 +101,7 @@ def test_wrong_metadata_are_found(refs, fields, reason):
 
 
 def test_an_unknown_codec_costs_one_array(refs):
-    x, y = refmaker.verify(changed(refs, "x", compressor={"id": "nosuch"}))
+    x, y = verify(changed(refs, "x", compressor={"id": "nosuch"}))
     assert not x.ok
     assert "nosuch" in x.reason
     assert y.ok
@@ -106,9 +110,9 @@ def test_an_unknown_codec_costs_one_array(refs):
 def test_absent_chunks_are_compared(toy, tmp_path):
     path = toy.write_toy(tmp_path / "s.toy", {"x": np.arange(12, dtype="i2")}, skip=(1,))
     refs = refmaker.scan(path)
-    (x,) = refmaker.verify(refs)
+    (x,) = verify(refs)
     assert (x.compared, x.equal) == (3, 3)
-    (x,) = refmaker.verify(changed(refs, "x", fill_value=8))
+    (x,) = verify(changed(refs, "x", fill_value=8))
     assert (x.compared, x.equal, x.different) == (3, 2, 1)
 
 
@@ -117,10 +121,10 @@ def test_inlined_chunks_are_compared(toy, tmp_path):
     refs = refmaker.scan(path)
     table = refs.group["x"].chunks
     assert table.inlined
-    assert refmaker.verify(refs)[0].ok
+    assert verify(refs)[0].ok
     raw = bytearray(table.inlined[0])
     raw[0] ^= 1
-    (x,) = refmaker.verify(changed(refs, "x", chunks=ChunkTable.inline((1,), {0: bytes(raw)})))
+    (x,) = verify(changed(refs, "x", chunks=ChunkTable.inline((1,), {0: bytes(raw)})))
     assert (x.equal, x.different) == (0, 1)
 
 
@@ -128,13 +132,13 @@ def test_arrays_without_elements_are_equal(toy, tmp_path):
     path = toy.write_toy(tmp_path / "e.toy", {"e": np.zeros((0, 3))})
     refs = refmaker.scan(path)
     # Nothing points into the file, but the set says which one it was.
-    (e,) = refmaker.verify(refs)
+    (e,) = verify(refs)
     assert (e.chunks, e.compared, e.ok) == (0, 0, True)
 
 
 def test_what_has_no_native_values_is_told(toy, tmp_path):
     path = toy.write_toy(tmp_path / "b.toy", {"x": np.arange(100)}, broken=True)
-    (x,) = refmaker.verify(refmaker.scan(path))
+    (x,) = verify(refmaker.scan(path))
     assert (x.chunks, x.compared, x.equal, x.different) == (25, 0, 0, 0)
     assert x.reason == "no native values: OSError: the toy library cannot read it"
     assert not x.ok
@@ -145,14 +149,14 @@ def test_sets_that_others_wrote(refs, tmp_path):
     document = json.loads((tmp_path / "a.json").read_text())
     del document["refmaker"]
     (tmp_path / "a.json").write_text(json.dumps(document))
-    assert all(check.ok for check in refmaker.verify(tmp_path / "a.json"))
+    assert all(check.ok for check in verify(tmp_path / "a.json"))
 
 
 def test_the_scanned_file_is_found_among_others(refs, tmp_path):
     raw = tmp_path / "external.raw"
     raw.write_bytes(bytes(1000))
     report = replace_sources(refs.report, {str(raw): None, **refs.report.sources})
-    assert all(check.ok for check in refmaker.verify(replace(refs, report=report)))
+    assert all(check.ok for check in verify(replace(refs, report=report)))
 
 
 def replace_sources(report, sources):
@@ -162,26 +166,26 @@ def replace_sources(report, sources):
 def test_a_changed_size_is_logged(refs, file, caplog):
     with file.open("ab") as out:
         out.write(b"more")
-    assert all(check.ok for check in refmaker.verify(refs))
+    assert all(check.ok for check in verify(refs))
     assert "bytes when scanned, now" in caplog.text
 
 
 def test_a_missing_source(refs, file):
     file.unlink()
     with pytest.raises(SourceNotFoundError):
-        refmaker.verify(refs)
+        verify(refs)
 
 
 def test_a_source_of_unknown_format(refs, file):
     file.write_bytes(b"something else")
     refs = replace(refs, report=replace(refs.report, format=""))
     with pytest.raises(UnknownFormatError):
-        refmaker.verify(refs)
+        verify(refs)
 
 
 def test_a_set_without_a_source():
     with pytest.raises(MetadataError, match="which file was scanned"):
-        refmaker.verify(refmaker.ReferenceSet(Group()))
+        verify(refmaker.ReferenceSet(Group()))
 
 
 def test_checks_are_frozen():
@@ -247,8 +251,8 @@ def test_variable_length_texts(toy, tmp_path, refs):
         yield Native()
 
     toy.ToyScanner.native = native
-    (t,) = refmaker.verify(refs)
+    (t,) = verify(refs)
     assert (t.compared, t.equal, t.reason) == (1, 1, "")
     texts[2] = "uni"
-    (t,) = refmaker.verify(refs)
+    (t,) = verify(refs)
     assert t.different == 1

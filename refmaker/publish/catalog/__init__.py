@@ -129,7 +129,7 @@ def add(  # noqa: PLR0913 - each is a choice of its own
         raise MetadataError(
             f"there is an entry {entry.name!r} already",
             url=where,
-            hint="choose another with --name, or --overwrite",
+            hint="choose another `name=...`, or replace it: `overwrite=True`",
         )
     module.put(document, entry)
     write_catalog(document, where)

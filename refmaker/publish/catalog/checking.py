@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import MissingDependencyError
+from refmaker.io.local_file import local_path
 from refmaker.publish.catalog.documents import dialect, read_catalog
 
 if TYPE_CHECKING:
@@ -16,6 +20,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["EntryCheck", "check"]
+
+
+_DATA = re.compile(r"\{data\(([^()]*)\)\}")
+_FOLDER = re.compile(r"\{+ *CATALOG_DIR *\}+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +85,19 @@ def check(catalog: str | os.PathLike[str]) -> list[EntryCheck]:
         ) from error
     with _quiet():
         opened = intake.open_catalog(where)
-        return [_check(opened, name) for name in names]
+        return [_check(opened, name, _far_set(document, name, where)) for name in names]
 
 
-def _check(catalog: Any, name: str) -> EntryCheck:
+def _check(catalog: Any, name: str, far: _FarSet | None) -> EntryCheck:
     try:
         entry = catalog[name]
-        found = entry.to_dask() if hasattr(type(entry), "to_dask") else entry.read()
+        if far is not None:
+            # Stock readers would go wherever a document from afar sends them.
+            found = _opened(far)
+        elif hasattr(type(entry), "to_dask"):
+            found = entry.to_dask()
+        else:
+            found = entry.read()
         for variable in found.variables.values():
             first = {dim: 0 for dim, size in variable.sizes.items() if size}
             variable.isel(first).load()
@@ -91,6 +105,48 @@ def _check(catalog: Any, name: str) -> EntryCheck:
         cause = error.__cause__ or error
         return EntryCheck(name, reason=" ".join(f"{type(cause).__name__}: {cause}".split()))
     return EntryCheck(name, _count(found))
+
+
+class _FarSet(NamedTuple):
+    """A reference set from afar that an entry has stock readers open."""
+
+    url: str
+    storage_options: dict[str, Any]
+    group: str | None
+
+
+def _opened(far: _FarSet) -> xr.Dataset:
+    from refmaker.reading.open import open_dataset
+
+    return open_dataset(far.url, storage_options=far.storage_options, group=far.group, chunks={})
+
+
+def _far_set(document: Any, name: str, catalog: str) -> _FarSet | None:
+    """Return the set that an entry opens by stock readers, if it is not a local one."""
+    section = dialect(document).sections(document)[0]
+    folder, data = catalog.rpartition("/")[0], document.get("data") or {}
+    tokens = _DATA.findall(json.dumps(section[name], default=str))
+    nodes = [section[name], *map(data.get, tokens)]
+    group = next((found for node in nodes for found in _members(node, "group")), None)
+    for node in nodes:
+        for fo in _members(node, "fo"):
+            url = folder.join(_FOLDER.split(str(fo)))
+            for named in _members(document, "user_parameters"):
+                for parameter, told in (named or {}).items():
+                    url = url.replace(f"{{{parameter}}}", str(told.get("default", "")))
+            options = next((dict(found) for found in _members(node, "remote_options")), {})
+            if local_path(url) is None:
+                return _FarSet(url, options, None if group is None else str(group))
+    return None
+
+
+def _members(node: Any, name: str) -> Iterator[Any]:
+    """Yield the members of a name, however deep."""
+    if isinstance(node, Mapping):
+        if name in node:
+            yield node[name]
+        for below in node.values():
+            yield from _members(below, name)
 
 
 def _count(found: xr.Dataset) -> int:

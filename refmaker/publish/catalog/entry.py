@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError
-from refmaker.io.source import local_path
+from refmaker.io.local_file import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -219,7 +219,7 @@ def _parameters(refs: str, given: Mapping[str, str]) -> tuple[str, tuple[Paramet
         missing = ", ".join(sorted(set(fields) ^ set(given)))
         raise MetadataError(
             f"the fields of {refs} and the given parameters differ: {missing}",
-            hint="every field needs a default: --param NAME=VALUE",
+            hint="every field needs a default: `parameters={'NAME': 'VALUE'}`",
         )
     chosen = tuple(
         Parameter(name, str(given[name]), _written(fields[name].spec)) for name in fields

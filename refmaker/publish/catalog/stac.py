@@ -80,7 +80,7 @@ def stac_item(
             raise MetadataError(
                 "an item needs a time, and the set has no coordinate of time",
                 url=where,
-                hint="give times=(start, end)",
+                hint="give `times=(start, end)`",
             )
         cube = _cube(data)
     item = pystac.Item(

@@ -91,16 +91,17 @@ def report(
     """
     import os
 
+    from refmaker.errors import redacted
     from refmaker.io.files import replacing
     from refmaker.publish.html_report.page import page
-    from refmaker.reading.open import open_store
+    from refmaker.reading.open import open_arrays
     from refmaker.storage.reference_set import ReferenceSet
 
     if not isinstance(refs, ReferenceSet):
         title = title or os.path.basename(os.fspath(refs).rstrip("/"))
         refs = ReferenceSet.read(refs)
     # An array that cannot be decoded is named on the page; it does not cost the others.
-    store = open_store(refs.group, storage_options, **opening) if looks else None
+    store = open_arrays(refs, storage_options, **opening) if looks else None
     text = page(refs, store, title=title or refs.report.url or "reference set")
     with replacing(out) as file:
-        file.write(text.encode("utf-8", "replace"))
+        file.write(redacted(text).encode("utf-8", "replace"))

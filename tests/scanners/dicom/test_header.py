@@ -19,7 +19,7 @@ from pydicom.sequence import Sequence
 from refmaker.errors import FormatError, RefmakerError, TruncatedError, UnknownFormatError
 from refmaker.io.source import Source
 from refmaker.model.report import Cost
-from refmaker.scanners.dicom.file_meta import resembles
+from refmaker.scanners.dicom.declared import resembles
 from refmaker.scanners.dicom.header import Failure, Header, read_header, read_headers
 from refmaker.scanners.dicom.tags import vr_of
 from tests.scanners.dicom.dicom_files import (
@@ -357,3 +357,18 @@ def test_representations_are_those_of_the_dictionary():
         assert vr != b"XS" or theirs == "US or SS"
     assert vr_of(0x60003000) in (b"OW", b"")
     assert vr_of(0x00091001) == b""
+
+
+BLANK = b"\x28\x00\x20\x01  \x02\x00\x00\x00"
+"""Pixel Padding Value with two blanks in place of its value representation."""
+
+
+@pytest.mark.parametrize("behind", [0, 200_000])
+def test_elements_without_a_representation_are_named(tmp_path, behind):
+    path = write(image(np.zeros((1, 4, 4), np.uint16)), tmp_path / "a.dcm")
+    data = path.read_bytes()
+    at = data.index(b"\xe0\x7f\x10\x00OW")
+    path.write_bytes(data[:at] + BLANK + data[at:] + bytes(behind))
+    with pytest.raises(FormatError, match=r"\(0028,0120\) has no value representation") as raised:
+        header_of(path)
+    assert raised.value.offset == at

@@ -14,13 +14,13 @@ from pydicom.sequence import Sequence
 
 from refmaker.errors import MetadataError, RefmakerError
 from refmaker.model import Array, ChunkTable, Group
+from refmaker.model.inline import decode_inline, inline_array
 from refmaker.model.report import Fingerprint
 from refmaker.scanners.dicom import DICOMScanner
+from refmaker.scanners.dicom.declared import SALT
 from refmaker.scanners.dicom.header import Header
-from refmaker.scanners.dicom.inline import decoded, inlined_array
 from refmaker.scanners.dicom.metadata import SAFE, selection
 from refmaker.scanners.dicom.privacy import Identifiers, audit, hashed_uid
-from refmaker.scanners.dicom.scanner import SALT
 from refmaker.scanning.options import ScanOptions
 from refmaker.testing.reading import document
 from tests.scanners.dicom.basic_profile import profile_tags
@@ -115,7 +115,7 @@ def texts(made):
     parts = [json.dumps(document(made))]
     for _, array in made.arrays():
         parts += [
-            str(np.frombuffer(decoded(array, data), array.dtype).tolist())
+            str(np.frombuffer(decode_inline(array, data), array.dtype).tolist())
             for data in array.chunks.inlined.values()
         ]
     return "\n".join(parts)
@@ -207,7 +207,7 @@ def test_times_are_seconds_from_the_first_frame(tmp_path):
     found, _ = collect([save(data, tmp_path / str(k)) for k, data in enumerate(made)])
     array = found["acquisition_time"]
     (data,) = array.chunks.inlined.values()
-    assert np.frombuffer(decoded(array, data), array.dtype).tolist() == [0, 2]
+    assert np.frombuffer(decode_inline(array, data), array.dtype).tolist() == [0, 2]
 
 
 def test_single_attributes_can_be_added(tmp_path):
@@ -295,7 +295,7 @@ def test_the_audit_looks_everywhere():
         (1,), ("/data/Patricia/1",), offset=np.array([0]), length=np.array([1])
     )
     named = Array((1,), (1,), np.dtype("u1"), table, attributes={"note": {"by": ["of 2020-03-05"]}})
-    text = inlined_array(np.array(["x", "SENTINEL-4711"]), ("t",))
+    text = inline_array(np.array(["x", "SENTINEL-4711"]), ("t",))
     whole = Group({"a": named, "b": text, "Sentinel": Group()}, {uid("t1"): 1})
     found = audit(whole, identifiers)
     assert found == {
@@ -305,7 +305,7 @@ def test_the_audit_looks_everywhere():
         ("date", "attributes"): 1,
         ("UID", "attributes"): 1,
     }
-    assert audit(Group({"c": inlined_array(np.arange(3), ("t",))}), identifiers) == {}
+    assert audit(Group({"c": inline_array(np.arange(3), ("t",))}), identifiers) == {}
 
 
 def test_burned_in_text_is_told_of(tmp_path):

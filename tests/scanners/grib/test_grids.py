@@ -217,3 +217,35 @@ def test_stretched_grids_have_no_coordinates():
     found = grid(*grib.grid_section(of_type("stretched_ll", keys)))
     assert found.shape == (NY, NX)
     assert not {"latitude", "longitude"} & {*found.coordinates, *found.generated}
+
+
+@pytest.mark.parametrize(
+    ("edition", "rows", "last", "increment", "even"),
+    [
+        (1, 31, 0, 333, False),  # hardly off: ecCodes' own latitudes
+        (1, 27, -90, 7000, False),  # far off: the writer's number all the same
+        (2, 27, -90, 7_000_000, False),
+        (1, 515, -90, 350, False),  # a row too many
+        (1, 2161, -90, 83, True),  # a twelfth of a degree, rounded
+        (1, 173, 75.667, 83, True),
+        (1, 11, -90, 40_000, True),  # off the earth
+    ],
+)
+def test_latitudes_by_the_increment(edition, rows, last, increment, even):
+    first = 89.55 if rows == 515 else 10 if last == 0 else 90
+    unit = 1000 if edition == 1 else 1_000_000
+    handle = ec.codes_grib_new_from_samples(f"regular_ll_pl_grib{edition}")
+    keys = {
+        "Ni": 3, "Nj": rows, "latitudeOfFirstGridPoint": round(first * unit),
+        "latitudeOfLastGridPoint": round(last * unit), "longitudeOfFirstGridPoint": 0,
+        "longitudeOfLastGridPoint": 2 * unit, "iDirectionIncrement": unit,
+        "jDirectionIncrement": increment,
+    }  # fmt: skip
+    for key, value in keys.items():
+        ec.codes_set(handle, key, value)
+    ec.codes_set_values(handle, np.zeros(3 * rows))
+    data = ec.codes_get_message(handle)
+    ec.codes_release(handle)
+    latitude = grid(*grib.grid_section(data)).coordinates["latitude"].values
+    true = np.linspace(first, last, rows) if even else grib.points(data)[0][::3]
+    np.testing.assert_allclose(latitude, true, atol=1e-9)

@@ -13,9 +13,9 @@ from refmaker.scanners.grib import reader, walk
 from refmaker.scanners.grib.fields import FieldList
 from refmaker.scanners.grib.message_table import message_table
 from refmaker.scanners.grib.products import ABSENT
-from refmaker.scanners.grib.templates import TEMPLATES
+from refmaker.scanners.grib.templates import COMPOSITION, template_octets
 from refmaker.scanners.grib.times import UNKNOWN
-from tests.scanners.grib.messages import fields, get, message
+from tests.scanners.grib.messages import sections, fields, get, message
 from tests.test_corpus import CORPUS
 
 FILES = sorted(path for path in CORPUS.glob("grib/**/*") if path.is_file())
@@ -75,35 +75,55 @@ def test_real_files(path):
 
 
 def test_octets_of_templates_are_those_of_eccodes():
-    # A number in the octet shows up under ecCodes' key.
-    for template, octets in TEMPLATES.items():
+    for template in COMPOSITION:
         handle = eccodes.codes_grib_new_from_samples("GRIB2")
         eccodes.codes_set(handle, "productDefinitionTemplateNumber", template)
-        assert get(handle, "section4Length") == octets.length, template
-        keys = {
-            "forecastTime": octets.unit, "scaledValueOfFirstFixedSurface": octets.surfaces,
-            "perturbationNumber": octets.member, "percentileValue": octets.percentile,
-            "probabilityType": octets.limits, "hourOfEndOfOverallTimeInterval": octets.interval,
-        }  # fmt: skip
         data = eccodes.codes_get_message(handle)
-        eccodes.codes_release(handle)
-        at = 16
-        while data[at + 4] != 4:
-            at += int.from_bytes(data[at : at + 4], "big")
+        what = next(part for part in sections(data) if part[4] == 4)
+        octets = template_octets(what)
+        assert octets is not None, template
+        keys = {
+            "forecastTime": octets.unit and octets.unit + 1,
+            "typeOfFirstFixedSurface": octets.surfaces, "perturbationNumber": octets.member,
+            "percentileValue": octets.percentile, "probabilityType": octets.limits,
+            "yearOfEndOfOverallTimeInterval": octets.interval, "derivedForecast": octets.derived,
+        }  # fmt: skip
         for key, octet in keys.items():
+            there = bool(eccodes.codes_is_defined(handle, key))
             if not octet:
+                assert not there, (template, key)
                 continue
-            # The last octet of the value: of the forecast time it has 4, or 2 in template 4.44.
-            width = octets.surfaces - octets.unit - 1 if key == "forecastTime" else 0
-            shift = {"scaledValueOfFirstFixedSurface": 5, "hourOfEndOfOverallTimeInterval": 4}
-            changed = bytearray(data)
-            last = at + octet - 1 + (width or shift.get(key, 0))
-            if key.startswith("scaled"):
-                changed[last - 3 : last] = bytes(3)
-            changed[last] = 7
-            again = eccodes.codes_new_from_message(bytes(changed))
-            assert get(again, key) == 7, (template, key)
-            eccodes.codes_release(again)
+            assert eccodes.codes_get_offset(handle, key) == data.index(what) + octet - 1
+        eccodes.codes_release(handle)
+
+
+@pytest.mark.parametrize(
+    ("template", "keys"),
+    [
+        (8, {"numberOfTimeRanges": 3}), (11, {"numberOfTimeRanges": 2}),
+        (32, {"NB": 4}), (34, {"NB": 3, "numberOfTimeRanges": 2}), (51, {"numberOfCategories": 2}),
+        (3, {"numberOfForecastsInTheCluster": 5}), (14, {"numberOfForecastsInTheCluster": 2}),
+        (53, {"numberOfPartitions": 3}), (57, {"numberOfDistributionFunctionParameters": 2}),
+        (99, {"numberOfWaveDirections": 3, "numberOfWaveFrequencies": 4}),
+        (112, {"numberOfReferencePeriodTimeRanges": 2}),
+    ],
+)  # fmt: skip
+def test_counts_in_templates(template, keys):
+    handle = eccodes.codes_grib_new_from_samples("GRIB2")
+    eccodes.codes_set(handle, "productDefinitionTemplateNumber", template)
+    for key, value in keys.items():
+        eccodes.codes_set(handle, key, value)
+    data = eccodes.codes_get_message(handle)
+    what = next(part for part in sections(data) if part[4] == 4)
+    octets = template_octets(what)
+    assert octets is not None
+    assert octets.counts
+    assert sum(size for _, size in octets.components.values()) + 9 == len(what)
+    if octets.member:
+        offset = eccodes.codes_get_offset(handle, "perturbationNumber")
+        assert offset == data.index(what) + octets.member - 1
+    eccodes.codes_release(handle)
+    assert template_octets(what[:-1]) is None
 
 
 def test_fields_of_one_template_are_asked_about_once(tmp_path):
@@ -131,6 +151,10 @@ def test_names_without_eccodes(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "eccodes", None)
     eccodes_process.forget()
     try:
+        # The table of definitions names both.
+        assert [n.name for n in table_of(path).names] == ["t", "t"]
+        eccodes_process.forget()
+        monkeypatch.setattr(eccodes_process, "table_names", lambda _: None)
         table = table_of(path)
     finally:
         eccodes_process.forget()

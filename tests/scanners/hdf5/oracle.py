@@ -112,7 +112,9 @@ def difference(file, path, found):
         Of the array in the reference set.
     found : numpy.ndarray
     """
-    dataset = open_dataset(file, path)
+    dataset, columns = split(file, path)
+    if columns:
+        return different_column(file, dataset, columns, np.asarray(found))
     if np.asarray(found).dtype.kind in "UT":
         found = np.asarray(found).astype(object)
     found = np.asarray(found)
@@ -122,12 +124,49 @@ def difference(file, path, found):
     kind = dataset.id.get_type().get_class()
     if kind == h5py.h5t.REFERENCE:
         return different_references(file, true, found)
-    if kind == h5py.h5t.STRING and true.dtype.kind == "O":
+    if kind in (h5py.h5t.STRING, h5py.h5t.ARRAY) and true.dtype.kind == "O":
         texts = [decoded(value or b"") for value in true.reshape(-1).tolist()]
         return "" if found.reshape(-1).tolist() == texts else f"{found!r} instead of {texts!r}"
     if true.dtype.names is not None:
         return different_fields(true, found)
     return different_numbers(true, found)
+
+
+def split(file, path):
+    """Return the dataset that a path leads to, and the rest of it, which leads into its values."""
+    parts = path.split("/")
+    for end in range(1, len(parts)):
+        if isinstance(file.get("/".join(parts[:end])), h5py.Dataset):
+            return open_dataset(file, "/".join(parts[:end])), parts[end:]
+    return open_dataset(file, path), []
+
+
+def different_column(file, dataset, columns, found):
+    """Compare a member of records, or what stands for sequences, element by element."""
+    rows = np.empty(dataset.shape, dataset.dtype)
+    rows[()] = dataset[()]
+    shape = rows.shape
+    values = list(rows.reshape(-1))
+    for name in columns:
+        if name == "row_size":
+            values = [len(value) for value in values]
+        elif name == "values":
+            values = [one for value in values for one in value]
+            shape = (len(values),)
+        else:
+            values = [value[name] for value in values]
+    flat = found.reshape(len(values), -1) if values else []
+    if found.shape[: len(shape)] != shape:
+        return f"{columns}: shape {found.shape}, {shape} natively"
+    for true, ours in zip(values, flat, strict=True):
+        if isinstance(true, bytes) and found.dtype.kind in "OTU":
+            true = decoded(true)  # noqa: PLW2901
+        if isinstance(true, h5py.Reference):
+            if not (file[ours[0]] == file[true] if true and ours[0] else not true and not ours[0]):
+                return f"{columns}: {ours[0]!r} is not what {true!r} refers to"
+        elif np.asarray(true).reshape(-1).tolist() != ours.tolist():
+            return f"{columns}: {ours} instead of {true}"
+    return ""
 
 
 def values_of(dataset, dtype):

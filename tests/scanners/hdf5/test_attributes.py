@@ -23,6 +23,7 @@ def attributes(path, name="d"):
     text = document(group)["refs"][f"{name}/.zattrs"]
     found = json.loads(text, parse_constant=pytest.fail)
     found.pop("_ARRAY_DIMENSIONS", None)
+    found.pop("_nczarr_attr", None)
     return found, report
 
 

@@ -237,14 +237,9 @@ def test_padded_compounds(check, path):
 
 def test_compounds_that_cannot_be(check, path):
     with h5py.File(path, "w") as f:
-        f.create_dataset("text", (3,), [("s", h5py.string_dtype()), ("n", "i4")])
-        f.create_dataset("refs", (3,), [("r", h5py.ref_dtype), ("n", "i4")])
         f.create_dataset("long", (3,), [("l", np.longdouble), ("n", "i4")])
         f.create_dataset("clash", (3,), [("a.b", "i4"), ("a", [("b", "i4")])])
-    check(path, {
-        "/text": "dtype-compound", "/refs": "dtype-compound", "/long": "dtype-float",
-        "/clash": "dtype-compound",
-    })  # fmt: skip
+    check(path, {"/long": "dtype-float", "/clash": "dtype-compound"})
 
 
 def test_compound_never_written(check, path):
@@ -305,13 +300,13 @@ def test_region_references_are_refused(check, path):
     check(path, {"/regions": "dtype-reference"})
 
 
-def test_sequences_are_refused(check, path):
+def test_sequences_become_columns(check, path):
     with h5py.File(path, "w") as f:
         d = f.create_dataset("ragged", (3,), h5py.vlen_dtype("i4"))
         d[0] = [1, 2, 3]
         f.create_dataset("arrays", (3,), np.dtype((h5py.string_dtype(), (2,))))
         f["fine"] = 3
-    check(path, {"/ragged": "dtype-vlen", "/arrays": "dtype-array"})
+    check(path)
 
 
 def test_time_class_is_refused(check, path):

@@ -370,7 +370,11 @@ def test_attributes_lose_only_themselves(build):
     ]
     path = build(attributes=attributes)
     group, report = scan(path, ScanOptions(inline_budget=60_000))
-    assert group.attributes == {"twice": 1, "last": "end"}
+    assert group.attributes == {
+        "twice": 1,
+        "last": "end",
+        "_nczarr_attr": {"types": {"twice": "<i2"}},
+    }
     assert codes(report) == {
         "@large": "limit",
         "@_ARRAY_DIMENSIONS": "name",

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from refmaker.errors import FormatError, RefmakerError, TruncatedError
 from refmaker.io import block_cache
 from refmaker.io.source import Source
-from refmaker.scanners.tiff.directory import is_tiff, read_directory
+from refmaker.scanners.tiff.declared import is_tiff
+from refmaker.scanners.tiff.directory import read_directory
 from refmaker.scanning.one_file import scan
 from refmaker.scanning.options import ScanOptions
 from refmaker.testing.http import RangeServer
@@ -203,7 +204,7 @@ class TestRemote:
     def test_trusted_stride_reads_a_sample(self, served):
         path, server = served
         here, _ = scan(path)
-        far, report = self.scan(server, **{"trust-stride": "yes"})
+        far, report = self.scan(server, **{"infer-ifds": "yes"})
         assert far["image"].chunks.with_urls([str(path)]).same(here["image"].chunks)
         assert report.requests <= 100
         assert report.bytes_read < 2e6
@@ -246,7 +247,7 @@ class TestRemote:
             file.filehandle.seek(int(offsets[where]))
             page = tifffile.TiffPage(file, 0)
             page.tags[262].overwrite(0)
-        far, report = self.scan(server, **{"trust-stride": "yes"})
+        far, report = self.scan(server, **{"infer-ifds": "yes"})
         if not report.warnings:
             here, _ = scan(path)
             assert [name for name, _ in far.arrays()] == [name for name, _ in here.arrays()]

@@ -160,7 +160,8 @@ def test_samples_of_different_sizes_are_refused(tmp_path):
         ({339: (3, [5])}, "bits", "SampleFormat 5"),
         ({32997: (3, [4])}, "depth", "ImageDepth"),
         ({262: (3, [6]), 277: (3, [3]), 258: (3, [8, 8, 8])}, "subsampling", "YCbCrSubSampling"),
-        ({279: (4, [100])}, "byte-counts", "byte counts"),
+        ({273: (4, [8, 4328]), 279: (4, [100, 4320]), 278: (4, [48])}, "byte-counts", "too small"),
+        ({273: (4, [8, 4328]), 279: (4, [4320, 0]), 278: (4, [48])}, "byte-counts", "count of 0"),
         ({257: (4, [0])}, "empty", "0 pixels"),
     ],
 )

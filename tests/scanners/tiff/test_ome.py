@@ -97,14 +97,14 @@ def test_each_file_of_a_series_gives_the_whole_image(tmp_path, name):
 def test_a_missing_sibling_is_an_error_that_names_it(tmp_path):
     write_multifile(tmp_path)
     (tmp_path / SIBLINGS[1]).unlink()
-    with pytest.raises(SourceNotFoundError, match=r"b\.ome\.tif.*missing-siblings fill"):
+    with pytest.raises(SourceNotFoundError, match=r"b\.ome\.tif.*'missing-files': 'fill'"):
         scanned(tmp_path / SIBLINGS[0])
 
 
 def test_a_missing_sibling_can_be_filled(tmp_path):
     data = write_multifile(tmp_path)
     (tmp_path / SIBLINGS[1]).unlink()
-    group, report = scanned(tmp_path / SIBLINGS[0], **{"missing-siblings": "fill"})
+    group, report = scanned(tmp_path / SIBLINGS[0], **{"missing-files": "fill"})
     assert group["image"].chunks.absent == 2
     found = open_stock(group)["image"][...]
     assert np.array_equal(found[:2], data[:2])
@@ -120,7 +120,7 @@ def test_siblings_elsewhere_are_not_followed_unasked(tmp_path, name):
     blocks = [block(0, "a.ome.tif", "urn:uuid:a"), block(1, name, "urn:uuid:b")]
     write_pages(folder / "a.ome.tif", data[:1], ome_xml(blocks))
     write_pages(tmp_path / "b.ome.tif", data[1:], ome_xml(blocks, uuid="urn:uuid:b"))
-    with pytest.raises(UnsupportedError, match="follow-external"):
+    with pytest.raises(UnsupportedError, match="follow_external=True"):
         scanned(folder / "a.ome.tif")
     if name == "../b.ome.tif":
         group, _ = scan(str(folder / "a.ome.tif"), options=ScanOptions(follow_external=True))

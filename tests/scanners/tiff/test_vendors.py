@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from refmaker.scanners.tiff.tifffile_series import shape_and_axes
 from refmaker.model.report import Outcome
 from refmaker.testing import open_stock
 from refmaker.testing.counting import CountingFileSystem
@@ -68,8 +69,10 @@ def levels_of(series):
     """Return axes and pixels of every level of tifffile's series, without axes of length 1."""
     letters = {"i": "page"}
     for level in series.levels:
-        names = [letters.get(letter, letter) for letter in level.get_axes(squeeze=True).lower()]
-        yield names, level.asarray().reshape(level.get_shape(squeeze=True))
+        shape, axes = shape_and_axes(level)
+        kept = [(letter, n) for letter, n in zip(axes.lower(), shape, strict=True) if n != 1]
+        names = [letters.get(letter, letter) for letter, _ in kept]
+        yield names, level.asarray().reshape([n for _, n in kept])
 
 
 @pytest.mark.parametrize("layout", ["native", "auto"])

@@ -1,0 +1,117 @@
+"""Options as a command spells them, in texts that spell them as Python does.
+
+Errors, warnings and reasons name what helps by keywords of the functions, between backticks:
+```chunks='common'```. A command shows its own flag for each, ``--chunks common``; of another
+command, where only that one has it; and says so where only Python has it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["as_flags"]
+
+_MARKED = re.compile(r"`([a-z_]+)(?:=([^`]*))?`")
+_SPECIAL: dict[tuple[str, Any], str] = {
+    ("incompatible", "split"): "--split-incompatible",
+    ("mismatched", "inline"): "--inline-mismatched",
+}
+"""Values that have a flag of their own."""
+_PAIRS: dict[str, str] = {"coords": "--coord", "parameters": "--param"}
+"""Mappings by name, whose members are given one by one."""
+_PYTHON_ONLY = frozenset(
+    {"allow", "codecs", "compare_budget", "remote_options", "times", "verify_sources"}
+)
+"""Keywords that no command has."""
+_VERBS = ("combine", "scan", "pattern", "serve", "convert", "materialize", "catalog")
+"""Where else an option may be found, the likeliest verb first."""
+
+
+def as_flags(text: str) -> str:
+    """Return a text with each keyword between backticks as the flag that stands for it.
+
+    Parameters
+    ----------
+    text : str
+        What an error, a warning or a reason says.
+    """
+    return _MARKED.sub(_replaced, text) if "`" in text else text
+
+
+def _replaced(found: re.Match[str]) -> str:
+    name, given = found[1], found[2]
+    flag, value = _spelled(name, given)
+    shown = f"{flag} {value}".rstrip()
+    context = click.get_current_context(silent=True)
+    if context is not None and flag in _flags(_running(context), context):
+        return shown
+    for verb in _VERBS:
+        command = import_module(f"refmaker.cli.{verb}").command
+        if flag in _flags(command, click.Context(command)):
+            return shown if context is None else f"{shown} of 'refmaker {verb}'"
+    return f"{found[0][1:-1]} in Python" if name in _PYTHON_ONLY else found[0]
+
+
+def _spelled(name: str, given: str | None) -> tuple[str, str]:
+    """Return the flag of a keyword, and what stands behind it."""
+    value = _value(given)
+    if isinstance(value, str) and (name, value) in _SPECIAL:
+        return _SPECIAL[name, value], ""
+    if isinstance(value, dict):
+        [(key, inner)] = value.items()
+        if name == "settings":
+            return f"--{key}", str(inner)
+        if name == "values":
+            return "--values", f"{key}=A,B,C or --range {key}=START:STOP"
+        return _PAIRS.get(name, _flag(name)), f"{key}={_WORD if inner is ... else inner}"
+    if value is True or value is False:
+        return _flag(name if value else f"no_{name}"), ""
+    if isinstance(value, list):
+        value = value[0]
+    return _flag(name), "" if value is None else _WORD if value is ... else str(value)
+
+
+_WORD = "..."
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _value(given: str | None) -> Any:
+    """Return a value as Python reads it; names and ellipses that are no values stay text."""
+    if given is None:
+        return None
+    try:
+        return ast.literal_eval(given)
+    except (ValueError, SyntaxError):
+        return given
+
+
+def _running(context: click.Context) -> click.Command:
+    """Return the command that runs, or has run, in a context of its group, too."""
+    command = context.command
+    if isinstance(command, click.Group) and context.invoked_subcommand:
+        return command.get_command(context, context.invoked_subcommand) or command
+    return command
+
+
+def _flags(command: click.Command, context: click.Context) -> frozenset[str]:
+    if isinstance(command, click.Group):
+        return frozenset[str]().union(*(_flags(one, context) for one in command.commands.values()))
+    return frozenset(
+        flag for parameter in command.get_params(context) for flag in _names(parameter)
+    )
+
+
+def _names(parameter: click.Parameter) -> Iterator[str]:
+    yield from parameter.opts
+    yield from parameter.secondary_opts

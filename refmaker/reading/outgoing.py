@@ -1,0 +1,70 @@
+"""What of a reference set may be handed to others: chunks of values, and nothing around them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from refmaker.errors import CodecError
+from refmaker.reading.rewritten_chunks import RewrittenChunks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from refmaker.reading.reader import Reader
+
+__all__ = ["Outgoing"]
+
+
+class Outgoing:
+    """Reads the keys of a reference set as they may leave this machine.
+
+    Parameters
+    ----------
+    reader : Reader
+        The set.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._rewritten = RewrittenChunks(reader.references.metadata())
+
+    def rewrites(self, key: str) -> bool:
+        """Tell whether a key's bytes are others than those in the source, of another length."""
+        return key in self._rewritten
+
+    async def read(self, key: str, start: int | None = None, stop: int | None = None) -> Any:
+        """Return the bytes of a key, or a slice of them, as `Reader.read`.
+
+        Raises
+        ------
+        RefmakerError
+            As `Reader.read`; `CodecError` if a chunk cannot be made one of its values alone.
+        """
+        codec = self._rewritten.codec(key)
+        if codec is None:
+            return await self._reader.read(key, start, stop)
+        data = await self._reader.read(key)
+        if data is None:
+            return None
+        try:
+            values = await asyncio.to_thread(codec.shareable, data)
+        except CodecError as error:
+            raise error.located(path=key) from error
+        return values[start:stop]
+
+    async def size(self, key: str) -> int | None:
+        """Return the number of bytes that `read` gives."""
+        if not self.rewrites(key):
+            return await self._reader.size(key)
+        data = await self.read(key)
+        return None if data is None else len(data)
+
+    async def read_many(
+        self, items: Sequence[tuple[str, int | None, int | None]]
+    ) -> list[bytes | memoryview | Exception | None]:
+        """Return many keys or slices; what went wrong with one is returned in its place."""
+        found: list[Any] = await asyncio.gather(
+            *(self.read(*item) for item in items), return_exceptions=True
+        )
+        return found

@@ -1,0 +1,180 @@
+"""What xarray is told of a reference set beyond what its own engine for Zarr reads out of it.
+
+xarray's engines for netCDF know the types of attributes, which dimensions are unlimited and the
+dtype of records; its engine for Zarr cannot, and it hands on how chunks are compressed, which is
+of no use to those who write the data elsewhere. Here all that is as with the engines for netCDF.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from xarray import DataTree, Variable
+from xarray.backends import BackendArray, BackendEntrypoint, StoreBackendEntrypoint
+from xarray.backends.zarr import ZarrStore
+from xarray.core import indexing
+
+from refmaker.codecs.native_libraries import load_proj_before_eccodes
+from refmaker.model.attribute_types import typed_attributes
+from refmaker.model.record_dtypes import RECORD, record_from_document
+from refmaker.model.zarr_v2 import UNLIMITED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+__all__ = ["PARAMETERS", "StoreBackend", "XarrayStore"]
+
+# xarray may import ecCodes from now on.
+load_proj_before_eccodes()
+
+PARAMETERS = (
+    *("filename_or_obj", "drop_variables", "mask_and_scale", "decode_times"),
+    *("concat_characters", "use_cftime", "decode_timedelta", "decode_coords", "group"),
+)
+_FILL = "_FillValue"
+_OPENING = frozenset({"group", "consolidated", "zarr_format"})
+_OF_ZARR = frozenset(
+    {"chunks", "compressor", "compressors", "fill_value", "filters", "serializer", "shards"}
+)
+"""Encodings that are how the chunks of references are stored, not how values are meant."""
+
+
+class XarrayStore(ZarrStore):  # type: ignore[misc] # xarray's is not typed
+    """A group of a reference set, as xarray reads it."""
+
+    __slots__ = ()
+
+    def open_store_variable(self, name: str, *array: Any) -> Variable:
+        """Return a variable with attributes of their own types, and encodings that can be written.
+
+        Parameters
+        ----------
+        name : str
+            The variable.
+        *array : zarr.Array
+            What older versions of xarray have at hand.
+        """
+        variable = super().open_store_variable(name, *array)
+        held = array[0] if array else self.members[name]
+        document = held.attrs.asdict()
+        typed = typed_attributes(document)
+        filled = held.fill_value is not None
+        attributes = {
+            key: typed.get(key, value) if key != _FILL or not filled else value
+            for key, value in variable.attrs.items()
+        }
+        encoding = {key: value for key, value in variable.encoding.items() if key not in _OF_ZARR}
+        data = variable._data  # noqa: SLF001 - `data` would read it
+        if RECORD in document or held.dtype.names is not None:
+            dtype = held.dtype
+            if RECORD in document:
+                dtype = record_from_document(document[RECORD], dtype)
+            data = indexing.LazilyIndexedArray(_Records(data.array, dtype))
+        return Variable(variable.dims, data, attributes, encoding, fastpath=True)
+
+    def get_attrs(self) -> dict[str, Any]:
+        """Return the group's attributes with their types."""
+        shown: Mapping[str, Any] = super().get_attrs()
+        typed = typed_attributes(self.zarr_group.attrs.asdict())
+        return {key: typed.get(key, value) for key, value in shown.items()}
+
+    def get_encoding(self) -> dict[str, Any]:
+        """Return the unlimited dimensions, if the set tells them."""
+        names = self.zarr_group.attrs.asdict().get(UNLIMITED)
+        return {"unlimited_dims": set(names)} if isinstance(names, list) else {}
+
+
+class _Records(BackendArray):  # type: ignore[misc] # xarray's is not typed
+    """Flat records as the dtype that they have in their file.
+
+    Their numbers are in the machine's byte order, as all that xarray reads: of records in another
+    one it would keep nothing but the bytes.
+    """
+
+    def __init__(self, flat: Any, dtype: np.dtype[Any]) -> None:
+        self._flat = flat
+        self._held = dtype
+        self.dtype = dtype.newbyteorder("=")
+        self.shape = flat.shape
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        return self._seen(self._flat[key])
+
+    async def async_getitem(self, key: Any) -> NDArray[Any]:
+        """Return elements, as `__getitem__` does."""
+        return self._seen(await self._flat.async_getitem(key))
+
+    def _seen(self, flat: Any) -> NDArray[Any]:
+        values = np.asarray(flat)
+        records = np.ascontiguousarray(values).view(self._held).reshape(values.shape)
+        return records.astype(self.dtype, copy=False)
+
+
+class StoreBackend(BackendEntrypoint):  # type: ignore[misc] # xarray's is not typed
+    """xarray's way to open reference sets that are open as stores."""
+
+    supports_groups = True
+    open_dataset_parameters: ClassVar[tuple[str, ...] | None] = PARAMETERS
+
+    def open_dataset(
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        **kwargs: Any,
+    ) -> xr.Dataset:
+        """Open one group of a reference set.
+
+        Parameters
+        ----------
+        filename_or_obj : RefmakerStore
+            Or what subclasses make one of.
+        drop_variables : str or iterable of str, optional
+            Variables that are left out.
+        **kwargs
+            As for `refmaker.open_dataset`.
+        """
+        store, rest = self._store(filename_or_obj, kwargs)
+        opening = {key: rest.pop(key) for key in _OPENING & rest.keys()}
+        group = XarrayStore.open_group(store, mode="r", **opening)
+        return StoreBackendEntrypoint().open_dataset(group, drop_variables=drop_variables, **rest)
+
+    def open_datatree(
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        **kwargs: Any,
+    ) -> xr.DataTree:
+        """Open all groups of a reference set as a tree; see `open_dataset`."""
+        return DataTree.from_dict(
+            self.open_groups_as_dict(filename_or_obj, drop_variables=drop_variables, **kwargs)
+        )
+
+    def open_groups_as_dict(
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, xr.Dataset]:
+        """Open all groups of a reference set as datasets, by path; see `open_dataset`."""
+        store, rest = self._store(filename_or_obj, kwargs)
+        opening = {key: rest.pop(key) for key in _OPENING & rest.keys()}
+        top = "/" + (opening.pop("group", None) or "").strip("/")
+        found = XarrayStore.open_store(store, group=top, mode="r", **opening)
+        return {
+            "/" + path[len(top) :].strip("/"): StoreBackendEntrypoint().open_dataset(
+                group, drop_variables=drop_variables, **rest
+            )
+            for path, group in found.items()
+        }
+
+    def _store(self, store: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Return the store, and what xarray takes with it."""
+        known = {"zarr_format": 2} if store.reader.version == 2 else {}
+        return store, {**known, "consolidated": store.reader.consolidated, **kwargs}

@@ -1,0 +1,188 @@
+"""Files of a set, scanned again and opened natively, with every chunk by its place."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.scanning.options import ScanOptions
+from refmaker.scanning.protocol import SNIFF_BYTES, TolerantReader, choose
+from refmaker.verification.compare import NotComparableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+    from refmaker.model import Array
+    from refmaker.model.chunk_table import Reference
+    from refmaker.scanning.protocol import Tolerance
+
+__all__ = ["OpenFiles", "ScannedFile"]
+
+_OPEN = 8
+"""Files that are kept open at a time."""
+_OWNERS = 17
+"""Arrays that may own a place, of which the smallest that holds a chunk is looked for."""
+
+
+class OpenFiles:
+    """Files of a set, scanned and opened natively; the last ones asked for are kept open.
+
+    Parameters
+    ----------
+    format : str or None
+        Name of their scanner; the content decides if it is None.
+    storage_options : mapping or None
+        Passed to fsspec.
+    """
+
+    def __init__(
+        self,
+        format: str | None,  # noqa: A002 - as in scan()
+        storage_options: Mapping[str, Any] | None,
+    ) -> None:
+        self._format = format
+        self._storage_options = storage_options
+        self._open: OrderedDict[str, ScannedFile] = OrderedDict()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def __getitem__(self, url: str) -> ScannedFile:
+        if url not in self._open:
+            while len(self._open) >= _OPEN:
+                self._open.popitem(last=False)[1].close()
+            self._open[url] = ScannedFile(url, self._format, self._storage_options)
+        self._open.move_to_end(url)
+        return self._open[url]
+
+
+class ScannedFile:
+    """One file, scanned, with every chunk by its place.
+
+    Attributes
+    ----------
+    arrays : dict of str to Array
+        Its arrays, all of them as byte ranges.
+    paths : list of str
+        Their paths.
+    native : LibraryReader
+        The file as its format's library reads it.
+    """
+
+    def __init__(
+        self, url: str, name: str | None, storage_options: Mapping[str, Any] | None
+    ) -> None:
+        from refmaker.io.source import Source
+
+        self._stack = ExitStack()
+        with ExitStack() as stack:
+            source = stack.enter_context(Source(url, storage_options))
+            scanner = choose(source.read_upto(0, SNIFF_BYTES), url, name)
+            options = ScanOptions(inline_threshold=0, chunk_bytes=None)
+            group, _ = scanner.scan(source, options)
+            self.arrays = dict(group.arrays())
+            self.paths = list(self.arrays)
+            self._plain = np.array(
+                [not array.codecs and array.order == "C" for array in self.arrays.values()], bool
+            )
+            self._places = _places(source.url, list(self.arrays.values()))
+            self.native = stack.enter_context(scanner.native(source))
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        """Close it."""
+        self._stack.close()
+
+    def tolerance(self, path: str, array: Array) -> Tolerance | None:
+        """Return how far values of an array may be off."""
+        known = path in self.arrays and isinstance(self.native, TolerantReader)
+        return self.native.tolerance(path, array) if known else None  # type: ignore[attr-defined]
+
+    def find(
+        self, offset: NDArray[np.int64], length: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return which chunks hold ranges of bytes.
+
+        Parameters
+        ----------
+        offset, length : ndarray of int64, shape (n,)
+            The ranges.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+            Positions among `paths` of the arrays that own them; -1 where none does.
+        ndarray of int64, shape (n,)
+            Numbers of their chunks.
+        ndarray of int64, shape (n,)
+            First byte in the chunk; -1 where the range is the whole chunk.
+        """
+        starts, stops, owner, number = self._places
+        last = np.searchsorted(starts, offset, side="right")
+        stop = offset + length
+        found = np.full(offset.size, -1, np.int64)
+        skipped = np.full(offset.size, -1, np.int64)
+        # Several arrays may own a place; the smallest range that holds it all is looked for.
+        for back in range(1, min(_OWNERS, starts.size + 1)):
+            row = np.maximum(last - back, 0)
+            here = (found < 0) & (last >= back)
+            exact = here & (starts[row] == offset) & (stops[row] == stop)
+            inside = here & ~exact & (stops[row] >= stop) & self._plain[owner[row]]
+            skipped[inside] = (offset - starts[row])[inside]
+            found[exact | inside] = row[exact | inside]
+        known = np.maximum(found, 0)
+        if not starts.size:
+            return found, found, skipped
+        return np.where(found < 0, -1, owner[known]), number[known].astype(np.int64), skipped
+
+    def read(self, found: Reference, array: Array) -> tuple[NDArray[Any], tuple[int, ...] | None]:
+        """Return the values of a chunk and its position, or of the part of an uncompressed one."""
+        owner, numbers, bytes_in = self.find(np.array([found.offset]), np.array([found.length]))
+        if owner[0] < 0:
+            stop = found.offset + found.length
+            raise LookupError(f"no array has bytes {found.offset} to {stop}")
+        path, number, skipped = self.paths[int(owner[0])], int(numbers[0]), int(bytes_in[0])
+        native = self.arrays[path]
+        if native.dtype.newbyteorder("=") != array.dtype.newbyteorder("="):
+            raise NotComparableError(f"{path} has the type {native.dtype} in its file")
+        at = np.unravel_index(number, native.chunks.grid) if native.shape else ()
+        region = tuple(
+            slice(int(i) * n, min((int(i) + 1) * n, extent))
+            for i, n, extent in zip(at, native.chunk_shape, native.shape, strict=True)
+        )
+        values = np.asarray(self.native.read(path, native, region)).reshape(-1)
+        if skipped < 0:
+            alike = array.chunk_shape[len(array.shape) - len(native.shape) :] == native.chunk_shape
+            return values, tuple(int(i) for i in at) if alike else None
+        first = skipped // native.dtype.itemsize
+        return values[first : first + found.length // native.dtype.itemsize], None
+
+
+def _places(url: str, arrays: list[Array]) -> tuple[NDArray[Any], ...]:
+    """Return start, stop, array and number of every chunk in a file, by start and then size."""
+    columns: list[tuple[NDArray[Any], ...]] = []
+    for which, array in enumerate(arrays):
+        table = array.chunks
+        known = np.array([name == url for name in table.urls], bool)
+        rows = np.zeros(table.referenced, np.int64) if table.url is None else table.url
+        mine = known[rows] if table.referenced else np.zeros(0, bool)
+        offset = table.offset[mine].astype(np.int64)
+        stop = offset + table.length[mine].astype(np.int64)
+        columns.append((offset, stop, np.full(offset.size, which), table.numbers()[mine]))
+    if not columns:
+        empty = np.zeros(0, np.int64)
+        return empty, empty, empty, empty
+    joined = tuple(np.concatenate(parts) for parts in zip(*columns, strict=True))
+    # Of ranges with one start the smallest comes last, and so is met first.
+    order = np.lexsort((-joined[1], joined[0]))
+    return tuple(column[order] for column in joined)

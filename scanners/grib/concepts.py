@@ -1,0 +1,154 @@
+"""Names of parameters by ecCodes' own rules, from a table of its definitions: no library is loaded.
+
+ecCodes names a field by *concepts*: lists of values, each with conditions on keys. Of those whose
+conditions all hold the one with most conditions is taken, of equals the last; lists of the
+originating centre come before the general ones, and ECMWF's stand in where none fits. The table
+is made by `refmaker.scanners.grib.concept_table` and says which version it was made from. What
+the rules here do not cover is not answered, and left to the library.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["PARAMETER_CONCEPTS", "Concepts", "UnsureError", "table_version", "tables"]
+
+PARAMETER_CONCEPTS = ("shortName", "paramId", "name", "units", "cfName", "cfVarName")
+_PATH = os.path.join(os.path.dirname(__file__), "concepts.json.gz")
+MISSING = "missing()"
+
+Entry = list[Any]
+"""A value, and the keys and values of its conditions in turn."""
+
+
+class UnsureError(Exception):
+    """The rules here do not say what ecCodes would."""
+
+
+@lru_cache(1)
+def tables() -> dict[str, str]:
+    """Return the lines of the table by name: JSON that is parsed when it is needed."""
+    with gzip.open(_PATH, "rt", encoding="utf-8") as file:
+        return dict(line.split("\t", 1) for line in file)
+
+
+def table_version() -> str:
+    """Return the version of ecCodes whose definitions the table holds."""
+    version: str = json.loads(tables()["version"])
+    return version
+
+
+@lru_cache(64)
+def lines_of(name: str) -> Any:
+    """Return one line of the table; None where there is none."""
+    text = tables().get(name)
+    return None if text is None else json.loads(text)
+
+
+@lru_cache(64)
+def _concept(edition: int, where: str, concept: str) -> Mapping[str, list[Entry]]:
+    """Return the entries of one concept of a centre ("" for all) by parameter."""
+    found: Mapping[str, list[Entry]] = lines_of(f"{edition}/{where}/{concept}") or {}
+    return found
+
+
+class Concepts:
+    """The concepts of one field.
+
+    Parameters
+    ----------
+    edition : {1, 2}
+        Of GRIB.
+    centre : str
+        Abbreviation of the originating centre.
+    keys : mapping
+        What conditions ask about; None for what is missing.
+    unsupported : container of str
+        Keys that a field may have but whose values are not known here.
+    suffix : str
+        Of the lists of parameters: ``".lte33"`` for those of older tables of ECMWF.
+    """
+
+    def __init__(
+        self, edition: int, centre: str, keys: Mapping[str, Any], unsupported: frozenset[str],
+        suffix: str = "",
+    ) -> None:  # fmt: skip
+        self._edition, self._centre, self._suffix = edition, centre, suffix
+        self._keys, self._unsupported = keys, unsupported
+
+    def parameter(self, concept: str, parameter: str) -> str | None:
+        """Return a name of the parameter, None where there is none.
+
+        Parameters
+        ----------
+        concept : str
+            One of `PARAMETER_CONCEPTS`.
+        parameter : str
+            Numbers of discipline, category and parameter; of table and parameter in edition 1.
+
+        Raises
+        ------
+        UnsureError
+            If a key decides of which nothing is known here.
+        """
+        plain = concept in ("cfName", "cfVarName") or self._edition == 1
+        suffix = "" if plain else self._suffix
+        lists = [(self._centre, suffix), ("", suffix)]
+        found = self._best([_concept(self._edition, w, concept + s) for w, s in lists], parameter)
+        if found is None and (concept != "cfVarName" or self._edition == 1):
+            lists = [("ecmf", suffix), ("", suffix)]
+            named = [_concept(self._edition, w, concept + s) for w, s in lists]
+            found = self._best(named, parameter)
+        if found is None and self._edition == 2 and concept != "cfVarName":
+            named = [_concept(2, w, f"{concept}.legacy") for w in ("ecmf", "")]
+            found = self._best(named, parameter)
+        return found
+
+    def level(self, concept: str, otherwise: str | None = None) -> str | None:
+        """Return what another concept says, such as the type of level.
+
+        Parameters
+        ----------
+        concept : str
+            Its name.
+        otherwise : str, optional
+            Centre whose lists stand in where none fits.
+        """
+        found = None
+        for centre in (self._centre, otherwise):
+            if found is None and centre is not None:
+                lists = [_concept(self._edition, where, concept) for where in (centre, "")]
+                found = self._best(lists, "")
+        return found
+
+    def _best(self, lists: Sequence[Mapping[str, list[Entry]]], parameter: str) -> str | None:
+        most, best = 0, None
+        for entries in lists:
+            for entry in entries.get(parameter, ()):
+                count = self._holds(entry)
+                if count >= most and count:
+                    most, best = count, entry[0]
+        return best
+
+    def _holds(self, entry: Entry) -> int:
+        """Return how many conditions hold, the parameter's own among them; 0 if one does not."""
+        unsure = False
+        for key, value in zip(entry[1::2], entry[2::2], strict=True):
+            if key in self._unsupported:
+                unsure = True
+                continue
+            if key not in self._keys:
+                return 0
+            mine = self._keys[key]
+            if (mine is not None) if value == MISSING else (mine != value):
+                return 0
+        if unsure:
+            raise UnsureError
+        return (len(entry) - 1) // 2 + 3

@@ -1,0 +1,92 @@
+"""Options of earlier versions are understood, and shown nowhere."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+import refmaker
+from refmaker.cli import VERBS, main
+
+FORMER = {
+    ("scan", "--chunks"): "--chunk-bytes",
+    ("scan", "--inline"): "--inline-threshold",
+    ("scan", "--name"): "--name-template",
+    ("scan", "--trust-stride"): "--infer-ifds",
+    ("scan", "--missing-siblings"): "--missing-files",
+    ("combine", "--any-order"): "--no-monotonic",
+    ("combine", "--split-eras"): "--split-incompatible",
+    ("combine", "--inline-odd"): "--inline-mismatched",
+    ("combine", "--to"): "--out-format",
+    ("append", "--any-order"): "--no-monotonic",
+    ("append", "--split-eras"): "--split-incompatible",
+    ("append", "--inline-odd"): "--inline-mismatched",
+    ("convert", "--to"): "--out-format",
+    ("pattern", "--to"): "--out-format",
+}
+
+
+def options(verb):
+    command = main.get_command(click.Context(main), verb)
+    return command, command.get_params(click.Context(command))
+
+
+def test_these_are_all():
+    found = {
+        (verb, old): parameter.opts[-1]
+        for verb in VERBS
+        for parameter in options(verb)[1]
+        for old in getattr(parameter, "former", ())
+    }
+    assert found == FORMER
+
+
+@pytest.mark.parametrize(("verb", "old"), FORMER)
+def test_each_means_the_same_and_is_not_shown(verb, old, run):
+    command, parameters = options(verb)
+    [parameter] = [one for one in parameters if old in getattr(one, "former", ())]
+    new = FORMER[verb, old]
+    kinds = {"--chunks": "1k", "--inline": "2k", "--name": "{n}", "--to": "compact"}
+    kinds |= {"--trust-stride": "yes", "--missing-siblings": "fill"}
+    value = [kinds[old]] if old in kinds else []
+    rest = {"append": ["set", "input"], "convert": ["a", "b"]}.get(verb, ["input"])
+    rest += ["-o", "x"] if verb in ("combine", "pattern") else []
+    rest += ["--like", "y"] if verb == "pattern" else []
+    given = [
+        command.make_context(verb, [*rest, flag, *value]).params[parameter.name]
+        for flag in (old, new)
+    ]
+    assert given[0] == given[1] != parameter.default
+    shown = run(verb, "--help-all" if verb in ("scan", "combine", "append") else "--help").out
+    assert new in shown
+    assert f"{old} " not in shown.replace("--chunks common", "")  # combine has its own --chunks
+
+
+def test_environment_variables_of_former_names(run, files, monkeypatch, tmp_path):
+    monkeypatch.setenv("REFMAKER_SCAN_NAME", "old-{stem}.json")
+    run("scan", files["a"])
+    assert (tmp_path / "old-a.json").exists()
+    monkeypatch.setenv("REFMAKER_SCAN_NAME_TEMPLATE", "new-{stem}.json")
+    run("scan", files["a"])
+    assert (tmp_path / "new-a.json").exists()
+
+
+class TestCombineOptions:
+    @pytest.mark.parametrize(
+        ("old", "new", "value"),
+        [("eras", "incompatible", "split"), ("odd", "mismatched", "inline")],
+    )
+    def test_former_keywords(self, old, new, value):
+        made = refmaker.CombineOptions(**{old: value})
+        assert getattr(made, new) == value
+        assert made == refmaker.CombineOptions(**{new: value})
+        assert old not in made.as_dict()
+
+    def test_as_keywords_of_combine(self, files):
+        refs = refmaker.scan(files["a"])
+        with pytest.raises(ValueError, match="incompatible is 'perhaps'"):
+            refmaker.combine([refs], eras="perhaps")
+
+    def test_others_are_refused(self):
+        with pytest.raises(TypeError, match="era"):
+            refmaker.CombineOptions(era="split")

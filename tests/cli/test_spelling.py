@@ -1,0 +1,198 @@
+"""Hints name options as the place spells them where they appear."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+
+import click
+import h5py
+import numpy as np
+import pytest
+
+import refmaker
+from refmaker.cli import VERBS, main
+from refmaker.cli.spelling import as_flags
+from refmaker.errors import MetadataError, RefmakerError
+from refmaker.scanning.protocol import all_settings
+
+ROOT = Path(__file__).parents[2]
+MARKED = re.compile(r"`([a-z_]+)(?:=([^`]*))?`")
+FLAG = re.compile(r"(?<![\w'-])--[a-z][\w-]*")
+
+
+def texts():
+    """Yield place and text of every string in the library that is no docstring and no name."""
+    for folder in ("refmaker", "scanners", "templates"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            inner = path.relative_to(ROOT)
+            if inner.parts[:2] in (("refmaker", "cli"), ("refmaker", "scanners")):
+                continue
+            tree = ast.parse(path.read_text())
+            skipped = {
+                id(node.value)
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            }
+            for node in ast.walk(tree):
+                if isinstance(node, ast.JoinedStr):
+                    skipped |= {id(part) for part in node.values}
+                    yield f"{inner}:{node.lineno}", "".join(map(_part, node.values))
+                elif id(node) not in skipped and isinstance(getattr(node, "value", None), str):
+                    yield f"{inner}:{node.lineno}", node.value
+
+
+def _part(node):
+    if isinstance(node, ast.Constant):
+        return node.value
+    return "'X'" if node.conversion == ord("r") else "X"
+
+
+TEXTS = dict(texts())
+
+
+def keywords():
+    """Return the names of all keywords of the public functions and options."""
+    things = [getattr(refmaker, name) for name in refmaker.__all__]
+    things += [getattr(refmaker.catalog, name) for name in refmaker.catalog.__all__]
+    things.append(refmaker.ReferenceSet.write)
+    found = {"remote_options"}  # of the fsspec filesystem
+    for thing in things:
+        if inspect.isfunction(thing):
+            found |= set(inspect.signature(thing).parameters)
+        elif dataclasses.is_dataclass(thing):
+            found |= {field.name for field in dataclasses.fields(thing)}
+    return found
+
+
+def marked():
+    return {place: text for place, text in TEXTS.items() if MARKED.search(text)}
+
+
+def test_there_is_something_to_look_at():
+    assert len(TEXTS) > 2000
+    assert len(marked()) > 25
+
+
+def test_the_library_knows_no_flags():
+    # Whole commands, in quotes, are commands wherever they appear.
+    wrong = {
+        place: text
+        for place, text in TEXTS.items()
+        if FLAG.search(re.sub(r"'refmaker [^']*'", "", text)) and not text.startswith("-----")
+    }
+    assert not wrong
+
+
+def test_keywords_stand_between_backticks():
+    known = keywords()
+    bare = re.compile(rf"(?<![\w`.])({'|'.join(sorted(known))})=(?!'X')(?=['\"\[{{]|True|False)")
+    wrong = {place: text for place, text in TEXTS.items() if bare.search(text)}
+    # XML has attributes; errors of the caller's own keywords show what was given ('X' above).
+    allowed = (
+        *("refmaker/publish/html_report/figures.py", "refmaker/__init__.py"),
+        "refmaker/verification/verify.py",
+    )
+    assert not [place for place in wrong if not place.startswith(allowed)]
+
+
+@pytest.mark.parametrize("place", marked())
+def test_every_keyword_is_one_and_has_its_flag(place):
+    text = TEXTS[place]
+    for name, value in MARKED.findall(text):
+        assert name in keywords(), text
+        if name == "settings":
+            [(setting, chosen)] = ast.literal_eval(value).items()
+            assert chosen in all_settings()[setting][0].choices
+    shown = as_flags(text)
+    assert "`" not in shown
+    for name, value in MARKED.findall(text):
+        if f"{name}={value} in Python" in shown or f"{name} in Python" in shown:
+            assert name in {"allow", "codecs", "compare_budget", "remote_options", "times"} | {
+                "verify_sources"
+            }
+    for flag in FLAG.findall(shown):
+        assert any(flag in flags(verb) for verb in VERBS), (flag, text)
+
+
+def flags(verb):
+    command = main.get_command(click.Context(main), verb)
+    commands = command.commands.values() if isinstance(command, click.Group) else [command]
+    return {
+        flag
+        for one in commands
+        for parameter in one.get_params(click.Context(one))
+        for flag in (*parameter.opts, *parameter.secondary_opts)
+    }
+
+
+@pytest.mark.parametrize(
+    ("verb", "text", "shown"),
+    [
+        ("combine", "`chunks='common'`", "--chunks common"),
+        ("combine", "(`times='reencode'`)", "(--reencode-times)"),
+        ("scan", "(`times='reencode'`)", "(--reencode-times of 'refmaker combine')"),
+        ("combine", "`monotonic=False`", "--no-monotonic"),
+        ("combine", "`coords={'t': ...}`", "--coord t=..."),
+        ("combine", "raise `inline_budget`", "raise --inline-budget"),
+        ("append", "`incompatible='split'`", "--split-incompatible"),
+        ("info", "`follow_external=True`", "--follow-external of 'refmaker scan'"),
+        ("scan", "`settings={'missing-files': 'fill'}`", "--missing-files fill"),
+        ("pattern", "`values={'day': ...}`", "--values day=A,B,C or --range day=START:STOP"),
+        ("pattern", "`varying=['run']`", "--varying run"),
+        ("pattern", "`check=0`", "--check 0"),
+        ("catalog", "`overwrite=True`", "--overwrite"),
+        ("info", "open with `codecs=['x.y']`", "open with codecs=['x.y'] in Python"),
+        ("info", "a dataset named `odd`, `a b`, `x=1`", "a dataset named `odd`, `a b`, `x=1`"),
+    ],
+)
+def test_as_flags(verb, text, shown):
+    context = click.Context(main)
+    context.invoked_subcommand = verb
+    with context:
+        assert as_flags(text) == shown
+
+
+def series(tmp_path, name, units):
+    with h5py.File(tmp_path / name, "w") as file:
+        time = file.create_dataset("time", data=np.arange(3.0))
+        time.make_scale("time")
+        time.attrs["units"] = units
+        data = file.create_dataset("v", data=np.zeros((3, 200), "f4"), chunks=(1, 200))
+        data.dims[0].attach_scale(time)
+    return tmp_path / name
+
+
+def test_one_fault_in_python_and_in_two_commands(run, tmp_path):
+    paths = [series(tmp_path, f"{i}.nc", f"hours since 2000-01-0{i}T00:00:00") for i in (1, 2)]
+    sets = [refmaker.scan(path) for path in paths]
+    with pytest.raises(MetadataError) as caught:
+        refmaker.combine(sets, concat="time")
+    assert "`times='reencode'`" in str(caught.value)
+    out = run("scan", *paths, "-o", "all.json", "--concat", "time", code=1)
+    assert "--reencode-times of 'refmaker combine'" in out.err
+    for refs, path in zip(sets, paths, strict=True):
+        refs.write(path.with_suffix(".json"))
+    names = ("1.json", "2.json", "-o", "all.json", "--concat", "time")
+    out = run("combine", *names, code=1)
+    assert (
+        "(--reencode-times)" in out.err.replace("units (--", "(--") or "--reencode-times" in out.err
+    )
+    assert "of 'refmaker" not in out.err
+    # The remedy works as it is told.
+    run("combine", *names, "--reencode-times")
+
+
+def test_json_records_have_the_same_hint(run, tmp_path):
+    paths = [series(tmp_path, f"{i}.nc", f"hours since 2000-01-0{i}") for i in (1, 2)]
+    [*_, record] = run("scan", *paths, "-o", "a.json", "--concat", "time", "--json", code=1).records
+    assert "--reencode-times" in record["error"]["message"]
+    assert "`" not in record["error"]["hint"]
+
+
+def test_python_keeps_what_it_was_told():
+    error = RefmakerError("broken", hint="raise `timeout`")
+    assert str(error) == "broken (raise `timeout`)"
