@@ -14,9 +14,9 @@ import numpy as np
 
 from refmaker.errors import LimitError, MetadataError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
+from refmaker.model.zarr_v2 import array_from_documents
 from refmaker.storage.json_parser import parse
 from refmaker.storage.reference_columns import ChunkGrid, chunk_key, chunk_place
-from refmaker.model.zarr_v2 import array_from_documents
 from refmaker.storage.tree import Tree, add_document, assemble
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ _KEYS_LIMIT = 1 << 20
 """Keys that are written out one by one, of rules over several arrays."""
 
 
-def read(data: bytes, url: str = "", *, limits: Limits | None = None) -> tuple[Group, dict[str, Any]]:
+def read(
+    data: bytes, url: str = "", *, limits: Limits | None = None
+) -> tuple[Group, dict[str, Any]]:
     """Read a reference set.
 
     Parameters
@@ -80,7 +82,11 @@ def group_of(references: ReferenceIndex, url: str = "") -> Group:
         As for `read`.
     """
     tree, inlined = _documents(references, url)
-    grids = {path: _grid(path, named[".zarray"], url) for path, named in tree.items() if ".zarray" in named}
+    grids = {
+        path: _grid(path, named[".zarray"], url)
+        for path, named in tree.items()
+        if ".zarray" in named
+    }
     rules, single = _generated(references, grids, url)
     for path in [*references.tables, *rules]:
         if path not in grids:
@@ -115,10 +121,11 @@ def group_of(references: ReferenceIndex, url: str = "") -> Group:
 def _documents(references: ReferenceIndex, url: str) -> tuple[Tree, dict[str, bytes]]:
     """Return the metadata documents, and the inlined values that are none."""
     tree: Tree = {}
-    inlined: dict[str, bytes] = {}
-    for key, data in references.documents.items():
-        if not add_document(tree, key, data, url):
-            inlined[key] = data
+    inlined = {
+        key: data
+        for key, data in references.documents.items()
+        if not add_document(tree, key, data, url)
+    }
     if not tree and ".zmetadata" in references.documents:
         consolidated = json.loads(references.documents[".zmetadata"]).get("metadata")
         for key, document in consolidated.items() if isinstance(consolidated, dict) else ():

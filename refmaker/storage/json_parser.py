@@ -187,8 +187,8 @@ def _no_object(text: bytes, limits: Limits) -> RefmakerError:
     if start and start in b'["-0123456789tfn' and nesting(text) <= limits.nesting:
         try:
             loads(text)
-        except DamagedTextError as error:
-            return MetadataError(f"not JSON: {error}", hint=_HINT)
+        except DamagedTextError as damage:
+            return MetadataError(f"not JSON: {damage}", hint=_HINT)
         return MetadataError("not a reference set: no JSON object", hint=_HINT)
     error = not_json("no object", len(text) - len(text.lstrip(_SPACE)))
     error.hint = _HINT
@@ -208,12 +208,8 @@ def _assembled(
             raise MetadataError("a member 'refs', but no 'version'", hint='add "version": 1')
         top.add(head)
         return top.index(None, ReferenceIndex())
+    _check_head(head)
     version = head["version"]
-    if version not in (1, COMPACT) or isinstance(version, bool):
-        raise MetadataError(f"reference version {version!r}, expected 0, 1 or {COMPACT!r}")
-    for name in ("refs", "templates", "refmaker", "metadata"):
-        if not isinstance(head.get(name, {}), dict):
-            raise MetadataError(f"the member {name!r} is no JSON object", path=name)
     if refs is None:
         if "refs" not in head and not head.get("gen"):
             raise MetadataError("there is neither a member 'refs' nor 'gen'")
@@ -221,7 +217,7 @@ def _assembled(
         refs.add(head.get("refs", {}))
     if version == COMPACT:
         refs.add_metadata(head.get("metadata", {}))
-    head.setdefault("templates", {}).update(overrides or {})
+    head["templates"] = {**head.get("templates", {}), **(overrides or {})}
     templates = _Templates(head, limits)
     made = ReferenceIndex(header=head.get("refmaker", {}), compact=version == COMPACT)
     if head.get("gen") is not None:
@@ -229,6 +225,16 @@ def _assembled(
         for rule in made.rules or ():
             _check_key(rule.pattern.literals[0] + "0", limits)
     return refs.index(templates.expand, made)
+
+
+def _check_head(head: Mapping[str, Any]) -> None:
+    """Refuse members of version 1 that are of other kinds."""
+    version = head["version"]
+    if version not in (1, COMPACT) or isinstance(version, bool):
+        raise MetadataError(f"reference version {version!r}, expected 0, 1 or {COMPACT!r}")
+    for name in ("refs", "templates", "refmaker", "metadata"):
+        if not isinstance(head.get(name, {}), dict):
+            raise MetadataError(f"the member {name!r} is no JSON object", path=name)
 
 
 class _Templates:

@@ -22,7 +22,17 @@ from refmaker.errors import LimitError, MetadataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PAD", "Piece", "Rows", "Window", "loads", "nesting", "next_piece", "not_json", "DamagedTextError"]
+__all__ = [
+    "PAD",
+    "DamagedTextError",
+    "Piece",
+    "Rows",
+    "Window",
+    "loads",
+    "nesting",
+    "next_piece",
+    "not_json",
+]
 
 WINDOW = 1 << 21
 """Bytes looked at together: what is computed of them stays in the processor's cache."""
@@ -391,9 +401,7 @@ def _inner(
     return None
 
 
-def _rest(
-    window: Window, rows: Rows, stop: int, how: tuple[bool, bool, int]
-) -> dict[str, Any]:
+def _rest(window: Window, rows: Rows, stop: int, how: tuple[bool, bool, int]) -> dict[str, Any]:
     """Parse what stands between references; check that all of it is whole members."""
     first, closed, members = how
     start = np.concatenate([[PAD], window.opens[rows.first + 2]])
@@ -412,18 +420,23 @@ def _rest(
             raise not_json("a comma is missing", window.base + end)
     if not closed:
         parts[-1] = parts[-1].rstrip(_SPACE)[:-1]
-    text = b"{" + b"".join(parts) + b"}"
+    found = _parsed(parts, [window.base + begin for begin, _ in spans], window.base + stop)
+    if len(found) != members + closed:
+        raise MetadataError("referenced twice", path=_twice(b"{" + b"".join(parts) + b"}"))
+    return found
+
+
+def _parsed(parts: list[bytes], places: list[int], stop: int) -> dict[str, Any]:
+    """Parse members that stand at some places of the document."""
     try:
-        found: dict[str, Any] = loads(text)
+        found: dict[str, Any] = loads(b"{" + b"".join(parts) + b"}")
     except DamagedTextError as error:
         at = error.place - 1
-        for part, (begin, _) in zip(parts, spans, strict=True):
+        for part, place in zip(parts, places, strict=True):
             if at <= len(part):
-                raise not_json(error.why, window.base + begin + max(at, 0)) from error
+                raise not_json(error.why, place + max(at, 0)) from error
             at -= len(part)
-        raise not_json(error.why, window.base + stop) from error
-    if len(found) != members + closed:
-        raise MetadataError("referenced twice", path=_twice(text))
+        raise not_json(error.why, stop) from error
     return found
 
 
@@ -437,7 +450,11 @@ def _twice(text: bytes) -> str:
 
     json.loads(text, object_pairs_hook=hook)
     seen: set[str] = set()
-    return next((name for name in names if name in seen or seen.add(name)), "")[:200]
+    for name in names:
+        if name in seen:
+            return name[:200]
+        seen.add(name)
+    return ""
 
 
 class DamagedTextError(ValueError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -79,16 +79,25 @@ class _Part(NamedTuple):
     at: tuple[NDArray[np.int64], ...]
 
     def take(self, rows: NDArray[np.int64] | slice) -> _Part:
-        columns = (column[rows] for column in self[:4])
-        return _Part(*columns, tuple(column[rows] for column in self.at))
+        return _Part(
+            self.prefix[rows],
+            self.url[rows],
+            self.offset[rows],
+            self.length[rows],
+            tuple(column[rows] for column in self.at),
+        )
 
     @classmethod
     def joined(cls, parts: Sequence[_Part]) -> _Part:
         if len(parts) == 1:
             return parts[0]
-        columns = (np.concatenate(column) for column in zip(*(p[:4] for p in parts), strict=True))
-        at = zip(*(part.at for part in parts), strict=True)
-        return cls(*columns, tuple(map(np.concatenate, at)))
+        return cls(
+            np.concatenate([part.prefix for part in parts]),
+            np.concatenate([part.url for part in parts]),
+            np.concatenate([part.offset for part in parts]),
+            np.concatenate([part.length for part in parts]),
+            tuple(map(np.concatenate, zip(*(part.at for part in parts), strict=True))),
+        )
 
 
 def chunk_key(key: str) -> tuple[str, tuple[int, ...], bool] | None:
@@ -151,8 +160,8 @@ class _Keys(NamedTuple):
             fine &= ends | slash | (dot & ~nested)
             if not bool(fine.all()):
                 good[rows[~fine & ~nested]] = False
-                rows, value, low, dot, slash = (c[fine] for c in (rows, value, low, dot, slash))
-                nested = nested[fine]
+                rows, value, low = rows[fine], value[fine], low[fine]
+                dot, slash, nested = dot[fine], slash[fine], nested[fine]
             column = np.zeros(size, np.uint64)
             column[rows] = value
             at.append(column)
@@ -201,9 +210,8 @@ class Columns:
             self._one(key, int(url[row]), int(offset[row]), int(length[row]))
         form = np.where(keys.good, keys.rank << 1 | keys.slashes, -1)
         for kind in np.unique(form[keys.good]).tolist():
-            chosen: NDArray[np.int64] | slice = np.flatnonzero(form == kind)
-            if np.size(chosen) == form.size:
-                chosen = slice(None)
+            some = np.flatnonzero(form == kind)
+            chosen = slice(None) if some.size == form.size else some
             begin = window.opens[rows.first[chosen]] + 1
             prefix = self._prefixes.numbers(window, begin, keys.stop[chosen] - begin)
             at = tuple(_narrow(column[chosen]) for column in reversed(keys.at[: kind >> 1]))
@@ -281,8 +289,8 @@ class Columns:
         for (path, _, slashes), parts in self._by_path(paths, number).items():
             part = _Part.joined(parts)
             split = _split(path, part, fronts.get(path, {})) if slashes else ((path, part),)
-            for owner, found in split:
-                groups.setdefault(owner, []).append((slashes and len(found.at) > 1, found))
+            for owner, one in split:
+                groups.setdefault(owner, []).append((slashes and len(one.at) > 1, one))
             parts.clear()
         for path, found in groups.items():
             _add_table(made, path, found, grids.get(path), urls)
@@ -344,7 +352,7 @@ class Columns:
             for part in parts:
                 rows = np.flatnonzero(part.url == url)
                 if rows.size:
-                    return prefixes[part.prefix[rows[0]]] + _name(part, int(rows[0]), slashes)
+                    return prefixes[int(part.prefix[rows[0]])] + _name(part, int(rows[0]), slashes)
         return ""
 
 
@@ -364,7 +372,8 @@ def _string(window: Window, number: int) -> str:
 def _narrow(column: NDArray[np.int64] | NDArray[np.uint64]) -> NDArray[np.int64]:
     """Return a column in four bytes a number, if they fit."""
     small = not column.size or int(column.max()) < 2**31
-    return column.astype(np.int32 if small else np.int64)  # type: ignore[return-value]
+    narrow: NDArray[Any] = column.astype(np.int32 if small else np.int64)
+    return narrow
 
 
 def _distinct(texts: list[str]) -> tuple[list[str], NDArray[np.int32]]:
@@ -388,7 +397,7 @@ def _moved(path: str, part: _Part, *, slashes: bool) -> tuple[str, bool, _Part]:
 
 
 def _by_number(
-    numbers: NDArray[np.int32],
+    numbers: NDArray[Any],
 ) -> Iterator[tuple[int, NDArray[np.int64] | slice]]:
     """Yield each number and where it is."""
     if bool((numbers == numbers[0]).all()):
@@ -412,7 +421,9 @@ def _split(
     """
     for lead in sorted(lead for lead in known if lead < len(part.at)):
         extents = [int(column.max()) + 1 for column in part.at[:lead]]
-        inside = [one for one in known[lead] if all(a < b for a, b in zip(one, extents, strict=True))]
+        inside = [
+            one for one in known[lead] if all(a < b for a, b in zip(one, extents, strict=True))
+        ]
         if not inside or count(extents) > _LARGEST:
             continue
         code = np.ravel_multi_index(part.at[:lead], extents) if lead else np.zeros(part.url.size)
@@ -443,9 +454,7 @@ def _fronts(grids: Mapping[str, ChunkGrid]) -> dict[str, dict[int, list[tuple[in
     return found
 
 
-def chunk_place(
-    key: str, grids: Mapping[str, ChunkGrid]
-) -> tuple[str, tuple[int, ...]] | None:
+def chunk_place(key: str, grids: Mapping[str, ChunkGrid]) -> tuple[str, tuple[int, ...]] | None:
     """Return the array that a key belongs to, and the chunk; None if it is no array's chunk.
 
     Raises
@@ -461,7 +470,9 @@ def chunk_place(
         grid = grids.get(path)
         if grid is not None:
             rest, shape = at[lead:], grid.shape or (1,)
-            inside = len(rest) == len(shape) and all(a < b for a, b in zip(rest, shape, strict=True))
+            inside = len(rest) == len(shape) and all(
+                a < b for a, b in zip(rest, shape, strict=True)
+            )
             if not inside or (len(rest) > 1 and slashes != grid.slashes):
                 raise MetadataError(f"no chunk of a grid of {grid.shape}", path=key)
             return path, rest
@@ -520,10 +531,10 @@ def _table(
     number = same[part.url]
     if bool((number == number[0]).all()):
         names: tuple[str, ...] = (texts[int(number[0])],)
-        file = None
+        file: NDArray[Any] | None = None
     elif len(texts) > 4 * number.size:
-        used, file = np.unique(number, return_inverse=True)
-        names = tuple(texts[i] for i in used.tolist())
+        distinct, file = np.unique(number, return_inverse=True)
+        names = tuple(texts[i] for i in distinct.tolist())
     else:
         present = np.zeros(len(texts), bool)
         present[number] = True

@@ -178,9 +178,9 @@ class ReferenceIndex:
         document = self.documents.get(key)
         if document is not None:
             return document
-        found = self._row(key)
-        if found is not None:
-            table, row = found
+        place = self._row(key)
+        if place is not None:
+            table, row = place
             file = 0 if table.url is None else int(table.url[row])
             return _located(
                 table.urls[file], int(table.offset[row]), int(table.length[row]), table, row
@@ -203,10 +203,10 @@ class ReferenceIndex:
         if table is not None and row is not None:
             return table, row
         if self.slashed:
-            for path, more in _fronts(path):
-                if path in self.slashed:
-                    row = _row(self.tables[path], (*more, *at))
-                    return None if row is None else (self.tables[path], row)
+            for owner, more in _fronts(path):
+                if owner in self.slashed:
+                    row = _row(self.tables[owner], (*more, *at))
+                    return None if row is None else (self.tables[owner], row)
         return None
 
     def _made(self, key: str) -> Located | None:
@@ -267,7 +267,9 @@ class ReferenceIndex:
             if owner not in self.slashed:
                 continue
             table = self.tables[owner]
-            if len(at) >= len(table.grid) or any(a >= b for a, b in zip(at, table.grid, strict=False)):
+            if len(at) >= len(table.grid) or any(
+                a >= b for a, b in zip(at, table.grid, strict=False)
+            ):
                 continue
             step = count(table.grid[len(at) + 1 :])
             first = 0

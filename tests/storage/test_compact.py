@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from refmaker.errors import LimitError, MetadataError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.zarr_v2 import documents, dumps
-from refmaker.storage import compact, generated
-from refmaker.storage import hierarchy
+from refmaker.storage import compact, generated, hierarchy
 from refmaker.storage import json_writer as storage
 from refmaker.testing.strategies import groups
 

@@ -1,5 +1,6 @@
 """Reference documents in every layout, against a JSON parser and a loop over its rows."""
 
+# ruff: noqa: E501, C901, PLR0912 - documents one a line; the oracle is one loop, as it is meant to be
 from __future__ import annotations
 
 import base64
@@ -263,7 +264,10 @@ class Writer:
         if isinstance(value, str):
             return self.string(value)
         if isinstance(value, dict):
-            inside = (f"{self.string(k)}{self.blank()}{self.colon or ':'}{self.blank()}{self.value(v)}" for k, v in value.items())
+            inside = (
+                f"{self.string(k)}{self.blank()}{self.colon or ':'}{self.blank()}{self.value(v)}"
+                for k, v in value.items()
+            )
             return self.around("{", inside, "}")
         if isinstance(value, list):
             return self.around("[", map(self.value, value), "]")
@@ -298,7 +302,11 @@ def documents(draw):
         if rng.random() < 0.9 and prefix:
             document = zarray(shape, separator)
             refs[f"{start}.zarray"] = document if rng.random() < 0.3 else json.dumps(document)
-            attributes = {"t": 'a "b" ],', "deep": {"x/0": ["u", 1, 2], "l": [[[{}]]]}, "n": [1.5, None]}
+            attributes = {
+                "t": 'a "b" ],',
+                "deep": {"x/0": ["u", 1, 2], "l": [[[{}]]]},
+                "n": [1.5, None],
+            }
             refs[f"{start}.zattrs"] = attributes if rng.random() < 0.3 else json.dumps(attributes)
         for _ in range(rng.choice([1, 5, 40])):
             at = [rng.randrange(extent) for extent in shape] or [0]
@@ -308,7 +316,7 @@ def documents(draw):
             if kind < 0.1:
                 refs[key] = [url]
             elif kind < 0.2:
-                refs[key] = rng.choice(["inl\"ine\\ %d" % rng.randrange(9), "base64:AAEC", {"k": [1]}])
+                refs[key] = rng.choice([f'inl"ine\\ {rng.randrange(9)}', "base64:AAEC", {"k": [1]}])
             else:
                 refs[key] = [url, rng.randrange(10 ** rng.randint(1, 18)), 1 + rng.randrange(10**9)]
     if rng.random() < 0.2:
@@ -317,16 +325,48 @@ def documents(draw):
     if rng.random() < 0.1:
         # Something wrong in otherwise sound references.
         key = rng.choice(list(refs))
-        wrong = [["x", -1, 2], ["x", 1.5, 2], ["x", 0, 0], ["x", 1], [], 5, None, ["x", 10**25, 1], ["{{w}}", 1, 2], "base64:!", ["x", True, 2]]
+        wrong = [
+            ["x", -1, 2],
+            ["x", 1.5, 2],
+            ["x", 0, 0],
+            ["x", 1],
+            [],
+            5,
+            None,
+            ["x", 10**25, 1],
+            ["{{w}}", 1, 2],
+            "base64:!",
+            ["x", True, 2],
+        ]
         refs[key] = rng.choice(wrong)
     if rng.random() < 0.1:
-        refs[rng.choice(["a//0", "../x", "a/01", "a/99", "a/0.0.0.0", "b/c/1/1/1/1/1", "/x", "a/..", "q", "a/0/0"])] = ["x", 1, 2]
+        refs[
+            rng.choice(
+                [
+                    "a//0",
+                    "../x",
+                    "a/01",
+                    "a/99",
+                    "a/0.0.0.0",
+                    "b/c/1/1/1/1/1",
+                    "/x",
+                    "a/..",
+                    "q",
+                    "a/0/0",
+                ]
+            )
+        ] = ["x", 1, 2]
     order = list(refs.items())
     if rng.random() < 0.7:
         rng.shuffle(order)
     refs = dict(sorted(order) if rng.random() < 0.2 else order)
     templates = {"u": "s3://bucket", "v": "1"}
-    document = [("version", 1), ("templates", templates), ("refs", refs), ("refmaker", {"refs": {"a": 1}})]
+    document = [
+        ("version", 1),
+        ("templates", templates),
+        ("refs", refs),
+        ("refmaker", {"refs": {"a": 1}}),
+    ]
     rng.shuffle(document)
     whole = refs if rng.random() < 0.2 else dict(document)
     return whole, rng
@@ -373,8 +413,8 @@ def rows(count):
 @pytest.mark.parametrize(
     "text",
     [
-        '{"version":1,"refs":{ROWS}}', '{ROWS}', '{"refs":{ROWS},"version":1}',
-        '{"version":1,"refs":{ROWS,}}', '{"version":1,"refs":{ROWS},}', '{ROWS,}', '{,ROWS}',
+        '{"version":1,"refs":{ROWS}}', "{ROWS}", '{"refs":{ROWS},"version":1}',
+        '{"version":1,"refs":{ROWS,}}', '{"version":1,"refs":{ROWS},}', "{ROWS,}", "{,ROWS}",
         '{"version":1,"refs":{ROWS ROWS}}', '{"version":1,"refs":{ROWS,ROWS}}',
         '{"version":1,"refs":{ROWS,"b/0":["x",1 2,3]}}', '{"version":1,"refs":{ROWS,"b/0":["x",1,2],}}',
         '{"version":1,"refs":{ROWS "b":"c",ROWS}}', '{"version":1,"refs":{ROWS,,"b":"c"}}',
@@ -401,7 +441,9 @@ def test_edges(text, count, window):
 
 def test_a_byte_is_named_where_it_is_not_json():
     data = f'{{"version":1,"refs":{{{rows(300)} "b":1}}}}'.encode()
-    with pytest.raises(MetadataError, match=f"at byte {data.index(b' ')}|at byte {data.index(b' ') + 1}"):
+    with pytest.raises(
+        MetadataError, match=f"at byte {data.index(b' ')}|at byte {data.index(b' ') + 1}"
+    ):
         parse(data)
     data = data.replace(b' "b":1', b"") + b" x"
     with pytest.raises(MetadataError, match=f"more text .* byte {len(data) - 1}"):
@@ -415,7 +457,9 @@ def test_keys_that_are_there_twice_are_named():
         assert caught.value.path in ("a", "q")
 
 
-@pytest.mark.parametrize("where", ["{}", '{{"version":1,"refs":{}}}', '{{"version":1,"other":{},"refs":{{}}}}'])
+@pytest.mark.parametrize(
+    "where", ["{}", '{{"version":1,"refs":{}}}', '{{"version":1,"other":{},"refs":{{}}}}']
+)
 @pytest.mark.parametrize("left", ["[", '{"x":'])
 def test_deep_values_are_refused_before_they_are_parsed(where, left):
     right = {"[": "]", '{"x":': "}"}[left]
@@ -423,7 +467,9 @@ def test_deep_values_are_refused_before_they_are_parsed(where, left):
     with pytest.raises(LimitError, match="64 deep"):
         parse(where.format(deep).encode())
     with pytest.raises(LimitError, match="64 deep"):
-        parse(json.dumps({"version": 1, "refs": {"a/.zattrs": left * 90 + "1" + right * 90}}).encode())
+        parse(
+            json.dumps({"version": 1, "refs": {"a/.zattrs": left * 90 + "1" + right * 90}}).encode()
+        )
     fine = '{"a":' + left * 50 + "1" + right * 50 + "}"
     assert parse(f'{{"version":1,"refs":{{".zattrs":{fine}}}}}'.encode()).get(".zattrs")
 
