@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from refmaker import errors as errors
-from refmaker._moved import OldNames
+from refmaker._moved import OldNames as _OldNames
 from refmaker._version import __version__
 from refmaker.errors import RefmakerError
 
@@ -120,7 +120,7 @@ class _Package(ModuleType):
 
 sys.modules[__name__].__class__ = _Package
 # First of all finders: otherwise the modules of a package that moved are found, and run, again.
-sys.meta_path.insert(0, OldNames())
+sys.meta_path.insert(0, _OldNames())
 
 
 def __getattr__(name: str) -> Any:
