@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BASE", "DEFAULT", "MEMORY", "Limits"]
 
-MEMORY = 40
+MEMORY = 80
 """Bytes of memory for each byte of text, at most."""
 BASE = 96 * 1024**2
 """Bytes of memory that documents of any size may take, for a window and what is made of it."""

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import random
 import re
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from refmaker.errors import LimitError, MetadataError, RefmakerError
 from refmaker.storage import hierarchy, json_windows
 from refmaker.storage.json_parser import parse
-from refmaker.storage.limits import Limits
+from refmaker.storage.limits import BASE, MEMORY, Limits
 
 WINDOWS = (64, 300, 777, 1 << 12, 1 << 21)
 METADATA = (".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json")
@@ -484,3 +486,22 @@ def test_many_paths_are_kept_one_by_one():
         everything_else = everything(found)
         del everything_else["a/.zarray"]
         assert everything_else == want
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{" + ",".join(f'"{i}x/0":["u",1,2]' for i in range(100_000)) + "}",
+        '{"a":[' + ",".join(["{}"] * 300_000) + "]}",
+        '{"a":["' + '\\"' * 300_000 + '"]}',
+    ],
+    ids=["paths", "objects", "quotes"],
+)
+def test_memory_is_a_multiple_of_the_text(text):
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(RefmakerError):
+            parse(text.encode())
+        assert tracemalloc.get_traced_memory()[1] <= MEMORY * len(text) + BASE
+    finally:
+        tracemalloc.stop()
