@@ -12,6 +12,8 @@ import argparse
 import gc
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from documents import LAYOUTS
 from measure import run, spent
 
 if TYPE_CHECKING:
@@ -30,7 +33,7 @@ __all__ = ["TOOLS", "main"]
 TOOLS = ("stock", "refmaker")
 LATENCIES = (0.0, 0.02, 0.1)
 CHUNK = 1024
-PARTS = ("open", "requests", "local")
+PARTS = ("layouts", "open", "requests", "local")
 
 
 # What is read
@@ -200,6 +203,43 @@ def best(times: int, *arguments: object) -> dict[str, Any]:
     return min((child(*arguments) for _ in range(times)), key=lambda found: float(found["cpu"]))
 
 
+def whole(tool: str, path: Path) -> dict[str, float]:
+    """Open a document in a process of its own; imports count."""
+    command = [sys.executable, str(Path(__file__).with_name("documents.py")), tool, str(path)]
+    start = time.perf_counter()
+    process = subprocess.Popen(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "wall": time.perf_counter() - start,
+        "peak": usage.ru_maxrss * unit / 1024**2,
+    }
+
+
+def measure_layouts(folder: Path, quick: bool) -> list[dict[str, Any]]:
+    """Open documents of every layout, the tools in turns; the least of some runs counts."""
+    count = 100_000 if quick else 1_000_000
+    tools = {"stock": "reference", "refmaker": "refmaker", "read": "read"}
+    rows = []
+    for layout in LAYOUTS:
+        path = folder / f"{layout}.json"
+        run("documents.py", "make", layout, count, path)
+        runs: dict[str, list[dict[str, float]]] = {tool: [] for tool in tools}
+        for _ in range(1 if quick else 3):
+            for tool, name in tools.items():
+                runs[tool].append(whole(name, path))
+        path.unlink()
+        best_of = {tool: min(found, key=lambda one: one["cpu"]) for tool, found in runs.items()}
+        rows += [
+            {"layout": layout, "count": count, "tool": tool, **row} for tool, row in best_of.items()
+        ]
+    return rows
+
+
 def measure_open(folder: Path, quick: bool) -> list[dict[str, Any]]:
     forms = {"json": "json", "parquet": "parquet", "compact": "json"}
     rows = []
@@ -290,6 +330,12 @@ Target = tuple[str, float, float, bool]
 """What, the figure, the target, and whether that is the least."""
 
 
+def judge_layouts(_: list[Any], row: dict[str, Any], stock: Any) -> Iterator[Target]:
+    if stock is not None:
+        yield "stock's CPU seconds to ours", stock["cpu"] / row["cpu"], 2, True
+        yield "stock's peak memory to ours", stock["peak"] / row["peak"], 1, True
+
+
 def judge_open(what: list[Any], row: dict[str, Any], stock: Any) -> Iterator[Target]:
     if what[0] != "json":
         yield "seconds", row["wall"], 0.2, False
@@ -314,8 +360,14 @@ def judge_local(_: list[Any], row: dict[str, Any], stock: Any) -> Iterator[Targe
         yield "stock's seconds to ours", stock["wall"] / row["wall"], 0.95, True
 
 
-JUDGES = {"open": judge_open, "requests": judge_requests, "local": judge_local}
+JUDGES = {
+    "layouts": judge_layouts,
+    "open": judge_open,
+    "requests": judge_requests,
+    "local": judge_local,
+}
 _KEYS = {
+    "layouts": ("layout", "count", "tool"),
     "open": ("form", "count", "tool"),
     "requests": ("count", "latency", "tool"),
     "local": ("chunks", "threads", "tool"),
@@ -345,6 +397,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="fail if a target is missed")
     options = parser.parse_args()
     parts: dict[str, Callable[[Path, bool], list[dict[str, Any]]]] = {
+        "layouts": measure_layouts,
         "open": measure_open, "requests": measure_requests, "local": measure_local,
     }  # fmt: skip
     found = {}

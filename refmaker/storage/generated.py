@@ -7,18 +7,20 @@ replace earlier ones, as in the reference implementation.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from refmaker.errors import LimitError, MetadataError
 from refmaker.model import ChunkTable
-from refmaker.templates import Rule, Rules, TemplateError, Templates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from refmaker.templates import Rule
 
 __all__ = ["EXPANSION_LIMIT", "Ranges", "chunk_numbers", "expanded", "overlaid", "rules_by_path"]
 
@@ -26,6 +28,7 @@ EXPANSION_LIMIT = 1 << 25
 """References that are made from rules when a set is read as a whole."""
 _WINDOW = 1 << 20
 _FIELD = "\0"
+_NONE: Mapping[int, Sequence[Any]] = MappingProxyType({})
 
 
 class Ranges(NamedTuple):
@@ -38,19 +41,13 @@ class Ranges(NamedTuple):
     length: NDArray[Any]
 
 
-def rules_by_path(
-    entries: Any, templates: Templates | None, url: str = ""
-) -> tuple[dict[str, list[Rule]], list[Rule]]:
+def rules_by_path(rules: Iterable[Rule]) -> tuple[dict[str, list[Rule]], list[Rule]]:
     """Sort rules by the array whose chunks they make.
 
     Parameters
     ----------
-    entries : list of dict
-        The member ``gen``.
-    templates : Templates, optional
-        The member ``templates``.
-    url : str
-        Where the document lies, for messages.
+    rules : iterable of Rule
+        Those of the member ``gen``.
 
     Returns
     -------
@@ -58,18 +55,7 @@ def rules_by_path(
         Rules whose keys are the chunks of one array, such as ``a/{{i}}.0``; in order.
     list of Rule
         All others, such as ``run{{i}}/a/0``.
-
-    Raises
-    ------
-    MetadataError
-        If an entry is no rule.
     """
-    if not isinstance(entries, list):
-        raise MetadataError("the member 'gen' is no list", url=url, path="gen")
-    try:
-        rules = Rules(entries, templates or Templates())
-    except TemplateError as error:
-        raise MetadataError(str(error), url=url, path="gen") from error
     sorted_rules: dict[str, list[Rule]] = {}
     others: list[Rule] = []
     for rule in rules:
@@ -144,7 +130,9 @@ def chunk_numbers(rule: Rule, grid: tuple[int, ...], start: int, stop: int) -> N
         raise MetadataError(f"a rule's key lies outside the grid of {grid} chunks") from error
 
 
-def overlaid(base: ChunkTable, rules: Sequence[Rule]) -> ChunkTable:
+def overlaid(
+    base: ChunkTable, rules: Sequence[Rule], single: Mapping[int, Sequence[Any]] = _NONE
+) -> ChunkTable:
     """Return a table with what rules make put over it.
 
     Parameters
@@ -153,6 +141,9 @@ def overlaid(base: ChunkTable, rules: Sequence[Rule]) -> ChunkTable:
         What ``refs`` says.
     rules : sequence of Rule
         Rules of this one array, in order.
+    single : mapping of int to sequence
+        What rules of several arrays make: ``[url]`` or ``[url, offset, length]``, by flat
+        chunk number.
 
     Raises
     ------
@@ -163,8 +154,6 @@ def overlaid(base: ChunkTable, rules: Sequence[Rule]) -> ChunkTable:
     LimitError
         If there are more than `EXPANSION_LIMIT` references.
     """
-    if not rules:
-        return base
     total = sum(rule.size for rule in rules)
     if total > EXPANSION_LIMIT:
         raise LimitError(
@@ -173,6 +162,7 @@ def overlaid(base: ChunkTable, rules: Sequence[Rule]) -> ChunkTable:
             hint="open the set instead of reading it as a whole",
         )
     layers = [_base(base)] if base.referenced else []
+    layers += [_single(single)] if single else []
     layers += [part for rule in rules for part in _windows(rule, base.grid)]
     return _merged(base, layers)
 
@@ -188,6 +178,15 @@ def _windows(rule: Rule, grid: tuple[int, ...]) -> Iterator[Ranges]:
                 raise MetadataError("a rule makes a range of no bytes", path="gen")
         index = chunk_numbers(rule, grid, start, stop)
         yield Ranges(index, table.urls, table.url, offset, length)
+
+
+def _single(values: Mapping[int, Sequence[Any]]) -> Ranges:
+    urls = {url: number for number, url in enumerate(dict.fromkeys(v[0] for v in values.values()))}
+    rows = [(number, urls[v[0]], *(v[1:] or (0, 0))) for number, v in values.items()]
+    number, url, offset, length = np.array(rows, np.int64).T
+    if any(len(v) > 1 and not any(v[1:]) for v in values.values()):
+        raise MetadataError("a rule makes a range of no bytes", path="gen")
+    return Ranges(number, tuple(urls), url, offset.astype(np.uint64), length)
 
 
 def _base(table: ChunkTable) -> Ranges:

@@ -1,7 +1,8 @@
-"""JSON reference documents, versions 0 and 1, to references in columns.
+"""JSON reference documents of all versions and layouts: the one parser of them.
 
-Large documents are parsed in bulk where their rows are alike (`refmaker.storage.json_bulk`); what
-is left, and every document that is built otherwise, goes through a JSON parser.
+Versions 0 and 1 of the kerchunk reference specification, and compact documents
+(`refmaker.storage.compact`). Members may come in any order and with any blanks; references are
+kept in columns from the start (`json_windows`, `reference_columns`).
 """
 
 from __future__ import annotations
@@ -12,26 +13,26 @@ import zlib
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from refmaker.errors import LimitError, MetadataError, RefmakerError
-from refmaker.model.chunk_table import ChunkTable, Reference
 from refmaker.storage.formats import COMPACT
-from refmaker.storage.json_bulk import Block, parse_rows
+from refmaker.storage.json_windows import DamagedTextError, loads, nesting, next_piece, not_json
 from refmaker.storage.limits import DEFAULT, Limits
-from refmaker.storage.reference_index import ReferenceIndex, position
-from refmaker.templates import Rules, TemplateError, Templates
+from refmaker.storage.reference_columns import ChunkGrid, Columns, chunk_place
+from refmaker.storage.reference_index import METADATA, ReferenceIndex
+from refmaker.storage.text import BASE64
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from refmaker.storage.json_windows import Piece
+    from refmaker.templates import Templates
 
 __all__ = ["decompressed", "parse", "references_of"]
 
-BASE64 = "base64:"
-_LARGE = 1 << 16
-"""Bytes of a document from which bulk parsing is worth a try."""
-_REFS = re.compile(rb'"refs"[ \t\r\n]*:[ \t\r\n]*\{')
 _OFFSETS = 2**63
+_SPACE = b" \t\r\n"
+_AFTER = re.compile(rb"[ \t\r\n]*([,}])")
+_HINT = "a reference set is needed here: 'refmaker scan' makes one of a data file"
 
 
 def decompressed(data: bytes, limit: int, url: str = "") -> bytes:
@@ -119,17 +120,17 @@ def parse(
     Raises
     ------
     MetadataError
-        If it is no reference set; names the key.
+        If it is no reference set, or contradicts itself; names the key, or the byte from which
+        on it is not JSON.
     LimitError
         If a limit would be exceeded.
     """
-    text = decompressed(data, limits.document_bytes, url)
     try:
-        if len(text) >= _LARGE:
-            found = _in_bulk(text, limits, templates)
-            if found is not None:
-                return found
-        return references_of(_loads(text), limits=limits, templates=templates)
+        text = decompressed(data, limits.document_bytes, url)
+        del data
+        head, top, refs = _members(text, limits)
+        del text
+        return _assembled(head, top, refs, limits, templates)
     except RefmakerError as error:
         raise error.located(url=url) from error
 
@@ -146,284 +147,298 @@ def references_of(
     """
     if not isinstance(document, dict):
         raise MetadataError("not a reference set: no JSON object")
-    if "version" not in document:
-        made = _Assembly({}, limits, templates)
-        made.add_members(document)
-        return made.finish()
-    if document["version"] not in (1, COMPACT):
-        raise MetadataError(f"reference version {document['version']!r}, expected 0 or 1")
-    made = _Assembly(document, limits, templates)
-    if document["version"] == COMPACT:
-        made.add_metadata(document.get("metadata", {}))
-    made.add_members(document.get("refs", {}))
-    return made.finish()
+    return _assembled(dict(document), _Members(limits), None, limits, templates)
 
 
-def _loads(text: bytes) -> Any:
-    import ujson
-
-    try:
-        return ujson.loads(text)
-    except ValueError as error:
-        raise MetadataError(f"not JSON: {error}") from error
-
-
-def _in_bulk(
-    text: bytes, limits: Limits, templates: Mapping[str, str] | None
-) -> ReferenceIndex | None:
-    """Parse a document row by row; None where it is not built like that."""
-    found = _REFS.search(text)
-    try:
-        if found is not None:
-            head = _loads(text[: found.start()].rstrip(b", \t\r\n") + b"}")
-            start, closing = found.end(), rb"\}\s*\}\s*"
-        else:
-            head, start, closing = {}, text.index(b"{") + 1, rb"\}\s*"
-        end = re.search(closing + rb"\Z", text[-64:])
-        if end is None or (found is not None and head.get("version") not in (1, COMPACT)):
-            return None
-        rows = parse_rows(text, start, len(text) - len(text[-64:]) + end.start())
-        rest: dict[str, Any] = {}
-        for low, high in rows.rest:
-            # Each piece is whole by itself, and so all of them together are what stands there.
-            piece = text[low:high].strip().rstrip(b",")
-            rest.update(_loads(b"{" + piece + b"}"))
-    except (MetadataError, ValueError):
-        return None
-    if found is None and "version" in rest:
-        return None
-    made = _Assembly(head, limits, templates)
-    if head.get("version") == COMPACT:
-        made.add_metadata(head.get("metadata", {}))
-    made.add_members(rest)
-    del rest
-    for block in rows.blocks:
-        made.add_block(block)
-    rows.blocks.clear()
-    return made.finish()
+def _members(text: bytes, limits: Limits) -> tuple[dict[str, Any], _Members, _Members | None]:
+    """Return the members of a document, its references at the top, and those in ``refs``."""
+    at = len(text) - len(text.lstrip(_SPACE))
+    if text[at : at + 1] != b"{":
+        raise _no_object(text, limits)
+    head: dict[str, Any] = {}
+    top, refs = _Members(limits), None
+    at, first = at + 1, True
+    while True:
+        piece = next_piece(text, at, limits.nesting, first=first, find_refs=True)
+        top.add_rows(piece)
+        twice = head.keys() & piece.rest.keys()
+        if twice or (piece.inner and refs is not None):
+            raise MetadataError("a member that is there twice", path=min(twice, default="refs"))
+        head.update(piece.rest)
+        at, first, closed = piece.stop, False, piece.closed
+        if piece.inner:
+            refs = _Members(limits)
+            at = refs.add_object(text, at)
+            end = _AFTER.match(text, at)
+            if end is None:
+                raise not_json("neither a comma nor the end of the object", at)
+            at, closed = end.end(), end[1] == b"}"
+        if closed:
+            break
+    behind = text[at:].lstrip(_SPACE)
+    if behind:
+        raise not_json("more text behind the document", len(text) - len(behind))
+    return head, top, refs
 
 
-class _Assembly:
-    """References while they are put together."""
+def _no_object(text: bytes, limits: Limits) -> RefmakerError:
+    """Return the error of a document that does not begin like a JSON object."""
+    start = text.lstrip(_SPACE)[:1]
+    if start and start in b'["-0123456789tfn' and nesting(text) <= limits.nesting:
+        try:
+            loads(text)
+        except DamagedTextError as damage:
+            return MetadataError(f"not JSON: {damage}", hint=_HINT)
+        return MetadataError("not a reference set: no JSON object", hint=_HINT)
+    error = not_json("no object", len(text) - len(text.lstrip(_SPACE)))
+    error.hint = _HINT
+    return error
 
-    def __init__(
-        self, head: Mapping[str, Any], limits: Limits, overrides: Mapping[str, str] | None
-    ) -> None:
-        for name in ("templates", "refmaker"):
-            if not isinstance(head.get(name, {}), dict):
-                raise MetadataError(f"the member {name!r} is no JSON object", path=name)
-        entries = head.get("gen", [])
+
+def _assembled(
+    head: dict[str, Any],
+    top: _Members,
+    refs: _Members | None,
+    limits: Limits,
+    overrides: Mapping[str, str] | None,
+) -> ReferenceIndex:
+    """Return the references of a document, whose version decides what is one."""
+    if "version" not in head:
+        if refs is not None or isinstance(head.get("refs"), dict):
+            raise MetadataError("a member 'refs', but no 'version'", hint='add "version": 1')
+        top.add(head)
+        return top.index(None, ReferenceIndex())
+    _check_head(head)
+    version = head["version"]
+    if refs is None:
+        if "refs" not in head and not head.get("gen"):
+            raise MetadataError("there is neither a member 'refs' nor 'gen'")
+        refs = _Members(limits)
+        refs.add(head.get("refs", {}))
+    if version == COMPACT:
+        refs.add_metadata(head.get("metadata", {}))
+    head["templates"] = {**head.get("templates", {}), **(overrides or {})}
+    templates = _Templates(head, limits)
+    made = ReferenceIndex(header=head.get("refmaker", {}), compact=version == COMPACT)
+    if head.get("gen") is not None:
+        made.rules = templates.rules(head["gen"])
+        for rule in made.rules or ():
+            _check_key(rule.pattern.literals[0] + "0", limits)
+    return refs.index(templates.expand, made)
+
+
+def _check_head(head: Mapping[str, Any]) -> None:
+    """Refuse members of version 1 that are of other kinds."""
+    version = head["version"]
+    if version not in (1, COMPACT) or isinstance(version, bool):
+        raise MetadataError(f"reference version {version!r}, expected 0, 1 or {COMPACT!r}")
+    for name in ("refs", "templates", "refmaker", "metadata"):
+        if not isinstance(head.get(name, {}), dict):
+            raise MetadataError(f"the member {name!r} is no JSON object", path=name)
+
+
+class _Templates:
+    """What ``templates`` and ``gen`` say; nothing is loaded where they say nothing."""
+
+    def __init__(self, head: Mapping[str, Any], limits: Limits) -> None:
+        self._named = head["templates"]
+        self._limits = limits.templates
+        self._made: Templates | None = None
+        if self._named:
+            self._templates()
+
+    def _templates(self) -> Templates:
+        if self._made is None:
+            from refmaker.templates import DEFAULT_LIMITS, TemplateError, Templates
+
+            try:
+                self._made = Templates(self._named, self._limits or DEFAULT_LIMITS)
+            except TemplateError as error:
+                raise MetadataError(str(error), path="templates") from error
+        return self._made
+
+    def expand(self, text: str) -> str:
+        """Return what a text means."""
+        from refmaker.templates import TemplateError
+
+        try:
+            return self._templates().expand(text)
+        except TemplateError as error:
+            raise MetadataError(str(error)) from error
+
+    def rules(self, entries: Any) -> Any:
+        """Return the rules of ``gen``."""
         if not isinstance(entries, list) or not all(isinstance(item, dict) for item in entries):
             raise MetadataError("the member 'gen' is no list of JSON objects", path="gen")
-        self._limits = limits
-        named = {**head.get("templates", {}), **(overrides or {})}
+        if not entries:
+            return None
+        from refmaker.templates import Rules, TemplateError
+
         try:
-            self._templates = Templates(named, limits.templates)
-            rules = Rules(entries, self._templates) if entries else None
+            return Rules(entries, self._templates())
         except TemplateError as error:
-            raise MetadataError(str(error), path="gen" if entries else "templates") from error
-        compact = head.get("version") == COMPACT
-        self._made = ReferenceIndex(rules=rules, header=head.get("refmaker", {}), compact=compact)
+            raise MetadataError(str(error), path="gen") from error
+
+
+def _check_key(key: str, limits: Limits) -> None:
+    if len(key) > limits.key_length:
+        raise LimitError("a key that is too long", path=key[:200])
+    wrong = any(part in ("", ".", "..") for part in key.split("/"))
+    # A backslash separates as well, on some systems.
+    if wrong or ".." in key.split("\\") or "\0" in key:
+        raise MetadataError("a key with an empty, relative or absolute part", path=key)
+
+
+class _Members:
+    """References and inlined values while they are put together."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._columns = Columns()
+        self._documents: dict[str, bytes] = {}
         self._inlined = 0
         self._keys = 0
-        self._urls: dict[str, str] = {}
-        self._paths: set[str] = set()
-        self._columns: dict[str, _Columns] = {}
-        if rules is not None:
-            for rule in rules:
-                self._check_path(rule.pattern.literals[0] + "0")
 
-    def add_members(self, refs: Any) -> None:
-        """Add parsed members of ``refs``."""
-        if not isinstance(refs, dict):
-            raise MetadataError("the member 'refs' is no JSON object", path="refs")
+    def add_object(self, text: bytes, at: int) -> int:
+        """Add the members of an object of a document; returns where it ends."""
+        first = True
+        while True:
+            piece = next_piece(text, at, self._limits.nesting, first=first, find_refs=False)
+            self.add_rows(piece)
+            self.add(piece.rest)
+            at, first = piece.stop, False
+            if piece.closed:
+                return at
+
+    def add_rows(self, piece: Piece) -> None:
+        """Add the references of a piece of the document."""
+        if piece.rows.first.size:
+            self._count(piece.rows.first.size)
+            width = piece.window.closes[piece.rows.first] - piece.window.opens[piece.rows.first]
+            if int(width.max()) > self._limits.key_length:
+                raise LimitError("a key that is too long")
+            self._columns.add_rows(piece.window, piece.rows)
+
+    def add(self, refs: Mapping[str, Any]) -> None:
+        """Add parsed members."""
         self._count(len(refs))
         for key, value in refs.items():
-            path, _, name = key.rpartition("/")
-            if path not in self._paths or not name or name in (".", "..") or key[0] == "/":
-                self._check_path(key)
-                self._paths.add(path)
-            if len(key) > self._limits.key_length:
-                raise LimitError("a key that is too long", path=key[:200])
             if isinstance(value, list):
-                reference = self._reference(key, value)
-                at = position(name)
-                if at is None or not self._of(path, len(at)).add(at, reference):
-                    self._made.others[key] = reference
+                if len(key) > self._limits.key_length:
+                    raise LimitError("a key that is too long", path=key[:200])
+                self._columns.add(key, *_reference(key, value))
             else:
                 self._inline(key, value)
+        self._columns.settle()
 
-    def _of(self, path: str, rank: int) -> _Columns:
-        columns = self._columns.get(path)
-        if columns is None:
-            columns = self._columns[path] = _Columns(rank)
-        return columns
-
-    def add_block(self, block: Block) -> None:
-        """Add rows that were parsed in bulk."""
-        self._count(block.at.shape[0])
-        path = _text(block.prefix)[:-1]
-        if path not in self._paths:
-            self._check_path(f"{path}/0" if block.prefix else "0")
-            self._paths.add(path)
-        urls = [self._url(_text(url)) for url in block.urls]
-        if block.offset is not None and block.length is not None:
-            nothing = (block.offset == 0) & (block.length == 0)
-            if bool(nothing.any()):
-                raise MetadataError("a chunk is a range of no bytes", path=path)
-        if not self._of(path, block.at.shape[1]).add_block(block, urls):
-            self._one_by_one(path, block, urls)
-
-    def _one_by_one(self, path: str, block: Block, urls: list[str]) -> None:
-        """Add rows whose keys have another form than those before them in the same folder."""
-        count = block.at.shape[0]
-        none = np.zeros(count, np.int64)
-        offset = none if block.offset is None else block.offset
-        length = none if block.length is None else block.length
-        rows = zip(
-            block.at.tolist(), block.url.tolist(), offset.tolist(), length.tolist(), strict=True
-        )
-        for at, url, first, nbytes in rows:
-            name = ".".join(map(str, at))
-            key = f"{path}/{name}" if path else name
-            self._made.others[key] = Reference(urls[url], first, nbytes)
-
-    def add_metadata(self, documents: Any) -> None:
+    def add_metadata(self, documents: dict[str, Any]) -> None:
         """Add the documents that compact sets keep in a member of their own."""
-        if not isinstance(documents, dict):
-            raise MetadataError("the member 'metadata' is no JSON object", path="metadata")
-        self.add_members(documents)
+        self.add(documents)
         if ".zmetadata" not in documents:
             consolidated = {"metadata": documents, "zarr_consolidated_format": 1}
-            self.add_members({".zmetadata": consolidated})
-
-    def finish(self) -> ReferenceIndex:
-        """Return all references."""
-        for path, columns in self._columns.items():
-            try:
-                table = columns.table()
-            except RefmakerError as error:
-                raise error.located(path=path or "/") from error
-            self._made.tables[path] = table
-        for key in self._made.documents:
-            path, _, name = key.rpartition("/")
-            if path in self._made.tables and position(name) is not None:
-                table = self._made.tables[path]
-                if ReferenceIndex(tables={"": table}).get(name) is not None:
-                    raise MetadataError("both inlined and a reference", path=key)
-        return self._made
+            self.add({".zmetadata": consolidated})
 
     def _count(self, more: int) -> None:
         self._keys += more
         if self._keys > self._limits.keys:
             raise LimitError(f"more than {self._limits.keys} keys")
 
-    def _check_path(self, key: str) -> None:
-        if len(key) > self._limits.key_length:
-            raise LimitError("a key that is too long", path=key[:200])
-        wrong = any(part in ("", ".", "..") for part in key.split("/"))
-        # A backslash separates as well, on some systems.
-        if wrong or ".." in key.split("\\") or "\0" in key:
-            raise MetadataError("a key with an empty, relative or absolute part", path=key)
-
     def _inline(self, key: str, value: Any) -> None:
-        if isinstance(value, dict):
-            data = json.dumps(value).encode()
-        elif not isinstance(value, str):
-            kind = type(value).__name__
-            raise MetadataError(f"{kind} is neither data nor a reference", path=key)
-        else:
-            try:
-                encoded = value.startswith(BASE64)
-                data = b64decode(value[len(BASE64) :], validate=True) if encoded else value.encode()
-            except ValueError as error:
-                raise MetadataError(f"not base64: {error}", path=key) from error
+        _check_key(key, self._limits)
+        if key in self._documents:
+            raise MetadataError("a key that is there twice", path=key)
+        data = _inlined(key, value)
         self._inlined += len(data)
         if self._inlined > self._limits.inline_bytes:
             raise LimitError(
                 f"more than {self._limits.inline_bytes} bytes are kept in the set itself", path=key
             )
-        self._made.documents[key] = data
+        self._documents[key] = data
 
-    def _reference(self, key: str, value: list[Any]) -> Reference:
-        if len(value) not in (1, 3) or not isinstance(value[0], str):
-            raise MetadataError("neither [url] nor [url, offset, length]", path=key)
-        offset, length = value[1:] or (0, 0)
-        if type(offset) is not int or type(length) is not int:
-            raise MetadataError("an offset or length that is no integer", path=key)
-        if min(offset, length) < 0 or offset + length >= _OFFSETS:
-            raise MetadataError("an offset or length outside of any file", path=key)
-        if len(value) == 3 and offset == length == 0:
-            raise MetadataError("a range of no bytes", path=key)
-        try:
-            return Reference(self._url(value[0]), offset, length)
-        except MetadataError as error:
-            raise error.located(path=key) from error
+    def index(self, expand: Callable[[str], str] | None, made: ReferenceIndex) -> ReferenceIndex:
+        """Put all references into an index."""
+        for key in self._columns.examples():
+            _check_key(key, self._limits)
+        made.documents = self._documents
+        grids = self._grids()
+        found = self._columns.tables(grids, expand, self._limits.tables)
+        made.tables, made.slashed, made.others = found
+        for key in made.documents:
+            if key.rpartition("/")[2] not in METADATA:
+                chunk_place(key, grids)
+            if made.has_reference(key):
+                raise MetadataError("both inlined and a reference", path=key)
+        return made
 
-    def _url(self, text: str) -> str:
-        url = self._urls.get(text)
-        if url is None:
-            try:
-                url = self._urls[text] = self._templates.expand(text)
-            except TemplateError as error:
-                raise MetadataError(str(error)) from error
-        return url
+    def _grids(self) -> dict[str, ChunkGrid]:
+        """Return the chunk grids of all arrays, as far as their documents make sense."""
+        found: dict[str, Any] = {}
+        for key, data in self._documents.items():
+            path, _, name = key.rpartition("/")
+            if name in METADATA:
+                document = _document(key, data, self._limits)
+                if name == ".zarray":
+                    found[path] = document
+                elif key == ".zmetadata" and isinstance(document.get("metadata"), dict):
+                    for inner, content in document["metadata"].items():
+                        path, _, name = inner.rpartition("/")
+                        if name == ".zarray":
+                            found.setdefault(path, content)
+        grids = {path: _grid(content) for path, content in found.items()}
+        return {path: grid for path, grid in grids.items() if grid is not None}
 
 
-def _text(quoted: bytes) -> str:
-    """Return what a JSON string without its quotes means."""
+def _document(key: str, data: bytes, limits: Limits) -> dict[str, Any]:
+    """Return a metadata document."""
+    if nesting(data) > limits.nesting:
+        raise LimitError(f"values nested more than {limits.nesting} deep", path=key)
     try:
-        text = quoted.decode()
-        return str(json.loads(f'"{text}"')) if "\\" in text else text
-    except ValueError as error:
-        raise MetadataError(f"not JSON: {error}") from error
+        document = loads(data)
+    except DamagedTextError as error:
+        raise MetadataError(f"not JSON: {error}", path=key) from error
+    if not isinstance(document, dict):
+        raise MetadataError("a metadata document that is no JSON object", path=key)
+    return document
 
 
-class _Columns:
-    """The references of one array while they are collected."""
+def _grid(zarray: Any) -> ChunkGrid | None:
+    """Return the chunk grid of a ``.zarray`` document; None if it is none."""
+    if not isinstance(zarray, dict):
+        return None
+    shape, chunks = zarray.get("shape"), zarray.get("chunks")
+    if not isinstance(shape, list) or not isinstance(chunks, list) or len(shape) != len(chunks):
+        return None
+    if any(type(extent) is not int or extent < 0 for extent in shape):
+        return None
+    if any(type(extent) is not int or extent < 1 for extent in chunks):
+        return None
+    grid = tuple(-(-extent // size) for extent, size in zip(shape, chunks, strict=True))
+    return ChunkGrid(grid, zarray.get("dimension_separator") == "/")
 
-    def __init__(self, rank: int) -> None:
-        self._rank = rank
-        self._urls: dict[str, int] = {}
-        self._parts: list[tuple[Any, Any, Any, Any]] = []
-        self._rows: list[tuple[tuple[int, ...], Reference]] = []
 
-    def add(self, at: tuple[int, ...], reference: Reference) -> bool:
-        """Add one reference; False if it is none of a grid of this many dimensions."""
-        if len(at) != self._rank:
-            return False
-        self._rows.append((at, reference))
-        return True
+def _inlined(key: str, value: Any) -> bytes:
+    """Return the bytes that a value holds; a JSON object stands for its text, as in fsspec."""
+    try:
+        if isinstance(value, dict):
+            return json.dumps(value).encode()
+        if isinstance(value, str):
+            encoded = value.startswith(BASE64)
+            return b64decode(value[len(BASE64) :], validate=True) if encoded else value.encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise MetadataError(f"not base64, text or JSON: {error}", path=key) from error
+    kind = type(value).__name__
+    raise MetadataError(f"{kind} is neither data nor a reference", path=key)
 
-    def add_block(self, block: Block, urls: list[str]) -> bool:
-        if block.at.shape[1] != self._rank:
-            return False
-        numbers = np.array([self._number(url) for url in urls], np.int32)
-        none = np.broadcast_to(np.int64(0), block.url.shape)
-        offset = none if block.offset is None else block.offset
-        length = none if block.length is None else block.length
-        self._parts.append((block.at, numbers[block.url], offset, length))
-        return True
 
-    def _number(self, url: str) -> int:
-        return self._urls.setdefault(url, len(self._urls))
-
-    def table(self) -> ChunkTable:
-        """Return the table, over the smallest grid that holds all chunks."""
-        if self._rows:
-            at = np.array([at for at, _ in self._rows], np.int64)
-            url = np.array([self._number(row.url) for _, row in self._rows], np.int32)
-            offset = np.array([row.offset for _, row in self._rows], np.int64)
-            length = np.array([row.length for _, row in self._rows], np.int64)
-            self._parts.append((at, url, offset, length))
-            self._rows.clear()
-        columns = [np.concatenate(column) for column in zip(*self._parts, strict=True)]
-        self._parts.clear()
-        at, url, offset, length = columns
-        grid = tuple(int(extent) + 1 for extent in at.max(axis=0))
-        if int(np.prod(np.array(grid, float))) > 2**62:
-            raise LimitError(f"a grid of {grid} chunks cannot be numbered")
-        index = np.ravel_multi_index(tuple(at.T), grid)
-        return ChunkTable.from_columns(
-            grid, tuple(self._urls), offset=offset, length=length, index=index, url=url
-        )
+def _reference(key: str, value: list[Any]) -> tuple[str, int, int]:
+    """Return URL, offset and length; both 0 for the whole file."""
+    if len(value) not in (1, 3) or not isinstance(value[0], str):
+        raise MetadataError("neither [url] nor [url, offset, length]", path=key)
+    offset, length = value[1:] or (0, 0)
+    if type(offset) is not int or type(length) is not int:
+        raise MetadataError("an offset or length that is no integer", path=key)
+    if min(offset, length) < 0 or offset + length >= _OFFSETS:
+        raise MetadataError("an offset or length outside of any file", path=key)
+    if len(value) == 3 and offset == length == 0:
+        raise MetadataError("a range of no bytes", path=key)
+    return value[0], offset, length

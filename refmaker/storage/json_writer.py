@@ -1,4 +1,4 @@
-"""kerchunk JSON: version 1 is written, versions 0 and 1 are read.
+"""kerchunk JSON, version 1, is written.
 
 Implements the kerchunk reference specification. What is written opens with stock fsspec
 (``reference://``), zarr and xarray: metadata documents as text, ``{{u}}`` templates for URLs,
@@ -27,18 +27,10 @@ if TYPE_CHECKING:
     from refmaker.model import ChunkTable, Group
     from refmaker.model.report import Fingerprint
 
-__all__ = ["Header", "chunk_members", "header", "read", "templated", "write"]
+__all__ = ["Header", "chunk_members", "header", "templated", "write"]
 
 Header = dict[str, Any]
 """What the member ``refmaker`` holds: ``version``, ``format``, ``sources``."""
-
-
-def read(data: bytes, url: str = "") -> tuple[Group, Header]:
-    """Read a reference set; see `refmaker.storage.json_reader.read`."""
-    # Scanning writes only, and has no need of the template language.
-    from refmaker.storage import json_reader
-
-    return json_reader.read(data, url)
 
 
 def write(group: Group, file: IO[bytes], header: Header | None = None) -> None:

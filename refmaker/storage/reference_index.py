@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from refmaker.errors import LimitError, MetadataError
+from refmaker.model.chunk_table import count
 from refmaker.model.report import Fingerprint
 from refmaker.model.zarr_v2 import documents, dumps
-from refmaker.storage.gen_windows import GenWindows
-from refmaker.templates import Rules, TemplateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from refmaker.model import Group
     from refmaker.model.chunk_table import ChunkTable, Reference
+    from refmaker.storage.gen_windows import GenWindows
+    from refmaker.templates import Rules
 
 __all__ = ["Located", "Lookup", "ReferenceIndex", "position", "sources_of"]
 
@@ -112,6 +113,8 @@ class ReferenceIndex:
         Byte ranges with keys such as ``path/0.1``, by path; the root is ``""``.
     others : dict of str to Reference
         Byte ranges with any other keys.
+    slashed : set of str
+        Paths of tables whose keys are such as ``path/0/1``.
     rules : Rules, optional
         References that are described by patterns; they replace all others of the same key.
     header : mapping
@@ -125,6 +128,7 @@ class ReferenceIndex:
     others: dict[str, Reference] = field(default_factory=dict)
     rules: Rules | None = None
     header: Mapping[str, Any] = field(default_factory=dict)
+    slashed: set[str] = field(default_factory=set)
     compact: bool = False
 
     @classmethod
@@ -174,22 +178,44 @@ class ReferenceIndex:
         document = self.documents.get(key)
         if document is not None:
             return document
-        path, _, name = key.rpartition("/")
-        table = self.tables.get(path)
-        if table is not None:
-            at = position(name)
-            row = None if at is None else _row(table, at)
-            if row is not None:
-                file = 0 if table.url is None else int(table.url[row])
-                return _located(
-                    table.urls[file], int(table.offset[row]), int(table.length[row]), table, row
-                )
+        place = self._row(key)
+        if place is not None:
+            table, row = place
+            file = 0 if table.url is None else int(table.url[row])
+            return _located(
+                table.urls[file], int(table.offset[row]), int(table.length[row]), table, row
+            )
         other = self.others.get(key)
         return None if other is None else _located(*other, None, 0)
 
+    def has_reference(self, key: str) -> bool:
+        """Tell whether a key has a byte range, rules aside."""
+        return key in self.others or self._row(key) is not None
+
+    def _row(self, key: str) -> tuple[ChunkTable, int] | None:
+        """Return the table and the row that hold a key."""
+        path, _, name = key.rpartition("/")
+        at = position(name)
+        if at is None:
+            return None
+        table = self.tables.get(path)
+        row = None if table is None or path in self.slashed else _row(table, at)
+        if table is not None and row is not None:
+            return table, row
+        if self.slashed:
+            for owner, more in _fronts(path):
+                if owner in self.slashed:
+                    row = _row(self.tables[owner], (*more, *at))
+                    return None if row is None else (self.tables[owner], row)
+        return None
+
     def _made(self, key: str) -> Located | None:
+        if self.rules is None:
+            return None
+        from refmaker.templates import TemplateError
+
         try:
-            found = None if self.rules is None else self.rules.lookup(key)
+            found = self.rules.lookup(key)
             near = None if found is None else self._windows.find(key)
         except TemplateError as error:
             raise MetadataError(f"a rule does not say where this is: {error}", path=key) from error
@@ -199,6 +225,8 @@ class ReferenceIndex:
 
     @cached_property
     def _windows(self) -> GenWindows:
+        from refmaker.storage.gen_windows import GenWindows
+
         return GenWindows(self.rules or ())
 
     def metadata(self) -> Iterator[tuple[str, bytes]]:
@@ -217,13 +245,48 @@ class ReferenceIndex:
     def children(self, path: str) -> tuple[list[str], Iterator[str]] | None:
         """Return the names of folders and files in a folder, or None if there is none."""
         folders, files = self._tree
-        if path not in folders:
+        inner = self._inside(path)
+        if path not in folders and inner is None:
             return None
-        return sorted(folders[path]), self._files(path, files.get(path, []))
+        below, names = set(folders.get(path, ())), files.get(path, [])
+        if inner is not None:
+            last, numbers = inner
+            if not last:
+                below.update(map(str, numbers))
+            else:
+                seen = set(names)
+                names = [*names, *(str(i) for i in numbers if str(i) not in seen)]
+        return sorted(below), self._files(path, names)
+
+    def _inside(self, path: str) -> tuple[bool, list[int]] | None:
+        """Return what follows a path in the keys of a table whose keys have slashes.
+
+        The numbers, and whether they are the last ones of their keys.
+        """
+        for owner, at in _fronts(path) if self.slashed else ():
+            if owner not in self.slashed:
+                continue
+            table = self.tables[owner]
+            if len(at) >= len(table.grid) or any(
+                a >= b for a, b in zip(at, table.grid, strict=False)
+            ):
+                continue
+            step = count(table.grid[len(at) + 1 :])
+            first = 0
+            for part, extent in zip((*at, 0), table.grid, strict=False):
+                first = first * extent + part
+            first *= step
+            numbers = table.numbers()
+            low, high = np.searchsorted(
+                numbers, np.array([first, first + step * table.grid[len(at)]], np.uint64)
+            ).tolist()
+            found = np.unique((numbers[low:high] - np.uint64(first)) // np.uint64(step)).tolist()
+            return (len(at) == len(table.grid) - 1, found) if found or not at else None
+        return None
 
     def _files(self, path: str, names: list[str]) -> Iterator[str]:
         yield from names
-        table = self.tables.get(path)
+        table = None if path in self.slashed else self.tables.get(path)
         if table is not None and not self.rules:
             yield from _names(table)
         elif table is not None or self.rules:
@@ -243,11 +306,13 @@ class ReferenceIndex:
         LimitError
             If there are too many that rules describe.
         """
-        for folder in sorted(self._tree[0]):
-            found = self.children(folder)
-            if found is not None:
-                for name in found[1]:
-                    yield _join(folder, name)
+        folders, files = self._tree
+        for folder in sorted(folders):
+            for name in self._files(folder, files.get(folder, [])):
+                yield _join(folder, name)
+        for path in sorted(self.slashed):
+            for name in _names(self.tables[path]):
+                yield _join(path, name.replace(".", "/"))
 
     def _rule_keys(self) -> Iterator[str]:
         if self.rules is None:
@@ -287,6 +352,19 @@ def _add(folders: dict[str, set[str]], path: str) -> None:
     for folder in made:
         parent, _, name = folder.rpartition("/")
         folders[parent].add(name)
+
+
+def _fronts(path: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield a path and the paths above it, as long as numbers lie between, with the numbers."""
+    at: tuple[int, ...] = ()
+    yield path, at
+    while path:
+        path, _, name = path.rpartition("/")
+        number = position(name)
+        if number is None or len(number) > 1:
+            return
+        at = (*number, *at)
+        yield path, at
 
 
 def _join(path: str, name: str) -> str:

@@ -253,9 +253,9 @@ def _read(
 
         return parquet_reader.read(name, storage_options)
     from refmaker.io.files import read_file
-    from refmaker.storage import json_writer
+    from refmaker.storage import hierarchy
 
-    return json_writer.read(read_file(name, storage_options), name)
+    return hierarchy.read(read_file(name, storage_options), name)
 
 
 def _renamed(refs: ReferenceSet, renaming: Mapping[str, str]) -> ReferenceSet:

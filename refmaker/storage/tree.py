@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import MetadataError, UnsupportedError
+from refmaker.errors import LimitError, MetadataError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.dtypes import json_number
 from refmaker.model.zarr_v2 import array_from_documents
-from refmaker.storage.text import BASE64
-from refmaker.templates import TemplateError
+from refmaker.storage.json_windows import DamagedTextError, loads, nesting
+from refmaker.storage.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["DEPTH", "DOCUMENTS", "Tree", "add_document", "assemble", "inlined"]
+__all__ = ["DEPTH", "DOCUMENTS", "Tree", "add_document", "assemble"]
 
 DOCUMENTS = frozenset({".zarray", ".zattrs", ".zgroup"})
 DEPTH = 512
@@ -37,7 +36,7 @@ def add_document(tree: Tree, key: str, value: Any, url: str = "") -> bool:
         Changed in place.
     key : str
         Such as ``"group/array/.zarray"``.
-    value : str or dict
+    value : str, bytes or dict
         The document, or its JSON text.
     url : str
         Where the set lies, for messages.
@@ -91,32 +90,13 @@ def assemble(tree: Tree, tables: Callable[[str, Array], ChunkTable], url: str = 
         below = members.pop(path, {})
         try:
             node = _node(path, tree[path], below, tables)
-        except (MetadataError, TemplateError) as error:
+        except MetadataError as error:
             raise MetadataError(str(error), url=url, path=path or "/") from error
         if path:
             parent, _, name = path.rpartition("/")
             members.setdefault(parent, {})[name] = node
     # The root comes last. A set may be one bare array, which then gets a group around it.
     return node if isinstance(node, Group) else Group({"data": node})
-
-
-def inlined(value: Any) -> bytes:
-    """Return the bytes that a value holds; a JSON object stands for its text, as in fsspec.
-
-    Raises
-    ------
-    MetadataError
-        If it holds none.
-    ValueError
-        If it is broken base64.
-    """
-    if isinstance(value, dict):
-        return json.dumps(value).encode()
-    if not isinstance(value, str):
-        raise MetadataError(f"{type(value).__name__} is neither data nor a reference")
-    if value.startswith(BASE64):
-        return base64.b64decode(value[len(BASE64) :], validate=True)
-    return value.encode()
 
 
 def _check_path(key: str, url: str) -> None:
@@ -128,11 +108,15 @@ def _check_path(key: str, url: str) -> None:
 
 
 def _document(key: str, value: Any, url: str) -> dict[str, Any]:
-    try:
-        if isinstance(value, str):
-            value = json.loads(inlined(value))
-    except (ValueError, RecursionError) as error:
-        raise MetadataError(f"not JSON: {error}", url=url, path=key) from error
+    text = json.dumps(value) if isinstance(value, dict) else value
+    if isinstance(text, str | bytes):
+        text = text.encode() if isinstance(text, str) else text
+        if nesting(text) > DEFAULT.nesting:
+            raise LimitError(f"values nested more than {DEFAULT.nesting} deep", url=url, path=key)
+        try:
+            value = loads(text)
+        except DamagedTextError as error:
+            raise MetadataError(f"not JSON: {error}", url=url, path=key) from error
     if not isinstance(value, dict):
         raise MetadataError("a metadata document that is no JSON object", url=url, path=key)
     if value.get("zarr_format", 2) != 2 and not key.endswith(".zattrs"):

@@ -34,7 +34,7 @@ from refmaker.model.report import Outcome, ScanReport
 from refmaker.model.zarr_v2 import documents, dumps
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import SNIFF_BYTES, Scanner, choose, declarations, load
-from refmaker.storage import json_writer
+from refmaker.storage import hierarchy
 from refmaker.testing.damage import damaged, misdeeds, out_of_bounds
 from refmaker.testing.reading import decode_array, document, open_stock
 from refmaker.verification.verify import same_values
@@ -304,7 +304,7 @@ class ScannerContract:
 
     def test_written_sets_read_back(self, contract_files: dict[str, Path]) -> None:
         for path, group, _ in self._scanned(contract_files):
-            again, _ = json_writer.read(json.dumps(document(group)).encode(), str(path))
+            again, _ = hierarchy.read(json.dumps(document(group)).encode(), str(path))
             assert_same_group(group, again)
 
     def test_results_travel_between_processes(self, contract_files: dict[str, Path]) -> None:

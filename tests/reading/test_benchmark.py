@@ -56,3 +56,23 @@ def test_local(tmp_path, tool):
     array = Array((8, 5), (2, 5), values.dtype, table, compressor={"id": "zlib", "level": 4})
     refmaker.ReferenceSet(Group({"v": array})).write(tmp_path / "a.json")
     assert child("local", tool, tmp_path / "a.nc", tmp_path / "a.json", 2)["wall"] > 0
+
+
+@pytest.mark.parametrize("layout", ["interleaved", "slashes", "shuffled"])
+def test_layouts(layout, tmp_path):
+    script = SCRIPT.with_name("documents.py")
+    path = tmp_path / "a.json"
+    for command in (("make", layout, 200, path), ("refmaker", path)):
+        subprocess.run([sys.executable, str(script), *map(str, command)], check=True)
+    arrays = dict(refmaker.read(path).group.arrays())
+    assert [arrays[name].chunks.referenced for name in "ab"] == [100, 100]
+
+
+def test_plain_json_needs_no_template_machinery(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"version":1,"refs":{".zgroup":"{}","a/0":["x",1,2]}}')
+    code = (
+        "import sys, fsspec; fsspec.filesystem('refmaker', fo=sys.argv[1]);"
+        "sys.exit(any(name.startswith('refmaker.templates') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == 0

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from refmaker.errors import LimitError, MetadataError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.zarr_v2 import documents, dumps
-from refmaker.storage import compact, generated
+from refmaker.storage import compact, generated, hierarchy
 from refmaker.storage import json_writer as storage
 from refmaker.testing.strategies import groups
 
@@ -68,7 +68,7 @@ def regular(tmp_path):
 
 
 def test_round_trip(regular):
-    again, header = storage.read(text_of(regular))
+    again, header = hierarchy.read(text_of(regular))
     assert same(regular, again)
     assert header == HEADER
 
@@ -96,7 +96,7 @@ def test_a_rule_is_small_whatever_it_describes():
     group = Group({"a": chunks})
     data = text_of(group)
     assert len(data) < 1000
-    assert same(group, storage.read(data)[0])
+    assert same(group, hierarchy.read(data)[0])
 
 
 def test_without_a_rule_it_is_an_ordinary_document():
@@ -121,7 +121,7 @@ def test_without_a_rule_it_is_an_ordinary_document():
 def test_what_has_no_rule(chunks):
     group = Group({"a": chunks})
     assert json.loads(text_of(group))["version"] == 1
-    assert same(group, storage.read(text_of(group))[0])
+    assert same(group, hierarchy.read(text_of(group))[0])
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_what_has_a_rule(chunks):
     group = Group({"a": chunks, "b": Group({"a": chunks})})
     found = json.loads(text_of(group))
     assert len(found["gen"]) == 2
-    assert same(group, storage.read(text_of(group))[0])
+    assert same(group, hierarchy.read(text_of(group))[0])
 
 
 @st.composite
@@ -181,12 +181,12 @@ def regular_arrays(draw):
 @given(members=st.dictionaries(st.sampled_from(["a", "x{y}", "{{", "é", "{%"]), regular_arrays()))
 def test_expanding_gives_back_what_was_compacted(members):
     group = Group({"g": Group(members)})
-    assert same(group, storage.read(text_of(group))[0])
+    assert same(group, hierarchy.read(text_of(group))[0])
 
 
 @given(group=groups())
 def test_round_trip_of_anything(group):
-    again, header = storage.read(text_of(group))
+    again, header = hierarchy.read(text_of(group))
     assert same(group, again)
     assert header == HEADER
 
@@ -268,7 +268,7 @@ class TestRulesOfOthers:
 
     def test_expanded_as_by_fsspec(self):
         data = v1([RULE], templates={"u": "s3://b/x"})
-        chunks = storage.read(data)[0]["a"].chunks
+        chunks = hierarchy.read(data)[0]["a"].chunks
         fs = fsspec.filesystem(
             "reference", fo=json.loads(data), simple_templates=False, fs=fsspec.filesystem("file")
         )
@@ -282,14 +282,14 @@ class TestRulesOfOthers:
         data = v1(
             [{**RULE, "dimensions": {"i": [1], "j": [0, 1]}}, one], refs, templates={"u": "t"}
         )
-        chunks = storage.read(data)[0]["a"].chunks
+        chunks = hierarchy.read(data)[0]["a"].chunks
         assert chunks.get((0, 0)) == ("first", 1, 2)
         assert chunks.get((1, 0)) == ("t_1", 20, 1)
         assert chunks.get((1, 1)) == ("second", 20, 2)
         assert chunks.get((2, 1)) == b"text"
         assert chunks.get((2, 0)) is None
         data = v1([one], {"a/1.1": "text", "a/0.1": "kept"})
-        chunks = storage.read(data)[0]["a"].chunks
+        chunks = hierarchy.read(data)[0]["a"].chunks
         assert dict(chunks.inlined) == {1: b"kept"}
         assert chunks.get((1, 1)) == ("second", 20, 2)
 
@@ -297,17 +297,17 @@ class TestRulesOfOthers:
         rule = {"key": "a{{i}}/0.{{j}}", "url": "u{{i}}", "dimensions": {"i": [1, 2], "j": [0, 1]}}
         zarray = json.loads(json.loads(v1([]))["refs"]["a/.zarray"]) | {"shape": [1, 2]}
         refs = {f"a{i}/.zarray": json.dumps(zarray) for i in (1, 2)}
-        group, _ = storage.read(v1([rule], refs))
+        group, _ = hierarchy.read(v1([rule], refs))
         assert group["a2"].chunks.get((0, 1)) == ("u2", 0, 0)
         nested = json.dumps(zarray | {"dimension_separator": "/"})
         rule = {"key": "n/0/{{j}}", "url": "u{{j}}", "dimensions": {"j": [0, 1]}}
-        group, _ = storage.read(v1([rule], {"n/.zarray": nested}))
+        group, _ = hierarchy.read(v1([rule], {"n/.zarray": nested}))
         assert group["n"].chunks.get((0, 1)) == ("u1", 0, 0)
 
     def test_padded_keys_are_no_chunks(self):
         rule = {**RULE, "key": "a/{{i:02d}}.{{j}}", "url": "u"}
         with pytest.raises(MetadataError, match=r"00\.0"):
-            storage.read(v1([rule]))
+            hierarchy.read(v1([rule]))
 
     @pytest.mark.parametrize(
         ("rule", "message"),
@@ -320,31 +320,31 @@ class TestRulesOfOthers:
             ({**RULE, "offset": "0", "length": "0"}, "no bytes"),
             ({**RULE, "offset": "{{0 - 5}}"}, "negative"),
             ({**RULE, "key": "a/.zarray{{i}}{{j}}"}, "no chunk"),
-            ({**RULE, "key": "a{{i*j}}/.zarray"}, "not its own"),
+            ({**RULE, "key": "a{{i*j}}/.zarray"}, "a0/.zarray: neither"),
             ({**RULE, "url": "{{v}}"}, "v is not known"),
             ({**RULE, "url": "{{u.__class__}}"}, "attributes"),
             ({key: RULE[key] for key in ("key", "url")}, "dimensions"),
-            (5, "not an object"),
+            (5, "no list of JSON objects"),
         ],
         ids=str,
     )
     def test_wrong_rules(self, rule, message):
         with pytest.raises(MetadataError, match=message):
-            storage.read(v1([rule], templates={"u": "s3://b/x"}), "doc.json")
+            hierarchy.read(v1([rule], templates={"u": "s3://b/x"}), "doc.json")
 
     def test_vast_rules_are_not_expanded(self):
         rule = {**RULE, "url": "u", "dimensions": {"i": {"stop": 10**9}, "j": {"stop": 10**9}}}
         with pytest.raises(LimitError, match="held in memory"):
-            storage.read(v1([rule], shape=(10**9, 10**9)))
+            hierarchy.read(v1([rule], shape=(10**9, 10**9)))
         rule = {**rule, "key": "a{{i}}/{{j}}"}
         with pytest.raises(LimitError, match="several arrays"):
-            storage.read(v1([rule]))
+            hierarchy.read(v1([rule]))
 
     def test_windows(self, monkeypatch):
         data = v1([RULE], templates={"u": "s3://b/x"})
-        whole = storage.read(data)[0]
+        whole = hierarchy.read(data)[0]
         monkeypatch.setattr(generated, "_WINDOW", 2)
-        assert same(whole, storage.read(data)[0])
+        assert same(whole, hierarchy.read(data)[0])
 
 
 @pytest.mark.parametrize(
@@ -358,4 +358,4 @@ def test_wrong_documents(regular, change):
     if change == {"gen": {}}:
         document["gen"] = {"a": 1}
     with pytest.raises(MetadataError):
-        storage.read(json.dumps(document).encode(), "cube.json")
+        hierarchy.read(json.dumps(document).encode(), "cube.json")

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refmaker.errors import LimitError, MetadataError, RefmakerError
-from refmaker.storage import compact, json_bulk, json_parser, json_writer
+from refmaker.storage import compact, json_windows, json_writer
 from refmaker.storage.json_parser import parse, references_of
 from refmaker.storage.limits import Limits
 from refmaker.storage.reference_index import METADATA, Located, ReferenceIndex
@@ -39,17 +39,9 @@ ROWS = {f"a/{i}.{j}": ["s3://b/x.nc", 100 * i + j, 7 + j] for i in range(30) for
 
 
 @pytest.fixture(autouse=True)
-def bulk(monkeypatch):
-    """Parse small documents in bulk, too, and in small windows."""
-    monkeypatch.setattr(json_parser, "_LARGE", 0)
-    monkeypatch.setattr(json_bulk, "_FEW", 4)
-    monkeypatch.setattr(json_bulk, "WINDOW", 64)
-
-
-def in_bulk(text):
-    found = json_parser._in_bulk(text, Limits(), None)
-    assert found is not None
-    return found
+def windows(monkeypatch):
+    """Cut small documents into several windows, too."""
+    monkeypatch.setattr(json_windows, "WINDOW", 777)
 
 
 def test_columns_take_little():
@@ -62,13 +54,12 @@ def test_columns_take_little():
 
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": "), (",\n", ":")])
 @pytest.mark.parametrize("slash", [b"/", b"\\/"])
-def test_layouts_of_other_writers_are_parsed_in_bulk(separators, slash):
+def test_layouts_of_other_writers(separators, slash):
     refs = {".zgroup": '{"zarr_format": 2}', **ROWS, "tail/0": "text"}
     text = json.dumps({"version": 1, "refs": refs}, separators=separators).encode()
     text = text.replace(b"a/", b"a" + slash).replace(b"s3://b/", b"s3:" + slash * 2 + b"b" + slash)
     found = parse(text)
     assert flat(found) == flat(references_of({"version": 1, "refs": refs}))
-    assert sum(map(len, (b.at for b in json_bulk.parse_rows(text, 1, len(text) - 2).blocks))) > 500
 
 
 def test_numbers_in_names_and_urls():
@@ -79,12 +70,12 @@ def test_numbers_in_names_and_urls():
             url = f"s3://b2/run{i // 10:03d}/file_{i % 7}.nc"
             refs[f"{prefix}{i}"] = [url, i * 10**9, 5]
     text = dump(refs)
-    assert flat(in_bulk(text)) == {key: tuple(value) for key, value in refs.items()}
+    assert flat(parse(text)) == {key: tuple(value) for key, value in refs.items()}
 
 
 def test_texts_that_differ_in_zeros_only():
     refs = {f"a/{i}": [f"f{'0' * (i % 3)}1.nc", i, 1] for i in range(50)}
-    assert flat(in_bulk(dump(refs))) == {key: tuple(value) for key, value in refs.items()}
+    assert flat(parse(dump(refs))) == {key: tuple(value) for key, value in refs.items()}
 
 
 def test_templates_and_whole_files():
@@ -253,7 +244,7 @@ def test_bulk_and_plain_parsing_agree(refs, separators):
         with pytest.raises(MetadataError):
             parse(text)
     else:
-        assert flat(in_bulk(text)) == plain
+        assert flat(parse(text)) == plain
 
 
 @given(st.data())

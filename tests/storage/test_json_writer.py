@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from refmaker.errors import MetadataError, RefmakerError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.report import Fingerprint, Outcome, ScanReport
+from refmaker.storage import hierarchy
 from refmaker.storage import json_writer as storage
 from refmaker.storage.reference_set import ReferenceSet
 from refmaker.testing.strategies import arrays, chunk_tables, groups, names
@@ -72,7 +73,7 @@ def plain(node):
 @given(groups())
 def test_round_trip(group):
     group = plain(group)
-    back, header = storage.read(written(group))
+    back, header = hierarchy.read(written(group))
     same_group(group, back)
     assert header == {}
 
@@ -80,7 +81,7 @@ def test_round_trip(group):
 @given(chunk_tables((3, 2)))
 def test_tables_come_back(table):
     array = Array((3, 4), (1, 2), I4, table)
-    back, _ = storage.read(written(Group({"a": array})))
+    back, _ = hierarchy.read(written(Group({"a": array})))
     assert back["a"].chunks.same(table)
     assert dict(back["a"].chunks.inlined) == dict(table.inlined)
 
@@ -223,7 +224,7 @@ class TestFilesOfOneFolder:
             storage.write(group, file)
         fs = fsspec.filesystem("reference", fo=str(tmp_path / "set.json"))
         assert [fs.cat(f"a/{i}") for i in range(30)] == [bytes([i]) for i in range(30)]
-        back, _ = storage.read((tmp_path / "set.json").read_bytes(), "set.json")
+        back, _ = hierarchy.read((tmp_path / "set.json").read_bytes(), "set.json")
         assert [back["a"].chunks.get(i)[0] for i in range(30)] == urls
 
     @pytest.mark.parametrize("odd", ["{0}", 'a"b', "a\\b", "ä", "a?b", "a%20b", "a#b"])
@@ -255,17 +256,18 @@ def test_attributes_that_are_no_json_are_refused():
 
 def test_names_that_are_no_unicode():
     group = Group({"a\udc80": Group({}, {"\udcff": "\udc80"})})
-    same_group(storage.read(written(group))[0], group)
+    same_group(hierarchy.read(written(group))[0], group)
 
 
 def test_deep_groups():
     group = Group()
     for _ in range(400):
         group = Group({"g": group})
-    same_group(storage.read(written(group))[0], group)
-    deep = document(**{"g/" * 100_000 + ".zgroup": "{}"})
-    with pytest.raises(MetadataError, match="deeper"):
-        storage.read(as_bytes(deep))
+    same_group(hierarchy.read(written(group))[0], group)
+    for depth, said in ((600, "deeper"), (100_000, "too long")):
+        deep = document(**{"g/" * depth + ".zgroup": "{}"})
+        with pytest.raises(RefmakerError, match=said):
+            hierarchy.read(as_bytes(deep))
 
 
 class TestReferenceSet:
@@ -314,7 +316,7 @@ class TestDocumentsOfOthers:
             "g/a/0": ["/data/{{u}}.nc", 10, 8],
             "g/a/1": "base64:AQAAAAIAAAA=",
         }
-        group, header = storage.read(as_bytes(refs))
+        group, header = hierarchy.read(as_bytes(refs))
         array = group["g/a"]
         assert array.chunks.get(0) == ("/data/{{u}}.nc", 10, 8)
         assert array.chunks.get(1) == b"\1\0\0\0\2\0\0\0"
@@ -326,7 +328,7 @@ class TestDocumentsOfOthers:
         refs = an_array(**{"a/0": ["{{u}}", 5, 8], "a/1": ["{{f(c='x')}}"]})
         refs["templates"] = {"u": "s3://b/k", "f": "s3://b/{{c}}"}
         refs["gen"] = []
-        group, _ = storage.read(as_bytes(refs))
+        group, _ = hierarchy.read(as_bytes(refs))
         assert group["a"].chunks.get(0) == ("s3://b/k", 5, 8)
         assert group["a"].chunks.get(1) == ("s3://b/x", 0, 0)
 
@@ -337,7 +339,7 @@ class TestDocumentsOfOthers:
             **{"a/.zarray": zarray, **{f"a/{i}": [f"{{{{u{i}}}}}", 0, 4] for i in range(n)}}
         )
         refs["templates"] = {f"u{i}": f"/f{i}" for i in range(n)}
-        group, _ = storage.read(as_bytes(refs))
+        group, _ = hierarchy.read(as_bytes(refs))
         assert group["a"].chunks.get(n - 1).url == f"/f{n - 1}"
 
     @pytest.mark.parametrize(
@@ -345,7 +347,7 @@ class TestDocumentsOfOthers:
         [("text", b"text"), ("é", "é".encode()), ("", b""), ({"k": 1}, b'{"k": 1}')],
     )
     def test_inlined(self, value, data):
-        group, _ = storage.read(as_bytes(an_array(**{"a/0": value})))
+        group, _ = hierarchy.read(as_bytes(an_array(**{"a/0": value})))
         assert group["a"].chunks.get(0) == data
         fs = stock(json.dumps(an_array(**{"a/0": value})))
         # fsspec writes JSON objects with or without blanks, as its JSON library does.
@@ -353,24 +355,24 @@ class TestDocumentsOfOthers:
 
     def test_groups_without_documents(self):
         refs = {"version": 1, "refs": {"x/y/a/.zarray": json.dumps(ZARRAY)}}
-        group, _ = storage.read(as_bytes(refs))
+        group, _ = hierarchy.read(as_bytes(refs))
         assert [path for path, _ in group.walk()] == ["", "x", "x/y", "x/y/a"]
 
     def test_one_bare_array(self):
         refs = {".zarray": json.dumps(ZARRAY), "1": ["/f", 0, 8]}
-        group, _ = storage.read(as_bytes(refs))
+        group, _ = hierarchy.read(as_bytes(refs))
         assert group["data"].chunks.get(1) == ("/f", 0, 8)
 
     def test_chunks_in_folders(self):
         zarray = {**ZARRAY, "shape": [4, 6], "chunks": [2, 2], "dimension_separator": "/"}
         refs = document(**{"g/a/.zarray": zarray, "g/a/1/2": ["/f", 3, 16], "g/a/0/0": "x"})
-        group, _ = storage.read(as_bytes(refs))
+        group, _ = hierarchy.read(as_bytes(refs))
         assert group["g/a"].chunks.get((1, 2)) == ("/f", 3, 16)
         assert group["g/a"].chunks.get((0, 0)) == b"x"
 
     def test_members_keep_their_order(self):
         refs = document(**{f"{name}/.zgroup": "{}" for name in "zay"})
-        assert list(storage.read(as_bytes(refs))[0].members) == ["z", "a", "y"]
+        assert list(hierarchy.read(as_bytes(refs))[0].members) == ["z", "a", "y"]
 
 
 HUGE = {**ZARRAY, "shape": [2**62] * 3, "chunks": [1] * 3}
@@ -379,7 +381,7 @@ WRONG = [
     (b"\xff\xfe", "JSON"),
     (b"{", "JSON"),
     (b"[" * 100_000, "JSON"),
-    (b'{"version": 1, "refs": {"a": 99999999999999999999999999}}', "(JSON|chunks)"),
+    (b'{"version": 1, "refs": {"a": 99999999999999999999999999}}', "a: int"),
     (b"[]", "object"),
     (b"null", "object"),
     ({"version": 2, "refs": {}}, "version 2"),
@@ -392,7 +394,7 @@ WRONG = [
     ({"version": 1, "refs": {}, "gen": 5}, "gen"),
     ({"version": 1, "refs": {}, "gen": [{"key": "a"}]}, "gen"),
     (document(**{".zattrs": "{"}), r"\.zattrs"),
-    (document(**{".zattrs": "[" * 100_000}), r"\.zattrs"),
+    (document(**{".zattrs": "[" * 60}), r"\.zattrs"),
     (document(**{".zattrs": "[1]"}), r"\.zattrs"),
     (document(**{".zattrs": ["/f"]}), r"\.zattrs"),
     (document(**{".zattrs": "base64:!!"}), r"\.zattrs"),
@@ -402,19 +404,19 @@ WRONG = [
     (document(**{"g/../.zgroup": "{}"}), r"g/\.\."),
     (document(**{"b/0": ["/f"]}), "b: chunks of an array"),
     (document(**{"0": ["/f"]}), "chunks of an array"),
-    (document(**{"g/.zgroup": "{}", "g/readme": "x"}), "g: chunks of an array"),
+    (document(**{"g/.zgroup": "{}", "g/readme": "x"}), "g/readme: neither"),
     (document(**{"a/.zarray": "{}"}), "a: .*missing"),
     (document(**{"a/.zarray": HUGE}), "a: .*numbered"),
     (an_array(**{"a/b/.zgroup": "{}"}), "a: .*members"),
-    (an_array(**{"/a/0": ["/f"]}), "chunks of an array"),
+    (an_array(**{"/a/0": ["/f"]}), "/a/0: a key with an empty"),
     (an_array(**{"a/b/0": ["/f"]}), "a/b: chunks of an array"),
     *(
-        (an_array(**{f"a/{key}": ["/f", 0, 8]}), "a: ")
+        (an_array(**{f"a/{key}": ["/f", 0, 8]}), "a(/.*)?: ")
         for key in ("2", "-1", "0.0", "00", "+1", " 1", "x", "", "1e0", "0\n1", "0.", ".0",
                     "9" * 30, "\u0661")
     ),
     *(
-        (an_array(**{"a/0": value}), "a: .*'0'")
+        (an_array(**{"a/0": value}), "a/0: ")
         for value in (
             5, None, True, 1.5, [], [None], [None, 1, 2], [5], [["/f"]], [{}], ["/f", 1],
             ["/f", 1, 2, 3],
@@ -422,11 +424,11 @@ WRONG = [
             "base64:!!",
         )
     ),
-    *((an_array(**{"a/0": ["/f", *span]}), "a: ")
+    *((an_array(**{"a/0": ["/f", *span]}), "a/0: ")
       for span in ((-1, 2), (1, -2), (2**63, 1), (1, 2**63))),
-    ({**an_array(**{"a/0": ["{{x}}", 1, 2]}), "templates": {"u": "v"}}, "a: "),
-    ({**an_array(**{"a/0": ["{{u", 1, 2]}), "templates": {"u": "v"}}, "a: "),
-    ({**an_array(**{"a/0": ["{{u.x}}", 1, 2]}), "templates": {"u": "v"}}, "a: "),
+    ({**an_array(**{"a/0": ["{{x}}", 1, 2]}), "templates": {"u": "v"}}, "a/0: "),
+    ({**an_array(**{"a/0": ["{{u", 1, 2]}), "templates": {"u": "v"}}, "a/0: "),
+    ({**an_array(**{"a/0": ["{{u.x}}", 1, 2]}), "templates": {"u": "v"}}, "a/0: "),
 ]  # fmt: skip
 
 
@@ -434,7 +436,7 @@ WRONG = [
 def test_wrong_documents(text, words):
     data = text if isinstance(text, bytes) else as_bytes(text)
     with pytest.raises(MetadataError, match=f"(?s)^where: .*{words}") as caught:
-        storage.read(data, "where")
+        hierarchy.read(data, "where")
     assert caught.value.url == "where"
     assert len(str(caught.value)) < 1000
 
@@ -442,18 +444,18 @@ def test_wrong_documents(text, words):
 def test_keys_of_other_ranks_that_add_up():
     zarray = {**ZARRAY, "shape": [4, 4], "chunks": [2, 2]}
     refs = document(**{"a/.zarray": zarray, "a/0.0.0": ["/f", 0, 8], "a/1": ["/f", 8, 8]})
-    with pytest.raises(MetadataError, match=r"'0\.0\.0'"):
-        storage.read(as_bytes(refs))
+    with pytest.raises(MetadataError, match="no chunk of a grid"):
+        hierarchy.read(as_bytes(refs))
 
 
 def test_scalars_have_one_key():
     zarray = {**ZARRAY, "shape": [], "chunks": []}
-    group, _ = storage.read(as_bytes(document(**{"a/.zarray": zarray, "a/0": ["/f", 3, 4]})))
+    group, _ = hierarchy.read(as_bytes(document(**{"a/.zarray": zarray, "a/0": ["/f", 3, 4]})))
     assert group["a"].chunks.get(0) == ("/f", 3, 4)
     for keys in (["1"], ["0", "1"], ["0.0"]):
         refs = document(**{"a/.zarray": zarray, **{f"a/{key}": ["/f", 3, 4] for key in keys}})
         with pytest.raises(MetadataError):
-            storage.read(as_bytes(refs))
+            hierarchy.read(as_bytes(refs))
 
 
 @pytest.mark.parametrize(
@@ -465,7 +467,7 @@ def test_scalars_have_one_key():
 )
 def test_documents_that_are_not_read(refs, code):
     with pytest.raises(UnsupportedError) as caught:
-        storage.read(as_bytes(refs), "where")
+        hierarchy.read(as_bytes(refs), "where")
     assert caught.value.code == code
     assert caught.value.url == "where"
 
@@ -552,7 +554,7 @@ def read_or_refused(data):
     """Read a set, or return None where it is refused in the one right way."""
     refusal = None
     try:
-        return storage.read(data, "where")[0]
+        return hierarchy.read(data, "where")[0]
     except RefmakerError as error:
         refusal = error
     assert isinstance(refusal, MetadataError | UnsupportedError)
@@ -569,7 +571,7 @@ def test_mutations_never_raise_anything_else(path, junk):
         assume(False)
     group = read_or_refused(as_bytes(mutated))
     if group is not None and mutated.get("templates"):
-        same_group(storage.read(written(group))[0], group)
+        same_group(hierarchy.read(written(group))[0], group)
 
 
 @given(st.data())
@@ -588,4 +590,4 @@ def test_a_hundred_thousand_chunks():
     )
     array = Array((n // 100, 100), (1, 1), I4, table)
     text = written(Group({"a": array}))
-    assert storage.read(text)[0]["a"].chunks.same(table)
+    assert hierarchy.read(text)[0]["a"].chunks.same(table)
