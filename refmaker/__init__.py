@@ -165,7 +165,6 @@ def scan(
     isolate : {"auto", "always", "never"}
         Whether to scan in a worker process, which a library that aborts or hangs takes down
         instead of this one; "auto" does so when the file looks odd or there is a time limit.
-        Scripts that scan odd files need the usual ``if __name__ == "__main__":``.
     timeout : float, optional
         Seconds after which scanning is given up; needs a worker process.
     **option_fields

@@ -12,6 +12,7 @@ from refmaker.codecs.dicom_pixels import (
     expand_422,
     join_fragments,
     significant,
+    split_tiles,
     swap_pairs,
     unpack_cells,
 )
@@ -62,6 +63,9 @@ class DICOM(DecodeOnly):
         Whether a JPEG stream without a word on its colours is RGB.
     last : int, optional
         Bytes of a last chunk that holds fewer frames than the others.
+    tiles : sequence of int, optional
+        Tiles below one another, beside one another, and how many of them are frames of the
+        chunk, where a picture is a mosaic of them.
     skip : int, optional
         Bytes in front of the pixels in a deflated data set, which is what the chunk then is.
     """
@@ -80,6 +84,7 @@ class DICOM(DecodeOnly):
         "rgb",
         "last",
         "skip",
+        "tiles",
     )
 
     def __init__(  # noqa: PLR0913 - the steps are independent of one another
@@ -97,6 +102,7 @@ class DICOM(DecodeOnly):
         rgb: bool = False,
         last: int | None = None,
         skip: int | None = None,
+        tiles: Any = None,
     ) -> None:
         if not isinstance(shape, list | tuple) or len(shape) != 4:
             raise MetadataError(f"{self.codec_id}: shape {shape!r} is not four extents")
@@ -125,6 +131,15 @@ class DICOM(DecodeOnly):
         self.rgb = bool(rgb)
         self.last = None if last is None else bounded("last", last, 0, _LARGEST)
         self.skip = None if skip is None else bounded("skip", skip, 0, _LARGEST)
+        self.tiles = None if tiles is None else self._checked(tiles)
+
+    def _checked(self, tiles: Any) -> list[int]:
+        if not isinstance(tiles, list | tuple) or len(tiles) != 3:
+            raise MetadataError(f"{self.codec_id}: tiles {tiles!r} are not three numbers")
+        down, across, count = (bounded("tiles", number, 1, 2**16) for number in tiles)
+        if self.shape[1] % down or self.shape[2] % across or count > down * across:
+            raise MetadataError(f"{self.codec_id}: tiles {tiles!r} of {self.shape}")
+        return [down, across, count]
 
     def decode(self, buf: Any, out: Any = None) -> Any:
         """Decode one chunk.
@@ -147,6 +162,8 @@ class DICOM(DecodeOnly):
         if self.bits is not None:
             cells = significant(cells, self.bits)
         cells = np.ascontiguousarray(cells).reshape(self.shape)
+        if self.tiles is not None:
+            cells = split_tiles(cells, *self.tiles)
         return deliver(self.codec_id, cells, out)
 
     @property

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
     from refmaker.codecs.base import Buffer
 
-__all__ = ["expand_422", "join_fragments", "significant", "swap_pairs", "unpack_cells"]
+__all__ = [
+    "expand_422",
+    "join_fragments",
+    "significant",
+    "split_tiles",
+    "swap_pairs",
+    "unpack_cells",
+]
 
 _ITEM = b"\xfe\xff\x00\xe0"
 _END = b"\xfe\xff\xdd\xe0"
@@ -109,6 +116,28 @@ def expand_422(raw: NDArray[Any]) -> NDArray[Any]:
     wide[:, :, 1] = pairs[:, 2:3]
     wide[:, :, 2] = pairs[:, 3:4]
     return wide.reshape(-1)
+
+
+def split_tiles(cells: NDArray[Any], down: int, across: int, count: int) -> NDArray[Any]:
+    """Return the tiles of mosaics as frames, left to right and top to bottom.
+
+    Parameters
+    ----------
+    cells : ndarray, shape (frames, rows, columns, samples)
+    down, across : int
+        Tiles below and beside one another; they divide rows and columns.
+    count : int
+        Tiles that are frames; the others, at the end, are empty.
+
+    Returns
+    -------
+    ndarray, shape (frames, count, rows / down, columns / across, samples)
+    """
+    frames, rows, columns, samples = cells.shape
+    tall, wide = rows // down, columns // across
+    split = cells.reshape(frames, down, tall, across, wide, samples).transpose(0, 1, 3, 2, 4, 5)
+    tiles = split.reshape(frames, down * across, tall, wide, samples)[:, :count]
+    return np.ascontiguousarray(tiles)
 
 
 def significant(cells: NDArray[Any], bits: int) -> NDArray[Any]:

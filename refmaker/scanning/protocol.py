@@ -50,6 +50,19 @@ __all__ = [
 
 log = logging.getLogger("refmaker.scanning.protocol")
 
+_SIGNATURES = (
+    (b"PK\x03\x04", "it is a ZIP archive"),
+    (b"\x1f\x8b", "it is compressed with gzip"),
+    (b"BZh", "it is compressed with bzip2"),
+    (b"\xfd7zXZ", "it is compressed with xz"),
+    (b"\x28\xb5\x2f\xfd", "it is compressed with zstd"),
+    (b"%PDF", "it is a PDF document"),
+    (b"\x89PNG", "it is a PNG image"),
+    (b"<", "it looks like HTML or XML"),
+    (b"{", "it looks like JSON"),
+)
+"""What is often taken for data, by its first bytes."""
+
 ENTRY_POINTS, DECLARATIONS = "refmaker.scanners", "refmaker.formats"
 SNIFF_BYTES = 4096
 
@@ -345,6 +358,16 @@ def scanners() -> Mapping[str, Scanner]:
     return found
 
 
+def _appearance(head: bytes) -> str:
+    """Say what a file looks like, without a byte of it: these may be anybody's name."""
+    for signature, what in _SIGNATURES:
+        if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(signature):
+            return what
+    first = head[:64]
+    printable = sum(32 <= byte < 127 or byte in b"\r\n\t" for byte in first)
+    return f"{printable} of its first {len(first)} bytes are text"
+
+
 def choose(head: bytes, url: str, name: str | None = None) -> Scanner:
     """Return the scanner for a file.
 
@@ -373,7 +396,7 @@ def choose(head: bytes, url: str, name: str | None = None) -> Scanner:
     ]
     best = max(ranked, key=lambda item: item[:2], default=None)
     if best is None or best[0] <= 0:
-        what = "the file is empty" if not head else f"it starts with {head[:8]!r}"
+        what = "the file is empty" if not head else _appearance(head)
         raise UnknownFormatError(
             f"not a format that is known here: {what}",
             url=url,

@@ -96,5 +96,12 @@ FORMAT = FormatDeclaration(
             "order of a slide's axes: colour first, as NGFF wants it, or native, as stored",
             ("ngff", "native"),
         ),
+        Setting(
+            "probe",
+            "auto",
+            "how many frames are decoded while scanning, so that what cannot be is refused by "
+            "name: one of each array, all or none",
+            ("auto", "all", "none"),
+        ),
     ),
 )

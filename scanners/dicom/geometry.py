@@ -292,7 +292,8 @@ def attributes(
     result["z_uniform"] = found.even
     if step is not None:
         sine = float(np.linalg.norm(np.cross(away, across)))
-        tilt = float(np.degrees(np.arctan2(sine, float(away @ across))))
+        # Slices of a mosaic may follow one another against the normal.
+        tilt = float(np.degrees(np.arctan2(sine, abs(float(away @ across)))))
         if tilt > _TILT:
             result |= {"is_sheared": True, "gantry_tilt_deg": round(tilt, 4)}
     if found.missing:

@@ -15,7 +15,7 @@ from refmaker.io.source import Source
 from refmaker.scanners.dicom.data_set_reader import DataSetReader, InflatingReader
 from refmaker.scanners.dicom.file_meta import begin
 from refmaker.scanners.dicom.header_templates import Forms
-from refmaker.scanners.dicom.tags import NEEDED
+from refmaker.scanners.dicom.tags import IMAGE_TYPE, MOSAIC_TAGS, NEEDED, is_mosaic
 from refmaker.scanners.dicom.values import Dataset
 from refmaker.scanners.dicom.walk import UNDEFINED, ShortError, is_vr
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Failure", "Header", "PixelElement", "read_header", "read_headers"]
 
+_KEPT = frozenset({0x00190010, 0x0019100C})
+"""What tells of diffusion as well."""
 _TAIL = 4096
 """Bytes kept of encapsulated pixel data: offset table, first item, and its marker segments."""
 
@@ -346,6 +348,11 @@ class _Reading:
         else:
             stream = DataSetReader(self._data, self.size, self._read)
         at = stream.walk(at, elements, wanted, implicit=start.implicit, big=start.big)
+        if wanted is not None and not is_mosaic(elements.get(IMAGE_TYPE, (b"", b""))[1]):
+            # They are large, and of no use elsewhere.
+            for tag in MOSAIC_TAGS & elements.keys():
+                if tag not in _KEPT:
+                    del elements[tag]
         pixels, tail = self._pixels(stream, at, start)
         return Header(
             self.url,

@@ -38,6 +38,8 @@ class DICOMOptions:
         ``"ngff"``, samples of slides come first, or ``"native"``, as they are stored.
     strict : bool
         Whether a set that holds identifiers is to be refused.
+    probe : str
+        As for `probe.probe`.
     """
 
     options: ScanOptions
@@ -48,6 +50,7 @@ class DICOMOptions:
     trust_bits: bool = False
     slides: str = "ngff"
     strict: bool = False
+    probe: str = "auto"
 
     def uid(self, text: str) -> str:
         """Return a UID as it is to be written."""

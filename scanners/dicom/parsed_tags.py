@@ -6,6 +6,7 @@ from refmaker.scanners.dicom.metadata import SAFE
 from refmaker.scanners.dicom.privacy import IDENTIFYING, UIDS
 from refmaker.scanners.dicom.tags import (
     DIRECTORY_RECORD_SEQUENCE,
+    MOSAIC_TAGS,
     NUMBER_OF_FRAMES,
     PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
     SERIES_INSTANCE_UID,
@@ -40,6 +41,7 @@ PARSED_TAGS: frozenset[int] = frozenset(
     | _PRIVATE
     | _ENHANCED
     | _DIFFUSION
+    | MOSAIC_TAGS
     | _PALETTE
     | _SLIDE
     | SAFE.keys()

@@ -92,7 +92,7 @@ class PydicomReader:
         # What is claimed of an array in the set, and of the same one today, are two things.
         found = next((f for one, f in self._placed if one is array), None)
         if found is None:
-            lead = len(image.names)
+            lead = _lead(image)
 
             def place() -> tuple[list[FrameReading], NDArray[np.int64]]:
                 datasets = [read_dataset(header.url, self._options) for header in image.headers]
@@ -110,7 +110,7 @@ class PydicomReader:
         self, path: str, image: Image, array: Array, region: tuple[slice, ...]
     ) -> NDArray[Any]:
         """Return a region of an image whose leading dimensions are cells of frames."""
-        lead = len(image.names)
+        lead = _lead(image)
         shape = array.shape[:lead]
         _, cell = self._places(path, image, array)
         frame_of = dict(zip(cell.tolist(), image.source.tolist(), strict=True))
@@ -120,6 +120,7 @@ class PydicomReader:
             if number in frame_of:
                 instance, frame = frame_of[number]
                 values = self._frame(image.headers[instance], frame, array)
+                values = values if image.tiles is None else _slices(values, array)
             else:
                 values = np.full(array.shape[lead:], array.fill_value or 0, array.dtype)
             frames.append(values[region[lead:]])
@@ -178,12 +179,14 @@ class PydicomReader:
                 continue
             pixels: Any = self._tree.group[image_path]
             frames, cell = self._places(image_path, image, pixels)
+            if image.tiles is not None and base in ("z", "position"):
+                return again
             if base in ("x", "y"):
                 return _nearest(again, _guarded(partial(axis_values, base, frames, pixels)), _EXACT)
             values = _guarded(partial(frame_values, base, frames, pixels))
             if values is None:
                 return again
-            lead = len(image.names)
+            lead = _lead(image)
             names = (pixels.dimension_names or ())[:lead]
             at = np.unravel_index(cell, pixels.shape[:lead]) if lead else ()
             where = tuple(at[names.index(n)] for n in own.dimension_names or () if n in names)
@@ -208,6 +211,19 @@ class PydicomReader:
                 del self._open[next(iter(self._open))]
             self._open[url] = PydicomFrames(url, self._options)
         return self._open[url]
+
+
+def _lead(image: Image) -> int:
+    """Return the number of dimensions that whole frames have cells along."""
+    return len(image.names) - (image.tiles is not None)
+
+
+def _slices(picture: NDArray[Any], array: Array) -> NDArray[Any]:
+    """Return the slices of a mosaic, row by row of its tiles."""
+    count, tall, wide = array.shape[-3:]
+    across = picture.shape[1] // wide
+    starts = [(k // across * tall, k % across * wide) for k in range(count)]
+    return np.stack([picture[y : y + tall, x : x + wide] for y, x in starts])
 
 
 def _guarded(call: Callable[[], Any]) -> Any:

@@ -183,7 +183,7 @@ class DICOMScanner:
         from refmaker.scanners.dicom.pydicom_reader import PydicomReader
         from refmaker.scanning.options import ScanOptions
 
-        choices = self._choices(ScanOptions(), storage_options)
+        choices = self._choices(ScanOptions(settings={"probe": "none"}), storage_options)
         found = read_all(urls, choices, Cost())
         tree = found.planted(choices, ScanReport("", format=self.name))
         yield PydicomReader(tree, storage_options)
@@ -211,4 +211,5 @@ class DICOMScanner:
             trust_bits=values["bits"] == "trust",
             slides=values["slides"],
             strict=values["fail-on-phi"] == "yes",
+            probe=values["probe"],
         )

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.scanners.dicom.header import Header
+    from refmaker.scanners.dicom.mosaics import Mosaic
     from refmaker.scanners.dicom.tags import Element
 
 __all__ = ["Image", "images"]
@@ -94,6 +95,8 @@ class Image:
         Each frame's cell.
     warnings : tuple of str
         What is odd; no values of headers.
+    tiles : Mosaic or None
+        How slices lie in the frames, if these are mosaics; `stack` is that of the slices then.
     """
 
     headers: tuple[Header, ...]
@@ -106,6 +109,7 @@ class Image:
     stack: Stack | None
     grid: FrameGrid
     warnings: tuple[str, ...] = ()
+    tiles: Mosaic | None = None
 
     @property
     def header(self) -> Header:
@@ -115,7 +119,7 @@ class Image:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the dimensions in front of rows and columns."""
-        if self.stack is not None:
+        if self.stack is not None or self.tiles is not None:
             return (*self.grid.names, "z")
         return ("frame",) if self.grid.shape else ()
 

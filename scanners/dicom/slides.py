@@ -20,6 +20,7 @@ from refmaker.scanners.dicom.grouping import parts_of_concatenation
 from refmaker.scanners.dicom.matrix import Tiling, tiling
 from refmaker.scanners.dicom.metadata import attribute_values
 from refmaker.scanners.dicom.placing import joined
+from refmaker.scanners.dicom.probe import probe
 from refmaker.scanners.dicom.pyramid import multiscale
 from refmaker.scanners.dicom.segments import label_flags, segment_lists
 
@@ -158,6 +159,7 @@ def _level(tiles: Tiling, choices: DICOMOptions) -> _Level:
     placed = replace(placed, attributes={**placed.attributes, **attributes})
     if array.shape[3:] and tiles.regular and choices.slides == "ngff":
         placed = _samples_first(placed, tiles)
+    probe(placed, choices.probe, choices.storage_options)
     if tiles.segments:
         placed = replace(placed, attributes={**placed.attributes, "segments": list(tiles.channels)})
     return _Level(tiles, placed)

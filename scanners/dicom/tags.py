@@ -21,6 +21,7 @@ __all__ = [
     "FRAME_OF_REFERENCE_UID",
     "HIGH_BIT",
     "IMAGE_TYPE",
+    "MOSAIC_TAGS",
     "NEEDED",
     "NUMBER_OF_FRAMES",
     "PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE",
@@ -43,6 +44,7 @@ __all__ = [
     "STUDY_INSTANCE_UID",
     "TRANSFER_SYNTAX_UID",
     "Element",
+    "is_mosaic",
     "vr_of",
 ]
 
@@ -183,6 +185,20 @@ _KNOWN = {
 _VR = {int(tag, 16): vr for vr, tags in _KNOWN.items() for tag in tags.split()}
 _OVERLAY = {0x10: b"US", 0x11: b"US", 0x40: b"CS", 0x50: b"SS", 0x100: b"US", 0x102: b"US"}
 """Elements of the overlay plane module (PS3.3, C.9.2), whose groups repeat."""
+
+
+MOSAIC_TAGS = frozenset(
+    tag
+    for group, element in ((0x0029, 0x10), (0x0019, 0x0A))
+    for block in range(0x10, 0x20)
+    for tag in (group << 16 | block, group << 16 | block << 8 | element)
+)
+"""Private elements of Siemens, wherever their blocks are, that tell of mosaics; see `mosaics`."""
+
+
+def is_mosaic(image_type: bytes | None) -> bool:
+    """Tell whether Image Type says that a picture is a mosaic."""
+    return b"MOSAIC" in (image_type or b"").upper()
 
 
 @cache

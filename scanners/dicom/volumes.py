@@ -12,8 +12,10 @@ from refmaker.scanners.dicom import geometry
 from refmaker.scanners.dicom.agreement import differing
 from refmaker.scanners.dicom.frame_metadata import described
 from refmaker.scanners.dicom.lookup_tables import lookup_tables
+from refmaker.scanners.dicom.mosaics import common_mosaic, untiled
 from refmaker.scanners.dicom.notes import damaged_numbers
 from refmaker.scanners.dicom.placing import frames_of, moved
+from refmaker.scanners.dicom.probe import probe
 from refmaker.scanners.dicom.rescaling import rescaling
 from refmaker.scanners.dicom.segments import label_flags, segment_coordinates
 
@@ -61,6 +63,10 @@ def volume(image: Image, choices: DICOMOptions, suffix: str = "") -> Volume:
     RefmakerError
         If an instance cannot be referenced; names the file.
     """
+    tiles, unclear_tiles = common_mosaic(image)
+    if tiles is not None:
+        # Slices are taken from whole pictures.
+        choices = replace(choices, options=replace(choices.options, chunk_bytes=None))
     frames = frames_of(image, choices)
     array = frames.array
     shared = array.chunk_shape[0] != 1
@@ -73,6 +79,9 @@ def volume(image: Image, choices: DICOMOptions, suffix: str = "") -> Volume:
     else:
         array = moved(array, image.grid.cell, image.grid.shape, image.names)
     members, attributes, refused = described(image, choices)
+    if tiles is not None:
+        array, image = untiled(array, image, tiles)
+        members |= _slice_positions(members.pop("position", None), image)
     members |= _axes(image, array)
     if choices.selection.mode != "none":
         members |= segment_coordinates(image)
@@ -80,7 +89,7 @@ def volume(image: Image, choices: DICOMOptions, suffix: str = "") -> Volume:
     attributes |= _plane(image) | {"photometric": frames.photometric}
     tables, unclear = lookup_tables(image.headers, differing(image.headers))
     scaling, arrays, unscaled = rescaling(image)
-    plain = (*image.warnings, *frames.warnings, *unclear)
+    plain = (*image.warnings, *frames.warnings, *unclear, *filter(None, (unclear_tiles,)))
     notes = [*damaged_numbers(image), *unscaled, *refused]
     odd = [*plain, *(note.text for note in notes)]
     attributes |= {"oddities": odd} if odd else {}
@@ -90,6 +99,7 @@ def volume(image: Image, choices: DICOMOptions, suffix: str = "") -> Volume:
         attributes={**dict(array.attributes), **attributes, **scaling},
         fill_value=fill,
     )
+    probe(array, choices.probe, choices.storage_options)
     members = {"image": array, **members, **arrays, **tables}
     return Volume(image, _suffixed(members, suffix), (*plain, *(note.located for note in notes)))
 
@@ -117,6 +127,16 @@ def _axes(image: Image, array: Array) -> dict[str, Array]:
                 along = np.arange(extent) * float(step)
                 found[name] = inline_array(along, (name,), {"units": "mm"})
     return found
+
+
+def _slice_positions(pictures: Array | None, image: Image) -> dict[str, Array]:
+    """Return where the slices of mosaics lie, in place of where the pictures do."""
+    found = image.stack
+    if pictures is None or found is None or found.step is None:
+        return {}
+    places = found.first + np.arange(found.size)[:, None] * found.step
+    attributes = dict(pictures.attributes)
+    return {"position": inline_array(places, ("z", "patient_axis"), attributes)}
 
 
 def _plane(image: Image) -> dict[str, Any]:
