@@ -17,6 +17,7 @@ MOVED = {
     "refmaker.elements": "refmaker.model.dtypes",
     "refmaker.metadata": "refmaker.model.zarr_v2",
     "refmaker.opening": "refmaker.reading.open",
+    "refmaker.reading.policy": "refmaker.io.policy",
     "refmaker.report": "refmaker.model.report",
     "refmaker.scan": "refmaker.scanning.one_file",
     "refmaker.scan_many": "refmaker.scanning.many_files",
@@ -47,7 +48,7 @@ class OldNames:
         """Return a spec for a name that moved, or what lies in a package that moved."""
         if not fullname.startswith("refmaker."):
             return None
-        old = ".".join(fullname.split(".")[:2])
+        old = fullname if fullname in MOVED else ".".join(fullname.split(".")[:2])
         if old not in MOVED:
             return None
         module = import_module(MOVED[old] + fullname.removeprefix(old))

@@ -4,14 +4,12 @@
     A file to scan: its size, ranges of it, a fingerprint.
 ``block_cache``
     Blocks of a remote file, read ahead and kept.
-``remote_file``, ``http_ranges``, ``http_client``, ``targets``
-    Ranges of remote files, with retries.
-``local_file``
-    Ranges of local files.
-``policy``
-    What a document may make a reader fetch, by where the document came from.
-``integrity``
-    Whether what came is what was scanned.
+``local_file``, ``remote_file``, ``http_client``
+    Ranges of files: the one client of each protocol, for scanning and reading.
+``retries``
+    When to ask again, and how much at a time.
+``policy``, ``hosts``
+    What a document may make a reader fetch, by where it came from; which hosts are this machine.
 ``disk_cache``
     Chunks kept on local disk.
 ``first_bytes``

@@ -80,12 +80,10 @@ def _address(host: str) -> Address | None:
     except ValueError:
         pass
     # Asked of no set that names local files alone.
-    import socket
+    from socket import inet_aton
 
     try:
         # Systems also take 127.1, 0x7f000001, 0177.0.0.1 and 2130706433 for addresses.
-        from socket import inet_aton
-
         return ipaddress.ip_address(inet_aton(host))
     except (OSError, ValueError):
         return None

@@ -10,16 +10,10 @@
     References that rules describe, in windows that can be read ahead.
 ``records``
     kerchunk Parquet, read record by record when a key is asked for.
-``policy``, ``limits``
-    What a document may make a reader do, and what it may cost.
 ``planner``
     Concurrent requests gathered, merged, issued and split again.
-``targets``, ``local``, ``http``
-    The files that references point into.
-``integrity``
-    Whether what came is what was scanned.
-``cache``
-    Chunks kept on local disk.
+``codec_pipeline``
+    How Zarr decodes chunks: bounded, with errors that say where.
 ``reader``
     All of these together: from a key to its bytes.
 ``opened``
