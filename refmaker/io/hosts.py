@@ -84,7 +84,9 @@ def _address(host: str) -> Address | None:
 
     try:
         # Systems also take 127.1, 0x7f000001, 0177.0.0.1 and 2130706433 for addresses.
-        return ipaddress.ip_address(socket.inet_aton(host))
+        from socket import inet_aton
+
+        return ipaddress.ip_address(inet_aton(host))
     except (OSError, ValueError):
         return None
 

@@ -139,7 +139,8 @@ def flags(verb):
     [
         ("combine", "`chunks='common'`", "--chunks common"),
         ("combine", "(`times='reencode'`)", "(--times reencode)"),
-        ("scan", "(`times='reencode'`)", "(--times reencode of 'refmaker combine')"),
+        ("scan", "(`times='reencode'`)", "(--times reencode)"),
+        ("info", "(`times='reencode'`)", "(--times reencode of 'refmaker combine')"),
         ("combine", "`monotonic=False`", "--no-monotonic"),
         ("combine", "`coords={'t': ...}`", "--coord t=..."),
         ("combine", "raise `inline_budget`", "raise --inline-budget"),
@@ -183,7 +184,7 @@ def test_one_fault_in_python_and_in_two_commands(run, unlike):
         refmaker.combine(sets, concat="time")
     assert "--" not in str(caught.value)
     out = run("scan", *unlike, "-o", "all.json", "--concat", "time", code=1)
-    assert "(--split-incompatible of 'refmaker combine')" in out.err
+    assert "(--split-incompatible)" in out.err
     for refs, path in zip(sets, unlike, strict=True):
         refs.write(path.with_suffix(".json"))
     names = ("1.json", "2.json", "-o", "all.json", "--concat", "time")
@@ -197,7 +198,7 @@ def test_one_fault_in_python_and_in_two_commands(run, unlike):
 
 def test_json_records_have_the_same_hint(run, unlike):
     *_, record = run("scan", *unlike, "-o", "a.json", "--concat", "time", "--json", code=1).records
-    assert "--split-incompatible of 'refmaker combine'" in record["error"]["message"]
+    assert "--split-incompatible" in record["error"]["message"]
     assert "`" not in record["error"]["hint"]
 
 

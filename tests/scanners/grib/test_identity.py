@@ -188,7 +188,7 @@ def test_local_sections_of_ecmwf(tmp_path, edition):
 
     if edition == 1:
 
-        def made(step, **keys):  # noqa: F811 - edition 1 spells the step in another way
+        def made(step, **keys):
             return message(1, shortName="t", setLocalDefinition=1, startStep=step, **keys)
 
     versions = [made(0, experimentVersionNumber="0001"), made(6, experimentVersionNumber="abcd")]
