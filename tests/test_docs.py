@@ -107,6 +107,8 @@ def test_every_option_is_on_the_page_of_commands(site):
     page = html.unescape(re.sub(r"<[^>]+>", "", (site / "commands.html").read_text()))
     for verb, command in VERBS.items():
         for parameter in command.get_params(click.Context(command)):
+            if getattr(parameter, "hidden", False):
+                continue
             for flag in (*parameter.opts, *parameter.secondary_opts):
                 if flag.startswith("--") and flag not in ("--help", "--help-all"):
                     assert flag in page, (verb, flag)
