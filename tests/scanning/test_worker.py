@@ -69,7 +69,7 @@ class TestWorker:
         [
             ("raise", WorkerError, "KeyError: 'surprise'"),
             ("memory", WorkerError, "out of memory"),
-            ("unpicklable", WorkerError, "pickle"),
+            ("unpicklable", WorkerError, "pickle|local object"),
             ("refuse", FormatError, "not so"),
         ],
     )
