@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from refmaker import errors as errors
-from refmaker._moved import OldNames
+from refmaker._moved import OldNames as _OldNames
 from refmaker._version import __version__
 from refmaker.errors import RefmakerError
 
@@ -120,7 +120,7 @@ class _Package(ModuleType):
 
 sys.modules[__name__].__class__ = _Package
 # First of all finders: otherwise the modules of a package that moved are found, and run, again.
-sys.meta_path.insert(0, OldNames())
+sys.meta_path.insert(0, _OldNames())
 
 
 def __getattr__(name: str) -> Any:
@@ -165,7 +165,6 @@ def scan(
     isolate : {"auto", "always", "never"}
         Whether to scan in a worker process, which a library that aborts or hangs takes down
         instead of this one; "auto" does so when the file looks odd or there is a time limit.
-        Scripts that scan odd files need the usual ``if __name__ == "__main__":``.
     timeout : float, optional
         Seconds after which scanning is given up; needs a worker process.
     **option_fields

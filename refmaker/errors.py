@@ -44,9 +44,6 @@ __all__ = [
     "UnknownFormatError",
     "UnsupportedError",
     "WorkerError",
-    "has_secret",
-    "printable",
-    "redacted",
 ]
 
 _USER = re.compile(r"(\bhttps?://)[^/?#\s]*@(?=[^/?#\s])|(://[^/?#@\s:]*:)[^/?#\s]*(?=@[^/?#\s])")

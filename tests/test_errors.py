@@ -8,7 +8,7 @@ import pytest
 from refmaker import errors
 from refmaker.errors import RefmakerError, UnsupportedError
 
-CLASSES = [getattr(errors, name) for name in errors.__all__]
+CLASSES = [thing for thing in map(vars(errors).get, errors.__all__) if isinstance(thing, type)]
 BUILTINS = {
     "SourceError": OSError,
     "SourceNotFoundError": FileNotFoundError,

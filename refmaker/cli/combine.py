@@ -28,83 +28,115 @@ if TYPE_CHECKING:
 
     from refmaker import ReferenceSet
 
-__all__ = ["combine_options", "combining", "command", "expanded", "tell"]
+__all__ = [
+    "COMBINING",
+    "combine_options",
+    "combining",
+    "combining_rarely",
+    "command",
+    "expanded",
+    "tell",
+]
 
 
 _ASSIGNMENT = Pair("NAME=...")
 _MANY: dict[str, Any] = {"multiple": True, "metavar": "NAME"}
-_OPTIONS: tuple[Callable[..., Any], ...] = (
-    click.option(
+
+
+def _declared(*names: str, **fields: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    return names, fields
+
+
+_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
+    _declared(
         "--concat", **_MANY,
         help="Join along this dimension; may be repeated."
         "  [default: those whose coordinates differ]",
     ),
-    click.option(
+    _declared(
         "--coord", "coords", type=_ASSIGNMENT, multiple=True, metavar="NAME=WHERE",
         help="Join along NAME, with a coordinate from WHERE: '{date:%Y%m%d}.nc', index, attr:x,"
         " vattr:variable:x, data:variable, cf:variable, or values as a JSON list.",
     ),
-    click.option("--shared", **_MANY, help="A variable that is the same in all inputs."),
-    click.option("--varying", **_MANY, help="A coordinate that gets a new dimension, too."),
-    click.option("--drop", **_MANY, help="Leave a variable or group out."),
-    click.option(
+    _declared("--shared", **_MANY, help="A variable that is the same in all inputs."),
+    _declared("--varying", **_MANY, help="A coordinate that gets a new dimension, too."),
+    _declared("--drop", **_MANY, help="Leave a variable or group out."),
+    _declared(
         "--order", type=click.Choice(["coordinate", "given"]), default="coordinate",
         show_default=True, help="Sort by coordinate, or keep the order of the inputs.",
     ),
-    click.option(
+    _declared(
         "--no-monotonic", cls=More, former=["--any-order"], is_flag=True,
         help="Allow coordinates that rise and fall.",
     ),
-    click.option(
+    _declared(
         "--duplicates", type=click.Choice(["error", "first", "last"]), default="error",
         show_default=True, help="Where several inputs have one place.",
     ),
-    click.option(
+    _declared(
         "--join", type=click.Choice(["exact", "outer"]), default="exact", show_default=True,
         help="Refuse holes, or leave them empty; union of grids.",
     ),
-    click.option("--regular", cls=More, **_MANY, help="Complete a coordinate to equal distances."),
-    click.option(
+    _declared("--regular", cls=More, **_MANY, help="Complete a coordinate to equal distances."),
+    _declared(
         "--attributes", multiple=True, metavar="[NAME=]drop|error|first",
         help="What to do with attributes that differ: those that do not change what values mean,"
         " or NAME, whatever it means.  [default: drop]",
     ),
-    click.option(
+    _declared(
         "--static", type=click.Choice(["compare", "first"]), default="compare", show_default=True,
         help="Compare what lacks the dimension, or take the first.",
     ),
-    click.option(
+    _declared(
         "--times", type=click.Choice(["reencode", "keep"]), default="reencode", show_default=True,
         help="Write times that are counted from different dates in the same units, or refuse them.",
     ),
-    click.option("--reencode-times", is_flag=True, hidden=True),
-    click.option(
+    _declared("--reencode-times", is_flag=True, hidden=True,
+        help="The default, said by an earlier version."),
+    _declared(
         "--split-incompatible", cls=Option, former=["--split-eras"], is_flag=True,
         help="Make a group of each kind of inputs.",
     ),
-    click.option(
+    _declared(
         "--chunks", metavar="common|NAME=N,...",
         help="Cut chunks of uncompressed data to a common size, or to N along dimensions.",
     ),
-    click.option(
+    _declared(
         "--inline-mismatched", cls=More, former=["--inline-odd"], is_flag=True,
         help="Keep the values of inputs that are encoded otherwise in the set.",
     ),
-    click.option(
+    _declared(
         "--batch", cls=More, type=click.IntRange(min=1), metavar="N",
         help="Join N inputs at a time, to save memory.",
     ),
-    click.option(
+    _declared(
         "--inline-budget", cls=More, type=SIZE, default="16MiB", show_default=True,
         help="Most bytes of a variable kept in the set.",
     ),
 )  # fmt: skip
 
 
+COMBINING = tuple(
+    next(name for name in names[::-1] if not name.startswith("--") or len(names) == 1)
+    .removeprefix("--")
+    .replace("-", "_")
+    for names, _ in _OPTIONS
+)
+"""Names of the values that the options give."""
+
+
 def combining(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say how to combine; `combine_options` reads them."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
+    for names, fields in reversed(_OPTIONS):
+        command = click.option(*names, **fields)(command)
+    return command
+
+
+def combining_rarely(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add those of these options that scanning has not, shown by ``--help-all`` only."""
+    for names, fields in reversed(_OPTIONS):
+        if names[0] not in ("--concat", "--inline-budget"):
+            command = click.option(*names, **{**fields, "cls": More})(command)
     return command
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from refmaker.cli.boundary import FAILED
-from refmaker.cli.options import SIZE, More, Option, as_json, help_all, storage_options, verbosity
+from refmaker.cli.combine import COMBINING, combine_options, combining_rarely
+from refmaker.cli.options import SIZE, More, as_json, help_all, storage_options, verbosity
 from refmaker.cli.output import FAILED as INPUT_FAILED
 from refmaker.cli.output import IGNORED, Account
 from refmaker.cli.scan_runs import Job, are_one_object, scan_collection, scan_cube, scan_each
@@ -51,8 +54,6 @@ __all__ = ["command"]
     default="4MiB",
     show_default=True,
     help="Split or join uncompressed contiguous data near this size; 'none' leaves them.",
-    cls=Option,
-    former=["--chunks"],
 )
 @click.option(
     "--inline-threshold",
@@ -130,6 +131,7 @@ __all__ = ["command"]
     help="Join all inputs to one cube along this dimension; may be repeated.",
 )
 @click.option("--combine", is_flag=True, help="Join all inputs to one cube by their coordinates.")
+@combining_rarely
 @click.option(
     "--compact",
     is_flag=True,
@@ -168,20 +170,21 @@ def command(ctx: click.Context, /, **values: Any) -> None:
       refmaker scan series/ -o volume.json
       refmaker scan s3://bucket/data.nc -S anon=true -o -
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    joined = _joined(ctx, values)
     job = _job(values)
     inputs = _inputs(values["inputs"], job.storage_options)
     account = job.account
-    if values["combine"] or values["concat"]:
+    if joined:
         out = _single(values["out"])
         _check(inputs.urls, [out], job)
-        if not values["concat"] and are_one_object(inputs, job):
+        if not (values["concat"] or values["coords"]) and are_one_object(inputs, job):
             # Its scanner knows better than coordinates do how the parts belong together.
             try:
                 scan_collection(inputs, out, job)
             except LookupError as error:
                 raise click.UsageError(str(error)) from error
         else:
-            scan_cube(inputs, out, job, values["concat"] or None)
+            scan_cube(inputs, out, job, combine_options(values))
     elif is_single(inputs, values["out"]) and values["out"] is not None:
         _check(inputs.urls, [values["out"]], job)
         try:
@@ -200,6 +203,30 @@ def command(ctx: click.Context, /, **values: Any) -> None:
         or (job.strict and account.statuses & {"partial", IGNORED})
     ):
         ctx.exit(FAILED)
+
+
+def _joined(ctx: click.Context, values: dict[str, Any]) -> bool:
+    """Tell whether all inputs are to be joined; refuse what only joining understands otherwise."""
+    with suppress(click.BadParameter):  # sizes were given so until 0.1
+        values["chunk_bytes"], values["chunks"] = (
+            (
+                SIZE.convert(values["chunks"], None, ctx)
+                if values["chunks"]
+                else values["chunk_bytes"]
+            ),
+            None,
+        )
+    joined = bool(values["combine"] or values["concat"] or values["coords"])
+    told = [
+        name
+        for name in COMBINING
+        if name not in ("concat", "inline_budget", "chunks", "coords")
+        and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if (told or values["chunks"]) and not joined:
+        flag = f"--{(told or ['chunks'])[0].replace('_', '-')}"
+        raise click.UsageError(f"{flag} says how inputs are joined: add --combine or --concat DIM")
+    return joined
 
 
 def _inputs(names: Sequence[str], storage_options: Mapping[str, Any] | None) -> Inputs:

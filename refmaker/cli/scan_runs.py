@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
-    from refmaker import ReferenceSet
+    from refmaker import CombineOptions, ReferenceSet
     from refmaker.io.inputs import Inputs
     from refmaker.scanning.many_files import Scanned
     from refmaker.scanning.options import ScanOptions
@@ -203,7 +203,7 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
         job.account.done(label, out, refs.report)
 
 
-def scan_cube(inputs: Inputs, out: str, job: Job, concat: Sequence[str] | None) -> None:
+def scan_cube(inputs: Inputs, out: str, job: Job, options: CombineOptions) -> None:
     """Write one reference set of all inputs, joined along dimensions.
 
     Inputs that cannot be scanned are left out and named, also in the set's report.
@@ -227,7 +227,7 @@ def scan_cube(inputs: Inputs, out: str, job: Job, concat: Sequence[str] | None) 
         refs = combine(
             [good[number].references() for number in sorted(good)],
             job.storage_options,
-            concat=concat,
+            options=options,
         )
         for file in bad:
             refs.report.warn(f"{file.url} is not in the cube: {file.error}")

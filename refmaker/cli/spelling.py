@@ -28,7 +28,7 @@ _SPECIAL: dict[tuple[str, Any], str] = {
 _PAIRS: dict[str, str] = {"coords": "--coord", "parameters": "--param"}
 """Mappings by name, whose members are given one by one."""
 _PYTHON_ONLY = frozenset(
-    {"allow", "codecs", "compare_budget", "remote_options", "times", "verify_sources"}
+    {"allow", "codecs", "compare_budget", "remote_options", "secrets", "times", "verify_sources"}
 )
 """Keywords that no command has."""
 _VERBS = ("combine", "scan", "pattern", "serve", "convert", "materialize", "catalog")

@@ -130,7 +130,7 @@ def _stepped(first: float, last: float, count: int, step: float | None, unit: fl
     even = np.linspace(first, last, count)
     if count == 1 or not step or step <= 0:
         return even
-    axis = first + np.copysign(step, last - first) * np.arange(count)
+    axis: Axis = first + np.copysign(step, last - first) * np.arange(count)
     off = abs(float(axis[-1]) - last)
     axis[-1] = last
     # Far off the last row, an increment is one of even rows that was rounded, or the writer's own

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from refmaker.codecs.base import DecodeOnly, bounded, deliver, input_bytes, library
 from refmaker.errors import CodecError, MetadataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["TIFFLERC"]
 

@@ -42,7 +42,7 @@ def append(
         before = _state(target)
         header = _header(target, form, storage_options)
         base = ReferenceSet.read(target, storage_options)
-        done = extend(base, found, options)
+        done = _collected(base, found, storage_options) or extend(base, found, options)
         if done.added and done.refs is not None:
             if _state(target) != before:
                 raise SourceChangedError(
@@ -55,6 +55,32 @@ def append(
                 target, storage_options, format=written, relative=bool(header.get("relative"))
             )
     return done
+
+
+def _collected(
+    base: ReferenceSet, found: Sequence[Member], storage_options: Mapping[str, Any] | None
+) -> Appended | None:
+    """Collect all files anew where their scanner joins them before it places anything.
+
+    What comes out is then what collecting all at once gives. None where it is not so.
+    """
+    from refmaker.scanning.multi_file import scan_together
+    from refmaker.scanning.options import ScanOptions
+    from refmaker.scanning.protocol import declarations, load
+
+    name = base.report.format
+    if name not in declarations() or any(member.refs.report.format != name for member in found):
+        return None
+    if not getattr(load(name), "joins_tables", False):
+        return None
+    fresh, known = _sorted_out(base, found)
+    if not fresh:
+        return Appended([], known, base)
+    urls = [*base.report.sources, *(url for one in fresh for url in one.refs.report.sources)]
+    settings = dict(base.group.attributes.get("refmaker:settings", {}))
+    options = ScanOptions(settings=settings)
+    refs = ReferenceSet(*scan_together(urls, storage_options, format=name, options=options))
+    return Appended([member.name for member in fresh], known, refs)
 
 
 def _is_icechunk(target: str | os.PathLike[str]) -> bool:

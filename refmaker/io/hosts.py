@@ -8,7 +8,6 @@ address in each of its spellings; and the IPv4 addresses that IPv6 addresses emb
 from __future__ import annotations
 
 import ipaddress
-import socket
 import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -80,9 +79,14 @@ def _address(host: str) -> Address | None:
         return ipaddress.ip_address(host)
     except ValueError:
         pass
+    # Asked of no set that names local files alone.
+    import socket
+
     try:
         # Systems also take 127.1, 0x7f000001, 0177.0.0.1 and 2130706433 for addresses.
-        return ipaddress.ip_address(socket.inet_aton(host))
+        from socket import inet_aton
+
+        return ipaddress.ip_address(inet_aton(host))
     except (OSError, ValueError):
         return None
 
@@ -118,6 +122,8 @@ def _is_own(address: Address) -> bool:
     """Whether an address is one of this machine's: only such can be bound."""
     if address.is_multicast:
         return False
+    import socket
+
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:

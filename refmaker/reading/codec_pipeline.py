@@ -17,6 +17,7 @@ from zarr.registry import get_pipeline_class, register_pipeline
 
 from refmaker.codecs.bounded import bounded_codecs, chunk_bytes
 from refmaker.errors import CodecError, RefmakerError
+from refmaker.reading.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,9 +55,7 @@ class ReferencePipeline(BatchedCodecPipeline):
         NotImplementedError
             If it is not; Zarr then asks for one by codecs.
         """
-        from refmaker.reading.store import RefmakerStore
-
-        if not isinstance(store, RefmakerStore):
+        if not isinstance(getattr(store, "reader", None), Reader):
             made: Self = _before[0].from_array_metadata_and_store(
                 array_metadata=array_metadata, store=store
             )

@@ -251,7 +251,7 @@ class _LoopQueue:
                 self._kept_bytes += b - a
                 wishes.append(wish)
         if wishes:
-            nbytes = int(stop[count] - start[1])
+            nbytes = int(np.sum(stop[1 : count + 1] - start[1 : count + 1]))
             end = int(rows[count])
             trigger = end - (end - last) // 2
             self._walks[id(table)] = _Walk(url, end, step, trigger, nbytes)

@@ -43,7 +43,7 @@ _OF_ZARR = frozenset(
 """Encodings that are how the chunks of references are stored, not how values are meant."""
 
 
-class XarrayStore(ZarrStore):  # type: ignore[misc] # xarray's is not typed
+class XarrayStore(ZarrStore):
     """A group of a reference set, as xarray reads it."""
 
     __slots__ = ()
@@ -58,8 +58,8 @@ class XarrayStore(ZarrStore):  # type: ignore[misc] # xarray's is not typed
         *array : zarr.Array
             What older versions of xarray have at hand.
         """
-        variable = super().open_store_variable(name, *array)
-        held = array[0] if array else self.members[name]
+        variable: Variable = super().open_store_variable(name, *array)  # type: ignore[no-untyped-call]
+        held: Any = array[0] if array else self.members[name]
         document = held.attrs.asdict()
         typed = typed_attributes(document)
         filled = held.fill_value is not None
@@ -68,7 +68,7 @@ class XarrayStore(ZarrStore):  # type: ignore[misc] # xarray's is not typed
             for key, value in variable.attrs.items()
         }
         encoding = {key: value for key, value in variable.encoding.items() if key not in _OF_ZARR}
-        data = variable._data  # noqa: SLF001 - `data` would read it
+        data: Any = variable._data  # noqa: SLF001 - `data` would read it
         if RECORD in document or held.dtype.names is not None:
             dtype = held.dtype
             if RECORD in document:
@@ -78,7 +78,7 @@ class XarrayStore(ZarrStore):  # type: ignore[misc] # xarray's is not typed
 
     def get_attrs(self) -> dict[str, Any]:
         """Return the group's attributes with their types."""
-        shown: Mapping[str, Any] = super().get_attrs()
+        shown: Mapping[str, Any] = super().get_attrs()  # type: ignore[no-untyped-call]
         typed = typed_attributes(self.zarr_group.attrs.asdict())
         return {key: typed.get(key, value) for key, value in shown.items()}
 
@@ -88,7 +88,7 @@ class XarrayStore(ZarrStore):  # type: ignore[misc] # xarray's is not typed
         return {"unlimited_dims": set(names)} if isinstance(names, list) else {}
 
 
-class _Records(BackendArray):  # type: ignore[misc] # xarray's is not typed
+class _Records(BackendArray):
     """Flat records as the dtype that they have in their file.
 
     Their numbers are in the machine's byte order, as all that xarray reads: of records in another
@@ -114,7 +114,7 @@ class _Records(BackendArray):  # type: ignore[misc] # xarray's is not typed
         return records.astype(self.dtype, copy=False)
 
 
-class StoreBackend(BackendEntrypoint):  # type: ignore[misc] # xarray's is not typed
+class StoreBackend(BackendEntrypoint):
     """xarray's way to open reference sets that are open as stores."""
 
     supports_groups = True

@@ -155,8 +155,7 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
     jobs : int, optional
         Worker processes: by default up to as many as there are cores, fewer where starting them
         would take longer than what is to be done, and several times as many where files are
-        remote. 0 scans in this process, which nothing protects then. Scripts
-        need the usual ``if __name__ == "__main__":``.
+        remote. 0 scans in this process, which nothing protects then.
     executor : concurrent.futures.Executor, optional
         Where to scan instead; each of its threads keeps a process of its own for it.
     dask : str or distributed.Client, optional

@@ -13,7 +13,15 @@ __all__ = ["READERS", "Aspect", "Found", "hashed", "numbered", "secondary"]
 _STATISTICS = {0: "mean", 1: "sum", 2: "max", 3: "min", 255: "nearest"}
 _KINDS = {0: "hires", 1: "lowres", 4: "multimodel"}
 _UNITS = {0: "min", 1: "h", 2: "d", 3: "mon", 4: "y", 13: "s"}
-_HASHED = ("categories", "partition", "distribution", "radionuclide", "spectrum", "reference", "size")
+_HASHED = (
+    "categories",
+    "partition",
+    "distribution",
+    "radionuclide",
+    "spectrum",
+    "reference",
+    "size",
+)
 """Components that keep fields apart, and have no short label."""
 
 
@@ -51,11 +59,12 @@ def hashed(name: str, value: bytes) -> str:
 
 
 def numbered(name: str, value: bytes, **attributes: Any) -> Found:
-    """Return an aspect whose label is its number."""
+    """Return an aspect whose label is its number, and that keeps fields apart."""
     return Aspect(name, value, f"{name}{int.from_bytes(value, 'big')}", attributes), True
 
 
 def secondary(name: str, value: bytes) -> Found:
+    """Return an aspect that is told where two fields would lie at one place otherwise."""
     return Aspect(name, value, hashed(name, value)), False
 
 

@@ -32,6 +32,9 @@ FIELDS = "refmaker:fields"
 """Attribute of the root group: how many fields there are, and what became of them."""
 UNSORTED = "_unsorted"
 """Group of fields that have no place in a layout."""
+SETTINGS = "refmaker:settings"
+"""Attribute of the root group: what settings it was made with, where they are not the usual."""
+_USUAL = {"layout": "tree", "precision": "64"}
 _COUNTS = "the packing counts another number of values than there are points"
 
 
@@ -92,6 +95,10 @@ def assemble(
         groups.append(((UNSORTED,), Group({name: array})))
     _check(counts)
     attributes = {"Conventions": "CF-1.7", **_origin(table), FIELDS: counts}
+    chosen = {name: values[name] for name, usual in _USUAL.items() if values[name] != usual}
+    if chosen:
+        # More files are arranged as these are.
+        attributes[SETTINGS] = chosen
     return Group(nested(groups), attributes)
 
 
@@ -246,8 +253,10 @@ def _unsorted(
             "GRIB_typeOfLevel": names.type_of_level, "comment": f"a message as it is: {reason}",
         }  # fmt: skip
         chunk = ChunkTable.from_columns(
-            (1,), (urls[int(table.file[row])],),
-            offset=np.array([offset]), length=np.array([length]),
+            (1,),
+            (urls[int(table.file[row])],),
+            offset=np.array([offset]),
+            length=np.array([length]),
         )
         array = Array(
             (length,), (length,), np.dtype("u1"), chunk,

@@ -9,8 +9,8 @@ from refmaker.errors import FormatError, RefmakerError
 from refmaker.io.source import Source, local_path
 from refmaker.model.report import Cost, Outcome, ScanReport
 from refmaker.scanners.grib.assembly import assemble
+from refmaker.scanners.grib.file_table import file_table
 from refmaker.scanners.grib.message_table import joined
-from refmaker.scanners.grib.scanner import table_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,7 +84,7 @@ class _File:
         try:
             with Source(url, storage_options) as source:
                 self.url = source.url
-                self.table, self.damages = table_of(source, values, self.warnings)
+                self.table, self.damages = file_table(source, values, self.warnings)
                 self.fingerprint = source.fingerprint
                 self.cost = Cost(source.requests, source.bytes_read, source.rounds)
         except RefmakerError as error:

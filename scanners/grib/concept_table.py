@@ -13,8 +13,10 @@ import os
 import re
 import sys
 from collections import defaultdict
+from importlib.util import find_spec
 from typing import Any
 
+from refmaker.errors import MissingDependencyError
 from refmaker.scanners.grib.concepts import PARAMETER_CONCEPTS
 
 __all__ = ["main", "make", "read_definition"]
@@ -29,9 +31,13 @@ _OTHER = {2: ("typeOfLevelConcept",), 1: ("typeOfLevel", "stepType")}
 
 
 def _library() -> Any:
-    import eccodeslib
-
-    folder = os.path.join(os.path.dirname(eccodeslib.__file__), "lib64")
+    package = find_spec("eccodeslib")
+    if package is None or package.origin is None:
+        raise MissingDependencyError(
+            "the definitions are those that the wheel of ecCodes holds",
+            hint="pip install eccodeslib",
+        )
+    folder = os.path.join(os.path.dirname(package.origin), "lib64")
     found = ctypes.CDLL(os.path.join(folder, "libeccodes_memfs.so"))
     found.codes_memfs_open.restype = ctypes.c_void_p
     found.codes_memfs_open.argtypes = [ctypes.c_char_p]
@@ -92,7 +98,9 @@ def make() -> dict[str, Any]:
     for edition in (1, 2):
         for where in ("", *sorted({row[0] for row in centres.values()})):
             folder = f"grib{edition}/localConcepts/{where}/" if where else f"grib{edition}/"
-            suffixes = ("", ".lte33", ".legacy") if edition == 2 and where in ("", "ecmf") else ("",)
+            suffixes = (
+                ("", ".lte33", ".legacy") if edition == 2 and where in ("", "ecmf") else ("",)
+            )
             for concept in PARAMETER_CONCEPTS:
                 for suffix in suffixes:
                     text = read_definition(f"{folder}{concept}{suffix}.def")

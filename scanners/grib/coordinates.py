@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from refmaker.scanners.grib.geometry import FieldGrid, Generated
     from refmaker.scanners.grib.variables import DimensionCoordinate
 
-__all__ = ["LEVELS", "axis_array", "bounds_array", "generated_array", "valid_array"]
+__all__ = [
+    "LEVELS",
+    "NAMED",
+    "axis_array",
+    "bounds_array",
+    "generated_array",
+    "level_name",
+    "valid_array",
+]
 
 EPOCH = "seconds since 1970-01-01T00:00:00"
 _TIME = {"units": EPOCH, "calendar": "proleptic_gregorian"}
@@ -41,6 +49,8 @@ _AXES: Mapping[str, Mapping[str, Any]] = {
     "directionNumber": {"units": "1", "long_name": "number of the direction of a wave spectrum"},
     "frequencyNumber": {"units": "1", "long_name": "number of the frequency of a wave spectrum"},
 }  # fmt: skip
+NAMED = frozenset(_AXES)
+"""Coordinates that are no levels."""
 LEVELS: Mapping[str, Mapping[str, Any]] = {
     "depthBelowLand": {"units": "m", "positive": "down", "standard_name": "depth"},
     "depthBelowLandLayer": {"units": "m", "positive": "down", "standard_name": "depth"},
@@ -56,6 +66,14 @@ LEVELS: Mapping[str, Mapping[str, Any]] = {
     "theta": {"units": "K", "standard_name": "air_potential_temperature"},
 }  # fmt: skip
 """CF attributes by type of level, where ecCodes gives its levels in one unit."""
+
+
+def level_name(axis: DimensionCoordinate) -> str:
+    """Return the name of the coordinate of one level among others: ``heightAboveGround_2m``."""
+    ends = axis.values if axis.bounds is None else axis.bounds[0]
+    words = "_".join(f"{float(end):.6g}".replace(".", "p").replace("-", "m") for end in ends)
+    unit = str(LEVELS.get(axis.name, {}).get("units", ""))
+    return f"{axis.name}_{words}{unit if unit.isalpha() else ''}"
 
 
 def axis_array(axis: DimensionCoordinate, name: str, dimension: str | None) -> Array:

@@ -16,8 +16,8 @@ import numpy as np
 
 from refmaker.codecs.native_libraries import eccodes
 from refmaker.errors import FormatError, LimitError
-from refmaker.scanners.grib.native_coordinates import Coordinates
 from refmaker.io.source import Source
+from refmaker.scanners.grib.native_coordinates import Coordinates
 from refmaker.scanners.grib.native_messages import Messages, messages_of
 from refmaker.scanners.grib.native_places import Places
 
@@ -97,7 +97,13 @@ class _EccodesReader:
         self._eccodes = eccodes
         self._messages = {url: Messages(eccodes, path) for url, path in paths.items()}
         self._known: Coordinates | None = None
-        self._places = Places(lambda *chunk: self._coordinates.of(*chunk))
+        self._places = Places(self._tell)
+
+    def _tell(
+        self, url: str, offset: int, length: int
+    ) -> Mapping[str, set[float | None]] | None:  # fmt: skip
+        # Not before something is asked: reading all headers takes its time.
+        return self._coordinates.of(url, offset, length)
 
     @property
     def _coordinates(self) -> Coordinates:

@@ -86,6 +86,8 @@ class FieldList:
         is no section.
     locals : dict of bytes to int
         Local section to its number; 0 is that of no section.
+    coefficients : dict of (int, bytes) to int
+        Edition and list of vertical coordinate values to its number; 0 is that of none.
     packings : dict of (int, int) to bytearray
         By edition and packing (template 5.N; flags of section 4 in edition 1): a row for each
         field, see `packing_rows`.
@@ -96,10 +98,12 @@ class FieldList:
         self.grids: dict[tuple[int, bytes], int] = {}
         self.grid_places: list[tuple[int, int]] = []
         self.locals: dict[bytes, int] = {b"": 0}
+        self.coefficients: dict[tuple[int, bytes], int] = {(0, b""): 0}
         self.packings: dict[tuple[int, int], bytearray] = {}
         self._message, self._offset, self._length = array("Q"), array("Q"), array("Q")
         self._part, self._grid, self._pile = array("I"), array("I"), array("I")
         self._packing, self._vertical = array("H"), array("H")
+        self._coefficients = array("I")
 
     def mark(self) -> int:
         """Return how many fields there are."""
@@ -126,7 +130,9 @@ class FieldList:
         # Octet 8 of section 1 tells whether there is a bitmap.
         indicator = 0 if product[7] & 0x40 else 255
         packing = how[3] >> 4, how, indicator, int.from_bytes(how[:3], "big"), b""
-        self._add((at, at, length, 1), number, kind, product, (packing, vertical))
+        first = grid[4] - 1 if vertical else 0
+        values = grid[first : first + 4 * vertical]
+        self._add((at, at, length, 1), number, kind, product, (packing, vertical, values))
 
     def add2(
         self,
@@ -164,7 +170,8 @@ class FieldList:
         on = self._grid_number((2, grid), (grid_at, len(grid)))
         where = on if grid[12:14] == _UNSTRUCTURED else -1
         kind = ProductTemplate(2, discipline, template, len(product), width, number, few, where)
-        self._add(place, on, kind, product + body, (packing, vertical))
+        values = what[len(what) - 4 * vertical :] if vertical else b""
+        self._add(place, on, kind, product + body, (packing, vertical, values))
 
     def _grid_number(self, grid: tuple[int, bytes], place: tuple[int, int]) -> int:
         number = self.grids.get(grid)
@@ -179,7 +186,7 @@ class FieldList:
         grid: int,
         kind: ProductTemplate,
         row: bytes,
-        rest: tuple[tuple[int, bytes, int, int, bytes], int],
+        rest: tuple[tuple[int, bytes, int, int, bytes], int, bytes],
     ) -> None:
         pile = self.piles.get(kind)
         if pile is None:
@@ -191,12 +198,14 @@ class FieldList:
         self._part.append(place[3])
         self._grid.append(grid)
         self._pile.append(pile.number)
-        (template, how, indicator, size, data), vertical = rest
+        (template, how, indicator, size, data), vertical, values = rest
+        key = (kind.edition, values) if values else (0, b"")
+        self._coefficients.append(self.coefficients.setdefault(key, len(self.coefficients)))
         row = how.ljust(PACKING_WIDTH, b"\0") + bytes((indicator,)) + size.to_bytes(4, "big")
-        key = kind.edition, template
-        if key not in self.packings:
-            self.packings[key] = bytearray()
-        self.packings[key] += row + data.ljust(DATA_WIDTH, b"\0") if template in IMAGES else row
+        packed = kind.edition, template
+        if packed not in self.packings:
+            self.packings[packed] = bytearray()
+        self.packings[packed] += row + data.ljust(DATA_WIDTH, b"\0") if template in IMAGES else row
         self._packing.append(template)
         self._vertical.append(vertical)
 
@@ -205,11 +214,13 @@ class FieldList:
 
         Parameters
         ----------
-        name : {"message", "offset", "length", "part", "grid", "pile", "packing", "vertical"}
+        name : str
+            ``message``, ``offset``, ``length``, ``part``, ``grid``, ``pile``, ``packing``,
+            ``vertical`` or ``coefficients``.
             Offset of the message; offset and length of the chunk; number of the field in its
             message, from 1; number of the grid; number of the pile, whose rows stand in the
             order of the fields; template of the packing (edition 1: flags of section 4); number
-            of vertical coordinate values.
+            of vertical coordinate values, and the number of their list.
         """
         values: array[int] = getattr(self, f"_{name}")
         return np.frombuffer(values, values.typecode).astype(np.int64) if values else _NONE
@@ -222,7 +233,6 @@ class FieldList:
     def rows(self, kind: ProductTemplate) -> NDArray[np.uint8]:
         """Return the rows of a pile, shape (n, width)."""
         return np.frombuffer(bytes(self.piles[kind].raw), np.uint8).reshape(-1, kind.width)
-
 
     def packing_rows(self, edition: int, template: int) -> NDArray[np.uint8]:
         """Return how the fields of one packing are packed, shape (n, width), in file order.

@@ -10,12 +10,15 @@ import numpy as np
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.inline import inline_array
 from refmaker.scanners.grib.coordinates import (
+    NAMED,
     axis_array,
     bounds_array,
     generated_array,
+    level_name,
     valid_array,
 )
 from refmaker.scanners.grib.times import UNKNOWN
+from refmaker.scanners.grib.vertical import HYBRID, coefficient_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -70,10 +73,12 @@ class Builder:
         made: dict[str, Array] = {}
         coordinates: dict[str, Array] = {}
         grids = list(dict.fromkeys(variable.grid for variable in variables))
-        for variable, axes in zip(variables, names, strict=True):
+        # In the order of names, so that coordinates are called alike in whatever order fields come.
+        pairs = sorted(zip(variables, names, strict=True), key=lambda pair: pair[0].place.name)
+        for variable, axes in pairs:
             suffix = f"_{grids.index(variable.grid) + 1}" if variable.grid != grids[0] else ""
             made[variable.place.name] = self._variable(variable, axes, suffix, coordinates)
-        return {**made, **coordinates}
+        return {**{one.place.name: made[one.place.name] for one in variables}, **coordinates}
 
     def points(self, number: int, name: str) -> Callable[[tuple[str, ...]], Array] | None:
         """Return what makes the latitudes or longitudes of all points of a grid, if known.
@@ -155,6 +160,11 @@ class Builder:
                 coordinates[name] = axis_array(axis, name, along)
                 if axis.bounds is not None:
                     coordinates[f"{name}_bounds"] = bounds_array(axis, along)
+                if axis.name == HYBRID:
+                    coordinates |= self._coefficients(variable, axis, name, along)
+            if axis.name == HYBRID:
+                kept = (f"{key}{name.removeprefix(HYBRID)}" for key in ("ap", "b"))
+                told += [key for key in kept if key in coordinates]
         told.append(self._valid_time(variable, by_name, coordinates))
         names = tuple(f"{name}{suffix}" for name in grid.dimension_names)
         attributes = self._attributes(variable, grid)
@@ -179,6 +189,15 @@ class Builder:
             dimension_names=(*dimensions, *names),
             attributes=attributes,
         )
+
+    def _coefficients(
+        self, variable: Variable, axis: DimensionCoordinate, name: str, along: str | None
+    ) -> dict[str, Array]:
+        """Return the coefficients of hybrid levels, if the fields have one list of them."""
+        found = np.unique(self.table.coefficients[variable.rows])
+        if len(found) != 1 or not found[0]:
+            return {}
+        return dict(coefficient_arrays(axis, name, along, *self.table.lists[int(found[0])]))
 
     def _valid_time(
         self,
@@ -233,11 +252,23 @@ class Builder:
         attributes["GRIB_typeOfLevel"] = names[0].type_of_level
         attributes["GRIB_stepType"] = names[0].step_type
         attributes["GRIB_gridType"] = grid.kind
+        attributes |= self._level(variable)
         if names[0].step_type in _METHODS:
             attributes["cell_methods"] = f"step: {_METHODS[names[0].step_type]}"
         if grid.note:
             attributes["comment"] = grid.note
         return attributes
+
+    def _level(self, variable: Variable) -> dict[str, float]:
+        """Return the level of a variable that has but one."""
+        top, bottom = (np.unique(column[variable.rows]) for column in (
+            self.table.level, self.table.bottom
+        ))  # fmt: skip
+        if len(top) != 1 or np.isnan(top[0]):
+            return {}
+        if len(bottom) != 1 or np.isnan(bottom[0]) or bottom[0] == top[0]:
+            return {"GRIB_level": float(top[0])}
+        return {"GRIB_topLevel": float(top[0]), "GRIB_bottomLevel": float(bottom[0])}
 
 
 def _renamed(array: Array, suffix: str) -> Array:
@@ -284,6 +315,8 @@ class _Shared:
                 host = next((item for item in kept if _fits(axis, item[1])), None)
                 if host is None:
                     name = kind if not kept else f"{kind}_{len(kept) + 1}"
+                    if len(sets) > 1 and len(axis.values) == 1 and kind not in NAMED:
+                        name = level_name(axis)
                     while name in taken:
                         name += "_axis"
                     host = name, axis

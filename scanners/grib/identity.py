@@ -1,4 +1,4 @@
-"""What keeps fields apart besides their place: the octets that say what a field is, and who made it.
+"""What keeps fields apart besides their place: what a field is, and who made it.
 
 Fields of different products never share a variable, whatever their order and places. Octets that
 place a field (times, levels, members, percentiles, limits) are no part of a product. Each other
@@ -174,5 +174,3 @@ def _identification(
     label = str(names.attributes.get("GRIB_dataType", f"data{data}"))
     yield Aspect("data", bytes((data,)), label, {"GRIB_typeOfData": data}), True
     yield secondary("identification", row[21 : kind.identification])
-
-

@@ -53,6 +53,8 @@ class MessageTable:
         Data representation template (edition 1: flags of section 4).
     vertical : ndarray of int64
         Number of vertical coordinate values.
+    coefficients : ndarray of int64
+        Position of the list of vertical coordinate values in `lists`.
     values : ndarray of int64
         How many values the packing counts; see `refmaker.scanners.grib.packings`.
     problem : ndarray of int64
@@ -81,6 +83,8 @@ class MessageTable:
         Of one field of each template.
     identities : list of Identity
         What the fields of each template are, and who made them.
+    lists : list of (int, bytes)
+        Edition and list of vertical coordinate values; the first is none.
     reasons : list of str
         Why fields cannot be decoded.
     """
@@ -94,6 +98,7 @@ class MessageTable:
     template: NDArray[np.int64]
     packing: NDArray[np.int64]
     vertical: NDArray[np.int64]
+    coefficients: NDArray[np.int64]
     values: NDArray[np.int64]
     problem: NDArray[np.int64]
     reference: NDArray[np.int64]
@@ -114,6 +119,7 @@ class MessageTable:
     kinds: list[ProductTemplate]
     sections: list[Sections]
     identities: list[Identity]
+    lists: list[tuple[int, bytes]]
     reasons: list[str]
 
     def __len__(self) -> int:
@@ -133,7 +139,7 @@ class MessageTable:
 COLUMNS = tuple(
     item.name for item in fields(MessageTable)
     if item.name not in {
-        "grids", "grid_places", "names", "kinds", "sections", "identities", "reasons",
+        "grids", "grid_places", "names", "kinds", "sections", "identities", "lists", "reasons",
     }
 )  # fmt: skip
 
@@ -150,7 +156,16 @@ def message_table(found: FieldList) -> MessageTable:
     pile = found.column("pile")
     columns: dict[str, NDArray[Any]] = {
         name: found.column(name)
-        for name in ("message", "offset", "length", "part", "grid", "packing", "vertical")
+        for name in (
+            "message",
+            "offset",
+            "length",
+            "part",
+            "grid",
+            "packing",
+            "vertical",
+            "coefficients",
+        )
     }
     columns["file"] = np.zeros(n, np.int64)
     columns["values"], columns["problem"], reasons = check_packings(found)
@@ -161,8 +176,9 @@ def message_table(found: FieldList) -> MessageTable:
     table = MessageTable(
         **columns,
         direction=np.full(n, ABSENT), frequency=np.full(n, ABSENT),
-        grids=list(found.grids), grid_places=[(0, *place) for place in found.grid_places], names=[], kinds=[], sections=[],
-        identities=[], reasons=reasons,
+        grids=list(found.grids), grid_places=[(0, *place) for place in found.grid_places],
+        names=[], kinds=[], sections=[], identities=[], lists=list(found.coefficients),
+        reasons=reasons,
     )  # fmt: skip
     keys: list[Hashable] = []
     blanked: list[bytes] = []
@@ -210,9 +226,11 @@ def joined(tables: Sequence[MessageTable]) -> MessageTable:
     grids: dict[tuple[int, bytes], int] = {}
     templates: dict[Hashable, int] = {}
     reasons: dict[str, int] = {}
+    lists: dict[tuple[int, bytes], int] = {(0, b""): 0}
+    empty: dict[str, Any] = {name: np.empty(0, np.int64) for name in COLUMNS}
     whole = MessageTable(
-        **{name: np.empty(0, np.int64) for name in COLUMNS}, grids=[], grid_places=[], names=[],
-        kinds=[], sections=[], identities=[], reasons=[],
+        **empty, grids=[], grid_places=[], names=[],
+        kinds=[], sections=[], identities=[], lists=[], reasons=[],
     )  # fmt: skip
     columns: dict[str, list[NDArray[Any]]] = {name: [] for name in COLUMNS}
     for number, table in enumerate(tables):
@@ -231,6 +249,9 @@ def joined(tables: Sequence[MessageTable]) -> MessageTable:
             "file": np.full(len(table), number),
             "grid": np.array([grids[grid] for grid in table.grids], np.int64)[table.grid],
             "template": _renumbered(table, templates)[table.template],
+            "coefficients": np.array(
+                [lists.setdefault(one, len(lists)) for one in table.lists], np.int64
+            )[table.coefficients],
             "problem": np.array(
                 [0, *(reasons.setdefault(text, len(reasons)) + 1 for text in table.reasons)]
             )[table.problem],
@@ -238,7 +259,9 @@ def joined(tables: Sequence[MessageTable]) -> MessageTable:
         for name, parts in columns.items():
             parts.append(new.get(name, getattr(table, name)))
     whole.reasons.extend(reasons)
-    return replace(whole, **{name: np.concatenate(parts) for name, parts in columns.items()})
+    whole.lists.extend(lists)
+    merged: dict[str, Any] = {name: np.concatenate(parts) for name, parts in columns.items()}
+    return replace(whole, **merged)
 
 
 def _renumbered(table: MessageTable, templates: Mapping[Hashable, int]) -> NDArray[np.int64]:

@@ -167,7 +167,9 @@ def _keys(sections: Sections, octets: TemplateOctets) -> Mapping[str, Any] | Non
             if data[0] != 1:
                 return None
             keys |= _band_keys(data[1:])
-    keys |= {key: int(number in numbers) for key, numbers in _SUBSTANCES.items() if number in numbers}
+    keys |= {
+        key: int(number in numbers) for key, numbers in _SUBSTANCES.items() if number in numbers
+    }
     grid = sections.grid
     if len(grid) > 14:
         keys["gridDefinitionTemplateNumber"] = int.from_bytes(grid[12:14], "big")
@@ -255,7 +257,9 @@ def _levels(what: bytes, octets: TemplateOctets) -> tuple[float | None, float | 
     top = _level(data[:6])
     if data[6] == 255:
         return top, None
-    bottom = _level(data[6:])
+    # Below one hectopascal both ends are in pascals.
+    pascal = data[0] == _ISOBARIC and _in_pascal(data[:6])
+    bottom = _plain(data[6:]) if pascal else _level(data[6:])
     level = bottom if data[0] == data[6] and data[0] in _BY_BOTTOM else top
     return level, None if bottom == top else bottom
 

@@ -159,13 +159,15 @@ class Coordinates:
 
     def _even(self, handle: int, values: NDArray[Any]) -> bool:
         """Whether latitudes are even ones whose step the message rounds, which ecCodes follows."""
-        ends = [self._get(handle, f"latitudeOf{end}GridPointInDegrees") for end in ("First", "Last")]
+        ends = [
+            self._get(handle, f"latitudeOf{end}GridPointInDegrees") for end in ("First", "Last")
+        ]
         step = self._get(handle, "jDirectionIncrementInDegrees")
         if None in (*ends, step) or self._get(handle, "Nj", int) != values.size or values.size < 2:
             return False
-        even = np.linspace(*ends, values.size)
+        even = np.linspace(float(ends[0]), float(ends[1]), values.size)
         unit = 1e-3 if self._get(handle, "edition", int) == 1 else 1e-6
-        rounded = abs(abs(even[1] - even[0]) - step) <= unit * _HALF
+        rounded = bool(abs(abs(even[1] - even[0]) - step) <= unit * _HALF)
         return rounded and _close(even, values.reshape(-1))
 
     def _get(self, handle: int, key: str, kind: type | None = None) -> Any:
@@ -195,6 +197,8 @@ class Coordinates:
         if not told["valid_time"]:
             sums = itertools.product(told["time"], told["step"])
             told["valid_time"] |= {a + b for a, b in sums if a is not None and b is not None}
+        for kind, of_list in self._coefficients(handle).items():
+            told[kind] |= of_list
         for key in ("level", "topLevel", "bottomLevel"):
             told["level"].add(self._get(handle, key, float))
         for key in ("percentileValue", "directionNumber", "frequencyNumber"):
@@ -204,6 +208,22 @@ class Coordinates:
         told["number"].add(-number if negative and number is not None else number)
         told["threshold"] |= {self._limit(handle, end) for end in ("Lower", "Upper")}
         return told
+
+    def _coefficients(self, handle: int) -> dict[str, set[float | None]]:
+        """Return the hybrid coefficients of a field's level, and those at both its ends."""
+        level = self._get(handle, "level", int)
+        if not self._get(handle, "PVPresent", int) or level is None:
+            return {}
+        try:
+            numbers = self._eccodes.codes_get_double_array(handle, "pv")
+        except self._eccodes.CodesInternalError:
+            return {}
+        found: dict[str, set[float | None]] = {}
+        for kind, part in zip(("ap", "b"), np.split(numbers, [numbers.size // 2]), strict=True):
+            if 0 < level < part.size:
+                ends = part[level - 1 : level + 1]
+                found[kind] = {float(ends[0]), float(ends[1]), float(ends.mean())}
+        return found
 
     def _times(self, handle: int) -> dict[str, set[float]]:
         times: dict[str, set[float]] = {"time": set(), "valid_time": set()}

@@ -133,7 +133,7 @@ def messages_of(files: Mapping[str, Messages], url: str) -> Messages:
 
 def _message(data: mmap.mmap, at: int) -> tuple[int, list[int]]:
     """Return where to go on after a mark, and where fields end; none if no message begins there."""
-    nothing = at + len(_MARK), []
+    nothing: tuple[int, list[int]] = (at + len(_MARK), [])
     head = data[at : at + 16]
     edition = head[7] if len(head) == 16 else 0
     if edition == 1:

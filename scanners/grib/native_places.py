@@ -23,6 +23,10 @@ _KINDS = (
 )  # fmt: skip
 
 
+_COEFFICIENTS = ("ap", "b")
+"""Coordinates of hybrid levels."""
+
+
 def kind_of(name: str, units: str) -> str:
     """Return what a coordinate is of: ``"level"`` for all types of level, ``"plane"`` for a map.
 
@@ -31,6 +35,9 @@ def kind_of(name: str, units: str) -> str:
     name, units : str
         Its name, which may end in a number or in ``_bounds``, and its units.
     """
+    for kind in _COEFFICIENTS:
+        if name.partition("_")[0] == kind:
+            return kind
     for kind in _KINDS:
         if name == kind or name.startswith(f"{kind}_"):
             return kind

@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import FormatError, UnsupportedError
 from refmaker.model.report import Outcome, ScanReport
-from refmaker.scanners.grib.declared import BZIP2, FORMAT, GZIP
+from refmaker.scanners.grib.declared import FORMAT
 from refmaker.scanning.protocol import setting_values
 
 if TYPE_CHECKING:
@@ -15,15 +14,10 @@ if TYPE_CHECKING:
 
     from refmaker.io.source import Source
     from refmaker.model import Group
-    from refmaker.scanners.grib.message_table import MessageTable
-    from refmaker.scanners.grib.walk import MessageWalk
     from refmaker.scanning.options import ScanOptions
     from refmaker.scanning.protocol import LibraryReader
 
-__all__ = ["GRIBScanner", "table_of"]
-
-_WARNINGS = 3
-"""Gaps that are named one by one at most."""
+__all__ = ["GRIBScanner"]
 
 
 class GRIBScanner:
@@ -37,11 +31,15 @@ class GRIBScanner:
         Usual file name endings.
     settings : tuple of Setting
         ``layout``, ``sidecar`` and ``precision``.
+    joins_tables : bool
+        That a set of many files is made of all of them at once.
     """
 
     name = FORMAT.name
     suffixes = FORMAT.suffixes
     settings = FORMAT.settings
+    joins_tables = True
+    """Files are joined before anything is placed: one more means collecting all of them."""
 
     def sniff(self, head: bytes, url: str) -> float:
         """Return how sure it is that a file is GRIB.
@@ -84,10 +82,11 @@ class GRIBScanner:
             If the file is compressed as a whole, with code ``compressed``.
         """
         from refmaker.scanners.grib.assembly import assemble
+        from refmaker.scanners.grib.file_table import file_table
 
         values = setting_values(self, options)
         report = ScanReport(source.url, format=self.name)
-        table, damages = table_of(source, values, report)
+        table, damages = file_table(source, values, report)
         group = assemble(table, (source.url,), values, options, report)
         for path, reason, code in damages:
             report.add(f"/_damaged/{path}", Outcome.SKIPPED, reason, code)
@@ -180,61 +179,3 @@ class GRIBScanner:
 
         with open_native(source) as native:
             yield native
-
-
-def table_of(
-    source: Source, values: Mapping[str, str], report: ScanReport
-) -> tuple[MessageTable, list[tuple[str, str, str]]]:
-    """Return the fields of a file, and its damaged messages: where, why, and a code.
-
-    Parameters
-    ----------
-    source : Source
-        The file.
-    values : mapping
-        Of the scanner's settings.
-    report : ScanReport
-        Takes warnings.
-
-    Raises
-    ------
-    FormatError, UnsupportedError
-        As for `GRIBScanner.scan`.
-    """
-    from refmaker.scanners.grib.fields import FieldList
-    from refmaker.scanners.grib.message_table import message_table
-    from refmaker.scanners.grib.reader import HeaderReader
-    from refmaker.scanners.grib.sidecars import walk_file
-    from refmaker.scanners.grib.walk import MessageWalk, gaps_in_words
-
-    head = source.read_upto(0, 4096)
-    if head[:2] == GZIP or head[:3] == BZIP2:
-        raise _compressed(head)
-    found = FieldList()
-    with HeaderReader(source) as reader:
-        walk = MessageWalk(reader, found)
-        walk_file(walk, source, values["sidecar"], report)
-    for text in gaps_in_words(walk.gaps, _WARNINGS):
-        report.warn(text)
-    if not found.mark():
-        raise _nothing(walk)
-    damages = [(f"byte_{one.offset}", one.reason, one.code) for one in walk.damage]
-    return message_table(found), damages
-
-
-def _compressed(head: bytes) -> UnsupportedError:
-    name = "gzip" if head[:2] == GZIP else "bzip2"
-    tool = "gunzip" if name == "gzip" else "bunzip2"
-    return UnsupportedError(
-        f"the file is compressed with {name} as a whole, so that no message has a byte range",
-        code="compressed",
-        hint=f"decompress it ({tool}) and scan what comes out",
-    )
-
-
-def _nothing(walk: MessageWalk) -> FormatError:
-    for damage in walk.damage:
-        return FormatError(f"no whole message: {damage.reason}", offset=damage.offset)
-    return FormatError(
-        "no GRIB message in the file", hint="GRIB files hold messages from 'GRIB' to '7777'"
-    )

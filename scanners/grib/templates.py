@@ -210,7 +210,9 @@ def _size(
     if name in _COUNTED:
         first, width, fixed, each = _COUNTED[name]
         counts += range(at + first, at + first + width)
-        return fixed + each * int.from_bytes(section[at + first - 1 : at + first - 1 + width], "big")
+        return fixed + each * int.from_bytes(
+            section[at + first - 1 : at + first - 1 + width], "big"
+        )
     if name == "short_time":
         # ecCodes: two octets of forecast time, four where the section is longer.
         vertical = 4 * int.from_bytes(section[5:7], "big")

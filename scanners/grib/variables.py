@@ -26,10 +26,13 @@ DUPLICATES = "_duplicates"
 _RESERVED = frozenset({
     "number", "time", "step", "valid_time", "latitude", "longitude", "x", "y", "crs", "values",
     "percentile", "threshold", "directionNumber", "frequencyNumber",
+    "ap", "b",
 })  # fmt: skip
 """Names of coordinates, which no variable of the same group can have."""
 _ANALYSES = {(b"\0\7", b"\x51"): b"\x60", (b"\7", b"\x51"): b"\x60"}
 """By centre and generating process: the process whose analysis that is (GFS, both editions)."""
+_SINCE = -1
+"""Stands for the length of intervals from the reference time on."""
 _DESCENDING = ("isobaricInhPa", "isobaricInPa")
 
 
@@ -196,12 +199,37 @@ def _intervals(table: MessageTable, found: Variable) -> Iterator[Variable]:
     if pairs is None or len(np.unique(pairs[0])) == pairs.shape[1]:
         yield found
         return
-    lengths = np.where(start == 0, -1, end - start)
+    lengths = _series(table, found, np.where(start == 0, _SINCE, end - start))
     for length in np.unique(lengths).tolist():
         place = found.place
         if length >= 0:
             place = place.with_interval(interval_label(length))
         yield replace(found, place=place, rows=found.rows[lengths == length])
+
+
+def _series(
+    table: MessageTable, found: Variable, lengths: NDArray[np.int64]
+) -> NDArray[np.int64]:  # fmt: skip
+    """Let the second copy of an interval from the start belong to the series of its length.
+
+    NCEP writes the first bucket twice, once as such and once as the total since the start, with
+    equal octets.
+    """
+    known = np.unique(lengths[lengths >= 0])
+    rows = found.rows
+    first = (lengths == _SINCE) & np.isin(table.end[rows], known)
+    if not first.any():
+        return lengths
+    columns = [table.reference, table.end, table.member, table.percentile, table.template]
+    keys = [column[rows[first]] for column in columns]
+    keys += [
+        np.unique(column[rows[first]], return_inverse=True)[1]
+        for column in (table.level, table.bottom, table.lower, table.upper)
+    ]
+    _, inverse = np.unique(np.stack(keys, axis=1), axis=0, return_inverse=True)
+    second = np.flatnonzero(first)[_rank(inverse.reshape(-1)) == 1]
+    lengths[second] = table.end[rows[second]]
+    return lengths
 
 
 def _apart(table: MessageTable, found: Variable) -> Iterator[Variable]:

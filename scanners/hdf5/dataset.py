@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from refmaker.codecs.hdf5_convert import null_padded
 from refmaker.errors import UnsupportedError
 from refmaker.scanners.hdf5.filters import Filter, read_pipeline
 from refmaker.scanners.hdf5.types import Element, element_of
@@ -148,6 +147,9 @@ class OpenDataset:
             # HDF5 copies elements as they are, gaps of compounds included.
             return self.type
         if self.type.get_class() in (h5py.h5t.STRING, h5py.h5t.COMPOUND):
+            # Codecs load numcodecs, which most files do not need while they are scanned.
+            from refmaker.codecs.hdf5_convert import null_padded
+
             return null_padded(self.type)
         if self.type.get_class() == h5py.h5t.BITFIELD:
             # From bit fields HDF5 converts to nothing but bit fields.

@@ -74,7 +74,9 @@ class H5pyReader:
             longer = np.full(shape, _behind(dataset, values.dtype), values.dtype)
             longer[tuple(slice(n) for n in values.shape)] = values
             values = longer
-        return values[(..., *inner)]
+        whole = tuple(slice(None) for _ in outer)
+        # A scalar stays an array: numpy's own scalars cut texts.
+        return values[(*whole, *inner)] if inner else values
 
     def _in_type(self, values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return h5py's values in an array's type: records flattened, references as paths."""

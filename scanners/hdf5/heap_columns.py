@@ -103,7 +103,7 @@ def _read(dataset: OpenDataset, budget: int) -> NDArray[Any]:
 def _too_much(budget: int) -> LimitError:
     return LimitError(
         f"its values are more than the {budget} bytes that may be inlined",
-        hint="raise --inline-budget",
+        hint="raise `inline_budget`",
     )
 
 

@@ -290,7 +290,10 @@ def _source(
         if optional:
             return None
         raise _refused(
-            file, path, str(error), "read its region as fill values with --missing-sources fill"
+            file,
+            path,
+            str(error),
+            "read its region as fill values with `settings={'missing-sources': 'fill'}`",
         ) from error
     except (RefmakerError, OSError) as error:
         raise _refused(file, path, str(error)) from error

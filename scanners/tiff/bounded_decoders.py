@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from refmaker.errors import CodecError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["BOUNDED"]
 

@@ -96,10 +96,9 @@ def _with_heights(keys: Mapping[int, Key], horizontal: Any) -> tuple[Any, str]:
     both = CRS.from_user_input(f"EPSG:{epsg}+{code}")
     unit = keys.get(_VERTICAL_UNITS)
     axis = both.sub_crs_list[1].axis_info[0]
-    if unit not in (None, 0, USER) and str(unit) != axis.unit_auth_code.rpartition(":")[2]:
-        if str(unit) != str(getattr(axis, "unit_code", "")):
-            told = f"{KEY_NAMES[_VERTICAL_UNITS]} {unit} is not the unit of EPSG:{code}"
-            return horizontal, f"heights are not described: {told}"
+    if unit not in (None, 0, USER) and str(unit) != axis.unit_code:
+        told = f"{KEY_NAMES[_VERTICAL_UNITS]} {unit} is not the unit of EPSG:{code}"
+        return horizontal, f"heights are not described: {told}"
     return both, ""
 
 

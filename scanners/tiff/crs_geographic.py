@@ -133,11 +133,13 @@ def _datum(
     datum = None if like is None else like.datum
     if code is not None:
         datum = Datum.from_epsg(code)
-    ellipsoid = None if datum is None else datum.ellipsoid
-    if known_code(keys, _ELLIPSOID) is not None:
-        ellipsoid = Ellipsoid.from_epsg(known_code(keys, _ELLIPSOID))
+    own_body = None if datum is None else _ellipsoid(datum)
+    ellipsoid = own_body
+    body_code = known_code(keys, _ELLIPSOID)
+    if body_code is not None:
+        ellipsoid = Ellipsoid.from_epsg(body_code)
     body = _body(keys, ellipsoid, told)
-    if datum is not None and not _same(body, datum.ellipsoid):
+    if datum is not None and own_body is not None and not _same(body, own_body):
         over = [KEY_NAMES[key] for key in (_ELLIPSOID, _MAJOR, _MINOR, _FLATTENING) if key in keys]
         raise RefusedKeyError(f"{', '.join(over)} beside the datum {datum.name}")
     if datum is None:
@@ -147,14 +149,21 @@ def _datum(
     return (datum.name, identity), body
 
 
+def _ellipsoid(datum: Any) -> Any:
+    """Return a datum's ellipsoid; that of an ensemble stands in its description only."""
+    from pyproj.crs.crs import Ellipsoid  # type: ignore[attr-defined]
+
+    if datum.ellipsoid is not None:
+        return datum.ellipsoid
+    return Ellipsoid.from_json_dict({"type": "Ellipsoid", **datum.to_json_dict()["ellipsoid"]})
+
+
 def _same(body: tuple[str, float, float], ellipsoid: Any) -> bool:
     """Tell whether an ellipsoid is another, to the millimetre."""
     _, major, inverse = body
     minor = major if inverse == 0 else major * (1 - 1 / inverse)
-    return (
-        abs(major - ellipsoid.semi_major_metre) < 1e-3
-        and abs(minor - ellipsoid.semi_minor_metre) < 1e-3
-    )
+    alike = abs(major - ellipsoid.semi_major_metre) < 1e-3
+    return bool(alike and abs(minor - ellipsoid.semi_minor_metre) < 1e-3)
 
 
 def _body(
@@ -190,7 +199,7 @@ def _meridian(keys: Mapping[int, Key], like: Any) -> tuple[str, float] | None:
         if code == _GREENWICH and like is None:
             return None
         found = PrimeMeridian.from_epsg(code)
-        return found.name, found.longitude * math.degrees(found.unit_conversion_factor)
+        return found.name, found.longitude * math.degrees(float(found.unit_conversion_factor))
     longitude = number(keys, _LONGITUDE)
     if longitude is None:
         if keys.get(_MERIDIAN) == USER:

@@ -67,7 +67,7 @@ def projected(keys: Mapping[int, Key]) -> Any:
 
     code = known_code(keys, _CODE)
     if code is not None:
-        found = CRS.from_epsg(code)
+        found: Any = CRS.from_epsg(code)
         if not found.is_projected:
             raise RefusedKeyError(f"{KEY_NAMES[_CODE]} {code} is no projected reference system")
         if _GEOGRAPHIC in keys:
@@ -88,12 +88,15 @@ def projected(keys: Mapping[int, Key]) -> Any:
     name = str(keys.get(3073) or keys.get(1026) or "unknown")
     conversion = known_code(keys, _CONVERSION)
     if conversion is not None:
-        operation = CoordinateOperation.from_epsg(conversion)
+        made = ProjectedCRS(CoordinateOperation.from_epsg(conversion), name, geodetic_crs=base)
     else:
         if abs(math.degrees(base.axis_info[0].unit_conversion_factor) - 1) > 1e-9:
             raise RefusedKeyError("parameters of the projection in other units than degrees")
-        operation = CRS.from_proj4(_proj_text(keys)).coordinate_operation
-    made = ProjectedCRS(operation, name, geodetic_crs=base)
+        like = CRS.from_proj4(_proj_text(keys))
+        # Near the poles axes have directions of their own.
+        made = ProjectedCRS(
+            like.coordinate_operation, name, cartesian_cs=like.coordinate_system, geodetic_crs=base
+        )
     return _in_unit(made, keys, always=True)
 
 

@@ -267,10 +267,7 @@ class Builder:
         )
         if level.extent is None:
             return array
-        cropped = _cropped(array, level.extent)
-        # Tables are how arrays are known among those that pages were placed in.
-        self.pages.placed[-1] = replace(self.pages.placed[-1], chunks=cropped.chunks)
-        return cropped
+        return _cropped(array, level.extent)
 
     def _attributes(self, plan: _ArrayDimensions, page: int) -> dict[str, Any]:
         image = plan.image

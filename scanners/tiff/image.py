@@ -12,7 +12,6 @@ from refmaker.errors import MetadataError, TruncatedError, UnsupportedError
 from refmaker.model import Array, ChunkTable, chunk_grid
 from refmaker.model.contiguous import contiguous_table
 from refmaker.scanners.tiff.dimension_order import DimensionOrder
-from refmaker.scanners.tiff.pages import PageArray
 from refmaker.scanners.tiff.probe import probed
 from refmaker.scanners.tiff.rechunk import joined, strip_parts
 from refmaker.scanners.tiff.segments import Segments, segments
@@ -96,7 +95,6 @@ def image_array(  # noqa: PLR0913 - what an array is made of
     place = DimensionOrder.of(pages.facts(page), prefix, sample_axis, merge_samples)
     chunks = _chunks(pages, numbers, place, options)
     table = _table(pages, chunk_grid(place.shape, chunks.shape), chunks)
-    pages.placed.append(PageArray(table, numbers, prefix, place.axis, place.merged))
     filters, compressor = chunks.code.split()
     return Array(
         place.shape,
@@ -298,8 +296,6 @@ def following_array(
     chunk, table = contiguous_table(
         shape, code.dtype.itemsize, start, url, options.chunk_bytes or 2**62
     )
-    axis = None if plane.axis is None else len(prefix) + plane.axis
-    pages.placed.append(PageArray(table, np.array([page]), prefix, axis, skip=skip, following=True))
     return Array(
         shape,
         chunk,

@@ -7,6 +7,7 @@ It shares nothing with the scanner's reading.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,18 +95,15 @@ def _levels(pixels: Element, file: Callable[[str, str], Any]) -> list[NativeImag
     tif, ifd = places[min(places)]
     base = _whole(tif, ifd)
     names = axis_names(letters)
-    levels = [NativeImage(names, tuple(sizes), base, lambda n: _page(places, n, -1))]
+    extents = tuple(sizes)
+    levels = [NativeImage(names, extents, base, partial(_page, places, -1))]
     for below in range(len(base.subifds or ())):
-        keyframe = _page(places, min(places), below)
-        levels.append(
-            NativeImage(
-                names, tuple(sizes), keyframe, lambda n, below=below: _page(places, n, below)
-            )
-        )
+        keyframe = _page(places, below, min(places))
+        levels.append(NativeImage(names, extents, keyframe, partial(_page, places, below)))
     return levels
 
 
-def _page(places: dict[int, tuple[Any, int]], number: int, below: int) -> Any:
+def _page(places: dict[int, tuple[Any, int]], below: int, number: int) -> Any:
     """Return the page of a plane, or the page of one of its SubIFDs."""
     if number not in places:
         return None
@@ -121,5 +119,4 @@ def _page(places: dict[int, tuple[Any, int]], number: int, below: int) -> Any:
 def _whole(tif: Any, ifd: int) -> Any:
     """Return a page with all its tags, which frames do not have."""
     tif.pages.useframes = False
-    page = tif.pages[ifd]
-    return page
+    return tif.pages[ifd]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ _KEPT = 4
 """Decoded planes kept for the next question."""
 _LERC = 34887
 _FLOAT = 3
+_DEFLATE = frozenset({8, 32946, 50013})
 _IN_MEMORY = 256 * 1024**2
 """Bytes of a file that is nowhere on disk up to which GDAL is given a copy."""
 
@@ -85,7 +87,8 @@ class PageDecoder:
         # Its decoders are kept by what pages have in common, which leaves out T4Options.
         getattr(page.parent.root, "_decoders", {}).clear()
         try:
-            values = np.asarray(page.asarray())
+            cut = _cut(page) if page.compression in _DEFLATE else None
+            values = np.asarray(page.asarray()) if cut is None else _assembled(page, cut)
             return _samples_last(page, values)
         except Exception as error:  # whatever a decoder raises, there are others
             other = self._by_gdal(page)
@@ -135,6 +138,45 @@ def _whole(page: Any) -> Any:
         return page
     page.parent.filehandle.seek(page.offset)
     return TiffPage(page.parent, page.index)
+
+
+def _cut(page: Any) -> list[bytes] | None:
+    """Return segments of deflate without what is too much; None if nothing is.
+
+    The decoders of tifffile and of GDAL refuse such, or give other last bytes.
+    """
+    keyframe = page.keyframe
+    tiled, bits = keyframe.is_tiled, keyframe.bitspersample
+    rows = keyframe.tilelength if tiled else keyframe.rowsperstrip
+    columns = keyframe.tilewidth if tiled else keyframe.imagewidth
+    if not isinstance(bits, int) or rows < 1:
+        return None
+    samples = 1 if keyframe.planarconfig == 2 else keyframe.samplesperpixel
+    row = -(-columns * samples * bits // 8)
+    strips = -(-keyframe.imagelength // rows)
+    found, long = [], False
+    for at, (offset, count) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=False)):
+        last = not tiled and at % strips == strips - 1
+        most = row * (keyframe.imagelength - rows * (strips - 1) if last else rows)
+        page.parent.filehandle.seek(offset)
+        stream = zlib.decompressobj()
+        try:
+            plain = stream.decompress(page.parent.filehandle.read(count), most + 1)
+        except zlib.error:
+            return None
+        long |= len(plain) > most
+        found.append(zlib.compress(plain[:most]))
+    return found if long else None
+
+
+def _assembled(page: Any, segments: list[bytes]) -> NDArray[Any]:
+    """Return a page of segments that are given, each as tifffile decodes it."""
+    found = np.zeros(page.keyframe.shaped, page.dtype)
+    for at, data in enumerate(segments):
+        values, (s, d, h, w, _), _ = page.decode(data, at)
+        place = found[s, d : d + values.shape[0], h : h + values.shape[1], w : w + values.shape[2]]
+        place[...] = values[: place.shape[0], : place.shape[1], : place.shape[2]]
+    return found
 
 
 def _masked(page: Any) -> bool:

@@ -6,6 +6,8 @@ word of its own tags and of its decoder.
 
 from __future__ import annotations
 
+import itertools
+import logging
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from refmaker.scanners.tiff.native_files import NativeFiles
 
 __all__ = ["image_by_place"]
+
+log = logging.getLogger("refmaker.scanners")
 
 _SAMPLES = ("s", "band")
 
@@ -52,9 +56,8 @@ def image_by_place(files: NativeFiles, array: Array) -> NativeImage | None:
         there = [one for one in found if one is not None]
         if not there or (math.prod(sizes) > 1 and not _ascending(there)):
             continue
-        image = NativeImage(
-            tuple(names[at] for at in lead), sizes, there[0], lambda n, found=found: found[n]
-        )
+        names_of = tuple(names[at] for at in lead)
+        image = NativeImage(names_of, sizes, there[0], found.__getitem__)
         if image.fits(array):
             return image
     return None
@@ -64,7 +67,7 @@ def _ascending(pages: list[Any]) -> bool:
     """Tell whether pages of one file follow one another as in the file."""
     numbers = [page.index if isinstance(page.index, tuple) else (page.index,) for page in pages]
     one = all(page.parent is pages[0].parent for page in pages)
-    return one and all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
+    return one and all(a < b for a, b in itertools.pairwise(numbers))
 
 
 def _page(pages: _Pages, array: Array, lead: list[int], at: tuple[int, ...]) -> Any:
@@ -119,12 +122,12 @@ def _all_pages(file: Any) -> Iterator[Any]:
         try:
             file.pages.useframes = False
             page = file.pages[number]
-            todo = [(page, (number,))]
+            todo: list[tuple[Any, tuple[int, ...]]] = [(page, (number,))]
             while todo:
                 page, index = todo.pop()
                 yield page
                 for below, offset in enumerate(getattr(page, "subifds", None) or ()):
                     file.filehandle.seek(offset)
                     todo.append((TiffPage(file, (*index, below)), (*index, below)))
-        except Exception:  # noqa: BLE001 - a damaged page is none that can be compared
-            continue
+        except Exception as error:  # noqa: BLE001 - a damaged page is none that can be compared
+            log.info("tifffile does not read page %d: %s", number, error)

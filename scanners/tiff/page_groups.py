@@ -28,7 +28,7 @@ _TILES, _STRIPS = (tags.TILE_OFFSETS, tags.TILE_COUNTS), (tags.STRIP_OFFSETS, ta
 _LOOKED_AT = 4096
 """Segments of a page among which one is looked for that was written."""
 _NEAR, _AHEAD = 1024, 1 << 17
-"""Bytes of a JPEG stream in which its frame header is looked for: colour profiles may precede it."""
+"""Bytes of a JPEG stream in which its frame header is looked for: profiles may precede it."""
 
 
 def group_by_storage(pages: PageColumns) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -5,7 +5,6 @@ Nothing here interprets what pages mean together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,50 +19,18 @@ from refmaker.scanners.tiff.page_groups import group_by_storage, page_encoding_o
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    from refmaker.model import ChunkTable
     from refmaker.scanners.tiff.directory import Directory
     from refmaker.scanners.tiff.page_encoding import PageEncoding
 
-__all__ = ["PageArray", "Pages"]
+__all__ = ["Pages"]
 
 _REACH = 2**32
 _BEYOND = {34412: "an LSM", 65420: "an NDPI"}
 """Formats that are no BigTIFF beyond 4 GiB: offsets wrap around, or have bytes elsewhere."""
+_MOST_SAMPLES = 2**16 - 1
+"""Samples of a pixel that a tag of its type can tell."""
 _LARGEST_CHUNK = 2**31 - 1
 """Bytes of a decoded chunk that codecs and readers can handle."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PageArray:
-    """An array that was made of pages.
-
-    Parameters
-    ----------
-    chunks : ChunkTable
-        Its table, by which it is known.
-    numbers : ndarray of int64
-        The pages it came from, -1 for none, in C order of its leading dimensions.
-    prefix : tuple of int
-        The leading dimensions.
-    sample_axis : int or None
-        Where the samples stand; None if pages have but one.
-    merged : bool
-        Whether the samples multiply a leading dimension instead of being one of their own.
-    following : bool
-        Whether there is one page only, whose data the other images follow without gaps.
-    skip : int
-        Bytes before the first of those.
-    """
-
-    chunks: ChunkTable
-    numbers: NDArray[np.int64]
-    prefix: tuple[int, ...]
-    sample_axis: int | None = None
-    merged: bool = False
-    following: bool = False
-    skip: int = 0
 
 
 class Pages(PageColumns):
@@ -79,8 +46,6 @@ class Pages(PageColumns):
     kind : ndarray of int64, shape (n,)
         The same number for pages that may be stacked in one array: same size, element type,
         storage and encoding. -1 for those that have a `problem`.
-    placed : list of PageArray
-        What became of the pages so far: which pages each table of chunks came from.
     tried : ndarray of bool, shape (n,)
         Which pages arrays were made of, or were refused for one.
     warnings : list of str
@@ -91,7 +56,6 @@ class Pages(PageColumns):
 
     def __init__(self, directories: Sequence[Directory]) -> None:
         super().__init__(directories)
-        self.placed: list[PageArray] = []
         self.tried = np.zeros(len(self), bool)
         self.warnings: list[str] = []
         self.probed_bytes = 0
@@ -181,6 +145,8 @@ class Pages(PageColumns):
                 f"an image of {facts.width} x {facts.length} pixels of {facts.samples} samples",
                 code="empty",
             )
+        if facts.samples > _MOST_SAMPLES:
+            raise UnsupportedError(f"SamplesPerPixel {facts.samples}", code="limit")
         self._check_reach(page)
         if max(self.integers(page, tags.DEPTH), default=1) > 1 and not self._philips(page):
             raise UnsupportedError("ImageDepth above 1", code="depth")

@@ -1,4 +1,4 @@
-"""A look at some segments while scanning: do they decode, and to as many bytes as they should?
+"""A look at some segments while scanning: whether they decode to the bytes that they should.
 
 Too many bytes are cut, as by libtiff, by a step that is only there where it is needed. What no
 segment that was looked at can be decoded of is refused by name, so that "referenced" means
@@ -129,7 +129,7 @@ def _chosen(
     """Return the flat numbers of the segments to look at."""
     written = np.flatnonzero(found.length.reshape(-1) > 0)
     if written.size == 0 or mode == "all":
-        return written.tolist()
+        return [int(one) for one in written]
     if pages.sources[int(pages.file[numbers[0]])].path is None:
         first = int(written[0])
         near = int(found.length.reshape(-1)[first]) <= _REMOTE
@@ -141,7 +141,7 @@ def _chosen(
         count = min(max(left // max(code.segment_bytes, 1), 1), _SEGMENTS, written.size)
     pages.probed_bytes += count * code.segment_bytes
     chosen = written[np.linspace(0, written.size - 1, count).astype(np.int64)]
-    return np.unique(chosen).tolist()
+    return [int(one) for one in np.unique(chosen)]
 
 
 def _decoded_bytes(

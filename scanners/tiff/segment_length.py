@@ -1,7 +1,7 @@
 """How long the only strip or tile of a page is, where no byte count says it.
 
-Like libtiff's estimate: compressed data end before whatever comes next in the file. Streams that tell where they end are believed, as some
-decoders refuse what follows.
+Like libtiff's estimate: compressed data end before whatever comes next in the file. Streams
+that tell where they end are believed, as some decoders refuse what follows.
 """
 
 from __future__ import annotations

@@ -86,7 +86,6 @@ def stacked_array(
     # In another order than the file's no plane has its neighbours beside it: each is a chunk.
     whole = replace(options, chunk_bytes=None)
     one = following_array(pages, 0, (), names[planes.ndim :], attributes, whole)
-    known = pages.placed.pop()
     start, nbytes, source = int(one.chunks.offset[0]), one.nbytes, pages.sources[0]
     if start + flat.size * nbytes > source.size:
         raise TruncatedError(
@@ -100,10 +99,6 @@ def stacked_array(
         (source.url,),
         offset=flat * nbytes + start,
         length=np.full(flat.size, nbytes, np.int64),
-    )
-    axis = None if known.sample_axis is None else planes.ndim + known.sample_axis
-    pages.placed.append(
-        replace(known, chunks=table, numbers=flat, prefix=planes.shape, sample_axis=axis)
     )
     return replace(
         one,

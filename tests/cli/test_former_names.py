@@ -9,7 +9,6 @@ import refmaker
 from refmaker.cli import VERBS, main
 
 FORMER = {
-    ("scan", "--chunks"): "--chunk-bytes",
     ("scan", "--inline"): "--inline-threshold",
     ("scan", "--name"): "--name-template",
     ("scan", "--trust-stride"): "--infer-ifds",
@@ -18,6 +17,9 @@ FORMER = {
     ("combine", "--split-eras"): "--split-incompatible",
     ("combine", "--inline-odd"): "--inline-mismatched",
     ("combine", "--to"): "--out-format",
+    ("scan", "--any-order"): "--no-monotonic",
+    ("scan", "--split-eras"): "--split-incompatible",
+    ("scan", "--inline-odd"): "--inline-mismatched",
     ("append", "--any-order"): "--no-monotonic",
     ("append", "--split-eras"): "--split-incompatible",
     ("append", "--inline-odd"): "--inline-mismatched",
@@ -46,7 +48,7 @@ def test_each_means_the_same_and_is_not_shown(verb, old, run):
     command, parameters = options(verb)
     [parameter] = [one for one in parameters if old in getattr(one, "former", ())]
     new = FORMER[verb, old]
-    kinds = {"--chunks": "1k", "--inline": "2k", "--name": "{n}", "--to": "compact"}
+    kinds = {"--inline": "2k", "--name": "{n}", "--to": "compact"}
     kinds |= {"--trust-stride": "yes", "--missing-siblings": "fill"}
     value = [kinds[old]] if old in kinds else []
     rest = {"append": ["set", "input"], "convert": ["a", "b"]}.get(verb, ["input"])
@@ -60,6 +62,14 @@ def test_each_means_the_same_and_is_not_shown(verb, old, run):
     shown = run(verb, "--help-all" if verb in ("scan", "combine", "append") else "--help").out
     assert new in shown
     assert f"{old} " not in shown.replace("--chunks common", "")  # combine has its own --chunks
+
+
+def test_sizes_of_chunks_as_they_were_given_before(run, files, tmp_path):
+    run("scan", files["a"], "--chunk-bytes", "16", "-o", "new.json")
+    run("scan", files["a"], "--chunks", "16", "-o", "old.json")
+    assert (tmp_path / "old.json").read_bytes() == (tmp_path / "new.json").read_bytes()
+    wrong = run("scan", files["a"], "--chunks", "common", "-o", "x.json", code=2)
+    assert "--combine" in wrong.err
 
 
 def test_environment_variables_of_former_names(run, files, monkeypatch, tmp_path):

@@ -111,9 +111,14 @@ def test_every_keyword_is_one_and_has_its_flag(place):
     assert "`" not in shown
     for name, value in MARKED.findall(text):
         if f"{name}={value} in Python" in shown or f"{name} in Python" in shown:
-            assert name in {"allow", "codecs", "compare_budget", "remote_options", "times"} | {
-                "verify_sources"
-            }
+            assert name in {
+                "allow",
+                "codecs",
+                "compare_budget",
+                "remote_options",
+                "times",
+                "secrets",
+            } | {"verify_sources"}
     for flag in FLAG.findall(shown):
         assert any(flag in flags(verb) for verb in VERBS), (flag, text)
 
@@ -133,8 +138,9 @@ def flags(verb):
     ("verb", "text", "shown"),
     [
         ("combine", "`chunks='common'`", "--chunks common"),
-        ("combine", "(`times='reencode'`)", "(--reencode-times)"),
-        ("scan", "(`times='reencode'`)", "(--reencode-times of 'refmaker combine')"),
+        ("combine", "(`times='reencode'`)", "(--times reencode)"),
+        ("scan", "(`times='reencode'`)", "(--times reencode)"),
+        ("info", "(`times='reencode'`)", "(--times reencode of 'refmaker combine')"),
         ("combine", "`monotonic=False`", "--no-monotonic"),
         ("combine", "`coords={'t': ...}`", "--coord t=..."),
         ("combine", "raise `inline_budget`", "raise --inline-budget"),
@@ -156,40 +162,43 @@ def test_as_flags(verb, text, shown):
         assert as_flags(text) == shown
 
 
-def series(tmp_path, name, units):
-    with h5py.File(tmp_path / name, "w") as file:
-        time = file.create_dataset("time", data=np.arange(3.0))
+def series(folder, name, start, **storage):
+    with h5py.File(folder / name, "w") as file:
+        time = file.create_dataset("time", data=np.arange(start, start + 3.0))
         time.make_scale("time")
-        time.attrs["units"] = units
-        data = file.create_dataset("v", data=np.zeros((3, 200), "f4"), chunks=(1, 200))
+        time.attrs["units"] = "hours since 2000-01-01"
+        data = file.create_dataset("v", data=np.zeros((3, 200), "f4"), chunks=(1, 200), **storage)
         data.dims[0].attach_scale(time)
-    return tmp_path / name
+    return folder / name
 
 
-def test_one_fault_in_python_and_in_two_commands(run, tmp_path):
-    paths = [series(tmp_path, f"{i}.nc", f"hours since 2000-01-0{i}T00:00:00") for i in (1, 2)]
-    sets = [refmaker.scan(path) for path in paths]
-    with pytest.raises(MetadataError) as caught:
+@pytest.fixture
+def unlike(tmp_path):
+    """Write two files that are compressed differently."""
+    return [series(tmp_path, "1.nc", 0), series(tmp_path, "2.nc", 3, compression="gzip")]
+
+
+def test_one_fault_in_python_and_in_two_commands(run, unlike):
+    sets = [refmaker.scan(path) for path in unlike]
+    with pytest.raises(MetadataError, match="`incompatible='split'`") as caught:
         refmaker.combine(sets, concat="time")
-    assert "`times='reencode'`" in str(caught.value)
-    out = run("scan", *paths, "-o", "all.json", "--concat", "time", code=1)
-    assert "--reencode-times of 'refmaker combine'" in out.err
-    for refs, path in zip(sets, paths, strict=True):
+    assert "--" not in str(caught.value)
+    out = run("scan", *unlike, "-o", "all.json", "--concat", "time", code=1)
+    assert "(--split-incompatible)" in out.err
+    for refs, path in zip(sets, unlike, strict=True):
         refs.write(path.with_suffix(".json"))
     names = ("1.json", "2.json", "-o", "all.json", "--concat", "time")
     out = run("combine", *names, code=1)
-    assert (
-        "(--reencode-times)" in out.err.replace("units (--", "(--") or "--reencode-times" in out.err
-    )
-    assert "of 'refmaker" not in out.err
-    # The remedy works as it is told.
-    run("combine", *names, "--reencode-times")
+    assert "(--split-incompatible)" in out.err
+    assert "(--inline-mismatched)" in out.err
+    # Both remedies work as they are told.
+    run("combine", *names, "--split-incompatible")
+    run("combine", *names, "--inline-mismatched", "--overwrite")
 
 
-def test_json_records_have_the_same_hint(run, tmp_path):
-    paths = [series(tmp_path, f"{i}.nc", f"hours since 2000-01-0{i}") for i in (1, 2)]
-    [*_, record] = run("scan", *paths, "-o", "a.json", "--concat", "time", "--json", code=1).records
-    assert "--reencode-times" in record["error"]["message"]
+def test_json_records_have_the_same_hint(run, unlike):
+    *_, record = run("scan", *unlike, "-o", "a.json", "--concat", "time", "--json", code=1).records
+    assert "--split-incompatible" in record["error"]["message"]
     assert "`" not in record["error"]["hint"]
 
 

@@ -61,7 +61,7 @@ def small(tmp_path_factory):
 @pytest.mark.parametrize("case", ["tiff", "dicom", "netcdf3", "netcdf4"])
 def test_a_scan_loads_what_it_needs(small, tmp_path, case):
     out, name = tmp_path / "out.json", FORMATS[case]
-    found, threads = loaded("scan", small[case], "-o", out)
+    found, threads = loaded("scan", small[case], "-o", out, "--isolate", "never")
     assert json.loads(out.read_text())["refmaker"]["format"] == name
     assert f"refmaker.scanners.{name}.scanner" in found
     assert not NEVER & (found - _site())

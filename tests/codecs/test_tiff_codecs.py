@@ -74,3 +74,53 @@ def test_predictor_of_any_number_of_bits(bits, shape):
     assert np.array_equal(found, true)
     with pytest.raises(CodecError):
         decode(bytes(3))
+
+
+def test_pad_of_a_last_strip_with_more_than_its_rows():
+    pad = codec("tiff_pad", nbytes=10, tail=4, over=3)
+    for extra in (b"", b"x", b"xyz"):
+        assert bytes(pad.decode(b"0123" + extra)) == b"0123" + bytes(6)
+    with pytest.raises(CodecError):
+        pad.decode(b"01234567")
+
+
+@pytest.mark.parametrize("dtype", ["<f4", "<f8"])
+def test_lerc_puts_nan_where_its_mask_says(dtype):
+    import imagecodecs
+
+    data = RNG.random((6, 5)).astype(dtype)
+    valid = np.ones((6, 5), bool)
+    valid[2, 1:4] = False
+    encoded = imagecodecs.lerc_encode(data, masks=valid)
+    decode = codec("tiff_lerc", width=5, samples=1, dtype=dtype, alpha=False).decode
+    found = np.asarray(decode(encoded)).reshape(6, 5)
+    assert np.array_equal(np.isnan(found), ~valid)
+    assert np.array_equal(found[valid], data[valid])
+    with pytest.raises(CodecError):
+        codec("tiff_lerc", width=4, samples=1, dtype=dtype, alpha=False).decode(encoded)
+    with pytest.raises(CodecError):
+        codec("tiff_lerc", width=5, samples=1, dtype="<i2", alpha=False).decode(encoded)
+    with pytest.raises(CodecError):
+        decode(encoded[:20])
+
+
+def test_lerc_alpha_is_its_mask():
+    import imagecodecs
+
+    data = RNG.integers(1, 200, (6, 5, 3)).astype("u1")
+    valid = np.ones((6, 5), bool)
+    valid[:3] = False
+    encoded = imagecodecs.lerc_encode(data, masks=valid)
+    decode = codec("tiff_lerc", width=5, samples=4, dtype="|u1", alpha=True).decode
+    found = np.asarray(decode(encoded)).reshape(6, 5, 4)
+    assert np.array_equal(found[..., 3], valid * np.uint8(255))
+    assert np.array_equal(found[3:, :, :3], data[3:])
+
+
+def test_fax_refuses_what_is_neither_full_nor_last():
+    decode = codec("tiff_fax", compression=4, height=8, width=16, tail=3, t4_options=0).decode
+    with pytest.raises(CodecError):
+        decode(bytes(6))
+    for wrong in ({"compression": 5}, {"tail": 9}, {"height": 0}):
+        with pytest.raises(MetadataError):
+            codec("tiff_fax", **{"compression": 3, "height": 8, "width": 16, "tail": 3} | wrong)

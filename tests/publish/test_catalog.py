@@ -44,7 +44,9 @@ def air(tmp_path):
         data = xr.Dataset(
             {"t": (("time", "lat", "lon"), np.random.default_rng(number).normal(size=(24, 4, 5)))},
             {
-                "time": np.datetime64("2024-01-01") + 24 * number + np.arange(24).astype("m8[h]"),
+                "time": np.datetime64("2024-01-01")
+                + np.timedelta64(24 * number, "D")
+                + np.arange(24).astype("m8[h]"),
                 "lat": ("lat", [10.0, 20.0, 30.0, 40.0], {"units": "degrees_north"}),
                 "lon": ("lon", [0.0, 90.0, 180.0, 200.0, 300.0], {"units": "degrees_east"}),
             },

@@ -10,6 +10,7 @@ import zarr
 
 import refmaker
 from refmaker.errors import TruncatedError
+from refmaker.io.retries import CONCURRENT
 from refmaker.model.chunk_table import ChunkTable
 from refmaker.reading.open import open_store
 from refmaker.reading.planner import Plan, Planner
@@ -137,6 +138,43 @@ def test_walks_are_fetched_ahead(step):
     assert len(got) == len(range(0, 1024, step))
     assert len(disk.asked) <= 8
     assert sum(stop - start for _, start, stop in disk.asked) <= len(DATA)
+
+
+def test_walks_over_scattered_chunks_are_fetched_ahead_side_by_side():
+    """Zarr asks for ten at a time: waiting for each ten in turn would take fifty rounds."""
+    table = ChunkTable.from_columns(
+        (500,), ("f",), offset=np.arange(500) * 2000, length=np.full(500, 100)
+    )
+    under_way = most = rounds = 0
+    asked = []
+
+    async def fetch(url, start, stop):
+        nonlocal under_way, most, rounds
+        rounds += under_way == 0
+        under_way += 1
+        most = max(most, under_way)
+        asked.append((start, stop))
+        await asyncio.sleep(0.01)
+        under_way -= 1
+        return bytes((start // 2000 % 251,)) * (stop - start)
+
+    planner = Planner(fetch, Plan(gap=100))
+    rows = iter(range(500))
+    got = {}
+
+    async def reader():
+        for row in rows:
+            a = row * 2000
+            got[row] = await planner.read("f", a, a + 100, Located("f", a, 100, table, row))
+
+    async def main():
+        await asyncio.gather(*(reader() for _ in range(10)))
+
+    asyncio.run(main())
+    assert all(bytes(part) == bytes((row % 251,)) * 100 for row, part in got.items())
+    assert sorted(asked) == [(row * 2000, row * 2000 + 100) for row in range(500)]
+    assert 60 < most <= CONCURRENT
+    assert rounds < 20
 
 
 def test_nothing_is_fetched_ahead_of_few_readers_or_of_steps_that_are_uneven():

@@ -65,7 +65,9 @@ def test_wavelengths(tmp_path):
     ends = {name.rpartition("_")[2]: len(offsets) for name, offsets in fields(group).items()}
     assert ends == {"443nm": 2, "520nm": 1, "551nm": 1}
     wavelengths = {
-        array.attributes["GRIB_wavelength"] for path, array in group.arrays() if path in fields(group)
+        array.attributes["GRIB_wavelength"]
+        for path, array in group.arrays()
+        if path in fields(group)
     }
     assert wavelengths == {4.43e-7, 5.2e-7, 5.51e-7}
 
@@ -188,7 +190,7 @@ def test_local_sections_of_ecmwf(tmp_path, edition):
 
     if edition == 1:
 
-        def made(step, **keys):  # noqa: F811 - edition 1 spells the step in another way
+        def made(step, **keys):
             return message(1, shortName="t", setLocalDefinition=1, startStep=step, **keys)
 
     versions = [made(0, experimentVersionNumber="0001"), made(6, experimentVersionNumber="abcd")]
@@ -243,8 +245,13 @@ def test_every_layout(tmp_path, layout):
 
 
 _PLACING = {
-    "time": (3, 8), "short_time": (3, 6), "percentile": (0, 1), "parameter": (0, 0),
+    # By component: the octets in it that place a field, or may differ from field to field.
+    "time": (3, 8), "short_time": (3, 6), "percentile": (0, 1), "member": (0, 3),
+    "large_member": (0, 9), "derived": (1, 2), "large_derived": (1, 5), "rectangle": (1, 32),
+    "circle": (1, 28), "cluster": (0, 255), "probability": (0, 2), "wave": (0, 8),
+    "statistical": (0, 12),
 }  # fmt: skip
+_MORE = {"surfaces": ((1, 6), (7, 12)), "probability": ((3, 13),)}
 
 
 def product_of(data):
@@ -253,29 +260,12 @@ def product_of(data):
     (what,) = [bytearray(part) for part in one if part[4] == 4]
     octets = template_octets(bytes(what))
     for name, (at, size) in octets.components.items():
-        first, last = _PLACING.get(name, (0, 0))
-        what[at - 1 + first : at - 1 + last] = bytes(last - first)
-        if name == "surfaces":
-            what[at : at + 5] = what[at + 6 : at + 11] = bytes(5)
-        if name in ("member", "large_member"):
-            # The kind tells negative from positive numbers; the total is none of the product.
-            what[at - 1 : at - 1 + size] = bytes(size)
-        if name in ("derived", "large_derived"):
-            what[at : at - 1 + size] = bytes(size - 1)
-        if name in ("rectangle", "circle"):
-            # Which members are alike changes from step to step.
-            what[at : at - 1 + size] = bytes(size - 1)
-        if name == "cluster":
-            what[at - 1 : at - 1 + size] = bytes(size)
-        if name == "probability":
-            what[at - 1 : at + 1] = bytes(2)
-            what[at + 2 : at + 12] = bytes(10)
-        if name == "wave":
-            what[at - 1 : at + 7] = bytes(8)
+        spans = [_PLACING.get(name, (0, 0)), *_MORE.get(name, ())]
         if name == "statistical":
-            what[at - 1 : at + 11] = bytes(12)
-            for start in range(at + 11, at + size - 1, 12):
-                what[start + 2 : start + 12] = bytes(10)
+            spans += [(start + 2, start + 12) for start in range(12, size, 12)]
+        for first, last in spans:
+            last = min(last, size)  # noqa: PLW2901 - of lists as long as they are
+            what[at - 1 + first : at - 1 + last] = bytes(last - first)
     head = bytearray(one[0])
     head[9:11] = bytes(2)
     head[11] = 0 if head[11] < 2 else head[11]
@@ -303,7 +293,9 @@ def archives(draw):
             for octet in chosen:
                 what[octet - 1] = draw(st.integers(0, 2))
             if octets.unit:
-                what[octets.unit - 1 : octets.unit + 4] = bytes((1, 0, 0, 0, draw(st.integers(0, 3))))
+                what[octets.unit - 1 : octets.unit + 4] = bytes(
+                    (1, 0, 0, 0, draw(st.integers(0, 3)))
+                )
             head[draw(st.sampled_from([6, 8, 19, 20]))] = draw(st.integers(0, 1))
             body = b"".join((bytes(head), one[1], bytes(what), *one[3:]))
             made = b"GRIB\0\0\0\2" + (len(body) + 20).to_bytes(8, "big")

@@ -274,3 +274,38 @@ def test_the_table_of_variables(tmp_path):
         known = ("name", "level", "levels", "steps", "members", "fields", "absent", "last_step")
         assert [row[key] for key in known] == ["t", "isobaricInhPa", 2, 3, 1, 6, 0, 12.0]
         assert row["shape"] == [7, 12]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_heights_are_named_by_their_values(tmp_path, turned):
+    parts = [message(shortName=name, forecastTime=3) for name in ("2t", "10u", "10v")]
+    group, _ = scan(tmp_path, *(parts[::-1] if turned else parts))
+    members = group["heightAboveGround/instant"].members
+    assert {"heightAboveGround_2m", "heightAboveGround_10m"} <= set(members)
+    assert members["t2m"].attributes["GRIB_level"] == 2
+    assert members["u10"].attributes["GRIB_level"] == 10
+    assert "heightAboveGround_2m" in members["t2m"].attributes["coordinates"]
+    data = opened(group, "heightAboveGround/instant")
+    assert float(data.t2m.heightAboveGround_2m) == 2
+    one, _ = scan(tmp_path, parts[0])
+    assert "heightAboveGround" in one["heightAboveGround/instant"].members
+
+
+def test_layers_tell_both_ends(tmp_path):
+    layers = [
+        message(
+            shortName="t", typeOfFirstFixedSurface=106, scaleFactorOfFirstFixedSurface=2,
+            scaledValueOfFirstFixedSurface=top, typeOfSecondFixedSurface=106,
+            scaleFactorOfSecondFixedSurface=2, scaledValueOfSecondFixedSurface=bottom,
+            parameterNumber=number,
+        )
+        for number, (top, bottom) in enumerate(((0, 10), (10, 40)))
+    ]  # fmt: skip
+    group, _ = scan(tmp_path, *layers)
+    told = {
+        (a.attributes.get("GRIB_topLevel"), a.attributes.get("GRIB_bottomLevel"))
+        for path, a in group.arrays() if (a.compressor or {}).get("id") == "refmaker.grib"
+    }  # fmt: skip
+    assert told == {(0.0, 0.1), (0.1, 0.4)}
+    kind = next(iter(group.members))
+    assert f"{kind}_0_0p1m" in group[f"{kind}/instant"].members

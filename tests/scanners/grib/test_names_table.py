@@ -1,7 +1,8 @@
-"""Names from the table of definitions equal those of the installed library, parameter by parameter."""
+"""Names from the table equal those of the installed library, parameter by parameter."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -100,7 +101,9 @@ def compare_1(centre, share):
         product[4], product[25] = CENTRES[centre], 0
         product[20] = keys.get("timeRangeIndicator", (0, 0, 4, 3, 10, 2)[i % 6])
         product[9] = keys.get("indicatorOfTypeOfLevel", (1, 100, 105, 109, 112, 111, 200)[i % 7])
-        product[10:12] = bytes((keys.get("topLevel", 0), keys.get("bottomLevel", (0, 2, 10)[i % 3])))
+        product[10:12] = bytes(
+            (keys.get("topLevel", 0), keys.get("bottomLevel", (0, 2, 10)[i % 3]))
+        )
         if isinstance(keys.get("level"), int):
             product[10:12] = keys["level"].to_bytes(2, "big")
         result = same(Sections(1, 0, bytes(product), b"", grid, b""))
@@ -129,8 +132,9 @@ def test_every_parameter(centre):
 def test_the_table_is_what_the_library_holds(tmp_path):
     path = tmp_path / "again.json.gz"
     concept_table.main(path)
-    with open(concepts._PATH, "rb") as file:
-        assert file.read() == path.read_bytes()
+    # Compressed by another Python it has another header.
+    with gzip.open(concepts._PATH) as ours, gzip.open(path) as theirs:
+        assert ours.read() == theirs.read()
     assert path.stat().st_size < 1_000_000
 
 
@@ -138,7 +142,7 @@ def test_the_table_is_what_the_library_holds(tmp_path):
 @pytest.mark.parametrize("first", [1, 2, 8, 99, 100, 101, 103, 106, 109, 114, 117, 151, 168, 200])
 def test_types_of_levels(first):
     # Of every type of surface, single and as a layer, with and without a value.
-    for second, values in ((255, False), (255, True), (first, True), (8, True)):
+    for second, values in ((255, False), (255, True), (first, True), (8, True), (100, True)):
         keys = {"typeOfFirstFixedSurface": first, "typeOfSecondFixedSurface": second}
         if values:
             keys |= {"scaleFactorOfFirstFixedSurface": 1, "scaledValueOfFirstFixedSurface": 25}
@@ -204,6 +208,6 @@ def test_one_message_needs_no_other_process(tmp_path):
     told = [run("-c", CODE, str(path)).split() for _ in range(5)]
     assert [words[:3] for words in told] == [["0", "False", "heightAboveGround/instant/t2m"]] * 5
     base = min(float(run("-c", numpy)) for _ in range(5))
-    # Three times is what it takes here; the rest is for machines that are busy.
-    assert min(float(words[3]) for words in told) < 5 * base
+    # Three times is what it takes on an idle machine; with a process of its own it was nine.
+    assert min(float(words[3]) for words in told) < 7 * base
     assert os.path.getsize(path) < 1000

@@ -107,11 +107,15 @@ def wrong(path, group):
 
 @pytest.mark.parametrize("spoilt", [slice(-4, None), slice(0, 4), slice(16, 40), slice(60, 90)])
 def test_a_damaged_message_is_no_alarm_elsewhere(tmp_path, spoilt):
-    parts = [message(shortName="t", level=level, step=step) for level in (850, 500) for step in (0, 6)]
+    parts = [
+        message(shortName="t", level=level, step=step) for level in (850, 500) for step in (0, 6)
+    ]
     damaged = bytearray(parts[1])
     damaged[spoilt] = b"\xff" * len(damaged[spoilt])
     path = tmp_path / "file.grib2"
-    path.write_bytes(parts[0] + bytes(damaged) + parts[2] + b"noise GRIB noise" + parts[3][:100] + parts[3])
+    path.write_bytes(
+        parts[0] + bytes(damaged) + parts[2] + b"noise GRIB noise" + parts[3][:100] + parts[3]
+    )
     group, _ = opened(path)
     placed = {name: array for name, array in group.arrays() if not name.startswith("_")}
     assert sum(a.chunks.referenced for n, a in placed.items() if n.endswith("/t")) >= 3

@@ -145,27 +145,25 @@ def different_column(file, dataset, columns, found):
     """Compare a member of records, or what stands for sequences, element by element."""
     rows = np.empty(dataset.shape, dataset.dtype)
     rows[()] = dataset[()]
-    shape = rows.shape
-    values = list(rows.reshape(-1))
     for name in columns:
+        if rows.dtype.names is not None:
+            rows = rows[name]
+            continue
+        parts = list(rows.reshape(-1))
         if name == "row_size":
-            values = [len(value) for value in values]
-        elif name == "values":
-            values = [one for value in values for one in value]
-            shape = (len(values),)
+            rows = np.array([len(part) for part in parts], int).reshape(rows.shape)
         else:
-            values = [value[name] for value in values]
-    flat = found.reshape(len(values), -1) if values else []
-    if found.shape[: len(shape)] != shape:
-        return f"{columns}: shape {found.shape}, {shape} natively"
-    for true, ours in zip(values, flat, strict=True):
-        if isinstance(true, bytes) and found.dtype.kind in "OTU":
-            true = decoded(true)  # noqa: PLW2901
+            rows = np.concatenate(parts) if parts else np.empty(0)
+    if found.shape != rows.shape:
+        return f"{columns}: shape {found.shape}, {rows.shape} natively"
+    for true, ours in zip(rows.reshape(-1).tolist(), found.reshape(-1).tolist(), strict=True):
         if isinstance(true, h5py.Reference):
-            if not (file[ours[0]] == file[true] if true and ours[0] else not true and not ours[0]):
-                return f"{columns}: {ours[0]!r} is not what {true!r} refers to"
-        elif np.asarray(true).reshape(-1).tolist() != ours.tolist():
-            return f"{columns}: {ours} instead of {true}"
+            same = file[ours] == file[true] if true and ours else bool(true) == bool(ours)
+        else:
+            text = isinstance(true, bytes) and found.dtype.kind in "OTU"
+            same = ours == (decoded(true) if text else true)
+        if not same:
+            return f"{columns}: {ours!r} instead of {true!r}"
     return ""
 
 

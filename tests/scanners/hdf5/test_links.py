@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import time
 
 import h5py
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from refmaker.model.report import Outcome
 from refmaker.scanning.one_file import scan
 from refmaker.scanning.options import ScanOptions
+from refmaker.testing import open_stock
 
 
 @pytest.fixture
@@ -205,3 +207,42 @@ def test_deep(check, path):
             group = group.create_group("d")
         group["leaf"] = 3
     check(path)
+
+
+def test_references_to_what_has_no_name_in_zarr(tmp_path):
+    path = tmp_path / "file.h5"
+    with h5py.File(path, "w") as f:
+        f["g/back\\slash"] = 1
+        f["g/fine"] = 2
+        f["refs"] = np.array([f["g/back\\slash"].ref, f["g/fine"].ref], h5py.ref_dtype)
+        f["gone"] = 3
+        f["unnamed"] = np.array([f["gone"].ref], h5py.ref_dtype)
+        f["keeper"] = h5py.SoftLink("/gone")
+        held = f["gone"]
+        f["elsewhere/gone"] = held
+        del f["gone"]
+    group, _ = scan(path)
+    stock = open_stock(group)
+    assert stock["refs"][...].tolist() == ["/g/back\\slash", "/g/fine"]
+    assert stock["unnamed"][...].tolist() == ["/elsewhere/gone"]
+
+
+def test_many_empty_groups_cost_little_more_than_a_walk(tmp_path):
+    path = tmp_path / "file.h5"
+    with h5py.File(path, "w", libver="latest") as f:
+        for i in range(4000):
+            f.create_group(f"{i % 20}/{i}")
+
+    def walk():
+        with h5py.File(path) as f:
+            f.visititems(lambda name, item: None)
+
+    def cost(what):
+        best = float("inf")
+        for _ in range(3):
+            start = time.process_time()
+            what()
+            best = min(best, time.process_time() - start)
+        return best
+
+    assert cost(lambda: scan(path)) <= 3 * cost(walk)

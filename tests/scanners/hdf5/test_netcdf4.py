@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import refmaker
 from refmaker.scanning.one_file import scan
 from refmaker.scanning.options import ScanOptions
 from refmaker.testing import open_stock
@@ -339,3 +340,48 @@ def test_single_precision_packing(path):
         assert (ours["v"].dtype, theirs["v"].dtype) == (np.float64, np.float32)
         np.testing.assert_allclose(ours["v"], theirs["v"], rtol=1e-6)
         np.testing.assert_array_equal(np.isnan(ours["v"]), np.isnan(theirs["v"]))
+
+
+def test_labels_name_dimensions_without_scale(path):
+    with h5py.File(path, "w") as f:
+        for name, shape, labels in (
+            ("image", (3, 4), ("row", "column")),
+            ("again", (3, 4), ("row", "column")),
+            ("half", (3, 6), ("row", "")),
+            ("twice", (5, 5), ("side", "side")),
+            ("one", (7,), ("odd",)),
+            ("other", (8,), ("odd",)),
+            ("below/line", (4,), ("column",)),
+            ("slash", (2,), ("a/b",)),
+        ):
+            f[name] = np.zeros(shape)
+            for axis, label in enumerate(labels):
+                f[name].dims[axis].label = label
+    group, report = scan(path)
+    names = {name: array.dimension_names for name, array in group.arrays()}
+    assert names["image"] == names["again"] == ("row", "column")
+    assert names["half"][0] == "row"
+    assert names["below/line"] == ("column",)
+    assert len(set(names["twice"])) == 2
+    # Labels with several extents, or that no name can be, are none.
+    assert names["one"] != names["other"]
+    assert not {"odd", "a/b"} & {name for found in names.values() for name in found}
+    assert any("odd" in text for text in report.warnings)
+    assert refmaker.open_datatree(group)["below/line"].dims == ("column",)
+
+
+def test_one_element_stands_for_itself_where_cf_reads_it(path):
+    with h5py.File(path, "w") as f:
+        f["time"] = np.arange(5.0)
+        f["time"].make_scale("time")
+        f["u"] = np.array([0, 1, -1, 3, 4], "i1")
+        f["u"].dims[0].attach_scale(f["time"])
+        f["time"].attrs["units"] = ["days since 2001-01-01"]
+        f["u"].attrs["_Unsigned"] = np.array([b"true"])
+        f["u"].attrs["scale_factor"] = np.array([2.0])
+        f["u"].attrs["column-order"] = ["a"]
+    group, _ = scan(path)
+    assert group["u"].attributes["column-order"] == ["a"]
+    with xr.open_dataset("reference://", **options(path)) as stock:
+        assert stock["time"].dtype.kind == "M"
+        assert stock["u"].values.tolist() == [0, 2, 510, 6, 8]

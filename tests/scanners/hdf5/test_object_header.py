@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from refmaker.errors import FormatError, RefmakerError, TruncatedError, UnsupportedError
+from refmaker.scanners.hdf5 import HDF5Scanner
 from refmaker.scanners.hdf5.batched_reads import run_readers
 from refmaker.scanners.hdf5.checksum import lookup3
 from refmaker.scanners.hdf5.layout import IndexType, Storage, layout_reader, parse_layout
@@ -292,3 +293,16 @@ def test_damaged_superblock(tmp_path, libver):
                 continue
             assert found.end <= len(data)
             assert found == true or libver == "earliest"
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+@pytest.mark.parametrize("block", [0, 512, 1024])
+def test_user_blocks_are_nothing_odd(tmp_path, libver, block):
+    path = tmp_path / "file.h5"
+    with h5py.File(path, "w", userblock_size=block, libver=libver) as f:
+        f["x"] = np.arange(10)
+    size = path.stat().st_size
+    head = path.read_bytes()[:4096]
+    assert not HDF5Scanner().suspicious(head, size)
+    assert HDF5Scanner().suspicious(head, size - 1)
+    assert HDF5Scanner().suspicious(head[: block + 20], size)

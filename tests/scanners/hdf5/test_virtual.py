@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from refmaker.scanning.one_file import scan
+from refmaker.scanning.options import ScanOptions
+from refmaker.testing import open_stock
 
 RNG = np.random.default_rng(3)
 
@@ -230,3 +232,43 @@ def test_unlimited_sources(check, tmp_path):
     with h5py.File(tmp_path / "v.h5", "w", libver="latest") as f:
         f.create_virtual_dataset("v", layout)
     check_or_refuse(check, tmp_path / "v.h5")
+
+
+def _pieces(folder, there, fillvalue=-7):
+    """Write a virtual dataset of three sources, of which some are there."""
+    layout = h5py.VirtualLayout((12, 100), "i4")
+    for i in range(3):
+        layout[4 * i : 4 * i + 4] = h5py.VirtualSource(f"{i}.h5", "d", (4, 100))
+        if i in there:
+            with h5py.File(folder / f"{i}.h5", "w") as f:
+                data = np.full((4, 100), i, "i4")
+                f.create_dataset("d", data=data, chunks=(2, 50), compression="gzip")
+    with h5py.File(folder / "v.h5", "w") as f:
+        f.create_virtual_dataset("v", layout, fillvalue=fillvalue)
+        f["x"] = 1
+    return folder / "v.h5"
+
+
+@pytest.mark.parametrize("there", [(0, 2), (1,), ()])
+@pytest.mark.parametrize("fillvalue", [-7, 0])
+def test_missing_sources_cost_their_regions_when_asked(tmp_path, there, fillvalue):
+    path = _pieces(tmp_path, there, fillvalue)
+    _, report = scan(path)
+    [lost] = report.skipped
+    assert "--missing-sources fill" in lost.reason
+    group, report = scan(path, options=ScanOptions(settings={"missing-sources": "fill"}))
+    assert not report.skipped
+    assert len(report.missing) == 3 - len(there)
+    assert sum("is not there" in text for text in report.warnings) == 3 - len(there)
+    with h5py.File(path) as f:
+        np.testing.assert_array_equal(open_stock(group)["v"][...], f["v"][...])
+
+
+def test_sources_without_the_dataset_are_missing_too(tmp_path):
+    path = _pieces(tmp_path, (0, 1, 2))
+    with h5py.File(tmp_path / "1.h5", "w") as f:
+        f["another"] = 1
+    assert [row.path for row in scan(path)[1].skipped] == ["/v"]
+    group, _ = scan(path, options=ScanOptions(settings={"missing-sources": "fill"}))
+    with h5py.File(path) as f:
+        np.testing.assert_array_equal(open_stock(group)["v"][...], f["v"][...])

@@ -13,6 +13,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+import refmaker
 from refmaker.errors import FormatError, MissingDependencyError
 from refmaker.io.source import Source
 from refmaker.model.report import Outcome
@@ -406,3 +407,29 @@ def test_corpus(options):
             for name, variable in dataset.variables.items():
                 assert group[name].dimension_names == variable.dimensions
                 assert list(group[name].attributes) == variable.ncattrs()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("version", ["NETCDF3_CLASSIC", "NETCDF3_64BIT_DATA"])
+def test_impossible_missing_values_are_left_out(tmp_path, version):
+    path = tmp_path / "file.nc"
+    with netCDF4.Dataset(path, "w", format=version) as f:
+        f.createDimension("x", 4)
+        for name, code, value in (
+            ("nan", "i2", np.float32("nan")),
+            ("text", "i4", "abc"),
+            ("far", "i1", np.int16(300)),
+            ("good", "f4", np.float32("nan")),
+        ):
+            v = f.createVariable(name, code, ("x",))
+            v[:] = [1, 2, 3, 4]
+            v.scale_factor = np.float32(0.5)
+            # Under its own name, netCDF4 would give it the variable's type.
+            v.missing_valuf = value
+    path.write_bytes(path.read_bytes().replace(b"missing_valuf", b"missing_value"))
+    group, report = scan(path)
+    assert sum("is left out" in text for text in report.warnings) == 3
+    assert {name for name, a in group.arrays() if "missing_value" in a.attributes} == {"good"}
+    found = refmaker.open_dataset(group)
+    assert {v.dtype for v in found.variables.values()} == {np.dtype("f4")}
+    found.to_netcdf(tmp_path / "back.nc")

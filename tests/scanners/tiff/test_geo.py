@@ -9,6 +9,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.transform import Affine
 
 from refmaker.model.report import Outcome
+from refmaker.scanners.tiff import TIFFScanner
 from refmaker.scanners.tiff.crs import grid_mapping
 from refmaker.testing import open_stock
 from tests.scanners.tiff.meaning_files import noise, pixels, scanned
@@ -281,3 +282,18 @@ def test_keys_that_make_no_sense_are_told(keys):
     attributes, problem = grid_mapping(keys)
     assert attributes == {}
     assert problem
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_summary_counts_the_levels_of_a_cog(tmp_path):
+    path = tmp_path / "a.tif"
+    place = Affine(10, 0, 5e5, 0, -10, 4e6)
+    with rasterio.open(path, "w", driver="COG", width=1200, height=1100, count=1, dtype="uint8",
+                       crs="EPSG:32633", blocksize=128, transform=place) as file:  # fmt: skip
+        file.write(np.arange(1200 * 1100, dtype="u4").reshape(1100, 1200).astype("u1"), 1)
+    group, _ = scanned(path)
+    (row,) = TIFFScanner().summary(group)
+    with rasterio.open(path) as file:
+        assert row["levels"] == 1 + len(file.overviews(1)) > 2
+    assert row["path"] == "/"
+    assert row["shape"] == "y: 1100, x: 1200"

@@ -190,8 +190,8 @@ TAGS = (256, 257, 258, 259, 262, 266, 270, 273, 274, 277, 278, 279, 284, 292, 29
 @pytest.mark.parametrize("code", TAGS)
 def test_an_odd_tag_costs_itself_at_most(code, tmp_path):
     data = RNG.integers(0, 9, (12, 16)).astype("u1")
-    for kind in (*range(1, 14), 16, 17, 18, 99):
-        for count in (0, 1, 2, 3, 2**31):
+    for kind in (1, 2, 3, 4, 5, 7, 11, 12, 16, 18, 99):
+        for count in (0, 1, 3, 2**31):
             raw = odd_tag(data, code, kind, count)
             (tmp_path / "a.tif").write_bytes(raw)
             group, report = scan(str(tmp_path / "a.tif"))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from refmaker.scanners.tiff.tifffile_series import shape_and_axes
 from refmaker.model.report import Outcome
+from refmaker.scanners.tiff.tifffile_series import shape_and_axes
 from refmaker.testing import open_stock
 from refmaker.testing.counting import CountingFileSystem
 from tests.scanners.tiff import vendor_files

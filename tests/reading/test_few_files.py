@@ -1,0 +1,61 @@
+"""Who follows a chunk from `open_dataset` to its bytes reads few files of this package."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+
+import refmaker
+from refmaker.model import Array, ChunkTable, Group
+
+MOST = 15
+"""Of `refmaker/`; templates in URLs lead through two more."""
+FOLLOWED = """
+import asyncio, sys, threading
+import refmaker
+from zarr.core.buffer import default_buffer_prototype
+
+entered = set()
+
+def note(frame, event, _):
+    name = frame.f_code.co_filename.replace(chr(92), "/")
+    if event == "call" and "/refmaker/" in name and frame.f_code.co_name != "<module>":
+        entered.add(name.rpartition("/refmaker/")[2])
+
+# Once without being watched: what importing enters is no way that a chunk takes.
+refmaker.open_dataset(sys.argv[1]).x[5].load()
+refmaker.reading.open_documents._opened.clear()
+threading.setprofile(note)
+sys.setprofile(note)
+from zarr.core import sync
+sync.cleanup_resources()
+assert refmaker.open_dataset(sys.argv[1]).x[5].values == 5
+sys.setprofile(None)
+print(*sorted(entered), sep=" ", file=sys.stdout)
+"""
+
+
+def test_opening_a_set_and_reading_a_chunk_enters_few_files(tmp_path):
+    values = np.arange(4000, dtype="<i4")
+    (tmp_path / "data.bin").write_bytes(values.tobytes())
+    table = ChunkTable.from_columns(
+        (4,), (str(tmp_path / "data.bin"),), offset=np.arange(4) * 4000, length=np.full(4, 4000)
+    )
+    array = Array((4000,), (1000,), np.dtype("<i4"), table, dimension_names=("i",))
+    refmaker.ReferenceSet(Group({"x": array})).write(tmp_path / "a.json")
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(FOLLOWED), tmp_path / "a.json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    entered = done.stdout.split()
+    inside = [name for name in entered if not name.startswith("templates/")]
+    assert "reading/reader.py" in inside
+    assert "io/local_file.py" in inside
+    assert len(inside) <= MOST, inside
