@@ -8,7 +8,7 @@ centre. Without the header the tiles are slices whose places are not known.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from refmaker.model import ChunkTable
 from refmaker.scanners.dicom.csa import read_csa
 from refmaker.scanners.dicom.decimals import one_decimal
 from refmaker.scanners.dicom.geometry import Stack
+from refmaker.scanners.dicom.mosaic_layout import Mosaic
 from refmaker.scanners.dicom.tags import COLUMNS, IMAGE_TYPE, ROWS, is_mosaic
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.dicom.header import Header
     from refmaker.scanners.dicom.series import Image
 
-__all__ = ["Mosaic", "common_mosaic", "mosaic", "untiled"]
+__all__ = ["common_mosaic", "mosaic", "untiled"]
 
 _SPACING_BETWEEN_SLICES = 0x00180088
 _CSA, _COUNT = (0x0029, b"SIEMENS CSA HEADER", 0x10), (0x0019, b"SIEMENS MR HEADER", 0x0A)
@@ -42,29 +43,6 @@ _ENCODINGS = {
     "imagecodecs_jpegxl": "jpegxl",
     "imagecodecs_dicomrle": "rle",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Mosaic:
-    """How slices lie in a picture.
-
-    Parameters
-    ----------
-    across : int
-        Tiles beside one another, and as many below one another.
-    count : int
-        How many of them are slices.
-    normal : tuple of float or None
-        From one slice to the next, unit length, LPS; None where the file does not say. It need
-        not be the cross product of rows and columns, but may be its opposite.
-    step : float or None
-        Millimetres between two slices.
-    """
-
-    across: int
-    count: int
-    normal: tuple[float, ...] | None
-    step: float | None
 
 
 def _private(header: Header, group: int, creator: bytes, element: int) -> tuple[bytes, bytes]:

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.scanners.dicom.header import Header
-    from refmaker.scanners.dicom.mosaics import Mosaic
+    from refmaker.scanners.dicom.mosaic_layout import Mosaic
     from refmaker.scanners.dicom.tags import Element
 
 __all__ = ["Image", "images"]
