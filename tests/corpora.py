@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 SHARED = Path(__file__).parents[2] / "shared"
-GIVEN = [
-    Path(folder) for folder in os.environ.get("REFMAKER_CORPUS", "").split(os.pathsep) if folder
+GIVEN = os.environ.get("REFMAKER_CORPUS", "").split(os.pathsep)
+CORPORA = [Path(folder) for folder in GIVEN if folder] or [
+    SHARED / "corpus",
+    SHARED / "corpus_more",
 ]
-CORPORA = GIVEN or [SHARED / "corpus", SHARED / "corpus_more"]
 """Folders with an ``INDEX.tsv``: those of ``REFMAKER_CORPUS``, separated as in ``PATH``."""
 CORPUS = CORPORA[0]
 """The one whose files some tests know by name."""
