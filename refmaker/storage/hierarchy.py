@@ -6,7 +6,6 @@ or a chunk of an array. What is neither is refused by name; nothing is dropped.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -126,10 +125,6 @@ def _documents(references: ReferenceIndex, url: str) -> tuple[Tree, dict[str, by
         for key, data in references.documents.items()
         if not add_document(tree, key, data, url)
     }
-    if not tree and ".zmetadata" in references.documents:
-        consolidated = json.loads(references.documents[".zmetadata"]).get("metadata")
-        for key, document in consolidated.items() if isinstance(consolidated, dict) else ():
-            add_document(tree, key, document, url)
     return tree, inlined
 
 
