@@ -28,7 +28,7 @@ def note(frame, event, _):
 
 # Once without being watched: what importing enters is no way that a chunk takes.
 refmaker.open_dataset(sys.argv[1]).x[5].load()
-refmaker.reading.open_documents._opened.clear()
+refmaker.reading.reader._opened.clear()
 threading.setprofile(note)
 sys.setprofile(note)
 from zarr.core import sync
