@@ -15,7 +15,7 @@ from refmaker.errors import LimitError, MetadataError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.model.zarr_v2 import array_from_documents
 from refmaker.storage.json_parser import parse
-from refmaker.storage.reference_columns import ChunkGrid, chunk_key, chunk_place
+from refmaker.storage.reference_index import ChunkGrid, chunk_key, chunk_place
 from refmaker.storage.tree import Tree, add_document, assemble
 
 if TYPE_CHECKING:

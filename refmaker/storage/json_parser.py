@@ -17,8 +17,8 @@ from refmaker.errors import LimitError, MetadataError, RefmakerError
 from refmaker.storage.formats import COMPACT
 from refmaker.storage.json_windows import DamagedTextError, loads, nesting, next_piece, not_json
 from refmaker.storage.limits import DEFAULT, Limits
-from refmaker.storage.reference_columns import ChunkGrid, Columns, chunk_place
-from refmaker.storage.reference_index import METADATA, ReferenceIndex
+from refmaker.storage.reference_columns import Columns
+from refmaker.storage.reference_index import METADATA, ChunkGrid, ReferenceIndex, chunk_place
 from refmaker.storage.text import BASE64
 
 if TYPE_CHECKING:
