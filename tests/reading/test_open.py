@@ -218,7 +218,10 @@ def test_the_client_of_a_store_is_not_imported_before_a_chunk_is_read(tmp_path, 
     url = f"{protocol}://bucket.example/a.nc"
     refs = {".zgroup": '{"zarr_format":2}', "a/.zarray": zarray, "a/0": [url, 0, 2]}
     (tmp_path / "a.json").write_text(json.dumps({"version": 1, "refs": refs}))
-    code = "import sys, refmaker; refmaker.open_group(sys.argv[1]); sys.exit(sys.argv[2] in sys.modules)"
+    code = (
+        "import sys, refmaker; refmaker.open_group(sys.argv[1]);"
+        "sys.exit(sys.argv[2] in sys.modules)"
+    )
     command = [sys.executable, "-c", code, str(tmp_path / "a.json"), package]
     assert subprocess.run(command, check=False).returncode == 0
 
