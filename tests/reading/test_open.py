@@ -234,6 +234,8 @@ def test_a_client_that_is_missing_names_the_extra(monkeypatch, protocol, package
     table = ChunkTable.from_columns((1,), (url,), offset=[0], length=[1])
     group = Group({"x": Array((1,), (1,), np.dtype("u1"), table)})
     monkeypatch.setitem(sys.modules, package, None)
+    # What another test has used is known to be there.
+    monkeypatch.delitem(fsspec.registry._registry, protocol, raising=False)
     with pytest.raises(MissingDependencyError, match=rf"refmaker\[{extra}\]"):
         refmaker.open_store(refmaker.ReferenceSet(group))
 
