@@ -235,7 +235,7 @@ def test_a_client_that_is_missing_names_the_extra(monkeypatch, protocol, package
     group = Group({"x": Array((1,), (1,), np.dtype("u1"), table)})
     monkeypatch.setitem(sys.modules, package, None)
     # What another test has used is known to be there.
-    monkeypatch.delitem(fsspec.registry._registry, protocol, raising=False)
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, protocol, raising=False)
     with pytest.raises(MissingDependencyError, match=rf"refmaker\[{extra}\]"):
         refmaker.open_store(refmaker.ReferenceSet(group))
 
