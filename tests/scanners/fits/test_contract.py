@@ -1,0 +1,49 @@
+"""The tests that every scanner has to pass, for FITS."""
+
+import warnings
+
+import numpy as np
+from astropy.io import fits
+
+from refmaker.scanners.fits import FITSScanner
+from refmaker.testing import ScannerContract
+from tests.scanners.fits import files
+
+
+class TestFITS(ScannerContract):
+    def scanner(self):
+        return FITSScanner()
+
+    def files(self, folder):
+        many = [fits.PrimaryHDU(files.values("i2", (9, 11)))]
+        for version in (1, 2):
+            for name, kind in (("SCI", "f4"), ("DQ", "u2"), ("WHT", "u8"), ("ERR", "i1")):
+                made = files.values(kind, (3, 40, 21), version)
+                many.append(fits.ImageHDU(made, name=name, ver=version))
+        many.append(fits.ImageHDU(files.values("f8", (50, 6))))
+        plain = fits.PrimaryHDU(files.values("f4", (64, 64)))
+        scaled = fits.PrimaryHDU(np.arange(4000, dtype=np.int16).reshape(40, 100))
+        scaled.header["BLANK"] = -32768
+        files.write(folder / "scaled.fits", scaled)
+        with fits.open(folder / "scaled.fits", "update", do_not_scale_image_data=True) as file:
+            file[0].header["BSCALE"], file[0].header["BZERO"] = 0.5, 10.0
+        return {
+            "many": files.write(folder / "many.fits", *many),
+            "plain": files.write(folder / "plain.fits", plain),
+            "scaled": folder / "scaled.fits",
+        }
+
+    def native_objects(self, path):
+        found = {"/"}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with files.in_memory(path) as file:
+                for number, unit in enumerate(file):
+                    group = ""
+                    if number:
+                        version = f"_{unit.ver}" if unit.ver != 1 else ""
+                        group = f"/{unit.name}{version}" if unit.name else f"/HDU{number}"
+                        found.add(group)
+                    if unit.shape:
+                        found.add(f"{group}/data")
+        return found
