@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AstropyReader", "open_fits"]
 
+_SHIFTS = ("fixedscaleoffset", "refmaker.fits_unsigned")
+"""Codecs of integers that astropy makes of others when it scales."""
+
 
 @contextmanager
 def open_fits(source: Source) -> Iterator[AstropyReader]:
@@ -81,7 +84,7 @@ class AstropyReader:
         number = self._number(group)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if array.filters:
+            if any(config["id"] in _SHIFTS for config in array.filters):
                 values = np.asarray(self._scaled[number].data)
             else:
                 values = np.asarray(self._raw[number].data)
@@ -98,7 +101,8 @@ class AstropyReader:
         if told and int(told[1]) < len(self._raw):
             return int(told[1])
         for number, unit in enumerate(self._raw[1:], start=1):
-            name = str(unit.header.get("EXTNAME", "")).strip()
+            # The conventional name of compressed images is left out of their headers.
+            name = str(unit.header.get("EXTNAME") or unit.name).strip()
             version = unit.header.get("EXTVER", 1)
             names = {name, f"{name}_{version}"} if version == 1 else {f"{name}_{version}"}
             if re.sub(r"[/\\]", "_", group) in {re.sub(r"[/\\]", "_", one) for one in names}:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from refmaker.errors import FormatError, RefmakerError, TruncatedError, UnsupportedError
+from refmaker.errors import FormatError, LimitError, RefmakerError, TruncatedError, UnsupportedError
 from refmaker.model import Array, Group
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.fits.attributes import header_attributes
 from refmaker.scanners.fits.declared import FORMAT
 from refmaker.scanners.fits.hdus import DATA, HDU, find_hdus
 from refmaker.scanners.fits.images import image_array
+from refmaker.scanners.fits.tiles import compressed_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,7 +122,8 @@ def _members(
     path = hdu.below(DATA)
     try:
         _known_kind(hdu)
-        array = image_array(hdu, source, options, report, primary=primary)
+        make = compressed_array if _compressed(hdu) else image_array
+        array = make(hdu, source, options, report, primary=primary)
     except RefmakerError as error:
         report.add(path, Outcome.SKIPPED, str(error), _code(error))
         return {}
@@ -139,7 +141,15 @@ def _code(error: RefmakerError) -> str:
     """Return the short form of an error."""
     if isinstance(error, UnsupportedError):
         return error.code
+    if isinstance(error, LimitError):
+        return "limit"
     return "truncated" if isinstance(error, TruncatedError) else "fits-header"
+
+
+def _compressed(hdu: HDU) -> bool:
+    """Whether a unit is a tile-compressed image."""
+    keywords = hdu.header.keywords
+    return hdu.index > 0 and keywords.get("ZIMAGE") is True
 
 
 def _known_kind(hdu: HDU) -> None:
@@ -148,7 +158,7 @@ def _known_kind(hdu: HDU) -> None:
         return
     header = hdu.header
     kind = header.text("XTENSION")
-    if kind in ("IMAGE", "IUEIMAGE"):
+    if kind in ("IMAGE", "IUEIMAGE") or (kind == "BINTABLE" and _compressed(hdu)):
         return
     refused = {
         "TABLE": ("fits-ascii-table", "an ASCII table", "astropy.io.fits reads it"),
@@ -158,10 +168,7 @@ def _known_kind(hdu: HDU) -> None:
     code, what, hint = refused.get(
         kind, ("fits-extension", f"an extension of the kind {kind!r}", "it is not of the standard")
     )
-    if header.keywords.get("ZIMAGE") is True:
-        code, what = "fits-compressed-image", "a tile-compressed image"
-        hint = "funpack of cfitsio makes plain images of it"
-    elif header.keywords.get("ZTABLE") is True:
+    if header.keywords.get("ZTABLE") is True:
         code, what = "fits-compressed-table", "a compressed table"
         hint = "funpack of cfitsio makes a plain table of it"
     if not kind:

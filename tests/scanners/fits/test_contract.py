@@ -8,6 +8,7 @@ from astropy.io import fits
 from refmaker.scanners.fits import FITSScanner
 from refmaker.testing import ScannerContract
 from tests.scanners.fits import files
+from tests.scanners.fits.test_compressed import image
 
 
 class TestFITS(ScannerContract):
@@ -27,7 +28,19 @@ class TestFITS(ScannerContract):
         files.write(folder / "scaled.fits", scaled)
         with fits.open(folder / "scaled.fits", "update", do_not_scale_image_data=True) as file:
             file[0].header["BSCALE"], file[0].header["BZERO"] = 0.5, 10.0
+        tiles = [
+            fits.CompImageHDU(image("i2", (45, 70)), name="RICE", compression_type="RICE_1"),
+            fits.CompImageHDU(
+                image("f4", (45, 70)),
+                name="DITHER",
+                tile_shape=(16, 20),
+                compression_type="GZIP_2",
+                quantize_method=2,
+                quantize_level=16,
+            ),
+        ]
         return {
+            "tiles": files.write(folder / "tiles.fits", fits.PrimaryHDU(), *tiles),
             "many": files.write(folder / "many.fits", *many),
             "plain": files.write(folder / "plain.fits", plain),
             "scaled": folder / "scaled.fits",
