@@ -6,6 +6,10 @@
     Header keywords as attributes.
 ``images``
     Images and cubes as arrays.
+``tiles``, ``tile_codec``
+    Tile-compressed images.
+``columns``, ``tables``
+    Binary tables.
 ``declared``, ``scanner``, ``astropy_reader``
     The scanner, and astropy as a reader to verify with.
 """

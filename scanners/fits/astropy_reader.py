@@ -80,8 +80,10 @@ class AstropyReader:
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return the true values of a region of one array, in the array's dtype."""
-        group, _, _ = path.strip("/").rpartition("/")
+        group, _, name = path.strip("/").rpartition("/")
         number = self._number(group)
+        if not self._raw[number].is_image:
+            return self._column(number, name, array)[region or ...]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if any(config["id"] in _SHIFTS for config in array.filters):
@@ -92,6 +94,29 @@ class AstropyReader:
         if kinds != (array.dtype.kind, array.dtype.itemsize) and values.size:
             raise FormatError(f"astropy reads {values.dtype}, not {array.dtype}", path=path)
         return values.reshape(array.shape)[region or ...].astype(array.dtype, copy=False)
+
+    def _column(self, number: int, name: str, array: Array) -> NDArray[Any]:
+        """Return a column of a binary table, unscaled but for unsigned integers."""
+        unit = self._raw[number]
+        names = [re.sub(r"[/\\\x00-\x1f]", "_", column.name) for column in unit.columns]
+        told = re.search(r"_col([0-9]+)$", name)
+        at = names.index(name) if name in names else int(told[1]) - 1 if told else -1
+        if not 0 <= at < len(names):
+            raise FormatError("astropy has no such column", path=name)
+        records = unit.data.view(np.ndarray)
+        values = records[records.dtype.names[at]]
+        bits = re.match(r"([0-9]*)X", str(unit.columns[at].format))
+        if bits:  # with TDIM, astropy takes bits for bytes: of these, those of the column
+            flat = np.ascontiguousarray(values).reshape(len(values), -1)
+            values = flat[:, : -(-int(bits[1] or 1) // 8)]
+        elif array.filters:
+            values = np.asarray(self._scaled[number].data.field(at))
+        if values.dtype.itemsize != array.dtype.itemsize and values.size:
+            raise FormatError(f"astropy reads {values.dtype}, not {array.dtype}", path=name)
+        if array.dtype.kind == "S":
+            return np.ascontiguousarray(values).view(array.dtype).reshape(array.shape)
+        found: NDArray[Any] = values.reshape(array.shape).astype(array.dtype, copy=False)
+        return found
 
     def _number(self, group: str) -> int:
         """Return which unit a group stands for."""

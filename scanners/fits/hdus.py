@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from refmaker.model.report import ScanReport
     from refmaker.scanners.fits.header import Header
 
-__all__ = ["DATA", "HDU", "find_hdus"]
+__all__ = ["DATA", "HDU", "find_hdus", "key_name"]
 
 DATA: Final = "data"
 """Name of the array of an image."""
@@ -123,13 +123,17 @@ def _name(header: Header, index: int, names: set[str], report: ScanReport) -> st
     else:
         single = isinstance(version, bool) or not isinstance(version, int) or version == 1
         wanted = name if single else f"{name}_{version}"
-    fit = _UNFIT.sub("_", wanted)
-    fit = f"_{fit}" if fit.startswith(".") else fit
-    chosen = _unused(fit, index, names).removeprefix("/")
+    chosen = _unused(key_name(wanted), index, names).removeprefix("/")
     if chosen != wanted:
         report.warn(f"the extension {index}, {wanted!r}, is named {chosen!r} here")
     names.add(chosen)
     return chosen
+
+
+def key_name(name: str) -> str:
+    """Return a name that can be part of a Zarr key: as it is, if it can."""
+    fit = _UNFIT.sub("_", name)
+    return f"_{fit}" if fit.startswith(".") or not fit else fit
 
 
 def _unused(name: str, index: int, names: set[str]) -> str:

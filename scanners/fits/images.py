@@ -61,8 +61,27 @@ class Coding:
         self.fill_value: Any = None
 
 
-def coding(header: Header, bitpix: int, path: str, report: ScanReport) -> Coding:
-    """Return how stored elements become values, by BSCALE, BZERO and BLANK.
+def coding(
+    header: Header,
+    bitpix: int,
+    path: str,
+    report: ScanReport,
+    keys: tuple[str, str, str] = ("BSCALE", "BZERO", "BLANK"),
+) -> Coding:
+    """Return how stored elements become values.
+
+    Parameters
+    ----------
+    header : Header
+        The unit's keywords.
+    bitpix : int
+        Type of the stored elements.
+    path : str
+        The array, for messages.
+    report : ScanReport
+        Told of keywords that mean nothing.
+    keys : tuple of str
+        The keywords of factor, offset and missing value.
 
     Raises
     ------
@@ -70,9 +89,9 @@ def coding(header: Header, bitpix: int, path: str, report: ScanReport) -> Coding
         If a factor or an offset is no number, or the factor is 0.
     """
     stored = DTYPES[bitpix]
-    scale, zero = _number(header, "BSCALE", 1), _number(header, "BZERO", 0)
+    scale, zero = _number(header, keys[0], 1), _number(header, keys[1], 0)
     if scale == 0:
-        raise FormatError("BSCALE is 0: all values would be the same", offset=header.start)
+        raise FormatError(f"{keys[0]} is 0: all values would be the same", offset=header.start)
     made = Coding(stored)
     shift = 0
     if scale == 1 and zero == _other_kind(bitpix):
@@ -84,13 +103,13 @@ def coding(header: Header, bitpix: int, path: str, report: ScanReport) -> Coding
             made.attributes["scale_factor"] = float(scale)
         if zero != 0:
             made.attributes["add_offset"] = float(zero)
-    blank = header.keywords.get("BLANK")
+    blank = header.keywords.get(keys[2])
     if blank is None:
         return made
     if bitpix < 0 or isinstance(blank, bool) or not isinstance(blank, int):
-        report.warn(f"{path}: BLANK {blank!r} is left out: it is for integers, and one itself")
+        report.warn(f"{path}: {keys[2]} {blank!r} is left out: it is for integers, and one itself")
     elif not np.iinfo(stored).min <= blank <= np.iinfo(stored).max:
-        report.warn(f"{path}: BLANK {blank} is left out: no {stored} has that value")
+        report.warn(f"{path}: {keys[2]} {blank} is left out: no {stored} has that value")
     else:
         made.attributes["_FillValue"] = blank + shift
         made.fill_value = made.dtype.type(blank + shift)

@@ -14,8 +14,9 @@ from refmaker.model import Array, Group
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.fits.attributes import header_attributes
 from refmaker.scanners.fits.declared import FORMAT
-from refmaker.scanners.fits.hdus import DATA, HDU, find_hdus
+from refmaker.scanners.fits.hdus import DATA, HDU, find_hdus, key_name
 from refmaker.scanners.fits.images import image_array
+from refmaker.scanners.fits.tables import BinaryTable
 from refmaker.scanners.fits.tiles import compressed_array
 
 if TYPE_CHECKING:
@@ -119,6 +120,8 @@ def _members(
     """Return the arrays of a unit; data that cannot be referenced get a row that says why."""
     if not hdu.header.axes:
         return {}
+    if _is_table(hdu):
+        return _columns(hdu, source, options, report, primary=primary)
     path = hdu.below(DATA)
     try:
         _known_kind(hdu)
@@ -127,6 +130,40 @@ def _members(
     except RefmakerError as error:
         report.add(path, Outcome.SKIPPED, str(error), _code(error))
         return {}
+    _account(path, array, report)
+    return {DATA: array}
+
+
+def _columns(
+    hdu: HDU, source: Source, options: ScanOptions, report: ScanReport, *, primary: bool
+) -> dict[str, Array]:
+    """Return the columns of a binary table; each that cannot be referenced gets its row."""
+    try:
+        table = BinaryTable(hdu, source, options, report, primary=primary)
+    except RefmakerError as error:
+        report.add(hdu.below(DATA), Outcome.SKIPPED, str(error), _code(error))
+        return {}
+    members: dict[str, Array] = {}
+    names: set[str] = set()
+    for column in table.columns:
+        name = key_name(column.name)
+        while name in names:
+            name = f"{name}_col{column.number}"
+        if name != column.name:
+            report.warn(f"{hdu.path}: the column {column.name!r} is named {name!r} here")
+        names.add(name)
+        path = hdu.below(name)
+        try:
+            members[name] = table.array(column, name)
+        except RefmakerError as error:
+            report.add(path, Outcome.SKIPPED, str(error), _code(error))
+        else:
+            _account(path, members[name], report)
+    return members
+
+
+def _account(path: str, array: Array, report: ScanReport) -> None:
+    """Add the row of an array that is kept."""
     if array.nbytes == 0:
         report.add(path, Outcome.REFERENCED, "it has no elements", "empty")
     elif len(array.chunks.inlined):
@@ -134,7 +171,6 @@ def _members(
         report.add(path, Outcome.INLINED, reason, "small")
     else:
         report.add(path, Outcome.REFERENCED)
-    return {DATA: array}
 
 
 def _code(error: RefmakerError) -> str:
@@ -144,6 +180,14 @@ def _code(error: RefmakerError) -> str:
     if isinstance(error, LimitError):
         return "limit"
     return "truncated" if isinstance(error, TruncatedError) else "fits-header"
+
+
+def _is_table(hdu: HDU) -> bool:
+    """Whether a unit is a binary table that holds columns."""
+    header = hdu.header
+    packed = {header.keywords.get("ZIMAGE"), header.keywords.get("ZTABLE")}
+    kind = header.text("XTENSION") in ("BINTABLE", "A3DTABLE")
+    return kind and hdu.index > 0 and True not in packed and len(header.axes) == 2
 
 
 def _compressed(hdu: HDU) -> bool:
@@ -162,8 +206,7 @@ def _known_kind(hdu: HDU) -> None:
         return
     refused = {
         "TABLE": ("fits-ascii-table", "an ASCII table", "astropy.io.fits reads it"),
-        "BINTABLE": ("fits-table", "a binary table", "astropy.io.fits reads it"),
-        "A3DTABLE": ("fits-table", "a binary table", "astropy.io.fits reads it"),
+        "BINTABLE": ("fits-table", "a binary table with other than 2 axes", "it is damaged"),
     }
     code, what, hint = refused.get(
         kind, ("fits-extension", f"an extension of the kind {kind!r}", "it is not of the standard")

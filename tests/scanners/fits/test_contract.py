@@ -9,6 +9,7 @@ from refmaker.scanners.fits import FITSScanner
 from refmaker.testing import ScannerContract
 from tests.scanners.fits import files
 from tests.scanners.fits.test_compressed import image
+from tests.scanners.fits.test_tables import columns
 
 
 class TestFITS(ScannerContract):
@@ -39,7 +40,11 @@ class TestFITS(ScannerContract):
                 quantize_level=16,
             ),
         ]
+        ragged = np.array([np.arange(i % 4) for i in range(300)], dtype=object)
+        heap = fits.Column("heap", "PJ()", array=ragged)
+        events = fits.BinTableHDU.from_columns([*columns(), heap], name="EVENTS")
         return {
+            "table": files.write(folder / "table.fits", fits.PrimaryHDU(), events),
             "tiles": files.write(folder / "tiles.fits", fits.PrimaryHDU(), *tiles),
             "many": files.write(folder / "many.fits", *many),
             "plain": files.write(folder / "plain.fits", plain),
@@ -52,11 +57,13 @@ class TestFITS(ScannerContract):
             warnings.simplefilter("ignore")
             with files.in_memory(path) as file:
                 for number, unit in enumerate(file):
+                    columns = unit.columns.names if hasattr(unit, "columns") else []
                     group = ""
                     if number:
                         version = f"_{unit.ver}" if unit.ver != 1 else ""
                         group = f"/{unit.name}{version}" if unit.name else f"/HDU{number}"
                         found.add(group)
-                    if unit.shape:
+                    found.update(f"{group}/{name}" for name in columns)
+                    if getattr(unit, "shape", None):
                         found.add(f"{group}/data")
         return found
