@@ -147,7 +147,9 @@ def compressed_array(
     bitpix = header.integer("ZBITPIX")
     if bitpix not in DTYPES:
         raise FormatError(f"ZBITPIX is {bitpix}", offset=header.start)
-    made = coding(header, bitpix, hdu.below("data"), report)
+    # Of integers, ZBLANK is what BLANK is in the image; of floats, it belongs to the compression.
+    blank = "ZBLANK" if bitpix > 0 and "BLANK" not in header.keywords else "BLANK"
+    made = coding(header, bitpix, hdu.below("data"), report, ("BSCALE", "BZERO", blank))
     names = dimension_names(hdu, len(shape), primary=primary)
     if not math.prod(shape):
         whole = tuple(max(1, extent) for extent in shape)

@@ -155,3 +155,17 @@ def test_descriptors_that_lead_out_of_the_heap(tmp_path):
         path.write_bytes(raw)
         (row,) = files.scan(path)[1].skipped
         assert row.code == "fits-header"
+
+
+@pytest.mark.parametrize("name", ["BLANK", "ZBLANK"])
+def test_missing_values_of_integers(tmp_path, name):
+    path = write(tmp_path / "a.fits", image("i2", (45, 70)), None, compression_type="RICE_1")
+    raw = path.read_bytes()
+    old = b"ZCMPTYPE="
+    card = f"{name:8}=                   77".ljust(80).encode()
+    at = raw.index(old)
+    end = raw.index(b"END".ljust(80), at)
+    assert raw[end + 80 : end + 160].strip() == b""
+    path.write_bytes(raw[:end] + card + raw[end : end + 80] + raw[end + 160 :])
+    array = files.scan(path)[0]["SCI/data"]
+    assert (array.fill_value, array.attributes["_FillValue"]) == (77, 77)
