@@ -60,6 +60,7 @@ FOREIGN: dict[str, bytes] = {
     "tiff": b"II*\0\x08\0\0\0" + bytes(100),
     "grib": b"GRIB\0\0\0\x01" + bytes(100),
     "dicom": bytes(128) + b"DICM" + bytes(100),
+    "fits": b"SIMPLE  =                    T".ljust(80) + bytes(100),
 }
 """Beginnings of files by kind; a kind that is named like a scanner is its own format."""
 

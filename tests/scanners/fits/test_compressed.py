@@ -1,0 +1,171 @@
+"""Tile-compressed images against astropy: algorithms, types, tiles, quantisation."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from refmaker.io.source import Source
+from refmaker.model.report import Outcome
+from refmaker.scanners.fits import FITSScanner
+from refmaker.testing.reading import decode_array, open_stock
+from refmaker.verification.verify import same_values
+from tests.scanners.fits import files
+
+SHAPES = [((45, 70), None), ((45, 70), (16, 20)), ((45, 70), (45, 70)), ((5, 9, 14), (2, 4, 5))]
+
+
+def image(kind, shape, seed=1):
+    """Return a smooth image with some noise."""
+    chance = np.random.default_rng(seed)
+    made = 3 * np.indices(shape).sum(axis=0) + chance.integers(0, 9, shape)
+    if np.dtype(kind).kind != "f":
+        return (made % 200).astype(kind)
+    made = (made / 7 + chance.normal(0, 1, shape)).astype(kind)
+    made.reshape(-1)[[5, 200, 201]] = np.nan
+    made.reshape(-1)[300:310] = 0
+    return made
+
+
+def write(path, array, tile, **settings):
+    unit = fits.CompImageHDU(array, tile_shape=tile, name="SCI", **settings)
+    return files.write(path, fits.PrimaryHDU(), unit)
+
+
+def assert_equal(path, **fields):
+    """Assert that references give what astropy reads; return the array."""
+    group, report = files.scan(path, **fields)
+    assert not report.skipped, report.skipped
+    array = group["SCI/data"]
+    with Source(path) as source, FITSScanner().native(source) as native:
+        true = native.read("SCI/data", array, (slice(None),) * len(array.shape))
+    assert same_values(np.asarray(decode_array(array)), true)
+    assert same_values(np.asarray(open_stock(group)["SCI/data"][...]), true)
+    return array
+
+
+@pytest.mark.parametrize("algorithm", ["RICE_1", "GZIP_1", "GZIP_2", "NOCOMPRESS"])
+@pytest.mark.parametrize("kind", ["u1", "i2", "u2", "i4", "u4"])
+@pytest.mark.parametrize(("shape", "tile"), SHAPES)
+def test_integers(tmp_path, algorithm, kind, shape, tile):
+    true = image(kind, shape)
+    path = write(tmp_path / "a.fits", true, tile, compression_type=algorithm)
+    array = assert_equal(path)
+    np.testing.assert_array_equal(decode_array(array), true)
+    assert_equal(path, chunk_bytes=None)
+    assert_equal(path, chunk_bytes=2000)
+
+
+@pytest.mark.parametrize("algorithm", ["RICE_1", "GZIP_1", "GZIP_2"])
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+@pytest.mark.parametrize(("shape", "tile"), SHAPES)
+@pytest.mark.parametrize("method", [-1, 1, 2])
+def test_quantised_floats(tmp_path, algorithm, kind, shape, tile, method):
+    path = write(
+        tmp_path / "a.fits",
+        image(kind, shape),
+        tile,
+        compression_type=algorithm,
+        quantize_method=method,
+        quantize_level=16,
+        dither_seed=9998,
+    )
+    assert_equal(path)
+    assert_equal(path, chunk_bytes=2000)
+
+
+@pytest.mark.parametrize("algorithm", ["GZIP_1", "GZIP_2", "NOCOMPRESS"])
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+def test_floats_as_they_are(tmp_path, algorithm, kind):
+    true = image(kind, (45, 70))
+    path = write(tmp_path / "a.fits", true, (16, 20), compression_type=algorithm, quantize_level=0)
+    array = assert_equal(path)
+    np.testing.assert_array_equal(decode_array(array), true)
+
+
+def test_tiles_longer_than_the_sequence_of_random_numbers(tmp_path):
+    true = np.random.default_rng(3).normal(size=(150, 160)).astype("f4")
+    settings = {"compression_type": "RICE_1", "quantize_method": 1, "dither_seed": 10000}
+    assert_equal(write(tmp_path / "a.fits", true, (150, 160), **settings))
+
+
+def test_neighbours_share_a_chunk_and_every_chunk_has_its_own_length(tmp_path):
+    true = image("i4", (400, 300))
+    path = write(tmp_path / "a.fits", true, None, compression_type="NOCOMPRESS")
+    array = assert_equal(path, chunk_bytes=10 * 1200)
+    assert array.chunk_shape == (10, 300)
+    lengths = [array.chunks.get(i).length for i in range(array.chunks.size)]
+    assert len(set(lengths)) == 40
+    assert sum(lengths) < 400 * 1200 + 40 * 40
+    group, _ = files.scan(path)
+    assert group["SCI/data"].chunks.size == 1
+
+
+def test_tiles_of_equal_length_at_the_very_end_of_a_file(tmp_path):
+    path = write(tmp_path / "a.fits", image("i4", (90, 128)), None, compression_type="NOCOMPRESS")
+    raw = path.read_bytes()
+    path.write_bytes(raw[: len(raw.rstrip(b"\0"))])
+    for target in (None, 2000, 2**22):
+        group, report = files.scan(path, chunk_bytes=target)
+        if not report.skipped:
+            np.testing.assert_array_equal(decode_array(group["SCI/data"]), image("i4", (90, 128)))
+        assert {row.code for row in report.skipped} <= {"fits-tiles", "truncated"}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "kind", "settings", "code"),
+    [
+        ("HCOMPRESS_1", "i2", {}, "fits-hcompress-1"),
+        ("PLIO_1", "i2", {}, "fits-plio-1"),
+        ("RICE_1", "f4", {"quantize_level": 0}, "fits-unquantised"),
+    ],
+)
+def test_what_is_not_decoded_is_refused_by_name(tmp_path, algorithm, kind, settings, code):
+    array = np.nan_to_num(image(kind, (45, 70)))
+    path = write(tmp_path / "a.fits", array, None, compression_type=algorithm, **settings)
+    group, report = files.scan(path)
+    (row,) = report.skipped
+    assert (row.path, row.code, row.outcome) == ("/SCI/data", code, Outcome.SKIPPED)
+    assert not group["SCI"].members
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        (b"ZCMPTYPE= 'RICE_1", b"ZCMPTYPE= 'LICE_1", "fits-lice-1"),
+        (b"ZNAXIS1 =                   70", b"ZNAXIS1 =                   -7", "fits-header"),
+        (b"ZBITPIX =                   16", b"ZBITPIX =                   17", "fits-header"),
+        (b"ZVAL2   =                    2", b"ZVAL2   =                    4", "fits-rice"),
+        (b"ZNAXIS2 =                   45", b"ZNAXIS2 =                   46", "fits-header"),
+    ],
+)
+def test_damaged_keywords(tmp_path, old, new, code):
+    path = write(tmp_path / "a.fits", image("i2", (45, 70)), None, compression_type="RICE_1")
+    raw = path.read_bytes()
+    assert old in raw
+    path.write_bytes(raw.replace(old, new))
+    assert [row.code for row in files.scan(path)[1].skipped] == [code]
+
+
+def test_descriptors_that_lead_out_of_the_heap(tmp_path):
+    path = write(tmp_path / "a.fits", image("i2", (45, 70)), None, compression_type="RICE_1")
+    raw = bytearray(path.read_bytes())
+    start = raw.index(b"END" + b" " * 77, 2880) // 2880 * 2880 + 2880
+    for value in (2**31 - 1, 2**20, -5):
+        raw[start + 4 : start + 8] = (value % 2**32).to_bytes(4, "big")
+        path.write_bytes(raw)
+        (row,) = files.scan(path)[1].skipped
+        assert row.code == "fits-header"
+
+
+@pytest.mark.parametrize("name", ["BLANK", "ZBLANK"])
+def test_missing_values_of_integers(tmp_path, name):
+    path = write(tmp_path / "a.fits", image("i2", (45, 70)), None, compression_type="RICE_1")
+    raw = path.read_bytes()
+    old = b"ZCMPTYPE="
+    card = f"{name:8}=                   77".ljust(80).encode()
+    at = raw.index(old)
+    end = raw.index(b"END".ljust(80), at)
+    assert raw[end + 80 : end + 160].strip() == b""
+    path.write_bytes(raw[:end] + card + raw[end : end + 80] + raw[end + 160 :])
+    array = files.scan(path)[0]["SCI/data"]
+    assert (array.fill_value, array.attributes["_FillValue"]) == (77, 77)
