@@ -38,6 +38,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("thorough")
+    # The longest module first, so that no process waits for it at the end.
+    items.sort(key=lambda item: item.path.name != "test_corpus.py")
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,9 @@ event loop, which is the only one that lives as long as its filesystems do.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import OrderedDict
+from importlib.util import find_spec
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -58,22 +60,27 @@ _EXTRAS = {
 def require_protocol(protocol: str, url: str) -> None:
     """Refuse a protocol that nothing which is installed can read.
 
+    Packages are looked for but not imported: the client of a store takes longer to import than
+    most documents to open, and whoever wants the metadata only never needs it.
+
     Raises
     ------
     MissingDependencyError, UnsupportedError
     """
     if protocol == "file":
         return
-    import fsspec
+    from fsspec.registry import known_implementations, registry
 
     from refmaker.errors import UnsupportedError
 
-    try:
-        fsspec.get_filesystem_class(protocol)
-    except ImportError as error:
-        raise _missing(error, url) from error
-    except ValueError as error:
-        raise UnsupportedError(str(error), code="protocol-unknown", url=url) from error
+    if protocol in registry:
+        return
+    if protocol not in known_implementations:
+        raise UnsupportedError(f"Protocol not known: {protocol}", code="protocol-unknown", url=url)
+    package = "aiohttp" if protocol in ("http", "https") else ""
+    package = package or known_implementations[protocol]["class"].partition(".")[0]
+    if sys.modules.get(package) is None and find_spec(package) is None:
+        raise _missing(ImportError(f"no package {package}"), url)
 
 
 class RemoteFile:

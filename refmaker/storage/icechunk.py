@@ -24,7 +24,7 @@ from refmaker.io.source import local_path
 from refmaker.model import Array
 from refmaker.model.zarr_v2 import dumps
 from refmaker.model.zarr_v3 import array_document_v3, group_document_v3
-from refmaker.storage.icechunk_stores import containers, location, open_storage
+from refmaker.storage.icechunk_stores import containers, credentials, location, open_storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -99,12 +99,12 @@ def write(
     found = containers(icechunk, [file.location for file in files.values()], storage_options or {})
     for prefix, (store, _) in found.items():
         config.set_virtual_chunk_container(icechunk.VirtualChunkContainer(prefix, store))
-    credentials = icechunk.containers_credentials({k: v for k, (_, v) in found.items()})
+    known = icechunk.containers_credentials({k: v for k, (_, v) in found.items()})
     path = local_path(os.fspath(out).rstrip("/"))
 
     def fill(storage: Any) -> None:
         try:
-            repository = icechunk.Repository.create(storage, config, credentials)
+            repository = icechunk.Repository.create(storage, config, known)
             session = repository.writable_session("main")
             put(session.store, documents)
             for path, array in group.arrays():
@@ -329,10 +329,9 @@ def open_repository(
         prefixes = list((config and config.virtual_chunk_containers) or {})
         if local_path(name) is None and any(prefix.startswith("file:") for prefix in prefixes):
             raise MetadataError("a repository from afar asks for local files", url=name)
-        found = containers(icechunk, prefixes, storage_options or {})
-        credentials = {prefix: found.get(prefix, (None, None))[1] for prefix in prefixes}
-        return icechunk.Repository.open(
-            storage, config, icechunk.containers_credentials(credentials)
-        )
+        known = {
+            prefix: credentials(icechunk, prefix, storage_options or {}) for prefix in prefixes
+        }
+        return icechunk.Repository.open(storage, config, icechunk.containers_credentials(known))
     except icechunk.IcechunkError as error:
         raise SourceError(f"icechunk: {error}", url=name) from error

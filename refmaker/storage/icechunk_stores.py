@@ -12,7 +12,7 @@ from refmaker.io.source import local_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["containers", "location", "open_storage"]
+__all__ = ["containers", "credentials", "location", "open_storage"]
 
 
 def location(url: str) -> str:
@@ -75,7 +75,8 @@ def containers(
             continue
         prefix = f"{parts.scheme}://{parts.netloc}/"
         if prefix not in found:
-            found[prefix] = _remote(icechunk, parts.scheme, storage_options)
+            store = _remote(icechunk, parts.scheme, storage_options)
+            found[prefix] = store, credentials(icechunk, prefix, storage_options)
     for top, below in folders.items():
         common = _plain(os.path.commonpath(below))
         if common == "/":
@@ -83,7 +84,8 @@ def containers(
                 f"icechunk reaches no files directly below '/', nor below {unquote(top)!r}",
                 code="icechunk-place",
             )
-        found[f"file://{common}"] = (icechunk.local_filesystem_store(common), None)
+        prefix = f"file://{common}"
+        found[prefix] = icechunk.local_filesystem_store(common), credentials(icechunk, prefix, {})
     return found
 
 
@@ -97,25 +99,52 @@ def _plain(folder: str) -> str:
     return "/".join(kept) + "/"
 
 
-def _remote(icechunk: Any, scheme: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
-    if scheme == "s3":
-        store = icechunk.s3_store(
-            region=_region(options),
-            endpoint_url=_endpoint(options),
-            allow_http=str(_endpoint(options)).startswith("http://"),
-            anonymous=bool(options.get("anon")),
-            force_path_style=_endpoint(options) is not None,
+def _remote(icechunk: Any, scheme: str, options: Mapping[str, Any]) -> Any:
+    if scheme != "s3":
+        return icechunk.http_store()
+    return icechunk.s3_store(
+        region=_region(options),
+        endpoint_url=_endpoint(options),
+        allow_http=str(_endpoint(options)).startswith("http://"),
+        anonymous=bool(options.get("anon")),
+        force_path_style=_endpoint(options) is not None,
+    )
+
+
+def credentials(icechunk: Any, prefix: str, options: Mapping[str, Any]) -> Any:
+    """Return what icechunk reads the files below a prefix with.
+
+    Parameters
+    ----------
+    icechunk : module
+        The library.
+    prefix : str
+        As `containers` returns them, or as a repository records them.
+    options : mapping
+        As for fsspec.
+
+    Returns
+    -------
+    object
+        Where no credentials are needed, icechunk's object that says so; None before version
+        2.3, which has no such object, and for protocols that are not written here.
+    """
+    scheme = prefix.partition("://")[0]
+    if scheme == "file":
+        return getattr(icechunk.credentials, "LocalFileSystemAccess", None)
+    if scheme in ("http", "https"):
+        return getattr(icechunk.credentials, "HttpAccess", None)
+    if scheme != "s3":
+        return None
+    if options.get("anon"):
+        return icechunk.s3_anonymous_credentials()
+    if options.get("key"):
+        return icechunk.s3_static_credentials(
+            access_key_id=options["key"],
+            secret_access_key=options["secret"],
+            session_token=options.get("token"),
         )
-        if options.get("anon"):
-            return store, icechunk.s3_anonymous_credentials()
-        if options.get("key"):
-            return store, icechunk.s3_static_credentials(
-                access_key_id=options["key"],
-                secret_access_key=options["secret"],
-                session_token=options.get("token"),
-            )
-        return store, icechunk.s3_from_env_credentials()
-    return icechunk.http_store(), None
+    return icechunk.s3_from_env_credentials()
 
 
 def _region(options: Mapping[str, Any]) -> str | None:

@@ -82,7 +82,7 @@ def mosaic(header: Header) -> Mosaic | None:
 
 def common_mosaic(image: Image) -> tuple[Mosaic | None, str]:
     """Return how slices lie in all pictures of an image, or what keeps them from being told."""
-    used = [image.headers[number] for number in np.unique(image.source[:, 0])]
+    used = [image.headers[number] for number in sorted(set(image.source[:, 0].tolist()))]
     if not is_mosaic(image.header.raw(IMAGE_TYPE)):
         return None, ""
     if image.stack is None or image.stack.size != 1:
