@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import os
 import posixpath
 import zlib
 from dataclasses import dataclass, field
@@ -292,7 +293,7 @@ def open_beside(files: RelatedFiles, source: Source, endings: Sequence[str]) -> 
     stem = name[:-3] if name.lower().endswith(".gz") else name
     stem = posixpath.splitext(stem)[0]
     for candidate in _candidates(stem, endings):
-        if candidate == name:
+        if candidate == name or os.path.isdir(files.url(candidate)):
             continue
         try:
             return files.open(candidate)

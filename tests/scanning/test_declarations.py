@@ -147,7 +147,7 @@ class TestFormerSettings:
 
 
 @pytest.mark.parametrize(
-    "name", ["dicom", "grib", "hdf5", "mrc", "netcdf3", "nifti", "nrrd", "tiff"]
+    "name", ["dicom", "envi", "grib", "hdf5", "mrc", "netcdf3", "nifti", "nrrd", "tiff"]
 )
 def test_declarations_are_light(name):
     program = (
