@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from refmaker.codecs.base import MAX_CHUNK, DecodeOnly, bounded, deliver, input_bytes
+from refmaker.codecs.checks import MAX_HEADER
 from refmaker.errors import CodecError
 
 __all__ = ["Crop"]
-
-_HEADER = 1024**3
 
 
 class Crop(DecodeOnly):
@@ -27,7 +26,7 @@ class Crop(DecodeOnly):
     fields: ClassVar[tuple[str, ...]] = ("offset", "nbytes")
 
     def __init__(self, offset: int, nbytes: int) -> None:
-        self.offset = bounded("offset", offset, 0, _HEADER)
+        self.offset = bounded("offset", offset, 0, MAX_HEADER)
         self.nbytes = bounded("nbytes", nbytes, 1, MAX_CHUNK)
 
     def decode(self, buf: Any, out: Any = None) -> Any:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.codecs.checks import MAX_CHUNK
+from refmaker.codecs.checks import MAX_CHUNK, MAX_HEADER
 from refmaker.errors import FormatError, SourceNotFoundError, TruncatedError
 from refmaker.model import Array, ChunkTable, chunk_grid
 from refmaker.model.contiguous import contiguous_table
@@ -235,6 +235,8 @@ def _refusal(data: RawData) -> tuple[str, str] | None:
         if data.offset < 0 or (data.nbytes and end > data.source.size):
             return f"its data end at byte {end}, the file at {data.source.size}", "truncated"
         return None
+    if not 0 <= data.offset <= MAX_HEADER:
+        return f"its data begin at byte {data.offset} of what the file unpacks to", "geometry"
     if data.nbytes > MAX_CHUNK:
         told = f"it is compressed as a whole and unpacks to {data.nbytes} bytes, more than a chunk"
         return f"{told} may have; unpack the file, with gunzip or bunzip2", "limit"

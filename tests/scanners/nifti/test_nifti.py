@@ -8,6 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 
+import refmaker
 from refmaker.errors import CodecError, FormatError, TruncatedError
 from refmaker.io.source import Source
 from refmaker.model.report import Outcome
@@ -262,3 +263,24 @@ def test_the_name_does_not_matter(tmp_path):
     with Source(tmp_path / "volume") as source, NIfTIScanner().native(source) as native:
         found = native.read("/data", group["data"], (slice(None),) * 3)
     assert np.array_equal(found.T, VOLUME)
+
+
+def test_a_long_header_of_a_small_volume(tmp_path):
+    image = nibabel.Nifti1Image(VOLUME.astype("i2"), files.AFFINE)
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension(6, b"x" * 1_000_000))
+    nibabel.save(image, tmp_path / "x.nii.gz")
+    refs = refmaker.scan(tmp_path / "x.nii.gz")
+    refs.write(tmp_path / "x.json")
+    read = refmaker.open_dataset(str(tmp_path / "x.json"))["data"]
+    assert np.array_equal(read.values.T, VOLUME)
+    assert all(check.equal for check in refmaker.verify(str(tmp_path / "x.json")))
+
+
+@pytest.mark.parametrize("offset", [-16.0, 352.0 + 2**27])
+def test_offsets_that_cannot_be_in_compressed_volumes(offset, tmp_path):
+    path = files.write(tmp_path / "x.nii", VOLUME.astype("i2"), 1, "<")
+    packed = tmp_path / "x.nii.gz"
+    packed.write_bytes(gzip.compress(patched(path, 108, "<f", offset).read_bytes()))
+    group, report = scan(packed)
+    assert not group.members
+    assert [row.path for row in report.skipped] == ["/data"]
