@@ -1,6 +1,7 @@
 """Reference documents in the layouts that others write; opening one of them, as a whole process.
 
-Run as ``python benchmarks/documents.py make LAYOUT COUNT PATH`` or ``... TOOL PATH``.
+Run as ``python benchmarks/documents.py make LAYOUT COUNT PATH`` or ``... TOOL PATH``; an empty
+PATH only imports what the tool needs.
 """
 
 from __future__ import annotations
@@ -63,11 +64,16 @@ def opened(tool: str, path: str) -> None:
     """Open a document, or read it as a whole."""
     if tool == "read":
         import refmaker
+        import refmaker.storage.json_parser
 
-        refmaker.read(path)
+        if path:
+            refmaker.read(path)
         return
     import fsspec
 
+    fsspec.get_filesystem_class(tool)
+    if not path:
+        return
     options = {"remote_protocol": "memory"} if tool == "reference" else {}
     fsspec.filesystem(tool, fo=path, **options)
 

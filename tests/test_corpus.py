@@ -7,7 +7,6 @@ reads, and every object is accounted for. The shares are printed and may only im
 from __future__ import annotations
 
 import csv
-import os
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -27,17 +26,12 @@ from refmaker.scanners.tiff.directory import is_tiff, read_directory
 from refmaker.scanning.protocol import SNIFF_BYTES, choose
 from refmaker.testing import open_stock
 from refmaker.verification.verify import same_values
+from tests.corpora import CORPORA
 from tests.scanners.grib import messages
 from tests.scanners.hdf5 import oracle as h5_oracle
 from tests.watched import LIMIT, WatchedWorker
 
 HERE = Path(__file__).parent
-SHARED = HERE.parent.parent / "shared"
-FOLDERS = (
-    os.environ.get("REFMAKER_CORPUS") or f"{SHARED / 'corpus'}{os.pathsep}{SHARED / 'corpus_more'}"
-)
-CORPORA = [Path(folder) for folder in FOLDERS.split(os.pathsep)]
-"""Folders with an ``INDEX.tsv``; several are separated as in ``PATH``."""
 SHARES = {
     ("corpus", "hdf5"): (124, 2893, 82),
     ("corpus", "netcdf3"): (23, 223, 2),

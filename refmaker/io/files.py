@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, SourceError
-from refmaker.io.local_file import LocalFile, local_path
+from refmaker.io.local_file import local_path, read_local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,8 +34,7 @@ def read_file(
         return sys.stdin.buffer.read()
     path = local_path(os.fspath(url))
     if path is not None:
-        file = LocalFile(os.path.abspath(path))
-        return file.read(0, file.fingerprint.size)
+        return read_local(path)
     from refmaker.io.source import Source
 
     with Source(url, storage_options) as source:

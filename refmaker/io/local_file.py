@@ -21,7 +21,7 @@ from refmaker.model.report import Cost, Fingerprint
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CHANGED", "WHOLE", "LocalFile", "LocalFiles", "local_path"]
+__all__ = ["CHANGED", "WHOLE", "LocalFile", "LocalFiles", "local_path", "read_local"]
 
 OPEN = 64
 """Files kept open."""
@@ -158,6 +158,18 @@ class LocalFile:
                 "the file became shorter while it was read", url=self._path, offset=offset
             )
         return got
+
+
+def read_local(path: str) -> bytes:
+    """Return the bytes of a local file.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be read.
+    """
+    file = LocalFile(os.path.abspath(path))
+    return file.read(0, file.fingerprint.size)
 
 
 class LocalFiles:

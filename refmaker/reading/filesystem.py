@@ -16,9 +16,8 @@ from fsspec.asyn import AsyncFileSystem, get_loop, sync
 from fsspec.implementations.reference import ReferenceFileSystem
 
 from refmaker.errors import UnsupportedError
-from refmaker.reading.open_documents import open_reader
 from refmaker.reading.planner import Plan
-from refmaker.reading.reader import Options, Reader
+from refmaker.reading.reader import Options, Reader, open_reader
 from refmaker.storage.json_parser import references_of
 
 if TYPE_CHECKING:

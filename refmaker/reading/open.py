@@ -145,8 +145,7 @@ def _width() -> int:
 
 
 def _reader(refs: Refs, reference_options: Mapping[str, Any] | None, options: Any) -> Reader:
-    from refmaker.reading.open_documents import open_reader
-    from refmaker.reading.reader import Reader
+    from refmaker.reading.reader import Reader, open_reader
     from refmaker.storage.reference_index import ReferenceIndex
 
     if isinstance(refs, Group):

@@ -16,7 +16,7 @@ from xarray.backends.zarr import ZarrStore
 from xarray.core import indexing
 
 from refmaker.codecs.native_libraries import load_proj_before_eccodes
-from refmaker.model.attribute_types import typed_attributes
+from refmaker.model.attribute_types import TYPES, typed_attributes
 from refmaker.model.record_dtypes import RECORD, record_from_document
 from refmaker.model.zarr_v2 import UNLIMITED
 
@@ -61,7 +61,7 @@ class XarrayStore(ZarrStore):
         variable: Variable = super().open_store_variable(name, *array)  # type: ignore[no-untyped-call]
         held: Any = array[0] if array else self.members[name]
         document = held.attrs.asdict()
-        typed = typed_attributes(document)
+        typed = typed_attributes(document) if TYPES in document else document
         filled = held.fill_value is not None
         attributes = {
             key: typed.get(key, value) if key != _FILL or not filled else value
@@ -79,7 +79,8 @@ class XarrayStore(ZarrStore):
     def get_attrs(self) -> dict[str, Any]:
         """Return the group's attributes with their types."""
         shown: Mapping[str, Any] = super().get_attrs()  # type: ignore[no-untyped-call]
-        typed = typed_attributes(self.zarr_group.attrs.asdict())
+        document = self.zarr_group.attrs.asdict()
+        typed = typed_attributes(document) if TYPES in document else document
         return {key: typed.get(key, value) for key, value in shown.items()}
 
     def get_encoding(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@
     The reference set as a user holds it: written, read, its URLs rewritten.
 ``formats``
     The forms, and how they are told apart.
-``json_parser``, ``json_windows``, ``numbered_texts``, ``reference_columns``, ``json_writer``
+``json_parser``, ``json_windows``, ``reference_columns``, ``reference_index``, ``json_writer``
     kerchunk JSON: written as version 1, read as versions 0 and 1, with and without rules.
 ``compact``, ``generated``
     JSON with rules instead of references; what rules make, as columns.

@@ -6,7 +6,6 @@ or a chunk of an array. What is neither is refused by name; nothing is dropped.
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from refmaker.errors import LimitError, MetadataError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.model.zarr_v2 import array_from_documents
 from refmaker.storage.json_parser import parse
-from refmaker.storage.reference_columns import ChunkGrid, chunk_key, chunk_place
+from refmaker.storage.reference_index import ChunkGrid, chunk_key, chunk_place
 from refmaker.storage.tree import Tree, add_document, assemble
 
 if TYPE_CHECKING:
@@ -126,10 +125,6 @@ def _documents(references: ReferenceIndex, url: str) -> tuple[Tree, dict[str, by
         for key, data in references.documents.items()
         if not add_document(tree, key, data, url)
     }
-    if not tree and ".zmetadata" in references.documents:
-        consolidated = json.loads(references.documents[".zmetadata"]).get("metadata")
-        for key, document in consolidated.items() if isinstance(consolidated, dict) else ():
-            add_document(tree, key, document, url)
     return tree, inlined
 
 

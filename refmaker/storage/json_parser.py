@@ -17,8 +17,8 @@ from refmaker.errors import LimitError, MetadataError, RefmakerError
 from refmaker.storage.formats import COMPACT
 from refmaker.storage.json_windows import DamagedTextError, loads, nesting, next_piece, not_json
 from refmaker.storage.limits import DEFAULT, Limits
-from refmaker.storage.reference_columns import ChunkGrid, Columns, chunk_place
-from refmaker.storage.reference_index import METADATA, ReferenceIndex
+from refmaker.storage.reference_columns import Columns
+from refmaker.storage.reference_index import METADATA, ChunkGrid, ReferenceIndex, chunk_place
 from refmaker.storage.text import BASE64
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["decompressed", "parse", "references_of"]
 
 _OFFSETS = 2**63
+_TOGETHER = ".zmetadata"
 _SPACE = b" \t\r\n"
 _AFTER = re.compile(rb"[ \t\r\n]*([,}])")
 _HINT = "a reference set is needed here: 'refmaker scan' makes one of a data file"
@@ -334,9 +335,9 @@ class _Members:
     def add_metadata(self, documents: dict[str, Any]) -> None:
         """Add the documents that compact sets keep in a member of their own."""
         self.add(documents)
-        if ".zmetadata" not in documents:
+        if _TOGETHER not in documents:
             consolidated = {"metadata": documents, "zarr_consolidated_format": 1}
-            self.add({".zmetadata": consolidated})
+            self.add({_TOGETHER: consolidated})
 
     def _count(self, more: int) -> None:
         self._keys += more
@@ -359,6 +360,7 @@ class _Members:
         """Put all references into an index."""
         for key in self._columns.examples():
             _check_key(key, self._limits)
+        self._unpack_consolidated()
         made.documents = self._documents
         grids = self._grids()
         found = self._columns.tables(grids, expand, self._limits.tables)
@@ -370,6 +372,18 @@ class _Members:
                 raise MetadataError("both inlined and a reference", path=key)
         return made
 
+    def _unpack_consolidated(self) -> None:
+        """Add the documents that stand together in one, where none stands by itself."""
+        data = self._documents.get(_TOGETHER)
+        if data is None:
+            return
+        if any(key.rpartition("/")[2] in METADATA for key in self._documents if key != _TOGETHER):
+            return
+        documents = _document(_TOGETHER, data, self._limits).get("metadata")
+        for key, document in documents.items() if isinstance(documents, dict) else ():
+            if key.rpartition("/")[2] in METADATA and isinstance(document, dict):
+                self._inline(key, document)
+
     def _grids(self) -> dict[str, ChunkGrid]:
         """Return the chunk grids of all arrays, as far as their documents make sense."""
         found: dict[str, Any] = {}
@@ -379,7 +393,7 @@ class _Members:
                 document = _document(key, data, self._limits)
                 if name == ".zarray":
                     found[path] = document
-                elif key == ".zmetadata" and isinstance(document.get("metadata"), dict):
+                elif key == _TOGETHER and isinstance(document.get("metadata"), dict):
                     for inner, content in document["metadata"].items():
                         path, _, name = inner.rpartition("/")
                         if name == ".zarray":

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refmaker.errors import LimitError, MetadataError
+from refmaker.storage.reference_index import RANKS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PAD",
     "DamagedTextError",
+    "Keys",
     "Piece",
     "Rows",
     "Window",
@@ -51,6 +53,7 @@ _REFS = re.compile(rb'"refs"[ \t\r\n]*:[ \t\r\n]*\{')
 _STEP = np.zeros(256, np.int8)
 _STEP[[0x5B, 0x7B]], _STEP[[0x5D, 0x7D]] = 1, -1
 _SPACE = b" \t\r\n"
+_SLASH, _DOT, _BACKSLASH = 0x2F, 0x2E, 0x5C
 _COMMA, _QUOTE, _BACKSLASH = 0x2C, 0x22, 0x5C
 
 
@@ -280,6 +283,54 @@ class Window:
 def _find(places: NDArray[np.int64], place: int) -> int:
     """Return the position of the first that is not smaller, or the last one."""
     return min(int(np.searchsorted(places, place)), places.size - 1)
+
+
+class Keys(NamedTuple):
+    """Keys of a window, split into paths and numbers."""
+
+    good: NDArray[np.bool_]
+    stop: NDArray[np.int64]
+    rank: NDArray[np.int64]
+    slashes: NDArray[np.bool_]
+    at: list[NDArray[np.uint64]]
+    """The last number of each key, then the one before it, and so on."""
+
+    @classmethod
+    def of(cls, window: Window, first: NDArray[np.int64]) -> Keys:
+        """Split keys from their ends; see `chunk_key`."""
+        begin, stop = window.opens[first] + 1, window.closes[first].copy()
+        size = first.size
+        good, slashes = np.ones(size, bool), np.zeros(size, bool)
+        rank, tail = np.zeros(size, np.int64), stop.copy()
+        at: list[NDArray[np.uint64]] = []
+        rows = np.arange(size)
+        while rows.size and len(at) < RANKS:
+            value, width, fine = window.numbers(stop[rows])
+            low = stop[rows] - width
+            before = window.bytes[low - 1]
+            nested = slashes[rows]
+            dot, slash = before == _DOT, before == _SLASH
+            ends = low == begin[rows]
+            fine &= ends | slash | (dot & ~nested)
+            if not bool(fine.all()):
+                good[rows[~fine & ~nested]] = False
+                rows, value, low = rows[fine], value[fine], low[fine]
+                dot, slash, nested = dot[fine], slash[fine], nested[fine]
+            column = np.zeros(size, np.uint64)
+            column[rows] = value
+            at.append(column)
+            tail[rows] = low
+            rank[rows] += 1
+            # A slash may itself be written with a backslash, which is not escaped in turn.
+            escaped = slash & (window.bytes[low - 2] == _BACKSLASH)
+            slash &= (rank[rows] == 1) | nested
+            slash &= ~(escaped & (window.bytes[low - 3] == _BACKSLASH))
+            more = dot | slash
+            stop[rows] = low - 1 - escaped
+            rows, slash = rows[more], slash[more]
+            slashes[rows[slash]] = True
+        good[rows] &= slashes[rows]
+        return cls(good, tail, rank, slashes & (rank > 1), at)
 
 
 class _Brackets(NamedTuple):

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from refmaker.errors import MetadataError, RefmakerError
 from refmaker.model.chunk_table import ChunkTable, Reference, count
-from refmaker.storage.numbered_texts import NumberedTexts
+from refmaker.storage.json_windows import PAD, Keys
+from refmaker.storage.reference_index import NUMERAL, RANKS, chunk_key, paths_by_front
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,31 +24,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.storage.json_windows import Rows, Window
+    from refmaker.storage.reference_index import ChunkGrid
 
-__all__ = ["ChunkGrid", "Columns", "Tables", "chunk_key", "chunk_place"]
+__all__ = ["Columns", "Tables"]
 
-RANKS = 32
-"""Numbers of a key that are taken for its place in a grid."""
 _LARGEST = 2**62
-_SLASH, _DOT, _BACKSLASH = 0x2F, 0x2E, 0x5C
-_NUMBER = r"(?:0|[1-9][0-9]{0,17})"
-_NAME = re.compile(rf"{_NUMBER}(?:\.{_NUMBER}){{0,{RANKS - 1}}}")
-_NUMERAL = re.compile(_NUMBER)
-
-
-class ChunkGrid(NamedTuple):
-    """The chunk grid that a document gives an array.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Chunks along each dimension.
-    slashes : bool
-        Whether slashes join the numbers in the keys of chunks.
-    """
-
-    shape: tuple[int, ...]
-    slashes: bool
+_KEPT = 1 << 16
+"""Texts that columns are compared with; further ones are looked up one by one."""
+_WIDEST = PAD - 8
+"""Bytes of the longest of them."""
+_SLOT_BITS = 18
+_FACTOR, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
+_SLOT = np.uint64(64 - _SLOT_BITS)
 
 
 class Tables(NamedTuple):
@@ -100,91 +87,156 @@ class _Part(NamedTuple):
         )
 
 
-def chunk_key(key: str) -> tuple[str, tuple[int, ...], bool] | None:
-    """Split the key of a chunk.
+def _words(
+    window: Window, start: NDArray[np.int64], width: NDArray[np.int64]
+) -> NDArray[np.uint64]:
+    """Return texts as words, shape (words, n); what is behind the end of one is 0."""
+    count = max(1, -(-int(width.max(initial=0)) // 8))
+    shape = (window.bytes.size - 8 * count + 1,)
+    # One copy of all bytes of a text is a third of the work of one for each word.
+    texts: NDArray[np.void] = np.ndarray(shape, f"V{8 * count}", window.bytes.data, strides=(1,))
+    words = np.ascontiguousarray(texts[start].view("<u8").reshape(start.size, count).T)
+    for number in range(max(int(width.min(initial=0)) // 8, 0), count):
+        unused = ((8 - np.clip(width - 8 * number, 0, 8)) << 3).astype(np.uint64)
+        words[number] <<= unused
+        words[number] >>= unused
+    return words
 
-    Parameters
-    ----------
-    key : str
 
-    Returns
-    -------
-    path : str
-        What stands before the slash before the numbers.
-    at : tuple of int
-        The numbers: as many as there are, where slashes join them.
-    slashes : bool
-        Whether slashes join them.
+class _NumberedTexts:
+    """Distinct insides of JSON strings, numbered as they come.
+
+    A text that was seen is found by a hash, and is then compared with the one that was: equal
+    numbers mean equal texts.
     """
-    path, _, name = key.rpartition("/")
-    if _NAME.fullmatch(name) is None:
-        return None
-    at = [int(part) for part in name.split(".")]
-    if len(at) > 1:
-        return path, tuple(at), False
-    while path and len(at) < RANKS:
-        front, _, name = path.rpartition("/")
-        if _NUMERAL.fullmatch(name) is None:
-            break
-        at.insert(0, int(name))
-        path = front
-    return path, tuple(at), len(at) > 1
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, int] = {}
+        self._slots = np.full(1 << _SLOT_BITS, -1, np.int32)
+        self._width = np.full(_KEPT, -1, np.int64)
+        self._words = np.zeros((1, _KEPT), np.uint64)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def number(self, text: bytes) -> int:
+        """Return the number of one text."""
+        return self._known.setdefault(text, len(self._known))
+
+    def numbers(
+        self, window: Window, start: NDArray[np.int64], width: NDArray[np.int64]
+    ) -> NDArray[np.int32]:
+        """Return the numbers of texts in a window.
+
+        Parameters
+        ----------
+        window : Window
+        start, width : ndarray of int64, shape (n,)
+            Where they are.
+
+        Returns
+        -------
+        ndarray of int32, shape (n,)
+        """
+        found = np.full(start.size, -1, np.int32)
+        narrow = np.flatnonzero(width <= _WIDEST)
+        if narrow.size == start.size:
+            self._together(window, start, width, found)
+        elif narrow.size:
+            some = found[narrow]
+            self._together(window, start[narrow], width[narrow], some)
+            found[narrow] = some
+        missing = np.flatnonzero(found < 0)
+        if missing.size:
+            texts = _texts(window, start[missing], width[missing])
+            found[missing] = [self.number(text) for text in texts]
+        return found
+
+    def _together(
+        self,
+        window: Window,
+        start: NDArray[np.int64],
+        width: NDArray[np.int64],
+        found: NDArray[np.int32],
+    ) -> None:
+        """Fill in the numbers of texts that can be compared with those that are kept."""
+        words = _words(window, start, width)
+        code = width.astype(np.uint64)
+        for word in words:
+            code ^= word
+            code *= _FACTOR
+            code ^= code >> _HALF
+        slot = (code * _FACTOR >> _SLOT).astype(np.int64)
+        found[:] = self._lookup(words, width, slot)
+        missing = np.flatnonzero(found < 0)
+        if missing.size and len(self._known) < _KEPT:
+            heads = np.sort(missing[np.unique(code[missing], return_index=True)[1]])
+            texts = _texts(window, start[heads], width[heads])
+            number = np.array([self.number(text) for text in texts], np.int32)
+            kept = number < _KEPT
+            self._keep(number[kept], words[:, heads[kept]], width[heads[kept]])
+            self._slots[slot[heads[kept]]] = number[kept]
+            found[missing] = self._lookup(words[:, missing], width[missing], slot[missing])
+
+    def _lookup(
+        self, words: NDArray[np.uint64], width: NDArray[np.int64], slot: NDArray[np.int64]
+    ) -> NDArray[np.int32]:
+        """Return the numbers of texts that are kept, -1 for others."""
+        found = self._slots[slot]
+        same = found >= 0
+        same &= self._width[found] == width
+        for ours, word in zip(self._words, words, strict=False):
+            same &= ours[found] == word
+        return np.where(same, found, np.int32(-1))
+
+    def _keep(
+        self, number: NDArray[np.int32], words: NDArray[np.uint64], width: NDArray[np.int64]
+    ) -> None:
+        """Keep texts that others can be compared with."""
+        missing = words.shape[0] - self._words.shape[0]
+        if missing > 0:
+            more = np.zeros((missing, _KEPT), np.uint64)
+            self._words = np.concatenate([self._words, more])
+        self._words[: words.shape[0], number] = words
+        self._width[number] = width
+
+    def decoded(self) -> list[str]:
+        """Return what the texts mean, by number.
+
+        Raises
+        ------
+        MetadataError
+            If one is no JSON string.
+        """
+        joined = b'"'.join(self._known)
+        try:
+            text = joined.decode()
+            if "\\" not in text and text.isprintable():
+                return text.split('"') if self._known else []
+            return [_meaning(one) for one in self._known]
+        except ValueError as error:
+            raise MetadataError(f"not JSON: {error}") from error
 
 
-class _Keys(NamedTuple):
-    """Keys of a window, split into paths and numbers."""
+def _texts(window: Window, start: NDArray[np.int64], width: NDArray[np.int64]) -> list[bytes]:
+    """Return texts of a window one by one."""
+    data = window.bytes.data
+    ends = (start + width).tolist()
+    return [data[a:b].tobytes() for a, b in zip(start.tolist(), ends, strict=True)]
 
-    good: NDArray[np.bool_]
-    stop: NDArray[np.int64]
-    rank: NDArray[np.int64]
-    slashes: NDArray[np.bool_]
-    at: list[NDArray[np.uint64]]
-    """The last number of each key, then the one before it, and so on."""
 
-    @classmethod
-    def of(cls, window: Window, first: NDArray[np.int64]) -> _Keys:
-        """Split keys from their ends; see `chunk_key`."""
-        begin, stop = window.opens[first] + 1, window.closes[first].copy()
-        size = first.size
-        good, slashes = np.ones(size, bool), np.zeros(size, bool)
-        rank, tail = np.zeros(size, np.int64), stop.copy()
-        at: list[NDArray[np.uint64]] = []
-        rows = np.arange(size)
-        while rows.size and len(at) < RANKS:
-            value, width, fine = window.numbers(stop[rows])
-            low = stop[rows] - width
-            before = window.bytes[low - 1]
-            nested = slashes[rows]
-            dot, slash = before == _DOT, before == _SLASH
-            ends = low == begin[rows]
-            fine &= ends | slash | (dot & ~nested)
-            if not bool(fine.all()):
-                good[rows[~fine & ~nested]] = False
-                rows, value, low = rows[fine], value[fine], low[fine]
-                dot, slash, nested = dot[fine], slash[fine], nested[fine]
-            column = np.zeros(size, np.uint64)
-            column[rows] = value
-            at.append(column)
-            tail[rows] = low
-            rank[rows] += 1
-            # A slash may itself be written with a backslash, which is not escaped in turn.
-            escaped = slash & (window.bytes[low - 2] == _BACKSLASH)
-            slash &= (rank[rows] == 1) | nested
-            slash &= ~(escaped & (window.bytes[low - 3] == _BACKSLASH))
-            more = dot | slash
-            stop[rows] = low - 1 - escaped
-            rows, slash = rows[more], slash[more]
-            slashes[rows[slash]] = True
-        good[rows] &= slashes[rows]
-        return cls(good, tail, rank, slashes & (rank > 1), at)
+def _meaning(quoted: bytes) -> str:
+    text = quoted.decode()
+    plain = "\\" not in text and text.isprintable()
+    return text if plain else str(json.loads(f'"{text}"'))
 
 
 class Columns:
     """References that were found so far."""
 
     def __init__(self) -> None:
-        self._prefixes = NumberedTexts()
-        self._urls = NumberedTexts()
+        self._prefixes = _NumberedTexts()
+        self._urls = _NumberedTexts()
         self._parts: dict[tuple[int, bool], list[_Part]] = {}
         self._single: dict[tuple[int, bool], list[tuple[int, ...]]] = {}
         self._others: dict[str, tuple[int, int, int]] = {}
@@ -204,7 +256,7 @@ class Columns:
         start = window.opens[rows.first + 1] + 1
         url = self._urls.numbers(window, start, window.closes[rows.first + 1] - start)
         offset, length = rows.offset.view(np.int64), rows.length.view(np.int64)
-        keys = _Keys.of(window, rows.first)
+        keys = Keys.of(window, rows.first)
         for row in np.flatnonzero(~keys.good).tolist():
             key = _string(window, int(rows.first[row]))
             self._one(key, int(url[row]), int(offset[row]), int(length[row]))
@@ -281,7 +333,7 @@ class Columns:
         for key, (url, *span) in self._others.items():
             made.others[key] = Reference(texts[int(same[url])], *span)
         paths, number = _distinct([text.removesuffix("/") for text in self._prefixes.decoded()])
-        fronts = _fronts(grids)
+        fronts = paths_by_front(grids)
         if len(paths) > limit:
             known = np.array([path in grids or path in fronts for path in paths])
             self._keep_single(made, paths, number, urls, known)
@@ -389,7 +441,7 @@ def _moved(path: str, part: _Part, *, slashes: bool) -> tuple[str, bool, _Part]:
     """Take the numbers off the end of a path: they were written with escapes."""
     while path and (slashes or len(part.at) == 1) and len(part.at) < RANKS:
         front, _, name = path.rpartition("/")
-        if _NUMERAL.fullmatch(name) is None:
+        if NUMERAL.fullmatch(name) is None:
             break
         column = np.full(part.url.size, int(name), np.int64)
         path, slashes, part = front, True, part._replace(at=(column, *part.at))
@@ -441,43 +493,6 @@ def _split(
         if not part.url.size:
             return
     yield path, part
-
-
-def _fronts(grids: Mapping[str, ChunkGrid]) -> dict[str, dict[int, list[tuple[int, ...]]]]:
-    """Sort the paths of arrays by what stands before the numbers at their ends."""
-    found: dict[str, dict[int, list[tuple[int, ...]]]] = {}
-    for path in grids:
-        front = (path, (), False) if not path else (chunk_key(path) or (path, (), False))
-        if "." in path.rpartition("/")[2]:
-            front = path, (), False
-        found.setdefault(front[0], {}).setdefault(len(front[1]), []).append(front[1])
-    return found
-
-
-def chunk_place(key: str, grids: Mapping[str, ChunkGrid]) -> tuple[str, tuple[int, ...]] | None:
-    """Return the array that a key belongs to, and the chunk; None if it is no array's chunk.
-
-    Raises
-    ------
-    MetadataError
-        If there is an array, and this is none of its chunks.
-    """
-    found = chunk_key(key)
-    if found is None:
-        return None
-    path, at, slashes = found
-    for lead in range(len(at) if slashes else 1):
-        grid = grids.get(path)
-        if grid is not None:
-            rest, shape = at[lead:], grid.shape or (1,)
-            inside = len(rest) == len(shape) and all(
-                a < b for a, b in zip(rest, shape, strict=True)
-            )
-            if not inside or (len(rest) > 1 and slashes != grid.slashes):
-                raise MetadataError(f"no chunk of a grid of {grid.shape}", path=key)
-            return path, rest
-        path = f"{path}/{at[lead]}" if path else str(at[lead])
-    return None
 
 
 def _add_table(

@@ -22,8 +22,25 @@ if TYPE_CHECKING:
     from refmaker.storage.gen_windows import GenWindows
     from refmaker.templates import Rules
 
-__all__ = ["Located", "Lookup", "ReferenceIndex", "position", "sources_of"]
+__all__ = [
+    "NUMERAL",
+    "RANKS",
+    "ChunkGrid",
+    "Located",
+    "Lookup",
+    "ReferenceIndex",
+    "chunk_key",
+    "chunk_place",
+    "paths_by_front",
+    "position",
+    "sources_of",
+]
 
+RANKS = 32
+"""Numbers of a key that are taken for its place in a grid."""
+_NUMBER = r"(?:0|[1-9][0-9]{0,17})"
+_NAME = re.compile(rf"{_NUMBER}(?:\.{_NUMBER}){{0,{RANKS - 1}}}")
+NUMERAL = re.compile(_NUMBER)
 _POSITION = re.compile(r"(?:0|[1-9][0-9]{0,17})(?:\.(?:0|[1-9][0-9]{0,17}))*")
 _LISTED = 1 << 20
 """Keys of rules that are made for a listing at most."""
@@ -85,6 +102,89 @@ def position(name: str) -> tuple[int, ...] | None:
     if _POSITION.fullmatch(name) is None:
         return None
     return tuple(map(int, name.split(".")))
+
+
+class ChunkGrid(NamedTuple):
+    """The chunk grid that a document gives an array.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Chunks along each dimension.
+    slashes : bool
+        Whether slashes join the numbers in the keys of chunks.
+    """
+
+    shape: tuple[int, ...]
+    slashes: bool
+
+
+def chunk_key(key: str) -> tuple[str, tuple[int, ...], bool] | None:
+    """Split the key of a chunk.
+
+    Parameters
+    ----------
+    key : str
+
+    Returns
+    -------
+    path : str
+        What stands before the slash before the numbers.
+    at : tuple of int
+        The numbers: as many as there are, where slashes join them.
+    slashes : bool
+        Whether slashes join them.
+    """
+    path, _, name = key.rpartition("/")
+    if _NAME.fullmatch(name) is None:
+        return None
+    at = [int(part) for part in name.split(".")]
+    if len(at) > 1:
+        return path, tuple(at), False
+    while path and len(at) < RANKS:
+        front, _, name = path.rpartition("/")
+        if NUMERAL.fullmatch(name) is None:
+            break
+        at.insert(0, int(name))
+        path = front
+    return path, tuple(at), len(at) > 1
+
+
+def chunk_place(key: str, grids: Mapping[str, ChunkGrid]) -> tuple[str, tuple[int, ...]] | None:
+    """Return the array that a key belongs to, and the chunk; None if it is no array's chunk.
+
+    Raises
+    ------
+    MetadataError
+        If there is an array, and this is none of its chunks.
+    """
+    found = chunk_key(key)
+    if found is None:
+        return None
+    path, at, slashes = found
+    for lead in range(len(at) if slashes else 1):
+        grid = grids.get(path)
+        if grid is not None:
+            rest, shape = at[lead:], grid.shape or (1,)
+            inside = len(rest) == len(shape) and all(
+                a < b for a, b in zip(rest, shape, strict=True)
+            )
+            if not inside or (len(rest) > 1 and slashes != grid.slashes):
+                raise MetadataError(f"no chunk of a grid of {grid.shape}", path=key)
+            return path, rest
+        path = f"{path}/{at[lead]}" if path else str(at[lead])
+    return None
+
+
+def paths_by_front(grids: Mapping[str, ChunkGrid]) -> dict[str, dict[int, list[tuple[int, ...]]]]:
+    """Sort the paths of arrays by what stands before the numbers at their ends."""
+    found: dict[str, dict[int, list[tuple[int, ...]]]] = {}
+    for path in grids:
+        front = (path, (), False) if not path else (chunk_key(path) or (path, (), False))
+        if "." in path.rpartition("/")[2]:
+            front = path, (), False
+        found.setdefault(front[0], {}).setdefault(len(front[1]), []).append(front[1])
+    return found
 
 
 def sources_of(header: Mapping[str, Any], url: str = "") -> dict[str, Fingerprint]:

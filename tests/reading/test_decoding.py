@@ -15,8 +15,8 @@ from zarr.core.codec_pipeline import BatchedCodecPipeline
 import refmaker
 from refmaker.errors import CodecError, LimitError, RefmakerError
 from refmaker.io import local_file
-from refmaker.reading.codec_pipeline import ReferencePipeline
 from refmaker.reading.filesystem import RefmakerFileSystem
+from refmaker.reading.store import ReferencePipeline
 
 VALUES = np.arange(1000, dtype="<i4")
 CODECS = [

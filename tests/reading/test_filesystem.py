@@ -19,7 +19,7 @@ from fsspec.implementations.reference import ReferenceFileSystem
 from zarr.storage import FsspecStore
 
 from refmaker.errors import MetadataError, SourceChangedError, UnsupportedError
-from refmaker.reading import open_documents
+from refmaker.reading import reader as reading
 from refmaker.reading.filesystem import RefmakerFileSystem
 
 
@@ -180,9 +180,9 @@ def test_pickled_as_a_place_and_opened_once(stored, monkeypatch):
     text = pickle.dumps(fs)
     assert len(text) < 2000
     parsed = []
-    inner = open_documents.parse
-    monkeypatch.setattr(open_documents, "parse", lambda *a, **k: parsed.append(1) or inner(*a, **k))
-    monkeypatch.setattr(open_documents, "_opened", type(open_documents._opened)())
+    inner = reading.parse
+    monkeypatch.setattr(reading, "parse", lambda *a, **k: parsed.append(1) or inner(*a, **k))
+    monkeypatch.setattr(reading, "_opened", type(reading._opened)())
     with ThreadPoolExecutor(8) as pool:
         copies = list(pool.map(pickle.loads, [text] * 20))
     assert parsed == [1]
@@ -195,7 +195,7 @@ def test_a_document_that_changed_does_not_pass_for_the_one_that_was_opened(store
     text = pickle.dumps(RefmakerFileSystem(name))
     document = json.loads(Path(name).read_text())
     Path(name).write_text(json.dumps(document))
-    monkeypatch.setattr(open_documents, "_opened", type(open_documents._opened)())
+    monkeypatch.setattr(reading, "_opened", type(reading._opened)())
     with pytest.raises(SourceChangedError, match="reference document"):
         pickle.loads(text)
     assert RefmakerFileSystem(name).cat_file("x/0")

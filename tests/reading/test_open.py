@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -205,6 +207,37 @@ def test_unknown_protocols_are_refused():
     group = Group({"x": Array((1,), (1,), np.dtype("u1"), table)})
     with pytest.raises(UnsupportedError, match="nosuch"):
         refmaker.open_group(refmaker.ReferenceSet(group))
+
+
+@pytest.mark.parametrize(("protocol", "package"), [("s3", "s3fs"), ("https", "aiohttp")])
+def test_the_client_of_a_store_is_not_imported_before_a_chunk_is_read(tmp_path, protocol, package):
+    zarray = (
+        '{"zarr_format":2,"shape":[2],"chunks":[1],"dtype":"<i2","compressor":null,'
+        '"filters":null,"fill_value":null,"order":"C"}'
+    )
+    url = f"{protocol}://bucket.example/a.nc"
+    refs = {".zgroup": '{"zarr_format":2}', "a/.zarray": zarray, "a/0": [url, 0, 2]}
+    (tmp_path / "a.json").write_text(json.dumps({"version": 1, "refs": refs}))
+    code = (
+        "import sys, refmaker; refmaker.open_group(sys.argv[1]);"
+        "sys.exit(sys.argv[2] in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a.json"), package]
+    assert subprocess.run(command, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("protocol", "package", "extra"), [("s3", "s3fs", "s3"), ("https", "aiohttp", "http")]
+)
+def test_a_client_that_is_missing_names_the_extra(monkeypatch, protocol, package, extra):
+    url = f"{protocol}://bucket.example/a.nc"
+    table = ChunkTable.from_columns((1,), (url,), offset=[0], length=[1])
+    group = Group({"x": Array((1,), (1,), np.dtype("u1"), table)})
+    monkeypatch.setitem(sys.modules, package, None)
+    # What another test has used is known to be there.
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, protocol, raising=False)
+    with pytest.raises(MissingDependencyError, match=rf"refmaker\[{extra}\]"):
+        refmaker.open_store(refmaker.ReferenceSet(group))
 
 
 def test_a_missing_reference_file(tmp_path):

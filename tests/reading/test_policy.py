@@ -15,7 +15,7 @@ from refmaker.io.hosts import is_here
 from refmaker.io.policy import Policy
 from refmaker.reading.filesystem import RefmakerFileSystem
 from refmaker.reading.open import open_store
-from refmaker.reading.open_documents import open_reader
+from refmaker.reading.reader import open_reader
 from refmaker.storage.json_parser import parse
 from refmaker.testing.http import RangeServer
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,11 @@ import pydicom
 import pytest
 
 from refmaker.testing import open_stock
+from tests import corpora
 from tests.scanners.dicom.test_volumes import collect, itk
 
 ROOT = Path(__file__).parents[3]
-CORPUS = Path(os.environ.get("REFMAKER_CORPUS") or ROOT.parent / "shared" / "corpus") / "dicom"
+CORPUS = corpora.CORPUS / "dicom"
 pytestmark = [
     pytest.mark.skipif(not CORPUS.exists(), reason="the corpus is not there; see REFMAKER_CORPUS"),
     pytest.mark.filterwarnings("ignore"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import highdicom
@@ -15,12 +14,13 @@ from pydicom.sequence import Sequence
 from refmaker.scanners.dicom import DICOMScanner
 from refmaker.scanning.options import ScanOptions
 from refmaker.testing import open_stock
+from tests import corpora
 from tests.scanners.dicom.image_files import group as one_item
 from tests.scanners.dicom.image_files import save, slide_level, tiles
 from tests.scanners.dicom.test_volumes import collect
 
 ROOT = Path(__file__).parents[3]
-CORPUS = Path(os.environ.get("REFMAKER_CORPUS") or ROOT.parent / "shared" / "corpus") / "dicom"
+CORPUS = corpora.CORPUS / "dicom"
 
 
 def matrix(rows, columns, seed=0):

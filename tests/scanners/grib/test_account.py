@@ -10,8 +10,8 @@ from refmaker.io.source import Source
 from refmaker.model.report import Outcome
 from refmaker.scanners.grib import GRIBScanner
 from refmaker.scanning.options import ScanOptions
+from tests.corpora import CORPUS
 from tests.scanners.grib.messages import joined, message, sections
-from tests.test_corpus import CORPUS
 
 ETA = CORPUS / "grib/pygrib__eta.grb"
 

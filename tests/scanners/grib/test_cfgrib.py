@@ -12,8 +12,8 @@ from refmaker.io.source import Source
 from refmaker.reading.open import open_store
 from refmaker.scanners.grib import GRIBScanner
 from refmaker.scanning.options import ScanOptions
+from tests.corpora import CORPUS
 from tests.scanners.grib.messages import message
-from tests.test_corpus import CORPUS
 
 NEAR = 1e-6
 pytestmark = pytest.mark.filterwarnings("ignore")

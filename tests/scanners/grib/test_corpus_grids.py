@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import eccodes as ec
 import numpy as np
 import pytest
@@ -13,10 +10,10 @@ from refmaker.codecs.grib_scanning import ALTERNATING_ROWS, J_CONSECUTIVE, arran
 from refmaker.errors import RefmakerError
 from refmaker.scanners.grib.geometry import grid
 from tests.codecs import grib_messages as grib
+from tests.corpora import CORPUS
 from tests.scanners.grib.messages import fields, get
 from tests.scanners.grib.test_geometry import coordinates
 
-CORPUS = Path(os.environ.get("REFMAKER_CORPUS", Path(__file__).parents[4] / "shared" / "corpus"))
 FILES = sorted(path for path in (CORPUS / "grib").rglob("*") if path.is_file())
 ENOUGH = 300_000
 """Points of all grids of a file, after which no others are looked at."""

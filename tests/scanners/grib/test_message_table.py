@@ -15,8 +15,8 @@ from refmaker.scanners.grib.message_table import message_table
 from refmaker.scanners.grib.products import ABSENT
 from refmaker.scanners.grib.templates import COMPOSITION, template_octets
 from refmaker.scanners.grib.times import UNKNOWN
+from tests.corpora import CORPUS
 from tests.scanners.grib.messages import fields, get, message, sections
-from tests.test_corpus import CORPUS
 
 FILES = sorted(path for path in CORPUS.glob("grib/**/*") if path.is_file())
 

@@ -2,8 +2,6 @@
 
 import itertools
 import math
-import os
-from pathlib import Path
 
 import h5py
 import hdf5plugin
@@ -21,7 +19,6 @@ from refmaker.scanners.hdf5.filters import (
 )
 from tests.scanners.hdf5.hdf5_pipelines import check, decode, ids, reopened
 
-CORPUS = Path(os.environ.get("REFMAKER_CORPUS", Path(__file__).parents[4] / "shared" / "corpus"))
 NUMBERS = (h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID)
 SHAPE, CHUNKS = (40, 50), (16, 32)
 

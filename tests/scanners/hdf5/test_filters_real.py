@@ -2,8 +2,6 @@
 
 import functools
 import math
-import os
-from pathlib import Path
 
 import h5py
 import hdf5plugin  # noqa: F401 - its filters are needed to read the files
@@ -15,7 +13,6 @@ from refmaker.errors import CodecError, UnsupportedError
 from refmaker.scanners.hdf5.filters import encoding_for, read_pipeline
 from tests.scanners.hdf5.hdf5_pipelines import chunks_of, decode, ids, part
 
-CORPUS = Path(os.environ.get("REFMAKER_CORPUS", Path(__file__).parents[4] / "shared" / "corpus"))
 NUMBERS = (h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-from pathlib import Path
 
 import h5py
 import netCDF4
@@ -15,6 +13,7 @@ import xarray as xr
 import refmaker
 from refmaker.scanning.one_file import scan
 from refmaker.scanning.options import ScanOptions
+from tests.corpora import CORPUS
 
 # xarray warns of what is odd in the files, with every engine.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -222,7 +221,7 @@ def test_written_back(path, tmp_path):
 def real():
     """Return the netCDF files of other people's making that the netCDF library opens."""
     found = []
-    home = Path(os.environ.get("REFMAKER_CORPUS") or "../shared/corpus")
+    home = CORPUS
     table = home / "INDEX.tsv"
     if table.exists():
         with table.open(newline="") as lines:

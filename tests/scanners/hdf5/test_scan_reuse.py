@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import struct
 from pathlib import Path
@@ -23,9 +22,10 @@ from refmaker.scanners.hdf5.scan_reuse import ScanReuse
 from refmaker.scanners.hdf5.structure import outline_of
 from refmaker.scanners.hdf5.structure_error import StructureMismatchError
 from refmaker.scanning.options import ScanOptions
+from tests import corpora
 
 HERE = Path(__file__).parents[3]
-CORPUS = Path(os.environ.get("REFMAKER_CORPUS") or HERE.parent / "shared" / "corpus") / "hdf5"
+CORPUS = corpora.CORPUS / "hdf5"
 LIBVERS = ("earliest", "v108", "v110", "latest")
 
 

@@ -255,7 +255,7 @@ def test_missing_sources_cost_their_regions_when_asked(tmp_path, there, fillvalu
     path = _pieces(tmp_path, there, fillvalue)
     _, report = scan(path)
     [lost] = report.skipped
-    assert "--missing-sources fill" in lost.reason
+    assert "`settings={'missing-sources': 'fill'}`" in lost.reason
     group, report = scan(path, options=ScanOptions(settings={"missing-sources": "fill"}))
     assert not report.skipped
     assert len(report.missing) == 3 - len(there)

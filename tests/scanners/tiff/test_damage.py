@@ -79,7 +79,7 @@ def test_an_image_with_axes_is_refused_unless_absent_chunks_are_asked_for(tmp_pa
     (row,) = [row for row in report.rows if row.outcome is Outcome.SKIPPED]
     assert row.path == "/0/image"
     assert "1 of 6 pages are damaged, the first /page/4" in row.reason
-    assert "--damaged-pages absent" in row.reason
+    assert "`settings={'damaged-pages': 'absent'}`" in row.reason
 
     group, report = scanned(path, **{"damaged-pages": "absent"})
     z = open_stock(group)

@@ -12,9 +12,9 @@ import xarray as xr
 
 from refmaker.errors import RefmakerError
 from refmaker.testing import open_stock
+from tests.corpora import CORPUS
 from tests.scanners.tiff.meaning_files import pixels, scanned
 from tests.scanners.tiff.test_geo import assert_as_rioxarray
-from tests.test_corpus import CORPUS
 
 DIFFERENT = {
     # tifffile does not follow files that have pixels only to their description.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from pathlib import Path
 
 import h5py
@@ -21,6 +20,7 @@ from refmaker.scanners.hdf5.chunk_index import (
     read_chunk_index,
 )
 from refmaker.scanners.hdf5.layout import Storage, layout_reader
+from tests.corpora import CORPUS
 
 LIBVERS = ["earliest", "v108", "v110", "v112", "v114", "latest"]
 SHAPES = {
@@ -307,9 +307,6 @@ def test_what_has_no_chunks_is_refused(tmp_path, tools):
     [layout] = tools.layouts(source, [address])
     with pytest.raises(UnsupportedError):
         read_chunk_index(layout, tools.superblock(source), (10,), (10,), source.read_blocks)
-
-
-CORPUS = Path(os.environ.get("REFMAKER_CORPUS", Path(__file__).parents[5] / "shared" / "corpus"))
 
 
 @pytest.mark.skipif(not (CORPUS / "hdf5").is_dir(), reason="the corpus is not here")
