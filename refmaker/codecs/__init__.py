@@ -35,6 +35,7 @@ _SCANNERS = ("refmaker.scanners", "refmaker.formats")
 #: Codec ids of this package: ``id -> "module:Class"``.
 CODECS: dict[str, str] = {
     "refmaker.b3d": "refmaker.codecs.b3d:B3D",
+    "refmaker.crop": "refmaker.codecs.crop:Crop",
     "refmaker.dicom": "refmaker.codecs.dicom:DICOM",
     "refmaker.file": "refmaker.patterns.whole_file:WholeFile",
     "refmaker.fits_column": "refmaker.codecs.fits_column:FITSColumn",
@@ -82,6 +83,7 @@ PACKAGES: dict[str, str] = {
     "imagecodecs_lz4h5": "imagecodecs-numcodecs",
     "imagecodecs_szip": "imagecodecs-numcodecs",
     "refmaker.b3d": "refmaker",
+    "refmaker.crop": "refmaker",
     "refmaker.dicom": "imagecodecs",
     "refmaker.file": "refmaker",
     "refmaker.fits_column": "refmaker",

@@ -59,6 +59,8 @@ def bounded_codecs(codecs: list[Any], most: int) -> list[Bounded]:
         found.append(Bounded(codec, most))
         # What a filter leaves of the values is larger or smaller than they are, within reason.
         most = most + 64 if codec.codec_id in _SAME else most * _WIDER + _SLACK
+        if codec.codec_id == "refmaker.crop":
+            most += codec.offset
     return found
 
 

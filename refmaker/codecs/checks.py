@@ -9,10 +9,12 @@ import numpy as np
 
 from refmaker.errors import CodecError, MetadataError, MissingDependencyError
 
-__all__ = ["MAX_CHUNK", "bounded", "expect", "library"]
+__all__ = ["MAX_CHUNK", "MAX_HEADER", "bounded", "expect", "library"]
 
 #: Largest chunk that HDF5 can store, in bytes (the size is kept in 32 bits).
 MAX_CHUNK = 2**32 - 1
+#: Bytes before the data of a file that is compressed as a whole.
+MAX_HEADER = 64 * 1024**2
 
 
 def library(module: str, package: str | None = None) -> Any:

@@ -8,13 +8,14 @@ declarations, and the one scanner that they need.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FormatDeclaration", "Setting"]
+__all__ = ["FormatDeclaration", "Setting", "unpacked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +64,21 @@ class FormatDeclaration:
     suffixes: tuple[str, ...]
     sniff: Callable[[bytes, str], float]
     settings: tuple[Setting, ...] = ()
+
+
+def unpacked(head: bytes, length: int) -> bytes:
+    """Return the first bytes of a file, of what it unpacks to if it is a gzip stream.
+
+    Parameters
+    ----------
+    head : bytes
+        The file's first bytes.
+    length : int
+        Bytes wanted; there may be fewer.
+    """
+    if head[:2] != b"\x1f\x8b":
+        return head[:length]
+    try:
+        return zlib.decompressobj(31).decompress(head, length)
+    except zlib.error:
+        return b""

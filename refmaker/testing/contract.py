@@ -103,6 +103,10 @@ class ScannerContract:
         """Return the names of all objects that the format's own library sees in a file."""
         raise NotImplementedError
 
+    def companions(self, path: Path) -> list[Path]:  # noqa: ARG002 - for subclasses
+        """Return the files that go with one, beside it and named like it but for the ending."""
+        return []
+
     @pytest.fixture
     def contract_files(
         self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -280,15 +284,18 @@ class ScannerContract:
         memory = fsspec.filesystem("memory")
         for path, local, report in self._scanned(contract_files):
             url = f"memory://contract/{path.name}"
-            memory.pipe(url, path.read_bytes())
+            there = {p: f"memory://contract/{p.name}" for p in (path, *self.companions(path))}
+            memory.pipe({place: p.read_bytes() for p, place in there.items()})
             try:
                 with Source(url) as source:
                     remote, again = self.scanner().scan(source, ScanOptions())
                     assert source.requests > 0
             finally:
-                memory.rm(url)
+                memory.rm(list(there.values()))
             assert [row.outcome for row in again.rows] == [row.outcome for row in report.rows]
-            text = json.dumps(document(local)).replace(json.dumps(str(path))[1:-1], url)
+            text = json.dumps(document(local))
+            for p, place in there.items():
+                text = text.replace(json.dumps(str(p))[1:-1], place)
             assert json.loads(text) == document(remote), path
 
     def test_files_are_left_as_they_are(self, contract_files: dict[str, Path]) -> None:
@@ -362,5 +369,7 @@ class ScannerContract:
             for i, data in enumerate(damaged(whole.read_bytes(), seed=seed)):
                 path = tmp_path / f"{name}-{i}{whole.suffix}"
                 path.write_bytes(data)
+                for other in self.companions(whole):
+                    path.with_suffix(other.suffix).write_bytes(other.read_bytes())
                 paths.append(path)
         assert misdeeds(self.scanner(), paths, isolated=self.crashes) == []

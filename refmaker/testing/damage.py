@@ -73,9 +73,14 @@ def out_of_bounds(scanner: Scanner, path: Path | str) -> list[str]:
             table = array.chunks
             ends = table.offset + table.length.astype(table.offset.dtype)
             wraps = ends < table.offset
-            if table.urls == (source.url,) and bool((wraps | (ends > source.size)).any()):
+            if len(table.urls) == 1 and bool((wraps | (ends > _size(table.urls[0]))).any()):
                 wrong.append(name)
         return wrong
+
+
+def _size(url: str) -> int:
+    with Source(url) as source:
+        return source.size
 
 
 def misdeeds(scanner: Scanner, paths: Sequence[Path], *, isolated: bool) -> list[str]:

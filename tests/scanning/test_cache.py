@@ -72,7 +72,7 @@ def test_the_code_that_counts_is_where_it_is_looked_for(monkeypatch):
     monkeypatch.setattr(os, "walk", lambda top: looked_at.append(top) or walk(top))
     assert _code() == _code()
     rooms = {"codecs", "io", "model", "scanning", "storage"}
-    formats = {"dicom", "grib", "hdf5", "netcdf3", "tiff"}
+    formats = {"dicom", "envi", "grib", "hdf5", "mrc", "netcdf3", "nifti", "nrrd", "tiff"}
     home = Path(refmaker.__file__).parent
     assert {str(home / room) for room in rooms} <= set(looked_at)
     assert formats <= {os.path.basename(folder) for folder in looked_at}

@@ -149,7 +149,9 @@ class TestFormerSettings:
             setting_values(load("tiff"), ScanOptions(settings={"trust": "yes"}))
 
 
-@pytest.mark.parametrize("name", ["dicom", "grib", "hdf5", "netcdf3", "tiff"])
+@pytest.mark.parametrize(
+    "name", ["dicom", "envi", "grib", "hdf5", "mrc", "netcdf3", "nifti", "nrrd", "tiff"]
+)
 def test_declarations_are_light(name):
     program = (
         "import sys\n"

@@ -11,6 +11,7 @@ from numcodecs.registry import get_codec
 
 from refmaker.errors import CodecError, UnsupportedError
 from refmaker.scanners.hdf5.filters import encoding_for, read_pipeline
+from tests.corpora import CORPUS
 from tests.scanners.hdf5.hdf5_pipelines import chunks_of, decode, ids, part
 
 NUMBERS = (h5py.h5t.TypeIntegerID, h5py.h5t.TypeFloatID)

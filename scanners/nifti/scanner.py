@@ -1,0 +1,311 @@
+"""NIfTI files: one array, its orientation as attributes, coordinates where they are exact."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from refmaker.errors import FormatError, MissingDependencyError, RefmakerError
+from refmaker.io.related_files import RelatedFiles
+from refmaker.model import Array, Group
+from refmaker.model.report import Outcome, ScanReport
+from refmaker.scanners.nifti.declared import FORMAT
+from refmaker.scanners.nifti.header import read_header
+from refmaker.scanning.raw_data import (
+    RawData,
+    UnpackedHead,
+    add_coordinate,
+    add_raw_array,
+    finite,
+    open_beside,
+    unpacked_file,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from refmaker.io.source import Source
+    from refmaker.scanners.nifti.header import Header
+    from refmaker.scanning.options import ScanOptions
+    from refmaker.scanning.protocol import LibraryReader
+
+__all__ = ["NIfTIScanner"]
+
+_DATA = "data"
+_NAMES = ("x", "y", "z", "t", "u", "v", "w")
+_COLOURS = {128: 3, 2304: 4}
+_TYPES = {
+    2: "u1", 4: "i2", 8: "i4", 16: "f4", 32: "c8", 64: "f8", 128: "u1", 256: "i1", 512: "u2",
+    768: "u4", 1024: "i8", 1280: "u8", 1792: "c16", 2304: "u1",
+}  # fmt: skip
+_REFUSED = {1: "bits", 1536: "float128", 2048: "complex256"}
+_SPACE = {1: "m", 2: "mm", 3: "um"}
+_TIME = {8: "s", 16: "ms", 24: "us", 32: "Hz", 40: "ppm", 48: "rad/s"}
+_EXTENSIONS = 1000
+"""Extensions that are looked at."""
+
+
+class NIfTIScanner:
+    """Scanner of NIfTI-1 and NIfTI-2.
+
+    Attributes
+    ----------
+    name : str
+        ``"nifti"``.
+    suffixes : tuple of str
+        Usual file name endings.
+    """
+
+    name = FORMAT.name
+    suffixes = FORMAT.suffixes
+
+    def sniff(self, head: bytes, url: str) -> float:
+        """Return 1.0 if a file starts with a header of NIfTI, plain or in gzip, else 0.0.
+
+        Parameters
+        ----------
+        head : bytes
+            The file's first bytes.
+        url : str
+            Not looked at.
+        """
+        return FORMAT.sniff(head, url)
+
+    def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
+        """Return the reference set of a volume.
+
+        Parameters
+        ----------
+        source : Source
+            The file, or the header of a pair, whose data lie beside it.
+        options : ScanOptions
+            Data of up to ``inline_threshold`` bytes are inlined, others cut towards
+            ``chunk_bytes``; compressed ones are one chunk.
+
+        Returns
+        -------
+        Group
+            The array ``data`` with the dimensions ``w v u t z y x``, as many as there are, stored
+            values and CF's ``scale_factor`` and ``add_offset``; a last dimension ``rgb`` of
+            colours; coordinates where the affine is diagonal.
+        ScanReport
+            A row for the group, every array and every extension.
+
+        Raises
+        ------
+        FormatError, TruncatedError
+            If the header is damaged or incomplete.
+        """
+        report = ScanReport(source.url, format=self.name)
+        head = UnpackedHead(source)
+        header = read_header(head, source.url)
+        report.add("/", Outcome.GROUP)
+        _extensions(header, head, report)
+        members: dict[str, Array | Group] = {}
+        with RelatedFiles(source) as files:
+            try:
+                data = _data(header, head, source, files, report)
+            except RefmakerError as error:
+                code = getattr(error, "code", "nifti-data")
+                report.add(f"/{_DATA}", Outcome.SKIPPED, str(error), code)
+            else:
+                add_raw_array(members, _DATA, data, report, options)
+                if _DATA in members:
+                    _coordinates(header, members, report)
+        return Group(members), report
+
+    @contextmanager
+    def native(self, source: Source) -> Iterator[LibraryReader]:
+        """Open the file with nibabel.
+
+        Raises
+        ------
+        MissingDependencyError
+            If nibabel is not installed.
+        FormatError
+            If nibabel does not open it.
+        """
+        try:
+            import nibabel
+        except ImportError as error:
+            raise MissingDependencyError(
+                "reading NIfTI natively needs nibabel", hint="pip install nibabel"
+            ) from error
+        with ExitStack() as stack:
+            start = unpacked_file(source, stack).read(540)
+            second = start[4:6] in (b"n+", b"ni")
+            kinds = (
+                (nibabel.Nifti1Image, nibabel.Nifti1Pair),
+                (nibabel.Nifti2Image, nibabel.Nifti2Pair),
+            )[second]
+            kind = kinds[(start[5:6] if second else start[345:346]) == b"i"]
+            image = source
+            if kind is kinds[1]:
+                files = stack.enter_context(RelatedFiles(source))
+                image = open_beside(files, source, (".img", ".img.gz"))
+            try:
+                header = cast(Any, kind.header_class).from_fileobj(unpacked_file(source, stack))
+            except (nibabel.spatialimages.HeaderDataError, ValueError) as error:
+                raise FormatError(f"nibabel refuses it: {error}", url=source.url) from error
+            yield _NibabelReader(header, unpacked_file(image, stack))
+
+
+class _NibabelReader:
+    """A volume that nibabel has opened."""
+
+    def __init__(self, header: Any, file: Any) -> None:
+        from nibabel import arrayproxy
+
+        self._header = header
+        # Slope 1, intercept 0: the stored values.
+        stored = (header.get_data_shape(), header.get_data_dtype(), header.get_data_offset(), 1, 0)
+        proxy: Any = arrayproxy.ArrayProxy
+        self._values = proxy(file, stored)
+
+    def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Return the stored values of a region, or a coordinate from nibabel's affine."""
+        name = path.strip("/")
+        if name == "t":
+            step, start = self._header["pixdim"][4], self._header["toffset"]
+            return (np.arange(array.shape[0]) * np.float64(step) + np.float64(start))[region]
+        if name != _DATA:
+            affine, axis = self._header.get_best_affine(), _NAMES.index(name)
+            return np.asarray(
+                (np.arange(array.shape[0]) * affine[axis, axis] + affine[axis, 3])[region]
+            )
+        rank = len(self._values.shape)
+        values: Any = np.asarray(self._values[tuple(reversed(region[:rank]))]).T
+        if values.dtype.names:
+            values = values[..., None].view("u1")[(..., *region[rank:])]
+        return np.asarray(values, array.dtype)
+
+
+def _data(
+    header: Header, head: UnpackedHead, source: Source, files: RelatedFiles, report: ScanReport
+) -> RawData:
+    """Return where the data of a file lie, and what they are."""
+    fields = header.fields
+    code = int(fields["datatype"])
+    if code not in _TYPES:
+        told = _REFUSED.get(code, "which nifti1.h does not know")
+        raise _unsupported(f"its data type is {code}, {told}", "nifti-datatype", source.url)
+    dtype = np.dtype(_TYPES[code]).newbyteorder(header.order)
+    shape, names = header.shape[::-1], _NAMES[: len(header.shape)][::-1]
+    colours = _COLOURS.get(code)
+    bits = 8 * dtype.itemsize * (colours or 1)
+    if int(fields["bitpix"]) != bits:
+        report.warn(f"/{_DATA}: bitpix is {int(fields['bitpix'])}, its data type has {bits} bits")
+    if colours:
+        shape, names = (*shape, colours), (*names, "rgb")
+    offset, file, codec = header.offset, source, head.codec
+    if header.single:
+        least = header.size + 4
+        if offset < least:
+            told = f"its data begin at byte {offset}, inside the header, which ends at {least}"
+            raise FormatError(told, url=source.url)
+    else:
+        file = open_beside(files, source, (".img", ".img.gz"))
+        codec = UnpackedHead(file).codec
+    attributes = _attributes(header, report, scaled=not colours)
+    return RawData(file, offset, dtype, shape, names, attributes, codec)
+
+
+def _unsupported(message: str, code: str, url: str) -> RefmakerError:
+    from refmaker.errors import UnsupportedError
+
+    hint = "rewrite it with nibabel: header.set_data_dtype('float64')"
+    return UnsupportedError(message, code=code, url=url, hint=hint)
+
+
+def _attributes(header: Header, report: ScanReport, *, scaled: bool) -> dict[str, Any]:
+    """Return what the header says of the data as attributes."""
+    fields = header.fields
+    found: dict[str, Any] = {"nifti_version": header.version}
+    scaling = header.scaling() if scaled else None
+    if scaling is not None and scaling != (1.0, 0.0):
+        if not finite(scaling):
+            raise FormatError(f"scl_slope and scl_inter are {scaling}")
+        found["scale_factor"], found["add_offset"] = scaling
+    found["pixdim"] = _numbers(fields["pixdim"][1 : len(header.shape) + 1])
+    units = int(fields["xyzt_units"])
+    for name, table, mask in (("spatial_units", _SPACE, 7), ("temporal_units", _TIME, 56)):
+        if units & mask in table:
+            found[name] = table[units & mask]
+    return found | _orientation(header, report) | _remarks(fields)
+
+
+def _orientation(header: Header, report: ScanReport) -> dict[str, Any]:
+    """Return both affines with their codes, and the one that counts."""
+    found: dict[str, Any] = {}
+    for name, affine in (("sform", header.sform()), ("qform", header.qform())):
+        code = int(header.fields[f"{name}_code"])
+        found[f"{name}_code"] = code
+        if affine is not None:
+            found[name] = affine.tolist()
+        elif code > 0:
+            report.warn(f"/{_DATA}: its {name} holds no affine; it is left out")
+    best = header.affine()
+    return found if best is None else {**found, "affine": best.tolist()}
+
+
+def _remarks(fields: Any) -> dict[str, Any]:
+    """Return intent, texts, display range and slice timing, as far as they are set."""
+    found: dict[str, Any] = {}
+    if int(fields["intent_code"]):
+        found["intent_code"] = int(fields["intent_code"])
+        found["intent_parameters"] = _numbers(fields["intent_p"])
+    for name in ("intent_name", "descrip", "aux_file"):
+        if text := bytes(fields[name]).partition(b"\0")[0].decode("latin-1").strip():
+            found[name] = text
+    for name in ("cal_min", "cal_max", "slice_duration", "toffset"):
+        if fields[name] and finite(fields[name]):
+            found[name] = float(fields[name])
+    for name in ("dim_info", "slice_code", "slice_start", "slice_end"):
+        if fields[name]:
+            found[name] = int(fields[name])
+    return found
+
+
+def _numbers(values: Any) -> list[float | None]:
+    """Return numbers as JSON has them; None for those that it has not."""
+    return [float(value) if finite(value) else None for value in values]
+
+
+def _coordinates(header: Header, members: dict[str, Any], report: ScanReport) -> None:
+    """Add coordinates of space, if the affine is diagonal, and of time, if it has a unit."""
+    fields, shape = header.fields, header.shape
+    units = int(fields["xyzt_units"])
+    affine = header.affine()
+    if affine is not None and np.array_equal(affine[:3, :3], np.diag(np.diag(affine[:3, :3]))):
+        space = {"units": _SPACE[units & 7]} if units & 7 in _SPACE else {}
+        for axis, extent in enumerate(shape[:3]):
+            step, origin = float(affine[axis, axis]), float(affine[axis, 3])
+            add_coordinate(members, _NAMES[axis], step, origin, extent, space, report)
+    if len(shape) > 3 and units & 56 in _TIME:
+        step, origin = float(fields["pixdim"][4]), float(fields["toffset"])
+        time = {"units": _TIME[units & 56]}
+        add_coordinate(members, "t", step, origin, shape[3], time, report)
+
+
+def _extensions(header: Header, head: UnpackedHead, report: ScanReport) -> None:
+    """Tell of every extension between header and data (``nifti1.h``, "extended header")."""
+    flag = head.read_upto(header.size, 4)
+    if flag[:1] in (b"", b"\0"):
+        return
+    at = header.size + 4
+    order = {"<": "little", ">": "big"}[header.order]
+    for number in range(_EXTENSIONS):
+        if header.single and at + 8 > header.offset:
+            return
+        raw = head.read_upto(at, 8)
+        size = int.from_bytes(raw[:4], order)  # type: ignore[arg-type]
+        code = int.from_bytes(raw[4:], order)  # type: ignore[arg-type]
+        if len(raw) < 8 or size < 8:
+            return
+        reason = f"an extension of code {code}, {size} bytes at byte {at}, is not kept"
+        report.add(f"/@extension/{number}", Outcome.SKIPPED, reason, "nifti-extension")
+        at += size

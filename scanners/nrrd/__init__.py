@@ -1,0 +1,25 @@
+"""NRRD: arrays of any rank, with their header or beside it, raw or compressed.
+
+``header``
+    The header: element type, shape, place of the data, axes.
+``declared``, ``scanner``
+    The scanner, and pynrrd as a reader to verify with.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from refmaker.scanners.nrrd.scanner import NRRDScanner as NRRDScanner
+
+__all__ = ["NRRDScanner"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the scanner when it is asked for: declarations lie in this package, too."""
+    if name != "NRRDScanner":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from refmaker.scanners.nrrd.scanner import NRRDScanner
+
+    return NRRDScanner
