@@ -39,14 +39,14 @@ _NAMES = {
     "millisecond": "milliseconds", "msecs": "milliseconds", "ms": "milliseconds",
     "microsecond": "microseconds",
 }  # fmt: skip
-_ZONE = re.compile(
-    r"(?P<reference>.*?\d[T ]+\d{1,2}(?::[\d.]+)*)\s*"
-    r"(?:Z|UTC|GMT"
-    r"|(?P<sign>[+-])(?P<hours>\d{2}(?=\d{2}\Z)|\d{1,2}(?!\d))(?::?(?P<minutes>\d{1,2}))?)",
+_REFERENCE = re.compile(
+    r"(?P<year>-?\d{1,6})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
+    r"(?:(?:\s*T|\s+)(?P<hour>\d{1,2})(?::(?P<minute>\d{1,2})(?::(?P<second>\d{1,2}(?:\.\d*)?))?)?)?"
+    r"\s*(?:Z|UTC|GMT"
+    r"|(?P<sign>[+-])(?P<east>\d{2}(?=\d{2}\Z)|\d{1,2}(?!\d))(?::?(?P<minutes>\d{1,2}))?)?",
     re.IGNORECASE,
 )
-"""A reference with a time of day and the zone that it is in (CF conventions, section 4.4)."""
-_ZONE_LIKE = re.compile(r"\d[T ]+\d{1,2}(?::[\d.]+)*\s*[+-]")
+"""Date, time of day and time zone (CF conventions, section 4.4)."""
 _GREGORIAN = frozenset({"standard", "gregorian", "proleptic_gregorian"})
 _EPOCH = "days since 1970-01-01"
 _REFORM = np.datetime64("1582-10-15", "us").astype(np.int64)
@@ -61,23 +61,22 @@ def _parsed(units: str) -> tuple[str, str] | None:
     return _NAMES.get(word, word), match[2]
 
 
-def _zone(units: str) -> tuple[str, int]:
-    """Return units without the time zone of their reference, and its microseconds from UTC.
+def _plain(units: str) -> tuple[str, int]:
+    """Return units as cftime reads them, and the microseconds of their zone from UTC.
 
-    cftime passes over zones such as ``-6:00`` without a word.
+    cftime passes over hours without minutes and zones such as ``-6:00`` without a word.
     """
-    match = _ZONE.fullmatch(units.strip())
-    if match is None:
-        if _ZONE_LIKE.search(units):
-            raise MetadataError(f"the time zone in {units!r} is not understood")
-        return units, 0
-    if match["sign"] is None:
-        return match["reference"], 0
-    hours, minutes = int(match["hours"]), int(match["minutes"] or 0)
-    if hours > 14 or minutes > 59:
+    parsed = _parsed(units)
+    match = None if parsed is None else _REFERENCE.fullmatch(parsed[1])
+    if parsed is None or match is None:
+        raise MetadataError(f"the date or its time zone in {units!r} is not understood")
+    east, minutes = int(match["east"] or 0), int(match["minutes"] or 0)
+    if east > 14 or minutes > 59:
         raise MetadataError(f"the time zone in {units!r} is not understood")
-    offset = (hours * 60 + minutes) * 60_000_000
-    return match["reference"], -offset if match["sign"] == "-" else offset
+    offset = (east * 60 + minutes) * 60_000_000
+    date = f"{match['year']}-{match['month']}-{match['day']}"
+    time = f"{match['hour'] or 0}:{match['minute'] or 0}:{match['second'] or 0}"
+    return f"{parsed[0]} since {date} {time}", -offset if match["sign"] == "-" else offset
 
 
 def _calendar(attributes: Mapping[str, Any]) -> str:
@@ -95,7 +94,7 @@ def _distance(units: str, other: str, calendar: str) -> int:
             hint="pip install cftime, or 'refmaker[combine]'",
         ) from error
     try:
-        (one, east), (two, other_east) = _zone(units), _zone(other)
+        (one, east), (two, other_east) = _plain(units), _plain(other)
         here, there = (cftime.num2date(0, text, calendar) for text in (one, two))
         delta = here - there
     except (ValueError, TypeError, OverflowError) as error:

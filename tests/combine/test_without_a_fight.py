@@ -36,6 +36,8 @@ def check(cube, parts):
         ("hours since 2000-01-01 00:00:00 -06:00", "hours since 2000-01-02 00:00:00", 18),
         ("hours since 2000-01-01T00:00:00Z", "hours since 2000-01-02 00:00:00 UTC", 24),
         ("hours since 2000-01-01 00:00 +0530", "hours since 2000-01-02 0:0:0 -3", 32.5),
+        ("hours since 2000-01-01 -6:00", "hours since 2000-01-01T06 -6", 6),
+        ("hours since 2000-01-01 06 +2", "hours since 2000-01-02 Z", 20),
         ("hours since 2000-1-1", "days since 2000-01-02 06:00:00.0 +5:45", 24.25),
     ],
 )
@@ -48,11 +50,11 @@ def test_time_zones_count(tmp_path, one, other, hours, shape):
     check(refmaker.combine(sets, concat="time"), parts)
 
 
-@pytest.mark.parametrize("zone", ["-600", "+25:00", "+1:75", "-6:00:00"])
+@pytest.mark.parametrize("zone", ["-600", "+25:00", "+1:75", "-6:00:00", "EST", "noon"])
 def test_zones_that_nobody_can_read_are_refused(tmp_path, zone):
     units = [f"hours since 2000-01-01 00:00:00 {zone}", "hours since 2000-01-02"]
     sets = scanned(tmp_path, [dataset(0, 1, shape=BIG, units=u) for u in units], (1, *BIG))
-    with pytest.raises(MetadataError, match=r"zone|units of times"):
+    with pytest.raises(MetadataError, match="zone"):
         refmaker.combine(sets, concat="time")
 
 
