@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FormatDeclaration", "Setting", "unpacked"]
+__all__ = ["DeclaredScanner", "FormatDeclaration", "Setting", "unpacked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,43 @@ class FormatDeclaration:
     suffixes: tuple[str, ...]
     sniff: Callable[[bytes, str], float]
     settings: tuple[Setting, ...] = ()
+
+
+class DeclaredScanner:
+    """Base of scanners whose format is declared: ``class S(DeclaredScanner, declaration=FORMAT)``.
+
+    Attributes
+    ----------
+    name : str
+        As declared; so are the others.
+    suffixes : tuple of str
+        Usual file name endings.
+    settings : tuple of Setting
+        What users may choose.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    settings: tuple[Setting, ...]
+    _declaration: FormatDeclaration
+
+    def __init_subclass__(cls, *, declaration: FormatDeclaration | None = None) -> None:
+        if declaration is not None:
+            cls._declaration = declaration
+            cls.name, cls.suffixes = declaration.name, declaration.suffixes
+            cls.settings = declaration.settings
+
+    def sniff(self, head: bytes, url: str) -> float:
+        """Return how sure it is, 0 to 1, that a file is of this format.
+
+        Parameters
+        ----------
+        head : bytes
+            The file's first bytes.
+        url : str
+            Its name.
+        """
+        return self._declaration.sniff(head, url)
 
 
 def unpacked(head: bytes, length: int) -> bytes:

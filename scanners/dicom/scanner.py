@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import FormatError, MetadataError, UnknownFormatError
 from refmaker.model.report import Cost, ScanReport
 from refmaker.scanners.dicom.declared import FORMAT, SALT
+from refmaker.scanning.declaration import DeclaredScanner
 from refmaker.scanning.protocol import setting_values
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["DICOMScanner"]
 
 
-class DICOMScanner:
+class DICOMScanner(DeclaredScanner, declaration=FORMAT):
     """Scanner of DICOM files.
 
     Attributes
@@ -35,22 +36,6 @@ class DICOMScanner:
     settings : tuple of Setting
         What only DICOM needs to know.
     """
-
-    name = FORMAT.name
-    suffixes = FORMAT.suffixes
-    settings = FORMAT.settings
-
-    def sniff(self, head: bytes, url: str) -> float:
-        """Return how sure it is that a file is DICOM: 1.0 with ``DICM`` behind the preamble.
-
-        Parameters
-        ----------
-        head : bytes
-            The file's first bytes.
-        url : str
-            Not looked at: endings tell nothing in DICOM.
-        """
-        return FORMAT.sniff(head, url)
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of one file.

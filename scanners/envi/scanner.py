@@ -16,6 +16,7 @@ from refmaker.model.inline import inline_array
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.envi.declared import FORMAT
 from refmaker.scanners.envi.header import read_header
+from refmaker.scanning.declaration import DeclaredScanner
 from refmaker.scanning.raw_data import RawData, add_raw_array, finite, open_beside
 
 if TYPE_CHECKING:
@@ -41,31 +42,8 @@ _OWN = frozenset(
 """Fields that are not attributes: array, chunks and coordinates say them."""
 
 
-class ENVIScanner:
-    """Scanner of ENVI.
-
-    Attributes
-    ----------
-    name : str
-        ``"envi"``.
-    suffixes : tuple of str
-        Usual file name endings.
-    """
-
-    name = FORMAT.name
-    suffixes = FORMAT.suffixes
-
-    def sniff(self, head: bytes, url: str) -> float:
-        """Return 1.0 if the first line of a file says ENVI, else 0.0.
-
-        Parameters
-        ----------
-        head : bytes
-            The file's first bytes.
-        url : str
-            Not looked at.
-        """
-        return FORMAT.sniff(head, url)
+class ENVIScanner(DeclaredScanner, declaration=FORMAT):
+    """Scanner of ENVI."""
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of an image or a spectral library.

@@ -18,6 +18,7 @@ from refmaker.scanners.fits.hdus import DATA, HDU, find_hdus, key_name
 from refmaker.scanners.fits.images import image_array
 from refmaker.scanners.fits.tables import BinaryTable
 from refmaker.scanners.fits.tiles import compressed_array
+from refmaker.scanning.declaration import DeclaredScanner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,31 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["FITSScanner"]
 
 
-class FITSScanner:
-    """Scanner of FITS files.
-
-    Attributes
-    ----------
-    name : str
-        ``"fits"``.
-    suffixes : tuple of str
-        Usual file name endings.
-    """
-
-    name = FORMAT.name
-    suffixes = FORMAT.suffixes
-
-    def sniff(self, head: bytes, url: str) -> float:
-        """Return 1.0 if a file starts with the keyword ``SIMPLE``, else 0.0.
-
-        Parameters
-        ----------
-        head : bytes
-            The file's first bytes.
-        url : str
-            Not looked at.
-        """
-        return FORMAT.sniff(head, url)
+class FITSScanner(DeclaredScanner, declaration=FORMAT):
+    """Scanner of FITS files."""
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of a file and what became of each unit of it.

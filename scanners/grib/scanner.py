@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.grib.declared import FORMAT
+from refmaker.scanning.declaration import DeclaredScanner
 from refmaker.scanning.protocol import setting_values
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["GRIBScanner"]
 
 
-class GRIBScanner:
+class GRIBScanner(DeclaredScanner, declaration=FORMAT):
     """Scanner of GRIB files, editions 1 and 2, mixed as they come.
 
     Attributes
@@ -35,24 +36,8 @@ class GRIBScanner:
         That a set of many files is made of all of them at once.
     """
 
-    name = FORMAT.name
-    suffixes = FORMAT.suffixes
-    settings = FORMAT.settings
     joins_tables = True
     """Files are joined before anything is placed: one more means collecting all of them."""
-
-    def sniff(self, head: bytes, url: str) -> float:
-        """Return how sure it is that a file is GRIB.
-
-        Parameters
-        ----------
-        head : bytes
-            The file's first bytes: 1.0 where a message begins there, less where one begins
-            after a bulletin header, or inside gzip or bzip2.
-        url : str
-            Not looked at.
-        """
-        return FORMAT.sniff(head, url)
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of a file and what became of each of its fields.

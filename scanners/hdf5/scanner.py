@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from refmaker.scanners.hdf5.declared import FORMAT, SIGNATURE, USER_BLOCKS
+from refmaker.scanning.declaration import DeclaredScanner
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -20,20 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["HDF5Scanner"]
 
 
-class HDF5Scanner:
+class HDF5Scanner(DeclaredScanner, declaration=FORMAT):
     """Scans HDF5 files, and so netCDF4, MATLAB 7.3, NWB, AnnData, ODIM and their like."""
 
-    name = FORMAT.name
-    suffixes = FORMAT.suffixes
-    settings = FORMAT.settings
     calls_library = True
 
     def __init__(self) -> None:
         self._patterns: ScanReuse | None = None
-
-    def sniff(self, head: bytes, url: str) -> float:
-        """Return 1 if the signature stands where the specification allows it."""
-        return FORMAT.sniff(head, url)
 
     def suspicious(self, head: bytes, size: int) -> bool:
         """Tell whether a file is so odd that the HDF5 library had better read it elsewhere.

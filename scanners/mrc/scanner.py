@@ -14,6 +14,7 @@ from refmaker.model import Array, Group
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.mrc.declared import FORMAT
 from refmaker.scanners.mrc.header import read_header
+from refmaker.scanning.declaration import DeclaredScanner
 from refmaker.scanning.raw_data import (
     RawData,
     UnpackedHead,
@@ -39,31 +40,8 @@ _IMOD_STAMP, _IMOD_FLAGS = slice(40, 44), slice(44, 48)
 """Where IMOD's words lie in mrcfile's field ``extra2``."""
 
 
-class MRCScanner:
-    """Scanner of MRC2014.
-
-    Attributes
-    ----------
-    name : str
-        ``"mrc"``.
-    suffixes : tuple of str
-        Usual file name endings.
-    """
-
-    name = FORMAT.name
-    suffixes = FORMAT.suffixes
-
-    def sniff(self, head: bytes, url: str) -> float:
-        """Return 1.0 for an MRC2014 header, 0.5 for one of unknown byte order, else 0.0.
-
-        Parameters
-        ----------
-        head : bytes
-            The file's first bytes.
-        url : str
-            Not looked at.
-        """
-        return FORMAT.sniff(head, url)
+class MRCScanner(DeclaredScanner, declaration=FORMAT):
+    """Scanner of MRC2014."""
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of a map, a stack or a tomogram.

@@ -28,6 +28,7 @@ from refmaker.model.zarr_v2 import DIMENSIONS, UNLIMITED
 from refmaker.scanners.netcdf3.declared import FORMAT
 from refmaker.scanners.netcdf3.header import CHAR, read_header
 from refmaker.scanners.netcdf3.storage import layouts
+from refmaker.scanning.declaration import DeclaredScanner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,31 +50,8 @@ _NAMED = 10
 """Names that one warning lists at most."""
 
 
-class NetCDF3Scanner:
-    """Scanner of netCDF classic files.
-
-    Attributes
-    ----------
-    name : str
-        ``"netcdf3"``.
-    suffixes : tuple of str
-        Usual file name endings.
-    """
-
-    name = FORMAT.name
-    suffixes = FORMAT.suffixes
-
-    def sniff(self, head: bytes, url: str) -> float:
-        """Return 1.0 if a file starts with the signature of CDF-1, CDF-2 or CDF-5, else 0.0.
-
-        Parameters
-        ----------
-        head : bytes
-            The file's first bytes.
-        url : str
-            Not looked at.
-        """
-        return FORMAT.sniff(head, url)
+class NetCDF3Scanner(DeclaredScanner, declaration=FORMAT):
+    """Scanner of netCDF classic files."""
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of a file and what became of each of its variables.

@@ -13,6 +13,7 @@ from refmaker.model import Array, Group
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.nifti.declared import FORMAT
 from refmaker.scanners.nifti.header import read_header
+from refmaker.scanning.declaration import DeclaredScanner
 from refmaker.scanning.raw_data import (
     RawData,
     UnpackedHead,
@@ -49,31 +50,8 @@ _EXTENSIONS = 1000
 """Extensions that are looked at."""
 
 
-class NIfTIScanner:
-    """Scanner of NIfTI-1 and NIfTI-2.
-
-    Attributes
-    ----------
-    name : str
-        ``"nifti"``.
-    suffixes : tuple of str
-        Usual file name endings.
-    """
-
-    name = FORMAT.name
-    suffixes = FORMAT.suffixes
-
-    def sniff(self, head: bytes, url: str) -> float:
-        """Return 1.0 if a file starts with a header of NIfTI, plain or in gzip, else 0.0.
-
-        Parameters
-        ----------
-        head : bytes
-            The file's first bytes.
-        url : str
-            Not looked at.
-        """
-        return FORMAT.sniff(head, url)
+class NIfTIScanner(DeclaredScanner, declaration=FORMAT):
+    """Scanner of NIfTI-1 and NIfTI-2."""
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of a volume.

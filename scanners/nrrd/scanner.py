@@ -20,6 +20,7 @@ from refmaker.model import Array, Group
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.nrrd.declared import FORMAT
 from refmaker.scanners.nrrd.header import read_header
+from refmaker.scanning.declaration import DeclaredScanner
 from refmaker.scanning.raw_data import RawData, add_coordinate, add_raw_array
 
 if TYPE_CHECKING:
@@ -46,31 +47,8 @@ _PLAIN = (
 _KEYS = {"units": "axis_units"}
 
 
-class NRRDScanner:
-    """Scanner of NRRD.
-
-    Attributes
-    ----------
-    name : str
-        ``"nrrd"``.
-    suffixes : tuple of str
-        Usual file name endings.
-    """
-
-    name = FORMAT.name
-    suffixes = FORMAT.suffixes
-
-    def sniff(self, head: bytes, url: str) -> float:
-        """Return 1.0 if a file starts with the signature of NRRD, else 0.0.
-
-        Parameters
-        ----------
-        head : bytes
-            The file's first bytes.
-        url : str
-            Not looked at.
-        """
-        return FORMAT.sniff(head, url)
+class NRRDScanner(DeclaredScanner, declaration=FORMAT):
+    """Scanner of NRRD."""
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of an array.

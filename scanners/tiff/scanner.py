@@ -12,6 +12,7 @@ from refmaker.scanners.tiff.declared import FORMAT, is_companion
 from refmaker.scanners.tiff.directory import read_directory
 from refmaker.scanners.tiff.pages import Pages
 from refmaker.scanners.tiff.series import tree
+from refmaker.scanning.declaration import DeclaredScanner
 from refmaker.scanning.protocol import SNIFF_BYTES, setting_values
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["TIFFScanner"]
 
 
-class TIFFScanner:
+class TIFFScanner(DeclaredScanner, declaration=FORMAT):
     """Scanner of TIFF and BigTIFF files.
 
     Attributes
@@ -37,22 +38,6 @@ class TIFFScanner:
     settings : tuple of Setting
         What users may choose.
     """
-
-    name = FORMAT.name
-    suffixes = FORMAT.suffixes
-    settings = FORMAT.settings
-
-    def sniff(self, head: bytes, url: str) -> float:
-        """Return how sure it is that a file is TIFF, or OME-XML that stands beside TIFF files.
-
-        Parameters
-        ----------
-        head : bytes
-            The file's first bytes.
-        url : str
-            Its ending tells a companion file of OME-TIFF, where its first bytes do not.
-        """
-        return FORMAT.sniff(head, url)
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of a file and what became of each of its images.
