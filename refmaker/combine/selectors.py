@@ -8,13 +8,14 @@ selector            the value of each input
 ``"attr:x"``        the attribute ``x`` of its root group (``attr:group/x`` of another)
 ``"vattr:v:x"``     the attribute ``x`` of its variable ``v``
 ``"data:v"``        the values of its variable ``v``
-``"cf:v"``          the same as dates, after the CF conventions
+``"cf:v"``          the same as dates, after the CF conventions; texts such as WRF's, too
 a list              the value at its place
 a mapping           the value under its file's name
 a function          what it returns for the input's `ReferenceSet` and file name
 ==================  ==============================================================
 
-A pattern fits at the end of a file's name or path, from a ``/`` on: ``"sst_{date:%Y%m%d}.nc"``.
+A pattern fits at the end of a file's name or path, from a ``/`` on: ``"sst_{date:%Y%m%d}.nc"``;
+``*`` stands for any text without ``/``: ``"*.f{step:03d}.*"``.
 Fields are ``{name:%Y%m%d}`` for dates, ``{name:d}`` or ``{name:03d}`` for integers and ``{name}``
 for texts; the field with the dimension's name is taken.
 """
@@ -95,16 +96,15 @@ def select(name: str, selector: Any, context: Context, trees: Trees) -> Selected
     """
     members = context.members
     values: list[Any] = []
-    before = len(context.found.lines)
     if isinstance(selector, str) and selector.startswith(("data:", "cf:")):
         return _of_variables(name, selector, context, trees)
     for member in members:
         try:
             values.append(_one(name, selector, member, len(members)))
         except MetadataError as error:
+            # It will be so for others, too; one is enough to see why.
             context.found.say(name, error.message, error.hint or "")
-    if len(context.found.lines) > before:
-        return None
+            return None
     try:
         return Selected(_alike([np.atleast_1d(_plain(value)) for value in values]))
     except (TypeError, ValueError) as error:
@@ -176,7 +176,10 @@ def _of_name(name: str, pattern: UrlPattern, member: Member) -> Any:
         if match is not None:
             found.append(_value(name, pattern, match))
     if not found:
-        raise MetadataError(f"the pattern {pattern.text!r} does not fit the name {member.name}")
+        raise MetadataError(
+            f"the pattern {pattern.text!r} does not fit the name {member.name}",
+            hint="it has to fit from a / to the end; * stands for any text",
+        )
     if any(value != found[0] for value in found):
         raise MetadataError(f"the names {', '.join(member.names)} give different values")
     return found[0]
@@ -187,7 +190,7 @@ def _expression(pattern: UrlPattern) -> re.Pattern[str]:
     number: dict[str, int] = {}
     for token in pattern.tokens:
         if isinstance(token, str):
-            parts.append(re.escape(token))
+            parts.append(re.escape(token).replace(r"\*", "[^/]*"))
             continue
         n = number[token.name] = number.get(token.name, 0) + 1
         parts.append(f"(?P<{token.name}__{n}>{_part(token)})")
@@ -281,13 +284,18 @@ def _of_variables(name: str, selector: str, context: Context, trees: Trees) -> S
         except MetadataError as error:
             context.found.say(name, error.message)
             return None
-        if not isinstance(node, Array) or len(node.shape) > 1:
+        if not isinstance(node, Array) or len(node.shape) > 1 + _is_letters(node):
             context.found.say(
                 name, f"{path} in {member.name} is no variable of at most one dimension"
             )
             return None
         items.append((member, path, node))
-    values = [np.atleast_1d(vector) for vector in read_values(items)]
+    values = [
+        np.atleast_1d(_texts(vector) if _is_letters(array) else vector)
+        for vector, (_, _, array) in zip(read_values(items), items, strict=True)
+    ]
+    if any(_is_letters(array) or array.dtype.kind in "SUO" for _, _, array in items):
+        return _of_texts(name, word, path, values, context)
     units = {(a.attributes.get("units"), a.attributes.get("calendar")) for _, _, a in items}
     if word == "cf":
         try:
@@ -307,14 +315,41 @@ def _of_variables(name: str, selector: str, context: Context, trees: Trees) -> S
             hint=f"compare dates (cf:{path})",
         )  # fmt: skip
         return None
-    if any(vector.dtype.hasobject for vector in values):
-        values = [np.array([str(v) for v in vector.tolist()], np.str_) for vector in values]
     before = len(context.found.lines)
     attributes = context.attributes(path, [(m.number, array) for m, _, array in items], False)
     if len(context.found.lines) > before:
         return None
-    like = None if items[0][2].dtype.hasobject else replace(items[0][2], attributes=attributes)
-    return Selected(_alike(values), like, path)
+    return Selected(_alike(values), replace(items[0][2], attributes=attributes), path)
+
+
+def _is_letters(array: Array) -> bool:
+    """Whether an array holds texts as single characters along its last dimension."""
+    return array.dtype == np.dtype("S1") and len(array.shape) > 0
+
+
+def _texts(letters: NDArray[Any]) -> NDArray[Any]:
+    """Return texts of characters along the last dimension."""
+    size = letters.shape[-1]
+    whole = np.ascontiguousarray(letters).view(f"S{size}") if size else letters
+    return whole.reshape(letters.shape[:-1])
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _of_texts(
+    name: str, word: str, path: str, values: Sequence[NDArray[Any]], context: Context
+) -> Selected | None:
+    """Return texts as they are, or as the dates that they name."""
+    texts = [np.array([_text(value) for value in one.tolist()], np.str_) for one in values]
+    if word != "cf":
+        return Selected(_alike(texts))
+    try:
+        return Selected([times.dates_of_texts(one) for one in texts])
+    except MetadataError as error:
+        context.found.say(name, f"{path}: {error.message}", error.hint or "")
+        return None
 
 
 def _stored(labels: NDArray[Any], like: Array) -> np.dtype[Any]:
