@@ -109,7 +109,7 @@ def test_satellite(tmp_path, monkeypatch):
                 np.testing.assert_array_equal(here[name], data[3 * b + k][name])
             np.testing.assert_allclose(here["CMI"], bands[b][k]["CMI"], atol=0.0051)
     np.testing.assert_array_equal(two["band"], [7, 13])
-    np.testing.assert_array_equal(two["band_wavelength"], [3.5, 6.5])
+    np.testing.assert_array_equal(two["band_wavelength"], [[3.5, 6.5]] * 3)
 
 
 def test_weather_model(tmp_path, monkeypatch):
