@@ -178,7 +178,9 @@ def _varied(
     more = _with_lacking(one, plan.new_axes(), plan, context)
     own = one.items[0][1].dimension_names or ()
     more = tuple(axis for axis in more if axis.name not in own)
-    if len(more) <= len([axis for axis in new if axis.name not in own]):
+    if own == (one.path.rpartition("/")[2],) or len(more) <= len(
+        [axis for axis in new if axis.name not in own]
+    ):
         return _combined(one, new, plan, context)
     trial = replace(context, found=Findings(context.members, context.options), warnings={})
     array = _combined(one, new, plan, trial)

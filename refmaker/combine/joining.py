@@ -222,9 +222,8 @@ def _filled(
         if lost.size:
             axes = ((j, layout.axes[j]) for j in dims)
             where = ", ".join(axis.label(int(lost[0][j])) for j, axis in axes if axis is not None)
-            context.found.say(
-                path, f"no input has it at {where}", "leave holes empty (`join='outer'`)"
-            )
+            hint = f"leave holes empty (`join='outer'`), {remedies.drop(path)}"
+            context.found.say(path, f"no input has it at {where}", hint)
             return None
     known, fill = gap_fill(like, absent=any(array.chunks.absent for _, array in items))
     if not known:

@@ -125,6 +125,8 @@ def differing_static(
     found: list[str] = []
     if names == (leaf,) and array.shape == (1,):
         found.append(f"leave out the dimension of one element (`squeeze={leaf!r}`)")
+    if names == (leaf,):
+        found.append("make the union of grids (`join='outer'`)")
     elif joined:
         found.append("let what differs have the dimension (`static='vary'`)")
     known = dict(siblings)

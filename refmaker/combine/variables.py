@@ -224,7 +224,7 @@ def _tell_hole(
         path,
         f"no input has it at {layout.where(int(missing[0]))} ({missing.size} of {total} places"
         " along the joined dimensions are empty)",
-        "leave holes empty (`join='outer'`)",
+        f"leave holes empty (`join='outer'`), {remedies.drop(path)}",
     )
 
 

@@ -55,12 +55,14 @@ def water_model(folder):
         )  # fmt: skip
         _write(
             folder, f"{hour:%Y}/{hour:%Y%m%d%H%M}.CHRTOUT_DOMAIN1.comp", data,
-            {n: packed for n in flows}
+            dict.fromkeys(flows, packed)
             | {t: {"units": "minutes since 1970-01-01", "dtype": "i4"} for t in times},
         )  # fmt: skip
         parts.append(data)
     lean = [part.isel(time=0, reference_time=0).drop_vars("crs") for part in parts]
-    return xr.concat(lean, "time", data_vars="all", coords="different", compat="equals", join="exact")
+    return xr.concat(
+        lean, "time", data_vars="all", coords="different", compat="equals", join="exact"
+    )
 
 
 def forecasts(folder):
@@ -77,7 +79,9 @@ def forecasts(folder):
                     "reference_time": ("reference_time", [run]),
                 },
             )
-            name = f"nwm.{run:%Y%m%d}/short_range/nwm.t00z.short_range.channel_rt.f{step:03d}.conus.nc"
+            name = (
+                f"nwm.{run:%Y%m%d}/short_range/nwm.t00z.short_range.channel_rt.f{step:03d}.conus.nc"
+            )
             _write(folder, name, data, {
                 "streamflow": {"dtype": "i4", "scale_factor": 0.01, "_FillValue": -99, "zlib": True},
                 **{t: {"units": "minutes since 1970-01-01", "dtype": "i4"}
@@ -264,7 +268,9 @@ def years(folder):
         )  # fmt: skip
         _write(folder, f"{year}/landcover.nc", data, {"cover": {"zlib": True}})
         parts.append(data.assign_coords(year=year))
-    return xr.concat(parts, "year", data_vars="all", coords="minimal", compat="equals", join="exact")
+    return xr.concat(
+        parts, "year", data_vars="all", coords="minimal", compat="equals", join="exact"
+    )
 
 
 ARCHIVES = {

@@ -8,7 +8,6 @@ import shlex
 from pathlib import Path
 
 import numpy as np
-import pytest
 import xarray as xr
 from click.testing import CliRunner
 
@@ -22,7 +21,7 @@ _FENCE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 def shown(title):
     """Yield the arguments of the commands below a title, as a shell hands them over."""
-    section = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.M | re.S)
+    section = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     for block in _FENCE.findall(section[1]):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, posix=False)
@@ -42,6 +41,7 @@ def run(title, monkeypatch, folder):
     """Run the commands below a title in a folder, and return the cubes that they write."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("REFMAKER_CACHE_DIR", str(folder / ".cache"))
+    monkeypatch.setenv("REFMAKER_SCAN_ISOLATE", "never")
     cubes = []
     for words in shown(title):
         done = CliRunner().invoke(main, [*words, "--overwrite"])
@@ -150,4 +150,4 @@ def test_years(tmp_path, monkeypatch):
 
 
 def test_every_archive_is_shown():
-    assert len(re.findall(r"^## ", PAGE.read_text(), re.M)) == len(archives.ARCHIVES)
+    assert len(re.findall(r"^## ", PAGE.read_text(), re.MULTILINE)) == len(archives.ARCHIVES)
