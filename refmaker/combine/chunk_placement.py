@@ -139,7 +139,9 @@ class CellOwners:
         return np.flatnonzero(self.cell[1:] == self.cell[:-1]) + 1
 
 
-def misaligned(path: str, items: Sequence[Item], layout: VariableGrid, found: Findings) -> set[int]:
+def misaligned(
+    path: str, items: Sequence[Item], layout: VariableGrid, found: Findings, hint: str
+) -> set[int]:
     """Return the inputs whose chunks are not chunks of the cube, and explain the first.
 
     A chunk of an input has to begin where one of the cube begins, and may be partial at the
@@ -163,22 +165,16 @@ def misaligned(path: str, items: Sequence[Item], layout: VariableGrid, found: Fi
             if i in axis.scattered:
                 continue
             if not bad:
-                found.say(path, _explained(axis, size, i, bool(wrong_end[k]), found), _REMEDY)
+                found.say(path, _explained(axis, size, i, bool(wrong_end[k]), found), hint)
             bad.add(i)
         for i in axis.scattered:
             if not _whole_chunks(axis, axis.scattered[i], size) and i in present:
                 if not bad:
                     name = found.members[i].name
                     text = f"chunks of {size} along {axis.name} in {name} hold positions of the"
-                    found.say(path, f"{text} cube that do not follow one another", _REMEDY)
+                    found.say(path, f"{text} cube that do not follow one another", hint)
                 bad.add(i)
     return bad
-
-
-_REMEDY = (
-    "cut chunks where data are not compressed (`chunks='common'`), split into groups"
-    " (`incompatible='split'`), or leave the input out"
-)
 
 
 def _explained(axis: ConcatDimension, size: int, member: int, at_end: bool, found: Findings) -> str:

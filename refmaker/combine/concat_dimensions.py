@@ -232,7 +232,7 @@ def _completed(name: str, labels: NDArray[Any], found: Findings) -> NDArray[Any]
     """Return the coordinate at equal distances, of which some are in `labels`."""
     if labels.size < 2:
         return labels
-    hint = "leave this dimension out of regular"
+    hint = "leave it out of `regular`"
     if labels.dtype.kind not in "iufmM":
         found.say(name, f"coordinates of type {labels.dtype} have no distances", hint=hint)
         return None

@@ -41,12 +41,15 @@ class Context:
         Gets what is wrong.
     warnings : dict of str to None
         Gets what a reader should know.
+    labelled : set of str
+        Gets the dimensions that have a coordinate.
     """
 
     members: Sequence[Member]
     options: CombineOptions
     found: Findings
     warnings: dict[str, None] = field(default_factory=dict)
+    labelled: set[str] = field(default_factory=set)
 
     def name(self, member: int) -> str:
         """Return what an input is called."""
@@ -126,7 +129,8 @@ class Trees:
             for name in names:
                 inner = f"{path}/{name}" if path else name
                 if inner in trees.groups:
-                    found.say(inner, "it is a variable in one input, and a group in another")
+                    text = "it is a variable in one input, and a group in another"
+                    found.say(inner, text, remedies.drop(inner))
         return trees
 
     def home(self, path: str, name: str) -> str | None:

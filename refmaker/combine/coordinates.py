@@ -85,6 +85,7 @@ def plan(trees: Trees, context: Context) -> CubeAxes:
     made = CubeAxes()
     wanted = dict.fromkeys((*(options.concat or ()), *options.coords))
     there = {name for _, name in dimensions}
+    context.labelled |= {name for (_, name), dimension in dimensions.items() if dimension.items}
     for key, dimension in dimensions.items():
         name = key[1]
         if name in options.coords:
@@ -98,7 +99,8 @@ def plan(trees: Trees, context: Context) -> CubeAxes:
             _new(name, trees, made, context)
     for name in options.regular:
         if name not in wanted and all(name != key[1] for key in made.axes):
-            found.say(name, "no inputs are joined along it, so it cannot be made regular")
+            text = "no inputs are joined along it, so it cannot be made regular"
+            found.say(name, text, f"join along it (`concat={name!r}`)")
     return made
 
 
@@ -121,6 +123,7 @@ def _dimensions(trees: Trees, context: Context) -> dict[tuple[str, str], _Dimens
                             inner,
                             f"{extent} elements along {n} in {context.name(i)}, where another"
                             f" variable has {dimension.sizes[i]}",
+                            remedies.drop(inner),
                         )
     for (path, name), dimension in known.items():
         arrays = trees.arrays[path].get(name, ())
@@ -261,7 +264,7 @@ def _source(name: str, there: Mapping[str, Sequence[Item]], context: Context) ->
         arrays = [array for _, array in items]
         if len(arrays) == count and all(array.dimension_names == (name,) for array in arrays):
             return f"take a variable for it (`coords={{{name!r}: 'data:{other}'}}`)"
-    return "leave this dimension out of those to join along"
+    return "leave it out of `concat`"
 
 
 def _new(name: str, trees: Trees, made: CubeAxes, context: Context) -> None:
@@ -286,7 +289,7 @@ def _new(name: str, trees: Trees, made: CubeAxes, context: Context) -> None:
     if any(vector.size != 1 for vector in vectors):
         i = next(i for i, vector in enumerate(vectors) if vector.size != 1)
         text = f"{vectors[i].size} values for the new dimension in {context.name(i)}, expected one"
-        context.found.say(name, text)
+        context.found.say(name, text, remedies.counting(name))
         return
     axis = labelled_axis(name, list(vectors), context.options, context.found)
     if axis is None or axis.labels is None:

@@ -148,6 +148,11 @@ class _Variable:
     mapping: bool
     siblings: Mapping[str, Sequence[Item]]
 
+    @property
+    def is_coordinate(self) -> bool:
+        """Whether it is the coordinate of a dimension."""
+        return self.items[0][1].dimension_names == (self.path.rpartition("/")[2],)
+
 
 def _combined(
     one: _Variable,
@@ -161,10 +166,9 @@ def _combined(
     if new or any(axis is not None for axis in one.axes):
         crossed = _crossed(one.items, one.axes, new, plan, one.group)
         return combine_variable(one.path, one.items, one.axes, new, context, crossed=crossed)
-    joined = bool(plan.axes or plan.new)
     return static_variable(
-        one.path, one.items, context, all_attributes=one.mapping, joined=joined,
-        siblings=one.siblings,
+        one.path, one.items, context, all_attributes=one.mapping, siblings=one.siblings,
+        joined=bool(plan.axes or plan.new), lacking=bool(_possible(one, plan, context)),
     )  # fmt: skip
 
 
@@ -175,12 +179,8 @@ def _varied(
     context: Context,
 ) -> Array | None:
     """Return a variable; if inputs differ, with the dimensions that tell them apart."""
-    more = _with_lacking(one, plan.new_axes(), plan, context)
-    own = one.items[0][1].dimension_names or ()
-    more = tuple(axis for axis in more if axis.name not in own)
-    if own == (one.path.rpartition("/")[2],) or len(more) <= len(
-        [axis for axis in new if axis.name not in own]
-    ):
+    more = _possible(one, plan, context)
+    if one.is_coordinate or {axis.name for axis in more} <= {axis.name for axis in new}:
         return _combined(one, new, plan, context)
     trial = replace(context, found=Findings(context.members, context.options), warnings={})
     array = _combined(one, new, plan, trial)
@@ -204,6 +204,15 @@ def _axes(
 def _home(path: str, name: str, trees: Trees) -> str:
     home = trees.home(path, name)
     return path if home is None else home
+
+
+def _possible(
+    one: _Variable, plan: coordinates.CubeAxes, context: Context
+) -> tuple[ConcatDimension, ...]:
+    """Return all axes that a variable could get."""
+    own = one.items[0][1].dimension_names or ()
+    found = _with_lacking(one, plan.new_axes(), plan, context)
+    return tuple(axis for axis in found if axis.name not in own)
 
 
 def _with_lacking(

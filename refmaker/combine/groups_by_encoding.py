@@ -58,8 +58,8 @@ def _array_kind(array: Array, options: CombineOptions) -> str:
         # Calendars that agree are brought together; others never are.
         attributes["calendar"] = known_calendar(attributes)
     stored: list[Any] = []
-    if array.chunks.referenced:
-        # Values that are kept in the set are written anew: how they are encoded does not count.
+    if array.chunks.referenced or array.nbytes > options.inline_threshold:
+        # Small values in the set are written anew: how they are encoded does not count.
         stored = [array.chunk_shape, array.order, [decoding(codec) for codec in array.codecs]]
     fill = encode_fill_value(array.fill_value, array.dtype)
     kind = [encode_dtype(array.dtype), fill, array.dimension_names, attributes, stored]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["filled", "free_value"]
 
+_OTHERWISE = "leave it out of `fill`"
+
 
 def filled(trees: Trees, context: Context) -> Trees:
     """Give variables the fill values that `CombineOptions.fill` names.
@@ -44,17 +46,18 @@ def _with(path: str, number: int, array: Array, value: Any, context: Context) ->
     dtype = array.dtype
     fill = _as_type(value, dtype)
     if fill is None:
-        context.found.say(path, f"{value!r} is no value of {dtype}, so that it cannot be missing")
+        text = f"{value!r} is no value of {dtype}, so that it stands for nothing"
+        context.found.say(path, text, _OTHERWISE)
         return array
     declared = array.attributes.get("_FillValue")
     there = array.fill_value if array.fill_value is not None else declared
     if there is not None and not same_fill(_as_type(there, dtype), fill):
         text = f"{there!r} in {context.name(number)} stands for what is missing already"
-        context.found.say(path, f"{text}: {value!r} cannot, too")
+        context.found.say(path, f"{text}: {value!r} cannot, too", _OTHERWISE)
         return array
     if array.chunks.absent and array.fill_value is None:
         text = f"chunks are absent in {context.name(number)}, and what they read as is not known"
-        context.found.say(path, text)
+        context.found.say(path, text, _OTHERWISE)
         return array
     attributes = {**array.attributes, "_FillValue": encode_fill_value(fill, dtype)}
     return replace(array, fill_value=fill, attributes=attributes)

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     Item = tuple[int, Array]
 
-__all__ = ["differing_static", "drop", "of_attribute", "of_storage", "untried"]
+__all__ = [
+    "counting", "differing_static", "drop", "of_attribute", "of_placement", "of_size", "of_storage",
+    "untried",
+]  # fmt: skip
 
 _MARKED = re.compile(r"`([a-z_]+)=([^`]*)`")
 _PART = re.compile(r"(?:`[^`]*`|[^,`])+")
@@ -100,12 +103,50 @@ def of_storage(path: str, *, inline: bool = False, cut: bool = False) -> str:
     return ", ".join([*found, drop(path)])
 
 
+def of_placement(path: str, *, cut: bool) -> str:
+    """Return what helps where chunks of inputs are none of the cube's.
+
+    Parameters
+    ----------
+    path : str
+        The variable.
+    cut : bool
+        Whether chunks can be cut, as nothing is compressed.
+    """
+    found = ["cut the chunks (`chunks='common'`)"] if cut else []
+    return ", ".join([*found, drop(path)])
+
+
+def of_size(path: str, name: str, *, labelled: bool, alone: bool) -> str:
+    """Return what helps where inputs differ in the size of a dimension.
+
+    Parameters
+    ----------
+    path, name : str
+        The variable and the dimension.
+    labelled : bool
+        Whether it has a coordinate.
+    alone : bool
+        Whether inputs are joined along no other dimension.
+    """
+    found = [f"join along it (`concat={name!r}`)"] if labelled or alone else []
+    if labelled:
+        found.append("make the union of grids (`join='outer'`)")
+    return ", ".join([*found, drop(path)])
+
+
+def counting(name: str) -> str:
+    """Return the remedy that takes the place of a selector which gives nothing."""
+    return f"count the inputs (`coords={{{name!r}: 'index'}}`)"
+
+
 def differing_static(
     path: str,
     array: Array,
     siblings: Iterable[tuple[str, Sequence[Item]]],
     *,
     joined: bool,
+    lacking: bool,
 ) -> str:
     """Return what helps where a variable differs, and no joined dimension tells inputs apart.
 
@@ -117,24 +158,26 @@ def differing_static(
         It, in the first input.
     siblings : iterable of (str, sequence of (int, Array))
         The variables beside it: one of them may tell the inputs apart.
-    joined : bool
-        Whether inputs are joined along any dimension.
+    joined, lacking : bool
+        Whether inputs are joined along any dimension, and whether along one that the variable
+        could have, as each input has one place there.
     """
     leaf = path.rpartition("/")[2]
     names = array.dimension_names or ()
     found: list[str] = []
-    if names == (leaf,) and array.shape == (1,):
-        found.append(f"leave out the dimension of one element (`squeeze={leaf!r}`)")
+    vary = "let what differs have the dimension"
+    if names == (leaf,) and array.shape == (1,) and lacking:
+        found.append(f"{vary} instead of its own (`squeeze={leaf!r}` and `static='vary'`)")
     if names == (leaf,):
         found.append("make the union of grids (`join='outer'`)")
-    elif joined:
-        found.append("let what differs have the dimension (`static='vary'`)")
+    elif lacking:
+        found.append(f"{vary} (`static='vary'`)")
     known = dict(siblings)
     if not joined:
         along = [name for name, items in known.items() if _tells(items)]
         along = along or [name for name in names[:1] if name not in known]
         found += [f"join along it (`concat={name!r}`)" for name in along[:1]]
-        found.append("count the inputs along a new dimension (`coords={'input': 'index'}`)")
+        found.append(counting("input"))
     return ", ".join([*found, drop(path)])
 
 

@@ -30,8 +30,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from refmaker.combine import times
-from refmaker.combine.values import inline_like, read_values
+from refmaker.combine import remedies, times
+from refmaker.combine.values import inline_like, read_values, widened
 from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable
 from refmaker.patterns.url_pattern import Placeholder, parse_pattern
@@ -103,12 +103,14 @@ def select(name: str, selector: Any, context: Context, trees: Trees) -> Selected
             values.append(_one(name, selector, member, len(members)))
         except MetadataError as error:
             # It will be so for others, too; one is enough to see why.
-            context.found.say(name, error.message, error.hint or "")
+            hint = ", ".join(filter(None, (error.hint, remedies.counting(name))))
+            context.found.say(name, error.message, hint)
             return None
     try:
         return Selected(_alike([np.atleast_1d(_plain(value)) for value in values]))
     except (TypeError, ValueError) as error:
-        context.found.say(name, f"values of different kinds: {error}")
+        text = f"values of different kinds: {error}"
+        context.found.say(name, text, remedies.counting(name))
         return None
 
 
@@ -143,7 +145,8 @@ def _by_text(name: str, selector: str, member: Member) -> Any:
         return _of_name(name, parse_pattern(selector), member)
     raise MetadataError(
         f"{selector!r} says nowhere that a coordinate could come from",
-        hint="a pattern with {fields}, index, attr:x, vattr:variable:x, data:variable, cf:variable",
+        hint="name a pattern with {fields} or index or attr:x or vattr:variable:x or data:variable"
+        " or cf:variable",
     )
 
 
@@ -166,7 +169,7 @@ def _of_name(name: str, pattern: UrlPattern, member: Member) -> Any:
     if name not in pattern.kinds:
         raise MetadataError(
             f"the pattern {pattern.text!r} has no field {name!r}",
-            hint=f"its fields are {', '.join(pattern.kinds)}",
+            hint=f"its fields are {' and '.join(pattern.kinds)}",
         )
     expression = _expression(pattern)
     found = []
@@ -267,10 +270,12 @@ def _alike(vectors: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     if not (kinds <= set("iuf") or len(kinds) == 1) or not kinds <= set("iufMUbS"):
         raise TypeError(f"{', '.join(sorted(str(vector.dtype) for vector in vectors)[:3])}")
     dtype = np.result_type(*{vector.dtype for vector in vectors})
-    made = [vector.astype(dtype) for vector in vectors]
-    if any(bool(np.any(a != b)) for a, b in zip(made, vectors, strict=True)):
+    if dtype.kind not in "iuf":
+        return [vector.astype(dtype) for vector in vectors]
+    made = [widened(vector, dtype) for vector in vectors]
+    if any(vector is None for vector in made):
         raise ValueError("integers that a float cannot hold")
-    return made
+    return [vector for vector in made if vector is not None]
 
 
 def _of_variables(name: str, selector: str, context: Context, trees: Trees) -> Selected | None:
@@ -282,12 +287,11 @@ def _of_variables(name: str, selector: str, context: Context, trees: Trees) -> S
         try:
             node = known.get(member.number) or _node(member, path)
         except MetadataError as error:
-            context.found.say(name, error.message)
+            context.found.say(name, error.message, remedies.counting(name))
             return None
         if not isinstance(node, Array) or len(node.shape) > 1 + _is_letters(node):
-            context.found.say(
-                name, f"{path} in {member.name} is no variable of at most one dimension"
-            )
+            text = f"{path} in {member.name} is no variable of at most one dimension"
+            context.found.say(name, text, remedies.counting(name))
             return None
         items.append((member, path, node))
     values = [
@@ -306,13 +310,15 @@ def _of_variables(name: str, selector: str, context: Context, trees: Trees) -> S
             if len(units) > 1:
                 return Selected(found)
         except MetadataError as error:
-            context.found.say(name, error.message, error.hint or "")
+            context.found.say(
+                name, error.message, f"take the numbers (`coords={{{name!r}: 'data:{path}'}}`)"
+            )
             return None
     if len(units) > 1:
         shown = sorted(str(unit) for unit, _ in units)[:2]
         context.found.say(
             name, f"{path} has different units, such as {' and '.join(shown)}",
-            hint=f"compare dates (cf:{path})",
+            hint=f"compare dates (`coords={{{name!r}: 'cf:{path}'}}`)",
         )  # fmt: skip
         return None
     before = len(context.found.lines)
@@ -348,7 +354,10 @@ def _of_texts(
     try:
         return Selected([times.dates_of_texts(one) for one in texts])
     except MetadataError as error:
-        context.found.say(name, f"{path}: {error.message}", error.hint or "")
+        context.found.say(
+            name, f"{path}: {error.message}",
+            f"take the texts (`coords={{{name!r}: 'data:{path}'}}`)",
+        )  # fmt: skip
         return None
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["squeezed"]
 
+_OTHERWISE = "leave it out of `squeeze`"
+
 
 def squeezed(trees: Trees, context: Context) -> Trees:
     """Leave out the dimensions that `CombineOptions.squeeze` names.
@@ -49,7 +51,8 @@ def squeezed(trees: Trees, context: Context) -> Trees:
     }
     for name in context.options.squeeze:
         if name not in there:
-            context.found.say(name, "no input has such a dimension, so it cannot be left out")
+            text = "no input has such a dimension, so that it cannot be left out"
+            context.found.say(name, text, _OTHERWISE)
     return type(trees)(trees.groups, arrays)
 
 
@@ -63,7 +66,8 @@ def _without(
     for k in gone:
         if array.shape[k] != 1:
             text = f"{array.shape[k]} elements along {names[k]} in {context.name(number)}"
-            context.found.say(path, f"{text}: only a dimension of one element can be left out")
+            text += ": only a dimension of one element can be left out"
+            context.found.say(path, text, _OTHERWISE)
             return array
     kept = [k for k in range(len(names)) if k not in gone]
     left = tuple(names[k] for k in kept)

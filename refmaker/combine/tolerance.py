@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.combine.values import inline_like, read_values
+from refmaker.combine.values import inline_like, read_values, widened
 from refmaker.errors import LimitError
 
 if TYPE_CHECKING:
@@ -104,9 +104,10 @@ def _on_one_line(path: str, items: Sequence[Item], near: float, context: Context
     """Return coordinates of one dimension in their widest type, with near values the same."""
     values = read_values([(context.members[i], path, array) for i, array in items])
     dtype = np.result_type(*{part.dtype.newbyteorder("=") for part in values})
-    wide = [part.astype(dtype) for part in values]
-    if any(bool(np.any(a != b)) for a, b in zip(wide, values, strict=True)):
-        return list(items)  # integers that no float holds differ in type still
+    exact = [widened(part, dtype) for part in values]
+    wide = [part for part in exact if part is not None]
+    if len(wide) < len(exact):
+        return list(items)  # with integers that no float holds they differ in type still
     every = np.concatenate(wide)
     made = every
     if near and every.size and not bool(np.isnan(every).any()):
@@ -156,7 +157,8 @@ def _snapped(
     twice = np.flatnonzero(np.all(pairs[1:] == pairs[:-1], axis=1))
     if twice.size:
         text = f"{names[int(pairs[twice[0], 1])].name} has several values within {near:g}"
-        context.found.say(path, f"{text}: the tolerance is larger than its steps")
+        text += ": the tolerance is larger than its steps"
+        context.found.say(path, text, "leave it out of `tolerance`")
         return every
     far = np.abs(every - snapped)
     if bool(np.any(far > near)):

@@ -32,9 +32,13 @@ _ALIKE = ("dtype", "fill_value")
 _CHUNKED = ("chunk_shape", "filters", "compressor", "order")
 
 
+def _can_be_cut(items: Sequence[Item]) -> bool:
+    return not any(array.codecs or array.order != "C" for _, array in items)
+
+
 def _hints(path: str, items: Sequence[Item]) -> dict[str, str]:
     """Return what helps where a field of arrays differs."""
-    cut = not any(array.codecs or array.order != "C" for _, array in items)
+    cut = _can_be_cut(items)
     stored = remedies.of_storage(path, inline=True)
     return {
         "dtype": remedies.of_storage(path),
@@ -138,8 +142,7 @@ def _layout(
                 others = [(n, a.shape[k]) for n, a in items if a.shape[k] != expected]
                 found.differ(
                     path, f"size of dimension {name}", (first, expected), others,
-                    f"join along it (`concat={name!r}`), make the union of grids"
-                    f" (`join='outer'`), {remedies.drop(path)}",
+                    remedies.of_size(path, name, labelled=name in context.labelled, alone=False),
                 )  # fmt: skip
             else:
                 found.say(
@@ -184,7 +187,10 @@ def _placed(
     layout = replace(layout, chunk_shape=(*lead, *like.chunk_shape))
     before = len(found.lines)
     agreement.compare_arrays(path, items, found, _CHUNKED, _hints(path, items))
-    if len(found.lines) > before or chunk_placement.misaligned(path, items, layout, found):
+    if len(found.lines) > before:
+        return None
+    hint = remedies.of_placement(path, cut=_can_be_cut(items))
+    if chunk_placement.misaligned(path, items, layout, found, hint):
         return None
     claims = chunk_placement.claims(items, layout)
     lost = _settled(path, items, layout, claims, context, crossed=crossed)
@@ -308,7 +314,8 @@ def static_variable(
     context: Context,
     *,
     all_attributes: bool = False,
-    joined: bool = True,
+    joined: bool,
+    lacking: bool,
     siblings: Mapping[str, Sequence[Item]],
 ) -> Array | None:
     """Return a variable that is the same in all inputs, after a look at whether it is.
@@ -319,8 +326,8 @@ def static_variable(
         As for `combine_variable`.
     all_attributes : bool
         Whether all attributes are its content, as those of a grid mapping are.
-    joined : bool
-        Whether inputs are joined along any dimension.
+    joined, lacking : bool
+        Whether inputs are joined along any dimension, and along any that it could have.
     siblings : mapping of str to sequence of (int, Array)
         The variables beside it: one of them may tell the inputs apart.
 
@@ -334,10 +341,7 @@ def static_variable(
     attributes = context.attributes(path, items, all_attributes)
     names = ("shape", "dimension_names", "fill_value")
     first, base = items[0]
-    hints = _hints(path, items) | {
-        "shape": f"{_along(base, items)}make the union of grids (`join='outer'`),"
-        f" {remedies.drop(path)}"
-    }
+    hints = _hints(path, items) | {"shape": _of_shape(path, base, items, context, joined=joined)}
     agreement.compare_arrays(path, items, found, names, hints)
     if len(found.lines) > before:
         return None
@@ -346,7 +350,9 @@ def static_variable(
             if _same_inlined(base, array) or equal_values(path, (first, base), (i, array), context):
                 continue
             far, near = apart(path, (first, base), (i, array), context)
-            hint = remedies.differing_static(path, base, siblings.items(), joined=joined)
+            hint = remedies.differing_static(
+                path, base, siblings.items(), joined=joined, lacking=lacking
+            )
             found.say(
                 path, f"its values differ{far} between {context.name(first)} and"
                 f" {context.name(i)}, and no dimension tells them apart",
@@ -356,15 +362,17 @@ def static_variable(
     return replace(base, attributes=attributes)
 
 
-def _along(base: Array, items: Sequence[Item]) -> str:
-    """Return the remedy of joining along the dimensions whose size differs."""
+def _of_shape(
+    path: str, base: Array, items: Sequence[Item], context: Context, *, joined: bool
+) -> str:
     names = base.dimension_names or ()
     for _, array in items:
         if array.dimension_names == names:
             for name, one, other in zip(names, base.shape, array.shape, strict=True):
                 if one != other:
-                    return f"join along it (`concat={name!r}`), "
-    return ""
+                    there = name in context.labelled
+                    return remedies.of_size(path, name, labelled=there, alone=not joined)
+    return remedies.drop(path)
 
 
 def _same_inlined(one: Array, other: Array) -> bool:

@@ -21,7 +21,9 @@ _FENCE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 def shown(title):
     """Yield the arguments of the commands below a title, as a shell hands them over."""
-    section = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    section = re.search(
+        rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )
     for block in _FENCE.findall(section[1]):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, posix=False)

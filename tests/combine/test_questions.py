@@ -27,7 +27,8 @@ from tests.combine.files import dataset, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "tasks" / "questions.md"
 _ROW = re.compile(
-    r"^\| (?P<asked>.+?) \| \[(?P<label>[^]]+)\]\((?P<url>\S+)\) \| (?P<answer>.+) \|$", re.MULTILINE
+    r"^\| (?P<asked>.+?) \| \[(?P<label>[^]]+)\]\((?P<url>\S+)\) \| (?P<answer>.+) \|$",
+    re.MULTILINE,
 )
 _CODE = re.compile(r"`([^`]+)`")
 ROWS = {match["label"]: match for match in _ROW.finditer(PAGE.read_text())}
