@@ -42,6 +42,7 @@ _UNITS = frozenset({"Y", "M", "W", "D", "h", "m", "s", "ms", "us", "μs", "ns", 
 _ELEMENTS = frozenset({"bitround", "delta", "fixedscaleoffset", "quantize"})
 """Codecs of numcodecs from elements to elements, which version 2 has as filters."""
 _COMPRESSORS = frozenset({"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"})
+_BLOSC = ("cname", "clevel", "blocksize")
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _OURS = ("refmaker.", "imagecodecs_")
 _MEMBERS = frozenset(
@@ -241,7 +242,8 @@ def _codecs(value: Any, rank: int) -> tuple[str, str | None, list[dict[str, Any]
     if not isinstance(value, list) or not value:
         raise MetadataError("'codecs' is not a list of codecs")
     rest = [_named(codec, "codec") for codec in value]
-    order, found = "C", list[dict[str, Any]]()
+    order = "C"
+    found: list[dict[str, Any]] = []
     while rest:
         name, config = rest.pop(0)
         if name == "transpose":
