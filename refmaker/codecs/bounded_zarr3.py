@@ -15,6 +15,7 @@ from zarr.codecs import ShardingCodec
 
 from refmaker.codecs import CODECS, register
 from refmaker.codecs.bounded import Bounded, bound_after, chunk_bytes
+from refmaker.codecs.zarr3 import Crop
 from refmaker.errors import CodecError, MetadataError, UnsupportedError
 from refmaker.model.zarr_v3_reader import codec_from_document_v3
 
@@ -67,6 +68,9 @@ def bounded_codecs_v3(
                     index_location=codec.index_location,
                 )
             )
+        elif isinstance(codec, Crop):
+            found.append(codec)
+            most = codec.most(shape, dtype.itemsize)
         elif isinstance(codec, BytesBytesCodec):
             wrapped, most = _bounded(codec, most)
             found.append(wrapped)

@@ -27,6 +27,7 @@ from refmaker.codecs.bounded import bounded_codecs, chunk_bytes
 from refmaker.codecs.bounded_zarr3 import bounded_codecs_v3, largest_chunk
 from refmaker.errors import CodecError, RefmakerError
 from refmaker.reading.reader import Reader
+from refmaker.storage.rectilinear import allow_rectilinear
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -70,6 +71,8 @@ class RefmakerStore(Store):
         super().__init__(read_only=True)
         self.reader = reader
         _install()
+        if reader.uneven:
+            allow_rectilinear(reader.origin)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RefmakerStore) and self.reader == other.reader
