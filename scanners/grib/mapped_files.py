@@ -129,7 +129,7 @@ class _Mapping:
 
     def _read(self, some: Sequence[tuple[ListedFile, Sequence[int]]]) -> None:
         """Read the messages of some lines of files."""
-        self._at_once(lambda item: read_messages(*item, self._options), some)
+        self._at_once(lambda item: read_messages(item[0], item[1], self._options), some)
 
     def files(self) -> list[ScannedFile]:
         """Return all files; those are read whose lists do not tell enough."""
