@@ -43,7 +43,7 @@ def combine_in_batches(
     """
     if options.incompatible == "split":
         raise MetadataError(
-            "incompatible inputs cannot be told apart in batches", hint="leave `batch` out"
+            "incompatible inputs cannot be told apart in batches", hint="leave it out: `batch`"
         )
     cubes: list[Member] = []
     for first, part in _batches(sets, options.batch or 1):
