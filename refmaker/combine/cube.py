@@ -28,13 +28,15 @@ if TYPE_CHECKING:
     Item = tuple[int, Array]
     Key = tuple[str, str]
 
-__all__ = ["combine_members"]
+__all__ = ["check_names", "combine_members"]
 
 _NAMED = 20
 """Names that a message lists at most."""
 
 
-def combine_members(members: Sequence[Member], options: CombineOptions) -> ReferenceSet:
+def combine_members(
+    members: Sequence[Member], options: CombineOptions, *, part: bool = False
+) -> ReferenceSet:
     """Combine inputs.
 
     Parameters
@@ -43,12 +45,16 @@ def combine_members(members: Sequence[Member], options: CombineOptions) -> Refer
         At least one.
     options : CombineOptions
         How.
+    part : bool
+        Whether there are more inputs, so that variables that options name may be in those.
 
     Raises
     ------
     MetadataError, SourceError, LimitError
         As for `refmaker.combine.combine`.
     """
+    if not part:
+        check_names(members, options)
     if options.incompatible == "split":
         return combine_by_encoding(members, options, _combine_alike)
     return _combine_alike(members, options)
@@ -60,7 +66,6 @@ def _combine_alike(members: Sequence[Member], options: CombineOptions) -> Refere
     context = Context(members, options, found)
     trees = Trees.of(members, found)
     found.finish()
-    _check_names(trees, options)
     trees = squeeze.squeezed(trees, context)
     trees = missing.filled(trees, context)
     trees = times.in_same_units(trees, context)
@@ -85,13 +90,21 @@ def _combine_alike(members: Sequence[Member], options: CombineOptions) -> Refere
     return made if context.options.zarr_format != 3 else replace(made, zarr_format=3)
 
 
-def _check_names(trees: Trees, options: CombineOptions) -> None:
-    names = {name for group in trees.arrays.values() for name in group}
-    paths = {
-        f"{path}/{name}" if path else name for path, group in trees.arrays.items() for name in group
-    }
-    named = {word: getattr(options, word) for word in ("shared", "varying", "fill", "tolerance")}
-    for option, given in named.items():
+def check_names(members: Sequence[Member], options: CombineOptions) -> None:
+    """Refuse options for variables that no input has.
+
+    Raises
+    ------
+    MetadataError
+        With the names that there are.
+    """
+    words = ("shared", "varying", "fill", "tolerance")
+    if not any(getattr(options, word) for word in words):
+        return
+    paths = {path for member in members for path, _ in member.refs.group.arrays()}
+    names = {path.rpartition("/")[2] for path in paths}
+    for option in words:
+        given = getattr(options, option)
         for name in given if not isinstance(given, int | float) else ():
             if name not in names and name not in paths and (option, name) != ("tolerance", "*"):
                 raise MetadataError(

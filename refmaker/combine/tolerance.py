@@ -110,7 +110,10 @@ def _on_one_line(path: str, items: Sequence[Item], near: float, context: Context
         return list(items)  # with integers that no float holds they differ in type still
     every = np.concatenate(wide)
     made = every
+    stated = near
     if near and every.size and not bool(np.isnan(every).any()):
+        # What was computed from rounded numbers is no nearer than that.
+        near += 2 * float(np.spacing(np.abs(every).max())) if dtype.kind == "f" else 0.0
         own = np.repeat(np.arange(len(wide)), [part.size for part in wide])
         # Of the widest type, so that what was rounded does not count for what was not.
         first = np.argsort(
@@ -126,11 +129,13 @@ def _on_one_line(path: str, items: Sequence[Item], near: float, context: Context
         start += part.size
         same = old.dtype.newbyteorder("=") == dtype and bool(np.array_equal(new, old))
         changed.append((i, array if same else _rewritten(new, array)))
-    if near and bool(np.any(made != every)):
-        context.warnings[f"{path}: values that differ by up to {near:g} are those of the first"] = (
-            None
-        )
+    if stated and bool(np.any(made != every)):
+        context.warnings[_told(path, stated)] = None
     return changed
+
+
+def _told(path: str, near: float) -> str:
+    return f"{path}: values that differ by up to {near:g} are those of the first"
 
 
 def _snapped(
@@ -195,13 +200,13 @@ def _elementwise(path: str, items: Sequence[Item], near: float, context: Context
             moved = True
         changed.append((i, array if like is None else replace(like, attributes=array.attributes)))
     if moved:
-        context.warnings[f"{path}: values that differ by up to {near:g} are those of the first"] = (
-            None
-        )
+        context.warnings[_told(path, near)] = None
     return changed
 
 
 def _near(one: NDArray[Any], other: NDArray[Any], near: float) -> bool:
+    largest = np.nanmax(np.abs(one), initial=0)
+    near += 2 * float(np.spacing(largest)) if one.dtype.kind == "f" and largest < np.inf else 0.0
     return bool(np.allclose(one, other, rtol=0.0, atol=near, equal_nan=True))
 
 

@@ -83,7 +83,8 @@ def forecasts(folder):
                 f"nwm.{run:%Y%m%d}/short_range/nwm.t00z.short_range.channel_rt.f{step:03d}.conus.nc"
             )
             _write(folder, name, data, {
-                "streamflow": {"dtype": "i4", "scale_factor": 0.01, "_FillValue": -99, "zlib": True},
+                "streamflow": {"dtype": "i4", "scale_factor": 0.01, "_FillValue": -99,
+                               "zlib": True},
                 **{t: {"units": "minutes since 1970-01-01", "dtype": "i4"}
                    for t in ("time", "reference_time")},
             })  # fmt: skip
@@ -196,7 +197,8 @@ def ocean_model(folder):
                 "s_rho": ("s_rho", np.array([-0.75, -0.25]),
                           {"formula_terms": "s: s_rho C: Cs_r eta: zeta depth: h depth_c: hc"}),
                 "lon_rho": (("eta_rho", "xi_rho"), np.repeat(np.linspace(0, 3, 30)[None], 20, 0)),
-                "lat_rho": (("eta_rho", "xi_rho"), np.repeat(np.linspace(5, 7, 20)[:, None], 30, 1)),
+                "lat_rho": (("eta_rho", "xi_rho"),
+                            np.repeat(np.linspace(5, 7, 20)[:, None], 30, 1)),
             },
             {"his_file": f"ocean_his_{k:04d}.nc", "history": f"run {k}"},
         )  # fmt: skip
@@ -262,8 +264,9 @@ def years(folder):
     """A folder for each year, in which the files have the same name and no time."""
     parts = []
     for year in (2019, 2020, 2021):
+        cover = np.random.default_rng(year).integers(0, 9, (20, 30)).astype("u1")
         data = xr.Dataset(
-            {"cover": (("lat", "lon"), np.random.default_rng(year).integers(0, 9, (20, 30)).astype("u1"))},
+            {"cover": (("lat", "lon"), cover)},
             {"lat": np.linspace(60, 50, 20), "lon": np.linspace(0, 10, 30)},
         )  # fmt: skip
         _write(folder, f"{year}/landcover.nc", data, {"cover": {"zlib": True}})

@@ -134,10 +134,13 @@ SCENES = {
         {**BIG, "join": "outer"},
     ),
     "twice": (
-        pair(time=(days(0), days(1)), v=[field(k, zlib=True, chunks=(1, 20, 30)) for k in range(2)]),
+        pair(time=(days(0), days(1)),
+             v=[field(k, zlib=True, chunks=(1, 20, 30)) for k in range(2)]),
         BIG,
     ),
-    "twice, small": (pair(time=(days(0), days(1)), v=(arr([1, 2], "time"), arr([3, 4], "time"))), BIG),
+    "twice, small": (
+        pair(time=(days(0), days(1)), v=(arr([1, 2], "time"), arr([3, 4], "time"))), BIG,
+    ),
     "lacking a dimension": (
         [member(2 * k + n, time=days(k, 1), band=arr([n], "band"), w=arr([n + k], "time"),
                 v=field(4 + n, dims="time y x", count=1, zlib=True)) for k in range(2)
@@ -160,7 +163,8 @@ SCENES = {
         pair(v=[field(k, dims="Time y x") for k in range(2)]), {},
     ),
     "coordinate of one element": (
-        pair(time=(days(0, 1), days(1, 1)), reference=[arr([k], "reference") for k in range(2)]), BIG,
+        pair(time=(days(0, 1), days(1, 1)), reference=[arr([k], "reference") for k in range(2)]),
+        BIG,
     ),
     "grids apart": (
         pair(time=(days(0), days(2)), y=(arr(np.arange(20.0), "y"), arr(np.arange(20.0) + 7, "y")),
@@ -185,7 +189,8 @@ SCENES = {
         {**BIG, "tolerance": {"y": 2.0}},
     ),
     "too much to compare": (
-        pair(time=(days(0), days(2)), v=(field(0, dims="z y x"), field(0, dims="z y x", zlib=True))),
+        pair(time=(days(0), days(2)),
+             v=(field(0, dims="z y x"), field(0, dims="z y x", zlib=True))),
         {**BIG, "compare_budget": 1000},
     ),
     "too much to compare by a tolerance": (
@@ -233,7 +238,8 @@ SCENES = {
     ),
     "too few values": (
         pair(v=[field(k, dims="Time y x") for k in range(2)],
-             XTIME=[arr(np.arange(2) + 2 * k, "Time") for k in range(2)]), {"coords": {"Time": "index"}},
+             XTIME=[arr(np.arange(2) + 2 * k, "Time") for k in range(2)]),
+        {"coords": {"Time": "index"}},
     ),
     "boundaries without units": (
         pair(time=[days(2 * k, bounds="b") for k in range(2)],
@@ -246,7 +252,9 @@ SCENES = {
         {"coords": {"run": "data:t"}},
     ),
     **{
-        f"selector {selector!r}": (pair(v=[field(k) for k in range(2)]), {"coords": {"run": selector}})
+        f"selector {selector!r}": (
+            pair(v=[field(k) for k in range(2)]), {"coords": {"run": selector}},
+        )
         for selector in ("nowhere", "attr:x", "vattr:v:x", "vattr:w:x", "data:w", "data:v", [1],
                          {"/data/0.nc": 1}, "{other}.nc", "b{run}.nc", [1, "a"], [2**60 + 1, 0.5])
     },
