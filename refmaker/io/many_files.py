@@ -21,7 +21,7 @@ _CONNECTIONS = 32
 
 
 class FileRange(NamedTuple):
-    """A part of a file: its bytes from `start` to `stop`, or to the end of the file if that is None.
+    """A part of a file: bytes from `start` to `stop`, or to the end of the file if that is None.
 
     A negative start counts from the end of the file.
     """

@@ -144,7 +144,7 @@ def store_documents(urls: Iterable[str]) -> list[str]:
             rank = STORE_DOCUMENTS.index
             if known is None or rank(name) < rank(known):
                 roots[folder] = name
-    kept = {}
+    kept: dict[str, None] = {}
     for url in given:
         root = _outermost(url, roots)
         kept[url if root is None else f"{root}/{roots[root]}"] = None
@@ -170,7 +170,7 @@ def owners(urls: Iterable[str]) -> dict[str, str]:
         Files that references point into, and the documents that were scanned.
     """
     given = list(urls)
-    roots = {}
+    roots: dict[str, str] = {}
     for url in given:
         folder, _, name = url.rpartition("/")
         if name in STORE_DOCUMENTS:

@@ -102,7 +102,7 @@ def assemble(tree: Tree, tables: Callable[[str, Array], ChunkTable], url: str = 
     try:
         root = nested(nodes)
     except MetadataError as error:
-        raise error.located(url=url)
+        raise error.located(url=url) from error
     # A set may be one bare array, which then gets a group around it.
     return root if isinstance(root, Group) else Group({"data": root})
 

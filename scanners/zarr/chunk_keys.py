@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refmaker.errors import MetadataError
+from refmaker.model.zarr_v3_reader import key_encoding_v3
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,16 +112,9 @@ def keys_v3(document: Mapping[str, Any], rank: int) -> ChunkKeys:
 
     Raises
     ------
-    MetadataError
-        If their encoding is none of the specification.
+    MetadataError, UnsupportedError
+        As `refmaker.model.zarr_v3_reader.key_encoding_v3` does.
     """
-    encoding = document.get("chunk_key_encoding")
-    encoding = {"name": encoding} if isinstance(encoding, str) else encoding
-    if not isinstance(encoding, dict) or encoding.get("name") not in ("default", "v2"):
-        raise MetadataError(f"the chunk key encoding {encoding!r}")
-    default = encoding["name"] == "default"
-    configuration = encoding.get("configuration") or {}
-    separator = configuration.get("separator", "/" if default else ".")
-    if separator not in (".", "/"):
-        raise MetadataError(f"the chunk key separator {separator!r}")
-    return ChunkKeys(rank, separator, f"c{separator}" if default else "", "c" if default else "0")
+    encoding = key_encoding_v3(document)
+    prefix = encoding.prefix and encoding.prefix + encoding.separator
+    return ChunkKeys(rank, encoding.separator, prefix, encoding.key(()))

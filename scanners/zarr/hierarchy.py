@@ -21,7 +21,7 @@ from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.zarr.keys import read_documents
 from refmaker.storage.json_windows import DamagedTextError, loads, nesting
 from refmaker.storage.limits import DEFAULT
-from refmaker.storage.tree import DOCUMENTS, check_path
+from refmaker.storage.tree import DOCUMENTS, check_path, strict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -198,9 +198,8 @@ def _nodes(version: int, pairs: Iterable[tuple[str, Any]], report: ScanReport) -
             check_path(key, report.url)
             if isinstance(value, RefmakerError):
                 raise value
-            if isinstance(value, bytes):
-                value = _parsed(key, value, report.url)
-            elif not isinstance(value, dict):
+            document = _parsed(key, value, report.url) if isinstance(value, bytes) else value
+            if not isinstance(document, dict):
                 raise FormatError("a metadata document that is no JSON object", path=key)
         except RefmakerError as error:
             if path == "":
@@ -208,7 +207,7 @@ def _nodes(version: int, pairs: Iterable[tuple[str, Any]], report: ScanReport) -
             refused.setdefault(path, str(error))
             continue
         if name in DOCUMENTS or name == _V3:
-            nodes.setdefault(path, Node(path, version)).documents[name] = value
+            nodes.setdefault(path, Node(path, version)).documents[name] = document
     for path, reason in refused.items():
         nodes.pop(path, None)
         report.add(f"/{path}", Outcome.SKIPPED, reason, "zarr-document")
@@ -242,8 +241,9 @@ def _told(node: Node) -> Any:
     """Return what is compared of a node: an empty ``.zattrs`` is as good as none."""
     if node.version == 3:
         document = node.documents[_V3]
-        return {key: value for key, value in document.items() if key != "consolidated_metadata"}
-    return {name: value for name, value in node.documents.items() if name != ".zattrs" or value}
+        kept = {key: value for key, value in document.items() if key != "consolidated_metadata"}
+        return strict(kept)
+    return strict([node.documents.get(".zarray"), node.attributes or {}])
 
 
 def _outside_arrays(nodes: dict[str, Node], report: ScanReport) -> dict[str, Node]:

@@ -46,6 +46,8 @@ class ZipStore:
     ----------
     listing : Listing
         The keys.
+    names : list of str
+        The same, by name.
     prefix : str
         The folder in the archive that is the store; it ends in ``/``.
 
@@ -60,7 +62,7 @@ class ZipStore:
     def __init__(self, source: Source) -> None:
         self._source = source
         try:
-            self._archive = zipfile.ZipFile(source.open())  # type: ignore[arg-type]
+            self._archive = zipfile.ZipFile(source.open())
         except RefmakerError:
             raise
         except (*_BROKEN, OSError) as error:
@@ -74,7 +76,8 @@ class ZipStore:
             key=lambda member: member[0],
         )
         sizes = [member.file_size for _, member in self._members]
-        self.listing = Listing([name for name, _ in self._members], sizes, [None] * len(sizes))
+        self.names = [name for name, _ in self._members]
+        self.listing: Listing | None = Listing(self.names, sizes, [None] * len(sizes))
 
     def url(self, key: str) -> str:  # noqa: ARG002 - whichever it is
         """Return the archive."""
