@@ -55,12 +55,12 @@ class Listing:
         end = f"{folder[:-1]}{chr(ord('/') + 1)}"
         return bisect_left(self.names, folder), bisect_left(self.names, end)
 
-    def fingerprint(self, number: int) -> Fingerprint:
-        """Return how a file looked when it was listed."""
-        state = self.states[number]
-        if isinstance(state, Fingerprint):
-            return state
-        return Fingerprint(self.sizes[number], state)
+    def fingerprints(self, numbers: Sequence[int]) -> list[Fingerprint]:
+        """Return how files looked when they were listed, by their numbers."""
+        states, sizes = self.states, self.sizes
+        if numbers and isinstance(states[numbers[0]], Fingerprint):
+            return [states[number] for number in numbers]
+        return [Fingerprint(sizes[number], states[number]) for number in numbers]
 
 
 def list_folder(
@@ -128,23 +128,28 @@ def _list_local(root: str, *, anywhere: bool) -> Listing:
     outside: list[str] = []
     spans: dict[str, tuple[int, int]] = {}
     home = os.path.realpath(root)
-    seen: set[str] = set()
-    waiting = [("", False)]
+    seen = {home}
+    waiting = [""]
     while waiting:
-        folder, done = waiting.pop()
-        if done:
+        folder = waiting.pop()
+        if folder in spans:
+            # All that lies below it has been listed since.
             spans[folder] = spans[folder][0], len(names)
             continue
         spans[folder] = len(names), len(names)
-        waiting.append((folder, True))
+        waiting.append(folder)
+        path = os.path.join(root, folder)
         try:
-            with os.scandir(os.path.join(root, folder)) as entries:
+            with os.scandir(path) as entries:
+                files = []
                 for entry in entries:
-                    name = folder + entry.name
+                    if entry.is_file(follow_symlinks=False):
+                        files.append(entry.name)
+                        continue
                     if entry.is_symlink():
                         real = os.path.realpath(entry.path)
                         if not anywhere and not real.startswith(home + os.sep):
-                            outside.append(name)
+                            outside.append(folder + entry.name)
                             continue
                         # A link to a folder above it would lead round for ever.
                         if real in seen or not os.path.exists(real):
@@ -152,14 +157,25 @@ def _list_local(root: str, *, anywhere: bool) -> Listing:
                         if entry.is_dir():
                             seen.add(real)
                     if entry.is_dir():
-                        waiting.append((name + "/", False))
-                        continue
-                    state = entry.stat()
-                    names.append(name)
-                    sizes.append(state.st_size)
-                    times.append(state.st_mtime)
+                        waiting.append(f"{folder}{entry.name}/")
+                    else:
+                        files.append(entry.name)
+            found = _states(path, files)
         except OSError as error:
-            raise SourceError(
-                f"cannot be listed: {error.strerror}", url=os.path.join(root, folder)
-            ) from error
+            raise SourceError(f"cannot be listed: {error.strerror}", url=path) from error
+        names += [folder + name for name in files] if folder else files
+        sizes += [state.st_size for state in found]
+        times += [state.st_mtime for state in found]
     return Listing(names, sizes, times, spans, sorted(outside))
+
+
+def _states(folder: str, names: Sequence[str]) -> list[os.stat_result]:
+    """Return sizes and times of the files in a folder."""
+    if os.stat not in os.supports_dir_fd:
+        return [os.stat(os.path.join(folder, name)) for name in names]
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        stat = os.stat
+        return [stat(name, dir_fd=handle) for name in names]
+    finally:
+        os.close(handle)

@@ -119,13 +119,14 @@ class ArrayBuilder:
         folder = f"{path}/" if path else ""
         self._check_links(folder)
         start, stop = listing.span(folder)
-        names, cut = listing.names[start:stop], len(folder)
-        below = [name[cut:] for name in names]
+        cut = len(folder)
+        below = [name[cut:] for name in listing.names[start:stop]]
+        own = [row for row, name in enumerate(below) if name not in _DOCUMENTS]
+        below = [below[row] for row in own] if len(own) < len(below) else below
         found = keys.place(below)
-        strays = [name for name in found.strays if name not in _DOCUMENTS]
-        if strays:
-            self._warn(path, len(strays), "no chunks of it", strays[0])
-        at, rows = found.at, found.row + start
+        if found.strays:
+            self._warn(path, len(found.strays), "no chunks of it", found.strays[0])
+        at, rows = found.at, np.array(own, np.int64)[found.row] + start
         inside = (at < np.array(grid, np.int64)).all(axis=1)
         if not bool(inside.all()):
             first = below[int(found.row[np.flatnonzero(~inside)[0]])]
@@ -138,8 +139,8 @@ class ArrayBuilder:
             key = listing.names[int(rows[int(np.argmin(places.length))])]
             raise FormatError(f"the chunk {key!r} has no bytes", url=self._store.url(key))
         if places.whole:
-            prints = map(self._store.fingerprint, rows.tolist())
-            self.sources.update(zip(places.urls, prints, strict=True))  # type: ignore[arg-type]
+            prints = listing.fingerprints(rows.tolist())
+            self.sources.update(zip(places.urls, prints, strict=True))
         return at, places
 
     def _warn(self, path: str, count: int, what: str, first: str) -> None:

@@ -14,12 +14,11 @@ from refmaker.io.many_files import FileRange, read_ranges
 from refmaker.io.stores import STORE_DOCUMENTS, StoreURL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from refmaker.io.source import Source
-    from refmaker.model.report import Fingerprint
 
 __all__ = ["DOCUMENT_MOST", "FolderStore", "KeyStore", "Places", "read_documents"]
 
@@ -95,10 +94,6 @@ class KeyStore(Protocol):
         """Return whole values of listed keys, by their numbers."""
         ...
 
-    def fingerprint(self, number: int) -> Fingerprint | None:
-        """Return how the file of a listed key looked; None if that is the scanned one."""
-        ...
-
 
 class FolderStore:
     """A folder with a file for each key.
@@ -159,11 +154,6 @@ class FolderStore:
         ]
         return self.read(ranges)
 
-    def fingerprint(self, number: int) -> Fingerprint | None:
-        """Return how the file of a listed key looked."""
-        assert self.listing is not None  # noqa: S101 - as above
-        return self.listing.fingerprint(number)
-
 
 def read_documents(store: KeyStore, numbers: Sequence[int]) -> list[bytes | RefmakerError]:
     """Return metadata documents of a store, by the numbers of their keys.
@@ -210,11 +200,3 @@ def root_of(names: Sequence[str], url: str) -> str:
 
 def _is_document(name: str) -> bool:
     return name.rpartition("/")[2] in STORE_DOCUMENTS
-
-
-def sources_of(store: KeyStore, places: Places, numbers: NDArray[np.int64]) -> Mapping[str, Any]:
-    """Return how the files of values looked, by URL."""
-    if not places.whole:
-        return {}
-    rows = numbers.tolist()
-    return {url: store.fingerprint(row) for url, row in zip(places.urls, rows, strict=True)}

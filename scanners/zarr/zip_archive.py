@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from refmaker.io.many_files import FileRange
     from refmaker.io.source import Source
-    from refmaker.model.report import Fingerprint
 
 __all__ = ["ZipStore"]
 
@@ -144,7 +143,3 @@ class ZipStore:
         if len(data) > DOCUMENT_MOST:
             return LimitError(f"{member.filename} is larger than {DOCUMENT_MOST} bytes")
         return data
-
-    def fingerprint(self, number: int) -> Fingerprint | None:  # noqa: ARG002 - of the archive
-        """Return None: all keys lie in the scanned file."""
-        return None
