@@ -125,10 +125,8 @@ def _list_local(root: str, *, anywhere: bool) -> Listing:
     names: list[str] = []
     sizes: list[int] = []
     times: list[float] = []
-    outside: list[str] = []
     spans: dict[str, tuple[int, int]] = {}
-    home = os.path.realpath(root)
-    seen = {home}
+    links = _Links(root, anywhere=anywhere)
     waiting = [""]
     while waiting:
         folder = waiting.pop()
@@ -146,16 +144,8 @@ def _list_local(root: str, *, anywhere: bool) -> Listing:
                     if entry.is_file(follow_symlinks=False):
                         files.append(entry.name)
                         continue
-                    if entry.is_symlink():
-                        real = os.path.realpath(entry.path)
-                        if not anywhere and not real.startswith(home + os.sep):
-                            outside.append(folder + entry.name)
-                            continue
-                        # A link to a folder above it would lead round for ever.
-                        if real in seen or not os.path.exists(real):
-                            continue
-                        if entry.is_dir():
-                            seen.add(real)
+                    if entry.is_symlink() and not links.follow(entry, folder):
+                        continue
                     if entry.is_dir():
                         waiting.append(f"{folder}{entry.name}/")
                     else:
@@ -166,7 +156,29 @@ def _list_local(root: str, *, anywhere: bool) -> Listing:
         names += [folder + name for name in files] if folder else files
         sizes += [state.st_size for state in found]
         times += [state.st_mtime for state in found]
-    return Listing(names, sizes, times, spans, sorted(outside))
+    return Listing(names, sizes, times, spans, sorted(links.outside))
+
+
+class _Links:
+    """Decides which links in a folder are followed."""
+
+    def __init__(self, root: str, *, anywhere: bool) -> None:
+        self._home = os.path.realpath(root)
+        self._seen = {self._home}
+        self._anywhere = anywhere
+        self.outside: list[str] = []
+
+    def follow(self, entry: os.DirEntry[str], folder: str) -> bool:
+        real = os.path.realpath(entry.path)
+        if not self._anywhere and not real.startswith(self._home + os.sep):
+            self.outside.append(folder + entry.name)
+            return False
+        # A link to a folder above it would lead round for ever.
+        if real in self._seen or not os.path.exists(real):
+            return False
+        if entry.is_dir():
+            self._seen.add(real)
+        return True
 
 
 def _states(folder: str, names: Sequence[str]) -> list[os.stat_result]:

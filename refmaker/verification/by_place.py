@@ -43,7 +43,7 @@ class PlaceReader:
             return self._joined.read(path, array, region)
         true, there = self._files[found.url].read(found, array)
         if there is not None:
-            self._check_order(path, found.url, at, there)
+            self._check_order(path, self._files.owner(found.url), at, there)
         shape = tuple(part.stop - part.start for part in region)
         # A chunk that reached past its file's end holds more than the set shows of it.
         return true.reshape(shape) if true.size == math.prod(shape) else true
