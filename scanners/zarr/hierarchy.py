@@ -21,7 +21,7 @@ from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.zarr.keys import read_documents
 from refmaker.storage.json_windows import DamagedTextError, loads, nesting
 from refmaker.storage.limits import DEFAULT
-from refmaker.storage.tree import DOCUMENTS, check_path, strict
+from refmaker.storage.tree import check_path, strict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Node", "read_hierarchy"]
 
+_V2 = (".zarray", ".zattrs", ".zgroup")
 _V3 = "zarr.json"
 _CONSOLIDATED = ".zmetadata"
 _UNSURE = 64
@@ -177,7 +178,7 @@ def _members(store: KeyStore, version: int, report: ScanReport) -> dict[str, Nod
     """Return the nodes whose own documents are listed."""
     assert store.listing is not None  # noqa: S101 - looked at before
     names = store.listing.names
-    ends = (_V3,) if version == 3 else tuple(DOCUMENTS)
+    ends = (_V3,) if version == 3 else _V2
     numbers = [
         number
         for number, name in enumerate(names)
@@ -206,7 +207,7 @@ def _nodes(version: int, pairs: Iterable[tuple[str, Any]], report: ScanReport) -
                 raise
             refused.setdefault(path, str(error))
             continue
-        if name in DOCUMENTS or name == _V3:
+        if name in _V2 or name == _V3:
             nodes.setdefault(path, Node(path, version)).documents[name] = document
     for path, reason in refused.items():
         nodes.pop(path, None)
