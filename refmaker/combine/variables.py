@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["combine_variable", "equal_values", "static_variable"]
 
 _ALIKE = ("dtype", "fill_value")
-_ENCODED = ("filters", "compressor", "order")
+_ENCODED = ("codecs", "order")
 
 
 def _can_be_cut(items: Sequence[Item]) -> bool:
@@ -53,7 +53,7 @@ def _hints(path: str, items: Sequence[Item]) -> dict[str, str]:
         "fill_value": remedies.of_storage(path),
         "dimension_names": remedies.drop(path),
         "chunk_shape": remedies.of_storage(path, inline=True, cut=cut, uneven=True),
-        **dict.fromkeys(("filters", "compressor", "order"), stored),
+        **dict.fromkeys(("codecs", "order"), stored),
     }
 
 
