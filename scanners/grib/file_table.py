@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from refmaker.errors import FormatError, UnsupportedError
 from refmaker.scanners.grib.declared import BZIP2, GZIP
+from refmaker.scanners.grib.eccodes_process import unnamed
 from refmaker.scanners.grib.fields import FieldList
 from refmaker.scanners.grib.message_table import message_table
 from refmaker.scanners.grib.reader import HeaderReader
@@ -56,7 +57,15 @@ def file_table(
     if not found.mark():
         raise _nothing(walk)
     damages = [(f"byte_{one.offset}", one.reason, one.code) for one in walk.damage]
-    return message_table(found), damages
+    table = message_table(found)
+    numbered = unnamed(table.sections)
+    if numbered:
+        report.warn(
+            f"{numbered} of {len(table.sections)} kinds of fields may have numbers where they have"
+            " names: ecCodes, which would be asked, is not installed"
+            " (pip install 'refmaker[grib]', and scan again)"
+        )
+    return table, damages
 
 
 def _compressed(head: bytes) -> UnsupportedError:
