@@ -64,6 +64,10 @@ def cpu(action: Callable[[], object]) -> float:
 def measured(engine: str, folder: str) -> dict[str, float]:
     import xarray as xr
 
+    from refmaker.codecs.native_libraries import load_proj_before_eccodes
+
+    # With cfgrib beside rioxarray a process may end with a crash otherwise.
+    load_proj_before_eccodes()
     names = sorted(map(str, Path(folder).glob("*.nc")))
 
     def each() -> None:
