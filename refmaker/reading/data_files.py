@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from refmaker.model.report import ScanReport
     from refmaker.storage.reference_set import ReferenceSet
 
-__all__ = ["scan_data"]
+__all__ = ["scan_data", "tell_losses"]
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,9 @@ def scan_data(
         elif error.code == "mixed-formats":
             error.hint = "choose one: `scan={'format': ...}`"
         raise
-    _tell(refs.report)
+    for message in refs.report.warnings:
+        log.warning("%s: %s", printable(refs.report.url), printable(message))
+    tell_losses(refs.report)
     return refs
 
 
@@ -135,14 +137,18 @@ def _holds_metadata(folder: str, reference_options: Mapping[str, Any] | None) ->
         return False
 
 
-def _tell(report: ScanReport) -> None:
-    """Say what of the file is not in the set, since nobody else sees the report."""
-    for message in report.warnings:
-        log.warning("%s: %s", printable(report.url), printable(message))
+def tell_losses(report: ScanReport) -> None:
+    """Say what of a file is left out, where nobody else sees the report.
+
+    Parameters
+    ----------
+    report : ScanReport
+        Its skipped rows are named by one warning.
+    """
     lost = report.skipped
     if lost:
         rows = "; ".join(f"{row.path}: {row.reason}" for row in lost[:_SHOWN])
         more = f"; and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
         warnings.warn(
-            printable(f"{report.url}: left out are {rows}{more}"), UserWarning, stacklevel=2
+            printable(f"{report.url}: left out are {rows}{more}"), UserWarning, stacklevel=3
         )
