@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["array_from_manifest", "from_store", "table_from_manifest"]
 
-_FILL = "_FillValue"
 _FEW = 16
 """Files up to which paths are told apart by comparing, which is faster than sorting them."""
 
@@ -109,17 +108,7 @@ def array_from_manifest(array: Any, report: ScanReport) -> Array:
     table = table_from_manifest(array.manifest)
     made = array_from_document_v3(_document(array.metadata), table)
     budget = ScanOptions().inline_budget
-    return _without_repetition(settle_fill(made, budget, report.warn))
-
-
-def _without_repetition(array: Array) -> Array:
-    """Leave ``_FillValue`` out of the attributes where the fill value says it."""
-    from dataclasses import replace
-
-    if array.fill_value is None or _FILL not in array.attributes:
-        return array
-    kept = {name: value for name, value in array.attributes.items() if name != _FILL}
-    return replace(array, attributes=kept)
+    return settle_fill(made, budget, report.warn)
 
 
 def table_from_manifest(manifest: Any) -> ChunkTable:
