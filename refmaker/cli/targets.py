@@ -12,6 +12,7 @@ import click
 from refmaker.errors import RefmakerError, SourceError, SourceNotFoundError
 from refmaker.io.files import STANDARD, read_file
 from refmaker.io.source import Source, local_path
+from refmaker.io.stores import store_folder
 from refmaker.storage.detect import is_reference_folder
 from refmaker.storage.formats import COMPACT, format_of_name
 
@@ -88,6 +89,7 @@ def _join(folder: str | None, name: str) -> str:
 
 def _named(template: str, number: int, url: str) -> str:
     """Return the output's file name for one input."""
+    url = store_folder(url)
     path = url if local_path(url) is not None else urlsplit(url.rpartition("::")[2]).path
     base = os.path.basename(path.rstrip("/")) or "data"
     stem = os.path.splitext(base)[0]

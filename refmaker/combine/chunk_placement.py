@@ -80,8 +80,10 @@ class VariableGrid:
         """Return the chunks along a dimension that begin at positions."""
         along = self.along(j)
         if along is None:
-            return np.asarray(positions, np.int64) // self.chunk_shape[j]
-        return np.searchsorted(along.starts, positions).astype(np.int64, copy=False)
+            found: NDArray[np.int64] = np.asarray(positions, np.int64) // self.chunk_shape[j]
+            return found
+        at: NDArray[np.int64] = np.searchsorted(along.starts, positions).astype(np.int64)
+        return at
 
     def starts(self, j: int) -> NDArray[np.int64]:
         """Return where the chunks along a dimension begin."""
@@ -166,11 +168,7 @@ class CellOwners:
 
 
 def misaligned(
-    path: str,
-    items: Sequence[Item],
-    layout: VariableGrid,
-    found: Findings | None = None,
-    hint: str = "",
+    path: str, items: Sequence[Item], layout: VariableGrid, found: Findings | None, hint: str
 ) -> set[int]:
     """Return the inputs whose chunks are not chunks of a regular cube, and explain the first.
 
@@ -187,6 +185,8 @@ def misaligned(
         The cube's geometry.
     found : Findings, optional
         Gets the explanation.
+    hint : str
+        What helps.
     """
     bad: set[int] = set()
     numbers = np.array([i for i, _ in items], np.int64)

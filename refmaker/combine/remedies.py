@@ -24,6 +24,7 @@ __all__ = [
     "untried",
 ]  # fmt: skip
 
+_UNEVEN = "write Zarr version 3 with chunks of different lengths (`zarr_format=3`)"
 _MARKED = re.compile(r"`([a-z_]+)=([^`]*)`")
 _PART = re.compile(r"(?:`[^`]*`|[^,`])+")
 
@@ -84,7 +85,7 @@ def of_attribute(name: str, path: str, options: CombineOptions, *, timed: bool) 
     return f"say which one counts (`attributes={{{name!r}: 'first'}}`)"
 
 
-def of_storage(path: str, *, inline: bool = False, cut: bool = False) -> str:
+def of_storage(path: str, *, inline: bool = False, cut: bool = False, uneven: bool = False) -> str:
     """Return what helps where inputs encode or pack a variable differently.
 
     Parameters
@@ -95,25 +96,30 @@ def of_storage(path: str, *, inline: bool = False, cut: bool = False) -> str:
         Whether the values of single inputs might be encoded as the others' are.
     cut : bool
         Whether chunks can be cut, as nothing is compressed.
+    uneven : bool
+        Whether it is chunks of different lengths that Zarr version 2 cannot say.
     """
-    found = ["cut the chunks (`chunks='common'`)"] if cut else []
+    found = [_UNEVEN] if uneven else []
+    found += ["cut the chunks (`chunks='common'`)"] if cut else []
     found.append("split into groups (`incompatible='split'`)")
     if inline:
         found.append("keep the values of inputs that differ in the set (`mismatched='inline'`)")
     return ", ".join([*found, drop(path)])
 
 
-def of_placement(path: str, *, cut: bool) -> str:
+def of_placement(path: str, *, cut: bool, uneven: bool = True) -> str:
     """Return what helps where chunks of inputs are none of the cube's.
 
     Parameters
     ----------
     path : str
         The variable.
-    cut : bool
-        Whether chunks can be cut, as nothing is compressed.
+    cut, uneven : bool
+        Whether chunks can be cut, as nothing is compressed, and whether Zarr version 3 would
+        have them as they are.
     """
-    found = ["cut the chunks (`chunks='common'`)"] if cut else []
+    found = [_UNEVEN] if uneven else []
+    found += ["cut the chunks (`chunks='common'`)"] if cut else []
     return ", ".join([*found, drop(path)])
 
 

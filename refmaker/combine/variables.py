@@ -16,7 +16,7 @@ from refmaker.combine import (
     reencode,
     remedies,
     uneven,
-)
+)  # fmt: skip
 from refmaker.combine.chunk_placement import VariableGrid
 from refmaker.combine.tolerance import apart
 from refmaker.combine.values import read_values, same_bytes
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["combine_variable", "equal_values", "static_variable"]
 
 _ALIKE = ("dtype", "fill_value")
-_ENCODED = ("filters", "compressor", "order")
+_ENCODED = ("codecs", "order")
 
 
 def _can_be_cut(items: Sequence[Item]) -> bool:
@@ -52,8 +52,8 @@ def _hints(path: str, items: Sequence[Item]) -> dict[str, str]:
         "dtype": remedies.of_storage(path),
         "fill_value": remedies.of_storage(path),
         "dimension_names": remedies.drop(path),
-        "chunk_shape": f"{uneven.ZARR3_HINT}, {remedies.of_storage(path, inline=True, cut=cut)}",
-        **dict.fromkeys(("filters", "compressor", "order"), stored),
+        "chunk_shape": remedies.of_storage(path, inline=True, cut=cut, uneven=True),
+        **dict.fromkeys(("codecs", "order"), stored),
     }
 
 
@@ -239,21 +239,21 @@ def _fitted(
     """
     found = context.found
     before = len(found.lines)
-    agreement.compare_arrays(path, items, found, _ENCODED, _hints(path, items))
+    hints = _hints(path, items)
+    agreement.compare_arrays(path, items, found, _ENCODED, hints)
     if len(found.lines) > before:
         return None
     arrays = [array for _, array in items]
     even = all(a.edges is None and a.chunk_shape == arrays[0].chunk_shape for a in arrays)
-    if even and not chunk_placement.misaligned(path, items, layout):
+    hint = remedies.of_placement(path, cut=_can_be_cut(items))
+    if even and not chunk_placement.misaligned(path, items, layout, None, hint):
         return items, layout
     if context.options.zarr_format != 2:
-        return uneven.uneven_grid(path, items, layout, found)
-    agreement.compare_arrays(path, items, found, ("chunk_shape",), _hints(path, items))
-    hint = remedies.of_placement(path, cut=_can_be_cut(items))
+        return uneven.uneven_grid(path, items, layout, found, cut=_can_be_cut(items))
+    agreement.compare_arrays(path, items, found, ("chunk_shape",), hints)
     if len(found.lines) == before and any(array.edges is not None for array in arrays):
-        found.say(path, "its chunks are of different lengths", uneven.ZARR3_HINT)
+        found.say(path, "its chunks are of different lengths", hint)
     elif len(found.lines) == before:
-        hint = f"{uneven.ZARR3_HINT}, {hint}"
         chunk_placement.misaligned(path, items, layout, found, hint)
     return None
 
