@@ -114,9 +114,8 @@ def _fetch(items: Sequence[tuple[Member, str, Array]]) -> list[dict[int, bytes]]
 def _places(array: Array) -> Array:
     """Return an array of the same chunks and codecs, whatever the lengths of its chunks."""
     grid = array.chunks.grid
-    shape = tuple(max(1, n) for n in grid)
     return Array(
-        shape, (1,) * len(grid), array.dtype, array.chunks, filters=array.filters,
+        grid, (1,) * len(grid), array.dtype, array.chunks, filters=array.filters,
         compressor=array.compressor,
     )  # fmt: skip
 
