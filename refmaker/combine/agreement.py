@@ -218,11 +218,9 @@ def _alike(one: Any, other: Any) -> bool:
     return dumps(one) == dumps(other)
 
 
-def _decoding(codecs: Any) -> Any:
-    """Return what of a codec, or of several, decoding depends on."""
-    if codecs is None:
-        return None
-    return decoding(codecs) if hasattr(codecs, "keys") else [decoding(one) for one in codecs]
+def _decoding(codecs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what of codecs decoding depends on."""
+    return [decoding(one) for one in codecs]
 
 
 def compare_arrays(
@@ -256,7 +254,7 @@ def compare_arrays(
             other = getattr(array, name)
             if other is value or (name != "fill_value" and other == value):
                 continue
-            if name in ("filters", "compressor") and _decoding(value) == _decoding(other):
+            if name == "codecs" and _decoding(value) == _decoding(other):
                 continue
             if name == "fill_value" and same_fill(value, other):
                 continue
@@ -267,7 +265,7 @@ def compare_arrays(
 
 
 _WORDS = {
-    "chunk_shape": "chunk shape", "fill_value": "fill value", "compressor": "codec",
-    "filters": "codec (filters)", "dimension_names": "names of dimensions",
+    "chunk_shape": "chunk shape", "fill_value": "fill value", "codecs": "codec",
+    "dimension_names": "names of dimensions",
     "order": "order in chunks",
 }  # fmt: skip

@@ -81,7 +81,8 @@ class VariableGrid:
         along = self.along(j)
         if along is None:
             return np.asarray(positions, np.int64) // self.chunk_shape[j]
-        return np.searchsorted(along.starts, positions).astype(np.int64, copy=False)
+        found: NDArray[np.int64] = np.searchsorted(along.starts, positions).astype(np.int64)
+        return found
 
     def starts(self, j: int) -> NDArray[np.int64]:
         """Return where the chunks along a dimension begin."""

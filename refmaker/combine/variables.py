@@ -29,14 +29,13 @@ if TYPE_CHECKING:
 __all__ = ["combine_variable", "equal_values", "static_variable"]
 
 _ALIKE = ("dtype", "fill_value")
-_ENCODED = ("filters", "compressor", "order")
+_ENCODED = ("codecs", "order")
 _HINTS = {
     "dtype": "split into groups (`incompatible='split'`)",
     "fill_value": "split into groups (`incompatible='split'`)",
     "chunk_shape": f"{uneven.ZARR3_HINT}, cut chunks where data are not compressed"
     f" (`chunks='common'`), {STORED_HINT}",
-    "filters": STORED_HINT,
-    "compressor": STORED_HINT,
+    "codecs": STORED_HINT,
     "order": STORED_HINT,
 }
 
