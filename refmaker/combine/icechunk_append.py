@@ -26,6 +26,7 @@ from refmaker.model.zarr_v2 import dumps
 from refmaker.model.zarr_v3 import CROP, array_document_v3, group_document_v3
 from refmaker.model.zarr_v3_reader import array_from_document_v3
 from refmaker.storage.icechunk import (
+    check_version,
     library,
     open_repository,
     put,
@@ -93,6 +94,7 @@ def append_icechunk(
     base = ReferenceSet(_group("", new.group, root, dims, options, name), ScanReport(name))
     both = [Member(i, refs, storage_options) for i, refs in enumerate((base, new))]
     cube = combine_members(both, second_pass_options(options)).group
+    check_version(icechunk, cube)
     documents: dict[str, bytes] = {}
     files: dict[str, Any] = {}
     grown = {}
