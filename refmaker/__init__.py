@@ -210,7 +210,7 @@ def scan(
         from dataclasses import replace
 
         options = replace(options or ScanOptions(), **option_fields)
-    single = _single_file(url)
+    single = _single_file(url, storage_options)
     if single is None:
         from refmaker.io.inputs import expand_inputs
         from refmaker.scanning.multi_file import scan_together
@@ -232,16 +232,22 @@ def scan(
     return ReferenceSet(group, report)
 
 
-def _single_file(url: Any) -> str | os.PathLike[str] | None:
-    """Return what means one file; None for a list, a directory, a prefix."""
+def _single_file(
+    url: Any, storage_options: Mapping[str, Any] | None
+) -> str | os.PathLike[str] | None:
+    """Return what means one file or store; None for a list, a directory, a prefix."""
     from os import PathLike, fspath
     from os.path import isdir
 
     from refmaker.io.source import local_path
+    from refmaker.io.stores import resolve_store
 
     if not isinstance(url, str | PathLike):
         return None
     name = str(fspath(url))
+    store = resolve_store(name, storage_options)
+    if store != name:
+        return store
     path = local_path(name)
     return None if (name.endswith("/") if path is None else isdir(path)) else url
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 import refmaker
-from refmaker.errors import LimitError, MetadataError, RefmakerError, UnsupportedError
+from refmaker.errors import LimitError, MetadataError, RefmakerError
 
 GROUP = '{"zarr_format":2}'
 
