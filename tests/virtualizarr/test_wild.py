@@ -48,7 +48,7 @@ def compared(path, registry):
         pytest.fail(f"{path}: {error}")
     lost = {row.path for row in parser.report.skipped}
     native = open_arrays(refs)
-    back = dict(from_store(store).group.arrays())
+    back = dict(from_store(store, strict=True).group.arrays())
     count = 0
     for where, array in refs.group.arrays():
         if where in lost:
