@@ -16,6 +16,8 @@ from refmaker.cli.options import (
     help_all,
     storage_options,
     verbosity,
+    zarr_format,
+    zarr_format_of,
 )
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.spelling import as_flags
@@ -157,8 +159,15 @@ def combining_rarely(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def combine_options(values: Mapping[str, Any]) -> Any:
+def combine_options(values: Mapping[str, Any], form: str = "json") -> Any:
     """Return the `CombineOptions` that a command line asks for.
+
+    Parameters
+    ----------
+    values : mapping
+        The values of all options.
+    form : str
+        Form of what is written.
 
     Raises
     ------
@@ -170,6 +179,10 @@ def combine_options(values: Mapping[str, Any]) -> Any:
     for name in ("inline_budget", "compare_budget"):
         if values[name] is None:
             raise click.BadParameter("a size is needed", param_hint=f"--{name.replace('_', '-')}")
+    version = zarr_format_of(values.get("zarr_format", "auto"), form)
+    if form in ("compact", "parquet"):
+        # Said before anything is joined, so that what helps there is named.
+        version = 2
     return CombineOptions(
         concat=values["concat"] or None,
         coords={name: _selector(text) for name, text in values["coords"]},
@@ -193,7 +206,12 @@ def combine_options(values: Mapping[str, Any]) -> Any:
         inline_budget=values["inline_budget"],
         compare_budget=values["compare_budget"],
         batch=values["batch"],
+        zarr_format=version,
     )
+
+
+def _asked(options: Any, form: str) -> str | int:
+    return "auto" if form in ("compact", "parquet", "icechunk") else options.zarr_format
 
 
 def _attributes(given: Sequence[str]) -> dict[str, str]:
@@ -305,6 +323,7 @@ def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
     default=False,
     help="Replace an existing reference set, and nothing else.",
 )
+@zarr_format
 @combining
 @storage_options
 @as_json
@@ -323,10 +342,13 @@ def command(**values: Any) -> None:
       refmaker combine day*.json -o year.json --concat time
       refmaker combine run*.json -o runs.parquet --coord 'run={run:%Y%m%d}.nc'
       refmaker combine *.json -o all.json --concat time --chunks common
+      refmaker combine month*.json -o year.json --concat time --zarr-format 3
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
 
-    out, options = values["out"], combine_options(values)
+    out = values["out"]
+    form = values["out_format"] or format_of_name(out)
+    options = combine_options(values, form)
     if values["as_json"] and out == STANDARD:
         raise click.UsageError("--json and the references cannot both go to standard output")
     inputs = expanded(values["inputs"], values["storage_options"])
@@ -334,10 +356,9 @@ def command(**values: Any) -> None:
     check_folder(out)
     check_free(out, overwrite=overwrite, storage_options=values["storage_options"])
     refs = refmaker.combine(inputs, values["storage_options"], options=options)
-    form = values["out_format"] or format_of_name(out)
     # What has come to stand there while the sets were read is not ours either.
     check_free(out, overwrite=overwrite, storage_options=values["storage_options"])
-    refs.write(out, values["storage_options"], format=form)
+    refs.write(out, values["storage_options"], format=form, zarr_format=_asked(options, form))
     counts = tell(refs, quiet=values["quiet"] or values["as_json"])
     if values["as_json"]:
         told = {"warnings": list(refs.report.warnings), "skipped": len(refs.report.skipped)}

@@ -49,6 +49,7 @@ class Job:
     overwrite: bool
     strict: bool
     compact: bool
+    zarr_format: str | int
     quiet: bool
     account: Account
 
@@ -70,7 +71,12 @@ class Job:
     def write(self, refs: ReferenceSet, url: str, out: str) -> None:
         """Write a reference set; what has come to stand there meanwhile is not ours."""
         self._check_free(url, out)
-        refs.write(out, self._options(url, out), format="compact" if self.compact else None)
+        refs.write(
+            out,
+            self._options(url, out),
+            format="compact" if self.compact else None,
+            zarr_format=self.zarr_format,
+        )
 
     def many(self, inputs: Inputs) -> Iterator[Scanned]:
         """Scan many files at a time, and show how far that has come."""

@@ -133,37 +133,38 @@ def _first_wide(items: Sequence[Item], layout: VariableGrid) -> int | None:
 
 
 def _shortened(array: Array, axis: int) -> Array:
-    """Return an array whose padded last chunks along a dimension have shorter ranges.
+    """Return an array whose padded chunks along a dimension have shorter ranges.
 
     Raises
     ------
     MetadataError
         If a chunk has another length than its elements.
     """
-    extent, size = array.shape[axis], array.chunk_shape[axis]
-    table = array.chunks
-    rest = extent % size
-    if array.edges is not None or not rest or not table.present:
+    along, table = edges_of(array, axis), array.chunks
+    padded = along.stored > along.lengths
+    # Of what is in a repository no range is known, nor can it be changed.
+    if not table.present or not bool(padded.any()):
         return array
     row = math.prod(array.chunk_shape[axis + 1 :]) * array.dtype.itemsize
-    last = table.coordinates()[axis] == table.grid[axis] - 1
+    at = table.coordinates()[axis]
     length = table.length.astype(np.uint64)
     whole = (table.offset == 0) & (length == 0)
-    if bool(np.any(last & ~whole & (length != size * row))):
-        raise MetadataError(f"a chunk does not have {size * row} bytes")
-    length[last] = rest * row
+    full = (along.stored[at] * row).astype(np.uint64)
+    if bool(np.any(padded[at] & ~whole & (length != full))):
+        raise MetadataError(f"a chunk does not have the {row} bytes of each of its rows")
+    length = np.where(padded[at], (along.lengths[at] * row).astype(np.uint64), length)
     inlined = dict(table.inlined)
-    for number in inlined:
-        if np.unravel_index(number, table.grid)[axis] == table.grid[axis] - 1:
-            inlined[number] = inlined[number][: rest * row]
+    for number, data in inlined.items():
+        chunk = int(np.unravel_index(number, table.grid)[axis])
+        inlined[number] = data[: int(along.lengths[chunk]) * row] if padded[chunk] else data
     made = ChunkTable.from_columns(
         table.grid, table.urls, offset=table.offset, length=length, index=table.index,
         url=table.url, inlined=inlined,
     )  # fmt: skip
-    edges: list[Edges | None] = [None] * len(array.shape)
-    edges[axis] = Edges(Edges.of_regular(extent, size).lengths)
+    edges = list(array.edges or (None,) * len(array.shape))
+    edges[axis] = Edges(along.lengths)
     sizes = list(array.chunk_shape)
-    sizes[axis] = edges[axis].largest  # type: ignore[union-attr]
+    sizes[axis] = int(along.lengths.max())
     return replace(array, chunks=made, edges=tuple(edges), chunk_shape=tuple(sizes))
 
 
