@@ -7,9 +7,7 @@ that with the remedy.
 
 from __future__ import annotations
 
-import glob
 import re
-import shlex
 from pathlib import Path
 
 import h5py
@@ -26,7 +24,7 @@ from refmaker.cli import main
 from refmaker.combine.members import members
 from refmaker.combine.values import read_values
 from tests.combine import archives
-from tests.combine.files import dataset, write
+from tests.combine.files import dataset, words_of, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "tasks" / "questions.md"
 _ROW = re.compile(
@@ -534,16 +532,6 @@ def repository_that_grows(folder):
 
 
 # The page
-
-
-def words_of(command):
-    for word in shlex.split(command, posix=False):
-        if word.startswith("'"):
-            yield word[1:-1]
-        elif not word.startswith("-") and set(word) & set("*?["):
-            yield from sorted(glob.glob(word))
-        else:
-            yield word
 
 
 def output_of(words):
