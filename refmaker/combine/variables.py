@@ -29,13 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["combine_variable", "equal_values", "static_variable"]
 
 _ALIKE = ("dtype", "fill_value")
-_CHUNKED = ("chunk_shape", "filters", "compressor", "order")
+_CHUNKED = ("chunk_shape", "codecs", "order")
 _HINTS = {
     "dtype": "split into groups (`incompatible='split'`)",
     "fill_value": "split into groups (`incompatible='split'`)",
     "chunk_shape": f"cut chunks where data are not compressed (`chunks='common'`), {STORED_HINT}",
-    "filters": STORED_HINT,
-    "compressor": STORED_HINT,
+    "codecs": STORED_HINT,
     "order": STORED_HINT,
 }
 

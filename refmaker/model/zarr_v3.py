@@ -20,8 +20,6 @@ fill value                also the attribute ``_FillValue``, as xarray writes it
 
 from __future__ import annotations
 
-import base64
-import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +27,7 @@ import numpy as np
 from refmaker.errors import MetadataError, UnsupportedError
 from refmaker.model.attribute_types import TYPES
 from refmaker.model.dtypes import encode_fill_value
+from refmaker.model.missing_values import FILL, missing_document
 from refmaker.model.record_dtypes import RECORD
 
 if TYPE_CHECKING:
@@ -46,7 +45,6 @@ BYTES_CODECS = frozenset(
 )  # fmt: skip
 """Codecs of numcodecs that turn bytes into bytes, in version 3 as in version 2."""
 _PLAIN = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
-_FILL = "_FillValue"
 
 
 def group_document_v3(group: Group) -> dict[str, Any]:
@@ -178,24 +176,18 @@ def _attributes(array: Array) -> dict[str, Any]:
     ``_FillValue`` alone, in which floating point numbers are encoded.
     """
     attributes = _shown(array.attributes)
-    missing = attributes.pop(_FILL, None) if array.fill_value is None else array.fill_value
-    attributes.pop(_FILL, None)
+    missing = attributes.pop(FILL, None) if array.fill_value is None else array.fill_value
+    attributes.pop(FILL, None)
     if missing is None or array.dtype.kind not in "biuf":
         # Of others xarray decodes none, or masks complex numbers to real ones.
         return attributes
     try:
         value = np.asarray(missing, array.dtype)[()]
     except (TypeError, ValueError, OverflowError) as error:
-        raise MetadataError(f"{_FILL} {missing!r} is no value of {array.dtype}") from error
-    if array.dtype.kind == "f":
-        return attributes | {_FILL: _double(value)}
-    return attributes | {_FILL: bool(value) if array.dtype.kind == "b" else int(value)}
+        raise MetadataError(f"{FILL} {missing!r} is no value of {array.dtype}") from error
+    return attributes | {FILL: missing_document(value, array.dtype)}
 
 
 def _shown(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return attributes without what tells of types, which xarray hides in version 2 only."""
     return {name: value for name, value in attributes.items() if name not in (TYPES, RECORD)}
-
-
-def _double(value: Any) -> str:
-    return base64.b64encode(struct.pack("<d", float(value))).decode("ascii")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import LimitError, MetadataError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.dtypes import json_number
+from refmaker.model.missing_values import FILL
 from refmaker.model.zarr_v2 import array_from_documents
 from refmaker.storage.json_windows import DamagedTextError, loads, nesting
 from refmaker.storage.limits import DEFAULT
@@ -146,10 +147,10 @@ def _node(
     if below:
         raise MetadataError(f"an array with members: {', '.join(below)}")
     zarray = found[".zarray"]
-    if isinstance(attributes, dict) and _is_nan(attributes.get("_FillValue")):
+    if isinstance(attributes, dict) and _is_nan(attributes.get(FILL)):
         # As VirtualiZarr writes it, which is not JSON. Readers take it from the storage's fill
         # value, where there is one, and so it is said there.
-        attributes = {name: value for name, value in attributes.items() if name != "_FillValue"}
+        attributes = {name: value for name, value in attributes.items() if name != FILL}
         if isinstance(zarray, dict) and zarray.get("fill_value") is None:
             zarray = {**zarray, "fill_value": "NaN"}
     array = array_from_documents(zarray, _strict(attributes))
