@@ -13,7 +13,7 @@ from refmaker.errors import MetadataError
 from refmaker.model.chunk_table import ChunkTable, Reference, count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
 
@@ -141,6 +141,25 @@ class Group:
         for path, node in self.walk():
             if isinstance(node, Array):
                 yield path, node
+
+    def map_arrays(self, change: Callable[[Array], Array]) -> Group:
+        """Return a group of the same tree with every array replaced by what `change` makes of it.
+
+        Groups in which nothing changes are this one's own.
+        """
+        done: dict[str, Array | Group] = {}
+        # From the deepest up, without recursion: files nest deeper than Python likes to recurse.
+        for path, node in reversed(list(self.walk())):
+            if not isinstance(node, Group):
+                done[path] = change(node)
+                continue
+            prefix = f"{path}/" if path else ""
+            members = {name: done.pop(prefix + name) for name in node.members}
+            same = all(members[name] is inner for name, inner in node.members.items())
+            done[path] = node if same else Group(members, node.attributes)
+        root = done[""]
+        assert isinstance(root, Group)
+        return root
 
     def __getitem__(self, path: str) -> Array | Group:
         node: Array | Group = self

@@ -10,7 +10,7 @@ from refmaker.errors import MetadataError
 from refmaker.model.report import Fingerprint, ScanReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from refmaker.io.policy import Policy
     from refmaker.model import Group
@@ -71,6 +71,8 @@ class ReferenceSet:
         format: str | None = None,  # noqa: A002 - the word users know
         relative: bool = False,
         secrets: bool = False,
+        templates: str = "auto",
+        for_reader: str | None = None,
     ) -> None:
         """Write the set.
 
@@ -90,6 +92,12 @@ class ReferenceSet:
         secrets : bool
             Write URLs that hold a password or a signature as they are. By default they are
             refused, since whoever reads the set would have them.
+        templates : {"auto", "always", "never"}
+            Whether names stand for URLs in JSON, which is shorter, but which GDAL and VirtualiZarr
+            do not understand. By default they do, unless `for_reader` understands none.
+        for_reader : str, optional
+            Write the set only if this reader understands all of it: one of
+            `refmaker.storage.readers.READERS`.
 
         Raises
         ------
@@ -97,20 +105,28 @@ class ReferenceSet:
             If the place cannot be written.
         MetadataError
             If something in the set cannot be expressed, or a URL holds a secret.
+        UnsupportedError
+            If `for_reader` would not understand an array, or the form.
         PolicyError
             If the set was read from afar, and names what it may not: in the new place it would
             be trusted.
         MissingDependencyError
             If the format needs a package that is not installed.
         ValueError
-            If there is no such format.
+            If there is no such format or reader, or the format has no choice of templates.
         """
         from refmaker.storage.formats import FORMATS, format_of_name
 
         form = format_of_name(out) if format is None else format
         if form not in FORMATS:
             raise ValueError(f"format is {format!r}, not one of {', '.join(FORMATS)}")
+        plain = _is_plain(form, templates, for_reader)
         _check_names(self, secrets=secrets)
+        if for_reader is not None:
+            from refmaker.storage import readers
+
+            how = readers.Written(form, templates=not plain, relative=relative)
+            readers.check(self, for_reader, how)
         if form == "icechunk":
             from refmaker.storage import icechunk
 
@@ -118,7 +134,7 @@ class ReferenceSet:
                 raise MetadataError("Icechunk knows no relative paths", url=os.fspath(out))
             icechunk.write(self.group, out, self.report.sources, storage_options)
             return
-        _write(self, out, storage_options, form, relative=relative)
+        _write(self, out, storage_options, form, relative=relative, plain=plain)
 
     def rewrite(self, prefixes: Mapping[str, str]) -> ReferenceSet:
         """Return the set with other names of the files that it points into.
@@ -210,6 +226,17 @@ def _check_names(refs: ReferenceSet, *, secrets: bool) -> None:
         )
 
 
+def _is_plain(form: str, templates: str, for_reader: str | None) -> bool:
+    """Tell whether URLs are to be written without templates."""
+    from refmaker.storage.json_writer import TEMPLATES
+
+    if templates not in TEMPLATES:
+        raise ValueError(f"templates is {templates!r}, not one of {', '.join(TEMPLATES)}")
+    if (templates, form) == ("never", "compact") or (templates == "always" and form != "json"):
+        raise ValueError(f"templates is {templates!r}, of which the form {form} has no choice")
+    return form != "json" or templates == "never" or (templates == "auto" and for_reader is not None)
+
+
 def _write(
     refs: ReferenceSet,
     out: str | os.PathLike[str],
@@ -217,11 +244,16 @@ def _write(
     form: str,
     *,
     relative: bool,
+    plain: bool,
 ) -> None:
     from refmaker._version import __version__
     from refmaker.io.files import STANDARD, replacing
     from refmaker.storage import json_writer
+    from refmaker.storage.explicit import explicit
 
+    if form != "compact":
+        # Rules say of many whole files at once what sizes would say of each.
+        refs = replace(refs, group=explicit(refs.group, refs.report.sources))
     if relative:
         from refmaker.storage import rewrite
 
@@ -236,13 +268,13 @@ def _write(
 
         parquet.write(refs.group, out, header, storage_options)
         return
-    write: Callable[..., Any] = json_writer.write
-    if form == "compact":
-        from refmaker.storage import compact
-
-        write = compact.write
     with replacing(out, storage_options) as file:
-        write(refs.group, file, header)
+        if form == "compact":
+            from refmaker.storage import compact
+
+            compact.write(refs.group, file, header)
+        else:
+            json_writer.write(refs.group, file, header, plain=plain)
 
 
 def _read(

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 from refmaker.errors import MetadataError
 from refmaker.io.source import local_path
-from refmaker.model import Array, Group
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from refmaker.model import Array, Group
 
 __all__ = ["absolute", "new_prefixes", "relative", "renamed", "used_urls"]
 
@@ -173,15 +173,8 @@ def renamed(group: Group, renaming: Mapping[str, str]) -> Group:
     if not renaming:
         return group
 
-    done: dict[str, Array | Group] = {}
-    # From the deepest up, without recursion: files nest deeper than Python likes to recurse.
-    for path, node in reversed(list(group.walk())):
-        if isinstance(node, Group):
-            prefix = f"{path}/" if path else ""
-            members = {name: done.pop(prefix + name) for name in node.members}
-            group = Group(members, node.attributes)
-            done[path] = group
-        else:
-            urls = [renaming.get(url, url) for url in node.chunks.urls]
-            done[path] = replace(node, chunks=node.chunks.with_urls(urls))
-    return group
+    def change(array: Array) -> Array:
+        urls = [renaming.get(url, url) for url in array.chunks.urls]
+        return replace(array, chunks=array.chunks.with_urls(urls))
+
+    return group.map_arrays(change)
