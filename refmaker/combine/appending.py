@@ -16,6 +16,7 @@ from refmaker.io.local_file import local_path
 from refmaker.storage.detect import detect, reference_form
 from refmaker.storage.formats import COMPACT, format_of_name
 from refmaker.storage.reference_set import ReferenceSet
+from refmaker.storage.rewrite import is_relative
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,7 +53,7 @@ def append(
                 )
             written = header.get("form", form)
             done.refs.write(
-                target, storage_options, format=written, relative=bool(header.get("relative"))
+                target, storage_options, format=written, relative=is_relative(header)
             )
     return done
 

@@ -204,7 +204,7 @@ class ReferenceSet:
         for source, known in sources.items():
             report.sources[source] = Fingerprint.from_dict(known)
         found = cls(group, report, (name,), None if allow is None else tuple(allow))
-        if header.get("relative") is True:
+        if rewrite.is_relative(header):
             urls = rewrite.used_urls(group, sources)
             return _renamed(found, rewrite.absolute(urls, name))
         return found
@@ -262,7 +262,7 @@ def _write(
         urls = rewrite.used_urls(refs.group, refs.report.sources)
         refs = _renamed(refs, rewrite.relative(urls, out))
     header = json_writer.header(__version__, refs.report.format, refs.report.sources)
-    header |= {"relative": True} if relative else {}
+    header |= {"relative": "true"} if relative else {}
     if form == "parquet":
         from refmaker.storage import parquet
 

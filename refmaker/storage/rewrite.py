@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from refmaker.errors import MetadataError
@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
     from refmaker.model import Array, Group
 
-__all__ = ["absolute", "new_prefixes", "relative", "renamed", "used_urls"]
+__all__ = ["absolute", "is_relative", "new_prefixes", "relative", "renamed", "used_urls"]
+
+
+def is_relative(header: Mapping[str, Any]) -> bool:
+    """Tell whether the files are named by paths from where the set lies.
+
+    Parameters
+    ----------
+    header : mapping
+        Content of the member ``refmaker``. It says so in a text: GDAL fails at any other scalar
+        there. Sets of earlier versions hold a boolean.
+    """
+    return header.get("relative") in (True, "true")
 
 
 def used_urls(group: Group, sources: Iterable[str] = ()) -> list[str]:
