@@ -14,6 +14,7 @@ from refmaker.cli.options import (
     Pair,
     as_json,
     help_all,
+    readable,
     storage_options,
     verbosity,
 )
@@ -259,6 +260,7 @@ def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
     default=False,
     help="Replace an existing reference set, and nothing else.",
 )
+@readable
 @combining
 @storage_options
 @as_json
@@ -291,7 +293,7 @@ def command(**values: Any) -> None:
     form = values["out_format"] or format_of_name(out)
     # What has come to stand there while the sets were read is not ours either.
     check_free(out, overwrite=overwrite, storage_options=values["storage_options"])
-    refs.write(out, values["storage_options"], format=form)
+    refs.write(out, values["storage_options"], format=form, **values["readable"])
     counts = tell(refs, quiet=values["quiet"] or values["as_json"])
     if values["as_json"]:
         told = {"warnings": list(refs.report.warnings), "skipped": len(refs.report.skipped)}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.options import Option, Pair, as_json, storage_options, verbosity
+from refmaker.cli.options import Option, Pair, as_json, readable, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
@@ -44,6 +44,7 @@ __all__ = ["command"]
     show_default=True,
     help="Replace an existing reference set; nothing else is ever replaced.",
 )
+@readable
 @storage_options
 @as_json
 @verbosity
@@ -55,6 +56,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     rewrite: Sequence[tuple[str, str]],
     relative: bool,
     overwrite: bool,
+    readable: Mapping[str, Any],
     storage_options: Mapping[str, Any] | None,
     as_json: bool,
     quiet: bool,
@@ -73,6 +75,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     Example:
       refmaker convert cube.json cube.parquet
       refmaker convert cube.json small.json --out-format compact
+      refmaker convert cube.json gdal.json --plain
       refmaker convert cube.json out.json --rewrite /archive=s3://bucket/archive
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
@@ -89,7 +92,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     form = out_format or format_of_name(out)
     # What has come to stand there while the set was read is not ours either.
     check_free(out, overwrite=overwrite, storage_options=options)
-    refs.write(out, options, format=form, relative=relative)
+    refs.write(out, options, format=form, relative=relative, **readable)
     arrays = [array for _, array in refs.group.arrays()]
     chunks = sum(array.chunks.present for array in arrays)
     if as_json:

@@ -14,6 +14,7 @@ from refmaker.cli.targets import check_folder, check_free
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError, UnsupportedError
 from refmaker.io.files import STANDARD, many_files
 from refmaker.io.source import local_path
+from refmaker.storage.formats import format_of_name, stored_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,6 +50,7 @@ class Job:
     overwrite: bool
     strict: bool
     compact: bool
+    readable: Mapping[str, Any]
     quiet: bool
     account: Account
 
@@ -69,7 +71,11 @@ class Job:
     def write(self, refs: ReferenceSet, url: str, out: str) -> None:
         """Write a reference set; what has come to stand there meanwhile is not ours."""
         self._check_free(url, out)
-        refs.write(out, self._options(url, out), format="compact" if self.compact else None)
+        form = "compact" if self.compact else format_of_name(out)
+        made = refs.prepared(stored_form(form, **self.readable), self.readable["for_reader"])
+        made.write(out, self._options(url, out), format=form, **self.readable)
+        if not self.quiet:
+            self.account.note_readers(out, made.readers())
 
     def many(self, inputs: Inputs) -> Iterator[Scanned]:
         """Scan many files at a time, and show how far that has come."""

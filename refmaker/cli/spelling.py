@@ -23,8 +23,11 @@ _MARKED = re.compile(r"`([a-z_]+)(?:=([^`]*))?`")
 _SPECIAL: dict[tuple[str, Any], str] = {
     ("incompatible", "split"): "--split-incompatible",
     ("mismatched", "inline"): "--inline-mismatched",
+    ("templates", "never"): "--plain",
 }
 """Values that have a flag of their own."""
+_NAMES: dict[str, str] = {"for_reader": "--for"}
+"""Keywords whose flags have another name."""
 _PAIRS: dict[str, str] = {"coords": "--coord", "parameters": "--param"}
 """Mappings by name, whose members are given one by one."""
 _PYTHON_ONLY = frozenset(
@@ -76,7 +79,9 @@ def _spelled(name: str, given: str | None) -> tuple[str, str]:
         return _flag(name if value else f"no_{name}"), ""
     if isinstance(value, list):
         value = value[0]
-    return _flag(name), "" if value is None else _WORD if value is ... else str(value)
+    return _NAMES.get(name, _flag(name)), "" if value is None else _WORD if value is ... else str(
+        value
+    )
 
 
 _WORD = "..."

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FILL",
+    "declared",
     "missing_document",
     "missing_from_document",
     "number_of",
@@ -101,8 +102,8 @@ def with_declared_fill(array: Array) -> Array:
     """
     if array.fill_value is not None or array.dtype.kind not in "iuf" or array.chunks.absent:
         return array
-    declared = _declared(array)
-    return array if declared is None else replace(array, fill_value=declared)
+    value = declared(array)
+    return array if value is None else replace(array, fill_value=value)
 
 
 def settled(array: Array) -> Array:
@@ -122,8 +123,8 @@ def settled(array: Array) -> Array:
     fill = array.fill_value
     if fill is None or array.dtype.kind not in "iuf":
         return array
-    declared = _declared(array)
-    if FILL in array.attributes and (declared is None or not _equal(declared, fill)):
+    value = declared(array)
+    if FILL in array.attributes and (value is None or not _equal(value, fill)):
         return array
     attributes = dict(array.attributes)
     if array.dtype.kind != "f":
@@ -138,15 +139,21 @@ def settled(array: Array) -> Array:
 def spelled(array: Array) -> Array:
     """Return an array as documents of Zarr version 2 are to describe it; see the table above."""
     array = settled(array)
-    declared = _declared(array) if array.dtype.kind == "f" else None
-    if declared is None or array.fill_value is None or not _equal(declared, array.fill_value):
+    value = declared(array) if array.dtype.kind == "f" else None
+    if value is None or array.fill_value is None or not _equal(value, array.fill_value):
         return array
-    attributes = {**array.attributes, FILL: missing_document(declared, array.dtype)}
+    attributes = {**array.attributes, FILL: missing_document(value, array.dtype)}
     return replace(array, attributes=attributes)
 
 
-def _declared(array: Array) -> Any:
-    """Return ``_FillValue`` as a scalar of the dtype; None if there is none that is exactly one."""
+def declared(array: Array) -> Any:
+    """Return ``_FillValue`` as a scalar of the dtype; None if there is none that is exactly one.
+
+    Parameters
+    ----------
+    array : Array
+        Of kind i, u or f.
+    """
     value = missing_from_document(array.attributes.get(FILL), array.dtype)
     if isinstance(value, list) and len(value) == 1:
         value = value[0]

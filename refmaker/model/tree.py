@@ -148,6 +148,7 @@ class Group:
         Groups in which nothing changes are this one's own.
         """
         done: dict[str, Array | Group] = {}
+        root = self
         # From the deepest up, without recursion: files nest deeper than Python likes to recurse.
         for path, node in reversed(list(self.walk())):
             if not isinstance(node, Group):
@@ -156,9 +157,8 @@ class Group:
             prefix = f"{path}/" if path else ""
             members = {name: done.pop(prefix + name) for name in node.members}
             same = all(members[name] is inner for name, inner in node.members.items())
-            done[path] = node if same else Group(members, node.attributes)
-        root = done[""]
-        assert isinstance(root, Group)
+            root = node if same else Group(members, node.attributes)
+            done[path] = root
         return root
 
     def __getitem__(self, path: str) -> Array | Group:

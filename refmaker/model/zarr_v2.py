@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = [
+    "COMPRESSORS",
     "DIMENSIONS",
     "UNLIMITED",
     "array_document",
@@ -44,7 +45,7 @@ DIMENSIONS = "_ARRAY_DIMENSIONS"
 """Attribute of an array that names its dimensions; xarray's convention."""
 UNLIMITED = "_nc_unlimited_dimensions"
 """Attribute of a group that lists its unlimited dimensions; xarray hides attributes ``_nc*``."""
-_COMPRESSORS = frozenset({"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"})
+COMPRESSORS = frozenset({"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"})
 """Codecs that GDAL and TensorStore take as compressor only, or not as dependably as filter."""
 _RANK_LIMIT = 32
 """Dimensions of an array; what numpy 1 allows, and more than HDF5 and its like have."""
@@ -73,7 +74,7 @@ def dumps(document: Any) -> str:
 def array_document(array: Array) -> dict[str, Any]:
     """Return the ``.zarray`` document."""
     filters, compressor = array.filters, array.compressor
-    if compressor is None and filters and filters[-1].get("id") in _COMPRESSORS:
+    if compressor is None and filters and filters[-1].get("id") in COMPRESSORS:
         filters, compressor = filters[:-1], filters[-1]
     return {
         "zarr_format": 2,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from refmaker.codecs.fill_value import with_absent_written
 from refmaker.model import ChunkTable
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from refmaker.model.report import Fingerprint
 
 __all__ = ["explicit"]
+
+_SCALAR = 1 << 16
+"""Bytes of a scalar that is written out."""
 
 
 def explicit(group: Group, sources: Mapping[str, Fingerprint]) -> Group:
@@ -58,9 +62,6 @@ def _with_sizes(array: Array, sizes: Mapping[str, int]) -> Array:
 
 
 def _with_chunk(array: Array) -> Array:
-    if array.shape or array.chunks.present or array.codecs or array.dtype.kind not in "biufcSU":
+    if array.shape or array.chunks.present:
         return array
-    value = np.zeros((), array.dtype)
-    if array.fill_value is not None:
-        value[...] = array.fill_value
-    return replace(array, chunks=ChunkTable.inline((), {0: value.tobytes()}))
+    return with_absent_written(array, _SCALAR) or array

@@ -28,10 +28,7 @@ if TYPE_CHECKING:
     from refmaker.model import ChunkTable, Group
     from refmaker.model.report import Fingerprint
 
-__all__ = ["TEMPLATES", "Header", "chunk_members", "header", "plain_texts", "templated", "write"]
-
-TEMPLATES = ("auto", "always", "never")
-"""What may be said of templates: whether they stand for URLs."""
+__all__ = ["Header", "chunk_members", "header", "plain_texts", "templated", "write"]
 
 Header = dict[str, Any]
 """What the member ``refmaker`` holds: ``version``, ``format``, ``sources``."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from refmaker.io.policy import Policy
     from refmaker.model import Group
+    from refmaker.storage.formats import StoredForm
+    from refmaker.storage.readers import Summary
 
 __all__ = ["ReferenceSet"]
 
@@ -35,6 +37,8 @@ class ReferenceSet:
         What these documents may name; see `refmaker.io.policy.Policy`.
     named : frozenset of str
         Files that may be named whatever the documents are: the caller's own, or looked at before.
+    stored : StoredForm, optional
+        How a set that was read is stored.
     """
 
     group: Group
@@ -42,6 +46,7 @@ class ReferenceSet:
     origins: tuple[str, ...] = ()
     allow: tuple[str, ...] | None = None
     named: frozenset[str] = frozenset()
+    stored: StoredForm | None = None
 
     @property
     def policy(self) -> Policy:
@@ -115,26 +120,64 @@ class ReferenceSet:
         ValueError
             If there is no such format or reader, or the format has no choice of templates.
         """
-        from refmaker.storage.formats import FORMATS, format_of_name
+        from refmaker.storage.formats import FORMATS, format_of_name, stored_form
 
         form = format_of_name(out) if format is None else format
         if form not in FORMATS:
             raise ValueError(f"format is {format!r}, not one of {', '.join(FORMATS)}")
-        plain = _is_plain(form, templates, for_reader)
+        stored = stored_form(form, templates, for_reader, relative=relative)
         _check_names(self, secrets=secrets)
-        if for_reader is not None:
-            from refmaker.storage import readers
-
-            how = readers.Written(form, templates=not plain, relative=relative)
-            readers.check(self, for_reader, how)
+        refs = self.prepared(stored, for_reader)
         if form == "icechunk":
             from refmaker.storage import icechunk
 
             if relative:
                 raise MetadataError("Icechunk knows no relative paths", url=os.fspath(out))
-            icechunk.write(self.group, out, self.report.sources, storage_options)
+            icechunk.write(refs.group, out, self.report.sources, storage_options)
             return
-        _write(self, out, storage_options, form, relative=relative, plain=plain)
+        _write(refs, out, storage_options, stored)
+
+    def readers(self) -> Summary:
+        """Return how far each reader of reference sets understands this one.
+
+        Returns
+        -------
+        dict
+            See `refmaker.storage.readers.summary`; of a set that is not stored yet, as JSON.
+        """
+        from refmaker.storage.formats import StoredForm
+        from refmaker.storage.readers import summary
+
+        stored = self.stored or StoredForm()
+        refs = self if self.stored else self.prepared(stored)
+        return summary(refs.group, stored)
+
+    def prepared(self, stored: StoredForm, for_reader: str | None = None) -> ReferenceSet:
+        """Return the set as it is to be written.
+
+        Parameters
+        ----------
+        stored : StoredForm
+            How that is.
+        for_reader : str, optional
+            The reader that has to understand all of it.
+
+        Raises
+        ------
+        UnsupportedError, ValueError
+            As for `write`.
+        """
+        group = self.group
+        if stored.form in ("json", "parquet"):
+            # Rules say of many whole files at once what sizes would say of each.
+            from refmaker.storage.explicit import explicit
+
+            group = explicit(group, self.report.sources)
+        if for_reader is not None:
+            from refmaker.storage.readers import made_for
+
+            group = made_for(group, stored, for_reader, self.report.warn)
+        return replace(self, group=group, stored=stored)
 
     def rewrite(self, prefixes: Mapping[str, str]) -> ReferenceSet:
         """Return the set with other names of the files that it points into.
@@ -196,15 +239,16 @@ class ReferenceSet:
 
         name = os.fspath(url)
         form = reference_form(url, storage_options)
-        group, header = _read(name, form, storage_options)
+        group, header, stored = _read(name, form, storage_options)
         report = ScanReport(name, format=str(header.get("format", "")))
         sources = header.get("sources", {})
         if not isinstance(sources, dict):
             raise MetadataError("'sources' is no JSON object", url=name, path="refmaker")
         for source, known in sources.items():
             report.sources[source] = Fingerprint.from_dict(known)
-        found = cls(group, report, (name,), None if allow is None else tuple(allow))
-        if rewrite.is_relative(header):
+        allowed = None if allow is None else tuple(allow)
+        found = cls(group, report, (name,), allowed, stored=stored)
+        if stored.relative:
             urls = rewrite.used_urls(group, sources)
             return _renamed(found, rewrite.absolute(urls, name))
         return found
@@ -226,35 +270,17 @@ def _check_names(refs: ReferenceSet, *, secrets: bool) -> None:
         )
 
 
-def _is_plain(form: str, templates: str, for_reader: str | None) -> bool:
-    """Tell whether URLs are to be written without templates."""
-    from refmaker.storage.json_writer import TEMPLATES
-
-    if templates not in TEMPLATES:
-        raise ValueError(f"templates is {templates!r}, not one of {', '.join(TEMPLATES)}")
-    if (templates, form) == ("never", "compact") or (templates == "always" and form != "json"):
-        raise ValueError(f"templates is {templates!r}, of which the form {form} has no choice")
-    return form != "json" or templates == "never" or (templates == "auto" and for_reader is not None)
-
-
 def _write(
     refs: ReferenceSet,
     out: str | os.PathLike[str],
     storage_options: Mapping[str, Any] | None,
-    form: str,
-    *,
-    relative: bool,
-    plain: bool,
+    stored: StoredForm,
 ) -> None:
     from refmaker._version import __version__
     from refmaker.io.files import STANDARD, replacing
     from refmaker.storage import json_writer
-    from refmaker.storage.explicit import explicit
 
-    if form != "compact":
-        # Rules say of many whole files at once what sizes would say of each.
-        refs = replace(refs, group=explicit(refs.group, refs.report.sources))
-    if relative:
+    if stored.relative:
         from refmaker.storage import rewrite
 
         if os.fspath(out) == STANDARD:
@@ -262,32 +288,40 @@ def _write(
         urls = rewrite.used_urls(refs.group, refs.report.sources)
         refs = _renamed(refs, rewrite.relative(urls, out))
     header = json_writer.header(__version__, refs.report.format, refs.report.sources)
-    header |= {"relative": "true"} if relative else {}
-    if form == "parquet":
+    header |= {"relative": "true"} if stored.relative else {}
+    if stored.form == "parquet":
         from refmaker.storage import parquet
 
         parquet.write(refs.group, out, header, storage_options)
         return
     with replacing(out, storage_options) as file:
-        if form == "compact":
+        if stored.form == "compact":
             from refmaker.storage import compact
 
             compact.write(refs.group, file, header)
         else:
-            json_writer.write(refs.group, file, header, plain=plain)
+            json_writer.write(refs.group, file, header, plain=not stored.templates)
 
 
 def _read(
     name: str, form: str, storage_options: Mapping[str, Any] | None
-) -> tuple[Group, dict[str, Any]]:
+) -> tuple[Group, Mapping[str, Any], StoredForm]:
+    from refmaker.storage.formats import StoredForm
+    from refmaker.storage.rewrite import is_relative
+
     if form == "parquet":
         from refmaker.storage import parquet_reader
 
-        return parquet_reader.read(name, storage_options)
+        group, header = parquet_reader.read(name, storage_options)
+        return group, header, StoredForm("parquet", templates=False, relative=is_relative(header))
     from refmaker.io.files import read_file
-    from refmaker.storage import hierarchy
+    from refmaker.storage.hierarchy import group_of
+    from refmaker.storage.json_parser import parse
 
-    return hierarchy.read(read_file(name, storage_options), name)
+    found = parse(read_file(name, storage_options), name)
+    form = "compact" if found.compact else "json"
+    stored = StoredForm(form, found.templates, is_relative(found.header))
+    return group_of(found, name), found.header, stored
 
 
 def _renamed(refs: ReferenceSet, renaming: Mapping[str, str]) -> ReferenceSet:

@@ -39,6 +39,7 @@ def describe(refs: ReferenceSet, name: str = "") -> dict[str, Any]:
         "stored": sum(entry["stored"] for entry in entries),
         "skipped": report["skipped"],
         "warnings": report["warnings"],
+        "readers": refs.readers(),
         "advice": advise(entries, targets),
     }
 

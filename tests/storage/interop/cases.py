@@ -257,6 +257,11 @@ def _fills(cases, values, integers):
         ("number", values, -1.0, -1),
         ("int_null", integers, None, 0),
         ("int_number", integers, -999, -999),
+        ("complex_null", (values + 1j).astype("<c8"), None, 0),
+        ("M8_null", integers.astype("<i8").view("<M8[ns]"), None, 0),
+        ("bool_null", integers > 100, None, False),
+        ("S_null", np.char.mod("a%d", integers).astype("S5"), None, b""),
+        ("U_null", np.char.mod("a%d", integers).astype("<U5"), None, ""),
     ):
         refs, expected = cases.base(array, fill), array.copy()
         del refs["v/2.0.0"]
@@ -282,6 +287,7 @@ def _types(cases, values, integers):
         ("bool", integers > 100, None),
         ("bool_false", integers > 100, False),
         ("complex", (values + 1j).astype("<c8"), None),
+        ("complex_filled", (values + 1j).astype("<c8"), [1.0, 0.0]),
         ("M8", integers.astype("<i8").view("<M8[ns]"), None),
         ("m8", integers.astype("<i8").view("<m8[s]"), None),
         ("S", texts.astype("S5"), None),
