@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import MetadataError
+from refmaker.errors import MetadataError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.model.dtypes import (
     dtype_from_document,
@@ -39,6 +39,7 @@ __all__ = [
     "encode_fill_value",
     "fill_from_document",
     "json_number",
+    "placed_codecs",
 ]
 
 DIMENSIONS = "_ARRAY_DIMENSIONS"
@@ -71,11 +72,31 @@ def dumps(document: Any) -> str:
     return text
 
 
-def array_document(array: Array) -> dict[str, Any]:
-    """Return the ``.zarray`` document."""
+def placed_codecs(
+    array: Array,
+) -> tuple[tuple[Mapping[str, Any], ...], Mapping[str, Any] | None]:
+    """Return filters and compressor as a document holds them."""
     filters, compressor = array.filters, array.compressor
     if compressor is None and filters and filters[-1].get("id") in COMPRESSORS:
-        filters, compressor = filters[:-1], filters[-1]
+        return filters[:-1], filters[-1]
+    return filters, compressor
+
+
+def array_document(array: Array) -> dict[str, Any]:
+    """Return the ``.zarray`` document.
+
+    Raises
+    ------
+    UnsupportedError
+        If chunks are of different lengths; code ``zarr2-uneven``.
+    """
+    if array.edges is not None:
+        raise UnsupportedError(
+            "Zarr version 2 has no chunks of different lengths",
+            code="zarr2-uneven",
+            hint="write Zarr version 3 (`zarr_format=3`), as JSON or Icechunk",
+        )
+    filters, compressor = placed_codecs(array)
     return {
         "zarr_format": 2,
         "shape": [int(extent) for extent in array.shape],

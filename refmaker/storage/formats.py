@@ -47,11 +47,14 @@ class StoredForm:
         Whether names stand for URLs.
     relative : bool
         Whether files are named by their paths from where the set lies.
+    zarr_format : {2, 3}
+        Version of Zarr of the metadata.
     """
 
     form: str = "json"
     templates: bool = True
     relative: bool = False
+    zarr_format: int = 2
 
 
 def format_of_name(out: str | os.PathLike[str]) -> str:
@@ -61,7 +64,12 @@ def format_of_name(out: str | os.PathLike[str]) -> str:
 
 
 def stored_form(
-    form: str, templates: str = "auto", for_reader: str | None = None, *, relative: bool = False
+    form: str,
+    templates: str = "auto",
+    for_reader: str | None = None,
+    *,
+    relative: bool = False,
+    zarr_format: int = 2,
 ) -> StoredForm:
     """Return how a set is stored by what is asked for.
 
@@ -75,6 +83,8 @@ def stored_form(
         The reader that it is for.
     relative : bool
         Whether to name files by relative paths.
+    zarr_format : {2, 3}
+        Version of Zarr of the metadata.
 
     Raises
     ------
@@ -86,4 +96,5 @@ def stored_form(
     if (templates, form) == ("never", "compact") or (templates == "always" and form != "json"):
         raise ValueError(f"templates is {templates!r}, of which the form {form} has no choice")
     plain = templates == "never" or (templates == "auto" and for_reader is not None)
-    return StoredForm(form, form == "compact" or (form == "json" and not plain), relative)
+    named = form == "compact" or (form == "json" and not plain)
+    return StoredForm(form, named, relative, zarr_format)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from refmaker.errors import UnsupportedError
 from refmaker.io.local_file import local_path
 from refmaker.model.missing_values import FILL, number_of, spelled
-from refmaker.model.zarr_v2 import array_document
+from refmaker.model.zarr_v2 import placed_codecs
 from refmaker.storage.checksums import without_checksums
 from refmaker.storage.formats import TARGETS
 
@@ -40,6 +40,7 @@ _LEFT_OUT = "leave out what it does not read (`drop=...`)"
 _PARSER = f"{_LEFT_OUT}, or scan the files in VirtualiZarr, by refmaker.virtualizarr.Parser"
 _PLAIN = "write it without templates (`templates='never'`)"
 _JSON = "write it as JSON"
+_VERSION_2 = "write Zarr version 2"
 
 
 class Obstacle(NamedTuple):
@@ -104,6 +105,8 @@ class Reader:
         What it does not understand of those: of the whole set, of an array.
     checksums : bool
         Whether it decodes checksums; for one that does not they can be cut off.
+    zarr3 : bool
+        Whether it reads the metadata and codecs of sets in Zarr version 3.
     """
 
     title: str
@@ -112,6 +115,7 @@ class Reader:
     form_rules: tuple[_FormRule, ...] = ()
     rules: tuple[_Rule, ...] = ()
     checksums: bool = True
+    zarr3: bool = True
 
 
 def _templates(stored: StoredForm, urls: Sequence[str]) -> str:
@@ -187,6 +191,10 @@ def _other_codecs(facts: _Facts) -> str:
         if name.startswith("imagecodecs_") or "." in name:
             return f"the codec {name}"
     return ""
+
+
+def _uneven(facts: _Facts) -> str:
+    return "" if facts.array.edges is None else "chunks of different lengths"
 
 
 def _scalar(facts: _Facts) -> str:
@@ -291,6 +299,7 @@ READERS: Mapping[str, Reader] = {
             _Rule(_scalar, needed=False),
         ),
         checksums=False,
+        zarr3=False,
     ),
     "virtualizarr": Reader(
         "VirtualiZarr",
@@ -302,6 +311,7 @@ READERS: Mapping[str, Reader] = {
             _FormRule(_marked_names, "rename the files"),
         ),
         (
+            _Rule(_uneven, _LEFT_OUT, whole=True),
             _Rule(_objects, _PARSER, whole=True),
             _Rule(_nested, _LEFT_OUT, whole=True),
             _Rule(_other_codecs, _PARSER, whole=True),
@@ -319,6 +329,7 @@ READERS: Mapping[str, Reader] = {
         ("json",),
         (_FormRule(_schemeless, "name files by URLs"),),
         (
+            _Rule(_uneven),
             _Rule(_kinds("biufSUO", {"f": 4})),
             _Rule(_codecs("zlib gzip zstd blosc lz4", "zlib gzip zstd blosc lz4 shuffle delta"
                           " fixedscaleoffset vlen-utf8")),
@@ -334,6 +345,7 @@ READERS: Mapping[str, Reader] = {
         (),
         (_Rule(_kinds("biufc")), _Rule(_codecs("zlib gzip zstd bz2 blosc"))),
         checksums=False,
+        zarr3=False,
     ),
 }  # fmt: skip
 """Readers by name, and what each does not understand."""
@@ -351,10 +363,6 @@ def obstacles(group: Group, stored: StoredForm, reader: str) -> list[Obstacle]:
     reader : str
         One of `READERS`.
 
-    Raises
-    ------
-    MetadataError
-        If an array cannot be written at all.
     """
     return _obstacles([(path, _facts(array)) for path, array in group.arrays()], stored, reader)
 
@@ -365,6 +373,8 @@ def _obstacles(
     known = READERS[reader]
     if stored.form not in known.forms:
         return [Obstacle("", f"the form {stored.form}", _JSON, whole=True)]
+    if stored.zarr_format == 3 and not known.zarr3:
+        return [Obstacle("", "Zarr version 3", _VERSION_2, whole=True)]
     urls = list(dict.fromkeys(url for _, facts in arrays for url in facts.array.chunks.urls))
     found = []
     for form_rule in known.form_rules:
@@ -381,10 +391,9 @@ def _obstacles(
 
 
 def _facts(array: Array) -> _Facts:
-    document = array_document(array)
-    compressor: Mapping[str, Any] = document["compressor"] or {}
-    filters = tuple(str(codec.get("id")) for codec in document["filters"] or ())
-    return _Facts(spelled(array), str(compressor.get("id", "")), filters)
+    filters, compressor = placed_codecs(array)
+    names = tuple(str(codec.get("id")) for codec in filters)
+    return _Facts(spelled(array), str((compressor or {}).get("id", "")), names)
 
 
 def made_for(group: Group, stored: StoredForm, reader: str, warn: Callable[[str], None]) -> Group:

@@ -37,6 +37,8 @@ class ReferenceSet:
         What these documents may name; see `refmaker.io.policy.Policy`.
     named : frozenset of str
         Files that may be named whatever the documents are: the caller's own, or looked at before.
+    zarr_format : {2, 3}
+        Version of Zarr that it was read in, or asked to be written in.
     stored : StoredForm, optional
         How a set that was read is stored.
     """
@@ -46,6 +48,7 @@ class ReferenceSet:
     origins: tuple[str, ...] = ()
     allow: tuple[str, ...] | None = None
     named: frozenset[str] = frozenset()
+    zarr_format: int = 2
     stored: StoredForm | None = None
 
     @property
@@ -68,12 +71,13 @@ class ReferenceSet:
         chunks = sum(array.chunks.present for array in arrays)
         return f"<ReferenceSet of {self.report.url!r}: {len(arrays)} arrays, {chunks} chunks>"
 
-    def write(
+    def write(  # noqa: PLR0913 - each is a choice of its own
         self,
         out: str | os.PathLike[str],
         storage_options: Mapping[str, Any] | None = None,
         *,
         format: str | None = None,  # noqa: A002 - the word users know
+        zarr_format: str | int = "auto",
         relative: bool = False,
         secrets: bool = False,
         templates: str = "auto",
@@ -91,6 +95,10 @@ class ReferenceSet:
             kerchunk JSON, version 1; JSON with rules, which only this package reads; a folder
             of Parquet files; an Icechunk repository. By default the name's ending decides
             between ``.parquet`` (or ``.parq``), ``.icechunk``, and JSON for all others.
+        zarr_format : {"auto", 2, 3}
+            Version of Zarr of the metadata in JSON. "auto" is the one that the set was read in,
+            2 for others, and 3 where only that can say what is there, as chunks of different
+            lengths. Icechunk is version 3, Parquet and compact JSON are version 2.
         relative : bool
             Name the files by their paths from where the set lies, so that both can be moved
             together. Only this package reads such a set from any working directory.
@@ -111,7 +119,7 @@ class ReferenceSet:
         MetadataError
             If something in the set cannot be expressed, or a URL holds a secret.
         UnsupportedError
-            If `for_reader` would not understand an array, or the form.
+            If the version of Zarr, the form or `for_reader` cannot have what is there.
         PolicyError
             If the set was read from afar, and names what it may not: in the new place it would
             be trusted.
@@ -125,7 +133,8 @@ class ReferenceSet:
         form = format_of_name(out) if format is None else format
         if form not in FORMATS:
             raise ValueError(f"format is {format!r}, not one of {', '.join(FORMATS)}")
-        stored = stored_form(form, templates, for_reader, relative=relative)
+        version = _version(self, form, zarr_format)
+        stored = stored_form(form, templates, for_reader, relative=relative, zarr_format=version)
         _check_names(self, secrets=secrets)
         refs = self.prepared(stored, for_reader)
         if form == "icechunk":
@@ -148,7 +157,7 @@ class ReferenceSet:
         from refmaker.storage.formats import StoredForm
         from refmaker.storage.readers import summary
 
-        stored = self.stored or StoredForm()
+        stored = self.stored or StoredForm(zarr_format=_version(self, "json", "auto"))
         refs = self if self.stored else self.prepared(stored)
         return summary(refs.group, stored)
 
@@ -246,8 +255,14 @@ class ReferenceSet:
             raise MetadataError("'sources' is no JSON object", url=name, path="refmaker")
         for source, known in sources.items():
             report.sources[source] = Fingerprint.from_dict(known)
-        allowed = None if allow is None else tuple(allow)
-        found = cls(group, report, (name,), allowed, stored=stored)
+        found = cls(
+            group,
+            report,
+            (name,),
+            None if allow is None else tuple(allow),
+            zarr_format=stored.zarr_format,
+            stored=stored,
+        )
         if stored.relative:
             urls = rewrite.used_urls(group, sources)
             return _renamed(found, rewrite.absolute(urls, name))
@@ -300,12 +315,50 @@ def _write(
 
             compact.write(refs.group, file, header)
         else:
-            json_writer.write(refs.group, file, header, plain=not stored.templates)
+            json_writer.write(
+                refs.group, file, header, stored.zarr_format, plain=not stored.templates
+            )
+
+
+def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
+    """Return the version of Zarr to write.
+
+    Raises
+    ------
+    UnsupportedError
+        If the form has another one.
+    """
+    from refmaker.errors import UnsupportedError
+    from refmaker.model.zarr_v3 import zarr_format_of
+
+    if asked not in ("auto", 2, 3):
+        raise ValueError(f"zarr_format is {asked!r}, not 'auto', 2 or 3")
+    needed = zarr_format_of(refs.group)
+    if form == "icechunk":
+        wrong, version = asked == 2, 3
+    elif form == "json":
+        wrong, version = asked == 2 and needed == 3, int(asked) if asked != "auto" else needed
+        version = refs.zarr_format if asked == "auto" and needed == 2 else version
+    else:
+        wrong, version = 3 in (asked, needed), 2
+    if wrong:
+        names = {"json": "JSON of version 2", "compact": "compact JSON", "parquet": "Parquet"}
+        raise UnsupportedError(
+            "Icechunk is Zarr version 3"
+            if form == "icechunk"
+            else f"{names[form]} holds Zarr version 2, which has no chunks of different lengths"
+            if needed == 3
+            else f"{names[form]} holds Zarr version 2",
+            code="zarr-format",
+            hint="write JSON (`format='json'`) or Icechunk, in version 3 (`zarr_format=3`)",
+        )
+    return version
 
 
 def _read(
     name: str, form: str, storage_options: Mapping[str, Any] | None
 ) -> tuple[Group, Mapping[str, Any], StoredForm]:
+    """Return the root group, the member ``refmaker``, and how the set is stored."""
     from refmaker.storage.formats import StoredForm
     from refmaker.storage.rewrite import is_relative
 
@@ -319,8 +372,12 @@ def _read(
     from refmaker.storage.json_parser import parse
 
     found = parse(read_file(name, storage_options), name)
-    form = "compact" if found.compact else "json"
-    stored = StoredForm(form, found.templates, is_relative(found.header))
+    stored = StoredForm(
+        "compact" if found.compact else "json",
+        templates=found.templates,
+        relative=is_relative(found.header),
+        zarr_format=3 if "zarr.json" in found.documents else 2,
+    )
     return group_of(found, name), found.header, stored
 
 
