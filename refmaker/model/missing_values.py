@@ -123,7 +123,8 @@ def settled(array: Array) -> Array:
     fill = array.fill_value
     if fill is None or array.dtype.kind not in "iuf":
         return array
-    value = declared(array)
+    # Where there is a fill value, readers of version 2 do not look at the attribute.
+    value = declared(array, exact=False)
     if FILL in array.attributes and (value is None or not _equal(value, fill)):
         return array
     attributes = dict(array.attributes)
@@ -146,13 +147,15 @@ def spelled(array: Array) -> Array:
     return replace(array, attributes=attributes)
 
 
-def declared(array: Array) -> Any:
+def declared(array: Array, *, exact: bool = True) -> Any:
     """Return ``_FillValue`` as a scalar of the dtype; None if there is none that is exactly one.
 
     Parameters
     ----------
     array : Array
         Of kind i, u or f.
+    exact : bool
+        Whether a number between those of the type is none, as no element has it.
     """
     value = missing_from_document(array.attributes.get(FILL), array.dtype)
     if isinstance(value, list) and len(value) == 1:
@@ -168,6 +171,8 @@ def declared(array: Array) -> Any:
         return None
     number = number_of(value) if isinstance(value, str) else value
     # Python compares numbers exactly; numpy would round one to the type of the other.
+    if not exact and array.dtype.kind == "f" and not isinstance(number, str):
+        return scalar
     same = not isinstance(number, str) and (number == scalar.item() or bool(np.isnan(scalar)))
     return scalar if same else None
 

@@ -222,7 +222,7 @@ def _unfilled(facts: _Facts) -> str:
 
 def _unfilled_texts(facts: _Facts) -> str:
     array = facts.array
-    unsaid = array.fill_value is None and array.dtype.kind == "U" and array.chunks.absent
+    unsaid = array.fill_value is None and array.dtype.kind in "SU" and array.chunks.absent
     return "absent texts without a fill value" if unsaid else ""
 
 

@@ -47,6 +47,7 @@ def told(array):
         ("<f4", -9999.0, -9999, (-9999.0, double(-9999.0))),
         ("<f4", None, [-9999.0], (-9999.0, double(-9999.0))),
         ("<f4", None, FLOAT32_DEFAULT, (FLOAT32_DEFAULT, double(FLOAT32_DEFAULT))),
+        ("<f4", np.float32(9.96921e36), 9.96921e36, (FLOAT32_DEFAULT, double(FLOAT32_DEFAULT))),
         (">f8", np.inf, "Infinity", ("Infinity", double(np.inf))),
         ("<f4", None, None, (None, None)),
         ("<i2", -999, None, (-999, -999)),

@@ -92,6 +92,7 @@ class Cases:
         self.url = self.file.as_uri()
         self.sets = {}
         self.values = {}
+        self.spellings = []
 
     def put(self, data):
         """Append bytes to the data; return the reference to them."""
@@ -158,6 +159,7 @@ def make(folder):
     integers = np.nan_to_num(values * 10).astype("<i2")
     integers[0, 0, 0] = -999
     _spellings(cases, values)
+    cases.spellings = list(cases.sets)
     _fills(cases, values, integers)
     _types(cases, values, integers)
     _records(cases)
@@ -258,7 +260,7 @@ def _fills(cases, values, integers):
         ("int_null", integers, None, 0),
         ("int_number", integers, -999, -999),
         ("complex_null", (values + 1j).astype("<c8"), None, 0),
-        ("M8_null", integers.astype("<i8").view("<M8[ns]"), None, 0),
+        ("M8_null", integers.astype("<i8").view("<M8[ns]"), None, np.datetime64("NaT", "ns")),
         ("bool_null", integers > 100, None, False),
         ("S_null", np.char.mod("a%d", integers).astype("S5"), None, b""),
         ("U_null", np.char.mod("a%d", integers).astype("<U5"), None, ""),

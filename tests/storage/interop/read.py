@@ -27,7 +27,11 @@ def opened(path, **more):
     from zarr.storage import FsspecStore
 
     fs = fsspec.filesystem(
-        "reference", fo=str(path) if isinstance(path, Path) else path, remote_protocol="file", asynchronous=True, skip_instance_cache=True
+        "reference",
+        fo=str(path) if isinstance(path, Path) else path,
+        remote_protocol="file",
+        asynchronous=True,
+        skip_instance_cache=True,
     )
     store = FsspecStore(fs, read_only=True)
     return zarr.open_group(store, mode="r", zarr_format=2, use_consolidated=False, **more)
@@ -91,9 +95,10 @@ def icechunk(path, group):
     found = open_virtual_dataset(
         url, registry=registry, parser=parser, loadable_variables=[], decode_times=False
     )
-    here = path.parent.as_uri() + "/"
+    above = path.parent.parent
+    here = above.as_uri() + "/"
     config = ice.RepositoryConfig.default()
-    store = ice.local_filesystem_store(str(path.parent))
+    store = ice.local_filesystem_store(str(above))
     config.set_virtual_chunk_container(ice.VirtualChunkContainer(here, store))
     repository = ice.Repository.create(
         ice.in_memory_storage(), config, authorize_virtual_chunk_access={here: None}
@@ -121,7 +126,6 @@ def gdal_by_name(path, group):
     with rasterio.Env(GDAL_PAM_ENABLED="NO"), rasterio.open(str(path)) as source:
         names = source.subdatasets or [f":/{group}v"]
         assert any(name.endswith(f":/{group}v") for name in names), names
-    return None
 
 
 def kerchunk(path, group):
