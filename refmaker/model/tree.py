@@ -6,7 +6,7 @@ a file format or a storage format.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from refmaker.model.edges import Edges
 
-__all__ = ["Array", "ChunkTable", "Group", "Reference", "chunk_grid"]
+__all__ = ["Array", "ChunkTable", "Group", "Reference", "chunk_grid", "nested"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -224,23 +224,13 @@ class Group:
                 yield path, node
 
     def map_arrays(self, change: Callable[[Array], Array]) -> Group:
-        """Return a group of the same tree with every array replaced by what `change` makes of it.
-
-        Groups in which nothing changes are this one's own.
-        """
-        done: dict[str, Array | Group] = {}
-        root = self
-        # From the deepest up, without recursion: files nest deeper than Python likes to recurse.
-        for path, node in reversed(list(self.walk())):
-            if not isinstance(node, Group):
-                done[path] = change(node)
-                continue
-            prefix = f"{path}/" if path else ""
-            members = {name: done.pop(prefix + name) for name in node.members}
-            same = all(members[name] is inner for name, inner in node.members.items())
-            root = node if same else Group(members, node.attributes)
-            done[path] = root
-        return root
+        """Return a group of the same tree with what `change` makes of every array."""
+        found = {
+            path: change(node) if isinstance(node, Array) else replace(node, members={})
+            for path, node in self.walk()
+        }
+        root = nested(found)
+        return root if isinstance(root, Group) else self
 
     def __getitem__(self, path: str) -> Array | Group:
         node: Array | Group = self
@@ -254,3 +244,38 @@ class Group:
 def _below(path: str, group: Group) -> Iterator[tuple[str, Array | Group]]:
     for name, node in group.members.items():
         yield f"{path}/{name}" if path else name, node
+
+
+def nested(nodes: Mapping[str, Array | Group]) -> Array | Group:
+    """Return the root of groups and arrays that are known by their paths.
+
+    Parameters
+    ----------
+    nodes : mapping of str to Array or Group
+        Groups without members; those that are only there because something lies in them are
+        added. The path of the root is empty.
+
+    Raises
+    ------
+    MetadataError
+        If something lies in an array.
+    """
+    known = {"": nodes.get("", Group()), **nodes}
+    for path in nodes:
+        parent = path.rpartition("/")[0]
+        while parent not in known:
+            known[parent] = Group()
+            parent = parent.rpartition("/")[0]
+    members: dict[str, dict[str, Array | Group]] = {}
+    # Sorting keeps the order of equals, and so members that of the mapping.
+    for path in sorted(known, key=lambda path: path.count("/") if path else -1, reverse=True):
+        node, below = known[path], members.pop(path, {})
+        if below:
+            if isinstance(node, Array):
+                raise MetadataError(f"an array with members: {', '.join(below)}", path=path or "/")
+            node = replace(node, members=below)
+        if not path:
+            return node
+        parent, _, name = path.rpartition("/")
+        members.setdefault(parent, {})[name] = node
+    return known[""]
