@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["append_icechunk"]
 
 _STORED = ("data_type", "fill_value", "dimension_names")
+_ANEW = "combine all inputs anew, to a new repository"
 _TRIES = 20
 """Times that an append is made anew because somebody else has committed meanwhile."""
 
@@ -210,9 +211,20 @@ def _joined(new: Group, root: Any, options: CombineOptions) -> frozenset[str]:
         if array.dimension_names != (name,) or path not in root:
             continue
         old = np.asarray(root[path][...])
-        if old.shape != array.shape or not np.array_equal(old, _values(array)):
+        if old.shape != array.shape or not _same(old, path, array, options):
             found.add(name)
     return frozenset(found)
+
+
+def _same(old: Any, path: str, array: Array, options: CombineOptions) -> bool:
+    """Whether a coordinate is that of the repository, by the tolerance that counts for it."""
+    values = _values(array)
+    near = options.tolerance_of(path, path.rpartition("/")[2])
+    if near is None and " since " not in str(array.attributes.get("units")):
+        near = options.common_tolerance
+    if near and values.dtype.kind in "iuf":
+        return bool(np.allclose(old, values, rtol=0, atol=near, equal_nan=True))
+    return bool(np.array_equal(old, values))
 
 
 def _values(array: Array) -> Any:
@@ -229,7 +241,7 @@ def _group(
         inner = f"{path}/{key}" if path else key
         node = new.members.get(key)
         if node is None:
-            raise MetadataError("the inputs lack it", url=name, path=inner)
+            raise MetadataError("the inputs lack it", url=name, path=inner, hint=_ANEW)
         if isinstance(node, Group):
             members[key] = _group(inner, node, old[key], dims, options, name)
         else:
@@ -258,11 +270,15 @@ def _array(
                 f"its {field} is {wanted.get(field)!r}, but {plain.get(field)!r} in the repository",
                 url=name,
                 path=path,
+                hint=_ANEW,
             )
     shape = tuple(int(n) for n in old.shape)
     if whole:
         if old.nbytes > options.compare_budget:
-            raise LimitError(f"comparing it would read {old.nbytes} bytes", url=name, path=path)
+            raise LimitError(
+                f"comparing it would read {old.nbytes} bytes", url=name, path=path,
+                hint=f"raise the limit (`compare_budget={old.nbytes}`)",
+            )  # fmt: skip
         values = np.asarray(old[...])
         like = replace(new, attributes=attributes)
         return inline_like(values, like, new.dimension_names or ())

@@ -205,6 +205,20 @@ def test_what_is_there_is_never_moved(tmp_path):
     xr.testing.assert_equal(read(out).load(), joined([days[0], days[2], days[1]]))
 
 
+def test_coordinates_that_jitter_are_those_that_are_there(tmp_path):
+    paths, days = files(tmp_path, ["all"])
+    out = started(tmp_path, paths[0])
+    later = dataset(2, 2, shape=SHAPE)
+    later["lat"] = later["lat"] + 1e-9
+    refs = refmaker.scan(write(tmp_path / "l.nc", later, CHUNKS))
+    with pytest.raises(MetadataError, match="tolerance"):
+        refmaker.append(out, [refs], concat="time")
+    refmaker.append(out, [refs], tolerance=1e-8)
+    xr.testing.assert_equal(
+        read(out).load(), joined([days[0], later.assign_coords(lat=days[0].lat)])
+    )
+
+
 def test_times_in_other_units_are_appended(tmp_path):
     paths, days = files(tmp_path, ["all"])
     out = started(tmp_path, paths[0])
