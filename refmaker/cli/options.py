@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.errors import printable
+from refmaker.storage.formats import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,8 +26,11 @@ __all__ = [
     "Pair",
     "as_json",
     "help_all",
+    "readable",
     "storage_options",
     "verbosity",
+    "zarr_format",
+    "zarr_format_of",
 ]
 
 _UNITS = {"": 1, "b": 1}
@@ -204,6 +208,28 @@ def storage_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _storage(wrapped)
 
 
+def readable(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--plain`` and ``--for``, handed to the command as keywords of writing, `readable`."""
+
+    @wraps(command)
+    def wrapped(*args: Any, plain: bool, for_reader: str | None, **kwargs: Any) -> Any:
+        compact = kwargs.get("compact") or kwargs.get("out_format") == "compact"
+        if plain and compact:
+            raise click.UsageError("a compact set is made of templates: it cannot be --plain")
+        templates = "never" if plain else "auto"
+        return command(*args, readable={"templates": templates, "for_reader": for_reader}, **kwargs)
+
+    wrapped = click.option(
+        "--for",
+        "for_reader",
+        type=click.Choice(TARGETS),
+        help="Write it --plain if this reader understands all of it, and else refuse.",
+    )(wrapped)
+    return click.option(
+        "--plain", is_flag=True, help="Write URLs in full, as GDAL and VirtualiZarr read them."
+    )(wrapped)
+
+
 def verbosity(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``-q`` and ``-v``, and log to standard error from there on.
 
@@ -262,3 +288,39 @@ def _logging(level: int) -> Iterator[None]:
         warnings.removeHandler(shown)
         logger.removeHandler(handler)
         logger.setLevel(before)
+
+
+def zarr_format(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option for the version of Zarr of what is written."""
+    return click.option(
+        "--zarr-format",
+        type=click.Choice(["auto", "2", "3"]),
+        default="auto",
+        show_default=True,
+        help="Version of Zarr to write; auto is 2 where that can say what is there. Only 3 has"
+        " chunks of different lengths, such as months.",
+    )(command)
+
+
+def zarr_format_of(value: str, form: str) -> str | int:
+    """Return the version of Zarr that a command line asks for.
+
+    Parameters
+    ----------
+    value : str
+        What was given.
+    form : str
+        Form of what is written.
+
+    Raises
+    ------
+    click.UsageError
+        If the form is of another version.
+    """
+    if form == "icechunk" and value == "2":
+        raise click.UsageError("an Icechunk repository is Zarr version 3: leave --zarr-format out")
+    if form in ("compact", "parquet") and value == "3":
+        raise click.UsageError(
+            f"{form} is a form of Zarr version 2: write json or icechunk, or no --zarr-format"
+        )
+    return value if value == "auto" else int(value)

@@ -11,7 +11,17 @@ from click.core import ParameterSource
 
 from refmaker.cli.boundary import FAILED
 from refmaker.cli.combine import COMBINING, combine_options, combining_rarely
-from refmaker.cli.options import SIZE, More, as_json, help_all, storage_options, verbosity
+from refmaker.cli.options import (
+    SIZE,
+    More,
+    as_json,
+    help_all,
+    readable,
+    storage_options,
+    verbosity,
+    zarr_format,
+    zarr_format_of,
+)
 from refmaker.cli.output import FAILED as INPUT_FAILED
 from refmaker.cli.output import IGNORED, Account
 from refmaker.cli.scan_runs import Job, are_one_object, scan_collection, scan_cube, scan_each
@@ -43,7 +53,8 @@ __all__ = ["command"]
     "--name-template",
     default=DEFAULT_NAME,
     show_default=True,
-    help="Name of each file in a folder; {stem}, {name} and {n} (its number) are replaced.",
+    help="Name of each file in a folder; {stem}, {name}, {parent} (its folder) and {n} (its number)"
+    " are replaced.",
     cls=More,
     former=["--name"],
 )
@@ -138,6 +149,8 @@ __all__ = ["command"]
     help="Write rules where chunks follow any; read by refmaker only.",
     cls=More,
 )
+@zarr_format
+@readable
 @click.option("--strict", is_flag=True, help="Exit with 1 if any object was skipped.")
 @click.option(
     "--overwrite/--no-overwrite",
@@ -170,9 +183,9 @@ def command(ctx: click.Context, /, **values: Any) -> None:
       refmaker scan series/ -o volume.json
       refmaker scan s3://bucket/data.nc -S anon=true -o -
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
-    joined = _joined(ctx, values)
+    inputs = _inputs(values["inputs"], values["storage_options"])
+    joined = _joined(ctx, values, alone=len(inputs.urls) == 1)
     job = _job(values)
-    inputs = _inputs(values["inputs"], job.storage_options)
     account = job.account
     if joined:
         out = _single(values["out"])
@@ -184,7 +197,8 @@ def command(ctx: click.Context, /, **values: Any) -> None:
             except LookupError as error:
                 raise click.UsageError(str(error)) from error
         else:
-            scan_cube(inputs, out, job, combine_options(values))
+            form = "compact" if job.compact else format_of_name(out)
+            scan_cube(inputs, out, job, combine_options(values, form))
     elif is_single(inputs, values["out"]) and values["out"] is not None:
         _check(inputs.urls, [values["out"]], job)
         try:
@@ -197,6 +211,7 @@ def command(ctx: click.Context, /, **values: Any) -> None:
         targets = outputs(inputs.urls, values["out"], values["name_template"])
         _check(inputs.urls, targets, job)
         scan_each(inputs, targets, job)
+    account.tell_readers()
     if (
         INPUT_FAILED in account.statuses
         or account.statuses == {IGNORED}
@@ -205,8 +220,11 @@ def command(ctx: click.Context, /, **values: Any) -> None:
         ctx.exit(FAILED)
 
 
-def _joined(ctx: click.Context, values: dict[str, Any]) -> bool:
-    """Tell whether all inputs are to be joined; refuse what only joining understands otherwise."""
+def _joined(ctx: click.Context, values: dict[str, Any], *, alone: bool) -> bool:
+    """Tell whether all inputs are to be joined; refuse what only joining understands otherwise.
+
+    One input alone is joined with nothing where variables are to be left out of it.
+    """
     with suppress(click.BadParameter):  # sizes were given so until 0.1
         values["chunk_bytes"], values["chunks"] = (
             (
@@ -223,6 +241,8 @@ def _joined(ctx: click.Context, values: dict[str, Any]) -> bool:
         if name not in ("concat", "inline_budget", "chunks", "coords")
         and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
     ]
+    if told == ["drop"] and alone and not values["chunks"]:
+        return True
     if (told or values["chunks"]) and not joined:
         flag = f"--{(told or ['chunks'])[0].replace('_', '-')}"
         raise click.UsageError(f"{flag} says how inputs are joined: add --combine or --concat DIM")
@@ -251,6 +271,7 @@ def _check(inputs: Sequence[str], targets: Sequence[str], job: Job) -> None:
     for out in targets:
         if job.compact and format_of_name(out) != "json":
             raise click.UsageError(f"--compact is a form of JSON, and {out} is to be another")
+        zarr_format_of(str(job.zarr_format), "compact" if job.compact else format_of_name(out))
     try:
         job.prepare(inputs, targets)
     except RefmakerError as error:
@@ -281,10 +302,22 @@ def _job(values: Mapping[str, Any]) -> Job:
         raise click.UsageError("--jobs and --dask exclude one another")
     if values["isolate"] == "never" and (values["jobs"] or values["dask"]):
         raise click.UsageError("--jobs and --dask scan in processes, which --isolate never forbids")
-    same = ("format", "storage_options", "isolate", "timeout", "overwrite", "strict", "compact")
+    same = (
+        "format",
+        "storage_options",
+        "isolate",
+        "timeout",
+        "overwrite",
+        "strict",
+        "compact",
+        "readable",
+    )
     many = ("jobs", "dask", "retries", "cache", "quiet")
     return Job(
         options=options,
+        zarr_format=values["zarr_format"]
+        if values["zarr_format"] == "auto"
+        else int(values["zarr_format"]),
         account=Account(values["as_json"], values["quiet"], values["stats"]),
         **{name: values[name] for name in (*same, *many)},
     )

@@ -14,6 +14,7 @@ from refmaker.cli.targets import check_folder, check_free
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError, UnsupportedError
 from refmaker.io.files import STANDARD, many_files
 from refmaker.io.source import local_path
+from refmaker.storage.formats import format_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,6 +50,8 @@ class Job:
     overwrite: bool
     strict: bool
     compact: bool
+    zarr_format: str | int
+    readable: Mapping[str, Any]
     quiet: bool
     account: Account
 
@@ -61,7 +64,8 @@ class Job:
             If something stands there, or nothing can be put there.
         """
         if len(targets) > 1 and local_path(targets[0]) is not None:
-            os.makedirs(os.path.dirname(targets[0]) or ".", exist_ok=True)
+            for folder in dict.fromkeys(os.path.dirname(out) or "." for out in targets):
+                os.makedirs(folder, exist_ok=True)
         for url, out in zip(inputs, targets, strict=False):
             check_folder(out)
             self._check_free(url, out)
@@ -69,7 +73,12 @@ class Job:
     def write(self, refs: ReferenceSet, url: str, out: str) -> None:
         """Write a reference set; what has come to stand there meanwhile is not ours."""
         self._check_free(url, out)
-        refs.write(out, self._options(url, out), format="compact" if self.compact else None)
+        form = "compact" if self.compact else format_of_name(out)
+        how = {**self.readable, "zarr_format": self.zarr_format}
+        made = refs.prepared(refs.stored_as(form, **how), self.readable["for_reader"])
+        made.write(out, self._options(url, out), format=form, **how)
+        if not self.quiet:
+            self.account.note_readers(out, made.readers())
 
     def many(self, inputs: Inputs) -> Iterator[Scanned]:
         """Scan many files at a time, and show how far that has come."""

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import reprlib
-import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refmaker.codecs import decoding
+from refmaker.combine import remedies
 from refmaker.errors import MetadataError
 from refmaker.model.attribute_types import TYPES, merge_types, with_types
+from refmaker.model.missing_values import number_of
 from refmaker.model.zarr_v2 import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from refmaker.combine.members import Member
+    from refmaker.combine.options import CombineOptions
     from refmaker.model import Array
 
 __all__ = ["MEANING", "Findings", "attribute_values", "same_fill"]
@@ -51,11 +52,15 @@ class Findings:
     ----------
     members : sequence of Member
         The inputs.
+    options : CombineOptions
+        How to combine them: what was asked for already is no remedy.
     """
 
     members: Sequence[Member]
+    options: CombineOptions
     lines: list[tuple[str, str]] = field(default_factory=list)
     hints: dict[str, None] = field(default_factory=dict)
+    dropped: dict[str, None] = field(default_factory=dict)
 
     def differ(
         self,
@@ -81,10 +86,13 @@ class Findings:
         self.say(path, f"{what} is {here}, but {', '.join(told)}", hint)
 
     def say(self, path: str, text: str, hint: str = "") -> None:
-        """Note anything else."""
+        """Note anything else; a hint is remedies between commas."""
         self.lines.append((path, text))
-        if hint:
-            self.hints.setdefault(hint)
+        for remedy in remedies.untried(hint, self.options):
+            if remedy == remedies.drop(path):
+                self.dropped.setdefault(path)
+            else:
+                self.hints.setdefault(remedy)
 
     def finish(self) -> None:
         """Raise what was found.
@@ -96,16 +104,18 @@ class Findings:
         """
         if not self.lines:
             return
-        hint = "; ".join(self.hints) or None
+        found = list(self.hints)
+        if self.dropped:
+            found.append(remedies.drop(*self.dropped))
+        hint = "; ".join(found) or None
         if len(self.lines) == 1:
             path, text = self.lines[0]
             raise MetadataError(f"the inputs cannot be combined: {text}", path=path, hint=hint)
-        lines = [f"{len(self.lines)} differences:"]
-        lines += [f"{path}: {text}" for path, text in self.lines[:_SHOWN]]
+        lines = [f"{path}: {text}" for path, text in self.lines[:_SHOWN]]
         if len(self.lines) > _SHOWN:
             lines.append(f"and {len(self.lines) - _SHOWN} more")
-        text = "\n  ".join(lines)
-        raise MetadataError(f"the inputs cannot be combined: {text}", hint=hint)
+        text = f"the inputs cannot be combined: {len(self.lines)} differences"
+        raise MetadataError(text, hint=hint, lines=lines)
 
 
 def same_fill(one: Any, other: Any) -> bool:
@@ -181,25 +191,15 @@ def _without_types(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> bool:
+    if name == "calendar":
+        left, right = (str(node.get(name, "standard")).lower() for node in (one, other))
+        return left == right or {left, right} <= {"standard", "gregorian"}
     if (name in one) != (name in other):
         return False
     left, right = one[name], other[name]
     if name in _NUMBERS:
         return _alike(left, right)
     return bool(left == right) or dumps(left) == dumps(right)
-
-
-def _number(value: Any) -> Any:
-    """Return the number that a text stands for, as writers of Zarr spell missing values."""
-    if not isinstance(value, str):
-        return float(value) if isinstance(value, int | float) else value
-    if value in ("NaN", "Infinity", "-Infinity"):
-        return float(value)
-    try:
-        raw = base64.b64decode(value, validate=True)
-        return struct.unpack("<d", raw)[0] if len(raw) == 8 else value
-    except ValueError:
-        return value
 
 
 def _redundant(name: str, nodes: Sequence[tuple[int, Mapping[str, Any]]]) -> bool:
@@ -212,7 +212,7 @@ def _redundant(name: str, nodes: Sequence[tuple[int, Mapping[str, Any]]]) -> boo
 
 
 def _alike(one: Any, other: Any) -> bool:
-    left, right = _number(one), _number(other)
+    left, right = number_of(one), number_of(other)
     if isinstance(left, float) and isinstance(right, float):
         return left == right or (math.isnan(left) and math.isnan(right))
     return dumps(one) == dumps(other)

@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from refmaker.combine.batches import second_pass_options
-from refmaker.combine.cube import combine_members
+from refmaker.combine.cube import check_names, combine_members
 from refmaker.combine.members import Member, members
 from refmaker.combine.options import Appended, CombineOptions
 from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.io.local_file import local_path
+from refmaker.model.zarr_v3 import zarr_format_of
 from refmaker.storage.detect import detect, reference_form
-from refmaker.storage.formats import COMPACT, format_of_name
+from refmaker.storage.formats import StoredForm, format_of_name
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
@@ -30,8 +31,13 @@ def append(
     sets: Iterable[ReferenceSet | str | os.PathLike[str]],
     storage_options: Mapping[str, Any] | None,
     options: CombineOptions,
+    written: Mapping[str, Any],
 ) -> Appended:
-    """Add inputs to a reference set that is stored; see `refmaker.combine.append`."""
+    """Add inputs to a reference set that is stored; see `refmaker.combine.append`.
+
+    Its version of Zarr stays.
+    """
+    options = replace(options, zarr_format="auto")
     found = members(sets, storage_options, options.drop, options.preprocess)
     if _is_icechunk(target):
         from refmaker.combine.icechunk_append import append_icechunk
@@ -40,21 +46,40 @@ def append(
     form = reference_form(target, storage_options)
     with _alone(target):
         before = _state(target)
-        header = _header(target, form, storage_options)
         base = ReferenceSet.read(target, storage_options)
         done = _collected(base, found, storage_options) or extend(base, found, options)
         if done.added and done.refs is not None:
+            _check_version(base, done.refs, target)
             if _state(target) != before:
                 raise SourceChangedError(
                     "somebody else has changed the set meanwhile",
                     url=os.fspath(target),
                     hint="append again",
                 )
-            written = header.get("form", form)
+            stored = base.stored or StoredForm(form)
+            if written["templates"] == "auto" and stored.form == "json" and not stored.templates:
+                written = {**written, "templates": "never"}
             done.refs.write(
-                target, storage_options, format=written, relative=bool(header.get("relative"))
+                target,
+                storage_options,
+                format=stored.form,
+                zarr_format=base.zarr_format,
+                relative=stored.relative,
+                **written,
             )
     return done
+
+
+def _check_version(base: ReferenceSet, made: ReferenceSet, target: str | os.PathLike[str]) -> None:
+    """Refuse to write a set in another version of Zarr than it is in."""
+    if base.zarr_format == 2 and zarr_format_of(made.group) == 3:
+        raise MetadataError(
+            "with these inputs it has chunks of different lengths, which its Zarr version 2 cannot"
+            " say",
+            url=os.fspath(target),
+            hint="convert it to JSON of version 3 (refmaker convert SET NEW.json --zarr-format 3),"
+            " and append to that",
+        )
 
 
 def _collected(
@@ -116,16 +141,17 @@ def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions)
             "a set that was split into groups (`incompatible='split'`) cannot be appended to",
             hint="combine all inputs anew",
         )
-    new = combine_members(_numbered(fresh), options)
+    new = combine_members(_numbered(fresh), options, part=True)
     both = [
         Member(0, base, found[0].storage_options),
         Member(1, new, found[0].storage_options),
     ]
+    check_names(both, options)
     joined = combine_members(both, second_pass_options(options))
     report = joined.report
     report.url, report.format = base.report.url, base.report.format or new.report.format
     report.rows[:] = new.report.rows
-    return Appended(added, known, joined)
+    return Appended(added, known, replace(joined, zarr_format=base.zarr_format))
 
 
 def _numbered(found: Sequence[Member]) -> list[Member]:
@@ -168,31 +194,6 @@ def _sorted_out(base: ReferenceSet, found: Sequence[Member]) -> tuple[list[Membe
 def _place(url: str) -> str:
     path = local_path(url)
     return url if path is None else os.path.abspath(path)
-
-
-def _header(
-    target: str | os.PathLike[str], form: str, storage_options: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """Return how the set is stored: relative names, compact form."""
-    import json
-
-    from refmaker.io.files import read_file
-
-    if form == "parquet":
-        from refmaker.io.folders import open_folder
-
-        document = json.loads(open_folder(target, storage_options).read(".zmetadata"))
-    else:
-        text = read_file(target, storage_options)
-        if b'"relative"' not in text and COMPACT.encode() not in text:
-            return {}
-        document = json.loads(text)
-    header = document.get("refmaker") if isinstance(document, dict) else None
-    found = dict(header) if isinstance(header, dict) else {}
-    found.pop("form", None)
-    if isinstance(document, dict) and document.get("version") == COMPACT:
-        found["form"] = "compact"
-    return found
 
 
 def _state(target: str | os.PathLike[str]) -> tuple[int, ...] | None:

@@ -27,7 +27,7 @@ from refmaker.storage.detect import reference_form
 from refmaker.storage.json_parser import parse
 from refmaker.storage.limits import DEFAULT, Limits
 from refmaker.storage.reference_index import sources_of
-from refmaker.storage.rewrite import absolute
+from refmaker.storage.rewrite import absolute, is_relative
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -171,7 +171,7 @@ class Reader:
             named=base.named,
             scanned=base.scanned,
         )
-        self._relative = origin is not None and references.header.get("relative") is True
+        self._relative = origin is not None and is_relative(references.header)
         self._resolved: dict[str, str] = {}
         self._check_early()
         known = sources_of(references.header, origin or "")
@@ -276,6 +276,13 @@ class Reader:
     def version(self) -> int:
         """Version of the Zarr format that the metadata are in."""
         return 3 if self.references.get("zarr.json") is not None else 2
+
+    def array_paths(self) -> Iterator[str]:
+        """Yield the path of every array."""
+        for key, data in self.references.metadata():
+            path, _, document = key.rpartition("/")
+            if document == ".zarray" or (document == "zarr.json" and _is_array(data)):
+                yield path
 
     @cached_property
     def uneven(self) -> bool:
@@ -395,6 +402,14 @@ class Reader:
         return await asyncio.gather(  # type: ignore[return-value]
             *(self.read(*item) for item in items), return_exceptions=True
         )
+
+
+def _is_array(data: bytes) -> bool:
+    """Whether a document of version 3 is that of an array."""
+    try:
+        return bool(json.loads(data).get("node_type") == "array")
+    except (ValueError, RecursionError, AttributeError):
+        return False  # for those to judge who read it
 
 
 def _reader(references: Lookup, policy: Policy, options: Options) -> Reader:
