@@ -180,6 +180,7 @@ def main() -> int:
     parser.add_argument("--documents", type=int, default=100_000, help="chunks of each document")
     parser.add_argument("--repeat", type=int, default=2, help="runs of each whole process")
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--only", action="append", help="name of an input, several times")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     if given.child:
@@ -189,6 +190,8 @@ def main() -> int:
     tools = ("refmaker",) if given.no_peers else ("refmaker", "virtualizarr")
     rows = []
     for kind, name, path in inputs(given.folder, given.chunks, given.documents):
+        if given.only and name not in given.only:
+            continue
         row = {"kind": kind, "name": name, "target": TARGETS[kind]}
         for tool in tools if kind != "zip" else ("refmaker",):
             row[tool] = measured(tool, kind, path, given.repeat)

@@ -359,3 +359,23 @@ def test_rows_are_those_of_members(tmp_path):
     assert outcomes["/group/inner/scalar"] is Outcome.INLINED
     consolidate(path)
     assert refmaker.scan(path).report.url.endswith(".zmetadata")
+
+
+def test_chunks_of_different_lengths(tmp_path):
+    path = tmp_path / "a.zarr"
+    (path / "c").mkdir(parents=True)
+    document = {
+        "zarr_format": 3, "node_type": "array", "shape": [7], "data_type": "int16",
+        "chunk_grid": {"name": "rectilinear",
+                       "configuration": {"kind": "inline", "chunk_shapes": [[2, 4, 1]]}},
+        "chunk_key_encoding": {"name": "default"}, "fill_value": 0, "attributes": {},
+        "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}],
+    }  # fmt: skip
+    (path / "zarr.json").write_text(json.dumps(document))
+    for number, length in enumerate((2, 4, 1)):
+        (path / "c" / str(number)).write_bytes(bytes(2 * length))
+    array = refmaker.scan(path, inline_threshold=0).group["data"]
+    assert array.chunks.length.tolist() == [4, 8, 2]
+    assert [array.region((i,)) for i in range(3)] == [
+        (slice(0, 2),), (slice(2, 6),), (slice(6, 7),)
+    ]  # fmt: skip
