@@ -121,7 +121,7 @@ def test_integers_are_not_missing_because_of_a_made_up_fill_value(version, tmp_p
 
 @pytest.mark.parametrize("separator", ["/", "."])
 @pytest.mark.parametrize("encoding", ["default", "v2"])
-@pytest.mark.parametrize("shape", [(), (5,), (12, 11, 25)])
+@pytest.mark.parametrize("shape", [(), (5,), (12, 2, 11)])
 def test_keys_of_chunks(shape, encoding, separator, tmp_path):
     path = str(tmp_path / "a.zarr")
     array = zarr.create_array(
@@ -129,7 +129,7 @@ def test_keys_of_chunks(shape, encoding, separator, tmp_path):
         chunk_key_encoding={"name": encoding, "separator": separator},
     )  # fmt: skip
     if shape:
-        small = tuple(min(extent, 3) for extent in shape)
+        small = tuple(min(extent, 2) for extent in shape)
         array[tuple(slice(extent) for extent in small)] = values(small, "i2")
         array[tuple(slice(-1, None) for _ in shape)] = 9
     else:
