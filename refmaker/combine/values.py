@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from refmaker.io.policy import Policy
     from refmaker.reading.reader import Reader
 
-__all__ = ["cut_inline", "decode_chunk", "inline_like", "read_values", "same_bytes"]
+__all__ = ["cut_inline", "decode_chunk", "inline_like", "read_values", "same_bytes", "widened"]
 
 _KEY = "values"
 _BATCH = 64
@@ -216,6 +216,15 @@ def decode_chunk(array: Array, raw: bytes, at: Sequence[Any] | None = None) -> N
         raise
     except Exception as error:  # codecs of other packages raise anything
         raise CodecError(f"a chunk cannot be decoded: {type(error).__name__}: {error}") from error
+
+
+def widened(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    """Return numbers in another type, or None if that changes any of them."""
+    with np.errstate(all="ignore"):
+        made = values.astype(dtype)
+        back = made.astype(values.dtype)
+    same = (back == values) | ((back != back) & (values != values))  # noqa: PLR0124 - NaN
+    return made if bool(np.all(same)) else None
 
 
 def same_bytes(left: NDArray[Any], right: NDArray[Any]) -> bool:

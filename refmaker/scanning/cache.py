@@ -38,7 +38,7 @@ __all__ = ["LIMIT", "Cached", "ScanCache", "cache_folder", "fixed_state", "look"
 
 LIMIT = 2 * 1024**3
 """Bytes that all entries may take together; those unused for longest go first."""
-ELSEWHERE = ("external", "virtual")
+ELSEWHERE = ("external", "store", "virtual")
 """How codes of rows begin that speak of other files than the scanned one."""
 FOLDER_VARIABLE = "REFMAKER_CACHE_DIR"
 _COARSE, _FINE, _REMOTE = 2.0, 0.02, 60.0

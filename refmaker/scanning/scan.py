@@ -106,7 +106,7 @@ def scan(
         "isolate": isolate,
         "timeout": timeout,
     }
-    single = _single_file(url)
+    single = _single_file(url, storage_options)
     if single is None:
         from refmaker.io.inputs import expand_inputs
         from refmaker.scanning.multi_file import scan_together
@@ -118,11 +118,16 @@ def scan(
     return ReferenceSet(*scan_one(single, storage_options, **how))
 
 
-def _single_file(url: Any) -> str | None:
-    """Return what means one file; None for a list, a directory, a prefix."""
+def _single_file(url: Any, storage_options: Mapping[str, Any] | None) -> str | None:
+    """Return what means one file or store; None for a list, a directory, a prefix."""
+    from refmaker.io.stores import resolve_store
+
     if not isinstance(url, str | os.PathLike):
         return None
     name = str(os.fspath(url))
+    store = resolve_store(name, storage_options)
+    if store != name:
+        return store
     path = local_path(name)
     return None if (name.endswith("/") if path is None else os.path.isdir(path)) else name
 

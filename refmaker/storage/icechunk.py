@@ -22,7 +22,7 @@ from refmaker.errors import MetadataError, MissingDependencyError, SourceError, 
 from refmaker.io.folders import new_folder
 from refmaker.io.source import local_path
 from refmaker.model.zarr_v2 import dumps
-from refmaker.model.zarr_v3 import documents_v3
+from refmaker.model.zarr_v3 import documents_v3, zarr_format_of
 from refmaker.storage.icechunk_stores import containers, credentials, location, open_storage
 
 if TYPE_CHECKING:
@@ -32,11 +32,14 @@ if TYPE_CHECKING:
     from refmaker.model.report import Fingerprint
 
 __all__ = [
-    "VirtualFile", "library", "open_repository", "put", "put_chunks", "virtual_file", "write",
+    "VirtualFile", "check_version", "library", "open_repository", "put", "put_chunks",
+    "virtual_file", "write",
 ]  # fmt: skip
 
 _BATCH = 50_000
 """Virtual chunks handed over at a time where icechunk takes them one by one."""
+_RECTILINEAR = 2
+"""Version of icechunk from which on repositories have chunks of different lengths."""
 _SPARSE = 4
 """Chunks of the grid for each present one up to which a whole grid is handed over."""
 
@@ -90,6 +93,7 @@ def write(
     icechunk = library()
     # Everything that may be refused is made before anything is written.
     documents = {key: dumps(content).encode() for key, content in documents_v3(group)}
+    check_version(icechunk, group)
     urls = dict.fromkeys(
         url for _, a in group.arrays() if a.chunks.referenced for url in a.chunks.urls
     )
@@ -118,6 +122,22 @@ def write(
         return
     with new_folder(path) as folder:
         fill(icechunk.local_filesystem_storage(folder))
+
+
+def check_version(icechunk: Any, group: Group) -> None:
+    """Refuse chunks of different lengths where this icechunk does not know them.
+
+    Raises
+    ------
+    MissingDependencyError
+        If there are any, and it does not.
+    """
+    if zarr_format_of(group) == 3 and int(icechunk.__version__.partition(".")[0]) < _RECTILINEAR:
+        raise MissingDependencyError(
+            f"chunks of different lengths need icechunk {_RECTILINEAR}, here is"
+            f" {icechunk.__version__}",
+            hint=f"with Python 3.12 or later, pip install 'icechunk>={_RECTILINEAR}'",
+        )
 
 
 class VirtualFile(NamedTuple):

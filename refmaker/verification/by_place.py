@@ -44,7 +44,7 @@ class PlaceReader:
         stored = array.decoded_shape(at)
         true, there = self._files[found.url].read(found, array, stored)
         if there is not None:
-            self._check_order(path, found.url, at, there)
+            self._check_order(path, self._files.owner(found.url), at, there)
         shape = tuple(part.stop - part.start for part in region)
         if true.size == math.prod(shape):
             return true.reshape(shape)
