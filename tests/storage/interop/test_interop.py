@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 import refmaker
-from refmaker.storage.readers import obstacles
+from refmaker.storage.readers import READERS, obstacles
 from tests.storage.interop import cases
 from tests.storage.interop.expected import EXPECTED
 from tests.storage.interop.read import told
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent.parent.parent
 ZARRITA = ("zarrita@0.7.5", "@zarrita/storage@0.2.0")
 NEEDED = {
     "fsspec": ("fsspec", "2025.2"), "zarrs": ("zarrs", "0.2"), "kerchunk": ("kerchunk", "0.2.8"),
@@ -222,6 +223,20 @@ def test_missing_values_are_the_same_everywhere(given, written, column):
         values = np.frombuffer(bytes.fromhex(found[name]["bytes"]), found[name]["str"])
         assert int(np.isnan(values).sum()) == 2
         assert found[name]["shape"] == list(given.values[name].shape)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_the_page_says_what_the_table_says(given, reader):
+    page = (ROOT / "docs" / "readers.md").read_text().split("\n## ")
+    (section,) = [part for part in page if part.startswith(READERS[reader].title + "\n")]
+    section = " ".join(section.split())
+    assert all(number in section for number in READERS[reader].version.split(" and ")[-1:])
+    for path in given.folder.glob("*.json"):
+        refs = refmaker.read(path)
+        for one in obstacles(refs.group, refs.stored, reader):
+            words = one.what.removeprefix("the codec ").removesuffix(" as a filter")
+            words = words.replace("its _FillValue", "its `_FillValue`")
+            assert words.lower() in section.lower(), one
 
 
 def test_some_readers_are_there():
