@@ -225,6 +225,23 @@ def test_missing_values_are_the_same_everywhere(given, written, column):
         assert found[name]["shape"] == list(given.values[name].shape)
 
 
+@pytest.mark.parametrize("column", [c for c in ("virtualizarr",) if available(c)])
+def test_parquet_in_virtualizarr(given, tmp_path, column):
+    code = (
+        "import sys, zarr; from virtualizarr.parsers import KerchunkParquetParser as P;"
+        "from obspec_utils.registry import ObjectStoreRegistry as R;"
+        "from obstore.store import LocalStore; r = R({'file://': LocalStore()});"
+        "print(zarr.open_group(P()(sys.argv[1], r), mode='r', zarr_format=3)['v'][...].tolist())"
+    )
+    for name in ("fill_number", "scalar_inlined", "group", "type_O_null"):
+        refmaker.read(given.folder / f"{name}.json").write(tmp_path / "a.parquet")
+        back = refmaker.read(tmp_path / "a.parquet")
+        command = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "a.parquet")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        wanted = str(given.values[name].tolist()) if name != "group" else None
+        assert (done.stdout.strip() == wanted) == (not obstacles(back.group, back.stored, column))
+
+
 @pytest.mark.parametrize("reader", READERS)
 def test_the_page_says_what_the_table_says(given, reader):
     page = (ROOT / "docs" / "readers.md").read_text().split("\n## ")
