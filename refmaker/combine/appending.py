@@ -60,27 +60,35 @@ def append(
 def _collected(
     base: ReferenceSet, found: Sequence[Member], storage_options: Mapping[str, Any] | None
 ) -> Appended | None:
-    """Collect all files anew where their scanner joins them before it places anything.
+    """Join all files anew where their scanner joins them before it places anything.
 
-    What comes out is then what collecting all at once gives. None where it is not so.
+    What comes out is then what scanning all at once gives. None where it is not so.
     """
     from refmaker.scanning.multi_file import scan_together
     from refmaker.scanning.options import ScanOptions
-    from refmaker.scanning.protocol import declarations, load
+    from refmaker.scanning.protocol import JoiningScanner, declarations, load
 
     name = base.report.format
     if name not in declarations() or any(member.refs.report.format != name for member in found):
         return None
-    if not getattr(load(name), "joins_tables", False):
+    scanner = load(name)
+    if not isinstance(scanner, JoiningScanner):
         return None
     fresh, known = _sorted_out(base, found)
     if not fresh:
         return Appended([], known, base)
-    urls = [*base.report.sources, *(url for one in fresh for url in one.refs.report.sources)]
     settings = dict(base.group.attributes.get("refmaker:settings", {}))
     options = ScanOptions(settings=settings)
+    added = [member.name for member in fresh]
+    sets = [base, *(member.refs for member in fresh)]
+    parts = [scanner.parts(refs.group, refs.report) for refs in sets]
+    if all(part is not None for part in parts):
+        told = [part for part in parts if part is not None]
+        every = [one for those, _ in told for one in those]
+        return Appended(added, known, ReferenceSet(*scanner.join(every, told[0][1])))
+    urls = [url for refs in sets for url in refs.report.sources]
     refs = ReferenceSet(*scan_together(urls, storage_options, format=name, options=options))
-    return Appended([member.name for member in fresh], known, refs)
+    return Appended(added, known, refs)
 
 
 def _is_icechunk(target: str | os.PathLike[str]) -> bool:

@@ -187,6 +187,8 @@ class ReferenceSet:
             raise MetadataError("'sources' is no JSON object", url=name, path="refmaker")
         for source, known in sources.items():
             report.sources[source] = Fingerprint.from_dict(known)
+        parts = header.get("parts")
+        report.parts = parts if isinstance(parts, dict) else {}
         found = cls(group, report, (name,), None if allow is None else tuple(allow))
         if header.get("relative") is True:
             urls = rewrite.used_urls(group, sources)
@@ -229,7 +231,7 @@ def _write(
             raise MetadataError("standard output lies nowhere that paths could be relative to")
         urls = rewrite.used_urls(refs.group, refs.report.sources)
         refs = _renamed(refs, rewrite.relative(urls, out))
-    header = json_writer.header(__version__, refs.report.format, refs.report.sources)
+    header = json_writer.header(__version__, refs.report)
     header |= {"relative": True} if relative else {}
     if form == "parquet":
         from refmaker.storage import parquet

@@ -1,4 +1,4 @@
-"""Many files as one tree: their message tables are joined before anything is placed."""
+"""Many files as one tree: their fields are joined before anything is placed."""
 
 from __future__ import annotations
 
@@ -7,23 +7,90 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import FormatError, RefmakerError
 from refmaker.io.source import Source, local_path
-from refmaker.model.report import Cost, Outcome, ScanReport
-from refmaker.scanners.grib.assembly import assemble
+from refmaker.model.report import Outcome, ScanReport
+from refmaker.scanners.grib.assembly import SETTINGS, assemble
+from refmaker.scanners.grib.file_fields import FileFields
 from refmaker.scanners.grib.file_table import file_table
+from refmaker.scanners.grib.memory import regained, remembered
 from refmaker.scanners.grib.message_table import joined
+from refmaker.scanning.options import ScanOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from refmaker.model import Group
-    from refmaker.model.report import Fingerprint
-    from refmaker.scanners.grib.message_table import MessageTable
-    from refmaker.scanning.options import ScanOptions
 
-__all__ = ["collect"]
+__all__ = ["collect", "join", "part_of", "parts_of"]
 
 _AT_ONCE = 8
 """Remote files that are walked at a time: each waits for its own answers."""
+_DAMAGED = "/_damaged/"
+
+Part = tuple[bytes, ScanReport]
+"""The fields of a file as bytes, and the account of its walk."""
+
+
+def part_of(source: Source, values: Mapping[str, str]) -> Part:
+    """Return the fields of a file.
+
+    Parameters
+    ----------
+    source : Source
+        The file.
+    values : mapping
+        Of the scanner's settings.
+    """
+    report = ScanReport(source.url, format="grib")
+    fields, damages = file_table(source, values, report)
+    for path, reason, code in damages:
+        report.add(f"{_DAMAGED}{path}", Outcome.SKIPPED, reason, code)
+    return fields.to_bytes(), report
+
+
+def join(
+    parts: Iterable[Part], values: dict[str, str], options: ScanOptions
+) -> tuple[Group, ScanReport]:
+    """Return one reference set of the fields of files; see `GRIBScanner.join`.
+
+    Parameters
+    ----------
+    parts : iterable of (bytes, ScanReport)
+        Of the files, each of which counts once.
+    values : dict
+        Of the scanner's settings.
+    options : ScanOptions
+        As for a scan.
+    """
+    known: dict[bytes, bytes] = {}
+    by_url: dict[str, tuple[FileFields, ScanReport]] = {}
+    for data, account in parts:
+        # What files have in common is kept in memory once.
+        by_url[account.url] = FileFields.from_bytes(data, known), account
+    # In the order of names, so that the tree does not depend on that of the arguments.
+    files = [by_url[url] for url in sorted(by_url)]
+    if not files:
+        raise FormatError("no file", hint="name what to scan")
+    report = ScanReport(files[0][1].url, format="grib")
+    for _, account in files:
+        report.sources |= account.sources
+    fields = [found for found, _ in files]
+    group = assemble(joined(fields), sorted(by_url), values, options, report)
+    for _, account in files:
+        _tell(account, report)
+    report.parts = remembered(fields, options)
+    return group, report
+
+
+def _tell(account: ScanReport, report: ScanReport) -> None:
+    """Say what became of a file."""
+    for text in account.warnings:
+        report.warn(f"{account.url}: {text}")
+    for row in account.rows:
+        path = f"{_DAMAGED}{account.url}/{row.path.removeprefix(_DAMAGED)}"
+        report.add(path, row.outcome, row.reason, row.code)
+    report.requests += account.requests
+    report.bytes_read += account.bytes_read
+    report.rounds += account.rounds
 
 
 def collect(
@@ -45,61 +112,55 @@ def collect(
     options : ScanOptions
         As for a scan.
     """
-    # The order of their names, so that the tree does not depend on that of the arguments.
     names = sorted(dict.fromkeys(urls))
 
-    def read(url: str) -> _File:
-        return _File(url, storage_options, values)
+    def read(url: str) -> Part | RefmakerError:
+        # What keeps a file from being read costs it alone.
+        try:
+            with Source(url, storage_options) as source:
+                data, report = part_of(source, values)
+                report.sources = {source.url: source.fingerprint}
+                report.requests, report.bytes_read = source.requests, source.bytes_read
+                report.rounds = source.rounds
+                return data, report
+        except RefmakerError as error:
+            return error
 
     if all(local_path(url) is not None for url in names):
-        files = [read(url) for url in names]
+        found = [read(url) for url in names]
     else:
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            files = list(threads.map(read, names))
-    good = [file for file in files if file.table is not None]
+            found = list(threads.map(read, names))
+    good = [one for one in found if not isinstance(one, RefmakerError)]
+    bad = {
+        url: one for url, one in zip(names, found, strict=True) if isinstance(one, RefmakerError)
+    }
     if not good:
-        raise files[0].error or FormatError("no file", hint="name what to scan")
-    report = ScanReport(good[0].url, format="grib")
-    report.sources = {file.url: file.fingerprint for file in good if file.fingerprint is not None}
-    tables = [file.table for file in good if file.table is not None]
-    group = assemble(joined(tables), [file.url for file in good], values, options, report)
-    for file in files:
-        _account(file, report)
+        raise next(iter(bad.values()), None) or FormatError("no file", hint="name what to scan")
+    group, report = join(good, values, options)
+    for url, error in bad.items():
+        code = getattr(error, "code", "") or "unreadable"
+        report.add(url, Outcome.SKIPPED, str(error), code)
     return group, report
 
 
-class _File:
-    """One file, read as far as its headers; what keeps it from being read costs it alone."""
+def parts_of(
+    group: Group, report: ScanReport, values: dict[str, str]
+) -> tuple[list[Part], ScanOptions] | None:
+    """Return the parts that a set was joined of; see `GRIBScanner.parts`.
 
-    def __init__(
-        self, url: str, storage_options: Mapping[str, Any] | None, values: Mapping[str, str]
-    ) -> None:
-        self.url = url
-        self.table: MessageTable | None = None
-        self.fingerprint: Fingerprint | None = None
-        self.damages: list[tuple[str, str, str]] = []
-        self.error: RefmakerError | None = None
-        self.warnings = ScanReport(url, format="grib")
-        self.cost = Cost()
-        try:
-            with Source(url, storage_options) as source:
-                self.url = source.url
-                self.table, self.damages = file_table(source, values, self.warnings)
-                self.fingerprint = source.fingerprint
-                self.cost = Cost(source.requests, source.bytes_read, source.rounds)
-        except RefmakerError as error:
-            self.error = error
-
-
-def _account(file: _File, report: ScanReport) -> None:
-    """Say what became of a file."""
-    if file.error is not None:
-        code = getattr(file.error, "code", "") or "unreadable"
-        report.add(file.url, Outcome.SKIPPED, str(file.error), code)
-    for text in file.warnings.warnings:
-        report.warn(f"{file.url}: {text}")
-    for path, reason, code in file.damages:
-        report.add(f"/_damaged/{file.url}/{path}", Outcome.SKIPPED, reason, code)
-    report.requests += file.cost.requests
-    report.bytes_read += file.cost.bytes_read
-    report.rounds += file.cost.rounds
+    Parameters
+    ----------
+    group : Group
+        The root group.
+    report : ScanReport
+        What the set says of itself.
+    values : dict
+        Usual values of the scanner's settings.
+    """
+    chosen = group.attributes.get(SETTINGS, {})
+    found = regained(group, report, {**values, **chosen}) if isinstance(chosen, dict) else None
+    if found is None:
+        return None
+    options = ScanOptions(inline_threshold=report.parts["inline"], settings=chosen)
+    return [(fields.to_bytes(), account) for fields, account in found], options

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from refmaker.errors import FormatError, UnsupportedError
 from refmaker.scanners.grib.declared import BZIP2, GZIP
 from refmaker.scanners.grib.fields import FieldList
-from refmaker.scanners.grib.message_table import message_table
+from refmaker.scanners.grib.file_fields import file_fields
 from refmaker.scanners.grib.reader import HeaderReader
 from refmaker.scanners.grib.sidecars import walk_file
 from refmaker.scanners.grib.walk import MessageWalk, gaps_in_words
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from refmaker.io.source import Source
     from refmaker.model.report import ScanReport
-    from refmaker.scanners.grib.message_table import MessageTable
+    from refmaker.scanners.grib.file_fields import FileFields
 
 __all__ = ["file_table"]
 
@@ -27,7 +27,7 @@ _WARNINGS = 3
 
 def file_table(
     source: Source, values: Mapping[str, str], report: ScanReport
-) -> tuple[MessageTable, list[tuple[str, str, str]]]:
+) -> tuple[FileFields, list[tuple[str, str, str]]]:
     """Return the fields of a file, and its damaged messages: where, why, and a code.
 
     Parameters
@@ -56,7 +56,7 @@ def file_table(
     if not found.mark():
         raise _nothing(walk)
     damages = [(f"byte_{one.offset}", one.reason, one.code) for one in walk.damage]
-    return message_table(found), damages
+    return file_fields(found), damages
 
 
 def _compressed(head: bytes) -> UnsupportedError:
