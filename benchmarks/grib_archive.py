@@ -51,7 +51,7 @@ def template(parameter: Parameter, analysis: bool) -> tuple[bytes, int, int, int
     handle = eccodes.codes_grib_new_from_samples("GRIB2")
     process = 81 if analysis else 96
     keys = {
-        "centre": 7, "tablesVersion": 2, "typeOfProcessedData": 0 if analysis else 1,
+        "centre": 7, "tablesVersion": 2, "typeOfProcessedData": 1,
         "productDefinitionTemplateNumber": 0 if parameter.statistic is None else 8, **GRID,
         "generatingProcessIdentifier": process, "typeOfGeneratingProcess": 2,
         "parameterCategory": parameter.category, "parameterNumber": parameter.number,

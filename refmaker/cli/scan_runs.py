@@ -14,7 +14,7 @@ from refmaker.cli.targets import check_folder, check_free
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError, UnsupportedError
 from refmaker.io.files import STANDARD, many_files
 from refmaker.io.source import local_path
-from refmaker.scanning.protocol import JoiningScanner
+from refmaker.scanning.protocol import JoiningScanner, MultiFileScanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from refmaker.scanning.many_files import Scanned
     from refmaker.scanning.options import ScanOptions
 
-__all__ = ["Job", "are_one_object", "scan_collection", "scan_cube", "scan_each"]
+__all__ = ["Job", "collector", "scan_collection", "scan_cube", "scan_each"]
 
 
 _WRITING, _WAITING = 8, 64
@@ -158,15 +158,14 @@ def _scanned(url: str, job: Job) -> ReferenceSet:
     return refmaker.scan(url, job.storage_options, isolate=job.isolate, **how)
 
 
-def are_one_object(inputs: Inputs, job: Job) -> bool:
-    """Tell whether the first inputs are of a format whose objects are spread over many files."""
+def collector(inputs: Inputs, job: Job) -> MultiFileScanner | None:
+    """Return the scanner of the first inputs, if its objects are spread over many files."""
     from refmaker.scanning.multi_file import find_collector
 
     try:
-        find_collector(inputs.urls[:_LOOKED_AT], job.storage_options, job.format)
+        return find_collector(inputs.urls[:_LOOKED_AT], job.storage_options, job.format)
     except (UnsupportedError, UnknownFormatError):
-        return False
-    return True
+        return None
 
 
 def scan_collection(inputs: Inputs, out: str, job: Job) -> None:

@@ -42,7 +42,7 @@ def append(
         before = _state(target)
         header = _header(target, form, storage_options)
         base = ReferenceSet.read(target, storage_options)
-        done = _collected(base, found, storage_options) or extend(base, found, options)
+        done = _rejoined(base, found, storage_options, options) or extend(base, found, options)
         if done.added and done.refs is not None:
             if _state(target) != before:
                 raise SourceChangedError(
@@ -57,8 +57,11 @@ def append(
     return done
 
 
-def _collected(
-    base: ReferenceSet, found: Sequence[Member], storage_options: Mapping[str, Any] | None
+def _rejoined(
+    base: ReferenceSet,
+    found: Sequence[Member],
+    storage_options: Mapping[str, Any] | None,
+    options: CombineOptions,
 ) -> Appended | None:
     """Join all files anew where their scanner joins them before it places anything.
 
@@ -72,13 +75,20 @@ def _collected(
     if name not in declarations() or any(member.refs.report.format != name for member in found):
         return None
     scanner = load(name)
-    if not isinstance(scanner, JoiningScanner):
+    if not isinstance(scanner, JoiningScanner) or not base.report.parts:
+        # A set that was combined along dimensions goes on as it began.
         return None
+    if given := options.given:
+        shown = "{'NAME': ...}" if given[0] == "coords" else "..."
+        raise MetadataError(
+            f"`{given[0]}={shown}` does not go with a set of {name} files, which are joined by what their "
+            "fields say of themselves",
+            hint="leave it away, or join sets of single files with 'refmaker combine'",
+        )
     fresh, known = _sorted_out(base, found)
     if not fresh:
         return Appended([], known, base)
     settings = dict(base.group.attributes.get("refmaker:settings", {}))
-    options = ScanOptions(settings=settings)
     added = [member.name for member in fresh]
     sets = [base, *(member.refs for member in fresh)]
     parts = [scanner.parts(refs.group, refs.report) for refs in sets]
@@ -87,7 +97,8 @@ def _collected(
         every = [one for those, _ in told for one in those]
         return Appended(added, known, ReferenceSet(*scanner.join(every, told[0][1])))
     urls = [url for refs in sets for url in refs.report.sources]
-    refs = ReferenceSet(*scan_together(urls, storage_options, format=name, options=options))
+    how = ScanOptions(settings=settings)
+    refs = ReferenceSet(*scan_together(urls, storage_options, format=name, options=how))
     return Appended(added, known, refs)
 
 

@@ -59,7 +59,8 @@ def remembered(files: Sequence[FileFields], options: ScanOptions) -> dict[str, A
     # Files of the next hour are nearly the same: together they take a tenth.
     bodies = [zlib.decompress(kind) for kind in kinds]
     if sum(map(len, bodies)) > _MOST:
-        return {}
+        # That the set was joined is worth knowing all the same.
+        return {"version": _VERSION}
     return {
         "version": _VERSION,
         "inline": options.inline_threshold,

@@ -150,6 +150,46 @@ def test_a_set_that_was_changed_is_made_anew(archive, tmp_path):
     assert out.read_bytes() == whole
 
 
+def test_a_set_that_was_combined_goes_on_as_it_began(archive, tmp_path):
+    sets = [refmaker.scan(path) for path in archive]
+    out = tmp_path / "runs.json"
+    how = {
+        "concat": "run", "coords": {"run": "gfs.t{run:d}z.f000.grib2"},
+        "varying": ("time", "valid_time"),
+    }  # fmt: skip
+    refmaker.combine(sets[:1], **how).write(out)
+    refmaker.append(out, sets[5:6], **how)
+    array = dict(refmaker.read(out).group.arrays())["isobaricInhPa/instant/t"]
+    assert array.dimension_names[0] == "run"
+    assert array.shape[0] == 2
+
+
+@pytest.mark.parametrize(
+    "options", [("--concat", "time"), ("--coord", "run=a{run:d}"), ("--combine", "--drop", "t")]
+)
+def test_options_of_combining_are_refused(archive, tmp_path, options):
+    names = [*map(str, archive), "-o", str(tmp_path / "cube.json")]
+    result = CliRunner().invoke(main, ["scan", *names, *options])
+    assert result.exit_code == 2
+    given = options[0] if options[0] != "--combine" else "--drop"
+    assert f"{given} does not go with files of grib" in " ".join(result.output.split())
+    # What it says helps.
+    assert CliRunner().invoke(main, ["scan", *names]).exit_code == 0
+    target = written(tmp_path, "part.json", archive[:2])
+    before = target.read_bytes()
+    given = [option for option in options if option != "--combine"]
+    result = CliRunner().invoke(main, ["append", str(target), str(archive[3]), *given])
+    assert result.exit_code == 1
+    assert f"error: {given[0]}" in result.output
+    assert "does not go with a set of grib files" in " ".join(result.output.split())
+    assert target.read_bytes() == before
+
+
+def test_combining_without_saying_how_is_joining(archive, tmp_path):
+    first = written(tmp_path, "a.json", archive).read_bytes()
+    assert written(tmp_path, "b.json", archive, "--combine").read_bytes() == first
+
+
 @pytest.mark.parametrize("harm", ["version", "bodies", "files", "kinds"])
 def test_what_a_set_remembers_may_be_anything(archive, tmp_path, harm):
     whole = written(tmp_path, "whole.json", archive).read_bytes()
