@@ -13,7 +13,7 @@
 ``record_dtypes``
     Dtypes of records that Zarr flattens.
 ``zarr_v2``, ``zarr_v3``
-    Metadata documents of Zarr, from groups and arrays.
+    Metadata documents of Zarr, from groups and arrays; ``zarr_v3_reader`` is the way back.
 ``report``
     What became of every object of a file.
 """
