@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.combine.batches import second_pass_options
 from refmaker.combine.cube import combine_members
+from refmaker.combine.forecast import VIEW
 from refmaker.combine.members import Member, members
 from refmaker.combine.options import Appended, CombineOptions
 from refmaker.errors import MetadataError, SourceChangedError
@@ -42,6 +43,7 @@ def append(
         before = _state(target)
         header = _header(target, form, storage_options)
         base = ReferenceSet.read(target, storage_options)
+        _refuse_views(base)
         done = _rejoined(base, found, storage_options, options) or extend(base, found, options)
         if done.added and done.refs is not None:
             if _state(target) != before:
@@ -55,6 +57,16 @@ def append(
                 target, storage_options, format=written, relative=bool(header.get("relative"))
             )
     return done
+
+
+def _refuse_views(base: ReferenceSet) -> None:
+    if VIEW in base.group.attributes:
+        raise MetadataError(
+            "it is a view of another set, which takes no more files",
+            url=base.report.url,
+            hint="append to the set that the view was made of, and make it anew by "
+            "'refmaker convert'",
+        )
 
 
 def _rejoined(
@@ -81,8 +93,8 @@ def _rejoined(
     if given := options.given:
         shown = "{'NAME': ...}" if given[0] == "coords" else "..."
         raise MetadataError(
-            f"`{given[0]}={shown}` does not go with a set of {name} files, which are joined by what their "
-            "fields say of themselves",
+            f"`{given[0]}={shown}` does not go with a set of {name} files, which are joined by "
+            "what their fields say of themselves",
             hint="leave it away, or join sets of single files with 'refmaker combine'",
         )
     fresh, known = _sorted_out(base, found)
