@@ -15,6 +15,7 @@ from refmaker.scanners.grib.coordinates import (
     bounds_array,
     generated_array,
     level_name,
+    numbers_array,
     valid_array,
 )
 from refmaker.scanners.grib.times import UNKNOWN
@@ -157,14 +158,11 @@ class Builder:
                 shape.append(len(axis.values))
                 at.append(positions)
             if name not in coordinates:
-                coordinates[name] = axis_array(axis, name, along)
-                if axis.bounds is not None:
-                    coordinates[f"{name}_bounds"] = bounds_array(axis, along)
-                if axis.name == HYBRID:
-                    coordinates |= self._coefficients(variable, axis, name, along)
-            if axis.name == HYBRID:
-                kept = (f"{key}{name.removeprefix(HYBRID)}" for key in ("ap", "b"))
-                told += [key for key in kept if key in coordinates]
+                coordinates |= self._of_axis(variable, axis, name, along)
+            suffix_ = name.removeprefix(axis.name)
+            kept = [f"{key}{suffix_}" for key in ("ap", "b")] if axis.name == HYBRID else []
+            kept += [] if axis.numbers is None else [f"{axis.name}Number{suffix_}"]
+            told += [key for key in kept if key in coordinates]
         told.append(self._valid_time(variable, by_name, coordinates))
         names = tuple(f"{name}{suffix}" for name in grid.dimension_names)
         attributes = self._attributes(variable, grid)
@@ -189,6 +187,20 @@ class Builder:
             dimension_names=(*dimensions, *names),
             attributes=attributes,
         )
+
+    def _of_axis(
+        self, variable: Variable, axis: DimensionCoordinate, name: str, along: str | None
+    ) -> dict[str, Array]:
+        """Return the coordinate of an axis, and those that go with it."""
+        made = {name: axis_array(axis, name, along)}
+        if axis.bounds is not None:
+            made[f"{name}_bounds"] = bounds_array(axis, along)
+        if axis.name == HYBRID:
+            made |= self._coefficients(variable, axis, name, along)
+        if axis.numbers is not None:
+            numbers = f"{axis.name}Number{name.removeprefix(axis.name)}"
+            made[numbers] = numbers_array(axis, numbers, along)
+        return made
 
     def _coefficients(
         self, variable: Variable, axis: DimensionCoordinate, name: str, along: str | None

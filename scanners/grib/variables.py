@@ -11,6 +11,7 @@ import numpy as np
 from refmaker.scanners.grib.identity import differences, label_of
 from refmaker.scanners.grib.layouts import ArrayPath, interval_label
 from refmaker.scanners.grib.products import ABSENT
+from refmaker.scanners.grib.wave_spectra import spectrum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -27,7 +28,7 @@ DUPLICATES = "_duplicates"
 """Group of fields that are in the file more than once."""
 _RESERVED = frozenset({
     "number", "time", "step", "valid_time", "latitude", "longitude", "x", "y", "crs", "values",
-    "percentile", "threshold", "directionNumber", "frequencyNumber",
+    "percentile", "threshold", "directionNumber", "frequencyNumber", "direction", "frequency",
     "ap", "b",
 })  # fmt: skip
 """Names of coordinates, which no variable of the same group can have."""
@@ -49,17 +50,20 @@ class DimensionCoordinate(NamedTuple):
         Distinct coordinates in the order of the dimension.
     bounds : ndarray, shape (n, 2), or None
         Both ends of each, where it is an interval.
+    numbers : ndarray, shape (n,), or None
+        What the fields bear in place of the values, where that is another thing.
     """
 
     name: str
     values: NDArray[np.generic]
     bounds: NDArray[np.generic] | None = None
+    numbers: NDArray[np.int64] | None = None
 
     @property
     def key(self) -> tuple[bytes, bytes]:
         """Equal for axes of equal coordinates."""
-        bounds = b"" if self.bounds is None else self.bounds.tobytes()
-        return self.values.tobytes(), bounds
+        rest = (b"" if one is None else one.tobytes() for one in (self.bounds, self.numbers))
+        return self.values.tobytes(), b"".join(rest)
 
 
 @dataclass(slots=True, eq=False)
@@ -331,13 +335,32 @@ def axes(table: MessageTable, variable: Variable) -> None:
     for name in ("direction", "frequency"):
         values = getattr(shared, name)[used]
         if (values != ABSENT).any():
-            found.append(_plain(f"{name}Number", values))
+            found.append(_spectral(table, used, name, *_plain(f"{name}Number", values)))
     times, of_time = table.references(variable.rows)
     place = 1 if found[0][0].name == "number" else 0
     variable.axes = [axis for axis, _ in found]
     variable.at = [at[inverse] for _, at in found]
     variable.axes.insert(place, DimensionCoordinate("time", times))
     variable.at.insert(place, of_time)
+
+
+def _spectral(
+    table: MessageTable,
+    used: NDArray[np.int64],
+    name: str,
+    axis: DimensionCoordinate,
+    at: NDArray[np.int64],
+) -> tuple[DimensionCoordinate, NDArray[np.int64]]:
+    """Return the axis of what numbers of a wave spectrum count, where all fields say so alike."""
+    templates = np.unique(table.shared.template[used]).tolist()
+    lists = [spectrum(table.shared.sections[template]).get(name) for template in templates]
+    first = lists[0]
+    if first is None or not all(one is not None and np.array_equal(one, first) for one in lists):
+        return axis, at
+    numbers = np.asarray(axis.values, np.int64)
+    if numbers[0] < 1 or numbers[-1] > len(first) or len(np.unique(first)) < len(first):
+        return axis, at
+    return DimensionCoordinate(name, first[numbers - 1], numbers=numbers), at
 
 
 def _plain(name: str, values: NDArray[np.int64]) -> tuple[DimensionCoordinate, NDArray[np.int64]]:
