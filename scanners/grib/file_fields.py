@@ -140,12 +140,14 @@ def file_fields(found: FieldList) -> FileFields:
     for name in ("direction", "frequency"):
         columns[name] = np.full(n, ABSENT)
     templates: list[FieldTemplate] = []
+    kinds = found.alike()
     local = list(found.locals)
     order = np.argsort(pile, kind="stable")
     bounds = np.searchsorted(pile[order], np.arange(len(found.piles) + 1))
-    for number, kind in enumerate(found.piles):
-        where = order[bounds[number] : bounds[number + 1]]
-        rows = found.rows(kind)
+    for kind, those in kinds.items():
+        numbers = [found.piles[one].number for one in those]
+        where = np.concatenate([order[bounds[n] : bounds[n + 1]] for n in numbers])
+        rows = np.concatenate([found.rows(one) for one in those])
         product = read_products(kind, rows)
         for name in Product.__slots__:
             if name != "template":

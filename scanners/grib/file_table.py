@@ -55,8 +55,11 @@ def file_table(
         report.warn(text)
     if not found.mark():
         raise _nothing(walk)
+    fields = file_fields(found)
+    for text in found.notes:
+        report.warn(text)
     damages = [(f"byte_{one.offset}", one.reason, one.code) for one in walk.damage]
-    return file_fields(found), damages
+    return fields, damages
 
 
 def _compressed(head: bytes) -> UnsupportedError:

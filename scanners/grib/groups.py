@@ -79,7 +79,8 @@ class Builder:
         for variable, axes in pairs:
             suffix = f"_{grids.index(variable.grid) + 1}" if variable.grid != grids[0] else ""
             made[variable.place.name] = self._variable(variable, axes, suffix, coordinates)
-        return {**{one.place.name: made[one.place.name] for one in variables}, **coordinates}
+        made = {one.place.name: made[one.place.name] for one in variables}
+        return {**made, **_with_formula(coordinates, made)}
 
     def points(self, number: int, name: str) -> Callable[[tuple[str, ...]], Array] | None:
         """Return what makes the latitudes or longitudes of all points of a grid, if known.
@@ -292,6 +293,24 @@ def _renamed(array: Array, suffix: str) -> Array:
     return replace(
         array, dimension_names=tuple(f"{name}{suffix}" for name in array.dimension_names or ())
     )
+
+
+def _with_formula(
+    coordinates: dict[str, Array], variables: Mapping[str, Array]
+) -> dict[str, Array]:  # fmt: skip
+    """Say how pressures follow from hybrid levels, where the surface pressure is in the group."""
+    pressures = sorted(
+        name for name, array in variables.items()
+        if array.attributes.get("standard_name") == "surface_air_pressure"
+        and array.attributes.get("GRIB_typeOfLevel") == "surface"
+    )  # fmt: skip
+    made = dict(coordinates)
+    for name, array in coordinates.items():
+        suffix = name.removeprefix(HYBRID)
+        if pressures and name.startswith(HYBRID) and f"ap{suffix}" in coordinates:
+            terms = f"ap: ap{suffix} b: b{suffix} ps: {pressures[0]}"
+            made[name] = replace(array, attributes={**array.attributes, "formula_terms": terms})
+    return made
 
 
 def _agreed(name: str, array: Array, coordinates: dict[str, Array]) -> str:
