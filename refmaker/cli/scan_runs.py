@@ -51,6 +51,7 @@ class Job:
     overwrite: bool
     strict: bool
     compact: bool
+    zarr_format: str | int
     quiet: bool
     account: Account
 
@@ -63,7 +64,8 @@ class Job:
             If something stands there, or nothing can be put there.
         """
         if len(targets) > 1 and local_path(targets[0]) is not None:
-            os.makedirs(os.path.dirname(targets[0]) or ".", exist_ok=True)
+            for folder in dict.fromkeys(os.path.dirname(out) or "." for out in targets):
+                os.makedirs(folder, exist_ok=True)
         for url, out in zip(inputs, targets, strict=False):
             check_folder(out)
             self._check_free(url, out)
@@ -71,7 +73,12 @@ class Job:
     def write(self, refs: ReferenceSet, url: str, out: str) -> None:
         """Write a reference set; what has come to stand there meanwhile is not ours."""
         self._check_free(url, out)
-        refs.write(out, self._options(url, out), format="compact" if self.compact else None)
+        refs.write(
+            out,
+            self._options(url, out),
+            format="compact" if self.compact else None,
+            zarr_format=self.zarr_format,
+        )
 
     def many(self, inputs: Inputs, *, parts: str = "") -> Iterator[Scanned]:
         """Scan many files at a time, or get their parts of a set, and show how far that is."""
@@ -186,7 +193,8 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
         where = "standard output" if out == STANDARD else f"one reference set, {out}"
         raise LookupError(f"several inputs cannot be written to {where}: {error}") from error
     label = urls[0] if len(urls) == 1 else f"{counted(len(urls), 'file')}, {urls[0]} ... {urls[-1]}"
-    if isinstance(scanner, JoiningScanner) and len(urls) > 1:
+    by_parts = isinstance(scanner, JoiningScanner) and scanner.joins_parts(job.options)
+    if isinstance(scanner, JoiningScanner) and by_parts and len(urls) > 1:
         _scan_parts(inputs, out, job, scanner, label)
         return
     apart = job.isolate == "always" or (job.isolate == "auto" and len(urls) > 1)

@@ -21,23 +21,25 @@ import numpy as np
 from refmaker.errors import MetadataError, MissingDependencyError, SourceError, UnsupportedError
 from refmaker.io.folders import new_folder
 from refmaker.io.source import local_path
-from refmaker.model import Array
 from refmaker.model.zarr_v2 import dumps
-from refmaker.model.zarr_v3 import array_document_v3, group_document_v3
+from refmaker.model.zarr_v3 import documents_v3, zarr_format_of
 from refmaker.storage.icechunk_stores import containers, credentials, location, open_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from refmaker.model import ChunkTable, Group
     from refmaker.model.report import Fingerprint
 
 __all__ = [
-    "VirtualFile", "library", "open_repository", "put", "put_chunks", "virtual_file", "write",
+    "VirtualFile", "check_version", "library", "open_repository", "put", "put_chunks",
+    "virtual_file", "write",
 ]  # fmt: skip
 
 _BATCH = 50_000
 """Virtual chunks handed over at a time where icechunk takes them one by one."""
+_RECTILINEAR = 2
+"""Version of icechunk from which on repositories have chunks of different lengths."""
 _SPARSE = 4
 """Chunks of the grid for each present one up to which a whole grid is handed over."""
 
@@ -90,7 +92,8 @@ def write(
     """
     icechunk = library()
     # Everything that may be refused is made before anything is written.
-    documents = dict(_documents(group))
+    documents = {key: dumps(content).encode() for key, content in documents_v3(group)}
+    check_version(icechunk, group)
     urls = dict.fromkeys(
         url for _, a in group.arrays() if a.chunks.referenced for url in a.chunks.urls
     )
@@ -119,6 +122,22 @@ def write(
         return
     with new_folder(path) as folder:
         fill(icechunk.local_filesystem_storage(folder))
+
+
+def check_version(icechunk: Any, group: Group) -> None:
+    """Refuse chunks of different lengths where this icechunk does not know them.
+
+    Raises
+    ------
+    MissingDependencyError
+        If there are any, and it does not.
+    """
+    if zarr_format_of(group) == 3 and int(icechunk.__version__.partition(".")[0]) < _RECTILINEAR:
+        raise MissingDependencyError(
+            f"chunks of different lengths need icechunk {_RECTILINEAR}, here is"
+            f" {icechunk.__version__}",
+            hint=f"with Python 3.12 or later, pip install 'icechunk>={_RECTILINEAR}'",
+        )
 
 
 class VirtualFile(NamedTuple):
@@ -157,22 +176,6 @@ def virtual_file(url: str, known: Fingerprint | None) -> VirtualFile:
         # The checksum is in whole seconds, and the file may be a part of one younger.
         modified = datetime.fromtimestamp(int(known.mtime) + 1, UTC)
     return VirtualFile(location(url), None if known is None else known.size, etag, modified)
-
-
-def _documents(group: Group) -> Iterator[tuple[str, bytes]]:
-    for path, node in group.walk():
-        try:
-            if isinstance(node, Array):
-                document = array_document_v3(node)
-            else:
-                document = group_document_v3(node)
-        except (UnsupportedError, MetadataError) as error:
-            raise error.located(path=path) from error
-        if any(part.startswith("__") for part in path.split("/")):
-            raise UnsupportedError(
-                "Zarr version 3 reserves names that begin with '__'", code="zarr3-name", path=path
-            )
-        yield f"{path}/zarr.json" if path else "zarr.json", dumps(document).encode()
 
 
 def put(store: Any, values: Mapping[str, bytes]) -> None:

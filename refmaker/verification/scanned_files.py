@@ -13,14 +13,14 @@ from refmaker.scanning.protocol import SNIFF_BYTES, TolerantReader, choose
 from refmaker.verification.compare import NotComparableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Self
 
     from numpy.typing import NDArray
 
     from refmaker.model import Array
     from refmaker.model.chunk_table import Reference
-    from refmaker.scanning.protocol import Tolerance
+    from refmaker.scanning.protocol import Scanner, Tolerance
 
 __all__ = ["OpenFiles", "ScannedFile"]
 
@@ -39,16 +39,24 @@ class OpenFiles:
         Name of their scanner; the content decides if it is None.
     storage_options : mapping or None
         Passed to fsspec.
+    owners : mapping of str to str, optional
+        What was scanned of files that are parts of something else.
     """
 
     def __init__(
         self,
         format: str | None,  # noqa: A002 - as in scan()
         storage_options: Mapping[str, Any] | None,
+        owners: Mapping[str, str] | None = None,
     ) -> None:
+        self._owners = owners or {}
         self._format = format
         self._storage_options = storage_options
         self._open: OrderedDict[str, ScannedFile] = OrderedDict()
+
+    def owner(self, url: str) -> str:
+        """Return what was scanned of a file: the store that it is a part of, or itself."""
+        return self._owners.get(url, url)
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +66,7 @@ class OpenFiles:
             self._open.popitem()[1].close()
 
     def __getitem__(self, url: str) -> ScannedFile:
+        url = self.owner(url)
         if url not in self._open:
             while len(self._open) >= _OPEN:
                 self._open.popitem(last=False)[1].close()
@@ -87,7 +96,7 @@ class ScannedFile:
         self._stack = ExitStack()
         with ExitStack() as stack:
             source = stack.enter_context(Source(url, storage_options))
-            scanner = choose(source.read_upto(0, SNIFF_BYTES), url, name)
+            scanner = _scanner(source.read_upto(0, SNIFF_BYTES), url, name)
             options = ScanOptions(inline_threshold=0, chunk_bytes=None)
             group, _ = scanner.scan(source, options)
             self.arrays = dict(group.arrays())
@@ -95,7 +104,7 @@ class ScannedFile:
             self._plain = np.array(
                 [not array.codecs and array.order == "C" for array in self.arrays.values()], bool
             )
-            self._places = _places(source.url, list(self.arrays.values()))
+            self._bases, self._places = _places(list(self.arrays.values()))
             self.native = stack.enter_context(scanner.native(source))
             self._stack = stack.pop_all()
 
@@ -108,6 +117,17 @@ class ScannedFile:
         known = path in self.arrays and isinstance(self.native, TolerantReader)
         return self.native.tolerance(path, array) if known else None  # type: ignore[attr-defined]
 
+    def bases(self, urls: Sequence[str]) -> NDArray[np.int64]:
+        """Return what offsets in each of some files begin at here, where files follow each other.
+
+        Parameters
+        ----------
+        urls : sequence of str
+            The scanned file, and those that are parts of it; no chunk lies in any other.
+        """
+        end = max(self._bases.values(), default=0)
+        return np.array([self._bases.get(url, end) for url in urls], np.int64)
+
     def find(
         self, offset: NDArray[np.int64], length: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -116,7 +136,7 @@ class ScannedFile:
         Parameters
         ----------
         offset, length : ndarray of int64, shape (n,)
-            The ranges.
+            The ranges, by offsets to which the file's base is added.
 
         Returns
         -------
@@ -145,9 +165,22 @@ class ScannedFile:
             return found, found, skipped
         return np.where(found < 0, -1, owner[known]), number[known].astype(np.int64), skipped
 
-    def read(self, found: Reference, array: Array) -> tuple[NDArray[Any], tuple[int, ...] | None]:
-        """Return the values of a chunk and its position, or of the part of an uncompressed one."""
-        owner, numbers, bytes_in = self.find(np.array([found.offset]), np.array([found.length]))
+    def read(
+        self, found: Reference, array: Array, stored: tuple[int, ...]
+    ) -> tuple[NDArray[Any], tuple[int, ...] | None]:
+        """Return the values of a chunk and its position, or of the part of an uncompressed one.
+
+        Parameters
+        ----------
+        found : Reference
+            The chunk's bytes.
+        array : Array
+            The set's array.
+        stored : tuple of int
+            Extents that the chunk decodes to.
+        """
+        start = self.bases([found.url]) + found.offset
+        owner, numbers, bytes_in = self.find(start, np.array([found.length]))
         if owner[0] < 0:
             stop = found.offset + found.length
             raise LookupError(f"no array has bytes {found.offset} to {stop}")
@@ -156,33 +189,49 @@ class ScannedFile:
         if native.dtype.newbyteorder("=") != array.dtype.newbyteorder("="):
             raise NotComparableError(f"{path} has the type {native.dtype} in its file")
         at = np.unravel_index(number, native.chunks.grid) if native.shape else ()
-        region = tuple(
-            slice(int(i) * n, min((int(i) + 1) * n, extent))
-            for i, n, extent in zip(at, native.chunk_shape, native.shape, strict=True)
-        )
-        values = np.asarray(self.native.read(path, native, region)).reshape(-1)
+        region = native.region(at)
+        values = np.asarray(self.native.read(path, native, region))
         if skipped < 0:
-            alike = array.chunk_shape[len(array.shape) - len(native.shape) :] == native.chunk_shape
-            return values, tuple(int(i) for i in at) if alike else None
+            alike = stored[len(array.shape) - len(native.shape) :] == native.decoded_shape(at)
+            return values.reshape(-1), tuple(int(i) for i in at) if alike else None
+        full = np.zeros(native.decoded_shape(at), values.dtype)
+        full[tuple(slice(0, n) for n in values.shape)] = values
         first = skipped // native.dtype.itemsize
-        return values[first : first + found.length // native.dtype.itemsize], None
+        return full.reshape(-1)[first : first + found.length // native.dtype.itemsize], None
 
 
-def _places(url: str, arrays: list[Array]) -> tuple[NDArray[Any], ...]:
-    """Return start, stop, array and number of every chunk in a file, by start and then size."""
+def _scanner(head: bytes, url: str, name: str | None) -> Scanner:
+    """Return the scanner of a file: the one of a name, unless the content is another format's."""
+    if name is not None:
+        named = choose(head, url, name)
+        if named.sniff(head, url) > 0:
+            return named
+    return choose(head, url, None)
+
+
+def _places(arrays: list[Array]) -> tuple[dict[str, int], tuple[NDArray[Any], ...]]:
+    """Return the base of each file; start, stop, array and number of all chunks, in order."""
+    ends: dict[str, int] = {}
+    for table in (array.chunks for array in arrays):
+        rows = np.zeros(table.referenced, np.int64) if table.url is None else table.url
+        last = np.zeros(len(table.urls), np.int64)
+        np.maximum.at(last, rows, (table.offset + table.length).astype(np.int64))
+        for url, end in zip(table.urls, last.tolist(), strict=True):
+            ends[url] = max(end, ends.get(url, 0))
+    total = np.cumsum([0, *ends.values()])
+    bases = dict(zip([*ends, ""], total.tolist(), strict=True))
     columns: list[tuple[NDArray[Any], ...]] = []
     for which, array in enumerate(arrays):
         table = array.chunks
-        known = np.array([name == url for name in table.urls], bool)
+        known = np.array([bases[name] for name in table.urls], np.int64)
         rows = np.zeros(table.referenced, np.int64) if table.url is None else table.url
-        mine = known[rows] if table.referenced else np.zeros(0, bool)
-        offset = table.offset[mine].astype(np.int64)
-        stop = offset + table.length[mine].astype(np.int64)
-        columns.append((offset, stop, np.full(offset.size, which), table.numbers()[mine]))
+        offset = table.offset.astype(np.int64) + (known[rows] if table.referenced else 0)
+        stop = offset + table.length.astype(np.int64)
+        columns.append((offset, stop, np.full(offset.size, which), table.numbers()))
     if not columns:
         empty = np.zeros(0, np.int64)
-        return empty, empty, empty, empty
+        return bases, (empty, empty, empty, empty)
     joined = tuple(np.concatenate(parts) for parts in zip(*columns, strict=True))
     # Of ranges with one start the smallest comes last, and so is met first.
     order = np.lexsort((-joined[1], joined[0]))
-    return tuple(column[order] for column in joined)
+    return bases, tuple(column[order] for column in joined)

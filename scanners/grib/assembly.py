@@ -66,6 +66,7 @@ def assemble(
     from refmaker.scanners.grib.variables import DUPLICATES
 
     shared = table.shared
+    _tell_unnamed(shared, report)
     grids, of_section, problems = _grids(shared)
     grid = of_section[shared.grid]
     problem = _undecodable(shared, grids, grid)
@@ -102,6 +103,19 @@ def assemble(
         # More files are arranged as these are.
         attributes[SETTINGS] = chosen
     return Group(nested(groups), attributes)
+
+
+def _tell_unnamed(shared: FieldRows, report: ScanReport) -> None:
+    """Warn of fields whose names ecCodes would tell, were it installed."""
+    from refmaker.scanners.grib.eccodes_process import unnamed
+
+    numbered = unnamed(shared.sections)
+    if numbered:
+        report.warn(
+            f"{numbered} of {len(shared.sections)} kinds of fields may have numbers where they have"
+            " names: ecCodes, which would be asked, is not installed"
+            " (pip install 'refmaker[grib]', and scan again)"
+        )
 
 
 _Made = tuple[tuple[str, ...], Group, dict[str, int]]

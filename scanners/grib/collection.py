@@ -5,12 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import FormatError, RefmakerError
+from refmaker.errors import FormatError
 from refmaker.io.source import Source, local_path
-from refmaker.model.report import Outcome, ScanReport
+from refmaker.model.report import Cost, Outcome, ScanReport
 from refmaker.scanners.grib.assembly import SETTINGS, assemble
 from refmaker.scanners.grib.file_fields import FileFields
-from refmaker.scanners.grib.file_table import file_table
+from refmaker.scanners.grib.file_table import file_table, scanned_file
+from refmaker.scanners.grib.mapped_files import map_files
 from refmaker.scanners.grib.memory import regained, remembered
 from refmaker.scanners.grib.message_table import joined
 from refmaker.scanning.options import ScanOptions
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from refmaker.model import Group
+    from refmaker.scanners.grib.file_table import ScannedFile
 
 __all__ = ["collect", "join", "part_of", "parts_of"]
 
@@ -62,20 +64,27 @@ def join(
         As for a scan.
     """
     known: dict[bytes, bytes] = {}
-    by_url: dict[str, tuple[FileFields, ScanReport]] = {}
-    for data, account in parts:
-        # What files have in common is kept in memory once.
-        by_url[account.url] = FileFields.from_bytes(data, known), account
+    # What files have in common is kept in memory once.
+    return _join(
+        ((FileFields.from_bytes(data, known), account) for data, account in parts), values, options
+    )
+
+
+def _join(
+    files: Iterable[tuple[FileFields, ScanReport]], values: dict[str, str], options: ScanOptions
+) -> tuple[Group, ScanReport]:
+    """Place the fields of files; what has become of each is in its own account."""
+    by_url = {account.url: (fields, account) for fields, account in files}
     # In the order of names, so that the tree does not depend on that of the arguments.
-    files = [by_url[url] for url in sorted(by_url)]
-    if not files:
+    urls = sorted(by_url)
+    if not urls:
         raise FormatError("no file", hint="name what to scan")
-    report = ScanReport(files[0][1].url, format="grib")
-    for _, account in files:
+    report = ScanReport(urls[0], format="grib")
+    fields = [by_url[url][0] for url in urls]
+    group = assemble(joined(fields), urls, values, options, report)
+    for url in urls:
+        account = by_url[url][1]
         report.sources |= account.sources
-    fields = [found for found, _ in files]
-    group = assemble(joined(fields), sorted(by_url), values, options, report)
-    for _, account in files:
         _tell(account, report)
     report.parts = remembered(fields, options)
     return group, report
@@ -86,7 +95,9 @@ def _tell(account: ScanReport, report: ScanReport) -> None:
     for text in account.warnings:
         report.warn(f"{account.url}: {text}")
     for row in account.rows:
-        path = f"{_DAMAGED}{account.url}/{row.path.removeprefix(_DAMAGED)}"
+        path = account.url
+        if row.path.startswith(_DAMAGED):
+            path = f"{_DAMAGED}{account.url}/{row.path.removeprefix(_DAMAGED)}"
         report.add(path, row.outcome, row.reason, row.code)
     report.requests += account.requests
     report.bytes_read += account.bytes_read
@@ -113,35 +124,47 @@ def collect(
         As for a scan.
     """
     names = sorted(dict.fromkeys(urls))
-
-    def read(url: str) -> Part | RefmakerError:
-        # What keeps a file from being read costs it alone.
-        try:
-            with Source(url, storage_options) as source:
-                data, report = part_of(source, values)
-                report.sources = {source.url: source.fingerprint}
-                report.requests, report.bytes_read = source.requests, source.bytes_read
-                report.rounds = source.rounds
-                return data, report
-        except RefmakerError as error:
-            return error
-
-    if all(local_path(url) is not None for url in names):
-        found = [read(url) for url in names]
+    cost = Cost()
+    if values["sidecar"] == "map":
+        files = map_files(names, storage_options, values, cost)
     else:
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            found = list(threads.map(read, names))
-    good = [one for one in found if not isinstance(one, RefmakerError)]
-    bad = {
-        url: one for url, one in zip(names, found, strict=True) if isinstance(one, RefmakerError)
-    }
+        files = _walked(names, storage_options, values)
+    good = [(file.table, _account(file)) for file in files if file.table is not None]
     if not good:
-        raise next(iter(bad.values()), None) or FormatError("no file", hint="name what to scan")
-    group, report = join(good, values, options)
-    for url, error in bad.items():
-        code = getattr(error, "code", "") or "unreadable"
-        report.add(url, Outcome.SKIPPED, str(error), code)
+        raise files[0].error or FormatError("no file", hint="name what to scan")
+    group, report = _join(good, values, options)
+    for file in files:
+        if file.error is not None:
+            code = getattr(file.error, "code", "") or "unreadable"
+            report.add(file.url, Outcome.SKIPPED, str(file.error), code)
+    report.requests += cost.requests
+    report.bytes_read += cost.bytes_read
+    report.rounds += cost.rounds
     return group, report
+
+
+def _walked(
+    names: Sequence[str], storage_options: Mapping[str, Any] | None, values: Mapping[str, str]
+) -> list[ScannedFile]:
+    """Read the headers of all files."""
+    if all(local_path(url) is not None for url in names):
+        return [scanned_file(url, storage_options, values) for url in names]
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        return list(threads.map(lambda url: scanned_file(url, storage_options, values), names))
+
+
+def _account(file: ScannedFile) -> ScanReport:
+    """Return what became of a file that was read."""
+    report = ScanReport(file.url, format="grib", warnings=list(file.warnings))
+    if file.fingerprint is not None:
+        report.sources = {file.url: file.fingerprint}
+    if file.listed:
+        report.add(file.url, Outcome.METADATA, file.listed, "from-list")
+    for path, reason, code in file.damages:
+        report.add(f"{_DAMAGED}{path}", Outcome.SKIPPED, reason, code)
+    report.requests, report.bytes_read = file.cost.requests, file.cost.bytes_read
+    report.rounds = file.cost.rounds
+    return report
 
 
 def parts_of(

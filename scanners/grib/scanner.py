@@ -75,6 +75,16 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
         report.parts = remembered([table], options)
         return group, report
 
+    def joins_parts(self, options: ScanOptions) -> bool:
+        """Return whether files can be scanned one by one: not where lists tell of all together.
+
+        Parameters
+        ----------
+        options : ScanOptions
+            As for `scan`.
+        """
+        return setting_values(self, options)["sidecar"] != "map"
+
     def part(self, source: Source, options: ScanOptions) -> tuple[bytes, ScanReport]:
         """Return the fields of a file, for `join`.
 

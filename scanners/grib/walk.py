@@ -15,11 +15,11 @@ from refmaker.scanners.grib.fields import DATA_WIDTH, IMAGES, PACKING_WIDTH
 from refmaker.scanners.grib.reader import HEADER, HeaderReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from refmaker.scanners.grib.fields import FieldList
 
-__all__ = ["Damage", "MessageWalk", "WalkError", "gaps_in_words"]
+__all__ = ["Damage", "MessageWalk", "WalkError"]
 
 MARK, END = b"GRIB", b"7777"
 _SEARCH = 256 * 1024
@@ -91,7 +91,7 @@ class MessageWalk:
         self._between(0, self._reader.size)
 
     def listed(self, offsets: Sequence[int], *, between: bool) -> None:
-        """MessageWalk the messages that begin at ascending offsets.
+        """Walk the messages that begin at ascending offsets.
 
         Parameters
         ----------
@@ -111,11 +111,29 @@ class MessageWalk:
                 self._extra(at, offset)
             damaged = len(self.damage)
             length = self._message(offset)
-            at = offset + max(length, 0)
+            at = offset + abs(length)
             if length <= 0 and len(self.damage) == damaged:
                 self.missed.append(offset)
         if between:
             self._extra(at, self._reader.size)
+
+    def each(self, offsets: Sequence[int]) -> dict[int, int]:
+        """Walk the messages that begin at some ascending offsets, and no others.
+
+        Returns
+        -------
+        dict of int to int
+            By offset: the length of each message that is whole.
+        """
+        found = {}
+        for i, offset in enumerate(offsets):
+            if i % _TOGETHER == 0:
+                self._reader.announce(offsets[i : i + _TOGETHER])
+            damaged = len(self.damage)
+            length = self._message(offset)
+            if length > 0 and len(self.damage) == damaged:
+                found[offset] = length
+        return found
 
     def _extra(self, at: int, stop: int) -> None:
         """Walk what a list leaves out."""
@@ -339,16 +357,3 @@ _FOLLOWS: tuple[frozenset[int], ...] = tuple(
     map(frozenset, ((1,), (2, 3), (3,), (4,), (5,), (6,), (7,), (2, 3, 4)))
 )
 """By the number of a section: the numbers that may come next."""
-
-
-def gaps_in_words(gaps: Sequence[tuple[int, int]], most: int) -> Iterator[str]:
-    """Yield warnings of what belongs to no message."""
-    if len(gaps) <= most:
-        for offset, length in gaps:
-            yield f"{length} bytes at byte {offset} belong to no message"
-        return
-    total = sum(length for _, length in gaps)
-    yield (
-        f"{len(gaps)} pieces of {total} bytes in all belong to no message, the first at byte "
-        f"{gaps[0][0]}"
-    )
