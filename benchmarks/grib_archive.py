@@ -2,19 +2,30 @@
 
 Names, levels and intervals are those of the model; messages are as long as real ones and all of
 different lengths, but their data are holes in the file, so that an archive takes no room.
+
+Run as ``python benchmarks/grib_archive.py lists URL NAME...`` it makes one set of the files from
+their index files, as ``walk URL NAME`` a set of one file without any; each prints one line of
+JSON. As ``serve FOLDER LATENCY`` it is the web server that they ask, in a process of its own.
 """
 
 from __future__ import annotations
 
+import json
 import struct
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["write_archive"]
+__all__ = ["asked_for", "write_archive"]
+
+LATENCY = 0.05
 
 LEVELS = (
     1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 70, 100, 150, 200, 250, 300, 350, 400, 450, 500, 550,
@@ -130,3 +141,65 @@ def write_archive(folder: Path, runs: int, hours: int, hole: int) -> int:
                     count += 1
             Path(folder, f"{name}.idx").write_text("".join(lines))
     return count
+
+
+def serve(folder: str, latency: str) -> None:
+    """Serve a folder until the input ends; tell what was asked for on every line of it."""
+    from refmaker.testing.http import RangeServer
+
+    with RangeServer(folder, latency=float(latency)) as server:
+        print(server.url(""), flush=True)
+        for _ in sys.stdin:
+            print(json.dumps([server.requests, server.counts.bodies]), flush=True)
+            server.reset()
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Serve a folder in another process."""
+    command = [sys.executable, __file__, "serve", str(folder), str(LATENCY)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin is not None  # noqa: S101 - opened as pipes
+        assert process.stdout is not None  # noqa: S101
+        yield process.stdout.readline().strip(), process
+        process.stdin.close()
+
+
+def asked_for(folder: Path, way: str, names: Sequence[str]) -> dict[str, Any]:
+    """Make a set of files over HTTP in a process of its own; return what it took."""
+    with served(folder) as (url, server):
+        command = [sys.executable, __file__, way, url, *names]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert server.stdin is not None  # noqa: S101
+        assert server.stdout is not None  # noqa: S101
+        server.stdin.write("\n")
+        server.stdin.flush()
+        requests, nbytes = json.loads(server.stdout.readline())
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found | {"requests": requests, "bytes": nbytes}
+
+
+def made(way: str, url: str, *names: str) -> dict[str, Any]:
+    """Make a set in this process, once what is needed is imported."""
+    import aiohttp  # noqa: F401 - imported before the clock starts
+    import fsspec.implementations.http  # noqa: F401
+
+    from refmaker.scanners.grib import GRIBScanner, collection, groups  # noqa: F401
+    from refmaker.scanning.options import ScanOptions
+
+    options = ScanOptions(settings={"sidecar": "map" if way == "lists" else "verify"})
+    cpu, wall = time.process_time(), time.perf_counter()
+    group, report = GRIBScanner().collect([url + name for name in names], None, options)
+    return {
+        "cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall,
+        "fields": group.attributes["refmaker:fields"]["found"], "files": len(names),
+        "listed": sum(row.code == "from-list" for row in report.rows),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        serve(*sys.argv[2:])
+    else:
+        print(json.dumps(made(*sys.argv[1:])))
