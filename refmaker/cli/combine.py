@@ -58,6 +58,9 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         help="Join along NAME, with a coordinate from WHERE: '{date:%Y%m%d}.nc', index, attr:x,"
         " vattr:variable:x, data:variable, cf:variable, or values as a JSON list.",
     ),
+    _declared(
+        "--squeeze", **_MANY, help="Leave out a dimension that has one element in every input.",
+    ),
     _declared("--shared", **_MANY, help="A variable that is the same in all inputs."),
     _declared("--varying", **_MANY, help="A coordinate that gets a new dimension, too."),
     _declared("--drop", **_MANY, help="Leave a variable or group out."),
@@ -84,8 +87,18 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         " or NAME, whatever it means.  [default: drop]",
     ),
     _declared(
-        "--static", type=click.Choice(["compare", "first"]), default="compare", show_default=True,
-        help="Compare what lacks the dimension, or take the first.",
+        "--static", type=click.Choice(["compare", "first", "vary"]), default="compare",
+        show_default=True,
+        help="Compare what lacks the dimension, take the first, or give the dimension to what"
+        " differs.",
+    ),
+    _declared(
+        "--tolerance", multiple=True, metavar="[NAME=]X",
+        help="Coordinates that differ by up to X are the same: all but times, or NAME.",
+    ),
+    _declared(
+        "--fill", type=_ASSIGNMENT, multiple=True, metavar="NAME=VALUE",
+        help="VALUE stands for what is missing of the variable NAME, which declares none.",
     ),
     _declared(
         "--times", type=click.Choice(["reencode", "keep"]), default="reencode", show_default=True,
@@ -112,6 +125,10 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     _declared(
         "--inline-budget", cls=More, type=SIZE, default="16MiB", show_default=True,
         help="Most bytes of a variable kept in the set.",
+    ),
+    _declared(
+        "--compare-budget", cls=More, type=SIZE, default="256MiB", show_default=True,
+        help="Most bytes of a variable of one input that are read to compare it.",
     ),
 )  # fmt: skip
 
@@ -150,13 +167,15 @@ def combine_options(values: Mapping[str, Any]) -> Any:
     """
     from refmaker import CombineOptions
 
-    if values["inline_budget"] is None:
-        raise click.BadParameter("a size is needed", param_hint="--inline-budget")
+    for name in ("inline_budget", "compare_budget"):
+        if values[name] is None:
+            raise click.BadParameter("a size is needed", param_hint=f"--{name.replace('_', '-')}")
     return CombineOptions(
         concat=values["concat"] or None,
         coords={name: _selector(text) for name, text in values["coords"]},
         shared=values["shared"],
         varying=values["varying"],
+        squeeze=values["squeeze"],
         drop=values["drop"],
         order=values["order"],
         monotonic=not values["no_monotonic"],
@@ -165,18 +184,21 @@ def combine_options(values: Mapping[str, Any]) -> Any:
         regular=values["regular"],
         attributes=_attributes(values["attributes"]),
         static=values["static"],
+        tolerance=_tolerance(values["tolerance"]),
+        fill={name: _value(text) for name, text in values["fill"]},
         times="reencode" if values["reencode_times"] else values["times"],
         incompatible="split" if values["split_incompatible"] else "error",
         chunks=_chunks(values["chunks"]),
         mismatched="inline" if values["inline_mismatched"] else "error",
         inline_budget=values["inline_budget"],
+        compare_budget=values["compare_budget"],
         batch=values["batch"],
     )
 
 
 def _attributes(given: Sequence[str]) -> dict[str, str]:
     """Return what is to be done with differing attributes, by name."""
-    from refmaker.combine.options import PACKING
+    from refmaker.combine.options import UNSETTLED, unsettled
 
     chosen: dict[str, str] = {}
     for text in given:
@@ -186,12 +208,36 @@ def _attributes(given: Sequence[str]) -> dict[str, str]:
                 f"{text!r} is neither drop, error or first, nor NAME= and one of them",
                 param_hint="--attributes",
             )
-        if name in PACKING:
-            raise click.BadParameter(
-                f"values are packed by {name}: no choice is right", param_hint="--attributes"
-            )
+        if name in UNSETTLED:
+            raise click.BadParameter(f"{name}: {unsettled(name)}", param_hint="--attributes")
         chosen[name or "*"] = word
     return chosen
+
+
+def _tolerance(given: Sequence[str]) -> dict[str, float]:
+    """Return tolerances by name, that of all coordinates under ``*``."""
+    found: dict[str, float] = {}
+    for text in given:
+        name, _, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value < float("inf"):
+            raise click.BadParameter(
+                f"{text!r} is neither a distance such as 1e-6, nor NAME= and one",
+                param_hint="--tolerance",
+            )
+        found[name or "*"] = value
+    return found
+
+
+def _value(text: str) -> Any:
+    """Return a value as JSON has it, or the text that it is."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _selector(text: str) -> Any:

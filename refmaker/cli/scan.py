@@ -43,7 +43,8 @@ __all__ = ["command"]
     "--name-template",
     default=DEFAULT_NAME,
     show_default=True,
-    help="Name of each file in a folder; {stem}, {name} and {n} (its number) are replaced.",
+    help="Name of each file in a folder; {stem}, {name}, {parent} (its folder) and {n} (its number)"
+    " are replaced.",
     cls=More,
     former=["--name"],
 )

@@ -61,7 +61,8 @@ class Job:
             If something stands there, or nothing can be put there.
         """
         if len(targets) > 1 and local_path(targets[0]) is not None:
-            os.makedirs(os.path.dirname(targets[0]) or ".", exist_ok=True)
+            for folder in dict.fromkeys(os.path.dirname(out) or "." for out in targets):
+                os.makedirs(folder, exist_ok=True)
         for url, out in zip(inputs, targets, strict=False):
             check_folder(out)
             self._check_free(url, out)

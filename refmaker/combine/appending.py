@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from refmaker.combine.batches import second_pass_options
-from refmaker.combine.cube import combine_members
+from refmaker.combine.cube import check_names, combine_members
 from refmaker.combine.members import Member, members
 from refmaker.combine.options import Appended, CombineOptions
 from refmaker.errors import MetadataError, SourceChangedError
@@ -116,11 +116,12 @@ def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions)
             "a set that was split into groups (`incompatible='split'`) cannot be appended to",
             hint="combine all inputs anew",
         )
-    new = combine_members(_numbered(fresh), options)
+    new = combine_members(_numbered(fresh), options, part=True)
     both = [
         Member(0, base, found[0].storage_options),
         Member(1, new, found[0].storage_options),
     ]
+    check_names(both, options)
     joined = combine_members(both, second_pass_options(options))
     report = joined.report
     report.url, report.format = base.report.url, base.report.format or new.report.format

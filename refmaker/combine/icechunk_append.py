@@ -85,7 +85,8 @@ def append_icechunk(
         (known if here & there else fresh).append(member)
     if not fresh:
         return Appended([], [member.name for member in known])
-    new = combine_members([replace(m, number=i) for i, m in enumerate(fresh)], options)
+    numbered = [replace(m, number=i) for i, m in enumerate(fresh)]
+    new = combine_members(numbered, options, part=True)
     _check_places(repository, new, name)
     root = zarr.open_group(session.store, mode="r", zarr_format=3)
     dims = _joined(new.group, root, second_pass_options(options))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from refmaker.io.policy import Policy
     from refmaker.reading.reader import Reader
 
-__all__ = ["cut_inline", "decode_chunk", "inline_like", "read_values", "same_bytes"]
+__all__ = ["cut_inline", "decode_chunk", "inline_like", "read_values", "same_bytes", "widened"]
 
 _KEY = "values"
 _BATCH = 64
@@ -165,21 +165,27 @@ def _assembled(array: Array, chunks: Mapping[int, bytes]) -> NDArray[Any]:
     else:
         values = np.full(array.shape, fill, array.dtype)
     for number, data in chunks.items():
-        chunk = decode_chunk(array, data)
+        at = np.unravel_index(number, array.chunks.grid) if array.shape else ()
+        chunk = decode_chunk(array, data, at)
         if not array.shape:
             values[()] = chunk[()]
             continue
-        at = np.unravel_index(number, array.chunks.grid)
-        region = tuple(
-            slice(int(i) * part, min((int(i) + 1) * part, extent))
-            for i, part, extent in zip(at, array.chunk_shape, array.shape, strict=True)
-        )
+        region = array.region(at)
         values[region] = chunk[tuple(slice(0, part.stop - part.start) for part in region)]
     return values
 
 
-def decode_chunk(array: Array, raw: bytes) -> NDArray[Any]:
+def decode_chunk(array: Array, raw: bytes, at: Sequence[Any] | None = None) -> NDArray[Any]:
     """Return one chunk's elements, in the chunk's shape.
+
+    Parameters
+    ----------
+    array : Array
+        How it is encoded.
+    raw : bytes
+        The chunk.
+    at : sequence of int, optional
+        Its position in the grid, where chunks are of different lengths.
 
     Raises
     ------
@@ -193,7 +199,8 @@ def decode_chunk(array: Array, raw: bytes) -> NDArray[Any]:
     data: Any = raw
     try:
         made = [numcodecs.get_codec(dict(config)) for config in array.codecs]
-        most = chunk_bytes(array.chunk_shape, array.dtype.itemsize, objects=array.dtype.hasobject)
+        shape = array.chunk_shape if at is None else array.decoded_shape(at)
+        most = chunk_bytes(shape, array.dtype.itemsize, objects=array.dtype.hasobject)
         for codec in reversed(bounded_codecs(made, most)):
             data = codec.decode(data)
         if array.dtype.hasobject:
@@ -202,13 +209,22 @@ def decode_chunk(array: Array, raw: bytes) -> NDArray[Any]:
             if isinstance(data, np.ndarray):
                 # Codecs return what they like; the bytes are what counts.
                 data = data.tobytes("A")
-            chunk = np.frombuffer(bytes(data), array.dtype, count=math.prod(array.chunk_shape))
+            chunk = np.frombuffer(bytes(data), array.dtype, count=math.prod(shape))
         order: Any = array.order
-        return chunk.reshape(array.chunk_shape, order=order)
+        return chunk.reshape(shape, order=order)
     except RefmakerError:
         raise
     except Exception as error:  # codecs of other packages raise anything
         raise CodecError(f"a chunk cannot be decoded: {type(error).__name__}: {error}") from error
+
+
+def widened(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    """Return numbers in another type, or None if that changes any of them."""
+    with np.errstate(all="ignore"):
+        made = values.astype(dtype)
+        back = made.astype(values.dtype)
+    same = (back == values) | ((back != back) & (values != values))  # noqa: PLR0124 - NaN
+    return made if bool(np.all(same)) else None
 
 
 def same_bytes(left: NDArray[Any], right: NDArray[Any]) -> bool:

@@ -21,13 +21,12 @@ import numpy as np
 from refmaker.errors import MetadataError, MissingDependencyError, SourceError, UnsupportedError
 from refmaker.io.folders import new_folder
 from refmaker.io.source import local_path
-from refmaker.model import Array
 from refmaker.model.zarr_v2 import dumps
-from refmaker.model.zarr_v3 import array_document_v3, group_document_v3
+from refmaker.model.zarr_v3 import documents_v3
 from refmaker.storage.icechunk_stores import containers, credentials, location, open_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from refmaker.model import ChunkTable, Group
     from refmaker.model.report import Fingerprint
@@ -90,7 +89,7 @@ def write(
     """
     icechunk = library()
     # Everything that may be refused is made before anything is written.
-    documents = dict(_documents(group))
+    documents = {key: dumps(content).encode() for key, content in documents_v3(group)}
     urls = dict.fromkeys(
         url for _, a in group.arrays() if a.chunks.referenced for url in a.chunks.urls
     )
@@ -157,22 +156,6 @@ def virtual_file(url: str, known: Fingerprint | None) -> VirtualFile:
         # The checksum is in whole seconds, and the file may be a part of one younger.
         modified = datetime.fromtimestamp(int(known.mtime) + 1, UTC)
     return VirtualFile(location(url), None if known is None else known.size, etag, modified)
-
-
-def _documents(group: Group) -> Iterator[tuple[str, bytes]]:
-    for path, node in group.walk():
-        try:
-            if isinstance(node, Array):
-                document = array_document_v3(node)
-            else:
-                document = group_document_v3(node)
-        except (UnsupportedError, MetadataError) as error:
-            raise error.located(path=path) from error
-        if any(part.startswith("__") for part in path.split("/")):
-            raise UnsupportedError(
-                "Zarr version 3 reserves names that begin with '__'", code="zarr3-name", path=path
-            )
-        yield f"{path}/zarr.json" if path else "zarr.json", dumps(document).encode()
 
 
 def put(store: Any, values: Mapping[str, bytes]) -> None:

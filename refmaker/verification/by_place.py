@@ -37,16 +37,21 @@ class PlaceReader:
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return the values that the chunk's own file has where the chunk lies."""
-        at = tuple(part.start // n for part, n in zip(region, array.chunk_shape, strict=True))
+        at = tuple(int(array.chunk_numbers(k, part.start)) for k, part in enumerate(region))
         found = array.chunks.get(at)
         if not isinstance(found, Reference):
             return self._joined.read(path, array, region)
-        true, there = self._files[found.url].read(found, array)
+        stored = array.decoded_shape(at)
+        true, there = self._files[found.url].read(found, array, stored)
         if there is not None:
             self._check_order(path, found.url, at, there)
         shape = tuple(part.stop - part.start for part in region)
+        if true.size == math.prod(shape):
+            return true.reshape(shape)
+        if true.size == math.prod(stored):
+            return true.reshape(stored)[tuple(slice(0, n) for n in shape)]
         # A chunk that reached past its file's end holds more than the set shows of it.
-        return true.reshape(shape) if true.size == math.prod(shape) else true
+        return true
 
     def tolerance(self, path: str, array: Array) -> Tolerance | None:
         """Return what the format's own reader says of one of the files."""

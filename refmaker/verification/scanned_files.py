@@ -145,8 +145,20 @@ class ScannedFile:
             return found, found, skipped
         return np.where(found < 0, -1, owner[known]), number[known].astype(np.int64), skipped
 
-    def read(self, found: Reference, array: Array) -> tuple[NDArray[Any], tuple[int, ...] | None]:
-        """Return the values of a chunk and its position, or of the part of an uncompressed one."""
+    def read(
+        self, found: Reference, array: Array, stored: tuple[int, ...]
+    ) -> tuple[NDArray[Any], tuple[int, ...] | None]:
+        """Return the values of a chunk and its position, or of the part of an uncompressed one.
+
+        Parameters
+        ----------
+        found : Reference
+            The chunk's bytes.
+        array : Array
+            The set's array.
+        stored : tuple of int
+            Extents that the chunk decodes to.
+        """
         owner, numbers, bytes_in = self.find(np.array([found.offset]), np.array([found.length]))
         if owner[0] < 0:
             stop = found.offset + found.length
@@ -156,16 +168,15 @@ class ScannedFile:
         if native.dtype.newbyteorder("=") != array.dtype.newbyteorder("="):
             raise NotComparableError(f"{path} has the type {native.dtype} in its file")
         at = np.unravel_index(number, native.chunks.grid) if native.shape else ()
-        region = tuple(
-            slice(int(i) * n, min((int(i) + 1) * n, extent))
-            for i, n, extent in zip(at, native.chunk_shape, native.shape, strict=True)
-        )
-        values = np.asarray(self.native.read(path, native, region)).reshape(-1)
+        region = native.region(at)
+        values = np.asarray(self.native.read(path, native, region))
         if skipped < 0:
-            alike = array.chunk_shape[len(array.shape) - len(native.shape) :] == native.chunk_shape
-            return values, tuple(int(i) for i in at) if alike else None
+            alike = stored[len(array.shape) - len(native.shape) :] == native.decoded_shape(at)
+            return values.reshape(-1), tuple(int(i) for i in at) if alike else None
+        full = np.zeros(native.decoded_shape(at), values.dtype)
+        full[tuple(slice(0, n) for n in values.shape)] = values
         first = skipped // native.dtype.itemsize
-        return values[first : first + found.length // native.dtype.itemsize], None
+        return full.reshape(-1)[first : first + found.length // native.dtype.itemsize], None
 
 
 def _places(url: str, arrays: list[Array]) -> tuple[NDArray[Any], ...]:
