@@ -298,7 +298,7 @@ def bench(case: Case, folder: Path, scale: float, tools: list[str]) -> dict[str,
 
 def bench_archive(folder: Path, scale: float) -> dict[str, Any]:
     """Measure an archive over HTTP: from index files, and one file of it without."""
-    from grib_archive import asked_for, write_archive
+    from grib_lists import asked_for, write_archive
 
     hours, runs = max(2, int(41 * scale)), max(2, int(4 * scale))
     archive, alone = folder / f"archive-{runs}x{hours}", folder / "archive-alone"

@@ -3,7 +3,7 @@
 Names, levels and intervals are those of the model; messages are as long as real ones and all of
 different lengths, but their data are holes in the file, so that an archive takes no room.
 
-Run as ``python benchmarks/grib_archive.py lists URL NAME...`` it makes one set of the files from
+Run as ``python benchmarks/grib_lists.py lists URL NAME...`` it makes one set of the files from
 their index files, as ``walk URL NAME`` a set of one file without any; each prints one line of
 JSON. As ``serve FOLDER LATENCY`` it is the web server that they ask, in a process of its own.
 """
