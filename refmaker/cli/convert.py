@@ -15,6 +15,8 @@ from refmaker.storage.formats import FORMATS, format_of_name
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from refmaker import ReferenceSet
+
 __all__ = ["command"]
 
 
@@ -39,6 +41,21 @@ __all__ = ["command"]
     "--relative", is_flag=True, help="Name files relative to TO, so that they move together."
 )
 @click.option(
+    "--view",
+    type=click.Choice(["best"]),
+    help="Of forecasts, only the chunks of a view: the latest run of each valid time.",
+)
+@click.option(
+    "--min-step",
+    metavar="PERIOD",
+    help="Shortest forecast period that counts for a view, such as 3h.",
+)
+@click.option(
+    "--as-of",
+    metavar="TIME",
+    help="Latest run that counts for a view, such as 2024-01-15T06.",
+)
+@click.option(
     "--overwrite/--no-overwrite",
     default=False,
     show_default=True,
@@ -54,12 +71,15 @@ def command(  # noqa: PLR0913 - one parameter for each option
     out_format: str | None,
     rewrite: Sequence[tuple[str, str]],
     relative: bool,
+    view: str | None,
+    min_step: str | None,
+    as_of: str | None,
     overwrite: bool,
     storage_options: Mapping[str, Any] | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write the reference set FROM in another form to TO, exactly.
+    """Write the reference set FROM in another form to TO, exactly, or a view of it.
 
     FROM is a reference set as JSON, compact JSON or Parquet (- for standard input), TO a file,
     a folder for Parquet, an Icechunk repository, or - for standard output. json is kerchunk's;
@@ -74,6 +94,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
       refmaker convert cube.json cube.parquet
       refmaker convert cube.json small.json --out-format compact
       refmaker convert cube.json out.json --rewrite /archive=s3://bucket/archive
+      refmaker convert runs.json best.json --view best --min-step 3h
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
 
@@ -84,6 +105,10 @@ def command(  # noqa: PLR0913 - one parameter for each option
     check_folder(out)
     check_free(out, overwrite=overwrite, storage_options=options)
     refs = refmaker.read(source, storage_options)
+    if view is not None:
+        refs = _view(refs, storage_options, min_step, as_of)
+    elif min_step or as_of:
+        raise click.UsageError("--min-step and --as-of say what a view has: add --view best")
     if rewrite:
         refs = refs.rewrite(dict(rewrite))
     form = out_format or format_of_name(out)
@@ -98,3 +123,17 @@ def command(  # noqa: PLR0913 - one parameter for each option
     elif not quiet:
         what = f"{counted(len(arrays), 'array')}, {counted(chunks, 'chunk')}"
         say(f"{source}: {what} -> {out} ({form})", err=out == STANDARD)
+
+
+def _view(
+    refs: ReferenceSet, storage_options: Mapping[str, Any] | None, *limits: str | None
+) -> ReferenceSet:
+    """Return the best estimate of a set, of limits as they were given."""
+    import refmaker
+
+    try:
+        return refmaker.best_estimate(refs, storage_options, min_step=limits[0], as_of=limits[1])
+    except ValueError as error:
+        if isinstance(error, refmaker.RefmakerError):
+            raise
+        raise click.UsageError(str(error)) from error

@@ -222,6 +222,19 @@ class CombineOptions:
             return float(self.tolerance)
         return float(self.tolerance.get("*", 0.0))
 
+    @property
+    def given(self) -> list[str]:
+        """Names of the options that say how to join, and are not as usual."""
+        usual, own = CombineOptions().as_dict(), self.as_dict()
+        differ = (name for name in own if (own[name] or None) != (usual[name] or None))
+        return [
+            name
+            for name in differ
+            if not name.endswith(("budget", "threshold"))
+            and not (name == "attributes" and not own[name])
+            and name != "batch"
+        ]
+
     def as_dict(self) -> dict[str, Any]:
         """Return the fields by name."""
         return {entry.name: getattr(self, entry.name) for entry in fields(self)}
