@@ -3,9 +3,11 @@
 Names, levels and intervals are those of the model; messages are as long as real ones and all of
 different lengths, but their data are holes in the file, so that an archive takes no room.
 
-Run as ``python benchmarks/grib_lists.py lists URL NAME...`` it makes one set of the files from
-their index files, as ``walk URL NAME`` a set of one file without any; each prints one line of
-JSON. As ``serve FOLDER LATENCY`` it is the web server that they ask, in a process of its own.
+Run as ``python benchmarks/grib_lists.py lists WARM_UP URL NAME...`` it makes one set of the files
+from their index files, as ``walk WARM_UP URL NAME`` a set of one file without any; each prints one
+line of JSON. WARM_UP is a local file that is scanned first, so that what is loaded on first use
+counts as importing. As ``serve FOLDER LATENCY`` it is the web server that they
+ask, in a process of its own.
 """
 
 from __future__ import annotations
@@ -169,7 +171,8 @@ def served(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 def asked_for(folder: Path, way: str, names: Sequence[str]) -> dict[str, Any]:
     """Make a set of files over HTTP in a process of its own; return what it took."""
     with served(folder) as (url, server):
-        command = [sys.executable, __file__, way, url, *names]
+        warm_up = str(min(folder.glob("*.grib2")))
+        command = [sys.executable, __file__, way, warm_up, url, *names]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert server.stdin is not None  # noqa: S101
         assert server.stdout is not None  # noqa: S101
@@ -180,14 +183,15 @@ def asked_for(folder: Path, way: str, names: Sequence[str]) -> dict[str, Any]:
     return found | {"requests": requests, "bytes": nbytes}
 
 
-def made(way: str, url: str, *names: str) -> dict[str, Any]:
+def made(way: str, warm_up: str, url: str, *names: str) -> dict[str, Any]:
     """Make a set in this process, once what is needed is imported."""
     import aiohttp  # noqa: F401 - imported before the clock starts
     import fsspec.implementations.http  # noqa: F401
 
-    from refmaker.scanners.grib import GRIBScanner, collection, groups  # noqa: F401
+    from refmaker.scanners.grib import GRIBScanner
     from refmaker.scanning.options import ScanOptions
 
+    GRIBScanner().collect([warm_up], None, ScanOptions())
     options = ScanOptions(settings={"sidecar": "map" if way == "lists" else "verify"})
     cpu, wall = time.process_time(), time.perf_counter()
     group, report = GRIBScanner().collect([url + name for name in names], None, options)
