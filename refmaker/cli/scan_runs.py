@@ -193,11 +193,11 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
         where = "standard output" if out == STANDARD else f"one reference set, {out}"
         raise LookupError(f"several inputs cannot be written to {where}: {error}") from error
     label = urls[0] if len(urls) == 1 else f"{counted(len(urls), 'file')}, {urls[0]} ... {urls[-1]}"
-    by_parts = isinstance(scanner, JoiningScanner) and scanner.joins_parts(job.options)
-    if isinstance(scanner, JoiningScanner) and by_parts and len(urls) > 1:
+    several = len(urls) > 1
+    if isinstance(scanner, JoiningScanner) and several and not scanner.reads_together(job.options):
         _scan_parts(inputs, out, job, scanner, label)
         return
-    apart = job.isolate == "always" or (job.isolate == "auto" and len(urls) > 1)
+    apart = job.isolate == "always" or (job.isolate == "auto" and several)
     try:
         refs = ReferenceSet(
             *scan_together(

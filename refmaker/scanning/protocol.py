@@ -197,12 +197,12 @@ class JoiningScanner(MultiFileScanner, Protocol):
     The part of a file is as compact as it can be; a set is joined of any number of them.
     """
 
-    def joins_parts(self, options: ScanOptions) -> bool:
-        """Return whether the part of a file depends on nothing but the file."""
-        ...
-
     def part(self, source: Source, options: ScanOptions) -> tuple[bytes, ScanReport]:
         """Return what is in a file, and the account of its scan."""
+        ...
+
+    def reads_together(self, options: ScanOptions) -> bool:
+        """Tell whether files are to be read by `collect`, not each for itself."""
         ...
 
     def join(

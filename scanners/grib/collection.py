@@ -5,12 +5,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import FormatError
-from refmaker.io.source import Source, local_path
+from refmaker.errors import FormatError, RefmakerError
+from refmaker.io.source import local_path
 from refmaker.model.report import Cost, Outcome, ScanReport
 from refmaker.scanners.grib.assembly import SETTINGS, assemble
 from refmaker.scanners.grib.file_fields import FileFields
-from refmaker.scanners.grib.file_table import file_table, scanned_file
+from refmaker.scanners.grib.file_table import DAMAGED, read_part
 from refmaker.scanners.grib.mapped_files import map_files
 from refmaker.scanners.grib.memory import regained, remembered
 from refmaker.scanners.grib.message_table import joined
@@ -20,33 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from refmaker.model import Group
-    from refmaker.scanners.grib.file_table import ScannedFile
+    from refmaker.scanners.grib.file_table import Part
 
-__all__ = ["collect", "join", "part_of", "parts_of"]
+__all__ = ["collect", "join", "parts_of"]
 
 _AT_ONCE = 8
 """Remote files that are walked at a time: each waits for its own answers."""
-_DAMAGED = "/_damaged/"
-
-Part = tuple[bytes, ScanReport]
-"""The fields of a file as bytes, and the account of its walk."""
-
-
-def part_of(source: Source, values: Mapping[str, str]) -> Part:
-    """Return the fields of a file.
-
-    Parameters
-    ----------
-    source : Source
-        The file.
-    values : mapping
-        Of the scanner's settings.
-    """
-    report = ScanReport(source.url, format="grib")
-    fields, damages = file_table(source, values, report)
-    for path, reason, code in damages:
-        report.add(f"{_DAMAGED}{path}", Outcome.SKIPPED, reason, code)
-    return fields.to_bytes(), report
 
 
 def join(
@@ -64,27 +43,20 @@ def join(
         As for a scan.
     """
     known: dict[bytes, bytes] = {}
-    # What files have in common is kept in memory once.
-    return _join(
-        ((FileFields.from_bytes(data, known), account) for data, account in parts), values, options
-    )
-
-
-def _join(
-    files: Iterable[tuple[FileFields, ScanReport]], values: dict[str, str], options: ScanOptions
-) -> tuple[Group, ScanReport]:
-    """Place the fields of files; what has become of each is in its own account."""
-    by_url = {account.url: (fields, account) for fields, account in files}
+    by_url: dict[str, tuple[FileFields, ScanReport]] = {}
+    for data, account in parts:
+        # What files have in common is kept in memory once.
+        by_url[account.url] = FileFields.from_bytes(data, known), account
     # In the order of names, so that the tree does not depend on that of the arguments.
-    urls = sorted(by_url)
-    if not urls:
+    files = [by_url[url] for url in sorted(by_url)]
+    if not files:
         raise FormatError("no file", hint="name what to scan")
-    report = ScanReport(urls[0], format="grib")
-    fields = [by_url[url][0] for url in urls]
-    group = assemble(joined(fields), urls, values, options, report)
-    for url in urls:
-        account = by_url[url][1]
+    report = ScanReport(files[0][1].url, format="grib")
+    for _, account in files:
         report.sources |= account.sources
+    fields = [found for found, _ in files]
+    group = assemble(joined(fields), sorted(by_url), values, options, report)
+    for _, account in files:
         _tell(account, report)
     report.parts = remembered(fields, options)
     return group, report
@@ -95,9 +67,9 @@ def _tell(account: ScanReport, report: ScanReport) -> None:
     for text in account.warnings:
         report.warn(f"{account.url}: {text}")
     for row in account.rows:
-        path = account.url
-        if row.path.startswith(_DAMAGED):
-            path = f"{_DAMAGED}{account.url}/{row.path.removeprefix(_DAMAGED)}"
+        path = row.path
+        if path.startswith(DAMAGED):
+            path = f"{DAMAGED}{account.url}/{path.removeprefix(DAMAGED)}"
         report.add(path, row.outcome, row.reason, row.code)
     report.requests += account.requests
     report.bytes_read += account.bytes_read
@@ -124,47 +96,29 @@ def collect(
         As for a scan.
     """
     names = sorted(dict.fromkeys(urls))
+
     cost = Cost()
     if values["sidecar"] == "map":
-        files = map_files(names, storage_options, values, cost)
+        found = map_files(names, storage_options, values, cost)
+    elif all(local_path(url) is not None for url in names):
+        found = [read_part(url, storage_options, values) for url in names]
     else:
-        files = _walked(names, storage_options, values)
-    good = [(file.table, _account(file)) for file in files if file.table is not None]
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            found = list(threads.map(lambda url: read_part(url, storage_options, values), names))
+    good = [one for one in found if not isinstance(one, RefmakerError)]
+    bad = {
+        url: one for url, one in zip(names, found, strict=True) if isinstance(one, RefmakerError)
+    }
     if not good:
-        raise files[0].error or FormatError("no file", hint="name what to scan")
-    group, report = _join(good, values, options)
-    for file in files:
-        if file.error is not None:
-            code = getattr(file.error, "code", "") or "unreadable"
-            report.add(file.url, Outcome.SKIPPED, str(file.error), code)
+        raise next(iter(bad.values()), None) or FormatError("no file", hint="name what to scan")
+    group, report = join(good, values, options)
     report.requests += cost.requests
     report.bytes_read += cost.bytes_read
     report.rounds += cost.rounds
+    for url, error in bad.items():
+        code = getattr(error, "code", "") or "unreadable"
+        report.add(url, Outcome.SKIPPED, str(error), code)
     return group, report
-
-
-def _walked(
-    names: Sequence[str], storage_options: Mapping[str, Any] | None, values: Mapping[str, str]
-) -> list[ScannedFile]:
-    """Read the headers of all files."""
-    if all(local_path(url) is not None for url in names):
-        return [scanned_file(url, storage_options, values) for url in names]
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        return list(threads.map(lambda url: scanned_file(url, storage_options, values), names))
-
-
-def _account(file: ScannedFile) -> ScanReport:
-    """Return what became of a file that was read."""
-    report = ScanReport(file.url, format="grib", warnings=list(file.warnings))
-    if file.fingerprint is not None:
-        report.sources = {file.url: file.fingerprint}
-    if file.listed:
-        report.add(file.url, Outcome.METADATA, file.listed, "from-list")
-    for path, reason, code in file.damages:
-        report.add(f"{_DAMAGED}{path}", Outcome.SKIPPED, reason, code)
-    report.requests, report.bytes_read = file.cost.requests, file.cost.bytes_read
-    report.rounds = file.cost.rounds
-    return report
 
 
 def parts_of(

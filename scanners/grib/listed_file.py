@@ -9,11 +9,11 @@ import numpy as np
 from refmaker.errors import RefmakerError, TruncatedError
 from refmaker.io.source import Source
 from refmaker.model.report import Cost
-from refmaker.scanners.grib.field_rows import named
-from refmaker.scanners.grib.file_fields import file_fields
+from refmaker.scanners.grib.file_fields import FileFields, file_fields
 from refmaker.scanners.grib.index_lists import field_texts
 from refmaker.scanners.grib.reader import HeaderReader
 from refmaker.scanners.grib.taught_sections import RecordingList, read_header
+from refmaker.scanners.grib.times import UNKNOWN
 from refmaker.scanners.grib.walk import MessageWalk
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from refmaker.io.first_bytes import FirstBytes
     from refmaker.model.report import Fingerprint
-    from refmaker.scanners.grib.fields import FieldList
-    from refmaker.scanners.grib.file_table import ScannedFile
+    from refmaker.scanners.grib.file_table import Part
     from refmaker.scanners.grib.index_lists import IndexList
     from refmaker.scanners.grib.sidecars import FoundList
     from refmaker.scanners.grib.taught_sections import (
@@ -196,16 +195,21 @@ class ListedFile:
             words = ", ".join(told[0].differences(header))
             self.problem = f"the message at byte {at} is another one by its {words}"
 
-    def teach(self, found: RecordingList, walked: ScannedFile, taught: TaughtSections) -> bool:
+    def teach(
+        self, found: RecordingList, walked: Part | RefmakerError, taught: TaughtSections
+    ) -> bool:
         """Let the file, which was walked, teach what its list means, if that is right."""
-        if walked.table is None or walked.damages or sorted(found.messages) != self.offsets:
+        if not isinstance(walked, tuple) or sorted(found.messages) != self.offsets:
             return False
-        single = found.column("part") == 1
-        messages, each = (found.column(name)[single].tolist() for name in ("message", "length"))
-        lengths = dict(zip(messages, each, strict=True))
-        self.read = found.messages
-        self.starts = _starts(found)
+        data, report = walked
+        if report.rows:  # damaged messages
+            return False
+        lengths = dict(
+            zip(found.column("message").tolist(), found.column("length").tolist(), strict=True)
+        )
         lines = [line for line in range(len(self)) if self._can_be_told(line)]
+        self.read = found.messages
+        self.starts = _starts(FileFields.from_bytes(data, {}))
         for line in lines:
             at = self.offset(line)
             if len(self.read[at]) != 1 or lengths[at] != self.lengths[line]:
@@ -215,13 +219,12 @@ class ListedFile:
 
     def teach_lines(self, lines: Sequence[int], taught: TaughtSections) -> None:
         """Let messages that were read teach what their lines mean."""
-        like = self.like
-        if like is None or self.problem:
+        if self.like is None or self.problem:
             return
         for line in lines:
             at = self.offset(line)
             if at in self.starts and len(self.read[at]) == 1:
-                taught.learn(self.texts[line], self.read[at][0], self.starts[at], like)
+                taught.learn(self.texts[line], self.read[at][0], self.starts[at], self.like)
 
 
 def read_messages(
@@ -259,17 +262,16 @@ def read_messages(
             file.problem = f"no message of {expected[at]} bytes begins at byte {at}"
             return
     file.read |= found.messages
-    file.starts |= _starts(found)
+    file.starts |= _starts(file_fields(found))
 
 
-def _starts(found: FieldList) -> dict[int, int]:
+def _starts(fields: FileFields) -> dict[int, int]:
     """Return by offset where the steps of fields begin that can be placed and decoded."""
-    fields = file_fields(found)
     rows = fields.rows()
-    named(rows, fields.base)
-    good = rows.placeable & (rows.problem == 0)
-    messages = found.column("message")[good].tolist()
-    return dict(zip(messages, rows.start[good].tolist(), strict=True))
+    good = (rows.reference != UNKNOWN) & (rows.start != UNKNOWN) & (rows.end != UNKNOWN)
+    good &= rows.problem == 0
+    starts = zip(fields.offset[good].tolist(), rows.start[good].tolist(), strict=True)
+    return dict(starts)
 
 
 def _is_time(digits: str, time: tuple[int, ...]) -> bool:

@@ -75,16 +75,6 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
         report.parts = remembered([table], options)
         return group, report
 
-    def joins_parts(self, options: ScanOptions) -> bool:
-        """Return whether files can be scanned one by one: not where lists tell of all together.
-
-        Parameters
-        ----------
-        options : ScanOptions
-            As for `scan`.
-        """
-        return setting_values(self, options)["sidecar"] != "map"
-
     def part(self, source: Source, options: ScanOptions) -> tuple[bytes, ScanReport]:
         """Return the fields of a file, for `join`.
 
@@ -100,9 +90,19 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
         FormatError, UnsupportedError
             As for `scan`.
         """
-        from refmaker.scanners.grib.collection import part_of
+        from refmaker.scanners.grib.file_table import part_of
 
         return part_of(source, setting_values(self, options))
+
+    def reads_together(self, options: ScanOptions) -> bool:
+        """Tell whether files of a set are read by `collect`, since some teach what others hold.
+
+        Parameters
+        ----------
+        options : ScanOptions
+            As for `scan`.
+        """
+        return setting_values(self, options)["sidecar"] == "map"
 
     def join(
         self, parts: Iterable[tuple[bytes, ScanReport]], options: ScanOptions
