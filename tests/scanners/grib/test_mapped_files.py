@@ -430,6 +430,19 @@ def test_two_requests_a_file(gfs):
     assert asked(many) - asked(few) == 2 * (len(many) - len(few))
 
 
+def test_names_of_lists_are_learned(tmp_path):
+    paths = [
+        archives.write_rows(tmp_path, f"202401150{run}-{step}h", archives.ifs(run, step))
+        for run in range(6) for step in (3, 6)
+    ]  # fmt: skip
+    paths[0].with_suffix(".index").unlink()
+    with RangeServer(tmp_path) as server:
+        _, report = collect([server.url(path.name) for path in paths], "map")
+        assert len(from_lists(report)) == len(paths) - 2
+        # All names for the first two, then one: this list and this message of each other file.
+        assert server.requests <= 2 * 6 + 2 * (len(paths) - 2) + 8
+
+
 def test_the_command_asks_no_more(gfs, tmp_path):
     folder = gfs[0].parent
     for number in range(3):
