@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import refmaker
 from refmaker.cli import main
+from refmaker.errors import MetadataError
 from refmaker.scanners.grib import GRIBScanner
 from refmaker.scanning.options import ScanOptions
 from refmaker.testing.http import RangeServer
@@ -370,6 +371,29 @@ def test_a_wrong_list_is_found(gfs, what):
     report = compared(gfs)
     assert path.name not in from_lists(report)
     assert any(listed.name in text for text in report.warnings) == named
+
+
+def test_more_probes_find_what_lies_in_the_middle(gfs):
+    # Two messages of one length change places: what a list and the last message cannot show.
+    path = gfs[4]
+    data = path.read_bytes()
+    ends = [at for at in range(len(data)) if data.startswith(b"GRIB", at)]
+    first, second = data[: ends[1]], data[ends[1] : ends[2]]
+    assert len(first) == len(second)
+    path.write_bytes(second + first + data[ends[2] :])
+    options = ScanOptions(settings={"sidecar": "map", "probes": "7"})
+    group, report = GRIBScanner().collect([str(name) for name in gfs], None, options)
+    same(collect(gfs, "ignore")[0], group)
+    assert path.name not in from_lists(report)
+    assert any("is another one by its product" in text for text in report.warnings)
+    assert len(from_lists(report)) == len(gfs) - 3
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "many", ""])
+def test_a_number_of_probes_that_is_none(gfs, count):
+    options = ScanOptions(settings={"sidecar": "map", "probes": count})
+    with pytest.raises(MetadataError, match="probes"):
+        GRIBScanner().collect([str(name) for name in gfs], None, options)
 
 
 def test_the_list_of_another_file(gfs):
