@@ -25,6 +25,7 @@ __all__ = [
 ]  # fmt: skip
 
 _UNEVEN = "write Zarr version 3 with chunks of different lengths (`zarr_format=3`)"
+_PIECES = "write Zarr version 3 in which each input keeps its packing (`zarr_format=3`)"
 _MARKED = re.compile(r"`([a-z_]+)=([^`]*)`")
 _PART = re.compile(r"(?:`[^`]*`|[^,`])+")
 
@@ -79,7 +80,8 @@ def of_attribute(name: str, path: str, options: CombineOptions, *, timed: bool) 
         again = "write all times in the same units (`times='reencode'`), "
         return f"{again if options.times == 'keep' else ''}{of_storage(path)}"
     if name in ("scale_factor", "add_offset"):
-        return of_storage(path, inline=True)
+        kept = f"{_PIECES}, " if options.zarr_format == 2 else ""
+        return f"{kept}{of_storage(path, inline=True)}"
     if name in UNSETTLED:
         return of_storage(path)
     return f"say which one counts (`attributes={{{name!r}: 'first'}}`)"

@@ -22,7 +22,7 @@ from refmaker.errors import MetadataError, MissingDependencyError, SourceError, 
 from refmaker.io.folders import new_folder
 from refmaker.io.source import local_path
 from refmaker.model.zarr_v2 import dumps
-from refmaker.model.zarr_v3 import documents_v3, zarr_format_of
+from refmaker.model.zarr_v3 import documents_v3
 from refmaker.storage.icechunk_stores import containers, credentials, location, open_storage
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ def check_version(icechunk: Any, group: Group) -> None:
     MissingDependencyError
         If there are any, and it does not.
     """
-    if zarr_format_of(group) == 3 and int(icechunk.__version__.partition(".")[0]) < _RECTILINEAR:
+    uneven = any(array.edges is not None for _, array in group.arrays())
+    if uneven and int(icechunk.__version__.partition(".")[0]) < _RECTILINEAR:
         raise MissingDependencyError(
             f"chunks of different lengths need icechunk {_RECTILINEAR}, here is"
             f" {icechunk.__version__}",

@@ -215,7 +215,7 @@ def packing_of_each_file(folder):
               encoding={"v": packed})  # fmt: skip
         with h5py.File(folder / f"{k}.nc", "a") as file:
             file["time"].attrs["units"] = "days since 2000-01-01"
-    return {f"era_{k}": part for k, part in enumerate(opened(folder))}
+    return concatenated(opened(folder))
 
 
 @miniature("kerchunk#117")
