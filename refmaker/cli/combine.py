@@ -180,9 +180,6 @@ def combine_options(values: Mapping[str, Any], form: str = "json") -> Any:
         if values[name] is None:
             raise click.BadParameter("a size is needed", param_hint=f"--{name.replace('_', '-')}")
     version = zarr_format_of(values.get("zarr_format", "auto"), form)
-    if form in ("compact", "parquet"):
-        # Said before anything is joined, so that what helps there is named.
-        version = 2
     return CombineOptions(
         concat=values["concat"] or None,
         coords={name: _selector(text) for name, text in values["coords"]},

@@ -24,7 +24,7 @@ __all__ = [
     "untried",
 ]  # fmt: skip
 
-_UNEVEN = "write Zarr version 3 (`zarr_format=3`), which has chunks of different lengths"
+_UNEVEN = "have chunks of different lengths, as version 3 of Zarr does (`zarr_format=3`)"
 _MARKED = re.compile(r"`([a-z_]+)=([^`]*)`")
 _PART = re.compile(r"(?:`[^`]*`|[^,`])+")
 
