@@ -46,10 +46,12 @@ if TYPE_CHECKING:
 __all__ = [
     "BYTES_CODECS",
     "CROP",
+    "HIDDEN",
     "array_document_v3",
     "consolidated_v3",
     "documents_v3",
     "group_document_v3",
+    "hidden_attributes",
     "zarr_format_of",
 ]
 
@@ -65,6 +67,8 @@ CROP = "refmaker.crop"
 _KEEP = "keep this set as JSON or Parquet, which hold Zarr version 2"
 _PLAIN = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 _FILL = "_FillValue"
+HIDDEN = (TYPES, RECORD)
+"""Attributes that readers of version 2 hide."""
 
 
 def zarr_format_of(group: Group) -> int:
@@ -311,9 +315,21 @@ def _attributes(array: Array) -> dict[str, Any]:
     return attributes | {_FILL: bool(value) if array.dtype.kind == "b" else int(value)}
 
 
+def hidden_attributes(group: Group) -> dict[str, dict[str, Any]]:
+    """Return by path what documents of version 3 leave out of attributes, as readers show all.
+
+    Sets hold it elsewhere; it tells the types of other attributes and of records.
+    """
+    found = {
+        path: {name: node.attributes[name] for name in HIDDEN if name in node.attributes}
+        for path, node in group.walk()
+    }
+    return {path: kept for path, kept in found.items() if kept}
+
+
 def _shown(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return attributes without what tells of types, which xarray hides in version 2 only."""
-    return {name: value for name, value in attributes.items() if name not in (TYPES, RECORD)}
+    return {name: value for name, value in attributes.items() if name not in HIDDEN}
 
 
 def _double(value: Any) -> str:

@@ -19,6 +19,7 @@ from refmaker.errors import MetadataError
 from refmaker.model.zarr_v2 import documents, dumps
 from refmaker.model.zarr_v3 import consolidated_v3, documents_v3, zarr_format_of
 from refmaker.storage.text import BASE64, format_rows
+from refmaker.storage.zarr3_keys import with_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -60,6 +61,8 @@ def write(
     version = zarr_format_of(group) if zarr_format is None else zarr_format
     metadata = ",\n".join(_metadata_members(group, version)).encode()
     templates, names = templated([array.chunks for _, array in group.arrays()])
+    if version == 3:
+        header = with_hidden(header, group)
     file.write(b'{"version":1,"templates":')
     file.write(dumps(templates).encode())
     if header:
