@@ -274,7 +274,8 @@ def _codecs(array: Array) -> list[dict[str, Any]]:
 
 def _bytes_codec(dtype: np.dtype[Any]) -> dict[str, Any]:
     # "=" and "<" are the same on all machines that this runs on; big-endian ones say so.
-    order = dtype.newbyteorder(">") == dtype
+    # Records of single bytes are the same in both orders.
+    order = dtype.newbyteorder("<") != dtype
     single = dtype.itemsize == 1 or (dtype.kind in "SV" and dtype.names is None)
     endian = {"configuration": {"endian": "big" if order else "little"}}
     return {"name": "bytes"} if single else {"name": "bytes", **endian}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import RefmakerError
 from refmaker.io.source import Source
 from refmaker.model.report import Cost, ScanReport
+from refmaker.scanners.grib.eccodes_process import unnamed
 from refmaker.scanners.grib.fields import FieldList
 from refmaker.scanners.grib.message_table import message_table
 from refmaker.scanners.grib.reader import HeaderReader
@@ -133,4 +134,12 @@ def file_table(
     for text in gaps_in_words(walk.gaps, _WARNINGS, source):
         report.warn(text)
     damages = [(f"byte_{one.offset}", one.reason, one.code) for one in walk.damage]
-    return message_table(found), damages
+    table = message_table(found)
+    numbered = unnamed(table.sections)
+    if numbered:
+        report.warn(
+            f"{numbered} of {len(table.sections)} kinds of fields may have numbers where they have"
+            " names: ecCodes, which would be asked, is not installed"
+            " (pip install 'refmaker[grib]', and scan again)"
+        )
+    return table, damages
