@@ -16,8 +16,8 @@ from refmaker.cli.options import (
     help_all,
     storage_options,
     verbosity,
-    zarr_format,
     zarr_format_of,
+    zarr_format_rarely,
 )
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.spelling import as_flags
@@ -320,7 +320,7 @@ def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
     default=False,
     help="Replace an existing reference set, and nothing else.",
 )
-@zarr_format
+@zarr_format_rarely
 @combining
 @storage_options
 @as_json

@@ -18,8 +18,8 @@ from refmaker.cli.options import (
     help_all,
     storage_options,
     verbosity,
-    zarr_format,
     zarr_format_of,
+    zarr_format_rarely,
 )
 from refmaker.cli.output import FAILED as INPUT_FAILED
 from refmaker.cli.output import IGNORED, Account
@@ -148,7 +148,7 @@ __all__ = ["command"]
     help="Write rules where chunks follow any; read by refmaker only.",
     cls=More,
 )
-@zarr_format
+@zarr_format_rarely
 @click.option("--strict", is_flag=True, help="Exit with 1 if any object was skipped.")
 @click.option(
     "--overwrite/--no-overwrite",

@@ -185,7 +185,7 @@ def _joined(
             path,
             f"at {axis.label(int(start[row + 1]))}, chunks of {one} and {other} overlap, and do"
             " not begin and end together",
-            "leave one of them out, or give each only what the others lack (`preprocess=...`)",
+            "leave one of them out of the inputs",
         )
         return None
     keep = np.concatenate([[True], ~same])

@@ -192,11 +192,15 @@ def chunk_members(
         yield f'{start}{key}":"{BASE64}{base64.b64encode(data).decode("ascii")}"'.encode()
     if not table.referenced:
         return
+    if zarr_format == 3 and not table.grid:
+        (url,) = (names[url] for url in table.urls[:1])
+        place = table.get(0)
+        ranged = f",{place.offset},{place.length}" if any(place[1:]) else ""  # type: ignore[union-attr, index]
+        yield f'{start}":["{url}"{ranged}]'.encode()
+        return
     key_parts: list[Any] = []
     for axis, column in enumerate(table.coordinates() or (np.zeros(1, np.uint64),)):
         key_parts += [separator if axis else start, column.astype(np.uint64)]
-    if zarr_format == 3 and not table.grid:
-        key_parts = [start]
     whole = (table.offset == 0) & (table.length == 0)
     url = _url_part(table, names)
     parts = [*key_parts, '":["', url, '"']
