@@ -321,12 +321,8 @@ def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
     default=False,
     help="Replace an existing reference set, and nothing else.",
 )
-<<<<<<< HEAD
 @zarr_format_rarely
-=======
-@zarr_format
 @readable
->>>>>>> main
 @combining
 @storage_options
 @as_json

@@ -149,12 +149,8 @@ __all__ = ["command"]
     help="Write rules where chunks follow any; read by refmaker only.",
     cls=More,
 )
-<<<<<<< HEAD
 @zarr_format_rarely
-=======
-@zarr_format
 @readable
->>>>>>> main
 @click.option("--strict", is_flag=True, help="Exit with 1 if any object was skipped.")
 @click.option(
     "--overwrite/--no-overwrite",

@@ -65,12 +65,8 @@ CROP = "refmaker.crop"
 """Codec that leaves out the padding of chunks; `refmaker.codecs.zarr3`."""
 _KEEP = "keep this set as JSON or Parquet, which hold Zarr version 2"
 _PLAIN = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
-<<<<<<< HEAD
-_FILL = "_FillValue"
 HIDDEN = (TYPES, RECORD)
 """Attributes that readers of version 2 hide."""
-=======
->>>>>>> main
 
 
 def zarr_format_of(group: Group) -> int:
@@ -330,12 +326,4 @@ def hidden_attributes(group: Group) -> dict[str, dict[str, Any]]:
 
 def _shown(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return attributes without what tells of types, which xarray hides in version 2 only."""
-<<<<<<< HEAD
     return {name: value for name, value in attributes.items() if name not in HIDDEN}
-
-
-def _double(value: Any) -> str:
-    return base64.b64encode(struct.pack("<d", float(value))).decode("ascii")
-=======
-    return {name: value for name, value in attributes.items() if name not in (TYPES, RECORD)}
->>>>>>> main

@@ -68,27 +68,18 @@ def write(
     """
     version = zarr_format_of(group) if zarr_format is None else zarr_format
     metadata = ",\n".join(_metadata_members(group, version)).encode()
-<<<<<<< HEAD
-    templates, names = templated([array.chunks for _, array in group.arrays()])
-    if version == 3:
-        header = with_hidden(header, group)
-    file.write(b'{"version":1,"templates":')
-    file.write(dumps(templates).encode())
-    if header:
-        file.write(b',"refmaker":' + dumps(header).encode())
-=======
     tables = [array.chunks for _, array in group.arrays()]
     templates, names = ({}, plain_texts(tables)) if plain else templated(tables)
     file.write(b'{"version":1')
     if templates:
         file.write(b',"templates":' + dumps(templates).encode())
->>>>>>> main
     file.write(b',"refs":{')
     file.write(metadata)
     for path, array in group.arrays():
         for text in chunk_members(path, array.chunks, names, version):
             file.write(text)
     file.write(b"}")
+    header = with_hidden(header, group) if version == 3 else header
     if header:
         file.write(b',"refmaker":' + dumps(header).encode())
     file.write(b"}\n")
