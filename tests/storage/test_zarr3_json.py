@@ -154,13 +154,13 @@ def test_keys_as_in_version_2(made):
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
-        ({"rows/.zarray": "{}"}, MetadataError, "both versions"),
+        ({"rows/.zattrs": "{}"}, MetadataError, "both versions"),
         ({"rows/c/2/0": ["x", 0, 4]}, MetadataError, "outside the grid|no chunk of a grid"),
         ({"rows/0.0": ["x", 0, 4]}, MetadataError, "no metadata|no chunk of a grid"),
         ({"stray/c/0": ["x", 0, 4]}, MetadataError, "no metadata"),
         ({"one/c/0": ["x", 0, 4]}, MetadataError, "no metadata|no chunk"),
         ({"rows/zarr.json": '{"zarr_format":3,"node_type":"array"}'}, MetadataError, "shape"),
-        ({"rows/zarr.json": '{"zarr_format":3}'}, MetadataError, "node of type None"),
+        ({"rows/zarr.json": '{"zarr_format":3}'}, MetadataError, "no metadata|node of type"),
         ({"rows/zarr.json": "[]"}, MetadataError, "no JSON object"),
     ],
     ids=str,
