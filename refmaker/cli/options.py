@@ -31,6 +31,7 @@ __all__ = [
     "verbosity",
     "zarr_format",
     "zarr_format_of",
+    "zarr_format_rarely",
 ]
 
 _UNITS = {"": 1, "b": 1}
@@ -290,16 +291,23 @@ def _logging(level: int) -> Iterator[None]:
         logger.setLevel(before)
 
 
+_ZARR_FORMAT: dict[str, Any] = {
+    "type": click.Choice(["auto", "2", "3"]),
+    "default": "auto",
+    "show_default": True,
+    "help": "Version of Zarr to write; auto is 2 where that can say what is there. Only 3 has"
+    " chunks of different lengths, such as months.",
+}
+
+
 def zarr_format(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option for the version of Zarr of what is written."""
-    return click.option(
-        "--zarr-format",
-        type=click.Choice(["auto", "2", "3"]),
-        default="auto",
-        show_default=True,
-        help="Version of Zarr to write; auto is 2 where that can say what is there. Only 3 has"
-        " chunks of different lengths, such as months.",
-    )(command)
+    return click.option("--zarr-format", **_ZARR_FORMAT)(command)
+
+
+def zarr_format_rarely(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add this option, shown by ``--help-all`` only."""
+    return click.option("--zarr-format", cls=More, **_ZARR_FORMAT)(command)
 
 
 def zarr_format_of(value: str, form: str) -> str | int:

@@ -19,8 +19,8 @@ from refmaker.cli.options import (
     readable,
     storage_options,
     verbosity,
-    zarr_format,
     zarr_format_of,
+    zarr_format_rarely,
 )
 from refmaker.cli.output import FAILED as INPUT_FAILED
 from refmaker.cli.output import IGNORED, Account
@@ -152,7 +152,7 @@ _GIVEN = ParameterSource.COMMANDLINE
     help="Write rules where chunks follow any; read by refmaker only.",
     cls=More,
 )
-@zarr_format
+@zarr_format_rarely
 @readable
 @click.option("--strict", is_flag=True, help="Exit with 1 if any object was skipped.")
 @click.option(

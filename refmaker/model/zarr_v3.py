@@ -46,11 +46,13 @@ if TYPE_CHECKING:
 __all__ = [
     "BYTES_CODECS",
     "CROP",
+    "HIDDEN",
     "PIECES",
     "array_document_v3",
     "consolidated_v3",
     "documents_v3",
     "group_document_v3",
+    "hidden_attributes",
     "in_pieces",
     "zarr_format_of",
 ]
@@ -68,6 +70,8 @@ PIECES = "refmaker.pieces"
 """Codec of packed chunks, each file's packed in its own way; `refmaker.codecs.pieces`."""
 _KEEP = "keep this set as JSON or Parquet, which hold Zarr version 2"
 _PLAIN = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
+HIDDEN = (TYPES, RECORD)
+"""Attributes that readers of version 2 hide."""
 
 
 def zarr_format_of(group: Group) -> int:
@@ -330,6 +334,18 @@ def _attributes(array: Array) -> dict[str, Any]:
     return attributes | {FILL: missing_document(value, array.dtype)}
 
 
+def hidden_attributes(group: Group) -> dict[str, dict[str, Any]]:
+    """Return by path what documents of version 3 leave out of attributes, as readers show all.
+
+    Sets hold it elsewhere; it tells the types of other attributes and of records.
+    """
+    found = {
+        path: {name: node.attributes[name] for name in HIDDEN if name in node.attributes}
+        for path, node in group.walk()
+    }
+    return {path: kept for path, kept in found.items() if kept}
+
+
 def _shown(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return attributes without what tells of types, which xarray hides in version 2 only."""
-    return {name: value for name, value in attributes.items() if name not in (TYPES, RECORD)}
+    return {name: value for name, value in attributes.items() if name not in HIDDEN}
