@@ -331,6 +331,45 @@ def bench_archive(folder: Path, scale: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def bench_joined(folder: Path, scale: float, *, peers: bool) -> dict[str, Any]:
+    """Measure an archive on disk as one tree: scanned, from cached parts, appended to, viewed."""
+    from grib_joined import joined
+
+    note("joined: an archive scanned, made of cached parts, appended to, viewed")
+    found = joined(folder, scale, peers=peers)
+    targets = [
+        judge("CPU s to written JSON, one process", found["scan"]["cpu"], 1.2, least=False),
+        judge("CPU s from cached parts", found["cached"]["cpu"], 3, least=False),
+        judge("MiB of memory from cached parts", found["cached"]["peak"], 300, least=False),
+        judge("CPU s to append an hour, warm", found["append"]["cpu"], 0.3, least=False),
+        judge("CPU s for the best view, warm", found["best"]["cpu"], 0.1, least=False),
+    ]
+    for peer, times in (("kerchunk", 300), ("gribberish", 4)):
+        if peer in found:
+            other = found[peer]
+            whole = other["imports"] + other["cpu"] / other["fields"] * found["fields"]
+            text = f"times {peer} scanning as many fields, which joins nothing"
+            targets.append(judge(text, whole / found["scan"]["cpu"], times, least=True))
+    return {"name": "joined", "found": found, "targets": targets}
+
+
+def show_joined(case: dict[str, Any]) -> None:
+    found = case["found"]
+    print(f"\n{found['fields']:,} fields of an archive on disk as one tree")
+    for name, words in (
+        ("scan", "scanned in one process"), ("default", "scanned by default"),
+        ("cached", f"{found['many']:,} fields of cached parts"),
+        ("append command", "one hour appended, command"), ("append", "one hour appended, warm"),
+        ("best", "best view, warm"), ("kerchunk", "kerchunk, some files, not joined"),
+        ("gribberish", "gribberish, some files, not joined"),
+    ):  # fmt: skip
+        if name in found:
+            size = f"{found[name]['peak']:6.0f} MiB" if "peak" in found[name] else ""
+            some = f"{found[name]['fields']:,} fields" if "fields" in found[name] else ""
+            print(f"  {words:36} {found[name]['cpu']:8.3f} CPU s {size}{some}")
+    show_targets(case)
+
+
 def show_archive(case: dict[str, Any]) -> None:
     print(f"\n{case['files']:,} files of {case['fields']:,} fields over HTTP")
     for name, words in (
@@ -382,7 +421,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="inputs a tenth as large")
     parser.add_argument("--no-peers", action="store_true", help="refmaker alone")
     parser.add_argument(
-        "--only", choices=[*(case.name for case in CASES), "archive"], help="one case"
+        "--only", choices=[*(case.name for case in CASES), "archive", "joined"], help="one case"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document instead")
     parser.add_argument("--check", action="store_true", help="fail if anything falls short")
@@ -400,6 +439,10 @@ def main() -> int:
         cases.append(bench_archive(chosen.folder, scale))
         if not chosen.json:
             show_archive(cases[-1])
+    if chosen.only in (None, "joined"):
+        cases.append(bench_joined(chosen.folder, scale, peers=not chosen.no_peers))
+        if not chosen.json:
+            show_joined(cases[-1])
     short = sum(not item["passed"] for case in cases for item in case["targets"])
     if chosen.json:
         print(json.dumps({"scale": scale, "cases": cases, "short": short}))

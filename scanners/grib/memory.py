@@ -68,7 +68,7 @@ def remembered(files: Sequence[FileFields], options: ScanOptions) -> dict[str, A
             [len(body), len(file.offset), file.grid_places]
             for body, file in zip(bodies, firsts, strict=True)
         ],
-        "bodies": base64.b85encode(zlib.compress(b"".join(bodies), 6)).decode(),
+        "bodies": base64.b64encode(zlib.compress(b"".join(bodies), 6)).decode(),
         "files": told,
     }
 
@@ -117,7 +117,9 @@ def _files(document: Mapping[str, Any], most: int) -> list[FileFields] | None:
     counts = [int(count) for _, count, _ in document["kinds"]]
     if min(counts) < 0 or sum(counts[kind] for kind, *_ in document["files"]) > most:
         return None
-    body = zlib.decompressobj().decompress(base64.b85decode(document["bodies"]), _MOST)
+    body = zlib.decompressobj().decompress(
+        base64.b64decode(document["bodies"], validate=True), _MOST
+    )
     kinds, at = [], 0
     for size, count, places in document["kinds"]:
         common = zlib.compress(body[at : at + size], 1)

@@ -27,6 +27,9 @@ def test_runs_small(tmp_path):
     told = {item["text"]: item["value"] for item in cases[2]["targets"]}
     assert told["requests for each file more"] <= 2
     assert told["share of that file that was read"] < 0.1
+    # Four runs of three hours, scanned, appended to and viewed.
+    assert cases[3]["found"]["fields"] == cases[3]["found"]["many"] == 4 * (275 + 2 * 282)
+    assert all(cases[3]["found"][name]["cpu"] > 0 for name in ("scan", "cached", "append", "best"))
 
 
 def test_decoding_runs_small():
