@@ -16,6 +16,7 @@ from refmaker.cli.options import (
     More,
     as_json,
     help_all,
+    readable,
     storage_options,
     verbosity,
     zarr_format,
@@ -152,6 +153,7 @@ _GIVEN = ParameterSource.COMMANDLINE
     cls=More,
 )
 @zarr_format
+@readable
 @click.option("--strict", is_flag=True, help="Exit with 1 if any object was skipped.")
 @click.option(
     "--overwrite/--no-overwrite",
@@ -184,17 +186,19 @@ def command(ctx: click.Context, /, **values: Any) -> None:
       refmaker scan series/ -o volume.json
       refmaker scan s3://bucket/data.nc -S anon=true -o -
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
-    joined = _joined(ctx, values)
+    inputs = _inputs(values["inputs"], values["storage_options"])
+    joined = _joined(ctx, values, alone=len(inputs.urls) == 1)
     job = _job(values)
-    inputs = _inputs(values["inputs"], job.storage_options)
     account = job.account
     if joined:
         out = _single(values["out"])
         _check(inputs.urls, [out], job)
         scanner = collector(inputs, job)
-        if isinstance(scanner, JoiningScanner):
+        alone = len(inputs.urls) == 1
+        if isinstance(scanner, JoiningScanner) and not alone:
             _refuse_combining(ctx, scanner.name)
-        if scanner is not None and not (values["concat"] or values["coords"]):
+        lessened = alone and values["drop"]
+        if scanner is not None and not (values["concat"] or values["coords"] or lessened):
             # Its scanner knows better than coordinates do how the parts belong together.
             try:
                 scan_collection(inputs, out, job)
@@ -215,6 +219,7 @@ def command(ctx: click.Context, /, **values: Any) -> None:
         targets = outputs(inputs.urls, values["out"], values["name_template"])
         _check(inputs.urls, targets, job)
         scan_each(inputs, targets, job)
+    account.tell_readers()
     if (
         INPUT_FAILED in account.statuses
         or account.statuses == {IGNORED}
@@ -235,8 +240,11 @@ def _refuse_combining(ctx: click.Context, name: str) -> None:
             )
 
 
-def _joined(ctx: click.Context, values: dict[str, Any]) -> bool:
-    """Tell whether all inputs are to be joined; refuse what only joining understands otherwise."""
+def _joined(ctx: click.Context, values: dict[str, Any], *, alone: bool) -> bool:
+    """Tell whether all inputs are to be joined; refuse what only joining understands otherwise.
+
+    One input alone is joined with nothing where variables are to be left out of it.
+    """
     with suppress(click.BadParameter):  # sizes were given so until 0.1
         values["chunk_bytes"], values["chunks"] = (
             (
@@ -253,6 +261,8 @@ def _joined(ctx: click.Context, values: dict[str, Any]) -> bool:
         if name not in ("concat", "inline_budget", "chunks", "coords")
         and ctx.get_parameter_source(name) is _GIVEN
     ]
+    if told == ["drop"] and alone and not values["chunks"]:
+        return True
     if (told or values["chunks"]) and not joined:
         flag = f"--{(told or ['chunks'])[0].replace('_', '-')}"
         raise click.UsageError(f"{flag} says how inputs are joined: add --combine or --concat DIM")
@@ -312,7 +322,16 @@ def _job(values: Mapping[str, Any]) -> Job:
         raise click.UsageError("--jobs and --dask exclude one another")
     if values["isolate"] == "never" and (values["jobs"] or values["dask"]):
         raise click.UsageError("--jobs and --dask scan in processes, which --isolate never forbids")
-    same = ("format", "storage_options", "isolate", "timeout", "overwrite", "strict", "compact")
+    same = (
+        "format",
+        "storage_options",
+        "isolate",
+        "timeout",
+        "overwrite",
+        "strict",
+        "compact",
+        "readable",
+    )
     many = ("jobs", "dask", "retries", "cache", "quiet")
     return Job(
         options=options,

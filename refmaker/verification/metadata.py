@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from refmaker.model.missing_values import settled
 from refmaker.verification.times import time_attributes
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def metadata_difference(array: Array, scanned: Sequence[Array], *, joined: bool)
     """
     if not scanned:
         return ""
+    array, scanned = settled(array), [settled(other) for other in scanned]
     rewritten = joined and not array.chunks.referenced and _have_other_units(array, scanned)
     for name in () if rewritten else _DECODING:
         told = array.attributes.get(name)
