@@ -10,8 +10,10 @@
     The positions of every input along a dimension.
 ``values``, ``times``
     Values of small arrays, read and written; times in other units.
-``agreement``
-    What must be the same in all inputs, and what is not.
+``squeeze``, ``missing``, ``tolerance``
+    Dimensions left out, values for what is missing, coordinates that are nearly the same.
+``agreement``, ``remedies``
+    What must be the same in all inputs, what is not, and what helps.
 ``chunk_placement``
     Chunk tables of many inputs to one.
 ``rechunk``

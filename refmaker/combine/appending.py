@@ -43,7 +43,9 @@ def append(
     if _is_icechunk(target):
         from refmaker.combine.icechunk_append import append_icechunk
 
-        return append_icechunk(target, found, options, storage_options)
+        # icechunk's own storage in a folder does not tell of all conflicts.
+        with _alone(target):
+            return append_icechunk(target, found, options, storage_options)
     form = reference_form(target, storage_options)
     with _alone(target):
         before = _state(target)

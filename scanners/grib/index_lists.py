@@ -163,7 +163,13 @@ def read_list(data: bytes) -> IndexList | None:
         problem = problem or "its lines are of several reference times"
     old = "NAve=" in texts[0] or ":kpds5=" in texts[0]
     kind = "wgrib" if old else "wgrib2"
-    return IndexList(kind, texts, where, _distances(where), single, dates[0], problem)
+    return IndexList(kind, _kept(texts), where, _distances(where), single, dates[0], problem)
+
+
+@lru_cache(1024)
+def _kept(texts: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
+    """Return equal texts as one object: those of a forecast hour are the same in all runs."""
+    return texts
 
 
 def _order(numbers: Sequence[int], parts: Sequence[str], offsets: NDArray[np.int64]) -> str:
@@ -214,9 +220,11 @@ def _ecmwf(data: bytes) -> IndexList | None:
         problem = "its lines are not of one reference time"
     return IndexList(
         "ecmwf",
-        tuple(
-            tuple(sorted((name, str(row[name])) for name in row if name not in _PLACING))
-            for row in known
+        _kept(
+            tuple(
+                tuple(sorted((name, str(row[name])) for name in row if name not in _PLACING))
+                for row in known
+            )
         ),
         offsets,
         lengths,

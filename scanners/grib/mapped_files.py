@@ -9,8 +9,10 @@ is of another file, or stale, and the file is read. What no file that was read t
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from refmaker.errors import MetadataError
 from refmaker.io.first_bytes import read_pieces
 from refmaker.io.local_file import local_path
 from refmaker.model.report import Outcome, ScanReport
@@ -80,6 +82,7 @@ class _Mapping:
         self._options = storage_options
         self._values = values
         self._cost = cost
+        self._probes = _count(values["probes"])
         self._listed: dict[str, ListedFile] = {}
         self._unknown: dict[str, str] = {}
         self._walked: dict[str, Part | RefmakerError] = {}
@@ -160,19 +163,24 @@ class _Mapping:
         return [found[url] for url in self._urls]
 
     def _confirm(self, opened: Mapping[str, Sequence[int]]) -> None:
-        """Compare one message of each file with what its list is taken to say."""
+        """Compare messages of each file with what its list is taken to say: the last, and more."""
         others: list[tuple[ListedFile, int]] = []
         for file in self._believed():
-            lines = set(opened[file.url])
-            line = next((at for at in reversed(range(len(file))) if at not in lines), -1)
-            if line == len(file) - 1:
-                file.compare(line, file.like, self._taught)
-            elif line >= 0:
-                others.append((file, line))
+            unknown = set(opened[file.url])
+            lines = [line for line in range(len(file)) if line not in unknown]
+            if lines and lines[-1] == len(file) - 1:
+                file.compare(lines.pop(), file.like, self._taught)
+                more = self._probes - 1
+            else:
+                more = self._probes
+            last = lines[-1:] if more == self._probes else []
+            chosen = Random(file.url).sample(lines, min(more - len(last), len(lines)))  # noqa: S311
+            others += [(file, line) for line in sorted({*last, *chosen})]
         places = [(file.url, file.offset(line)) for file, line in others]
         pieces = read_pieces(places, _PROBES[0], self._options, cost=self._cost)
         for (file, line), piece in zip(others, pieces, strict=True):
-            file.compare(line, file.header_at(line, piece), self._taught)
+            if not file.problem:
+                file.compare(line, file.header_at(line, piece), self._taught)
 
     def _walk(self, file: ListedFile) -> RecordingList:
         """Walk a file with the help of its list; return what was found."""
@@ -220,6 +228,15 @@ class _Mapping:
             return [work(thing) for thing in things]
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             return list(threads.map(work, things))
+
+
+def _count(text: str) -> int:
+    """Return how many messages of each file are looked at."""
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 6 and int(text)):
+        raise MetadataError(
+            f"setting probes is {text!r}", hint="it is a number of messages, 1 or more"
+        )
+    return int(text)
 
 
 def _warn(walked: Part | RefmakerError, text: str) -> None:

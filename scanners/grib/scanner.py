@@ -31,7 +31,7 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
     suffixes : tuple of str
         Usual file name endings.
     settings : tuple of Setting
-        ``layout``, ``sidecar`` and ``precision``.
+        ``layout``, ``sidecar``, ``probes`` and ``precision``.
     """
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
