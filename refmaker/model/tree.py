@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from refmaker.model.origin import Origin
+
 __all__ = ["Array", "ChunkTable", "Group", "Reference", "chunk_grid"]
 
 
@@ -45,6 +47,8 @@ class Array:
         One name per dimension.
     attributes : mapping
         JSON values.
+    origin : Origin, optional
+        Where it stands in the file that it comes from, if it was edited since.
 
     Raises
     ------
@@ -62,6 +66,7 @@ class Array:
     compressor: Mapping[str, Any] | None = None
     dimension_names: tuple[str, ...] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         if len(self.shape) != len(self.chunk_shape):

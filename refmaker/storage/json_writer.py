@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.model import ChunkTable, Group
+    from refmaker.model.origin import Origin
     from refmaker.model.report import Fingerprint
 
 __all__ = ["Header", "chunk_members", "header", "templated", "write"]
 
 Header = dict[str, Any]
-"""What the member ``refmaker`` holds: ``version``, ``format``, ``sources``."""
+"""What the member ``refmaker`` holds: ``version``, ``format``, ``sources``, ``origins``."""
 
 
 def write(group: Group, file: IO[bytes], header: Header | None = None) -> None:
@@ -200,7 +201,26 @@ def _key(number: int, grid: tuple[int, ...]) -> str:
     return ".".join(str(int(at)) for at in np.unravel_index(number, grid)) if grid else "0"
 
 
-def header(version: str, scanner: str, sources: Mapping[str, Fingerprint]) -> Header:
-    """Return the content of the member ``refmaker``."""
+def header(
+    version: str,
+    scanner: str,
+    sources: Mapping[str, Fingerprint],
+    origins: Mapping[str, Origin] | None = None,
+) -> Header:
+    """Return the content of the member ``refmaker``.
+
+    Parameters
+    ----------
+    version : str
+        Of this package.
+    scanner : str
+        Name of the format that was scanned.
+    sources : mapping of str to Fingerprint
+        The files.
+    origins : mapping of str to Origin, optional
+        Where edited arrays stand in them, by path.
+    """
     known = {url: fingerprint.as_dict() for url, fingerprint in sources.items()}
-    return {"version": version, "format": scanner, "sources": known}
+    found = {"version": version, "format": scanner, "sources": known}
+    edited = {path: origin.as_dict() for path, origin in (origins or {}).items()}
+    return found | ({"origins": edited} if edited else {})

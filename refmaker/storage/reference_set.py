@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError
 from refmaker.model.report import Fingerprint, ScanReport
+from refmaker.storage.editable import Editable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
     from refmaker.io.policy import Policy
     from refmaker.model import Group
 
-__all__ = ["ReferenceSet"]
+__all__ = ["ReferenceSet", "made_of"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ReferenceSet:
+class ReferenceSet(Editable):
     """Groups and arrays whose chunks are byte ranges of other files.
 
     Parameters
@@ -145,6 +146,42 @@ class ReferenceSet:
         policy.check_urls(url for url in urls if url not in renaming)
         return replace(found, named=self.named | frozenset(renaming.values()))
 
+    def merge(self, *others: ReferenceSet) -> ReferenceSet:
+        """Return one set with the variables of several, as ``xarray.merge`` does.
+
+        Parameters
+        ----------
+        *others : ReferenceSet
+            Variables of one path have to be the same in all of them; attributes of groups are
+            those of the first.
+
+        Raises
+        ------
+        MetadataError
+            If two variables of one path differ, dimensions of one name in size, or what is known
+            of a file.
+        PolicyError
+            If one of them names files that it may not.
+        """
+        from refmaker.model.editing import merge
+
+        sets = [self, *others]
+        report = ScanReport(self.report.url, format=self.report.format)
+        for one in sets:
+            one.policy.check_urls(one.urls())
+            report.rows.extend(one.report.rows)
+            if one.report.format != report.format:
+                report.format = ""
+            for url, known in one.report.sources.items():
+                if report.sources.setdefault(url, known) != known:
+                    raise MetadataError(
+                        "it has changed between the scans of the sets that are merged",
+                        url=url,
+                        hint="scan it again",
+                    )
+        names = [one.report.url or f"set {number}" for number, one in enumerate(sets, 1)]
+        return made_of(merge([one.group for one in sets], names), report, sets)
+
     @classmethod
     def read(
         cls,
@@ -187,11 +224,54 @@ class ReferenceSet:
             raise MetadataError("'sources' is no JSON object", url=name, path="refmaker")
         for source, known in sources.items():
             report.sources[source] = Fingerprint.from_dict(known)
+        group = _with_origins(group, header.get("origins", {}), name)
         found = cls(group, report, (name,), None if allow is None else tuple(allow))
         if header.get("relative") is True:
             urls = rewrite.used_urls(group, sources)
             return _renamed(found, rewrite.absolute(urls, name))
         return found
+
+
+def made_of(group: Group, report: ScanReport, sets: Iterable[ReferenceSet]) -> ReferenceSet:
+    """Return a set made of others, which is trusted no further than they are.
+
+    Parameters
+    ----------
+    group, report
+        What was made.
+    sets : iterable of ReferenceSet
+        What it was made of; each was asked whether it may name its files.
+    """
+    from refmaker.io.hosts import host_of
+
+    policies = [refs.policy for refs in sets]
+    far = {host_of(url): url for policy in policies if policy.remote for url in policy.origins}
+    made = ReferenceSet(group, report, tuple(far.values()))
+    if not far:
+        return made
+    allows = {policy.allow for policy in policies}
+    if len(allows) == 1 and all(policy.remote for policy in policies):
+        return replace(made, allow=allows.pop())
+    # Each was asked for itself whether it may name its files; a common answer there is not.
+    return replace(made, named=frozenset(made.urls()))
+
+
+def _with_origins(group: Group, origins: Any, name: str) -> Group:
+    """Return a group whose edited arrays know where they come from."""
+    if not origins:
+        return group
+    from refmaker.model.editing.places import map_arrays
+    from refmaker.model.origin import Origin
+
+    if not isinstance(origins, dict):
+        raise MetadataError("'origins' is no JSON object", url=name, path="refmaker")
+    try:
+        known = {path: Origin.from_dict(document) for path, document in origins.items()}
+    except MetadataError as error:
+        raise error.located(url=name, path="refmaker") from error
+    return map_arrays(
+        group, lambda path, array: replace(array, origin=known[path]) if path in known else array
+    )
 
 
 def _check_names(refs: ReferenceSet, *, secrets: bool) -> None:
@@ -229,7 +309,9 @@ def _write(
             raise MetadataError("standard output lies nowhere that paths could be relative to")
         urls = rewrite.used_urls(refs.group, refs.report.sources)
         refs = _renamed(refs, rewrite.relative(urls, out))
-    header = json_writer.header(__version__, refs.report.format, refs.report.sources)
+    report = refs.report
+    origins = {path: array.origin for path, array in refs.group.arrays() if array.origin}
+    header = json_writer.header(__version__, report.format, report.sources, origins)
     header |= {"relative": True} if relative else {}
     if form == "parquet":
         from refmaker.storage import parquet

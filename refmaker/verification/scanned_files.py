@@ -11,6 +11,7 @@ import numpy as np
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import SNIFF_BYTES, TolerantReader, choose
 from refmaker.verification.compare import NotComparableError
+from refmaker.verification.edited import file_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,8 +146,20 @@ class ScannedFile:
             return found, found, skipped
         return np.where(found < 0, -1, owner[known]), number[known].astype(np.int64), skipped
 
-    def read(self, found: Reference, array: Array) -> tuple[NDArray[Any], tuple[int, ...] | None]:
-        """Return the values of a chunk and its position, or of the part of an uncompressed one."""
+    def read(
+        self, found: Reference, array: Array, shape: tuple[int, ...]
+    ) -> tuple[NDArray[Any], tuple[int, ...] | None]:
+        """Return the values of a chunk and its position, or of the part of an uncompressed one.
+
+        Parameters
+        ----------
+        found : Reference
+            Where the chunk lies.
+        array : Array
+            The array of the set.
+        shape : tuple of int
+            How much of the chunk the set shows along each dimension.
+        """
         owner, numbers, bytes_in = self.find(np.array([found.offset]), np.array([found.length]))
         if owner[0] < 0:
             stop = found.offset + found.length
@@ -160,12 +173,17 @@ class ScannedFile:
             slice(int(i) * n, min((int(i) + 1) * n, extent))
             for i, n, extent in zip(at, native.chunk_shape, native.shape, strict=True)
         )
-        values = np.asarray(self.native.read(path, native, region)).reshape(-1)
+        values = np.asarray(self.native.read(path, native, region))
         if skipped < 0:
-            alike = array.chunk_shape[len(array.shape) - len(native.shape) :] == native.chunk_shape
-            return values, tuple(int(i) for i in at) if alike else None
+            axes = file_axes(array, len(native.shape))
+            parts = tuple(1 if axis is None else array.chunk_shape[axis] for axis in axes)
+            alike = parts == native.chunk_shape
+            if not alike:
+                return values.reshape(-1), None
+            shown = tuple(slice(0, 1 if axis is None else shape[axis]) for axis in axes)
+            return values[shown].reshape(-1), tuple(int(i) for i in at)
         first = skipped // native.dtype.itemsize
-        return values[first : first + found.length // native.dtype.itemsize], None
+        return values.reshape(-1)[first : first + found.length // native.dtype.itemsize], None
 
 
 def _places(url: str, arrays: list[Array]) -> tuple[NDArray[Any], ...]:

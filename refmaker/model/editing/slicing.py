@@ -1,0 +1,226 @@
+"""A part of every array along a dimension, by positions."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from refmaker.errors import LimitError, MetadataError
+from refmaker.model.chunk_table import ChunkTable, count
+from refmaker.model.editing.companions import with_coordinate
+from refmaker.model.editing.places import at_group, group_of, joined_path, unknown
+from refmaker.model.inline import inline_like
+from refmaker.model.tree import Array, Group, chunk_grid
+from refmaker.model.zarr_v2 import UNLIMITED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Values = Callable[[str, Array], NDArray[Any]]
+    Bounds = Sequence[tuple[int, int]]
+
+__all__ = ["Index", "isel", "squeeze"]
+
+_LARGE = 64 * 1024**2
+"""Bytes of an array up to which it is cut by its values."""
+Index = slice | int
+"""Positions along a dimension: a slice of step 1, or one position, which removes the dimension."""
+
+
+def isel(
+    root: Group,
+    indexers: Mapping[str, Index],
+    group: str = "",
+    *,
+    values: Values,
+) -> Group:
+    """Return the tree with a part of each array that has one of the dimensions.
+
+    A slice has to begin where a chunk begins, and may end anywhere; one position has to be a chunk
+    by itself. Arrays whose chunks are all inlined are cut by their values, wherever that is.
+
+    Parameters
+    ----------
+    root : Group
+        The root group.
+    indexers : mapping of str to slice or int
+        By dimension; negative positions count from the end.
+    group : str
+        Path of the group whose arrays are cut, and those of all groups below.
+    values : callable
+        Given the path and an array whose chunks are all inlined, its values.
+
+    Raises
+    ------
+    MetadataError
+        If there is no such dimension or position, or a cut goes through chunks; the hint tells the
+        nearest bounds.
+    """
+    top = group_of(root, group)
+    found = {name for _, array in top.arrays() for name in array.dimension_names or ()}
+    for name in indexers:
+        if name not in found:
+            raise unknown(name, sorted(found), "dimension")
+    return at_group(root, group, lambda node: _cut_group(group, node, indexers, values))
+
+
+def squeeze(root: Group, names: Sequence[str], group: str = "", *, values: Values) -> Group:
+    """Return the tree without dimensions of one element; their coordinates become scalars.
+
+    Parameters
+    ----------
+    root : Group
+        The root group.
+    names : sequence of str
+        The dimensions.
+    group, values
+        As for `isel`.
+
+    Raises
+    ------
+    MetadataError
+        If there is no such dimension, or it has more elements than one.
+    """
+    for path, array in group_of(root, group).arrays():
+        for name, size in zip(array.dimension_names or (), array.shape, strict=False):
+            if name in names and size != 1:
+                raise MetadataError(
+                    f"{name} has {size} elements, not 1",
+                    path=joined_path(group, path),
+                    hint=f"take one of them (`isel='{name}=0'`)",
+                )
+    return isel(root, dict.fromkeys(names, 0), group, values=values)
+
+
+def _cut_group(path: str, group: Group, indexers: Mapping[str, Index], values: Values) -> Group:
+    members: dict[str, Array | Group] = {}
+    lost: dict[str, list[str]] = {dim: [] for dim, at in indexers.items() if not _is_slice(at)}
+    for name, member in group.members.items():
+        here = joined_path(path, name)
+        if isinstance(member, Group):
+            members[name] = _cut_group(here, member, indexers, values)
+            continue
+        mine = {d: at for d, at in indexers.items() if d in (member.dimension_names or ())}
+        members[name] = _cut(here, member, mine, values) if mine else member
+        for dim in lost.keys() & mine.keys() - {name}:
+            lost[dim].append(name)
+    made = replace(group, members=members)
+    for dim, data in lost.items():
+        coordinate = made.members.get(dim)
+        if isinstance(coordinate, Array) and not coordinate.shape:
+            made = with_coordinate(made, dim, data)
+        unlimited = made.attributes.get(UNLIMITED)
+        if isinstance(unlimited, list) and dim in unlimited:
+            kept = [name for name in unlimited if name != dim]
+            made = replace(made, attributes={**made.attributes, UNLIMITED: kept})
+    return made
+
+
+def _is_slice(at: Index) -> bool:
+    return isinstance(at, slice)
+
+
+def _bounds(path: str, dim: str, at: Index, size: int) -> tuple[int, int]:
+    """Return the first element and the one behind the last."""
+    if isinstance(at, slice):
+        low, high, step = at.indices(size)
+        if step != 1:
+            raise MetadataError(
+                f"{dim} is taken in steps of {step}, and chunks hold what follows one another",
+                path=path,
+                hint="take all elements, and choose among them when the set is open",
+            )
+        return (low, high) if low < high else (0, 0)
+    number = operator.index(at)
+    if not -size <= number < size:
+        raise MetadataError(f"{dim} has no element {number}, it has {size}", path=path)
+    return number % size, number % size + 1
+
+
+def _cut(path: str, array: Array, indexers: Mapping[str, Index], values: Values) -> Array:
+    names = array.dimension_names or ()
+    bounds = [(0, size) for size in array.shape]
+    for dim, at in indexers.items():
+        if names.count(dim) > 1:
+            raise MetadataError(f"{dim} is several of its dimensions", path=path)
+        axis = names.index(dim)
+        bounds[axis] = _bounds(path, dim, at, array.shape[axis])
+    single = [names.index(dim) for dim, at in indexers.items() if not isinstance(at, slice)]
+    problem = _misaligned(array, bounds, single)
+    if problem is None:
+        made = _by_chunks(array, bounds)
+    elif array.chunks.referenced:
+        raise _through_chunks(path, array, problem, bounds[problem], single=problem in single)
+    else:
+        made = _by_value(path, array, bounds, values)
+    origin = made.origin
+    for axis, (low, _) in enumerate(bounds):
+        origin = origin and origin.cut(axis - len(bounds), low)
+    made = replace(made, origin=origin)
+    for axis in sorted(single, reverse=True):
+        made = _without(made, axis)
+    return made
+
+
+def _misaligned(array: Array, bounds: Bounds, single: Sequence[int]) -> int | None:
+    """Return a dimension along which chunks would be cut, or None.
+
+    What lies behind the last element of a chunk readers leave out, as at every array's end.
+    """
+    for axis, ((low, _), size) in enumerate(zip(bounds, array.chunk_shape, strict=True)):
+        if low % size or (axis in single and size != 1):
+            return axis
+    return None
+
+
+def _through_chunks(
+    path: str, array: Array, axis: int, bounds: tuple[int, int], *, single: bool
+) -> MetadataError:
+    dim, size = (array.dimension_names or ())[axis], array.chunk_shape[axis]
+    low, high = bounds
+    start, stop = low // size * size, min(array.shape[axis], -(-high // size) * size)
+    cut = str(low) if single else f"{low}:{high}"
+    return MetadataError(
+        f"{dim}={cut} goes through chunks of {size}",
+        path=path,
+        hint=f"the nearest bounds of chunks are {dim}={start}:{stop}; or keep the array in the set"
+        f" itself first, if it is small (`load={path!r}`)",
+    )
+
+
+def _by_chunks(array: Array, bounds: Bounds) -> Array:
+    start = [low // size for (low, _), size in zip(bounds, array.chunk_shape, strict=True)]
+    stop = [-(-high // size) for (_, high), size in zip(bounds, array.chunk_shape, strict=True)]
+    shape = tuple(high - low for low, high in bounds)
+    return replace(array, shape=shape, chunks=array.chunks.window(start, stop))
+
+
+def _by_value(path: str, array: Array, bounds: Bounds, values: Values) -> Array:
+    shape = tuple(high - low for low, high in bounds)
+    if not array.chunks.present:
+        chunk_shape = tuple(min(c, max(1, n)) for c, n in zip(array.chunk_shape, shape, strict=True))
+        table = ChunkTable.empty(chunk_grid(shape, chunk_shape))
+        return replace(array, shape=shape, chunk_shape=chunk_shape, chunks=table)
+    if count(array.shape) * max(1, array.dtype.itemsize) > _LARGE:
+        raise LimitError(f"cutting through its chunks would decode {array.nbytes:,} bytes", path=path)
+    part = values(path, array)[tuple(slice(low, high) for low, high in bounds)]
+    return inline_like(part, array, array.dimension_names or ())
+
+
+def _without(array: Array, axis: int) -> Array:
+    """Return an array without a dimension of one element, of which each chunk holds one."""
+
+    def removed(items: Sequence[Any]) -> tuple[Any, ...]:
+        return (*items[:axis], *items[axis + 1 :])
+
+    return replace(
+        array,
+        shape=removed(array.shape),
+        chunk_shape=removed(array.chunk_shape),
+        dimension_names=removed(array.dimension_names or ()),
+        chunks=replace(array.chunks, grid=removed(array.chunks.grid)),
+        origin=array.origin and array.origin.without(axis - len(array.shape)),
+    )
