@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from refmaker.publish.materialize import materialize as materialize
     from refmaker.publish.serve import serve as serve
     from refmaker.publish.serve import serving as serving
+    from refmaker.reading.chunk_bytes import load as load
     from refmaker.reading.open import open_dataset as open_dataset
     from refmaker.reading.open import open_datatree as open_datatree
     from refmaker.reading.open import open_group as open_group
@@ -72,6 +73,7 @@ __all__ = [
     "describe",
     "errors",
     "formats",
+    "load",
     "materialize",
     "open_dataset",
     "open_datatree",
@@ -96,6 +98,7 @@ _HOMES = {
     "refmaker.publish.html_report": ("describe", "report"),
     "refmaker.publish.materialize": ("Materialized", "materialize"),
     "refmaker.publish.serve": ("serve", "serving"),
+    "refmaker.reading.chunk_bytes": ("load",),
     "refmaker.reading.open": ("open_dataset", "open_datatree", "open_group", "open_store"),
     "refmaker.scanning.many_files": ("Progress", "Scanned", "scan_many"),
     "refmaker.scanning.options": ("ScanOptions",),

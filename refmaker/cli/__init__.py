@@ -22,6 +22,7 @@ VERBS = {
     "catalog": "Put reference sets into catalogs.",
     "combine": "Make one reference set of many.",
     "convert": "Change the form of a reference set, or its URLs.",
+    "edit": "Change names, bounds or attributes of a reference set.",
     "formats": "List formats, codecs and what is missing.",
     "info": "Show what is in a reference or data file.",
     "materialize": "Copy all chunks into a real Zarr store.",

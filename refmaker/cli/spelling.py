@@ -31,7 +31,7 @@ _PYTHON_ONLY = frozenset(
     {"allow", "codecs", "compare_budget", "remote_options", "secrets", "times", "verify_sources"}
 )
 """Keywords that no command has."""
-_VERBS = ("combine", "scan", "pattern", "serve", "convert", "materialize", "catalog")
+_VERBS = ("combine", "scan", "pattern", "serve", "convert", "materialize", "catalog", "edit")
 """Where else an option may be found, the likeliest verb first."""
 
 

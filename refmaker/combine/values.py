@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.codecs.chunk_values import assembled, decode_chunk, plain_values
 from refmaker.errors import CodecError, RefmakerError
 from refmaker.io.safe_codecs import check_codecs
-from refmaker.codecs.chunk_values import assembled, decode_chunk, plain_values
 from refmaker.model import Array, ChunkTable
 from refmaker.model.inline import inline_like
 from refmaker.reading.chunk_bytes import fetch_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 

@@ -63,17 +63,18 @@ def load(
     """
     wanted = [names] if isinstance(names, str) else list(names)
     nodes = dict(refs.group.walk())
-    chosen: dict[str, Array] = {}
     for name in (name.strip("/") for name in wanted):
         if name not in nodes:
             raise unknown(name, [path for path in nodes if path])
-        for path, array in refs.group.arrays():
-            if path == name or not name or path.startswith(f"{name}/"):
-                chosen[path] = array
+    chosen = {
+        path: array
+        for path, array in refs.group.arrays()
+        if any(f"{path}/".startswith(f"{name.strip('/')}/".lstrip("/")) for name in wanted)
+    }
     needed = sum(_size(refs, path, array) for path, array in chosen.items())
     if needed > budget:
         raise LimitError(
-            f"{', '.join(wanted)}: {needed:,} bytes, more than the {budget:,} that are kept in a set",
+            f"{', '.join(wanted)}: {needed:,} bytes, more than the {budget:,} that are kept",
             hint=f"allow it (`budget={needed}`)",
         )
     found = fetch_chunks([(refs, array, storage_options) for array in chosen.values()])
@@ -81,7 +82,7 @@ def load(
         path: replace(array, chunks=ChunkTable.inline(array.chunks.grid, chunks))
         for (path, array), chunks in zip(chosen.items(), found, strict=True)
     }
-    group = map_arrays(refs.group, lambda path, array: inlined.get(path, array))
+    group = map_arrays(refs.group, inlined.get)
     return replace(refs, group=group)
 
 
@@ -97,7 +98,9 @@ def _size(refs: ReferenceSet, path: str, array: Array) -> int:
                     "a chunk is a whole file whose size is not known", url=table.urls[which],
                     path=path,
                 )  # fmt: skip
-        sizes = [refs.report.sources[url].size if url in refs.report.sources else 0 for url in table.urls]
+        sizes = [
+            refs.report.sources[url].size if url in refs.report.sources else 0 for url in table.urls
+        ]
         return int(table.length.sum()) + int(np.asarray(sizes)[number[whole]].sum())
     return int(table.length.sum())
 

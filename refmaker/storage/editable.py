@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from refmaker.errors import RefmakerError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Self
@@ -30,7 +32,8 @@ class Editable:
         group: Group
 
         @property
-        def policy(self) -> Policy: ...
+        def policy(self) -> Policy:
+            """What its documents may make a reader fetch."""
 
     def select(self, names: str | Iterable[str]) -> Self:
         """Return some arrays and groups, as ``dataset[names]`` does.
@@ -221,7 +224,10 @@ class Editable:
         from refmaker.model.editing import settled, stamped
 
         own: Any = self
-        found: Self = replace(own, group=settled(change(stamped(self.group))))
+        try:
+            found: Self = replace(own, group=settled(change(stamped(self.group))))
+        except RefmakerError as error:
+            raise error.located(url=own.report.url or None) from error
         return found
 
     def _values(self, path: str, array: Array) -> NDArray[Any]:

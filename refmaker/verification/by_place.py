@@ -69,9 +69,7 @@ class PlaceReader:
             )
 
 
-def _at_in_file(
-    array: Array, at: tuple[int, ...], there: tuple[int, ...]
-) -> tuple[int, ...]:
+def _at_in_file(array: Array, at: tuple[int, ...], there: tuple[int, ...]) -> tuple[int, ...]:
     """Return a chunk's position along the dimensions of its file's array."""
     axes = file_axes(array, len(there))
     return tuple(own if axis is None else at[axis] for axis, own in zip(axes, there, strict=True))

@@ -1,4 +1,4 @@
-"""Native values of edited arrays: those of the arrays that they come from, at their places there."""
+"""Native values of edited arrays: those of the arrays that they come from."""
 
 from __future__ import annotations
 
@@ -90,5 +90,7 @@ class EditedReader:
                 f"it was edited, and the file scanned anew has no such array {name!r}"
             )
         if not origin.places(array.shape):
-            raise NotComparableError(f"it was edited, and is no part of {origin.path!r} in its file")
+            raise NotComparableError(
+                f"it was edited, and is no part of {origin.path!r} in its file"
+            )
         return there

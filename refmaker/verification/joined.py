@@ -137,10 +137,8 @@ class JoinedValues:
             values = np.where(near, own, values)
         return np.where(known, values, own)
 
-    def _anywhere(
-        self, path: str, array: Array, region: tuple[slice, ...]
-    ) -> NDArray[Any]:
-        """Return the set's own values of an array of which one position was taken, if a file has them.
+    def _anywhere(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Return the values of an array of which one position was taken, if a file has them.
 
         Of sets that were joined before nobody knows any more which position that was.
 
@@ -164,7 +162,9 @@ class JoinedValues:
             values = self._converted(part, path, array, there, values)
             taken = np.moveaxis(values, gone, range(len(gone)))
             rows = taken.reshape(-1, *taken.shape[len(gone) :])
-            if any(row.size == own.size and same_values(row.reshape(own.shape), own) for row in rows):
+            if any(
+                row.size == own.size and same_values(row.reshape(own.shape), own) for row in rows
+            ):
                 return own
         if found:
             raise MismatchError("no file has its values")

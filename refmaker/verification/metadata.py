@@ -58,7 +58,11 @@ def metadata_difference(
     elif joined and None in fills:
         # Where no file has anything, joining fills with what means that nothing is there.
         fills += [array.attributes.get(name) for name in _DECODING[:2]] + [float("nan")]
-    if _DECODING[0] not in edited and fills and not any(_same(array.fill_value, fill) for fill in fills):
+    if (
+        _DECODING[0] not in edited
+        and fills
+        and not any(_same(array.fill_value, fill) for fill in fills)
+    ):
         return f"the fill value is {array.fill_value}, and {fills[0]} in the file"
     return ""
 

@@ -83,7 +83,9 @@ def _plain(name: str, value: Any) -> tuple[Any, str | None]:
     if value.dtype.kind not in "biufSU":
         raise MetadataError(f"attribute {name!r} is {value.dtype}, which JSON cannot say")
     listed = value.tolist()
-    plain = [json_number(v) if isinstance(v, float) else v for v in np.ravel(np.asarray(value)).tolist()]
+    plain = [
+        json_number(v) if isinstance(v, float) else v for v in np.ravel(np.asarray(value)).tolist()
+    ]
     if value.dtype.kind == "S":
         plain = [text.decode("utf-8", "replace") for text in plain]
     found = plain if isinstance(listed, list) else plain[0]
@@ -92,9 +94,7 @@ def _plain(name: str, value: Any) -> tuple[Any, str | None]:
 
 def _merged(old: Mapping[str, Any], given: Mapping[str, tuple[Any, str | None]]) -> dict[str, Any]:
     merged = {**old, **{name: value for name, (value, _) in given.items()}}
-    found = {
-        name: value for name, value in merged.items() if not (name in given and value is None)
-    }
+    found = {name: value for name, value in merged.items() if not (name in given and value is None)}
     record = old.get(TYPES)
     types = record.get("types") if isinstance(record, dict) else None
     known = {k: v for k, v in types.items() if k not in given} if isinstance(types, dict) else {}
@@ -114,7 +114,9 @@ def _with_fill(path: str, array: Array, value: Any) -> Array:
     where there are none.
     """
     try:
-        fill = None if value is None else np.asarray(value).astype(array.dtype, casting="unsafe")[()]
+        fill = (
+            None if value is None else np.asarray(value).astype(array.dtype, casting="unsafe")[()]
+        )
         exact = value is None or value in ("NaN", "Infinity", "-Infinity") or bool(fill == value)
     except (TypeError, ValueError, OverflowError) as error:
         raise MetadataError(f"{_FILL} {value!r} is no value of {array.dtype}", path=path) from error
@@ -172,7 +174,9 @@ def assign_coords(root: Group, coords: Mapping[str, Any], group: str = "") -> Gr
         if isinstance(made.members.get(name), Group):
             raise MetadataError("there is a group of this name", path=path)
         if name in sizes and dims != (name,):
-            raise MetadataError("it is the name of a dimension, along which it has to lie", path=path)
+            raise MetadataError(
+                "it is the name of a dimension, along which it has to lie", path=path
+            )
         made = replace(made, members={**made.members, name: array})
         if dims != (name,):
             others = coordinate_names(made) | {name}
@@ -236,8 +240,7 @@ def _encoded(name: str, values: NDArray[Any]) -> tuple[NDArray[Any], dict[str, A
 def _times(name: str, values: NDArray[Any]) -> tuple[NDArray[Any], dict[str, Any]]:
     if bool(np.isnat(values).any()):
         raise MetadataError("a time is missing (NaT)", path=name)
-    for unit, word in _UNITS.items():
-        if bool((values.astype(f"M8[{unit}]") == values).all()):
-            break
-    attributes = {"units": f"{word} since 1970-01-01", "calendar": "proleptic_gregorian"}
+    # The coarsest unit in which they are the same.
+    unit = next(u for u in _UNITS if bool((values.astype(f"M8[{u}]") == values).all()))
+    attributes = {"units": f"{_UNITS[unit]} since 1970-01-01", "calendar": "proleptic_gregorian"}
     return values.astype(f"M8[{unit}]").astype(np.int64), attributes

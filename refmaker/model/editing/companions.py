@@ -132,9 +132,7 @@ def with_coordinate(group: Group, name: str, data: Collection[str]) -> Group:
     return replace(group, attributes={**group.attributes, COORDINATES: text})
 
 
-def without_coordinates(
-    attributes: Mapping[str, Any], names: Collection[str]
-) -> dict[str, Any]:
+def without_coordinates(attributes: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """Return attributes whose list of coordinates lacks some names.
 
     With a name that is not there xarray takes none of the list for coordinates.

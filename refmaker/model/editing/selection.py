@@ -84,7 +84,9 @@ def _pruned(root: Group, kept: set[str]) -> Group:
         new = node
         if isinstance(node, Group):
             below = made.pop(path, {})
-            new = replace(node, members={name: below[name] for name in node.members if name in below})
+            new = replace(
+                node, members={name: below[name] for name in node.members if name in below}
+            )
         if not path and isinstance(new, Group):
             return new
         made.setdefault(home, {})[name] = new

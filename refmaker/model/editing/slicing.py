@@ -201,11 +201,15 @@ def _by_chunks(array: Array, bounds: Bounds) -> Array:
 def _by_value(path: str, array: Array, bounds: Bounds, values: Values) -> Array:
     shape = tuple(high - low for low, high in bounds)
     if not array.chunks.present:
-        chunk_shape = tuple(min(c, max(1, n)) for c, n in zip(array.chunk_shape, shape, strict=True))
+        chunk_shape = tuple(
+            min(c, max(1, n)) for c, n in zip(array.chunk_shape, shape, strict=True)
+        )
         table = ChunkTable.empty(chunk_grid(shape, chunk_shape))
         return replace(array, shape=shape, chunk_shape=chunk_shape, chunks=table)
     if count(array.shape) * max(1, array.dtype.itemsize) > _LARGE:
-        raise LimitError(f"cutting through its chunks would decode {array.nbytes:,} bytes", path=path)
+        raise LimitError(
+            f"cutting through its chunks would decode {array.nbytes:,} bytes", path=path
+        )
     part = values(path, array)[tuple(slice(low, high) for low, high in bounds)]
     return inline_like(part, array, array.dimension_names or ())
 
