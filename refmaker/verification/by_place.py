@@ -45,6 +45,7 @@ class PlaceReader:
         shape = tuple(part.stop - part.start for part in region)
         true, there = self._files[found.url].read(found, array, shape)
         if there is not None:
+            self._check_origin(array, found.url, region, there)
             self._check_order(path, found.url, _at_in_file(array, at, there), there)
         # A chunk that reaches past its file's end, or that of the set, holds more than is shown.
         if true.size == math.prod(array.chunk_shape):
@@ -56,6 +57,19 @@ class PlaceReader:
         for url in array.chunks.urls[:1]:
             return self._files[url].tolerance(array.origin.path if array.origin else path, array)
         return self._joined.tolerance(path, array)
+
+    def _check_origin(
+        self, array: Array, url: str, region: tuple[slice, ...], there: tuple[int, ...]
+    ) -> None:
+        """Compare a chunk's position with that of which the edited array says it comes."""
+        origin = array.origin
+        own = None if origin is None else self._files[url].arrays.get(origin.path)
+        if origin is None or origin.start is None or own is None or own.shape != origin.shape:
+            return
+        parts = zip(origin.region(region), own.chunk_shape, strict=True)
+        told = tuple(part.start // size for part, size in parts)
+        if told != there:
+            raise MismatchError(f"it is chunk {there} of {origin.path}, and should be {told}")
 
     def _check_order(
         self, path: str, url: str, at: tuple[int, ...], there: tuple[int, ...]

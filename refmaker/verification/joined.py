@@ -222,7 +222,8 @@ class JoinedValues:
             local = _axis_of(array, there, dimension, axis)
             places = part.places.get(dimension)
             if places is None:
-                if local is None or there.shape[local] != array.shape[axis]:
+                added = local is None and array.origin is not None and array.shape[axis] == 1
+                if not added and (local is None or there.shape[local] != array.shape[axis]):
                     return
                 places = np.arange(array.shape[axis])
             wanted = np.flatnonzero((places >= region[axis].start) & (places < region[axis].stop))
@@ -380,7 +381,7 @@ class JoinedValues:
                 if labels.shape == own.shape and same_values(labels, own):
                     continue
                 places = _labelled(labels, own)
-                if (places < 0).all() and labels.size > 1:
+                if (places < 0).all() and labels.size > 1 and array.origin is None:
                     # None of them: the coordinate was given from elsewhere.
                     continue
                 part.places[dimension] = places

@@ -182,9 +182,11 @@ def _through_chunks(
     dim, size = (array.dimension_names or ())[axis], array.chunk_shape[axis]
     low, high = bounds
     start, stop = low // size * size, min(array.shape[axis], -(-high // size) * size)
-    cut = str(low) if single else f"{low}:{high}"
+    what = f"{dim}={low}:{high} goes through chunks of {size}"
+    if single:
+        what = f"{dim}={low} is no chunk by itself: chunks hold {size} elements along {dim}"
     return MetadataError(
-        f"{dim}={cut} goes through chunks of {size}",
+        what,
         path=path,
         hint=f"the nearest bounds of chunks are {dim}={start}:{stop}; or keep the array in the set"
         f" itself first, if it is small (`load={path!r}`)",
