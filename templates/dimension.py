@@ -9,7 +9,6 @@ import numpy as np
 
 from refmaker.templates.errors import TemplateError, TemplateLimitError
 from refmaker.templates.evaluate import INT64_MAX, INT64_MIN, Int64Array, Interval
-from refmaker.templates.tree import is_name
 
 if TYPE_CHECKING:
     from refmaker.templates.limits import Limits
@@ -37,7 +36,7 @@ class Dimension:
     __slots__ = ("_listed", "_places", "name", "size", "values")
 
     def __init__(self, name: str, values: range | list[int], limits: Limits) -> None:
-        if not isinstance(name, str) or not is_name(name):
+        if not isinstance(name, str) or not (name.isascii() and name.isidentifier()):
             raise TemplateError(f"dimension {name!r} is not an identifier")
         self.name = name
         self._listed: Int64Array | None = None

@@ -8,7 +8,7 @@ from refmaker.templates.errors import TemplateError, TemplateLimitError
 from refmaker.templates.evaluate import evaluate
 from refmaker.templates.limits import DEFAULT_LIMITS, Limits
 from refmaker.templates.parse import parse
-from refmaker.templates.tree import OPERATORS, Call, NumberExpression, Part, Program, is_name
+from refmaker.templates.tree import OPERATORS, Call, NumberExpression, Part, Program
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -53,7 +53,9 @@ class Templates:
             if not isinstance(name, str) or not isinstance(text, str):
                 raise TemplateError(f"template {name!r} is not a text")
         self._plain = {
-            name: text for name, text in self._texts.items() if is_name(name) and "{{" not in text
+            name: text
+            for name, text in self._texts.items()
+            if name.isascii() and name.isidentifier() and "{{" not in text
         }
 
     def __contains__(self, name: object) -> bool:

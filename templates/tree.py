@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["OPERATORS", "Argument", "Call", "NumberExpression", "Part", "Program", "is_name"]
+__all__ = ["OPERATORS", "Argument", "Call", "NumberExpression", "Part", "Program"]
 
 OPERATORS = frozenset({"+", "-", "*", "//", "%"})
 
@@ -64,17 +64,3 @@ class Call:
 
 Argument: TypeAlias = "str | NumberExpression | Call"
 Part: TypeAlias = "str | NumberExpression | Call"
-
-
-def is_name(text: str) -> bool:
-    """Whether a text is an identifier: ``[A-Za-z_][A-Za-z0-9_]*``.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    bool
-    """
-    return text.isascii() and text.isidentifier()

@@ -19,7 +19,7 @@
 ``editing``
     A set edited as xarray would edit the dataset.
 ``zarr_v2``, ``zarr_v3``
-    Metadata documents of Zarr, from groups and arrays.
+    Metadata documents of Zarr, from groups and arrays; ``zarr_v3_reader`` is the way back.
 ``report``
     What became of every object of a file.
 """

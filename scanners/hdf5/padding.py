@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
+from refmaker.codecs.fill_value import encoded_chunk, with_absent_written
 from refmaker.errors import LimitError, UnsupportedError
 from refmaker.model import ChunkTable, chunk_grid
-from refmaker.scanners.hdf5.fill import encoded_chunk, with_absent_written
 from refmaker.scanners.hdf5.strings import CODEC, string_chunks
 
 if TYPE_CHECKING:

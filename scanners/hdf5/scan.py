@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 
+from refmaker.codecs.fill_value import settle_fill
 from refmaker.errors import (
     LimitError,
     RefmakerError,
@@ -26,7 +27,6 @@ from refmaker.scanners.hdf5.attributes import AttributeReader
 from refmaker.scanners.hdf5.chunks import ChunkFinder
 from refmaker.scanners.hdf5.dataset import OpenDataset
 from refmaker.scanners.hdf5.dimensions import Dimensions, Scale, is_placeholder
-from refmaker.scanners.hdf5.fill import settle_fill
 from refmaker.scanners.hdf5.h5py_file import open_file
 from refmaker.scanners.hdf5.heap_columns import read_columns
 from refmaker.scanners.hdf5.padding import padded

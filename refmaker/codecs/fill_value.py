@@ -1,7 +1,8 @@
 """What absent chunks read as, for Zarr and for xarray at once.
 
-Zarr has one fill value where HDF5 and CF have two things: what elements that were never
-written read as, and which value marks missing data. xarray takes Zarr's to be the second.
+Zarr version 2 has one fill value where HDF5, Zarr version 3 and CF have two things: what elements
+that were never written read as, and which value marks missing data. xarray takes Zarr's to be the
+second.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _MOST = 4096
 
 
 def settle_fill(array: Array, budget: int, warn: Callable[[str], None]) -> Array:
-    """Choose an array's fill value; its present one is what HDF5 stores for it.
+    """Choose an array's fill value; its present one is what elements never written read as.
 
     Where no chunk is absent, or both meanings agree, the value that marks missing data is
     taken. Where they differ, the absent chunks are inlined with the stored value, so that both
@@ -49,6 +50,9 @@ def settle_fill(array: Array, budget: int, warn: Callable[[str], None]) -> Array
         return replace(array, fill_value=missing)
     if missing is None and _equal(stored, None, array.dtype):
         return replace(array, fill_value=None)
+    if missing is None and array.dtype.kind == "f" and np.isnan(stored):
+        # Who takes it for missing reads NaN all the same.
+        return array
     explicit = with_absent_written(array, budget)
     if explicit is None:
         warn(
@@ -111,7 +115,7 @@ def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
 
 
 def _equal(one: Any, other: Any, dtype: np.dtype[Any]) -> bool:
-    zero = np.zeros((), dtype)[()]
+    zero = _nothing(dtype)
     left, right = (zero if value is None else value for value in (one, other))
     if other is None and one is not None and not _is_zero(one, dtype):
         return False
@@ -119,7 +123,12 @@ def _equal(one: Any, other: Any, dtype: np.dtype[Any]) -> bool:
 
 
 def _is_zero(value: Any, dtype: np.dtype[Any]) -> bool:
-    return not any(np.asarray(value, dtype).tobytes())
+    return bool(np.asarray(value, dtype).tobytes() == np.asarray(_nothing(dtype)).tobytes())
+
+
+def _nothing(dtype: np.dtype[Any]) -> Any:
+    """Return what absent chunks read as where no fill value is declared."""
+    return np.array("NaT", dtype)[()] if dtype.kind in "mM" else np.zeros((), dtype)[()]
 
 
 def _constant_chunk(array: Array, stored: Any, budget: int) -> bytes | None:
@@ -128,7 +137,7 @@ def _constant_chunk(array: Array, stored: Any, budget: int) -> bytes | None:
     nbytes = int(np.prod(array.chunk_shape, dtype=np.int64)) * array.dtype.itemsize
     if absent > _MOST or nbytes > budget:
         return None
-    value = np.zeros((), array.dtype) if stored is None else np.asarray(stored, array.dtype)
+    value = np.asarray(_nothing(array.dtype) if stored is None else stored, array.dtype)
     data: Any = np.full(array.chunk_shape, value, array.dtype)
     encoded = encoded_chunk(data, array)
     return encoded if encoded is not None and len(encoded) * absent <= budget else None
