@@ -6,6 +6,8 @@ import operator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from refmaker.errors import LimitError, MetadataError
 from refmaker.model.chunk_table import ChunkTable, count
 from refmaker.model.editing.companions import with_coordinate
@@ -40,7 +42,8 @@ def isel(
     """Return the tree with a part of each array that has one of the dimensions.
 
     A slice has to begin where a chunk begins, and may end anywhere; one position has to be a chunk
-    by itself. Arrays whose chunks are all inlined are cut by their values, wherever that is.
+    by itself. Inside of one chunk that is not compressed, and in arrays whose chunks are all
+    inlined, a slice may be anywhere.
 
     Parameters
     ----------
@@ -149,20 +152,66 @@ def _cut(path: str, array: Array, indexers: Mapping[str, Index], values: Values)
         axis = names.index(dim)
         bounds[axis] = _bounds(path, dim, at, array.shape[axis])
     single = [names.index(dim) for dim, at in indexers.items() if not isinstance(at, slice)]
-    problem = _misaligned(array, bounds, single)
-    if problem is None:
-        made = _by_chunks(array, bounds)
-    elif array.chunks.referenced:
-        raise _through_chunks(path, array, problem, bounds[problem], single=problem in single)
-    else:
-        made = _by_value(path, array, bounds, values)
-    origin = made.origin
+    origin = array.origin
     for axis, (low, _) in enumerate(bounds):
         origin = origin and origin.cut(axis - len(bounds), low)
-    made = replace(made, origin=origin)
+    made = replace(_taken(path, array, bounds, single, values), origin=origin)
     for axis in sorted(single, reverse=True):
         made = _without(made, axis)
     return made
+
+
+def _taken(
+    path: str,
+    array: Array,
+    bounds: Sequence[tuple[int, int]],
+    single: Sequence[int],
+    values: Values,
+) -> Array:
+    """Return the elements between bounds: by whole chunks, parts of plain ones, or by value."""
+    problem = _misaligned(array, bounds, single)
+    while problem is not None:
+        narrow = _narrowed(array, problem, *bounds[problem])
+        if narrow is None:
+            if array.chunks.referenced:
+                alone = problem in single
+                raise _through_chunks(path, array, problem, bounds[problem], single=alone)
+            return _by_value(path, array, bounds, values)
+        low, high = bounds[problem]
+        bounds = [*bounds[:problem], (0, high - low), *bounds[problem + 1 :]]
+        array, problem = narrow, _misaligned(narrow, bounds, single)
+    return _by_chunks(array, bounds)
+
+
+def _narrowed(array: Array, axis: int, low: int, high: int) -> Array | None:
+    """Return elements of one uncompressed chunk's extent, which follow one another in the file.
+
+    None where they do not, or lie in several chunks.
+    """
+    shape, size = array.chunk_shape, array.chunk_shape[axis]
+    plain = not array.codecs and array.order == "C" and not array.dtype.hasobject
+    if not plain or any(n != 1 for n in shape[:axis]) or low // size != (high - 1) // size:
+        return None
+    start, stop = [0] * len(shape), list(array.chunks.grid)
+    start[axis], stop[axis] = low // size, low // size + 1
+    table = array.chunks.window(start, stop)
+    row = count(shape[axis + 1 :]) * array.dtype.itemsize
+    chunks = [len(data) for data in table.inlined.values()]
+    if bool(np.any(table.length != size * row)) or any(n != size * row for n in chunks):
+        return None
+    skip, length = low % size * row, (high - low) * row
+    table = replace(
+        table,
+        offset=table.offset + np.uint64(skip),
+        length=np.full_like(table.length, length),
+        inlined={n: data[skip : skip + length] for n, data in table.inlined.items()},
+    )
+    return replace(
+        array,
+        shape=(*array.shape[:axis], high - low, *array.shape[axis + 1 :]),
+        chunk_shape=(*shape[:axis], high - low, *shape[axis + 1 :]),
+        chunks=table,
+    )
 
 
 def _misaligned(array: Array, bounds: Bounds, single: Sequence[int]) -> int | None:
