@@ -330,7 +330,7 @@ def pattern(  # noqa: PLR0913 - each is a choice of its own
 def read(
     url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
 ) -> ReferenceSet:
-    """Read a reference set that this package or kerchunk wrote, as JSON or Parquet.
+    """Read a reference set that this package or another wrote, as JSON, Parquet or Icechunk.
 
     Parameters
     ----------
@@ -346,9 +346,10 @@ def read(
     MetadataError
         If it is no reference set.
     MissingDependencyError
-        If it is Parquet, and pyarrow is not installed.
+        If it is Parquet, and pyarrow is not installed; or Icechunk, and icechunk is not.
     UnsupportedError
-        If it is an Icechunk repository.
+        If something in it cannot be expressed; or it is an Icechunk repository, and icechunk is
+        older than version 2.
     """
     from refmaker.storage.reference_set import ReferenceSet
 

@@ -17,7 +17,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import MetadataError, RefmakerError, UnsupportedError
+from refmaker.errors import MetadataError, RefmakerError
 from refmaker.io.files import STANDARD
 from refmaker.io.local_file import local_path
 from refmaker.storage.formats import COMPACT, format_of_name
@@ -116,14 +116,12 @@ def detect(
 def reference_form(
     url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
 ) -> str:
-    """Return the form of a reference set: ``json`` (compact or not) or ``parquet``.
+    """Return the form of a reference set: ``json`` (compact or not), ``parquet``, ``icechunk``.
 
     Raises
     ------
     MetadataError
         If it is something else; the hint says what to do with that.
-    UnsupportedError
-        If it is an Icechunk repository, whose references cannot be read back.
     SourceError
         If a local file cannot be read. Files from afar are not asked for here.
     """
@@ -134,12 +132,7 @@ def reference_form(
     if found.kind == "references":
         return "parquet" if found.form == "parquet" else "json"
     if found.kind == "icechunk":
-        raise UnsupportedError(
-            "the references in an Icechunk repository cannot be read back",
-            code="icechunk-read",
-            url=name,
-            hint="open it with icechunk, or keep the reference set as JSON or Parquet, too",
-        )
+        return "icechunk"
     raise MetadataError(
         f"not a reference set: it is {found.told()}", url=name, hint=_next_step(name, found)
     )

@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from refmaker.model.report import Fingerprint
 
 __all__ = [
-    "VirtualFile", "library", "open_repository", "put", "put_chunks", "virtual_file", "write",
+    "HEADER", "VirtualFile", "library", "open_repository", "put", "put_chunks", "virtual_file", "write",
 ]  # fmt: skip
 
+HEADER = "refmaker"
+"""Name under which a commit remembers what the member ``refmaker`` of JSON documents does."""
 _BATCH = 50_000
 """Virtual chunks handed over at a time where icechunk takes them one by one."""
 _SPARSE = 4
@@ -64,6 +66,7 @@ def write(
     out: str | os.PathLike[str],
     sources: Mapping[str, Fingerprint] | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    header: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a reference set as the first commit of a new repository.
 
@@ -78,6 +81,8 @@ def write(
     storage_options : mapping, optional
         As for fsspec: for ``s3://`` the options ``anon``, ``key``, ``secret``, ``token``,
         ``endpoint_url`` and ``client_kwargs`` with ``region_name`` are understood.
+    header : mapping, optional
+        What the commit remembers of the set, as `refmaker.storage.json_writer.header` gives it.
 
     Raises
     ------
@@ -109,7 +114,7 @@ def write(
             put(session.store, documents)
             for path, array in group.arrays():
                 put_chunks(icechunk, session.store, path, array.chunks, files)
-            session.commit("Written by refmaker")
+            session.commit("Written by refmaker", {HEADER: dict(header)} if header else None)
             repository.save_config()
         except icechunk.IcechunkError as error:
             raise SourceError(f"icechunk: {error}", url=os.fspath(out)) from error

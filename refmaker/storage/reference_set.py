@@ -117,7 +117,8 @@ class ReferenceSet(Editable):
 
             if relative:
                 raise MetadataError("Icechunk knows no relative paths", url=os.fspath(out))
-            icechunk.write(self.group, out, self.report.sources, storage_options)
+            sources = self.report.sources
+            icechunk.write(self.group, out, sources, storage_options, _header(self))
             return
         _write(self, out, storage_options, form, relative=relative)
 
@@ -190,7 +191,7 @@ class ReferenceSet(Editable):
         *,
         allow: Iterable[str] | None = None,
     ) -> ReferenceSet:
-        """Read a set that this package or kerchunk wrote, as JSON or Parquet.
+        """Read a set that this package or another wrote, as JSON, Parquet or Icechunk.
 
         Parameters
         ----------
@@ -208,9 +209,10 @@ class ReferenceSet(Editable):
         MetadataError
             If it is no reference set.
         MissingDependencyError
-            If it is Parquet, and pyarrow is not installed.
+            If it is Parquet, and pyarrow is not installed; or Icechunk, and icechunk is not.
         UnsupportedError
-            If it is an Icechunk repository.
+            If something in it cannot be expressed; or it is an Icechunk repository, and icechunk
+            is older than version 2.
         """
         from refmaker.storage import rewrite
         from refmaker.storage.detect import reference_form
@@ -298,7 +300,6 @@ def _write(
     *,
     relative: bool,
 ) -> None:
-    from refmaker._version import __version__
     from refmaker.io.files import STANDARD, replacing
     from refmaker.storage import json_writer
 
@@ -309,10 +310,7 @@ def _write(
             raise MetadataError("standard output lies nowhere that paths could be relative to")
         urls = rewrite.used_urls(refs.group, refs.report.sources)
         refs = _renamed(refs, rewrite.relative(urls, out))
-    report = refs.report
-    origins = {path: array.origin for path, array in refs.group.arrays() if array.origin}
-    header = json_writer.header(__version__, report.format, report.sources, origins)
-    header |= {"relative": True} if relative else {}
+    header = _header(refs) | ({"relative": True} if relative else {})
     if form == "parquet":
         from refmaker.storage import parquet
 
@@ -327,6 +325,15 @@ def _write(
         write(refs.group, file, header)
 
 
+def _header(refs: ReferenceSet) -> dict[str, Any]:
+    """Return what every form remembers of a set, besides its references."""
+    from refmaker._version import __version__
+    from refmaker.storage import json_writer
+
+    origins = {path: array.origin for path, array in refs.group.arrays() if array.origin}
+    return json_writer.header(__version__, refs.report.format, refs.report.sources, origins)
+
+
 def _read(
     name: str, form: str, storage_options: Mapping[str, Any] | None
 ) -> tuple[Group, dict[str, Any]]:
@@ -334,6 +341,11 @@ def _read(
         from refmaker.storage import parquet_reader
 
         return parquet_reader.read(name, storage_options)
+    if form == "icechunk":
+        from refmaker.storage import icechunk_reader
+
+        found = icechunk_reader.read(name, storage_options)
+        return found.group, found.header
     from refmaker.io.files import read_file
     from refmaker.storage import hierarchy
 
