@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from refmaker.model.report import Fingerprint
 
 __all__ = [
-    "HEADER", "VirtualFile", "library", "open_repository", "put", "put_chunks", "virtual_file", "write",
+    "HEADER", "VirtualFile", "library", "open_repository", "put", "put_chunks", "virtual_file",
+    "write",
 ]  # fmt: skip
 
 HEADER = "refmaker"
