@@ -17,7 +17,7 @@ from refmaker.errors import CodecError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["UNSAID", "Bounded", "bounded_codecs", "chunk_bytes"]
+__all__ = ["UNSAID", "Bounded", "bound_after", "bounded_codecs", "chunk_bytes"]
 
 UNSAID = 256 * 1024**2
 """Bytes of a value whose size nothing says, such as a chunk of strings."""
@@ -57,11 +57,25 @@ def bounded_codecs(codecs: list[Any], most: int) -> list[Bounded]:
     found = []
     for codec in codecs:
         found.append(Bounded(codec, most))
-        # What a filter leaves of the values is larger or smaller than they are, within reason.
-        most = most + 64 if codec.codec_id in _SAME else most * _WIDER + _SLACK
-        if codec.codec_id == "refmaker.crop":
-            most += codec.offset
+        most = bound_after(codec, most)
     return found
+
+
+def bound_after(codec: Any, most: int) -> int:
+    """Return how much may go into a codec that decodes to `most` bytes.
+
+    Parameters
+    ----------
+    codec : numcodecs.abc.Codec or None
+        None for one of which nothing is known.
+    most : int
+        Bytes.
+    """
+    name = "" if codec is None else codec.codec_id
+    if name == "refmaker.crop":
+        return most * _WIDER + _SLACK + int(codec.offset)
+    # What a filter leaves of the values is larger or smaller than they are, within reason.
+    return most + 64 if name in _SAME else most * _WIDER + _SLACK
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 from refmaker.errors import CodecError, RefmakerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -67,21 +67,27 @@ def assembled(array: Array, chunks: Mapping[int, bytes]) -> NDArray[Any]:
     else:
         values = np.full(array.shape, fill, array.dtype)
     for number, data in chunks.items():
-        chunk = decode_chunk(array, data)
+        at = np.unravel_index(number, array.chunks.grid) if array.shape else ()
+        chunk = decode_chunk(array, data, at)
         if not array.shape:
             values[()] = chunk[()]
             continue
-        at = np.unravel_index(number, array.chunks.grid)
-        region = tuple(
-            slice(int(i) * part, min((int(i) + 1) * part, extent))
-            for i, part, extent in zip(at, array.chunk_shape, array.shape, strict=True)
-        )
+        region = array.region(at)
         values[region] = chunk[tuple(slice(0, part.stop - part.start) for part in region)]
     return values
 
 
-def decode_chunk(array: Array, raw: bytes) -> NDArray[Any]:
+def decode_chunk(array: Array, raw: bytes, at: Sequence[Any] | None = None) -> NDArray[Any]:
     """Return one chunk's elements, in the chunk's shape.
+
+    Parameters
+    ----------
+    array : Array
+        How it is encoded.
+    raw : bytes
+        The chunk.
+    at : sequence of int, optional
+        Its position in the grid, where chunks are of different lengths.
 
     Raises
     ------
@@ -95,7 +101,8 @@ def decode_chunk(array: Array, raw: bytes) -> NDArray[Any]:
     data: Any = raw
     try:
         made = [numcodecs.get_codec(dict(config)) for config in array.codecs]
-        most = chunk_bytes(array.chunk_shape, array.dtype.itemsize, objects=array.dtype.hasobject)
+        shape = array.chunk_shape if at is None else array.decoded_shape(at)
+        most = chunk_bytes(shape, array.dtype.itemsize, objects=array.dtype.hasobject)
         for codec in reversed(bounded_codecs(made, most)):
             data = codec.decode(data)
         if array.dtype.hasobject:
@@ -104,9 +111,9 @@ def decode_chunk(array: Array, raw: bytes) -> NDArray[Any]:
             if isinstance(data, np.ndarray):
                 # Codecs return what they like; the bytes are what counts.
                 data = data.tobytes("A")
-            chunk = np.frombuffer(bytes(data), array.dtype, count=math.prod(array.chunk_shape))
+            chunk = np.frombuffer(bytes(data), array.dtype, count=math.prod(shape))
         order: Any = array.order
-        return chunk.reshape(array.chunk_shape, order=order)
+        return chunk.reshape(shape, order=order)
     except RefmakerError:
         raise
     except Exception as error:  # codecs of other packages raise anything

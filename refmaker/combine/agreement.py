@@ -256,7 +256,7 @@ def compare_arrays(
             other = getattr(array, name)
             if other is value or (name != "fill_value" and other == value):
                 continue
-            if name in ("filters", "compressor") and _decoding(value) == _decoding(other):
+            if name == "codecs" and _decoding(value) == _decoding(other):
                 continue
             if name == "fill_value" and same_fill(value, other):
                 continue
@@ -267,7 +267,6 @@ def compare_arrays(
 
 
 _WORDS = {
-    "chunk_shape": "chunk shape", "fill_value": "fill value", "compressor": "codec",
-    "filters": "codec (filters)", "dimension_names": "names of dimensions",
-    "order": "order in chunks",
+    "chunk_shape": "chunk shape", "codecs": "codec", "dimension_names": "names of dimensions",
+    "fill_value": "fill value", "order": "order in chunks",
 }  # fmt: skip

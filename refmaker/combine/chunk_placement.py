@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from refmaker.combine.agreement import Findings
     from refmaker.combine.concat_dimensions import ConcatDimension
+    from refmaker.model.edges import Edges
 
 __all__ = [
     "CellOwners",
@@ -51,6 +52,8 @@ class VariableGrid:
         For each of them the dimension of the inputs' arrays; -1 for one that they lack.
     shape, chunk_shape : tuple of int
         Elements of the cube and of a chunk.
+    edges : tuple of Edges or None, optional
+        For each of them how chunks of different lengths cut it; see `refmaker.model.Array`.
     """
 
     names: tuple[str, ...]
@@ -58,11 +61,34 @@ class VariableGrid:
     local: tuple[int, ...]
     shape: tuple[int, ...]
     chunk_shape: tuple[int, ...]
+    edges: tuple[Edges | None, ...] | None = None
 
     @property
     def grid(self) -> tuple[int, ...]:
         """Chunks along each dimension."""
-        return chunk_grid(self.shape, self.chunk_shape)
+        grid = chunk_grid(self.shape, self.chunk_shape)
+        if self.edges is None:
+            return grid
+        pairs = zip(grid, self.edges, strict=True)
+        return tuple(n if along is None else along.count for n, along in pairs)
+
+    def along(self, j: int) -> Edges | None:
+        """Return how chunks of different lengths cut a dimension; None where all are alike."""
+        return None if self.edges is None else self.edges[j]
+
+    def chunk_at(self, j: int, positions: Any) -> NDArray[np.int64]:
+        """Return the chunks along a dimension that begin at positions."""
+        along = self.along(j)
+        if along is None:
+            return np.asarray(positions, np.int64) // self.chunk_shape[j]
+        return np.searchsorted(along.starts, positions).astype(np.int64, copy=False)
+
+    def starts(self, j: int) -> NDArray[np.int64]:
+        """Return where the chunks along a dimension begin."""
+        along = self.along(j)
+        if along is None:
+            return np.arange(self.grid[j], dtype=np.int64) * self.chunk_shape[j]
+        return along.starts
 
     @property
     def joined(self) -> tuple[int, ...]:
@@ -82,7 +108,7 @@ class VariableGrid:
         for j, number in zip(self.joined, at, strict=True):
             axis = self.axes[j]
             if axis is not None:
-                named.append(axis.label(int(number) * self.chunk_shape[j]))
+                named.append(axis.label(int(self.starts(j)[number])))
         return ", ".join(named)
 
     def local_grid(self, array: Array) -> tuple[int, ...]:
@@ -139,11 +165,24 @@ class CellOwners:
         return np.flatnonzero(self.cell[1:] == self.cell[:-1]) + 1
 
 
-def misaligned(path: str, items: Sequence[Item], layout: VariableGrid, found: Findings) -> set[int]:
-    """Return the inputs whose chunks are not chunks of the cube, and explain the first.
+def misaligned(
+    path: str, items: Sequence[Item], layout: VariableGrid, found: Findings | None
+) -> set[int]:
+    """Return the inputs whose chunks are not chunks of a regular cube, and explain the first.
 
     A chunk of an input has to begin where one of the cube begins, and may be partial at the
     end of the cube only.
+
+    Parameters
+    ----------
+    path : str
+        The variable.
+    items : sequence of (int, Array)
+        The inputs, all of one chunk shape.
+    layout : VariableGrid
+        The cube's geometry.
+    found : Findings, optional
+        Gets the explanation.
     """
     bad: set[int] = set()
     numbers = np.array([i for i, _ in items], np.int64)
@@ -162,12 +201,12 @@ def misaligned(path: str, items: Sequence[Item], layout: VariableGrid, found: Fi
             i = int(numbers[k])
             if i in axis.scattered:
                 continue
-            if not bad:
+            if not bad and found is not None:
                 found.say(path, _explained(axis, size, i, bool(wrong_end[k]), found), _REMEDY)
             bad.add(i)
         for i in axis.scattered:
             if not _whole_chunks(axis, axis.scattered[i], size) and i in present:
-                if not bad:
+                if not bad and found is not None:
                     name = found.members[i].name
                     text = f"chunks of {size} along {axis.name} in {name} hold positions of the"
                     found.say(path, f"{text} cube that do not follow one another", _REMEDY)
@@ -176,8 +215,8 @@ def misaligned(path: str, items: Sequence[Item], layout: VariableGrid, found: Fi
 
 
 _REMEDY = (
-    "cut chunks where data are not compressed (`chunks='common'`), split into groups"
-    " (`incompatible='split'`), or leave the input out"
+    "write Zarr version 3 (`zarr_format=3`), which has chunks of different lengths, cut chunks"
+    " where data are not compressed (`chunks='common'`), or leave the input out"
 )
 
 
@@ -215,15 +254,16 @@ def _batches(items: Sequence[Item], layout: VariableGrid) -> list[Batch]:
         rows = np.array(places, np.int64)
         local = layout.local_grid(items[places[0]][1])
         maps = []
-        for axis, size, n in zip(layout.axes, layout.chunk_shape, local, strict=True):
+        for j, (axis, n) in enumerate(zip(layout.axes, local, strict=True)):
             steps = np.arange(n, dtype=np.int64)[None, :]
             if axis is None:
                 maps.append(steps)
                 continue
-            chunk = (axis.start[numbers[rows]] // size)[:, None] + steps
-            for row, i in enumerate(numbers[rows].tolist()):
+            chunk = layout.chunk_at(j, axis.start[numbers[rows]])[:, None] + steps
+            for row, i in zip(places, numbers[rows].tolist(), strict=True):
                 if axis.scattered and i in axis.scattered:
-                    chunk[row] = axis.scattered[i][::size] // size
+                    begins = items[row][1].starts(layout.local[j])
+                    chunk[places.index(row)] = layout.chunk_at(j, axis.scattered[i][begins])
             maps.append(chunk)
         found.append(Batch(rows, local, tuple(maps)))
     return found
@@ -292,7 +332,7 @@ def filled_positions(
             continue
         gap = ~axis.covered()
         if not by_element:
-            gap = np.logical_and.reduceat(gap, np.arange(0, gap.size, layout.chunk_shape[j]))
+            gap = np.logical_and.reduceat(gap, layout.starts(j))
         found |= gap.reshape([-1 if n == k else 1 for n in range(len(shape))])
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from refmaker.combine import coordinates, rechunk, times
@@ -15,6 +15,7 @@ from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.model import Array, Group
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.model.zarr_v2 import UNLIMITED
+from refmaker.storage.rectilinear import uneven_note
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,8 +70,12 @@ def _combine_alike(members: Sequence[Member], options: CombineOptions) -> Refere
     found.finish()
     group = _assembled(done, trees, context)
     found.finish()
+    note = uneven_note(group)
+    if note is not None:
+        context.warnings[note] = None
     _account(report, members, context)
-    return combined_set(group, report, members)
+    made = combined_set(group, report, members)
+    return made if context.options.zarr_format != 3 else replace(made, zarr_format=3)
 
 
 def _check_names(trees: Trees, options: CombineOptions) -> None:

@@ -24,6 +24,7 @@ _WORDS = {
     "times": ("reencode", "keep"),
     "incompatible": ("error", "split"),
     "mismatched": ("error", "inline"),
+    "zarr_format": ("auto", 2, 3),
 }
 _ATTRIBUTES = ("drop", "error", "first")
 PACKING = frozenset({"scale_factor", "add_offset", "_FillValue", "_Unsigned", "dtype"})
@@ -98,6 +99,10 @@ class CombineOptions:
     mismatched : {"error", "inline"}
         Refuse an input whose chunks, codecs or packing differ from the others', or keep its
         values in the set itself, encoded as the others are, where that changes none.
+    zarr_format : {"auto", 2, 3}
+        Version of Zarr that the result is to be written in: chunks of different lengths along a
+        joined dimension, such as months, are refused in 2. "auto" makes them where inputs cannot
+        be joined otherwise.
     inline_threshold : int
         Bytes of a variable in one input up to which it is joined and kept in the set itself.
     inline_budget : int
@@ -132,6 +137,7 @@ class CombineOptions:
     incompatible: str = "error"
     chunks: str | Mapping[str, int] | None = None
     mismatched: str = "error"
+    zarr_format: str | int = "auto"
     inline_threshold: int = 1024
     inline_budget: int = 16 * 1024**2
     compare_budget: int = 256 * 1024**2

@@ -27,6 +27,8 @@ def can_split_chunks(array: Array, chunk_shape: Sequence[int]) -> bool:
     chunk have to follow one another in an old one.
     """
     old = array.chunk_shape
+    if array.edges is not None:
+        return False
     if tuple(chunk_shape) == old:
         return True
     if array.codecs or array.order != "C" or array.dtype.hasobject or len(old) != len(chunk_shape):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refmaker.combine import agreement, chunk_placement, joining, rechunk, reencode
+from refmaker.combine import agreement, chunk_placement, joining, rechunk, reencode, uneven
 from refmaker.combine.chunk_placement import VariableGrid
 from refmaker.combine.context import STORED_HINT
 from refmaker.combine.values import read_values, same_bytes
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 __all__ = ["combine_variable", "equal_values", "static_variable"]
 
 _ALIKE = ("dtype", "fill_value")
-_CHUNKED = ("chunk_shape", "filters", "compressor", "order")
+_ENCODED = ("codecs", "order")
 _HINTS = {
     "dtype": "split into groups (`incompatible='split'`)",
     "fill_value": "split into groups (`incompatible='split'`)",
-    "chunk_shape": f"cut chunks where data are not compressed (`chunks='common'`), {STORED_HINT}",
-    "filters": STORED_HINT,
-    "compressor": STORED_HINT,
+    "chunk_shape": f"{uneven.ZARR3_HINT}, cut chunks where data are not compressed"
+    f" (`chunks='common'`), {STORED_HINT}",
+    "codecs": STORED_HINT,
     "order": STORED_HINT,
 }
 
@@ -176,10 +176,10 @@ def _placed(
     like = replace(items[0][1], attributes=like.attributes)
     lead = layout.chunk_shape[: len(layout.shape) - len(like.shape)]
     layout = replace(layout, chunk_shape=(*lead, *like.chunk_shape))
-    before = len(found.lines)
-    agreement.compare_arrays(path, items, found, _CHUNKED, _HINTS)
-    if len(found.lines) > before or chunk_placement.misaligned(path, items, layout, found):
+    fitted = _fitted(path, items, layout, context)
+    if fitted is None:
         return None
+    items, layout = fitted
     claims = chunk_placement.claims(items, layout)
     lost = _settled(path, items, layout, claims, context, crossed=crossed)
     if lost is None:
@@ -199,14 +199,44 @@ def _placed(
         if not known:
             joining.tell_unknown(path, like, context)
             return None
-    return replace(
+    made = replace(
         like,
         shape=layout.shape,
         chunk_shape=layout.chunk_shape,
         chunks=chunk_placement.place(items, layout, lost),
         fill_value=fill,
         dimension_names=layout.names,
+        edges=layout.edges,
     )
+    if made.edges is not None and not uneven.can_be_said(path, made, found):
+        return None
+    return made
+
+
+def _fitted(
+    path: str, items: list[Item], layout: VariableGrid, context: Context
+) -> tuple[list[Item], VariableGrid] | None:
+    """Return the inputs and the geometry whose grid their chunks fit into; None if there is none.
+
+    That is a regular one where there is one, else one with chunks of different lengths.
+    """
+    found = context.found
+    before = len(found.lines)
+    agreement.compare_arrays(path, items, found, _ENCODED, _HINTS)
+    if len(found.lines) > before:
+        return None
+    arrays = [array for _, array in items]
+    even = all(a.edges is None and a.chunk_shape == arrays[0].chunk_shape for a in arrays)
+    if even and not chunk_placement.misaligned(path, items, layout, None):
+        return items, layout
+    if context.options.zarr_format != 2:
+        return uneven.uneven_grid(path, items, layout, found)
+    agreement.compare_arrays(path, items, found, ("chunk_shape",), _HINTS)
+    if len(found.lines) == before and any(array.edges is not None for array in arrays):
+        found.say(path, "its chunks are of different lengths", uneven.ZARR3_HINT)
+    elif len(found.lines) == before:
+        chunk_placement.misaligned(path, items, layout, found)
+    return None
 
 
 def _tell_hole(
@@ -350,6 +380,7 @@ def _same_inlined(one: Array, other: Array) -> bool:
         and left.inlined == right.inlined
         and one.dtype == other.dtype
         and one.chunk_shape == other.chunk_shape
+        and one.edges is other.edges is None
         and one.codecs == other.codecs
         and one.order == other.order
         and agreement.same_fill(one.fill_value, other.fill_value)
@@ -370,6 +401,7 @@ def equal_values(path: str, one: Item, other: Item, context: Context) -> bool:
     if _same_inlined(left, right):
         return True
     alike = left.chunk_shape == right.chunk_shape and left.codecs == right.codecs
+    alike = alike and left.edges is right.edges is None
     if alike and left.dtype == right.dtype and left.chunks.same(right.chunks):
         return agreement.same_fill(left.fill_value, right.fill_value)
     limit = context.options.compare_budget

@@ -1,6 +1,6 @@
-"""The first bytes of many files, read concurrently: one request for each remote file.
+"""The first bytes of many files, or others, read concurrently: one request for each remote file.
 
-For formats whose headers lie in the first kilobytes of thousands of files. Local files are
+For formats whose headers lie in one place of thousands of files. Local files are
 read with ``pread``; of remote ones the answer to the first range tells the size as well, where
 the protocol can (HTTP, S3), and other stores are asked for the size unless they know it from a
 listing.
@@ -15,14 +15,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import RefmakerError
+from refmaker.errors import RefmakerError, TruncatedError
 from refmaker.io.local_file import LocalFile, local_path
 from refmaker.model.report import Cost, Fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["LOCAL", "REMOTE", "FirstBytes", "read_first_bytes"]
+    from refmaker.io.remote_file import RemoteFile
+
+__all__ = ["LOCAL", "REMOTE", "FirstBytes", "read_first_bytes", "read_pieces"]
 
 log = logging.getLogger("refmaker.io.first_bytes")
 
@@ -35,22 +37,22 @@ _BATCH = 64
 _SLOW = 2e-4
 """Seconds for a local file from which on threads gain more than they cost."""
 _THREADS = 4
-_CONNECTIONS = 32
-"""Requests under way at a time."""
+_CONNECTIONS, _TOGETHER = 32, 16
+"""Requests under way at a time, and those sent together over HTTP."""
 _AHEAD = 4
 """How many times as many heads are in memory as are being read."""
 
 
 @dataclass(frozen=True, slots=True)
 class FirstBytes:
-    """The first bytes of one file, or why they could not be read.
+    """The first bytes of one file, or those from some place on, or why they could not be read.
 
     Parameters
     ----------
     url : str
         The absolute path or the URL, as it goes into references.
     data : bytes
-        The first bytes; all of a short file.
+        The bytes; all that there are of a short file.
     fingerprint : Fingerprint, optional
         The file as it was when they were read; None after a failure.
     error : RefmakerError, optional
@@ -84,29 +86,57 @@ def read_first_bytes(
     cost : Cost, optional
         Counted up with every request.
     """
+    yield from _pieces([(url, 0) for url in urls], storage_options, local, remote, cost)
+
+
+def read_pieces(
+    places: Sequence[tuple[str, int]],
+    length: int,
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    cost: Cost | None = None,
+) -> Iterator[FirstBytes]:
+    """Yield bytes from some place of each file on; otherwise as `read_first_bytes`.
+
+    Parameters
+    ----------
+    places : sequence of (str, int)
+        Path or URL, and the first byte. A place that the file does not have is an error of it.
+    length : int
+        Bytes to read of each; fewer where the file ends.
+    storage_options, cost
+        As for `read_first_bytes`.
+    """
+    yield from _pieces(places, storage_options, length, length, cost)
+
+
+def _pieces(
+    places: Sequence[tuple[str, int]],
+    storage_options: Mapping[str, Any] | None,
+    local: int,
+    remote: int,
+    cost: Cost | None,
+) -> Iterator[FirstBytes]:
     cost = Cost() if cost is None else cost
     options = dict(storage_options or {})
     start = 0
-    while start < len(urls):
-        near = local_path(urls[start]) is not None
+    while start < len(places):
+        near = local_path(places[start][0]) is not None
         stop = start + 1
-        while stop < len(urls) and (local_path(urls[stop]) is not None) == near:
+        while stop < len(places) and (local_path(places[stop][0]) is not None) == near:
             stop += 1
-        run = urls[start:stop]
+        run = places[start:stop]
         if near:
             yield from _read_local(run, local, cost)
         else:
             cost.rounds += 1
-            singles = [[url] for url in run]
-            yield from _ordered(
-                singles, lambda batch: [_remote(batch[0], options, remote, cost)], _CONNECTIONS
-            )
+            yield from _read_remote(run, options, remote, cost)
         start = stop
 
 
-def _read_local(urls: Sequence[str], length: int, cost: Cost) -> Iterator[FirstBytes]:
-    """Yield the first bytes of local files; by threads from where on that takes long."""
-    batches = [urls[at : at + _BATCH] for at in range(0, len(urls), _BATCH)]
+def _read_local(places: Sequence[tuple[str, int]], length: int, cost: Cost) -> Iterator[FirstBytes]:
+    """Yield bytes of local files; by threads from where on that takes long."""
+    batches = [places[at : at + _BATCH] for at in range(0, len(places), _BATCH)]
     for number, batch in enumerate(batches):
         started = time.perf_counter()
         heads = _local(batch, length, cost)
@@ -120,8 +150,8 @@ def _read_local(urls: Sequence[str], length: int, cost: Cost) -> Iterator[FirstB
 
 
 def _ordered(
-    batches: Sequence[Sequence[str]],
-    read: Callable[[Sequence[str]], list[FirstBytes]],
+    batches: Sequence[Sequence[tuple[str, int]]],
+    read: Callable[[Sequence[tuple[str, int]]], list[FirstBytes]],
     threads: int,
 ) -> Iterator[FirstBytes]:
     """Yield what `read` returns for each batch, in order, some batches ahead of the reader."""
@@ -146,46 +176,102 @@ def _ordered(
                 future.cancel()
 
 
-def _local(urls: Sequence[str], length: int, cost: Cost) -> list[FirstBytes]:
+def _local(places: Sequence[tuple[str, int]], length: int, cost: Cost) -> list[FirstBytes]:
     heads = []
-    for url in urls:
+    for url, start in places:
         path = os.path.abspath(local_path(url) or url)
         try:
             file = LocalFile(path, cost)
-            data = file.read(0, min(length, file.fingerprint.size))
-            heads.append(FirstBytes(path, data, file.fingerprint))
+            room = file.fingerprint.size - start
+            if start and room <= 0:
+                file.close()
+                raise _outside(path, start)
+            data = file.read(start, min(length, room))
             file.close()
+            heads.append(FirstBytes(path, data, file.fingerprint))
         except RefmakerError as error:
             heads.append(FirstBytes(path, b"", None, error))
     return heads
 
 
-def _remote(url: str, options: Mapping[str, Any], length: int, cost: Cost) -> FirstBytes:
+def _read_remote(
+    places: Sequence[tuple[str, int]], options: Mapping[str, Any], length: int, cost: Cost
+) -> Iterator[FirstBytes]:
+    """Yield bytes of remote files; those behind HTTP are asked for without a thread for each."""
+    if all(_is_http(url) for url, _ in places):
+        batches = [places[at : at + _TOGETHER] for at in range(0, len(places), _TOGETHER)]
+        threads = _CONNECTIONS // _TOGETHER
+        yield from _ordered(
+            batches, lambda batch: _over_http(batch, options, length, cost), threads
+        )
+        return
+    singles = [[place] for place in places]
+    yield from _ordered(
+        singles, lambda batch: [_remote(*batch[0], options, length, cost)], _CONNECTIONS
+    )
+
+
+def _is_http(url: str) -> bool:
+    return url.startswith(("http://", "https://")) and "::" not in url
+
+
+def _over_http(
+    places: Sequence[tuple[str, int]], options: Mapping[str, Any], length: int, cost: Cost
+) -> list[FirstBytes]:
+    from refmaker.io.remote_file import RemoteFile
+
+    own = Cost()
+    whole = _STRAY if any(start for _, start in places) else _WHOLE
+    opened = RemoteFile.open_many(places, options, own, first=length, largest=whole)
+    cost.requests += own.requests
+    cost.bytes_read += own.bytes_read
+    return [
+        _piece(url, start, length, file) for (url, start), file in zip(places, opened, strict=True)
+    ]
+
+
+def _piece(url: str, start: int, length: int, file: RemoteFile | RefmakerError) -> FirstBytes:
+    """Return what came with the description of a file."""
+    if isinstance(file, RefmakerError):
+        return FirstBytes(url, b"", None, file)
+    if start and start >= file.fingerprint.size:
+        return FirstBytes(url, b"", None, _outside(url, start))
+    # A server that ignores ranges gives the file from its first byte on.
+    at, data = file.head[0] if file.head else (start, b"")
+    return FirstBytes(url, data[start - at :][:length], file.fingerprint)
+
+
+def _outside(url: str, start: int) -> TruncatedError:
+    return TruncatedError("the file ends before that", url=url, offset=start)
+
+
+def _remote(
+    url: str, start: int, options: Mapping[str, Any], length: int, cost: Cost
+) -> FirstBytes:
     from refmaker.io.policy import policy_of
     from refmaker.io.remote_file import RemoteFile
 
-    head = _from_s3(url, policy_of(url, options)[1], length)
-    if head is not None:
+    piece = _from_s3(url, policy_of(url, options)[1], start, length)
+    if piece is not None:
         cost.requests += 1
-        cost.bytes_read += len(head.data)
-        return head
+        cost.bytes_read += len(piece.data)
+        return piece
     own = Cost()
     try:
-        ranges = RemoteFile.open(url, options, own, first=length, largest=_WHOLE)
-        if not ranges.head and ranges.fingerprint.size:
-            stop = min(length, ranges.fingerprint.size)
-            ranges.head = ranges.fetch([(0, stop)])
+        ranges = RemoteFile.open(url, options, own, start=start, first=length, largest=_WHOLE)
+        size = ranges.fingerprint.size
+        if not ranges.head and size > start:
+            ranges.head = ranges.fetch([(start, min(start + length, size))])
     except RefmakerError as error:
         return FirstBytes(url, b"", None, error.located(url=url))
     finally:
         cost.requests += own.requests
         cost.bytes_read += own.bytes_read
-    data = ranges.head[0][1] if ranges.head else b""
-    return FirstBytes(url, data[:length], ranges.fingerprint)
+    return _piece(url, start, length, ranges)
 
 
-def _from_s3(url: str, options: Mapping[str, Any], length: int) -> FirstBytes | None:
-    """Fetch the first bytes of an object of S3, whose answer tells its size as HTTP's does.
+def _from_s3(url: str, options: Mapping[str, Any], start: int, length: int) -> FirstBytes | None:
+    """Fetch bytes of an object of S3, whose answer tells its size as HTTP's does.
 
     Returns
     -------
@@ -199,22 +285,22 @@ def _from_s3(url: str, options: Mapping[str, Any], length: int) -> FirstBytes | 
         from fsspec.core import url_to_fs
 
         fs, name = url_to_fs(url, **options)
-        answer, data = sync(fs.loop, _get_object, fs, name, length)
+        answer, data = sync(fs.loop, _get_object, fs, name, start, start + length - 1)
         size = int(str(answer["ContentRange"]).rpartition("/")[2])
         etag, modified = str(answer["ETag"]).strip('"'), answer["LastModified"].timestamp()
     except Exception as error:  # noqa: BLE001 - stores raise what they like
         log.debug("%s: %s", url, type(error).__name__)
         return None
-    if len(data) != min(size, length):
+    if len(data) != min(size - start, length):
         return None
     return FirstBytes(url, data, Fingerprint(size, modified, etag))
 
 
-async def _get_object(fs: Any, name: str, length: int) -> tuple[Any, bytes]:
+async def _get_object(fs: Any, name: str, first: int, last: int) -> tuple[Any, bytes]:
     bucket, key, version = fs.split_path(name)
     which = {} if version is None else {"VersionId": version}
     answer = await fs._call_s3(  # noqa: SLF001 - nothing public gives the answer's headers
-        "get_object", Bucket=bucket, Key=key, Range=f"bytes=0-{length - 1}", **which
+        "get_object", Bucket=bucket, Key=key, Range=f"bytes={first}-{last}", **which
     )
     try:
         return answer, await answer["Body"].read()
@@ -222,5 +308,5 @@ async def _get_object(fs: Any, name: str, length: int) -> tuple[Any, bytes]:
         answer["Body"].close()
 
 
-_WHOLE = 512 * 1024**2
-"""Largest file that is taken whole from a server that ignores ranges."""
+_WHOLE, _STRAY = 512 * 1024**2, 16 * 1024**2
+"""Largest file taken whole from a server that ignores ranges: for its beginning, for a piece."""

@@ -157,6 +157,7 @@ class RemoteFile:
         storage_options: Mapping[str, Any] | None,
         cost: Cost | None = None,
         *,
+        start: int = 0,
         first: int = 1,
         largest: int = _DESCRIBED,
     ) -> RemoteFile:
@@ -168,8 +169,9 @@ class RemoteFile:
             As above.
         storage_options : mapping, optional
             Which may hold a policy; see `policy_of`.
-        first : int
-            Bytes to fetch together with the file's description, where the protocol can.
+        start, first : int
+            Where to fetch how many bytes together with the file's description, where the
+            protocol can.
         largest : int
             Size up to which the whole file is accepted from a server that ignores ranges.
 
@@ -180,10 +182,47 @@ class RemoteFile:
         """
         policy, options = policy_of(url, storage_options)
         file = cls(url, options, policy, cost)
-        file.fingerprint = file._described(first, largest)
+        file.fingerprint = file._described(start, first, largest)
         if file._http is not None:
             file._http.known = file.fingerprint
         return file
+
+    @classmethod
+    def open_many(
+        cls,
+        places: Sequence[tuple[str, int]],
+        storage_options: Mapping[str, Any] | None,
+        cost: Cost,
+        *,
+        first: int,
+        largest: int,
+    ) -> list[RemoteFile | RefmakerError]:
+        """Open many files at once, whatever becomes of each; otherwise as `open`.
+
+        Parameters
+        ----------
+        places : sequence of (str, int)
+            URLs, and where to fetch `first` bytes.
+        storage_options, cost, first, largest
+            As for `open`.
+        """
+
+        async def one(url: str, start: int) -> RemoteFile | RefmakerError:
+            try:
+                policy, options = policy_of(url, storage_options)
+                file = cls(url, options, policy, cost)
+                file.fingerprint = await file._describe(start, first, largest)
+            except RefmakerError as error:
+                return error.located(url=url)
+            if file._http is not None:
+                file._http.known = file.fingerprint
+            return file
+
+        async def all_of_them() -> list[RemoteFile | RefmakerError]:
+            return list(await asyncio.gather(*(one(*place) for place in places)))
+
+        found: list[RemoteFile | RefmakerError] = _wait(all_of_them)
+        return found
 
     def describe(self) -> Fingerprint:
         """Return what the store says of the file now.
@@ -197,7 +236,7 @@ class RemoteFile:
         """
         if self._http is None:
             self._fs.invalidate_cache()
-        return self._described(1, _DESCRIBED)
+        return self._described(0, 1, _DESCRIBED)
 
     def fetch(self, ranges: Sequence[tuple[int, int]]) -> list[Piece]:
         """Return the bytes of many ``(start, stop)``, fetched concurrently.
@@ -240,12 +279,12 @@ class RemoteFile:
 
     async def size(self) -> int:
         """Return the file's size, which costs a request."""
-        found: Fingerprint = await _over(self._describe(1, _DESCRIBED))
+        found: Fingerprint = await _over(self._describe(0, 1, _DESCRIBED))
         return found.size
 
     async def _read(self, start: int, stop: int | None, largest: int) -> bytes:
         if not self._compared:
-            found = await self._describe(1, 0)
+            found = await self._describe(0, 1, 0)
             changed = self._known and self._known.change(found, self._verify)
             if changed:
                 raise SourceChangedError(changed, url=self.url, hint=CHANGED)
@@ -278,23 +317,23 @@ class RemoteFile:
             hint="use a server that supports byte ranges, or download the file",
         )
 
-    def _described(self, first: int, largest: int) -> Fingerprint:
-        found: Fingerprint = _wait(self._describe, first, largest)
+    def _described(self, start: int, first: int, largest: int) -> Fingerprint:
+        found: Fingerprint = _wait(self._describe, start, first, largest)
         return found
 
-    async def _describe(self, first: int, largest: int) -> Fingerprint:
-        """Ask for the file's description, over HTTP with its first bytes."""
+    async def _describe(self, start: int, first: int, largest: int) -> Fingerprint:
+        """Ask for the file's description, over HTTP with some of its bytes."""
         if self._http is None:
             (info,) = await self._persist([self._name], self._infos)
             return self._of_info(info)
         http = self._http
 
         async def ask(_: list[int]) -> list[Any]:
-            return [await http.fetch(0, first, largest)]
+            return [await http.fetch(start, start + first, largest)]
 
-        (answer,) = await self._persist([first], ask)
+        (answer,) = await self._persist([start], ask)
         self._cost.bytes_read += len(answer.data)
-        self.head = [(0, answer.data)] if answer.data else []
+        self.head = [(answer.start, answer.data)] if answer.data else []
         if answer.found is None:
             raise SourceError("the server does not tell the file's size", url=self.url)
         found: Fingerprint = answer.found

@@ -152,4 +152,5 @@ def inline_like(values: NDArray[Any], like: Array, names: Sequence[str]) -> Arra
         filters=chunk.filters,
         compressor=chunk.compressor,
         dimension_names=tuple(names),
+        edges=None,
     )

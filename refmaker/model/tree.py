@@ -9,14 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from refmaker.errors import MetadataError
 from refmaker.model.chunk_table import ChunkTable, Reference, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    import numpy as np
+    from numpy.typing import NDArray
 
+    from refmaker.model.edges import Edges
     from refmaker.model.origin import Origin
 
 __all__ = ["Array", "ChunkTable", "Group", "Reference", "chunk_grid"]
@@ -29,12 +32,13 @@ class Array:
     Parameters
     ----------
     shape, chunk_shape : tuple of int
-        Elements along each dimension, of the array and of one chunk (at least 1).
+        Elements along each dimension, of the array and of one chunk (at least 1): of the largest
+        as it is stored, where they differ.
     dtype : numpy.dtype
         Element type in file byte order; ``object`` stands for variable-length strings,
         which need the filter ``vlen-utf8``.
     chunks : ChunkTable
-        The chunks, over the grid ``ceil(shape / chunk_shape)``.
+        The chunks, over the grid ``ceil(shape / chunk_shape)``, or as `edges` say.
     fill_value : object
         Value of elements in absent chunks; None where nothing declares one.
     order : {"C", "F"}
@@ -47,13 +51,16 @@ class Array:
         One name per dimension.
     attributes : mapping
         JSON values.
+    edges : tuple of Edges or None, optional
+        For each dimension how chunks of different lengths cut it, None where all are of
+        ``chunk_shape``. Only version 3 of Zarr has such grids.
     origin : Origin, optional
         Where it stands in the file that it comes from, if it was edited since.
 
     Raises
     ------
     MetadataError
-        If shapes, chunk grid or names disagree.
+        If shapes, chunk grid, edges or names disagree.
     """
 
     shape: tuple[int, ...]
@@ -66,6 +73,7 @@ class Array:
     compressor: Mapping[str, Any] | None = None
     dimension_names: tuple[str, ...] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    edges: tuple[Edges | None, ...] | None = None
     origin: Origin | None = None
 
     def __post_init__(self) -> None:
@@ -74,6 +82,8 @@ class Array:
         if min(self.shape, default=0) < 0 or min(self.chunk_shape, default=1) < 1:
             raise MetadataError(f"shape {self.shape} or chunk shape {self.chunk_shape} is negative")
         grid = chunk_grid(self.shape, self.chunk_shape)
+        if self.edges is not None:
+            grid = self._uneven_grid(grid)
         if grid != self.chunks.grid:
             raise MetadataError(f"the table's grid is {self.chunks.grid}, the array's {grid}")
         if self.dimension_names is not None and len(self.dimension_names) != len(self.shape):
@@ -81,8 +91,78 @@ class Array:
         if self.order not in ("C", "F"):
             raise MetadataError(f"order {self.order!r}")
 
+    def _uneven_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
+        edges = self.edges or ()
+        if len(edges) != len(self.shape):
+            raise MetadataError(f"{len(self.shape)} dimensions, edges of {len(edges)}")
+        found = []
+        for along, n, extent, size in zip(edges, grid, self.shape, self.chunk_shape, strict=True):
+            if along is None:
+                found.append(n)
+                continue
+            if along.size != extent or along.largest != size:
+                raise MetadataError(
+                    f"{extent} elements in chunks of up to {size}, edges of {along.size} in chunks"
+                    f" of up to {along.largest}"
+                )
+            found.append(along.count)
+        return tuple(found)
+
     def __repr__(self) -> str:
         return f"<Array {self.dtype} {self.shape} in chunks of {self.chunk_shape}>"
+
+    def region(self, at: Sequence[Any]) -> tuple[slice, ...]:
+        """Return the elements that a chunk holds.
+
+        Parameters
+        ----------
+        at : sequence of int
+            Its position in the grid.
+        """
+        edges = self.edges or (None,) * len(self.shape)
+        found = []
+        for i, size, extent, along in zip(at, self.chunk_shape, self.shape, edges, strict=True):
+            start = int(i) * size if along is None else int(along.starts[i])
+            stop = start + (size if along is None else int(along.lengths[i]))
+            found.append(slice(start, min(stop, extent)))
+        return tuple(found)
+
+    def decoded_shape(self, at: Sequence[Any]) -> tuple[int, ...]:
+        """Return the extents that a chunk decodes to; those of its region come first in it.
+
+        Parameters
+        ----------
+        at : sequence of int
+            Its position in the grid.
+        """
+        if self.edges is None:
+            return self.chunk_shape
+        return tuple(
+            size if along is None else int(along.stored[i])
+            for i, size, along in zip(at, self.chunk_shape, self.edges, strict=True)
+        )
+
+    def chunk_numbers(self, axis: int, positions: Any) -> NDArray[np.int64]:
+        """Return the chunks along a dimension that hold elements.
+
+        Parameters
+        ----------
+        axis : int
+            The dimension.
+        positions : array_like of int, shape (n,)
+            Elements along it.
+        """
+        along = None if self.edges is None else self.edges[axis]
+        if along is None:
+            return np.asarray(positions, np.int64) // self.chunk_shape[axis]
+        return np.searchsorted(along.starts, np.asarray(positions, np.int64), "right") - 1
+
+    def starts(self, axis: int) -> NDArray[np.int64]:
+        """Return the position of the first element of every chunk along a dimension."""
+        along = None if self.edges is None else self.edges[axis]
+        if along is not None:
+            return along.starts
+        return np.arange(self.chunks.grid[axis], dtype=np.int64) * self.chunk_shape[axis]
 
     @property
     def codecs(self) -> tuple[Mapping[str, Any], ...]:

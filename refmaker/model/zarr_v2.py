@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import MetadataError
+from refmaker.errors import MetadataError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.model.dtypes import (
     dtype_from_document,
@@ -66,7 +66,19 @@ def dumps(document: Any) -> str:
 
 
 def array_document(array: Array) -> dict[str, Any]:
-    """Return the ``.zarray`` document."""
+    """Return the ``.zarray`` document.
+
+    Raises
+    ------
+    UnsupportedError
+        If chunks are of different lengths; code ``zarr2-uneven``.
+    """
+    if array.edges is not None:
+        raise UnsupportedError(
+            "Zarr version 2 has no chunks of different lengths",
+            code="zarr2-uneven",
+            hint="write Zarr version 3 (`zarr_format=3`), as JSON or Icechunk",
+        )
     return {
         "zarr_format": 2,
         "shape": [int(extent) for extent in array.shape],

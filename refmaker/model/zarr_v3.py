@@ -15,28 +15,44 @@ others of references      codec ``refmaker.numcodec`` (`refmaker.codecs.zarr3`)
 fill value null           zero or NaT: version 3 always has one
 fill value                also the attribute ``_FillValue``, as xarray writes it
 ``_ARRAY_DIMENSIONS``     ``dimension_names``
+none                      chunks of different lengths: chunk grid ``rectilinear``
+                          (zarr-extensions), and the codec ``refmaker.crop`` where chunks
+                          are padded though others follow them
 ========================  ===========================================================
 """
 
 from __future__ import annotations
 
 import base64
+import math
 import struct
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refmaker.errors import MetadataError, UnsupportedError
+from refmaker.model import Array, Group
 from refmaker.model.attribute_types import TYPES
 from refmaker.model.dtypes import encode_fill_value
+from refmaker.model.edges import Edges, runs_document
 from refmaker.model.record_dtypes import RECORD
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from refmaker.model import Array, Group
+    from numpy.typing import NDArray
 
-__all__ = ["BYTES_CODECS", "array_document_v3", "group_document_v3"]
+__all__ = [
+    "BYTES_CODECS",
+    "CROP",
+    "HIDDEN",
+    "array_document_v3",
+    "consolidated_v3",
+    "documents_v3",
+    "group_document_v3",
+    "zarr_format_of",
+]
 
 BYTES_CODECS = frozenset(
     {
@@ -45,8 +61,58 @@ BYTES_CODECS = frozenset(
     }
 )  # fmt: skip
 """Codecs of numcodecs that turn bytes into bytes, in version 3 as in version 2."""
+CROP = "refmaker.crop"
+"""Codec that leaves out the padding of chunks; `refmaker.codecs.zarr3`."""
+_KEEP = "keep this set as JSON or Parquet, which hold Zarr version 2"
+HIDDEN = (TYPES, RECORD)
+"""Attributes that tell of types, which xarray hides in version 2 only; documents lack them."""
 _PLAIN = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 _FILL = "_FillValue"
+
+
+def zarr_format_of(group: Group) -> int:
+    """Return the version of Zarr that a set is written in where none is asked for.
+
+    It is 2, which all readers of references know, but where only 3 can say what is there.
+    """
+    return 3 if any(array.edges is not None for _, array in group.arrays()) else 2
+
+
+def documents_v3(group: Group) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the key and content of every metadata document below a root group.
+
+    Raises
+    ------
+    UnsupportedError, MetadataError
+        If version 3 cannot say the same; names the array or group.
+    """
+    for path, node in group.walk():
+        if any(part.startswith("__") for part in path.split("/")):
+            raise UnsupportedError(
+                "Zarr version 3 reserves names that begin with '__'", code="zarr3-name", path=path
+            )
+        try:
+            document = array_document_v3(node) if isinstance(node, Array) else None
+        except (UnsupportedError, MetadataError) as error:
+            raise error.located(path=path) from error
+        key = f"{path}/zarr.json" if path else "zarr.json"
+        yield key, group_document_v3(node) if isinstance(node, Group) else document or {}
+
+
+def consolidated_v3(documents: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the document of the root group with all others in it, so that one is read for all.
+
+    Parameters
+    ----------
+    documents : mapping of str to dict
+        As `documents_v3` yields them.
+    """
+    inner = {key.rpartition("/")[0]: content for key, content in documents.items()}
+    root = inner.pop("")
+    return {
+        **root,
+        "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": inner},
+    }
 
 
 def group_document_v3(group: Group) -> dict[str, Any]:
@@ -69,10 +135,7 @@ def array_document_v3(array: Array) -> dict[str, Any]:
         "node_type": "array",
         "shape": [int(extent) for extent in array.shape],
         "data_type": _data_type(array.dtype),
-        "chunk_grid": {
-            "name": "regular",
-            "configuration": {"chunk_shape": [int(extent) for extent in array.chunk_shape]},
-        },
+        "chunk_grid": _chunk_grid(array),
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": _fill_value(array.fill_value, array.dtype),
         "codecs": _codecs(array),
@@ -81,6 +144,65 @@ def array_document_v3(array: Array) -> dict[str, Any]:
     if array.dimension_names is not None:
         document["dimension_names"] = list(array.dimension_names)
     return document
+
+
+def _chunk_grid(array: Array) -> dict[str, Any]:
+    if array.edges is None:
+        extents = [int(extent) for extent in array.chunk_shape]
+        return {"name": "regular", "configuration": {"chunk_shape": extents}}
+    # Every dimension as a list, also where one number would do: icechunk takes no other form.
+    # Full chunks, too: what is behind the array's end is padded along dimensions without edges.
+    shapes = [
+        runs_document(_decoded_lengths(_along(array, axis))) or [int(array.chunk_shape[axis])]
+        for axis in range(len(array.shape))
+    ]
+    configuration = {"kind": "inline", "chunk_shapes": shapes}
+    return {"name": "rectilinear", "configuration": configuration}
+
+
+def _along(array: Array, axis: int) -> Edges:
+    along = None if array.edges is None else array.edges[axis]
+    if along is not None:
+        return along
+    return Edges.of_regular(array.shape[axis], array.chunk_shape[axis])
+
+
+def _decoded_lengths(along: Edges) -> NDArray[np.int64]:
+    """Return what the grid says: how far apart chunks begin; the last one may be padded."""
+    lengths = along.lengths.copy()
+    lengths[-1:] = along.stored[-1:]
+    return lengths
+
+
+def _crop(array: Array) -> list[dict[str, Any]]:
+    """Return the codec that leaves out the padding of chunks that others follow."""
+    alongs = [_along(array, axis) for axis in range(len(array.shape))]
+    if array.edges is None or not any(along.padded for along in alongs):
+        return []
+    if array.dtype.hasobject:
+        raise UnsupportedError(
+            "texts in padded chunks that others follow",
+            code="zarr3-codec",
+            hint="leave the variable out (`drop=...`)",
+        )
+    shape = [_stored_document(along) if along.padded else None for along in alongs]
+    combinations = product(*({*along.stored.tolist()} for along in alongs if along.padded))
+    sizes = [math.prod(sizes) for sizes in combinations]
+    if len(set(sizes)) < len(sizes):
+        raise UnsupportedError(
+            "padded chunks of several lengths along several dimensions, of which some have equally"
+            " many elements",
+            code="zarr3-crop",
+            hint="leave the variable out (`drop=...`)",
+        )
+    # The codec stands behind the one that reverses dimensions.
+    shape = shape[::-1] if array.order == "F" else shape
+    return [{"name": CROP, "configuration": {"chunk_shape": shape}}]
+
+
+def _stored_document(along: Edges) -> Any:
+    first = int(along.stored[0])
+    return first if bool(np.all(along.stored == first)) else runs_document(along.stored)
 
 
 def _data_type(dtype: np.dtype[Any]) -> Any:
@@ -113,7 +235,7 @@ def _data_type(dtype: np.dtype[Any]) -> Any:
     raise UnsupportedError(
         f"Zarr version 3 has no data type for {dtype}",
         code="zarr3-dtype",
-        hint="keep this set as JSON or Parquet, which hold Zarr version 2",
+        hint=_KEEP,
     )
 
 
@@ -146,7 +268,7 @@ def _codecs(array: Array) -> list[dict[str, Any]]:
         found.append({"name": "vlen-utf8"})
     else:
         found.append(_bytes_codec(array.dtype))
-    return [*found, *(_bytes_to_bytes(codec) for codec in rest)]
+    return [*found, *_crop(array), *(_bytes_to_bytes(codec) for codec in rest)]
 
 
 def _bytes_codec(dtype: np.dtype[Any]) -> dict[str, Any]:
@@ -165,7 +287,7 @@ def _bytes_to_bytes(codec: Mapping[str, Any]) -> dict[str, Any]:
         raise UnsupportedError(
             f"Zarr version 3 has no codec for {name!r}",
             code="zarr3-codec",
-            hint="keep this set as JSON or Parquet, which hold Zarr version 2",
+            hint=_KEEP,
         )
     configuration = {key: value for key, value in codec.items() if key != "id"}
     return {"name": f"numcodecs.{name}", "configuration": configuration}
@@ -194,7 +316,7 @@ def _attributes(array: Array) -> dict[str, Any]:
 
 def _shown(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return attributes without what tells of types, which xarray hides in version 2 only."""
-    return {name: value for name, value in attributes.items() if name not in (TYPES, RECORD)}
+    return {name: value for name, value in attributes.items() if name not in HIDDEN}
 
 
 def _double(value: Any) -> str:

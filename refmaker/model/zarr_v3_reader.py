@@ -20,7 +20,8 @@ import numpy as np
 from refmaker.errors import MetadataError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.model.dtypes import fill_from_document, json_number
-from refmaker.model.zarr_v3 import BYTES_CODECS
+from refmaker.model.edges import Edges, runs_from_document
+from refmaker.model.zarr_v3 import BYTES_CODECS, CROP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KeyEncoding",
     "array_from_document_v3",
+    "chunk_grid_v3",
     "codec_from_document_v3",
     "group_from_document_v3",
     "key_encoding_v3",
@@ -42,6 +44,7 @@ _UNITS = frozenset({"Y", "M", "W", "D", "h", "m", "s", "ms", "us", "μs", "ns", 
 _ELEMENTS = frozenset({"bitround", "delta", "fixedscaleoffset", "quantize"})
 """Codecs of numcodecs from elements to elements, which version 2 has as filters."""
 _COMPRESSORS = frozenset({"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"})
+_BLOSC = ("cname", "clevel", "blocksize")
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _OURS = ("refmaker.", "imagecodecs_")
 _MEMBERS = frozenset(
@@ -141,8 +144,8 @@ def array_from_document_v3(document: Mapping[str, Any], chunks: ChunkTable | Non
     """
     _check_node(document, "array")
     shape = _extents(document.get("shape"), "shape")
-    chunk_shape = _chunk_shape(document.get("chunk_grid"), len(shape))
-    order, endian, codecs = _codecs(document.get("codecs"), len(shape))
+    order, endian, crop, codecs = _codecs(document.get("codecs"), len(shape))
+    chunk_shape, edges = _grid(document, shape, crop)
     dtype = _dtype(document.get("data_type"))
     if dtype.hasobject != (endian is None):
         raise UnsupportedError(
@@ -160,14 +163,37 @@ def array_from_document_v3(document: Mapping[str, Any], chunks: ChunkTable | Non
         shape,
         chunk_shape,
         dtype,
-        ChunkTable.empty(chunk_grid(shape, chunk_shape)) if chunks is None else chunks,
+        ChunkTable.empty(_counts(shape, chunk_shape, edges)) if chunks is None else chunks,
         fill_value=_fill_value(document.get("fill_value"), dtype),
         order=order,
         filters=tuple(codecs[: len(codecs) - (compressor is not None)]),
         compressor=compressor,
         dimension_names=names,
         attributes=_with_missing(_attributes(document), dtype),
+        edges=edges,
     )
+
+
+def chunk_grid_v3(document: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the number of chunks along each dimension, whatever else the document says.
+
+    Raises
+    ------
+    MetadataError, UnsupportedError
+        If shape and chunk grid are none.
+    """
+    shape = _extents(document.get("shape"), "shape")
+    return _counts(shape, *_grid(document, shape, None))
+
+
+def _counts(
+    shape: tuple[int, ...], sizes: tuple[int, ...], edges: tuple[Edges | None, ...] | None
+) -> tuple[int, ...]:
+    grid = chunk_grid(shape, sizes)
+    if edges is None:
+        return grid
+    pairs = zip(edges, grid, strict=True)
+    return tuple(n if along is None else along.count for along, n in pairs)
 
 
 def _named(value: Any, what: str) -> tuple[str, Mapping[str, Any]]:
@@ -214,14 +240,57 @@ def _extents(value: Any, what: str, least: int = 0) -> tuple[int, ...]:
     return tuple(value)
 
 
-def _chunk_shape(grid: Any, rank: int) -> tuple[int, ...]:
-    name, config = _named(grid, "chunk_grid")
-    if name != "regular":
+def _grid(
+    document: Mapping[str, Any], shape: tuple[int, ...], crop: Sequence[Any] | None
+) -> tuple[tuple[int, ...], tuple[Edges | None, ...] | None]:
+    """Return the extents of a stored chunk, and edges where chunks are of different lengths."""
+    name, config = _named(document.get("chunk_grid"), "chunk_grid")
+    parts: list[Any]
+    if name == "regular":
+        parts = list(_extents(config.get("chunk_shape"), "chunk_shape", 1))
+    elif name == "rectilinear" and config.get("kind") == "inline":
+        parts = config.get("chunk_shapes")  # type: ignore[assignment]
+    else:
         raise UnsupportedError(f"the chunk grid {name!r}", code="zarr3-grid")
-    chunk_shape = _extents(config.get("chunk_shape"), "chunk_shape", 1)
-    if len(chunk_shape) != rank:
-        raise MetadataError(f"{rank} dimensions in chunks of {chunk_shape}")
-    return chunk_shape
+    if not isinstance(parts, list) or len(parts) != len(shape):
+        raise MetadataError(f"{len(shape)} dimensions in chunks of {reprlib.repr(parts)}")
+    if crop is not None and len(crop) != len(shape):
+        raise MetadataError(f"{len(shape)} dimensions, chunks cut along {len(crop)}")
+    found = [
+        _edges(part, extent, stored)
+        for part, extent, stored in zip(parts, shape, crop or [None] * len(shape), strict=True)
+    ]
+    sizes = tuple(n if isinstance(n, int) else n.largest for n in found)
+    edges = tuple(None if isinstance(n, int) else n for n in found)
+    return sizes, edges if any(along is not None for along in edges) else None
+
+
+def _edges(part: Any, extent: int, crop: Any) -> int | Edges:
+    """Return the chunks along one dimension: one extent, or edges."""
+    if type(part) is int:
+        (size,) = _extents([part], "chunk_shape", 1)
+        if crop is None or crop == size:
+            return size
+        lengths = Edges.of_regular(extent, size).stored
+    else:
+        lengths = runs_from_document(part)
+    if not lengths.size:
+        raise MetadataError("a dimension without chunks")
+    if not extent:
+        return int(lengths[0])
+    total = int(lengths.sum())
+    before = total - int(lengths[-1])
+    if not before < extent <= total:
+        raise MetadataError(
+            f"{lengths.size} chunks of {total} elements along a dimension of {extent}"
+        )
+    held, stored = lengths.copy(), lengths
+    held[-1] = extent - before
+    if crop is not None:
+        sizes = runs_from_document(crop if isinstance(crop, list) else [crop])
+        stored = np.full(lengths.size, sizes[0]) if sizes.size == 1 else sizes
+    found = Edges(held, stored)
+    return found.largest if found.regular else found
 
 
 def _dimension_names(names: Any, rank: int) -> tuple[str, ...] | None:
@@ -236,12 +305,15 @@ def _dimension_names(names: Any, rank: int) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def _codecs(value: Any, rank: int) -> tuple[str, str | None, list[dict[str, Any]]]:
-    """Return the order of elements, their byte order (None of texts), and what follows."""
+def _codecs(
+    value: Any, rank: int
+) -> tuple[str, str | None, Sequence[Any] | None, list[dict[str, Any]]]:
+    """Return the order of elements, their byte order (None of texts), their crop, the rest."""
     if not isinstance(value, list) or not value:
         raise MetadataError("'codecs' is not a list of codecs")
     rest = [_named(codec, "codec") for codec in value]
-    order, found = "C", list[dict[str, Any]]()
+    order = "C"
+    found: list[dict[str, Any]] = []
     while rest:
         name, config = rest.pop(0)
         if name == "transpose":
@@ -250,15 +322,25 @@ def _codecs(value: Any, rank: int) -> tuple[str, str | None, list[dict[str, Any]
             endian = config.get("endian", "little")
             if endian not in ("little", "big"):
                 raise MetadataError(f"the byte order {endian!r}")
-            return order, endian, [*found, *(codec_from_document_v3(*codec) for codec in rest)]
+            crop = _crop(rest.pop(0)[1], order) if rest and rest[0][0] == CROP else None
+            found += [codec_from_document_v3(*codec) for codec in rest]
+            return order, endian, crop, found
         elif name == "vlen-utf8" and not found:
             texts = {"id": "vlen-utf8"}
-            return order, None, [texts, *(codec_from_document_v3(*codec) for codec in rest)]
+            return order, None, None, [texts, *(codec_from_document_v3(*c) for c in rest)]
         elif name.removeprefix("numcodecs.") in _ELEMENTS:
             found.append({**config, "id": name.removeprefix("numcodecs.")})
         else:
             raise _unknown(name)
     raise MetadataError("no codec makes bytes of the elements")
+
+
+def _crop(config: Mapping[str, Any], order: str) -> Sequence[Any]:
+    extents = config.get("chunk_shape")
+    if config.keys() != {"chunk_shape"} or not isinstance(extents, list):
+        raise MetadataError(f"{CROP} without 'chunk_shape' alone: {reprlib.repr(config)}")
+    # It is given dimensions in the order in which they are stored.
+    return extents[::-1] if order == "F" else extents
 
 
 def _transposed(order: Any, rank: int, before: str) -> str:

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
     import xarray as xr
     import zarr
+    from zarr.abc.store import Store
 
     from refmaker.reading.planner import Plan
     from refmaker.reading.reader import Reader
     from refmaker.reading.store import RefmakerStore
 
-__all__ = ["open_arrays", "open_dataset", "open_datatree", "open_group", "open_store"]
+__all__ = ["open_array", "open_arrays", "open_dataset", "open_datatree", "open_group", "open_store"]
 
 Refs = ReferenceSet | Group | str | os.PathLike[str]
 _OPTIONS = frozenset({"allow", "cache", "cache_bytes", "codecs", "plan", "verify_sources"})
@@ -220,6 +221,22 @@ def open_group(
     known: Any = {} if store.reader.version == 3 else {"zarr_format": 2}
     consolidated = store.reader.consolidated or None
     return zarr.open_group(store, mode="r", use_consolidated=consolidated, **known)
+
+
+def open_array(store: Store, path: str) -> zarr.Array[Any]:
+    """Open one array of an open reference set.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+        The set: a `RefmakerStore`.
+    path : str
+        The array.
+    """
+    import zarr
+
+    version: Any = store.reader.version  # type: ignore[attr-defined]
+    return zarr.open_array(store, path=path, mode="r", zarr_format=version)
 
 
 def open_dataset(

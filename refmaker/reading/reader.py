@@ -277,6 +277,13 @@ class Reader:
         """Version of the Zarr format that the metadata are in."""
         return 3 if self.references.get("zarr.json") is not None else 2
 
+    @cached_property
+    def uneven(self) -> bool:
+        """Whether an array has chunks of different lengths, which zarr has to be told to read."""
+        if self.version == 2:
+            return False
+        return any(b'"rectilinear"' in data for _, data in self.references.metadata())
+
     def codec_configs(self, *, check: bool) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield the array and the configuration of every codec that metadata here name.
 

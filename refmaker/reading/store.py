@@ -24,8 +24,10 @@ from zarr.core.metadata.v2 import ArrayV2Metadata
 from zarr.registry import get_pipeline_class, register_pipeline
 
 from refmaker.codecs.bounded import bounded_codecs, chunk_bytes
+from refmaker.codecs.bounded_zarr3 import bounded_codecs_v3, largest_chunk
 from refmaker.errors import CodecError, RefmakerError
 from refmaker.reading.reader import Reader
+from refmaker.storage.rectilinear import allow_rectilinear
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -69,6 +71,8 @@ class RefmakerStore(Store):
         super().__init__(read_only=True)
         self.reader = reader
         _install()
+        if reader.uneven:
+            allow_rectilinear(reader.origin)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RefmakerStore) and self.reader == other.reader
@@ -219,11 +223,14 @@ class ReferencePipeline(BatchedCodecPipeline):
                 array_metadata=array_metadata, store=store
             )
             return made
-        if not isinstance(array_metadata, ArrayV2Metadata):
-            # Their codecs are Zarr's own; what goes wrong is located all the same.
-            codecs: Any = array_metadata.codecs
+        if isinstance(array_metadata, ArrayV2Metadata):
+            codecs: Any = [_bounded(array_metadata)]
         else:
-            codecs = [_bounded(array_metadata)]
+            codecs = bounded_codecs_v3(
+                array_metadata.codecs,
+                largest_chunk(array_metadata),
+                array_metadata.data_type.to_native_dtype(),
+            )
         return super().from_codecs(codecs, batch_size=1)
 
     @classmethod

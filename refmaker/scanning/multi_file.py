@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, UnknownFormatError, UnsupportedError
 from refmaker.io.first_bytes import read_first_bytes
+from refmaker.io.local_file import local_path
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import SNIFF_BYTES, MultiFileScanner, choose
 from refmaker.scanning.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from refmaker.model import Group
     from refmaker.model.report import ScanReport
 
 __all__ = ["find_collector", "scan_together"]
 
+_FEW = 8
+"""Remote files that are looked at to tell the format."""
 _OTHERWISE = "write one set for each into a folder, or join them along dimensions (`concat=...`)"
 
 
@@ -52,14 +55,17 @@ def find_collector(
     if format is not None:
         scanner = choose(b"", "", format)
     else:
-        heads = read_first_bytes(urls, storage_options, local=SNIFF_BYTES, remote=SNIFF_BYTES)
         problem: RefmakerError | None = None
-        for head in heads:
-            try:
-                scanner = choose(head.data, head.url)
-                found[scanner.name] += 1
-            except UnknownFormatError as error:
-                problem = problem or head.error or error
+        for some in _looked_at(urls):
+            if found and local_path(some[0]) is None:
+                break
+            heads = read_first_bytes(some, storage_options, local=SNIFF_BYTES, remote=SNIFF_BYTES)
+            for head in heads:
+                try:
+                    scanner = choose(head.data, head.url)
+                    found[scanner.name] += 1
+                except UnknownFormatError as error:
+                    problem = problem or head.error or error
         if not found:
             raise problem or UnknownFormatError("no file", hint="name what to scan")
         if len(found) > 1:
@@ -77,6 +83,20 @@ def find_collector(
             hint=_OTHERWISE,
         )
     return scanner
+
+
+def _looked_at(urls: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield files in batches: local ones first, all at once.
+
+    Of remote ones few are enough where they tell the format: collectors look at each themselves,
+    and tell of those that are of another.
+    """
+    near = [url for url in urls if local_path(url) is not None]
+    if near:
+        yield near
+    far = [url for url in urls if local_path(url) is None]
+    for at in range(0, len(far), _FEW):
+        yield far[at : at + _FEW]
 
 
 def scan_together(

@@ -1,4 +1,4 @@
-"""The references of a document as groups and arrays of Zarr version 2.
+"""The references of a document as groups and arrays.
 
 A set that is read as a whole is more than keys with bytes: every key must be a metadata document
 or a chunk of an array. What is neither is refused by name; nothing is dropped.
@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.errors import LimitError, MetadataError
+from refmaker.errors import LimitError, MetadataError, RefmakerError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.model.zarr_v2 import array_from_documents
+from refmaker.model.zarr_v3_reader import chunk_grid_v3
 from refmaker.storage.json_parser import parse
 from refmaker.storage.reference_index import ChunkGrid, chunk_key, chunk_place
 from refmaker.storage.tree import Tree, add_document, assemble
+from refmaker.storage.zarr3_keys import all_documents, key_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from refmaker.model import Reference
     from refmaker.storage.limits import Limits
     from refmaker.storage.reference_index import ReferenceIndex
     from refmaker.templates import Rule
@@ -57,7 +60,7 @@ def read(
     MetadataError
         If it is no reference set, or contradicts itself; names the key.
     UnsupportedError
-        If it holds Zarr version 3 documents.
+        If Zarr version 3 documents say what references cannot.
     LimitError
         If it costs more than it may, or its rules make more references than are to be held in
         memory.
@@ -81,25 +84,21 @@ def group_of(references: ReferenceIndex, url: str = "") -> Group:
         As for `read`.
     """
     tree, inlined = _documents(references, url)
-    grids = {
-        path: _grid(path, named[".zarray"], url)
-        for path, named in tree.items()
-        if ".zarray" in named
-    }
+    homes, grids = _places(tree, url)
     rules, single = _generated(references, grids, url)
-    for path in [*references.tables, *rules]:
-        if path not in grids:
-            raise _stray(f"{path}/0" if path else "0", grids, url)
-    for key in references.others:
+    single_keys = {home for home in homes.values() if home not in grids}
+    stray = [f"{path}/0" if path else "0" for path in [*references.tables, *rules]]
+    stray = [key for key in stray if key.rpartition("/")[0] not in grids]
+    for key in [*stray, *(key for key in references.others if key not in single_keys)]:
         raise _stray(key, grids, url)
     values: dict[str, dict[int, bytes]] = {}
     for key, data in inlined.items():
-        path, number = _number(key, grids, url)
+        path, number = (key, 0) if key in single_keys else _number(key, grids, url)
         values.setdefault(path, {})[number] = data
 
-    def table(path: str, _: Array) -> ChunkTable:
-        grid = grids[path].shape
-        found = references.tables.get(path)
+    def table(name: str, array: Array) -> ChunkTable:
+        path, grid = homes[name], array.chunks.grid
+        found = references.tables.get(path) or _scalar(references.others.get(path))
         if path in values:
             found = _with_values(found, grid, values[path])
         if found is None:
@@ -117,6 +116,14 @@ def group_of(references: ReferenceIndex, url: str = "") -> Group:
     return assemble(tree, table, url)
 
 
+def _scalar(found: Reference | None) -> ChunkTable | None:
+    """Return the table of an array that is one chunk with a key of its own."""
+    if found is None:
+        return None
+    offset, length = np.array([found.offset]), np.array([found.length])
+    return ChunkTable.from_columns((), (found.url,), offset=offset, length=length)
+
+
 def _documents(references: ReferenceIndex, url: str) -> tuple[Tree, dict[str, bytes]]:
     """Return the metadata documents, and the inlined values that are none."""
     tree: Tree = {}
@@ -126,6 +133,33 @@ def _documents(references: ReferenceIndex, url: str) -> tuple[Tree, dict[str, by
         if not add_document(tree, key, data, url)
     }
     return tree, inlined
+
+
+def _places(tree: Tree, url: str) -> tuple[dict[str, str], dict[str, ChunkGrid]]:
+    """Return what stands before the chunk numbers of each array, and the grids by that.
+
+    Of scalars in version 3 it is the whole key, and there is no grid.
+    """
+    homes: dict[str, str] = {}
+    grids: dict[str, ChunkGrid] = {}
+    for path, named in tree.items():
+        if ".zarray" in named:
+            homes[path] = path
+            grids[path] = _grid(path, named[".zarray"], url)
+    third = {path: named["zarr.json"] for path, named in tree.items() if "zarr.json" in named}
+    for path, document in all_documents(third).items():
+        if path not in third:
+            add_document(tree, f"{path}/zarr.json", document, url)
+        if document.get("node_type") != "array":
+            continue
+        try:
+            homes[path], slashes = key_folder(path, document)
+            grid = chunk_grid_v3(document)
+        except RefmakerError as error:
+            raise error.located(url=url, path=path or "/") from error
+        if grid or homes[path] == path:
+            grids[homes[path]] = ChunkGrid(grid, slashes)
+    return homes, grids
 
 
 def _grid(path: str, zarray: dict[str, Any], url: str) -> ChunkGrid:

@@ -21,13 +21,12 @@ import numpy as np
 from refmaker.errors import MetadataError, MissingDependencyError, SourceError, UnsupportedError
 from refmaker.io.folders import new_folder
 from refmaker.io.source import local_path
-from refmaker.model import Array
 from refmaker.model.zarr_v2 import dumps
-from refmaker.model.zarr_v3 import array_document_v3, group_document_v3
+from refmaker.model.zarr_v3 import HIDDEN, documents_v3
 from refmaker.storage.icechunk_stores import containers, credentials, location, open_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from refmaker.model import ChunkTable, Group
     from refmaker.model.report import Fingerprint
@@ -96,7 +95,7 @@ def write(
     """
     icechunk = library()
     # Everything that may be refused is made before anything is written.
-    documents = dict(_documents(group))
+    documents = {key: dumps(content).encode() for key, content in documents_v3(group)}
     urls = dict.fromkeys(
         url for _, a in group.arrays() if a.chunks.referenced for url in a.chunks.urls
     )
@@ -107,6 +106,7 @@ def write(
         config.set_virtual_chunk_container(icechunk.VirtualChunkContainer(prefix, store))
     known = icechunk.containers_credentials({k: v for k, (_, v) in found.items()})
     path = local_path(os.fspath(out).rstrip("/"))
+    remembered = {**(header or {}), "attributes": _hidden(group)}
 
     def fill(storage: Any) -> None:
         try:
@@ -115,7 +115,7 @@ def write(
             put(session.store, documents)
             for path, array in group.arrays():
                 put_chunks(icechunk, session.store, path, array.chunks, files)
-            session.commit("Written by refmaker", {HEADER: dict(header)} if header else None)
+            session.commit("Written by refmaker", {HEADER: remembered} if header else None)
             repository.save_config()
         except icechunk.IcechunkError as error:
             raise SourceError(f"icechunk: {error}", url=os.fspath(out)) from error
@@ -125,6 +125,15 @@ def write(
         return
     with new_folder(path) as folder:
         fill(icechunk.local_filesystem_storage(folder))
+
+
+def _hidden(group: Group) -> dict[str, Any]:
+    """Return the attributes that version 3 documents lack, by path of array or group."""
+    found = {
+        path: {name: node.attributes[name] for name in HIDDEN if name in node.attributes}
+        for path, node in group.walk()
+    }
+    return {path: attributes for path, attributes in found.items() if attributes}
 
 
 class VirtualFile(NamedTuple):
@@ -163,22 +172,6 @@ def virtual_file(url: str, known: Fingerprint | None) -> VirtualFile:
         # The checksum is in whole seconds, and the file may be a part of one younger.
         modified = datetime.fromtimestamp(int(known.mtime) + 1, UTC)
     return VirtualFile(location(url), None if known is None else known.size, etag, modified)
-
-
-def _documents(group: Group) -> Iterator[tuple[str, bytes]]:
-    for path, node in group.walk():
-        try:
-            if isinstance(node, Array):
-                document = array_document_v3(node)
-            else:
-                document = group_document_v3(node)
-        except (UnsupportedError, MetadataError) as error:
-            raise error.located(path=path) from error
-        if any(part.startswith("__") for part in path.split("/")):
-            raise UnsupportedError(
-                "Zarr version 3 reserves names that begin with '__'", code="zarr3-name", path=path
-            )
-        yield f"{path}/zarr.json" if path else "zarr.json", dumps(document).encode()
 
 
 def put(store: Any, values: Mapping[str, bytes]) -> None:

@@ -26,6 +26,7 @@ from refmaker.errors import MetadataError, RefmakerError, SourceError, Unsupport
 from refmaker.io.source import local_path
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.chunk_table import count
+from refmaker.model.zarr_v3 import HIDDEN
 from refmaker.model.zarr_v3_reader import array_from_document_v3, group_from_document_v3
 from refmaker.storage.icechunk import HEADER, library
 from refmaker.storage.icechunk_stores import file_url, open_storage
@@ -107,7 +108,8 @@ def read(
         repository = icechunk.Repository.open(storage)
         session = repository.readonly_session("main")
         header = _header(repository, session.snapshot_id, name)
-        group = _run(lambda: _read(session.store, name, inlined=bool(header)))
+        hidden = header.pop("attributes", None)
+        group = _run(lambda: _read(session.store, name, hidden, inlined=bool(header)))
     except icechunk.IcechunkError as error:
         raise SourceError(f"icechunk: {error}", url=name) from error
     return Repository(group, header, str(session.snapshot_id))
@@ -135,7 +137,7 @@ def _header(repository: Any, snapshot: str, name: str) -> dict[str, Any]:
     return found
 
 
-async def _read(store: Any, name: str, *, inlined: bool) -> Group:
+async def _read(store: Any, name: str, hidden: Any, *, inlined: bool) -> Group:
     documents = await _documents(store, name)
     members: dict[str, dict[str, Array | Group]] = {}
     left = _BUDGET if inlined else 0
@@ -153,6 +155,10 @@ async def _read(store: Any, name: str, *, inlined: bool) -> Group:
                     left -= sum(natives.values())
                     table = await _with_natives(store, path, table, natives)
                 node = _settled(path, replace(array, chunks=table))
+            known = hidden.get(path) if isinstance(hidden, dict) else None
+            if isinstance(known, dict):
+                known = {key: value for key, value in known.items() if key in HIDDEN}
+                node = replace(node, attributes={**node.attributes, **known})
         except RefmakerError as error:
             raise error.located(url=name, path=path or "/") from error
         if path:
@@ -220,11 +226,11 @@ async def _table(
     index, offset, length, file = (np.concatenate(parts) for parts in zip(*columns, strict=True))
     if bool(((offset == 0) & (length == 0)).any()):
         raise MetadataError("a chunk of no bytes")
-    used, file = np.unique(file, return_inverse=True)
+    used, which = np.unique(file, return_inverse=True)
     listed = list(numbers)
     urls = tuple(_url(listed[number], name) for number in used.tolist())
     table = ChunkTable.from_columns(
-        grid, urls, offset=offset, length=length, index=index, url=file, inlined=inlined
+        grid, urls, offset=offset, length=length, index=index, url=which, inlined=inlined
     )
     return table, natives
 
@@ -236,7 +242,7 @@ def _numbered(at: NDArray[Any], grid: tuple[int, ...]) -> NDArray[np.int64]:
     positions = at.T.astype(np.int64)
     if count(grid) == 0 or bool((positions >= np.asarray(grid)[:, None]).any()):
         raise MetadataError(f"a chunk lies outside the grid {grid}")
-    return np.ravel_multi_index(tuple(positions), grid).astype(np.int64)
+    return np.asarray(np.ravel_multi_index(tuple(positions), grid), np.int64)
 
 
 def _prefixed(places: list[str], native: NDArray[np.bool_], prefix: str) -> list[str]:

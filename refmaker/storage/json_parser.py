@@ -20,6 +20,7 @@ from refmaker.storage.limits import DEFAULT, Limits
 from refmaker.storage.reference_columns import Columns
 from refmaker.storage.reference_index import METADATA, ChunkGrid, ReferenceIndex, chunk_place
 from refmaker.storage.text import BASE64
+from refmaker.storage.zarr3_keys import grids_v3
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -387,19 +388,23 @@ class _Members:
     def _grids(self) -> dict[str, ChunkGrid]:
         """Return the chunk grids of all arrays, as far as their documents make sense."""
         found: dict[str, Any] = {}
+        third: dict[str, Any] = {}
         for key, data in self._documents.items():
             path, _, name = key.rpartition("/")
             if name in METADATA:
                 document = _document(key, data, self._limits)
                 if name == ".zarray":
                     found[path] = document
+                elif name == "zarr.json":
+                    third[path] = document
                 elif key == _TOGETHER and isinstance(document.get("metadata"), dict):
                     for inner, content in document["metadata"].items():
                         path, _, name = inner.rpartition("/")
                         if name == ".zarray":
                             found.setdefault(path, content)
         grids = {path: _grid(content) for path, content in found.items()}
-        return {path: grid for path, grid in grids.items() if grid is not None}
+        known = {path: grid for path, grid in grids.items() if grid is not None}
+        return known | dict(grids_v3(third)) if third else known
 
 
 def _document(key: str, data: bytes, limits: Limits) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from refmaker.errors import MetadataError
 from refmaker.model.zarr_v2 import documents, dumps
+from refmaker.model.zarr_v3 import consolidated_v3, documents_v3, zarr_format_of
 from refmaker.storage.text import BASE64, format_rows
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ Header = dict[str, Any]
 """What the member ``refmaker`` holds: ``version``, ``format``, ``sources``, ``origins``."""
 
 
-def write(group: Group, file: IO[bytes], header: Header | None = None) -> None:
+def write(
+    group: Group, file: IO[bytes], header: Header | None = None, zarr_format: int | None = None
+) -> None:
     """Write a reference set.
 
     Parameters
@@ -45,21 +48,27 @@ def write(group: Group, file: IO[bytes], header: Header | None = None) -> None:
         Open for writing.
     header : dict, optional
         Content of the member ``refmaker``.
+    zarr_format : {2, 3}, optional
+        Version of Zarr of the metadata; by default 2 where that can say what is there.
 
     Raises
     ------
     MetadataError
         If a URL or attribute cannot be written so that stock readers understand it.
+    UnsupportedError
+        If the version of Zarr cannot say what is there.
     """
+    version = zarr_format_of(group) if zarr_format is None else zarr_format
+    metadata = ",\n".join(_metadata_members(group, version)).encode()
     templates, names = templated([array.chunks for _, array in group.arrays()])
     file.write(b'{"version":1,"templates":')
     file.write(dumps(templates).encode())
     if header:
         file.write(b',"refmaker":' + dumps(header).encode())
     file.write(b',"refs":{')
-    file.write(",\n".join(_metadata_members(group)).encode())
+    file.write(metadata)
     for path, array in group.arrays():
-        for text in chunk_members(path, array.chunks, names):
+        for text in chunk_members(path, array.chunks, names, version):
             file.write(text)
     file.write(b"}}\n")
 
@@ -139,8 +148,17 @@ def _check_names(urls: Iterable[str]) -> None:
             )
 
 
-def _metadata_members(group: Group) -> Iterator[str]:
-    """Yield every metadata document as a member of ``refs``, ``.zmetadata`` first."""
+def _metadata_members(group: Group, zarr_format: int) -> Iterator[str]:
+    """Yield every metadata document as a member of ``refs``, the one that holds all of them first.
+
+    In version 3 that is the root group's.
+    """
+    if zarr_format == 3:
+        found = dict(documents_v3(group))
+        found["zarr.json"] = consolidated_v3(found)
+        for key, document in found.items():
+            yield f"{dumps(key)}:{dumps(dumps(document))}"
+        return
     found = dict(documents(group))
     consolidated = {"metadata": found, "zarr_consolidated_format": 1}
     yield f'".zmetadata":{dumps(dumps(consolidated))}'
@@ -148,7 +166,9 @@ def _metadata_members(group: Group) -> Iterator[str]:
         yield f"{dumps(key)}:{dumps(dumps(document))}"
 
 
-def chunk_members(path: str, table: ChunkTable, names: Mapping[str, str]) -> Iterator[bytes]:
+def chunk_members(
+    path: str, table: ChunkTable, names: Mapping[str, str], zarr_format: int = 2
+) -> Iterator[bytes]:
     """Yield the members of one array's chunks as JSON text, each with a comma before it.
 
     Parameters
@@ -159,16 +179,22 @@ def chunk_members(path: str, table: ChunkTable, names: Mapping[str, str]) -> Ite
         Its chunks.
     names : mapping of str to str
         How each URL is written; see `templated`.
+    zarr_format : {2, 3}
+        Version of Zarr, which decides how chunks are called.
     """
-    start = f",\n{dumps(path)[:-1]}/"
+    start, separator = f",\n{dumps(path)[:-1]}/", "."
+    if zarr_format == 3:
+        start, separator = f"{start}c/" if table.grid else f"{start}c", "/"
     for number, data in table.inlined.items():
-        key = _key(number, table.grid)
+        key = _key(number, table.grid, separator, zarr_format)
         yield f'{start}{key}":"{BASE64}{base64.b64encode(data).decode("ascii")}"'.encode()
     if not table.referenced:
         return
     key_parts: list[Any] = []
     for axis, column in enumerate(table.coordinates() or (np.zeros(1, np.uint64),)):
-        key_parts += ["." if axis else start, column.astype(np.uint64)]
+        key_parts += [separator if axis else start, column.astype(np.uint64)]
+    if zarr_format == 3 and not table.grid:
+        key_parts = [start]
     whole = (table.offset == 0) & (table.length == 0)
     url = _url_part(table, names)
     parts = [*key_parts, '":["', url, '"']
@@ -197,8 +223,10 @@ def _rows(parts: Sequence[Any], rows: NDArray[np.bool_]) -> list[Any]:
     return chosen
 
 
-def _key(number: int, grid: tuple[int, ...]) -> str:
-    return ".".join(str(int(at)) for at in np.unravel_index(number, grid)) if grid else "0"
+def _key(number: int, grid: tuple[int, ...], separator: str, zarr_format: int) -> str:
+    if not grid:
+        return "" if zarr_format == 3 else "0"
+    return separator.join(str(int(at)) for at in np.unravel_index(number, grid))
 
 
 def header(

@@ -13,6 +13,7 @@ from refmaker.errors import LimitError, MetadataError
 from refmaker.model.chunk_table import count
 from refmaker.model.report import Fingerprint
 from refmaker.model.zarr_v2 import documents, dumps
+from refmaker.model.zarr_v3 import consolidated_v3, documents_v3, zarr_format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -232,8 +233,31 @@ class ReferenceIndex:
     compact: bool = False
 
     @classmethod
-    def of_group(cls, group: Group, header: Mapping[str, Any] | None = None) -> ReferenceIndex:
-        """Return the references of a set in memory; its columns are not copied."""
+    def of_group(
+        cls,
+        group: Group,
+        header: Mapping[str, Any] | None = None,
+        zarr_format: int | None = None,
+    ) -> ReferenceIndex:
+        """Return the references of a set in memory; its columns are not copied.
+
+        Parameters
+        ----------
+        group : Group
+            The root group.
+        header : mapping, optional
+            Content of the member ``refmaker``.
+        zarr_format : {2, 3}, optional
+            Version of Zarr of the metadata; by default 2 where that can say what is there.
+
+        Raises
+        ------
+        UnsupportedError
+            If the version cannot say what is there.
+        """
+        version = zarr_format_of(group) if zarr_format is None else zarr_format
+        if version == 3:
+            return cls._of_group_v3(group, header)
         found = dict(documents(group))
         consolidated = {"metadata": found, "zarr_consolidated_format": 1}
         made = cls(header=header or {})
@@ -245,6 +269,28 @@ class ReferenceIndex:
                 made.tables[path] = table
             for number, data in table.inlined.items():
                 made.documents[_join(path, _name(number, table.grid))] = data
+        return made
+
+    @classmethod
+    def _of_group_v3(cls, group: Group, header: Mapping[str, Any] | None) -> ReferenceIndex:
+        found = dict(documents_v3(group))
+        found["zarr.json"] = consolidated_v3(found)
+        made = cls(header=header or {})
+        made.documents.update((key, dumps(document).encode()) for key, document in found.items())
+        for path, array in group.arrays():
+            table, folder = array.chunks, _join(path, "c")
+            for number, data in table.inlined.items():
+                name = _name(number, table.grid).replace(".", "/")
+                made.documents[_join(folder, name) if table.grid else folder] = data
+            if not table.referenced:
+                continue
+            if not table.grid:
+                reference = table.get(0)
+                made.others[folder] = reference  # type: ignore[assignment]
+                continue
+            made.tables[folder] = table
+            if len(table.grid) > 1:
+                made.slashed.add(folder)
         return made
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError
@@ -36,6 +37,8 @@ class ReferenceSet(Editable):
         What these documents may name; see `refmaker.io.policy.Policy`.
     named : frozenset of str
         Files that may be named whatever the documents are: the caller's own, or looked at before.
+    zarr_format : {2, 3}
+        Version of Zarr that it was read in, or asked to be written in.
     """
 
     group: Group
@@ -43,6 +46,7 @@ class ReferenceSet(Editable):
     origins: tuple[str, ...] = ()
     allow: tuple[str, ...] | None = None
     named: frozenset[str] = frozenset()
+    zarr_format: int = 2
 
     @property
     def policy(self) -> Policy:
@@ -70,6 +74,7 @@ class ReferenceSet(Editable):
         storage_options: Mapping[str, Any] | None = None,
         *,
         format: str | None = None,  # noqa: A002 - the word users know
+        zarr_format: str | int = "auto",
         relative: bool = False,
         secrets: bool = False,
     ) -> None:
@@ -85,6 +90,10 @@ class ReferenceSet(Editable):
             kerchunk JSON, version 1; JSON with rules, which only this package reads; a folder
             of Parquet files; an Icechunk repository. By default the name's ending decides
             between ``.parquet`` (or ``.parq``), ``.icechunk``, and JSON for all others.
+        zarr_format : {"auto", 2, 3}
+            Version of Zarr of the metadata in JSON. "auto" is the one that the set was read in,
+            2 for others, and 3 where only that can say what is there, as chunks of different
+            lengths. Icechunk is version 3, Parquet and compact JSON are version 2.
         relative : bool
             Name the files by their paths from where the set lies, so that both can be moved
             together. Only this package reads such a set from any working directory.
@@ -98,6 +107,8 @@ class ReferenceSet(Editable):
             If the place cannot be written.
         MetadataError
             If something in the set cannot be expressed, or a URL holds a secret.
+        UnsupportedError
+            If the version of Zarr, or the form, cannot say what is there.
         PolicyError
             If the set was read from afar, and names what it may not: in the new place it would
             be trusted.
@@ -111,6 +122,7 @@ class ReferenceSet(Editable):
         form = format_of_name(out) if format is None else format
         if form not in FORMATS:
             raise ValueError(f"format is {format!r}, not one of {', '.join(FORMATS)}")
+        version = _version(self, form, zarr_format)
         _check_names(self, secrets=secrets)
         if form == "icechunk":
             from refmaker.storage import icechunk
@@ -120,7 +132,7 @@ class ReferenceSet(Editable):
             sources = self.report.sources
             icechunk.write(self.group, out, sources, storage_options, _header(self))
             return
-        _write(self, out, storage_options, form, relative=relative)
+        _write(self, out, storage_options, form, version, relative=relative)
 
     def rewrite(self, prefixes: Mapping[str, str]) -> ReferenceSet:
         """Return the set with other names of the files that it points into.
@@ -219,7 +231,7 @@ class ReferenceSet(Editable):
 
         name = os.fspath(url)
         form = reference_form(url, storage_options)
-        group, header = _read(name, form, storage_options)
+        group, header, version = _read(name, form, storage_options)
         report = ScanReport(name, format=str(header.get("format", "")))
         sources = header.get("sources", {})
         if not isinstance(sources, dict):
@@ -227,7 +239,13 @@ class ReferenceSet(Editable):
         for source, known in sources.items():
             report.sources[source] = Fingerprint.from_dict(known)
         group = _with_origins(group, header.get("origins", {}), name)
-        found = cls(group, report, (name,), None if allow is None else tuple(allow))
+        found = cls(
+            group,
+            report,
+            (name,),
+            None if allow is None else tuple(allow),
+            zarr_format=version,
+        )
         if header.get("relative") is True:
             urls = rewrite.used_urls(group, sources)
             return _renamed(found, rewrite.absolute(urls, name))
@@ -297,6 +315,7 @@ def _write(
     out: str | os.PathLike[str],
     storage_options: Mapping[str, Any] | None,
     form: str,
+    zarr_format: int,
     *,
     relative: bool,
 ) -> None:
@@ -316,7 +335,7 @@ def _write(
 
         parquet.write(refs.group, out, header, storage_options)
         return
-    write: Callable[..., Any] = json_writer.write
+    write: Callable[..., Any] = partial(json_writer.write, zarr_format=zarr_format)
     if form == "compact":
         from refmaker.storage import compact
 
@@ -334,22 +353,61 @@ def _header(refs: ReferenceSet) -> dict[str, Any]:
     return json_writer.header(__version__, refs.report.format, refs.report.sources, origins)
 
 
+def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
+    """Return the version of Zarr to write.
+
+    Raises
+    ------
+    UnsupportedError
+        If the form has another one.
+    """
+    from refmaker.errors import UnsupportedError
+    from refmaker.model.zarr_v3 import zarr_format_of
+
+    if asked not in ("auto", 2, 3):
+        raise ValueError(f"zarr_format is {asked!r}, not 'auto', 2 or 3")
+    needed = zarr_format_of(refs.group)
+    if form == "icechunk":
+        wrong, version = asked == 2, 3
+    elif form == "json":
+        wrong, version = asked == 2 and needed == 3, int(asked) if asked != "auto" else needed
+        version = refs.zarr_format if asked == "auto" and needed == 2 else version
+    else:
+        wrong, version = 3 in (asked, needed), 2
+    if wrong:
+        names = {"json": "JSON of version 2", "compact": "compact JSON", "parquet": "Parquet"}
+        raise UnsupportedError(
+            "Icechunk is Zarr version 3"
+            if form == "icechunk"
+            else f"{names[form]} holds Zarr version 2, which has no chunks of different lengths"
+            if needed == 3
+            else f"{names[form]} holds Zarr version 2",
+            code="zarr-format",
+            hint="write JSON (`format='json'`) or Icechunk, in version 3 (`zarr_format=3`)",
+        )
+    return version
+
+
 def _read(
     name: str, form: str, storage_options: Mapping[str, Any] | None
-) -> tuple[Group, dict[str, Any]]:
+) -> tuple[Group, dict[str, Any], int]:
+    """Return the root group, the member ``refmaker``, and the version of Zarr."""
     if form == "parquet":
         from refmaker.storage import parquet_reader
 
-        return parquet_reader.read(name, storage_options)
+        return *parquet_reader.read(name, storage_options), 2
     if form == "icechunk":
         from refmaker.storage import icechunk_reader
 
         found = icechunk_reader.read(name, storage_options)
-        return found.group, found.header
+        # Where version 2 says it all, more programs read what is written of it.
+        return found.group, found.header, 2
     from refmaker.io.files import read_file
-    from refmaker.storage import hierarchy
+    from refmaker.storage import hierarchy, json_parser
 
-    return hierarchy.read(read_file(name, storage_options), name)
+    references = json_parser.parse(read_file(name, storage_options), name)
+    version = 3 if "zarr.json" in references.documents else 2
+    return hierarchy.group_of(references, name), dict(references.header), version
 
 
 def _renamed(refs: ReferenceSet, renaming: Mapping[str, str]) -> ReferenceSet:

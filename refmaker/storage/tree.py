@@ -7,10 +7,12 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from refmaker.codecs.fill_value import settle_fill
 from refmaker.errors import LimitError, MetadataError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.dtypes import json_number
 from refmaker.model.zarr_v2 import array_from_documents
+from refmaker.model.zarr_v3_reader import array_from_document_v3, group_from_document_v3
 from refmaker.storage.json_windows import DamagedTextError, loads, nesting
 from refmaker.storage.limits import DEFAULT
 
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DEPTH", "DOCUMENTS", "Tree", "add_document", "assemble"]
 
-DOCUMENTS = frozenset({".zarray", ".zattrs", ".zgroup"})
+DOCUMENTS = frozenset({".zarray", ".zattrs", ".zgroup", "zarr.json"})
+_FILL_BYTES = 1 << 20
+"""Bytes that chunks may take that are written out, so that their values are not taken for missing.
+"""
 DEPTH = 512
 """Groups inside one another; no format that is scanned here nests deeper in practice."""
 
@@ -50,18 +55,12 @@ def add_document(tree: Tree, key: str, value: Any, url: str = "") -> bool:
     ------
     MetadataError
         If the path or the document is not possible.
-    UnsupportedError
-        If it is a document of Zarr version 3.
     """
     path, _, name = key.rpartition("/")
     if name in DOCUMENTS:
         _check_path(key, url)
         tree.setdefault(path, {})[name] = _document(key, value, url)
         return True
-    if name == "zarr.json":
-        raise UnsupportedError(
-            "Zarr version 3 documents are not read here", code="zarr-3", url=url, path=key
-        )
     return name == ".zmetadata"
 
 
@@ -81,6 +80,8 @@ def assemble(tree: Tree, tables: Callable[[str, Array], ChunkTable], url: str = 
     ------
     MetadataError
         If documents or tables contradict themselves; names the array or group.
+    UnsupportedError
+        If a document of version 3 says what references cannot.
     """
     _complete(tree)
     members: dict[str, dict[str, Array | Group]] = {}
@@ -92,6 +93,8 @@ def assemble(tree: Tree, tables: Callable[[str, Array], ChunkTable], url: str = 
             node = _node(path, tree[path], below, tables)
         except MetadataError as error:
             raise MetadataError(str(error), url=url, path=path or "/") from error
+        except UnsupportedError as error:
+            raise error.located(url=url, path=path or "/") from error
         if path:
             parent, _, name = path.rpartition("/")
             members.setdefault(parent, {})[name] = node
@@ -119,8 +122,11 @@ def _document(key: str, value: Any, url: str) -> dict[str, Any]:
             raise MetadataError(f"not JSON: {error}", url=url, path=key) from error
     if not isinstance(value, dict):
         raise MetadataError("a metadata document that is no JSON object", url=url, path=key)
-    if value.get("zarr_format", 2) != 2 and not key.endswith(".zattrs"):
-        raise MetadataError(f"Zarr format {value['zarr_format']!r}, expected 2", url=url, path=key)
+    version = 3 if key.endswith("zarr.json") else 2
+    if value.get("zarr_format", version) != version and not key.endswith(".zattrs"):
+        raise MetadataError(
+            f"Zarr format {value['zarr_format']!r}, expected {version}", url=url, path=key
+        )
     return value
 
 
@@ -140,6 +146,8 @@ def _node(
     below: Mapping[str, Array | Group],
     tables: Callable[[str, Array], ChunkTable],
 ) -> Array | Group:
+    if "zarr.json" in found:
+        return _node_v3(path, found, below, tables)
     attributes = found.get(".zattrs", {})
     if ".zarray" not in found:
         return Group(below, _strict(attributes))
@@ -154,6 +162,32 @@ def _node(
             zarray = {**zarray, "fill_value": "NaN"}
     array = array_from_documents(zarray, _strict(attributes))
     return replace(array, chunks=tables(path, array))
+
+
+def _node_v3(
+    path: str,
+    found: Mapping[str, Any],
+    below: Mapping[str, Array | Group],
+    tables: Callable[[str, Array], ChunkTable],
+) -> Array | Group:
+    if len(found) > 1:
+        raise MetadataError(f"documents of both versions of Zarr: {', '.join(sorted(found))}")
+    document = _strict(found["zarr.json"])
+    if document.get("node_type") == "group":
+        return group_from_document_v3(document, below)
+    array = array_from_document_v3(document)
+    if below:
+        raise MetadataError(f"an array with members: {', '.join(below)}")
+    array = replace(array, chunks=tables(path, array))
+    return settle_fill(array, _FILL_BYTES, _refuse)
+
+
+def _refuse(warning: str) -> None:
+    raise UnsupportedError(
+        f"chunks are absent: {warning}",
+        code="zarr3-fill",
+        hint="read the set with zarr, which tells both apart",
+    )
 
 
 def _is_nan(value: Any) -> bool:

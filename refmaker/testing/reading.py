@@ -60,7 +60,7 @@ def open_stock(
     import zarr
 
     options = {"fo": document(refs), "remote_options": remote_options}
-    return zarr.open_group("reference://", mode="r", zarr_format=2, storage_options=options)
+    return zarr.open_group("reference://", mode="r", storage_options=options)
 
 
 def decode_array(array: Array) -> NDArray[Any]:
@@ -89,7 +89,7 @@ def decode_array(array: Array) -> NDArray[Any]:
             found = array.chunks.get(number)
             if found is not None:
                 raw = found if isinstance(found, bytes) else _bytes(found, sources)
-                _place(values, _decode(array, raw), number, array)
+                _place(values, _decode(array, raw, number), number, array)
     finally:
         for source in sources.values():
             source.close()
@@ -104,9 +104,11 @@ def _bytes(reference: Reference, sources: dict[str, Source]) -> bytes:
     return source.read(reference.offset, source.size if whole else reference.length)
 
 
-def _decode(array: Array, raw: bytes) -> NDArray[Any]:
+def _decode(array: Array, raw: bytes, number: int) -> NDArray[Any]:
     import numcodecs
 
+    at = np.unravel_index(number, array.chunks.grid) if array.shape else ()
+    shape = array.decoded_shape(at)
     data: Any = raw
     for config in reversed(array.codecs):
         data = numcodecs.get_codec(dict(config)).decode(data)
@@ -116,17 +118,13 @@ def _decode(array: Array, raw: bytes) -> NDArray[Any]:
         if isinstance(data, np.ndarray):
             # Codecs return what they like; the bytes are what counts.
             data = data.tobytes("A")
-        chunk = np.frombuffer(bytes(data), array.dtype, count=math.prod(array.chunk_shape))
-    return chunk.reshape(array.chunk_shape, order="F" if array.order == "F" else "C")
+        chunk = np.frombuffer(bytes(data), array.dtype, count=math.prod(shape))
+    return chunk.reshape(shape, order="F" if array.order == "F" else "C")
 
 
 def _place(values: NDArray[Any], chunk: NDArray[Any], number: int, array: Array) -> None:
     if not array.shape:
         values[()] = chunk[()]
         return
-    at = np.unravel_index(number, array.chunks.grid)
-    region = tuple(
-        slice(int(i) * part, min((int(i) + 1) * part, extent))
-        for i, part, extent in zip(at, array.chunk_shape, array.shape, strict=True)
-    )
+    region = array.region(np.unravel_index(number, array.chunks.grid))
     values[region] = chunk[tuple(slice(0, part.stop - part.start) for part in region)]

@@ -38,18 +38,19 @@ class PlaceReader:
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return the values that the chunk's own file has where the chunk lies."""
-        at = tuple(part.start // n for part, n in zip(region, array.chunk_shape, strict=True))
+        at = tuple(int(array.chunk_numbers(k, part.start)) for k, part in enumerate(region))
         found = array.chunks.get(at)
         if not isinstance(found, Reference):
             return self._joined.read(path, array, region)
-        shape = tuple(part.stop - part.start for part in region)
-        true, there = self._files[found.url].read(found, array, shape)
+        true, there = self._files[found.url].read(found, array, at)
         if there is not None:
             self._check_origin(array, found.url, region, there)
             self._check_order(path, found.url, _at_in_file(array, at, there), there)
+        shape = tuple(part.stop - part.start for part in region)
+        stored = array.decoded_shape(at)
         # A chunk that reaches past its file's end, or that of the set, holds more than is shown.
-        if true.size == math.prod(array.chunk_shape):
-            return true.reshape(array.chunk_shape)[tuple(slice(0, n) for n in shape)]
+        if true.size == math.prod(stored):
+            return true.reshape(stored)[tuple(slice(0, n) for n in shape)]
         return true.reshape(shape) if true.size == math.prod(shape) else true
 
     def tolerance(self, path: str, array: Array) -> Tolerance | None:

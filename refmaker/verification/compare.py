@@ -145,11 +145,7 @@ def _regions(array: Array, numbers: Sequence[int]) -> Iterator[tuple[slice, ...]
     import numpy as np
 
     for number in numbers:
-        at = np.unravel_index(number, array.chunks.grid) if array.shape else ()
-        yield tuple(
-            slice(int(i) * part, min((int(i) + 1) * part, extent))
-            for i, part, extent in zip(at, array.chunk_shape, array.shape, strict=True)
-        )
+        yield array.region(np.unravel_index(number, array.chunks.grid) if array.shape else ())
 
 
 def compare_array(
@@ -181,7 +177,7 @@ def compare_array(
     -------
     ArrayCheck
     """
-    import zarr
+    from refmaker.reading.open import open_array
 
     if not numbers:
         return ArrayCheck(path, array.chunks.size)
@@ -192,7 +188,7 @@ def compare_array(
         reason = f"a chunk of {size:,} bytes is larger than the {limit:,} that are compared"
         return ArrayCheck(path, array.chunks.size, uncompared=len(numbers), reason=reason)
     try:
-        virtual: Any = zarr.open_array(store, path=path, mode="r", zarr_format=2)
+        virtual: Any = open_array(store, path)
     except Exception as error:  # noqa: BLE001 - whatever zarr or a codec does costs one array
         return ArrayCheck(
             path, array.chunks.size, uncompared=len(numbers), reason=_unopened(array, error)

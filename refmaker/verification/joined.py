@@ -362,9 +362,11 @@ class JoinedValues:
                 own = _axis_of(array, there, dimension, axis)
                 extent = 1 if own is None else there.shape[own]
                 starts = np.zeros(int(chosen.sum()), np.int64) if own is None else local[own]
-                length = 1 if own is None else min(array.chunk_shape[axis], extent)
-                placed = mine[chosen, axis] * array.chunk_shape[axis]
-                yield dimension, _spread(starts, placed, length, extent)
+                number_of = mine[chosen, axis]
+                along = None if array.edges is None else array.edges[axis]
+                length = array.chunk_shape[axis] if along is None else along.lengths[number_of]
+                placed = array.starts(axis)[number_of]
+                yield dimension, _spread(starts, placed, 1 if own is None else length, extent)
 
     def _place_by_labels(self) -> None:
         """Place files without chunks of their own by their coordinates, or one after the other."""
@@ -403,14 +405,14 @@ def _axis_of(array: Array, there: Array, dimension: Dimension, axis: int) -> int
 
 
 def _spread(
-    theirs: NDArray[Any], ours: NDArray[Any], length: int, extent: int
+    theirs: NDArray[Any], ours: NDArray[Any], length: Any, extent: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return single elements for blocks of them."""
-    blocks = np.unique(np.stack([theirs, ours], axis=1), axis=0)
-    steps = np.arange(length)
-    local = (blocks[:, :1] + steps).reshape(-1)
-    placed = (blocks[:, 1:] + steps).reshape(-1)
-    inside = local < extent
+    """Return single elements for blocks of them, of one length or of several."""
+    lengths = np.broadcast_to(np.minimum(length, extent), theirs.shape)
+    blocks = np.unique(np.stack([theirs, ours, lengths], axis=1), axis=0)
+    steps = np.arange(int(blocks[:, 2].max(initial=0)))
+    local, placed = blocks[:, :1] + steps, blocks[:, 1:2] + steps
+    inside = (local < extent) & (steps < blocks[:, 2:])
     return local[inside], placed[inside]
 
 

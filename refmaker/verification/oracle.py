@@ -168,9 +168,10 @@ def _collected(
 def _own(store: Store, path: str) -> NDArray[Any]:
     """Return the values of an array as the set has them."""
     import numpy as np
-    import zarr
 
-    array: Any = zarr.open_array(store, path=path, mode="r", zarr_format=2)
+    from refmaker.reading.open import open_array
+
+    array: Any = open_array(store, path)
     return np.asarray(array[...])
 
 

@@ -147,18 +147,18 @@ class ScannedFile:
         return np.where(found < 0, -1, owner[known]), number[known].astype(np.int64), skipped
 
     def read(
-        self, found: Reference, array: Array, shape: tuple[int, ...]
+        self, found: Reference, array: Array, at: tuple[int, ...]
     ) -> tuple[NDArray[Any], tuple[int, ...] | None]:
         """Return the values of a chunk and its position, or of the part of an uncompressed one.
 
         Parameters
         ----------
         found : Reference
-            Where the chunk lies.
+            The chunk's bytes.
         array : Array
-            The array of the set.
-        shape : tuple of int
-            How much of the chunk the set shows along each dimension.
+            The set's array.
+        at : tuple of int
+            The chunk's position in its grid.
         """
         owner, numbers, bytes_in = self.find(np.array([found.offset]), np.array([found.length]))
         if owner[0] < 0:
@@ -168,22 +168,21 @@ class ScannedFile:
         native = self.arrays[path]
         if native.dtype.newbyteorder("=") != array.dtype.newbyteorder("="):
             raise NotComparableError(f"{path} has the type {native.dtype} in its file")
-        at = np.unravel_index(number, native.chunks.grid) if native.shape else ()
-        region = tuple(
-            slice(int(i) * n, min((int(i) + 1) * n, extent))
-            for i, n, extent in zip(at, native.chunk_shape, native.shape, strict=True)
-        )
+        place = np.unravel_index(number, native.chunks.grid) if native.shape else ()
+        region = native.region(place)
         values = np.asarray(self.native.read(path, native, region))
         if skipped < 0:
-            axes = file_axes(array, len(native.shape))
-            parts = tuple(1 if axis is None else array.chunk_shape[axis] for axis in axes)
-            alike = parts == native.chunk_shape
-            if not alike:
+            stored, axes = array.decoded_shape(at), file_axes(array, len(native.shape))
+            parts = tuple(1 if axis is None else stored[axis] for axis in axes)
+            if parts != native.decoded_shape(place):
                 return values.reshape(-1), None
-            shown = tuple(slice(0, 1 if axis is None else shape[axis]) for axis in axes)
-            return values[shown].reshape(-1), tuple(int(i) for i in at)
+            held = [part.stop - part.start for part in array.region(at)]
+            shown = tuple(slice(0, 1 if axis is None else held[axis]) for axis in axes)
+            return values[shown].reshape(-1), tuple(int(i) for i in place)
+        full = np.zeros(native.decoded_shape(place), values.dtype)
+        full[tuple(slice(0, n) for n in values.shape)] = values
         first = skipped // native.dtype.itemsize
-        return values.reshape(-1)[first : first + found.length // native.dtype.itemsize], None
+        return full.reshape(-1)[first : first + found.length // native.dtype.itemsize], None
 
 
 def _places(url: str, arrays: list[Array]) -> tuple[NDArray[Any], ...]:

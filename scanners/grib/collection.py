@@ -5,19 +5,19 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import FormatError, RefmakerError
-from refmaker.io.source import Source, local_path
+from refmaker.errors import FormatError
+from refmaker.io.source import local_path
 from refmaker.model.report import Cost, Outcome, ScanReport
 from refmaker.scanners.grib.assembly import assemble
-from refmaker.scanners.grib.file_table import file_table
+from refmaker.scanners.grib.file_table import scanned_file
+from refmaker.scanners.grib.mapped_files import map_files
 from refmaker.scanners.grib.message_table import joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from refmaker.model import Group
-    from refmaker.model.report import Fingerprint
-    from refmaker.scanners.grib.message_table import MessageTable
+    from refmaker.scanners.grib.file_table import ScannedFile
     from refmaker.scanning.options import ScanOptions
 
 __all__ = ["collect"]
@@ -48,14 +48,11 @@ def collect(
     # The order of their names, so that the tree does not depend on that of the arguments.
     names = sorted(dict.fromkeys(urls))
 
-    def read(url: str) -> _File:
-        return _File(url, storage_options, values)
-
-    if all(local_path(url) is not None for url in names):
-        files = [read(url) for url in names]
+    cost = Cost()
+    if values["sidecar"] == "map":
+        files = map_files(names, storage_options, values, cost)
     else:
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            files = list(threads.map(read, names))
+        files = _walked(names, storage_options, values)
     good = [file for file in files if file.table is not None]
     if not good:
         raise files[0].error or FormatError("no file", hint="name what to scan")
@@ -63,41 +60,31 @@ def collect(
     report.sources = {file.url: file.fingerprint for file in good if file.fingerprint is not None}
     tables = [file.table for file in good if file.table is not None]
     group = assemble(joined(tables), [file.url for file in good], values, options, report)
+    report.requests, report.bytes_read, report.rounds = cost.requests, cost.bytes_read, cost.rounds
     for file in files:
         _account(file, report)
     return group, report
 
 
-class _File:
-    """One file, read as far as its headers; what keeps it from being read costs it alone."""
-
-    def __init__(
-        self, url: str, storage_options: Mapping[str, Any] | None, values: Mapping[str, str]
-    ) -> None:
-        self.url = url
-        self.table: MessageTable | None = None
-        self.fingerprint: Fingerprint | None = None
-        self.damages: list[tuple[str, str, str]] = []
-        self.error: RefmakerError | None = None
-        self.warnings = ScanReport(url, format="grib")
-        self.cost = Cost()
-        try:
-            with Source(url, storage_options) as source:
-                self.url = source.url
-                self.table, self.damages = file_table(source, values, self.warnings)
-                self.fingerprint = source.fingerprint
-                self.cost = Cost(source.requests, source.bytes_read, source.rounds)
-        except RefmakerError as error:
-            self.error = error
+def _walked(
+    names: Sequence[str], storage_options: Mapping[str, Any] | None, values: Mapping[str, str]
+) -> list[ScannedFile]:
+    """Read the headers of all files."""
+    if all(local_path(url) is not None for url in names):
+        return [scanned_file(url, storage_options, values) for url in names]
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        return list(threads.map(lambda url: scanned_file(url, storage_options, values), names))
 
 
-def _account(file: _File, report: ScanReport) -> None:
+def _account(file: ScannedFile, report: ScanReport) -> None:
     """Say what became of a file."""
     if file.error is not None:
         code = getattr(file.error, "code", "") or "unreadable"
         report.add(file.url, Outcome.SKIPPED, str(file.error), code)
-    for text in file.warnings.warnings:
+    for text in file.warnings:
         report.warn(f"{file.url}: {text}")
+    if file.listed:
+        report.add(file.url, Outcome.METADATA, file.listed, "from-list")
     for path, reason, code in file.damages:
         report.add(f"/_damaged/{file.url}/{path}", Outcome.SKIPPED, reason, code)
     report.requests += file.cost.requests

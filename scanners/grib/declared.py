@@ -70,7 +70,7 @@ FORMAT = FormatDeclaration(
             "sidecar",
             "verify",
             "GRIB: use of .idx and .index files beside the file",
-            ("trust", "verify", "ignore"),
+            ("trust", "verify", "ignore", "map"),
         ),
         Setting("precision", "64", "GRIB: bits of values as they are read", ("64", "32")),
     ),

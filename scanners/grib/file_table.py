@@ -1,10 +1,13 @@
-"""The message table of one file: its headers walked, what is damaged named."""
+"""The message table of one file: its headers walked, what is damaged or strange named."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import FormatError, UnsupportedError
+from refmaker.errors import FormatError, RefmakerError, UnsupportedError
+from refmaker.io.source import Source
+from refmaker.model.report import Cost, ScanReport
 from refmaker.scanners.grib.declared import BZIP2, GZIP
 from refmaker.scanners.grib.fields import FieldList
 from refmaker.scanners.grib.message_table import message_table
@@ -15,18 +18,88 @@ from refmaker.scanners.grib.walk import MessageWalk, gaps_in_words
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from refmaker.io.source import Source
-    from refmaker.model.report import ScanReport
+    from refmaker.model.report import Fingerprint
     from refmaker.scanners.grib.message_table import MessageTable
+    from refmaker.scanners.grib.sidecars import Offsets
 
-__all__ = ["file_table"]
+__all__ = ["ScannedFile", "file_table", "scanned_file"]
 
 _WARNINGS = 3
 """Gaps that are named one by one at most."""
 
 
+@dataclass(slots=True)
+class ScannedFile:
+    """One of many files, read as far as its headers, or not at all: what keeps it costs it alone.
+
+    Attributes
+    ----------
+    url : str
+        The absolute path or the URL, as it goes into references.
+    table : MessageTable or None
+        Its fields; None after an error.
+    fingerprint : Fingerprint or None
+        The file as it was.
+    damages : list of (str, str, str)
+        Where messages are damaged, why, and a code.
+    error : RefmakerError or None
+        Why it could not be read.
+    warnings : list of str
+    cost : Cost
+    listed : str
+        How many of its fields are known from which list, in a sentence; empty where all are read.
+    """
+
+    url: str
+    table: MessageTable | None = None
+    fingerprint: Fingerprint | None = None
+    damages: list[tuple[str, str, str]] = field(default_factory=list)
+    error: RefmakerError | None = None
+    warnings: list[str] = field(default_factory=list)
+    cost: Cost = field(default_factory=Cost)
+    listed: str = ""
+
+
+def scanned_file(
+    url: str,
+    storage_options: Mapping[str, Any] | None,
+    values: Mapping[str, str],
+    found: FieldList | None = None,
+    known: Offsets | None = None,
+) -> ScannedFile:
+    """Return one of many files, read as far as its headers.
+
+    Parameters
+    ----------
+    url : str
+        The file.
+    storage_options : mapping or None
+        Passed to fsspec.
+    values : mapping
+        Of the scanner's settings.
+    found, known
+        As for `file_table`.
+    """
+    file = ScannedFile(url)
+    report = ScanReport(url, format="grib")
+    file.warnings = report.warnings
+    try:
+        with Source(url, storage_options) as source:
+            file.url, file.cost = source.url, source
+            file.table, file.damages = file_table(source, values, report, found, known)
+            file.fingerprint = source.fingerprint
+            file.cost = Cost(source.requests, source.bytes_read, source.rounds)
+    except RefmakerError as error:
+        file.error = error
+    return file
+
+
 def file_table(
-    source: Source, values: Mapping[str, str], report: ScanReport
+    source: Source,
+    values: Mapping[str, str],
+    report: ScanReport,
+    found: FieldList | None = None,
+    known: Offsets | None = None,
 ) -> tuple[MessageTable, list[tuple[str, str, str]]]:
     """Return the fields of a file, and its damaged messages: where, why, and a code.
 
@@ -38,6 +111,10 @@ def file_table(
         Of the scanner's settings.
     report : ScanReport
         Takes warnings.
+    found : FieldList, optional
+        Takes the fields; a new one by default.
+    known : Offsets, optional
+        A list of its messages, where it was looked for already.
 
     Raises
     ------
@@ -47,10 +124,10 @@ def file_table(
     head = source.read_upto(0, 4096)
     if head[:2] == GZIP or head[:3] == BZIP2:
         raise _compressed(head)
-    found = FieldList()
+    found = FieldList() if found is None else found
     with HeaderReader(source) as reader:
         walk = MessageWalk(reader, found)
-        walk_file(walk, source, values["sidecar"], report)
+        walk_file(walk, source, values["sidecar"], report, known)
     for text in gaps_in_words(walk.gaps, _WARNINGS):
         report.warn(text)
     if not found.mark():

@@ -1,23 +1,24 @@
 """Headers of messages, read with as few bytes and requests as their lengths allow.
 
 Small messages are read as blocks and cut in memory, large ones are hopped over. Of a remote
-file the headers that lie ahead are fetched together when messages follow at one distance.
+file the headers that lie ahead are fetched together: at one distance where messages follow at
+one, from many places of the file at a time where they do not.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from refmaker.io.source import Source
+from refmaker.scanners.grib.spans import HEADER, fetch_headers, message_length
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
+    from refmaker.io.source import Source
+
 __all__ = ["HEADER", "HeaderReader"]
 
-HEADER = 512
-"""Bytes read of a message at first: all its sections but the data, as a rule."""
 _SMALL = {True: 32 * 1024, False: 256 * 1024}
 """Mean length of messages up to which blocks are read, of local and of remote files."""
 _BLOCK = {True: 1024**2, False: 4 * 1024**2}
@@ -25,6 +26,8 @@ _SPARSE = 16 * 1024**2
 """Remote files from this size on are read in blocks of `HEADER` bytes; see `Source`."""
 _AHEAD = 64
 """Headers fetched together at most, where messages follow at equal distances."""
+_ALONE = 8
+"""Headers that are waited for one after the other before the rest is fetched once more."""
 
 
 class HeaderReader:
@@ -40,28 +43,22 @@ class HeaderReader:
 
     def __init__(self, source: Source) -> None:
         self.size = source.size
-        self._account = source
         self._source = source
-        self._own: Source | None = None
         self._local = source.path is not None
         self._block = HEADER
         self._start, self._buffer = 0, b""
         self._piece_start, self._piece = 0, b""
         self._mean = 0.0
         self._last = self._ahead = 0
+        self._alone, self._patience = 0, 1
 
     def __enter__(self) -> Self:
         if not self._local and self.size > _SPARSE:
-            self._own = Source(self._account.url, self._account.storage_options, block_size=HEADER)
-            self._source = self._own
+            self._source.sparse(HEADER)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._own is not None:
-            self._own.close()
-            self._account.requests += self._own.requests
-            self._account.bytes_read += self._own.bytes_read
-            self._account.rounds += self._own.rounds
+        self._buffer = self._piece = b""
 
     def read(self, offset: int, length: int) -> bytes:
         """Return the bytes of a range, fewer at the end of the file."""
@@ -111,6 +108,22 @@ class HeaderReader:
         after = offset + 2 * length
         if self._ahead > 1 and not self._source.at_hand([(after - 4, 4 + HEADER)]):
             self.announce([after + length * i for i in range(self._ahead)])
+        elif not self._ahead:
+            self._hop_alone(offset + length)
+
+    def _hop_alone(self, offset: int) -> None:
+        """Fetch headers by spans where messages of other lengths would be waited for singly."""
+        if not self._source.at_hand([(offset, HEADER)]):
+            return
+        following = message_length(self._source.read_upto(offset, HEADER))
+        end = offset + following
+        if following in (0, self._last) or end + HEADER > self.size:
+            return
+        if not self._source.at_hand([(end - 4, 4 + HEADER)]):
+            self._alone += 1
+            if self._alone >= self._patience:
+                self._alone, self._patience = 0, _ALONE
+                fetch_headers(self._source, offset, (self._mean + following) / 2)
 
     def announce(self, offsets: Sequence[int]) -> None:
         """Fetch the headers of messages that begin at these offsets, in one round."""

@@ -1,32 +1,83 @@
-"""Index files beside GRIB files: NOAA's ``.idx`` and ECMWF's ``.index``.
+"""Index files beside GRIB files: where they are looked for, and a walk with their help.
 
-They tell where messages begin, so that the headers of a remote file are fetched together
-instead of one after the other. They go stale in practice, so they are verified: every offset
-has to be that of a whole message, and what lies between listed messages is walked as well.
+NOAA's ``.idx`` and ECMWF's ``.index`` tell where messages begin, so that the headers of a remote
+file are fetched together instead of one after the other. They go stale in practice, so they are
+verified: every offset has to be that of a whole message, and what lies between listed messages
+is walked as well.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from refmaker.errors import RefmakerError
+from refmaker.io.first_bytes import read_first_bytes
+from refmaker.scanners.grib.index_lists import listed_offsets, read_list
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
+
     from refmaker.io.source import Source
-    from refmaker.model.report import ScanReport
+    from refmaker.model.report import Cost, ScanReport
+    from refmaker.scanners.grib.index_lists import IndexList
     from refmaker.scanners.grib.walk import MessageWalk
 
-__all__ = ["offsets", "walk_file"]
+__all__ = ["FoundList", "Offsets", "find_lists", "walk_file"]
 
 _LARGEST = 64 * 1024**2
-_LINE = re.compile(rb"(\d+)(?:\.\d+)?:(\d+):")
 _SMALL = 16 * 1024**2
 """Remote files up to this size are fetched at once, sidecar or not."""
+_ENDING = re.compile(r"\.(grib2?|grb2?|gb2)$")
 
 
-def walk_file(walk: MessageWalk, source: Source, use: str, report: ScanReport) -> None:
+class Offsets(NamedTuple):
+    """Where messages begin according to a list.
+
+    Parameters
+    ----------
+    url : str
+        The list; empty where there is none.
+    offsets : sequence of int
+        Ascending.
+    """
+
+    url: str
+    offsets: Sequence[int]
+
+
+class FoundList(NamedTuple):
+    """A list beside a file.
+
+    Parameters
+    ----------
+    url : str
+        The list.
+    lines : IndexList
+        What it holds.
+    written : float or None
+        When it was modified, seconds since 1970.
+    """
+
+    url: str
+    lines: IndexList
+    written: float | None
+
+
+def _beside(url: str) -> list[str]:
+    """Return the names that a list of a file may have; none for a URL with a query."""
+    if "?" in url:
+        return []
+    stem = _ENDING.sub("", url)
+    names = (
+        f"{url}.idx", f"{url}.index", f"{stem}.index", f"{stem}.idx", f"{stem}.inv", f"{url}.inv",
+    )  # fmt: skip
+    return list(dict.fromkeys(names))
+
+
+def walk_file(
+    walk: MessageWalk, source: Source, use: str, report: ScanReport, known: Offsets | None = None
+) -> None:
     """Walk a file, with the help of a sidecar where that saves something.
 
     Parameters
@@ -35,23 +86,28 @@ def walk_file(walk: MessageWalk, source: Source, use: str, report: ScanReport) -
         The walk.
     source : Source
         The file.
-    use : {"verify", "trust", "ignore"}
+    use : {"verify", "trust", "ignore", "map"}
         ``verify`` uses a sidecar of a remote file as a list of places to look at, and walks
         whatever it leaves out; ``trust`` looks at the listed messages only, of local files too.
+        Of one file there is nothing to be mapped.
     report : ScanReport
         Is warned of sidecars that are wrong.
+    known : Offsets, optional
+        The list, where it was looked for already.
     """
-    if use == "ignore" or (use == "verify" and (source.path is not None or source.size < _SMALL)):
+    trusted = use == "trust"
+    small = source.path is not None or source.size < _SMALL
+    if use == "ignore" or (small and not trusted and known is None):
         walk.all()
         return
-    url, found = _sidecar(source)
+    url, found = _sidecar(source) if known is None else known
     if not found:
-        if use == "trust":
+        if trusted:
             report.warn("there is no sidecar to trust; the file was walked")
         walk.all()
         return
     inside = [offset for offset in found if offset < source.size]
-    walk.listed(inside, between=use == "verify")
+    walk.listed(inside, between=not trusted)
     wrong = len(walk.missed) + len(found) - len(inside)
     if wrong:
         report.warn(
@@ -62,61 +118,65 @@ def walk_file(walk: MessageWalk, source: Source, use: str, report: ScanReport) -
         report.warn(f"{url} does not list {walk.unlisted} messages of the file; they are here")
 
 
-def _sidecar(source: Source) -> tuple[str, list[int]]:
-    """Return the URL of a sidecar and the offsets it lists; none where there is none."""
-    from refmaker.io.source import Source as Opened
-
-    base, _, query = source.url.partition("?")
-    if query:
-        return "", []
-    stem = re.sub(r"\.(grib2?|grb2?|gb2)$", "", base)
-    for url in dict.fromkeys((f"{base}.idx", f"{base}.index", f"{stem}.index", f"{stem}.idx")):
-        try:
-            with Opened(url, source.storage_options) as sidecar:
-                if sidecar.size > _LARGEST:
-                    continue
-                found = offsets(sidecar.read(0, sidecar.size))
-        except (RefmakerError, OSError):
-            # Not there, or not to be read: a sidecar is a help, never a need.
-            continue
+def _sidecar(source: Source) -> Offsets:
+    """Return what a sidecar lists; it is a help, never a need."""
+    for url, data, _ in _read(_beside(source.url), source.storage_options, source):
+        found = listed_offsets(data)
         if found:
-            return url, found
-    return "", []
+            return Offsets(url, found)
+    return Offsets("", ())
 
 
-def offsets(data: bytes) -> list[int]:
-    """Return where messages begin according to a sidecar, ascending.
+def _read(
+    urls: Sequence[str], storage_options: Mapping[str, Any] | None, cost: Cost
+) -> Iterator[tuple[str, bytes, float | None]]:
+    """Yield those of some lists that are there, whole: name, content, time."""
+    pieces = read_first_bytes(urls, storage_options, local=_LARGEST, remote=_LARGEST, cost=cost)
+    for url, piece in zip(urls, pieces, strict=True):
+        known = piece.fingerprint
+        if known is not None and known.size == len(piece.data):
+            yield url, piece.data, known.mtime
+
+
+def find_lists(
+    urls: Sequence[str], storage_options: Mapping[str, Any] | None, cost: Cost
+) -> dict[str, FoundList]:
+    """Return the lists of files by the files' names, where there are any that are understood.
 
     Parameters
     ----------
-    data : bytes
-        Its content. What is neither of the two kinds, such as cfgrib's pickled index of the
-        same ending, lists nothing.
+    urls : sequence of str
+        The files. How the list of the first one is named is tried first for the others.
+    storage_options : mapping or None
+        Passed to fsspec.
+    cost : Cost
+        Counted up with every request.
     """
-    lines = data.split(b"\n")
-    if data[:1] == b"{":
-        return _ecmwf(lines)
-    found = set()
-    for line in lines:
-        if not line.strip():
-            continue
-        match = _LINE.match(line)
-        if match is None:
-            return []
-        found.add(int(match[2]))
-    return sorted(found)
+    found: dict[str, FoundList] = {}
+    spelling = 0
+    for url in urls[:1]:
+        names = _beside(url)
+        lists = dict(_understood(names, storage_options, cost))
+        spelling = next((at for at, name in enumerate(names) if name in lists), 0)
+        if lists:
+            found[url] = lists[names[spelling]]
+    others = {url: _beside(url) for url in urls[1:]}
+    first = {names[spelling]: url for url, names in others.items() if spelling < len(names)}
+    for name, listed in _understood(list(first), storage_options, cost):
+        found[first[name]] = listed
+    left = {
+        name: url for url, names in others.items() if url not in found
+        for at, name in enumerate(names) if at != spelling
+    }  # fmt: skip
+    for name, listed in _understood(list(left), storage_options, cost):
+        found.setdefault(left[name], listed)
+    return found
 
 
-def _ecmwf(lines: list[bytes]) -> list[int]:
-    found = set()
-    for line in lines:
-        if not line.strip():
-            continue
-        try:
-            offset = json.loads(line)["_offset"]
-        except (ValueError, KeyError, TypeError):
-            return []
-        if not isinstance(offset, int) or offset < 0:
-            return []
-        found.add(offset)
-    return sorted(found)
+def _understood(
+    names: Sequence[str], storage_options: Mapping[str, Any] | None, cost: Cost
+) -> Iterator[tuple[str, FoundList]]:
+    for name, data, written in _read(names, storage_options, cost):
+        lines = read_list(data)
+        if lines is not None:
+            yield name, FoundList(name, lines, written)

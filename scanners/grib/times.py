@@ -12,14 +12,15 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["UNKNOWN", "add_time", "big_endian", "seconds"]
+__all__ = ["UNIT_SECONDS", "UNKNOWN", "add_time", "big_endian", "seconds"]
 
 UNKNOWN = -(2**62)
 """Stands for a time that no field of a real file has."""
-_SECONDS = {
+UNIT_SECONDS = {
     2: {0: 60, 1: 3600, 2: 86400, 10: 10800, 11: 21600, 12: 43200, 13: 1},
     1: {0: 60, 1: 3600, 2: 86400, 10: 10800, 11: 21600, 12: 43200, 13: 900, 14: 1800, 254: 1},
 }
+"""By edition: seconds of the units of time that have a fixed length."""
 _MONTHS = {3: 1, 4: 12, 5: 120, 6: 360, 7: 1200}
 _DAY = 86400
 
@@ -92,8 +93,8 @@ def add_time(
     after = np.full(len(start), UNKNOWN)
     for code in np.unique(unit).tolist():
         these = (unit == code) & (start != UNKNOWN)
-        if code in _SECONDS[edition]:
-            after[these] = start[these] + amount[these] * _SECONDS[edition][code]
+        if code in UNIT_SECONDS[edition]:
+            after[these] = start[these] + amount[these] * UNIT_SECONDS[edition][code]
         elif code in _MONTHS:
             after[these] = _add_months(start[these], amount[these] * _MONTHS[code])
     return after

@@ -91,7 +91,7 @@ class MessageWalk:
         self._between(0, self._reader.size)
 
     def listed(self, offsets: Sequence[int], *, between: bool) -> None:
-        """MessageWalk the messages that begin at ascending offsets.
+        """Walk the messages that begin at ascending offsets.
 
         Parameters
         ----------
@@ -116,6 +116,24 @@ class MessageWalk:
                 self.missed.append(offset)
         if between:
             self._extra(at, self._reader.size)
+
+    def each(self, offsets: Sequence[int]) -> dict[int, int]:
+        """Walk the messages that begin at some ascending offsets, and no others.
+
+        Returns
+        -------
+        dict of int to int
+            By offset: the length of each message that is whole.
+        """
+        found = {}
+        for i, offset in enumerate(offsets):
+            if i % _TOGETHER == 0:
+                self._reader.announce(offsets[i : i + _TOGETHER])
+            damaged = len(self.damage)
+            length = self._message(offset)
+            if length > 0 and len(self.damage) == damaged:
+                found[offset] = length
+        return found
 
     def _extra(self, at: int, stop: int) -> None:
         """Walk what a list leaves out."""

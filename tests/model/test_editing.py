@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import refmaker
-from refmaker.errors import LimitError, MetadataError
+from refmaker.codecs.chunk_values import inlined_values
+from refmaker.errors import LimitError, MetadataError, PolicyError
 from refmaker.model import Array, ChunkTable, Group
+from refmaker.model.edges import Edges
 from refmaker.model.origin import Origin
 from refmaker.storage.reference_set import ReferenceSet
 
@@ -476,3 +479,51 @@ def test_plain_chunks_are_cut_anywhere(tmp_path, shape, chunks, part, inlined):
     assert bool(cut.group["v"].chunks.inlined) == inlined
     expected = xr.DataArray(values, dims=names).isel(x=part)
     np.testing.assert_array_equal(refmaker.open_dataset(cut)["v"], expected)
+
+
+@given(st.data())
+def test_chunks_of_different_lengths(data):
+    """Cutting between chunks of different lengths, padded or not, is what numpy does."""
+    lengths = np.array(data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=5)))
+    padding = np.array([data.draw(st.integers(0, 2)) for _ in lengths])
+    edges = Edges(lengths, lengths + padding)
+    values = np.arange(edges.size * 2, dtype="i4").reshape(-1, 2)
+    chunks, inline = {}, data.draw(st.booleans())
+    for number, (start, held) in enumerate(zip(edges.starts, edges.lengths, strict=True)):
+        whole = np.full((edges.stored[number], 2), -1, "i4")
+        whole[:held] = values[start : start + held]
+        chunks[number] = whole.tobytes()
+    grid = (edges.count, 1)
+    array = Array(
+        values.shape, (edges.largest, 2), values.dtype, ChunkTable.inline(grid, chunks),
+        dimension_names=("x", "y"), edges=(edges, None),
+    )  # fmt: skip
+    if not inline:
+        rows = np.arange(edges.count)
+        table = ChunkTable.from_columns(grid, ("/a",), offset=rows * 99, length=rows + 1)
+        array = replace(array, chunks=table)
+    refs = ReferenceSet(Group({"v": array}))
+    start = data.draw(st.sampled_from(edges.starts.tolist()))
+    stop = data.draw(st.integers(start, edges.size))
+    cut = refs.isel(x=slice(start, stop)).expand_dims("z").squeeze("z").group["v"]
+    assert cut.shape == (stop - start, 2)
+    if inline:
+        np.testing.assert_array_equal(inlined_values(cut), values[start:stop])
+    elif stop > start:
+        first = int(np.flatnonzero(edges.starts == start)[0])
+        offset = np.arange(first, first + cut.chunks.grid[0]) * 99
+        assert cut.chunks.offset.tolist() == offset.tolist()
+        for at in range(cut.chunks.grid[0]):
+            assert cut.decoded_shape((at, 0)) == (edges.stored[first + at], 2)
+    if inline:
+        anywhere = data.draw(st.integers(0, edges.size - 1))
+        found = refs.isel(x=slice(anywhere, stop)).group["v"]
+        np.testing.assert_array_equal(inlined_values(found), values[anywhere:stop])
+
+
+def test_codecs_that_do_more_than_decode_are_not_run():
+    table = ChunkTable.inline((1,), {0: b"import os"})
+    codecs = ({"id": "pickle"},)
+    evil = Array((3,), (3,), np.dtype("i2"), table, filters=codecs, dimension_names=("x",))
+    with pytest.raises(PolicyError, match="'pickle' is not known to be safe"):
+        ReferenceSet(Group({"v": evil})).isel(x=slice(1, 2))

@@ -69,6 +69,69 @@ def test_right_chunks_are_read_and_wrong_ones_located(stored, tmp_path, codec):
         assert "set.json" in str(caught.value)
 
 
+@pytest.fixture
+def stored_v3(tmp_path):
+    """Return a function that puts a chunk behind some bytes of a file, in a set of version 3."""
+
+    def put(chunk, codecs):
+        (tmp_path / "data.bin").write_bytes(b"front" + bytes(chunk))
+        document = {
+            "zarr_format": 3, "node_type": "array", "shape": [1000], "data_type": "int32",
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1000]}},
+            "chunk_key_encoding": {"name": "default"}, "fill_value": 0, "codecs": codecs,
+            "attributes": {}, "dimension_names": ["i"],
+        }  # fmt: skip
+        refs = {
+            "zarr.json": {"zarr_format": 3, "node_type": "group", "attributes": {}},
+            "x/zarr.json": document,
+            "x/c/0": [str(tmp_path / "data.bin"), 5, len(bytes(chunk))],
+        }
+        (tmp_path / "set.json").write_text(json.dumps({"version": 1, "refs": refs}))
+        return tmp_path / "set.json"
+
+    return put
+
+
+BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
+
+
+@pytest.mark.filterwarnings("ignore:.*[Nn]umcodecs.*", "ignore:.*codec.*")
+@pytest.mark.parametrize("name", ["numcodecs.zlib", "gzip", "zstd", "blosc", "numcodecs.bz2"])
+def test_chunks_of_version_3_are_bounded_as_those_of_version_2(stored_v3, tmp_path, name):
+    codec = numcodecs.get_codec({"id": name.removeprefix("numcodecs.")})
+    more = {"blosc": {"cname": "lz4", "clevel": 5, "shuffle": "shuffle", "typesize": 4}}
+    config = {"name": name, "configuration": more.get(name, {"level": 1})}
+    path = stored_v3(codec.encode(VALUES), [BYTES, config])
+    np.testing.assert_array_equal(refmaker.open_group(path)["x"][:], VALUES)
+    for chunk, told in (
+        (codec.encode(bytes(50_000_000)), "4000 at most"),
+        (codec.encode(VALUES[:999]), "reshape"),
+        (b"garbage", "cannot be decoded|ends too early|no size"),
+    ):
+        array = refmaker.open_group(stored_v3(chunk, [BYTES, config]))["x"]
+        with pytest.raises(CodecError, match=told) as caught:
+            array[:]
+        assert (caught.value.url, caught.value.path) == (str(tmp_path / "data.bin"), "x/c/0")
+        assert caught.value.offset == 5
+
+
+def test_chunks_in_shards_are_bounded(stored_v3):
+    parts = [zlib.compress(VALUES[:500].tobytes()), zlib.compress(bytes(50_000_000))]
+    zipped = {"name": "numcodecs.zlib", "configuration": {"level": 1}}
+    index = np.array([0, len(parts[0]), len(parts[0]), len(parts[1])], "<u8").tobytes()
+    sharding = {
+        "name": "sharding_indexed",
+        "configuration": {
+            "chunk_shape": [500], "codecs": [BYTES, zipped], "index_codecs": [BYTES],
+            "index_location": "end",
+        },
+    }  # fmt: skip
+    array = refmaker.open_group(stored_v3(b"".join(parts) + index, [sharding]))["x"]
+    np.testing.assert_array_equal(array[:500], VALUES[:500])
+    with pytest.raises(CodecError, match="2000 at most"):
+        array[500:]
+
+
 def test_errors_of_filters_and_in_datasets(stored, tmp_path):
     config = numcodecs.Zlib(1).get_config()
     path = stored(zlib.compress(b"short"), config, filters=[{"id": "fletcher32"}])

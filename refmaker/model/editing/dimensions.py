@@ -112,6 +112,7 @@ def _with_dimension(array: Array, name: str, axis: int) -> Array:
         shape=shape,
         chunk_shape=added(array.chunk_shape, 1),
         dimension_names=added(array.dimension_names or (), name),
+        edges=None if array.edges is None else added(array.edges, None),
         chunks=replace(array.chunks, grid=added(array.chunks.grid, 1)),
         origin=array.origin and array.origin.with_new(axis - len(shape)),
     )

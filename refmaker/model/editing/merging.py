@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from refmaker.errors import MetadataError
 from refmaker.model.editing.places import joined_path
 from refmaker.model.tree import Array, Group
-from refmaker.model.zarr_v2 import array_document, attributes_document
+from refmaker.model.zarr_v2 import encode_fill_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,12 +81,22 @@ def _check_sizes(one: Group, other: Group, path: str, first: str, second: str) -
 
 def _difference(one: Array, other: Array) -> str:
     """Return in what two arrays differ; empty if they are the same."""
-    left, right = array_document(one), array_document(other)
-    for key in left:
-        if left[key] != right[key]:
+    for key in ("shape", "chunk_shape", "dtype", "order", "codecs", "dimension_names"):
+        if getattr(one, key) != getattr(other, key):
             return key.replace("_", " ")
-    left, right = attributes_document(one), attributes_document(other)
-    for key in left.keys() | right.keys():
-        if left.get(key) != right.get(key):
+    if not _same_edges(one, other):
+        return "chunk shapes"
+    fills = [encode_fill_value(array.fill_value, array.dtype) for array in (one, other)]
+    if fills[0] != fills[1]:
+        return "fill value"
+    for key in one.attributes.keys() | other.attributes.keys():
+        if one.attributes.get(key) != other.attributes.get(key):
             return f"attributes, such as {key},"
     return "" if one.chunks.same(other.chunks) else "chunks"
+
+
+def _same_edges(one: Array, other: Array) -> bool:
+    if one.edges is None or other.edges is None:
+        return one.edges is other.edges
+    pairs = zip(one.edges, other.edges, strict=True)
+    return all(a is b if a is None or b is None else a.same(b) for a, b in pairs)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from refmaker.model.edges import Edges
+
     Values = Callable[[str, Array], NDArray[Any]]
     Bounds = Sequence[tuple[int, int]]
 
@@ -190,7 +192,9 @@ def _narrowed(array: Array, axis: int, low: int, high: int) -> Array | None:
     """
     shape, size = array.chunk_shape, array.chunk_shape[axis]
     plain = not array.codecs and array.order == "C" and not array.dtype.hasobject
-    if not plain or any(n != 1 for n in shape[:axis]) or low // size != (high - 1) // size:
+    if not plain or array.edges is not None or any(n != 1 for n in shape[:axis]):
+        return None
+    if low // size != (high - 1) // size:
         return None
     start, stop = [0] * len(shape), list(array.chunks.grid)
     start[axis], stop[axis] = low // size, low // size + 1
@@ -219,18 +223,30 @@ def _misaligned(array: Array, bounds: Bounds, single: Sequence[int]) -> int | No
 
     What lies behind the last element of a chunk readers leave out, as at every array's end.
     """
-    for axis, ((low, _), size) in enumerate(zip(bounds, array.chunk_shape, strict=True)):
-        if low % size or (axis in single and size != 1):
+    for axis, (low, _) in enumerate(bounds):
+        start, stored = _chunk_at(array, axis, low)
+        if low != start or (axis in single and stored != 1):
             return axis
     return None
+
+
+def _chunk_at(array: Array, axis: int, position: int) -> tuple[int, int]:
+    """Return the start of the chunk with an element along a dimension, and what it decodes to."""
+    along = None if array.edges is None else array.edges[axis]
+    size = array.chunk_shape[axis]
+    if along is None or not along.count:
+        return position // size * size, size
+    number = int(array.chunk_numbers(axis, position))
+    return int(along.starts[number]), int(along.stored[number])
 
 
 def _through_chunks(
     path: str, array: Array, axis: int, bounds: tuple[int, int], *, single: bool
 ) -> MetadataError:
-    dim, size = (array.dimension_names or ())[axis], array.chunk_shape[axis]
-    low, high = bounds
-    start, stop = low // size * size, min(array.shape[axis], -(-high // size) * size)
+    dim, (low, high) = (array.dimension_names or ())[axis], bounds
+    start, size = _chunk_at(array, axis, low)
+    ends = [*array.starts(axis).tolist(), array.shape[axis]]
+    stop = next(end for end in ends if end >= high)
     what = f"{dim}={low}:{high} goes through chunks of {size}"
     if single:
         what = f"{dim}={low} is no chunk by itself: chunks hold {size} elements along {dim}"
@@ -243,10 +259,31 @@ def _through_chunks(
 
 
 def _by_chunks(array: Array, bounds: Bounds) -> Array:
-    start = [low // size for (low, _), size in zip(bounds, array.chunk_shape, strict=True)]
-    stop = [-(-high // size) for (_, high), size in zip(bounds, array.chunk_shape, strict=True)]
-    shape = tuple(high - low for low, high in bounds)
-    return replace(array, shape=shape, chunks=array.chunks.window(start, stop))
+    start, stop, chunk_shape = [], [], list(array.chunk_shape)
+    edges = list(array.edges or [None] * len(bounds))
+    for axis, (low, high) in enumerate(bounds):
+        some = high > low
+        start.append(int(array.chunk_numbers(axis, low)) if some else 0)
+        stop.append(int(array.chunk_numbers(axis, high - 1)) + 1 if some else 0)
+        along = edges[axis]
+        if along is not None:
+            edges[axis], chunk_shape[axis] = _cut_edges(along, start[-1], stop[-1], high - low)
+    return replace(
+        array,
+        shape=tuple(high - low for low, high in bounds),
+        chunk_shape=tuple(chunk_shape),
+        chunks=array.chunks.window(start, stop),
+        edges=tuple(edges) if any(along is not None for along in edges) else None,
+    )
+
+
+def _cut_edges(along: Edges, start: int, stop: int, extent: int) -> tuple[Edges | None, int]:
+    """Return some of the chunks of a dimension, None if a grid says the same, and the largest."""
+    part = along.window(start, stop)
+    lengths = part.lengths.copy()
+    lengths[-1:] -= part.size - extent
+    part = replace(part, lengths=lengths)
+    return (None if part.regular else part), part.largest
 
 
 def _by_value(path: str, array: Array, bounds: Bounds, values: Values) -> Array:
@@ -256,7 +293,7 @@ def _by_value(path: str, array: Array, bounds: Bounds, values: Values) -> Array:
             min(c, max(1, n)) for c, n in zip(array.chunk_shape, shape, strict=True)
         )
         table = ChunkTable.empty(chunk_grid(shape, chunk_shape))
-        return replace(array, shape=shape, chunk_shape=chunk_shape, chunks=table)
+        return replace(array, shape=shape, chunk_shape=chunk_shape, chunks=table, edges=None)
     if count(array.shape) * max(1, array.dtype.itemsize) > _LARGE:
         raise LimitError(
             f"cutting through its chunks would decode {array.nbytes:,} bytes", path=path
@@ -276,6 +313,7 @@ def _without(array: Array, axis: int) -> Array:
         shape=removed(array.shape),
         chunk_shape=removed(array.chunk_shape),
         dimension_names=removed(array.dimension_names or ()),
+        edges=None if array.edges is None else removed(array.edges),
         chunks=replace(array.chunks, grid=removed(array.chunks.grid)),
         origin=array.origin and array.origin.without(axis - len(array.shape)),
     )

@@ -65,7 +65,8 @@ def look_at(store: Store, path: str, array: Array) -> Look | None:
         Whatever reading may raise.
     """
     import numpy as np
-    import zarr
+
+    from refmaker.reading.open import open_array
 
     if array.dtype.kind not in "biufc" or not array.shape or not math.prod(array.shape):
         return None
@@ -73,7 +74,7 @@ def look_at(store: Store, path: str, array: Array) -> Look | None:
     region = _region(array, axes)
     if region is None:
         return None
-    opened: Any = zarr.open_array(store, path=path, mode="r", zarr_format=2)
+    opened: Any = open_array(store, path)
     values = np.asarray(opened[region])
     kept = values.reshape([values.shape[axis] for axis in axes])
     thin = tuple(slice(None, None, max(1, -(-n // PIXELS))) for n in kept.shape[:2])
@@ -122,7 +123,9 @@ def _region(array: Array, axes: tuple[int, ...]) -> tuple[slice, ...] | None:
     region = []
     for axis, (n, part, at) in enumerate(zip(grid, parts, centre, strict=True)):
         first = max(0, min(at - part // 2, n - part))
-        start, stop = first * chunk[axis], min((first + part) * chunk[axis], array.shape[axis])
+        starts = array.starts(axis)
+        start = int(starts[first])
+        stop = int(starts[first + part]) if first + part < n else array.shape[axis]
         if axis not in axes:
             start = start + (stop - start) // 2
             stop = start + 1

@@ -10,6 +10,7 @@ import pytest
 from refmaker.io.source import Source
 from refmaker.scanners.grib import GRIBScanner, reader, sidecars
 from refmaker.scanners.grib.fields import FieldList
+from refmaker.scanners.grib.index_lists import listed_offsets
 from refmaker.scanners.grib.walk import MessageWalk
 from refmaker.scanning.options import ScanOptions
 from refmaker.testing.http import RangeServer
@@ -100,15 +101,15 @@ def test_a_sidecar_that_lists_less_is_completed(served, parts):
 def test_ecmwf_index_and_rows_of_one_message():
     rows = [{"_offset": 50, "_length": 9}, {"_offset": 0, "_length": 50}]
     text = "\n".join(json.dumps(row) for row in rows).encode()
-    assert sidecars.offsets(text) == [0, 50]
-    assert sidecars.offsets(b"1.1:0:d=1:U:\n1.2:0:d=1:V:\n2:90:d=1:T:\n") == [0, 90]
+    assert listed_offsets(text) == [0, 50]
+    assert listed_offsets(b"1.1:0:d=1:U:\n1.2:0:d=1:V:\n2:90:d=1:T:\n") == [0, 90]
 
 
 @pytest.mark.parametrize(
     "data", [b"", pickle.dumps({"index": 1}), b"hello\n", b'{"a": 1}\n', b"1:x:\n", b"\xff" * 50]
 )
 def test_what_is_no_sidecar_lists_nothing(data):
-    assert sidecars.offsets(data) == []
+    assert listed_offsets(data) == []
 
 
 def test_local_sidecars_are_looked_at_only_when_trusted(tmp_path):
