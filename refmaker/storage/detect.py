@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ _VERSION = re.compile(rb'"version"\s*:\s*(?:[01]|"' + COMPACT.encode() + rb'")\s
 _MEMBER = re.compile(rb'"(?:refs|gen|templates)"\s*:\s*[\[{]')
 _METADATA = re.compile(rb'"(?:[^"\\]|\\.)*\.z(?:group|array|metadata|attrs)"\s*:')
 _FIRST = re.compile(rb"\A[ \t\r\n]*\{[ \t\r\n]*" + _METADATA.pattern)
+_REPOSITORY = ("repo", "refs/branch.main/ref.json")
+"""Files of every Icechunk repository, of version 2 and of version 1."""
 _STORES = (".zgroup", ".zarray", ".zmetadata", "zarr.json")
 
 
@@ -84,7 +87,8 @@ def detect(
     Parameters
     ----------
     url : str or os.PathLike
-        ``-`` counts as a reference set. Of a URL that is no file the name decides.
+        ``-`` counts as a reference set. Of a URL that is no file the name decides; of one without
+        ending two requests tell whether it is an Icechunk repository.
     storage_options : mapping, optional
         Passed to fsspec.
     format_of : callable, optional
@@ -102,8 +106,8 @@ def detect(
     if path is not None and os.path.isdir(path):
         return _folder(path)
     form = format_of_name(name)
-    if path is None and form == "icechunk":
-        return Detected("icechunk", "icechunk", sure=False)
+    if path is None and (form == "icechunk" or _is_far_repository(name, storage_options)):
+        return Detected("icechunk", "icechunk", sure=form != "icechunk")
     if path is None and (form == "parquet" or name.endswith("/")):
         return Detected("references", "parquet", sure=False)
     from refmaker.io.source import Source
@@ -127,7 +131,7 @@ def reference_form(
     """
     name = os.fspath(url)
     if local_path(name) is None and format_of_name(name) == "json" and not name.endswith("/"):
-        return "json"
+        return "icechunk" if _is_far_repository(name, storage_options) else "json"
     found = detect(name, storage_options)
     if found.kind == "references":
         return "parquet" if found.form == "parquet" else "json"
@@ -136,6 +140,18 @@ def reference_form(
     raise MetadataError(
         f"not a reference set: it is {found.told()}", url=name, hint=_next_step(name, found)
     )
+
+
+def _is_far_repository(name: str, storage_options: Mapping[str, Any] | None) -> bool:
+    """Tell whether a URL whose name says nothing has the files of an Icechunk repository."""
+    from refmaker.io.source import Source
+
+    if name.endswith("/") or "." in name.rpartition("/")[2] or "::" in name:
+        return False
+    for inner in _REPOSITORY:
+        with suppress(RefmakerError), Source(f"{name}/{inner}", storage_options):
+            return True
+    return False
 
 
 def _next_step(name: str, found: Detected) -> str:

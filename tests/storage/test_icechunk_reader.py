@@ -241,6 +241,24 @@ if TELLS:
             with pytest.raises(PolicyError):
                 refmaker.verify(url, isolate="never")
 
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+    @pytest.mark.parametrize("name", ["repository", "r.icechunk"])
+    def test_buckets(s3, name):
+        client, options = s3
+        client.put_object(Bucket="bucket", Key="k/a b?x.bin", Body=bytes(range(20)))
+        url = "s3://bucket/k/a b?x.bin"
+        table = ChunkTable.from_columns(
+            (2,), (url,), offset=np.array([0, 10]), length=np.array([10, 10])
+        )
+        group = Group({"a": Array((20,), (10,), np.dtype("u1"), table)})
+        ReferenceSet(group).write(f"s3://bucket/{name}", options, format="icechunk")
+        refs = refmaker.read(f"s3://bucket/{name}", options)
+        assert refs.group["a"].chunks.urls == (url,)
+        opened = refmaker.open_group(
+            f"s3://bucket/{name}", storage_options=options, reference_options=options
+        )
+        assert opened["a"][:].tolist() == list(range(20))
+
     def test_repositories_that_are_none(tmp_path):
         (tmp_path / "x/snapshots").mkdir(parents=True)
         with pytest.raises(SourceError, match="icechunk"):
