@@ -242,7 +242,7 @@ if TELLS:
                 refmaker.verify(url, isolate="never")
 
     @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-    @pytest.mark.parametrize("name", ["repository", "r.icechunk"])
+    @pytest.mark.parametrize("name", ["reading", "reading.icechunk"])
     def test_buckets(s3, name):
         client, options = s3
         client.put_object(Bucket="bucket", Key="k/a b?x.bin", Body=bytes(range(20)))
