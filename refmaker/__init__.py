@@ -24,7 +24,7 @@ from refmaker.errors import RefmakerError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from refmaker.combine import Appended as Appended
     from refmaker.combine import CombineOptions as CombineOptions
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from refmaker.scanning.many_files import Scanned as Scanned
     from refmaker.scanning.many_files import scan_many as scan_many
     from refmaker.scanning.options import ScanOptions as ScanOptions
+    from refmaker.scanning.scan import scan as scan
     from refmaker.storage.reference_set import ReferenceSet as ReferenceSet
     from refmaker.verification.verify import ArrayCheck as ArrayCheck
     from refmaker.verification.verify import SourceCheck as SourceCheck
@@ -102,6 +103,7 @@ _HOMES = {
     "refmaker.reading.open": ("open_dataset", "open_datatree", "open_group", "open_store"),
     "refmaker.scanning.many_files": ("Progress", "Scanned", "scan_many"),
     "refmaker.scanning.options": ("ScanOptions",),
+    "refmaker.scanning.scan": ("scan",),
     "refmaker.storage.reference_set": ("ReferenceSet",),
     "refmaker.verification.verify": ("ArrayCheck", "SourceCheck", "check_sources", "verify"),
 }
@@ -137,116 +139,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-def scan(
-    url: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    storage_options: Mapping[str, Any] | None = None,
-    *,
-    format: str | None = None,  # noqa: A002 - the word users know
-    options: ScanOptions | None = None,
-    isolate: str = "auto",
-    timeout: float | None = None,
-    **option_fields: Any,
-) -> ReferenceSet:
-    """Scan one file: find where each of its chunks lies and how it is encoded.
-
-    Files that are one object together, such as the slices of a DICOM series, are given as a
-    directory or a list; of other files `scan_many` scans many, and `combine` joins them.
-
-    Parameters
-    ----------
-    url : str, os.PathLike, or sequence of them
-        A path, or any URL that fsspec knows; a directory, a prefix that ends in ``/``, or a list
-        of files, directories and patterns.
-    storage_options : mapping, optional
-        Passed to fsspec.
-    format : str, optional
-        Name of the scanner to use, as `formats` lists them; by default the content decides.
-    options : ScanOptions, optional
-        How to scan.
-    isolate : {"auto", "always", "never"}
-        Whether to scan in a worker process, which a library that aborts or hangs takes down
-        instead of this one; "auto" does so when the file looks odd or there is a time limit.
-    timeout : float, optional
-        Seconds after which scanning is given up; needs a worker process.
-    **option_fields
-        Fields of `ScanOptions`, which take precedence over `options`.
-
-    Returns
-    -------
-    ReferenceSet
-        The groups and arrays, and in ``report`` a row for every object of the file.
-
-    Raises
-    ------
-    SourceError
-        If the file cannot be read.
-    UnknownFormatError
-        If no scanner recognises it.
-    FormatError
-        If it is damaged.
-    UnsupportedError
-        If nothing in it can be referenced, or several files are no object together.
-    WorkerError
-        If the worker process died or took longer than `timeout`.
-    ValueError
-        If `isolate` is no such word, or "never" together with `timeout`.
-
-    Examples
-    --------
-    >>> refs = refmaker.scan("s3://bucket/data.nc", {"anon": True})    # doctest: +SKIP
-    >>> [row.path for row in refs.report.skipped]                      # doctest: +SKIP
-    []
-    """
-    if isolate not in ("auto", "always", "never"):
-        raise ValueError(f"isolate is {isolate!r}, not 'auto', 'always' or 'never'")
-    if timeout is not None:
-        if isolate == "never":
-            raise ValueError("a time limit needs a worker process, which isolate='never' forbids")
-        isolate = "always"
-    from refmaker.scanning.one_file import scan as scan_one
-    from refmaker.scanning.options import ScanOptions
-    from refmaker.storage.reference_set import ReferenceSet
-
-    if option_fields:
-        from dataclasses import replace
-
-        options = replace(options or ScanOptions(), **option_fields)
-    single = _single_file(url)
-    if single is None:
-        from refmaker.io.inputs import expand_inputs
-        from refmaker.scanning.multi_file import scan_together
-
-        urls = expand_inputs(url, storage_options).urls
-        return ReferenceSet(
-            *scan_together(
-                urls,
-                storage_options,
-                format=format,
-                options=options,
-                isolate=isolate,
-                timeout=timeout,
-            )
-        )
-    group, report = scan_one(
-        single, storage_options, format=format, options=options, isolate=isolate, timeout=timeout
-    )
-    return ReferenceSet(group, report)
-
-
-def _single_file(url: Any) -> str | os.PathLike[str] | None:
-    """Return what means one file; None for a list, a directory, a prefix."""
-    from os import PathLike, fspath
-    from os.path import isdir
-
-    from refmaker.io.source import local_path
-
-    if not isinstance(url, str | PathLike):
-        return None
-    name = str(fspath(url))
-    path = local_path(name)
-    return None if (name.endswith("/") if path is None else isdir(path)) else url
 
 
 def pattern(  # noqa: PLR0913 - each is a choice of its own

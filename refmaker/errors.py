@@ -26,7 +26,10 @@ nothing that steers a terminal (`printable`).
 from __future__ import annotations
 
 import re
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "CodecError",
@@ -108,6 +111,8 @@ class RefmakerError(Exception):
     hint : str, optional
         What the user can do about it. Options are named as Python spells them, between backticks:
         ```chunks='common'```; the command shows the flags that stand for them.
+    lines : sequence of str
+        What went wrong in detail, where it is more than one thing: shown one a line.
     """
 
     def __init__(
@@ -118,9 +123,11 @@ class RefmakerError(Exception):
         path: str | None = None,
         offset: int | None = None,
         hint: str | None = None,
+        lines: Sequence[str] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
+        self.lines = tuple(lines)
         self.url = url
         self.path = path
         self.offset = offset
@@ -137,6 +144,10 @@ class RefmakerError(Exception):
         # Libraries break their messages into lines.
         message = " ".join(self.message.split("\n"))
         text = f"{': '.join(where)}: {message}" if where else message
+        if self.lines:
+            hints = self.hint.split("; ") if self.hint else []
+            rest = (*self.lines, *(f"remedy: {hint}" for hint in hints))
+            return "\n  ".join(map(printable, (f"{text}:", *rest)))
         return printable(f"{text} ({self.hint})" if self.hint else text)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Where exceptions end: one line on standard error and an exit code, never a traceback."""
+"""Where exceptions end: a message on standard error and an exit code, never a traceback."""
 
 from __future__ import annotations
 
@@ -23,11 +23,16 @@ log = logging.getLogger("refmaker.cli")
 
 
 def report_error(error: BaseException) -> None:
-    """Print an exception in one line on standard error; its traceback is logged for ``-v``."""
+    """Print an exception on standard error, in one line unless it is several things.
+
+    Its traceback is logged for ``-v``.
+    """
     text = describe_error(error)["message"]
-    if not isinstance(error, RefmakerError | OSError):
+    if isinstance(error, RefmakerError) and error.lines:
+        text = as_flags(str(error))
+    elif not isinstance(error, RefmakerError | OSError):
         text = f"{text}; this is a bug in refmaker, please report it with what -v prints"
-    click.echo(f"error: {printable(text)}", err=True)
+    click.echo("\n".join(map(printable, f"error: {text}".split("\n"))), err=True)
     log.info("traceback", exc_info=error)
 
 

@@ -16,6 +16,8 @@ from refmaker.cli.options import (
     help_all,
     storage_options,
     verbosity,
+    zarr_format,
+    zarr_format_of,
 )
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.spelling import as_flags
@@ -58,6 +60,9 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         help="Join along NAME, with a coordinate from WHERE: '{date:%Y%m%d}.nc', index, attr:x,"
         " vattr:variable:x, data:variable, cf:variable, or values as a JSON list.",
     ),
+    _declared(
+        "--squeeze", **_MANY, help="Leave out a dimension that has one element in every input.",
+    ),
     _declared("--shared", **_MANY, help="A variable that is the same in all inputs."),
     _declared("--varying", **_MANY, help="A coordinate that gets a new dimension, too."),
     _declared("--drop", **_MANY, help="Leave a variable or group out."),
@@ -84,8 +89,18 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         " or NAME, whatever it means.  [default: drop]",
     ),
     _declared(
-        "--static", type=click.Choice(["compare", "first"]), default="compare", show_default=True,
-        help="Compare what lacks the dimension, or take the first.",
+        "--static", type=click.Choice(["compare", "first", "vary"]), default="compare",
+        show_default=True,
+        help="Compare what lacks the dimension, take the first, or give the dimension to what"
+        " differs.",
+    ),
+    _declared(
+        "--tolerance", multiple=True, metavar="[NAME=]X",
+        help="Coordinates that differ by up to X are the same: all but times, or NAME.",
+    ),
+    _declared(
+        "--fill", type=_ASSIGNMENT, multiple=True, metavar="NAME=VALUE",
+        help="VALUE stands for what is missing of the variable NAME, which declares none.",
     ),
     _declared(
         "--times", type=click.Choice(["reencode", "keep"]), default="reencode", show_default=True,
@@ -112,6 +127,10 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     _declared(
         "--inline-budget", cls=More, type=SIZE, default="16MiB", show_default=True,
         help="Most bytes of a variable kept in the set.",
+    ),
+    _declared(
+        "--compare-budget", cls=More, type=SIZE, default="256MiB", show_default=True,
+        help="Most bytes of a variable of one input that are read to compare it.",
     ),
 )  # fmt: skip
 
@@ -140,8 +159,15 @@ def combining_rarely(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def combine_options(values: Mapping[str, Any]) -> Any:
+def combine_options(values: Mapping[str, Any], form: str = "json") -> Any:
     """Return the `CombineOptions` that a command line asks for.
+
+    Parameters
+    ----------
+    values : mapping
+        The values of all options.
+    form : str
+        Form of what is written.
 
     Raises
     ------
@@ -150,13 +176,19 @@ def combine_options(values: Mapping[str, Any]) -> Any:
     """
     from refmaker import CombineOptions
 
-    if values["inline_budget"] is None:
-        raise click.BadParameter("a size is needed", param_hint="--inline-budget")
+    for name in ("inline_budget", "compare_budget"):
+        if values[name] is None:
+            raise click.BadParameter("a size is needed", param_hint=f"--{name.replace('_', '-')}")
+    version = zarr_format_of(values.get("zarr_format", "auto"), form)
+    if form in ("compact", "parquet"):
+        # Said before anything is joined, so that what helps there is named.
+        version = 2
     return CombineOptions(
         concat=values["concat"] or None,
         coords={name: _selector(text) for name, text in values["coords"]},
         shared=values["shared"],
         varying=values["varying"],
+        squeeze=values["squeeze"],
         drop=values["drop"],
         order=values["order"],
         monotonic=not values["no_monotonic"],
@@ -165,18 +197,26 @@ def combine_options(values: Mapping[str, Any]) -> Any:
         regular=values["regular"],
         attributes=_attributes(values["attributes"]),
         static=values["static"],
+        tolerance=_tolerance(values["tolerance"]),
+        fill={name: _value(text) for name, text in values["fill"]},
         times="reencode" if values["reencode_times"] else values["times"],
         incompatible="split" if values["split_incompatible"] else "error",
         chunks=_chunks(values["chunks"]),
         mismatched="inline" if values["inline_mismatched"] else "error",
         inline_budget=values["inline_budget"],
+        compare_budget=values["compare_budget"],
         batch=values["batch"],
+        zarr_format=version,
     )
+
+
+def _asked(options: Any, form: str) -> str | int:
+    return "auto" if form in ("compact", "parquet", "icechunk") else options.zarr_format
 
 
 def _attributes(given: Sequence[str]) -> dict[str, str]:
     """Return what is to be done with differing attributes, by name."""
-    from refmaker.combine.options import PACKING
+    from refmaker.combine.options import UNSETTLED, unsettled
 
     chosen: dict[str, str] = {}
     for text in given:
@@ -186,12 +226,36 @@ def _attributes(given: Sequence[str]) -> dict[str, str]:
                 f"{text!r} is neither drop, error or first, nor NAME= and one of them",
                 param_hint="--attributes",
             )
-        if name in PACKING:
-            raise click.BadParameter(
-                f"values are packed by {name}: no choice is right", param_hint="--attributes"
-            )
+        if name in UNSETTLED:
+            raise click.BadParameter(f"{name}: {unsettled(name)}", param_hint="--attributes")
         chosen[name or "*"] = word
     return chosen
+
+
+def _tolerance(given: Sequence[str]) -> dict[str, float]:
+    """Return tolerances by name, that of all coordinates under ``*``."""
+    found: dict[str, float] = {}
+    for text in given:
+        name, _, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value < float("inf"):
+            raise click.BadParameter(
+                f"{text!r} is neither a distance such as 1e-6, nor NAME= and one",
+                param_hint="--tolerance",
+            )
+        found[name or "*"] = value
+    return found
+
+
+def _value(text: str) -> Any:
+    """Return a value as JSON has it, or the text that it is."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _selector(text: str) -> Any:
@@ -259,6 +323,7 @@ def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
     default=False,
     help="Replace an existing reference set, and nothing else.",
 )
+@zarr_format
 @combining
 @storage_options
 @as_json
@@ -277,10 +342,13 @@ def command(**values: Any) -> None:
       refmaker combine day*.json -o year.json --concat time
       refmaker combine run*.json -o runs.parquet --coord 'run={run:%Y%m%d}.nc'
       refmaker combine *.json -o all.json --concat time --chunks common
+      refmaker combine month*.json -o year.json --concat time --zarr-format 3
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
 
-    out, options = values["out"], combine_options(values)
+    out = values["out"]
+    form = values["out_format"] or format_of_name(out)
+    options = combine_options(values, form)
     if values["as_json"] and out == STANDARD:
         raise click.UsageError("--json and the references cannot both go to standard output")
     inputs = expanded(values["inputs"], values["storage_options"])
@@ -288,10 +356,9 @@ def command(**values: Any) -> None:
     check_folder(out)
     check_free(out, overwrite=overwrite, storage_options=values["storage_options"])
     refs = refmaker.combine(inputs, values["storage_options"], options=options)
-    form = values["out_format"] or format_of_name(out)
     # What has come to stand there while the sets were read is not ours either.
     check_free(out, overwrite=overwrite, storage_options=values["storage_options"])
-    refs.write(out, values["storage_options"], format=form)
+    refs.write(out, values["storage_options"], format=form, zarr_format=_asked(options, form))
     counts = tell(refs, quiet=values["quiet"] or values["as_json"])
     if values["as_json"]:
         told = {"warnings": list(refs.report.warnings), "skipped": len(refs.report.skipped)}

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.options import Option, Pair, as_json, storage_options, verbosity
+from refmaker.cli.options import (
+    Option,
+    Pair,
+    as_json,
+    storage_options,
+    verbosity,
+    zarr_format,
+    zarr_format_of,
+)
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
@@ -28,6 +36,7 @@ __all__ = ["command"]
     former=["--to"],
     help="Form of TO.  [default: by its ending, .parquet or .icechunk, else json]",
 )
+@zarr_format
 @click.option(
     "--rewrite",
     type=Pair("PREFIX=NEW", empty=True),
@@ -52,6 +61,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     source: str,
     out: str,
     out_format: str | None,
+    zarr_format: str,
     rewrite: Sequence[tuple[str, str]],
     relative: bool,
     overwrite: bool,
@@ -65,6 +75,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
     a folder for Parquet, an Icechunk repository, or - for standard output. json is kerchunk's;
     compact takes a few bytes for each array whose chunks follow a rule, and is read by refmaker
     only; parquet is a folder that fsspec reads lazily.
+
+    A set stays in its version of Zarr unless --zarr-format says otherwise.
 
     Storage options are used for FROM, and for TO behind the same protocol. A PREFIX fits whole
     names of folders only.
@@ -83,13 +95,14 @@ def command(  # noqa: PLR0913 - one parameter for each option
     options = storage_options if same else None
     check_folder(out)
     check_free(out, overwrite=overwrite, storage_options=options)
+    form = out_format or format_of_name(out)
+    version = zarr_format_of(zarr_format, form)
     refs = refmaker.read(source, storage_options)
     if rewrite:
         refs = refs.rewrite(dict(rewrite))
-    form = out_format or format_of_name(out)
     # What has come to stand there while the set was read is not ours either.
     check_free(out, overwrite=overwrite, storage_options=options)
-    refs.write(out, options, format=form, relative=relative)
+    refs.write(out, options, format=form, zarr_format=version, relative=relative)
     arrays = [array for _, array in refs.group.arrays()]
     chunks = sum(array.chunks.present for array in arrays)
     if as_json:

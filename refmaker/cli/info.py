@@ -53,6 +53,6 @@ def _load(file: str, storage_options: Mapping[str, Any] | None) -> ReferenceSet:
     import refmaker
     from refmaker.storage.detect import detect
 
-    if detect(file, storage_options).kind in ("file", "folder"):
+    if detect(file, storage_options).kind in ("file", "folder", "zarr"):
         return refmaker.scan(file, storage_options)
     return refmaker.read(file, storage_options)

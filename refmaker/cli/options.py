@@ -27,6 +27,8 @@ __all__ = [
     "help_all",
     "storage_options",
     "verbosity",
+    "zarr_format",
+    "zarr_format_of",
 ]
 
 _UNITS = {"": 1, "b": 1}
@@ -262,3 +264,39 @@ def _logging(level: int) -> Iterator[None]:
         warnings.removeHandler(shown)
         logger.removeHandler(handler)
         logger.setLevel(before)
+
+
+def zarr_format(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option for the version of Zarr of what is written."""
+    return click.option(
+        "--zarr-format",
+        type=click.Choice(["auto", "2", "3"]),
+        default="auto",
+        show_default=True,
+        help="Version of Zarr to write; auto is 2 where that can say what is there. Only 3 has"
+        " chunks of different lengths, such as months.",
+    )(command)
+
+
+def zarr_format_of(value: str, form: str) -> str | int:
+    """Return the version of Zarr that a command line asks for.
+
+    Parameters
+    ----------
+    value : str
+        What was given.
+    form : str
+        Form of what is written.
+
+    Raises
+    ------
+    click.UsageError
+        If the form is of another version.
+    """
+    if form == "icechunk" and value == "2":
+        raise click.UsageError("an Icechunk repository is Zarr version 3: leave --zarr-format out")
+    if form in ("compact", "parquet") and value == "3":
+        raise click.UsageError(
+            f"{form} is a form of Zarr version 2: write json or icechunk, or no --zarr-format"
+        )
+    return value if value == "auto" else int(value)

@@ -11,7 +11,16 @@ from click.core import ParameterSource
 
 from refmaker.cli.boundary import FAILED
 from refmaker.cli.combine import COMBINING, combine_options, combining_rarely
-from refmaker.cli.options import SIZE, More, as_json, help_all, storage_options, verbosity
+from refmaker.cli.options import (
+    SIZE,
+    More,
+    as_json,
+    help_all,
+    storage_options,
+    verbosity,
+    zarr_format,
+    zarr_format_of,
+)
 from refmaker.cli.output import FAILED as INPUT_FAILED
 from refmaker.cli.output import IGNORED, Account
 from refmaker.cli.scan_runs import Job, are_one_object, scan_collection, scan_cube, scan_each
@@ -43,7 +52,8 @@ __all__ = ["command"]
     "--name-template",
     default=DEFAULT_NAME,
     show_default=True,
-    help="Name of each file in a folder; {stem}, {name} and {n} (its number) are replaced.",
+    help="Name of each file in a folder; {stem}, {name}, {parent} (its folder) and {n} (its number)"
+    " are replaced.",
     cls=More,
     former=["--name"],
 )
@@ -138,6 +148,7 @@ __all__ = ["command"]
     help="Write rules where chunks follow any; read by refmaker only.",
     cls=More,
 )
+@zarr_format
 @click.option("--strict", is_flag=True, help="Exit with 1 if any object was skipped.")
 @click.option(
     "--overwrite/--no-overwrite",
@@ -184,7 +195,8 @@ def command(ctx: click.Context, /, **values: Any) -> None:
             except LookupError as error:
                 raise click.UsageError(str(error)) from error
         else:
-            scan_cube(inputs, out, job, combine_options(values))
+            form = "compact" if job.compact else format_of_name(out)
+            scan_cube(inputs, out, job, combine_options(values, form))
     elif is_single(inputs, values["out"]) and values["out"] is not None:
         _check(inputs.urls, [values["out"]], job)
         try:
@@ -251,6 +263,7 @@ def _check(inputs: Sequence[str], targets: Sequence[str], job: Job) -> None:
     for out in targets:
         if job.compact and format_of_name(out) != "json":
             raise click.UsageError(f"--compact is a form of JSON, and {out} is to be another")
+        zarr_format_of(str(job.zarr_format), "compact" if job.compact else format_of_name(out))
     try:
         job.prepare(inputs, targets)
     except RefmakerError as error:
@@ -285,6 +298,9 @@ def _job(values: Mapping[str, Any]) -> Job:
     many = ("jobs", "dask", "retries", "cache", "quiet")
     return Job(
         options=options,
+        zarr_format=values["zarr_format"]
+        if values["zarr_format"] == "auto"
+        else int(values["zarr_format"]),
         account=Account(values["as_json"], values["quiet"], values["stats"]),
         **{name: values[name] for name in (*same, *many)},
     )

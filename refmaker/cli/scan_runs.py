@@ -49,6 +49,7 @@ class Job:
     overwrite: bool
     strict: bool
     compact: bool
+    zarr_format: str | int
     quiet: bool
     account: Account
 
@@ -61,7 +62,8 @@ class Job:
             If something stands there, or nothing can be put there.
         """
         if len(targets) > 1 and local_path(targets[0]) is not None:
-            os.makedirs(os.path.dirname(targets[0]) or ".", exist_ok=True)
+            for folder in dict.fromkeys(os.path.dirname(out) or "." for out in targets):
+                os.makedirs(folder, exist_ok=True)
         for url, out in zip(inputs, targets, strict=False):
             check_folder(out)
             self._check_free(url, out)
@@ -69,7 +71,12 @@ class Job:
     def write(self, refs: ReferenceSet, url: str, out: str) -> None:
         """Write a reference set; what has come to stand there meanwhile is not ours."""
         self._check_free(url, out)
-        refs.write(out, self._options(url, out), format="compact" if self.compact else None)
+        refs.write(
+            out,
+            self._options(url, out),
+            format="compact" if self.compact else None,
+            zarr_format=self.zarr_format,
+        )
 
     def many(self, inputs: Inputs) -> Iterator[Scanned]:
         """Scan many files at a time, and show how far that has come."""

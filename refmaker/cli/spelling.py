@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from importlib import import_module
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,7 +29,7 @@ _SPECIAL: dict[tuple[str, Any], str] = {
 _PAIRS: dict[str, str] = {"coords": "--coord", "parameters": "--param"}
 """Mappings by name, whose members are given one by one."""
 _PYTHON_ONLY = frozenset(
-    {"allow", "codecs", "compare_budget", "remote_options", "secrets", "times", "verify_sources"}
+    {"allow", "codecs", "remote_options", "secrets", "times", "verify_sources"}
 )
 """Keywords that no command has."""
 _VERBS = ("combine", "scan", "pattern", "serve", "convert", "materialize", "catalog", "edit")
@@ -71,12 +72,18 @@ def _spelled(name: str, given: str | None) -> tuple[str, str]:
             return f"--{key}", str(inner)
         if name == "values":
             return "--values", f"{key}=A,B,C or --range {key}=START:STOP"
-        return _PAIRS.get(name, _flag(name)), f"{key}={_WORD if inner is ... else inner}"
+        shown = f"{key}={_WORD if inner is ... else inner}"
+        return _PAIRS.get(name, _flag(name)), shown if inner is ... else quote(shown)
     if value is True or value is False:
         return _flag(name if value else f"no_{name}"), ""
+    if isinstance(value, list) and len(value) > 1:
+        first, *rest = (quote(str(one)) for one in value)
+        return _flag(name), " ".join([first, *(f"{_flag(name)} {one}" for one in rest)])
     if isinstance(value, list):
         value = value[0]
-    return _flag(name), "" if value is None else _WORD if value is ... else str(value)
+    if value is None or value is ...:
+        return _flag(name), "" if value is None else _WORD
+    return _flag(name), quote(value) if isinstance(value, str) else str(value)
 
 
 _WORD = "..."

@@ -12,6 +12,7 @@ import click
 from refmaker.errors import RefmakerError, SourceError, SourceNotFoundError
 from refmaker.io.files import STANDARD, read_file
 from refmaker.io.source import Source, local_path
+from refmaker.io.stores import store_folder
 from refmaker.storage.detect import is_reference_folder
 from refmaker.storage.formats import COMPACT, format_of_name
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_NAME", "check_folder", "check_free", "is_single", "outputs"]
 
 DEFAULT_NAME = "{stem}.refs.json"
-FIELDS = {"stem", "name", "n"}
+FIELDS = {"stem", "name", "n", "parent"}
 
 
 def is_single(inputs: Inputs, out: str | None) -> bool:
@@ -49,7 +50,8 @@ def outputs(inputs: Sequence[str], out: str | None, name: str) -> list[str]:
         A file or ``-`` for a single input, a folder for several; by default the current
         folder.
     name : str
-        Template of a file's name in a folder: ``{stem}``, ``{name}``, ``{n}``.
+        Template of a file's name in a folder: ``{stem}``, ``{name}``, ``{n}``, ``{parent}``; it
+        may lie in folders below.
 
     Raises
     ------
@@ -87,23 +89,32 @@ def _join(folder: str | None, name: str) -> str:
 
 def _named(template: str, number: int, url: str) -> str:
     """Return the output's file name for one input."""
+    url = store_folder(url)
     path = url if local_path(url) is not None else urlsplit(url.rpartition("::")[2]).path
     base = os.path.basename(path.rstrip("/")) or "data"
     stem = os.path.splitext(base)[0]
     try:
         fields = {field for _, field, _, _ in string.Formatter().parse(template)} - {None}
-        name = template.format(stem=stem, name=base, n=number) if fields <= FIELDS else ""
+        above = os.path.basename(os.path.dirname(_whole(path))) or "data"
+        known = {"stem": stem, "name": base, "n": number, "parent": above}
+        name = template.format(**known) if fields <= FIELDS else ""
     except (KeyError, ValueError, IndexError):
         name = ""
     if not name:
         raise click.BadParameter(
-            f"{template!r} may hold {{stem}}, {{name}} and {{n}} only", param_hint="--name-template"
+            f"{template!r} may hold {{stem}}, {{name}}, {{parent}} and {{n}} only",
+            param_hint="--name-template",
         )
-    if os.path.basename(name) != name:
+    parts = name.split("/")
+    if os.path.isabs(name) or any(part in ("", ".", "..") for part in parts):
         raise click.BadParameter(
             f"{name!r} is not the name of a file", param_hint="--name-template"
         )
     return name
+
+
+def _whole(path: str) -> str:
+    return os.path.abspath(path) if local_path(path) is not None else path.rstrip("/")
 
 
 def _identity(url: str) -> str:
@@ -121,7 +132,7 @@ def _refuse_collisions(inputs: Sequence[str], found: Sequence[str]) -> None:
         if identity in first:
             raise click.UsageError(
                 f"{first[identity]} and {url} would both be written to {out}; tell them apart by"
-                " --name-template '{n}-{stem}.refs.json', or scan them one by one"
+                " --name-template '{parent}-{stem}.refs.json', or '{n}-{stem}.refs.json'"
             )
         first[identity] = url
         if identity in sources or _same_file(out, inputs):

@@ -97,7 +97,7 @@ def _line(array: Array, entry: Mapping[str, Any]) -> str:
     how = ", ".join(f"{counts[kind]:,} {kind}" for kind in kinds if counts[kind]) or "no chunks"
     parts = [f"({', '.join(extents)})", dtype]
     if array.shape:
-        parts.append(f"chunks ({', '.join(map(str, array.chunk_shape))})")
+        parts.append(f"chunks ({', '.join(entry['chunk_extents'])})")
     if entry["codecs"]:
         parts.append("+".join(entry["codecs"]))
     return "  ".join([*parts, f"[{how}]"])

@@ -52,8 +52,8 @@ def available() -> bool:
     return True
 
 
-def _eccodes() -> Any:
-    return eccodes("refmaker.grib: this chunk")
+def _eccodes(purpose: str = "this chunk") -> Any:
+    return eccodes(f"refmaker.grib: {purpose}")
 
 
 @cache
@@ -138,7 +138,7 @@ def grid_points(
     MissingDependencyError
         If it is not installed.
     """
-    ec = _eccodes()
+    ec = _eccodes("the grid, whose points are not known here,")
     if grid.edition == 1:
         message = _message_1(section)
     else:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.codecs import decoding
+from refmaker.combine import remedies
 from refmaker.errors import MetadataError
 from refmaker.model.attribute_types import TYPES, merge_types, with_types
 from refmaker.model.zarr_v2 import dumps
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from refmaker.combine.members import Member
+    from refmaker.combine.options import CombineOptions
     from refmaker.model import Array
 
 __all__ = ["MEANING", "Findings", "attribute_values", "same_fill"]
@@ -51,11 +53,15 @@ class Findings:
     ----------
     members : sequence of Member
         The inputs.
+    options : CombineOptions
+        How to combine them: what was asked for already is no remedy.
     """
 
     members: Sequence[Member]
+    options: CombineOptions
     lines: list[tuple[str, str]] = field(default_factory=list)
     hints: dict[str, None] = field(default_factory=dict)
+    dropped: dict[str, None] = field(default_factory=dict)
 
     def differ(
         self,
@@ -81,10 +87,13 @@ class Findings:
         self.say(path, f"{what} is {here}, but {', '.join(told)}", hint)
 
     def say(self, path: str, text: str, hint: str = "") -> None:
-        """Note anything else."""
+        """Note anything else; a hint is remedies between commas."""
         self.lines.append((path, text))
-        if hint:
-            self.hints.setdefault(hint)
+        for remedy in remedies.untried(hint, self.options):
+            if remedy == remedies.drop(path):
+                self.dropped.setdefault(path)
+            else:
+                self.hints.setdefault(remedy)
 
     def finish(self) -> None:
         """Raise what was found.
@@ -96,16 +105,18 @@ class Findings:
         """
         if not self.lines:
             return
-        hint = "; ".join(self.hints) or None
+        found = list(self.hints)
+        if self.dropped:
+            found.append(remedies.drop(*self.dropped))
+        hint = "; ".join(found) or None
         if len(self.lines) == 1:
             path, text = self.lines[0]
             raise MetadataError(f"the inputs cannot be combined: {text}", path=path, hint=hint)
-        lines = [f"{len(self.lines)} differences:"]
-        lines += [f"{path}: {text}" for path, text in self.lines[:_SHOWN]]
+        lines = [f"{path}: {text}" for path, text in self.lines[:_SHOWN]]
         if len(self.lines) > _SHOWN:
             lines.append(f"and {len(self.lines) - _SHOWN} more")
-        text = "\n  ".join(lines)
-        raise MetadataError(f"the inputs cannot be combined: {text}", hint=hint)
+        text = f"the inputs cannot be combined: {len(self.lines)} differences"
+        raise MetadataError(text, hint=hint, lines=lines)
 
 
 def same_fill(one: Any, other: Any) -> bool:
@@ -181,6 +192,9 @@ def _without_types(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> bool:
+    if name == "calendar":
+        left, right = (str(node.get(name, "standard")).lower() for node in (one, other))
+        return left == right or {left, right} <= {"standard", "gregorian"}
     if (name in one) != (name in other):
         return False
     left, right = one[name], other[name]
@@ -218,11 +232,9 @@ def _alike(one: Any, other: Any) -> bool:
     return dumps(one) == dumps(other)
 
 
-def _decoding(codecs: Any) -> Any:
-    """Return what of a codec, or of several, decoding depends on."""
-    if codecs is None:
-        return None
-    return decoding(codecs) if hasattr(codecs, "keys") else [decoding(one) for one in codecs]
+def _decoding(codecs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what of codecs decoding depends on."""
+    return [decoding(one) for one in codecs]
 
 
 def compare_arrays(
@@ -267,6 +279,7 @@ def compare_arrays(
 
 
 _WORDS = {
-    "chunk_shape": "chunk shape", "codecs": "codec", "dimension_names": "names of dimensions",
-    "fill_value": "fill value", "order": "order in chunks",
+    "chunk_shape": "chunk shape", "fill_value": "fill value", "codecs": "codecs",
+    "dimension_names": "names of dimensions",
+    "order": "order in chunks",
 }  # fmt: skip

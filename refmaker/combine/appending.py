@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from refmaker.combine.batches import second_pass_options
-from refmaker.combine.cube import combine_members
+from refmaker.combine.cube import check_names, combine_members
 from refmaker.combine.members import Member, members
 from refmaker.combine.options import Appended, CombineOptions
 from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.io.local_file import local_path
+from refmaker.model.zarr_v3 import zarr_format_of
 from refmaker.storage.detect import detect, reference_form
 from refmaker.storage.formats import COMPACT, format_of_name
 from refmaker.storage.reference_set import ReferenceSet
@@ -31,7 +32,11 @@ def append(
     storage_options: Mapping[str, Any] | None,
     options: CombineOptions,
 ) -> Appended:
-    """Add inputs to a reference set that is stored; see `refmaker.combine.append`."""
+    """Add inputs to a reference set that is stored; see `refmaker.combine.append`.
+
+    Its version of Zarr stays.
+    """
+    options = replace(options, zarr_format="auto")
     found = members(sets, storage_options, options.drop, options.preprocess)
     if _is_icechunk(target):
         from refmaker.combine.icechunk_append import append_icechunk
@@ -44,6 +49,7 @@ def append(
         base = ReferenceSet.read(target, storage_options)
         done = _collected(base, found, storage_options) or extend(base, found, options)
         if done.added and done.refs is not None:
+            _check_version(base, done.refs, target)
             if _state(target) != before:
                 raise SourceChangedError(
                     "somebody else has changed the set meanwhile",
@@ -52,9 +58,25 @@ def append(
                 )
             written = header.get("form", form)
             done.refs.write(
-                target, storage_options, format=written, relative=bool(header.get("relative"))
+                target,
+                storage_options,
+                format=written,
+                zarr_format=base.zarr_format,
+                relative=bool(header.get("relative")),
             )
     return done
+
+
+def _check_version(base: ReferenceSet, made: ReferenceSet, target: str | os.PathLike[str]) -> None:
+    """Refuse to write a set in another version of Zarr than it is in."""
+    if base.zarr_format == 2 and zarr_format_of(made.group) == 3:
+        raise MetadataError(
+            "with these inputs it has chunks of different lengths, which its Zarr version 2 cannot"
+            " say",
+            url=os.fspath(target),
+            hint="convert it to JSON of version 3 (refmaker convert SET NEW.json --zarr-format 3),"
+            " and append to that",
+        )
 
 
 def _collected(
@@ -116,16 +138,17 @@ def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions)
             "a set that was split into groups (`incompatible='split'`) cannot be appended to",
             hint="combine all inputs anew",
         )
-    new = combine_members(_numbered(fresh), options)
+    new = combine_members(_numbered(fresh), options, part=True)
     both = [
         Member(0, base, found[0].storage_options),
         Member(1, new, found[0].storage_options),
     ]
+    check_names(both, options)
     joined = combine_members(both, second_pass_options(options))
     report = joined.report
     report.url, report.format = base.report.url, base.report.format or new.report.format
     report.rows[:] = new.report.rows
-    return Appended(added, known, joined)
+    return Appended(added, known, replace(joined, zarr_format=base.zarr_format))
 
 
 def _numbered(found: Sequence[Member]) -> list[Member]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from refmaker.combine.cube import combine_members
+from refmaker.combine.cube import check_names, combine_members
 from refmaker.combine.members import Member, members
 from refmaker.errors import MetadataError
 
@@ -43,15 +43,16 @@ def combine_in_batches(
     """
     if options.incompatible == "split":
         raise MetadataError(
-            "incompatible inputs cannot be told apart in batches", hint="leave `batch` out"
+            "incompatible inputs cannot be told apart in batches", hint="leave it out: `batch`"
         )
     cubes: list[Member] = []
     for first, part in _batches(sets, options.batch or 1):
         found = members(part, storage_options, options.drop, options.preprocess)
         own = replace(options, coords=_part(options.coords, first, len(found)), regular=())
-        cubes.append(Member(len(cubes), combine_members(found, own), storage_options))
+        cubes.append(Member(len(cubes), combine_members(found, own, part=True), storage_options))
     if not cubes:
         raise MetadataError("there is nothing to combine")
+    check_names(cubes, options)
     rows = cubes[0].refs.report.rows
     if len(cubes) == 1 and not options.regular:
         return cubes[0].refs

@@ -80,8 +80,10 @@ class VariableGrid:
         """Return the chunks along a dimension that begin at positions."""
         along = self.along(j)
         if along is None:
-            return np.asarray(positions, np.int64) // self.chunk_shape[j]
-        return np.searchsorted(along.starts, positions).astype(np.int64, copy=False)
+            found: NDArray[np.int64] = np.asarray(positions, np.int64) // self.chunk_shape[j]
+            return found
+        at: NDArray[np.int64] = np.searchsorted(along.starts, positions).astype(np.int64)
+        return at
 
     def starts(self, j: int) -> NDArray[np.int64]:
         """Return where the chunks along a dimension begin."""
@@ -166,7 +168,7 @@ class CellOwners:
 
 
 def misaligned(
-    path: str, items: Sequence[Item], layout: VariableGrid, found: Findings | None
+    path: str, items: Sequence[Item], layout: VariableGrid, found: Findings | None, hint: str
 ) -> set[int]:
     """Return the inputs whose chunks are not chunks of a regular cube, and explain the first.
 
@@ -183,6 +185,8 @@ def misaligned(
         The cube's geometry.
     found : Findings, optional
         Gets the explanation.
+    hint : str
+        What helps.
     """
     bad: set[int] = set()
     numbers = np.array([i for i, _ in items], np.int64)
@@ -202,22 +206,16 @@ def misaligned(
             if i in axis.scattered:
                 continue
             if not bad and found is not None:
-                found.say(path, _explained(axis, size, i, bool(wrong_end[k]), found), _REMEDY)
+                found.say(path, _explained(axis, size, i, bool(wrong_end[k]), found), hint)
             bad.add(i)
         for i in axis.scattered:
             if not _whole_chunks(axis, axis.scattered[i], size) and i in present:
                 if not bad and found is not None:
                     name = found.members[i].name
                     text = f"chunks of {size} along {axis.name} in {name} hold positions of the"
-                    found.say(path, f"{text} cube that do not follow one another", _REMEDY)
+                    found.say(path, f"{text} cube that do not follow one another", hint)
                 bad.add(i)
     return bad
-
-
-_REMEDY = (
-    "write Zarr version 3 (`zarr_format=3`), which has chunks of different lengths, cut chunks"
-    " where data are not compressed (`chunks='common'`), or leave the input out"
-)
 
 
 def _explained(axis: ConcatDimension, size: int, member: int, at_end: bool, found: Findings) -> str:

@@ -19,6 +19,7 @@ __all__ = ["ConcatDimension", "counted_axis", "labelled_axis"]
 
 _POSITIONS = 1 << 31
 """Most positions of an axis that is completed to equal distances."""
+_LEAVE_OUT = "leave that file out"
 _PRECISION = 1e-6
 """Part of a step by which floating-point coordinates may miss equal distances."""
 
@@ -117,8 +118,7 @@ def labelled_axis(
         found.say(
             name,
             "its coordinate neither only rises nor only falls in the order of the inputs",
-            hint="sort by coordinate (`order='coordinate'`), or ask for any order"
-            " (`monotonic=False`)",
+            hint="sort by coordinate (`order='coordinate'`), allow any order (`monotonic=False`)",
         )
         return None
     if name in options.regular:
@@ -172,10 +172,14 @@ def _sound(
     directions: dict[int, int] = {}
     for i, vector in distinct:
         if vector.dtype.kind in "fcmM" and bool(np.any(vector != vector)):  # noqa: PLR0124 - NaN
-            found.say(name, f"its coordinate is not a number in {found.members[i].name}")
+            found.say(
+                name, f"its coordinate is not a number in {found.members[i].name}", _LEAVE_OUT
+            )
             continue
         if np.unique(vector).size != vector.size:
-            found.say(name, f"its coordinate holds a value twice in {found.members[i].name}")
+            found.say(
+                name, f"its coordinate holds a value twice in {found.members[i].name}", _LEAVE_OUT
+            )
             continue
         if vector.size > 1:
             directions.setdefault(_steps(vector), i)
@@ -228,7 +232,7 @@ def _completed(name: str, labels: NDArray[Any], found: Findings) -> NDArray[Any]
     """Return the coordinate at equal distances, of which some are in `labels`."""
     if labels.size < 2:
         return labels
-    hint = "leave this dimension out of regular"
+    hint = "leave it out of `regular`"
     if labels.dtype.kind not in "iufmM":
         found.say(name, f"coordinates of type {labels.dtype} have no distances", hint=hint)
         return None

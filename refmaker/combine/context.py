@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from refmaker.combine import remedies
 from refmaker.combine.agreement import MEANING, attribute_values
-from refmaker.combine.options import PACKING
 from refmaker.model import Array, Group
 from refmaker.model.dtypes import encode_fill_value
 
@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 
     Item = tuple[int, Array]
 
-__all__ = ["STORED_HINT", "Context", "Trees"]
+__all__ = ["Context", "Trees"]
 
-STORED_HINT = (
-    "split into groups (`incompatible='split'`), or keep the values of inputs that differ in the"
-    " set (`mismatched='inline'`)"
-)
-"""What helps where inputs encode or pack a variable differently."""
+_MEANT = {
+    "first": "that of the first input counts for all",
+    "drop": "it is left out, so that none counts",
+}
 
 
 @dataclass(slots=True)
@@ -42,12 +41,15 @@ class Context:
         Gets what is wrong.
     warnings : dict of str to None
         Gets what a reader should know.
+    labelled : set of str
+        Gets the dimensions that have a coordinate.
     """
 
     members: Sequence[Member]
     options: CombineOptions
     found: Findings
     warnings: dict[str, None] = field(default_factory=dict)
+    labelled: set[str] = field(default_factory=set)
 
     def name(self, member: int) -> str:
         """Return what an input is called."""
@@ -56,22 +58,23 @@ class Context:
     def attributes(self, path: str, items: Sequence[tuple[int, Any]], all_of_them: bool) -> Any:
         """Return the attributes of a variable or group, and whether they agree."""
         options = self.options
+        timed = any(" since " in str(node.attributes.get("units")) for _, node in items)
 
-        def hint(name: str) -> str:
-            if name in PACKING:
-                return STORED_HINT
-            if name in ("units", "calendar") and options.times == "keep":
-                return "write all times in the same units (`times='reencode'`)"
-            return f"say which one counts (`attributes={{{name!r}: 'first'}}`)"
+        def settled(name: str) -> bool:
+            # The units of times say what they are counted from: another's would move them.
+            return options.settles(name) and not (timed and name == "units")
 
         kept, passed = attribute_values(
             _with_missing(items),
-            lambda name: not options.settles(name) and (all_of_them or name in MEANING),
+            lambda name: not settled(name) and (all_of_them or name in MEANING),
             self.found,
             path,
-            options.policy,
-            hint,
+            lambda name: "error" if timed and name == "units" else options.policy(name),
+            lambda name: remedies.of_attribute(name, path, options, timed=timed),
         )
+        for name in {"missing_value", "units", "valid_range"} & set(passed):
+            if options.settles(name):
+                self.warnings[f"{path}: {name} differs; {_MEANT[options.policy(name)]}"] = None
         for word, there in (("left out", False), ("taken from the first input", True)):
             named = ", ".join(sorted(name for name in passed if (name in kept) == there))
             if named:
@@ -126,7 +129,8 @@ class Trees:
             for name in names:
                 inner = f"{path}/{name}" if path else name
                 if inner in trees.groups:
-                    found.say(inner, "it is a variable in one input, and a group in another")
+                    text = "it is a variable in one input, and a group in another"
+                    found.say(inner, text, remedies.drop(inner))
         return trees
 
     def home(self, path: str, name: str) -> str | None:

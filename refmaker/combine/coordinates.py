@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.combine import selectors
+from refmaker.combine import remedies, selectors
 from refmaker.combine.agreement import compare_arrays
 from refmaker.combine.concat_dimensions import ConcatDimension, counted_axis, labelled_axis
+from refmaker.combine.tolerance import apart
 from refmaker.combine.values import inline_like, read_values
 from refmaker.combine.variables import equal_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -48,9 +49,13 @@ class CubeAxes:
         """Return the axes that variables get as their first dimensions."""
         return tuple(self.new.values())
 
-    def new_coordinates(self) -> Mapping[str, Array]:
-        """Return the coordinates that the root group gets."""
-        return {name: self.made["", name] for name in self.new}
+    def new_coordinates(self, path: str, known: Collection[str]) -> dict[str, Array]:
+        """Return the coordinates that a group gets, besides those of names that it has."""
+        return {
+            name: array
+            for (home, name), array in self.made.items()
+            if home == path and (name in self.new or name not in known)
+        }
 
     def coordinate(self, path: str, name: str) -> Array | None:
         """Return the coordinate that takes the place of a variable, if one does."""
@@ -80,18 +85,22 @@ def plan(trees: Trees, context: Context) -> CubeAxes:
     made = CubeAxes()
     wanted = dict.fromkeys((*(options.concat or ()), *options.coords))
     there = {name for _, name in dimensions}
+    context.labelled |= {name for (_, name), dimension in dimensions.items() if dimension.items}
     for key, dimension in dimensions.items():
         name = key[1]
         if name in options.coords:
             _selected(key, dimension, trees, made, context)
-        elif name in wanted or _differs(key, dimension, context):
-            _existing(key, dimension, made, context)
+        elif name in wanted or (
+            _differs(key, dimension, context) and not _nearly(key, dimension, context)
+        ):
+            _existing(key, dimension, trees, made, context)
     for name in wanted:
         if name not in there:
             _new(name, trees, made, context)
     for name in options.regular:
         if name not in wanted and all(name != key[1] for key in made.axes):
-            found.say(name, "no inputs are joined along it, so it cannot be made regular")
+            text = "no inputs are joined along it, so it cannot be made regular"
+            found.say(name, text, f"join along it (`concat={name!r}`)")
     return made
 
 
@@ -114,11 +123,16 @@ def _dimensions(trees: Trees, context: Context) -> dict[tuple[str, str], _Dimens
                             inner,
                             f"{extent} elements along {n} in {context.name(i)}, where another"
                             f" variable has {dimension.sizes[i]}",
+                            remedies.drop(inner),
                         )
     for (path, name), dimension in known.items():
         arrays = trees.arrays[path].get(name, ())
         dimension.items = [item for item in arrays if item[1].dimension_names == (name,)]
     return known
+
+
+def _to_be_joined(key: tuple[str, str], dimension: _Dimension, context: Context) -> bool:
+    return _differs(key, dimension, context) and not _nearly(key, dimension, context)
 
 
 def _differs(key: tuple[str, str], dimension: _Dimension, context: Context) -> bool:
@@ -131,8 +145,32 @@ def _differs(key: tuple[str, str], dimension: _Dimension, context: Context) -> b
     return any(not equal_values(path, first, item, context) for item in dimension.items[1:])
 
 
+def _nearly(key: tuple[str, str], dimension: _Dimension, context: Context) -> bool:
+    """Tell of coordinates that differ by so little that nobody would join along them."""
+    path = "/".join(filter(None, key))
+    first = dimension.items[0]
+    for item in dimension.items[1:]:
+        if equal_values(path, first, item, context):
+            continue
+        far, hint = apart(path, first, item, context)
+        if not far:
+            return False
+        context.found.say(
+            path,
+            f"its coordinate differs{far} between {context.name(first[0])} and"
+            f" {context.name(item[0])}",
+            f"{hint}, join along it (`concat={key[1]!r}`)",
+        )
+        return True
+    return False
+
+
 def _existing(
-    key: tuple[str, str], dimension: _Dimension, made: CubeAxes, context: Context
+    key: tuple[str, str],
+    dimension: _Dimension,
+    trees: Trees,
+    made: CubeAxes,
+    context: Context,
 ) -> None:
     """Add the axis along a dimension that inputs have."""
     name = key[1]
@@ -141,7 +179,7 @@ def _existing(
         if context.options.coords or len(context.options.concat or ()) > 1:
             context.found.say(
                 name, "it has no coordinate, which joining along several dimensions needs",
-                hint=f"say where it comes from (`coords={{{name!r}: ...}}`)",
+                hint=_source(name, trees.arrays[key[0]], context),
             )  # fmt: skip
             return
         made.axes[key] = counted_axis(name, [dimension.sizes.get(i) for i in range(count)])
@@ -151,14 +189,17 @@ def _existing(
     inner = "/".join(filter(None, key))
     if missing:
         i = min(missing)
-        context.found.say(inner, f"{context.name(i)} has the dimension, but no coordinate of it")
+        context.found.say(
+            inner, f"{context.name(i)} has the dimension, but no coordinate of it",
+            remedies.drop(inner),
+        )  # fmt: skip
         return
     before = len(context.found.lines)
     attributes = context.attributes(inner, dimension.items, False)
     if len({array.dtype.newbyteorder("=") for _, array in dimension.items}) > 1:
         compare_arrays(
             inner, dimension.items, context.found, ("dtype",),
-            {"dtype": "split into groups (`incompatible='split'`)"},
+            {"dtype": remedies.of_storage(inner)},
         )  # fmt: skip
     if len(context.found.lines) > before:
         return
@@ -186,8 +227,9 @@ def _selected(
     for i, size in dimension.sizes.items():
         if vectors[i].size != size:
             context.found.say(
-                name, f"{vectors[i].size} values for {size} elements in {context.name(i)}"
-            )
+                name, f"{vectors[i].size} values for {size} elements in {context.name(i)}",
+                _source(name, trees.arrays[key[0]], context),
+            )  # fmt: skip
             return
     if selected.path != "/".join(filter(None, key)):
         _refuse_boundaries(key, dimension.items, trees, context)
@@ -210,9 +252,19 @@ def _refuse_boundaries(
                 context.found.say(
                     str(bounds),
                     f"it is in the units of {name}, which gets another coordinate",
-                    "write all times in the same units instead (`times='reencode'`), or leave it"
-                    " out (`drop=...`)",
+                    f"write all times in the same units (`times='reencode'`),"
+                    f" {remedies.drop(str(bounds))}",
                 )
+
+
+def _source(name: str, there: Mapping[str, Sequence[Item]], context: Context) -> str:
+    """Return the remedy that says where the coordinate along a dimension may come from."""
+    count = len(context.members)
+    for other, items in there.items():
+        arrays = [array for _, array in items]
+        if len(arrays) == count and all(array.dimension_names == (name,) for array in arrays):
+            return f"take a variable for it (`coords={{{name!r}: 'data:{other}'}}`)"
+    return "leave it out of `concat`"
 
 
 def _new(name: str, trees: Trees, made: CubeAxes, context: Context) -> None:
@@ -225,7 +277,8 @@ def _new(name: str, trees: Trees, made: CubeAxes, context: Context) -> None:
     else:
         context.found.say(
             name, "no input has such a dimension, nor a variable of that name",
-            hint=f"say where its coordinate comes from (`coords={{{name!r}: ...}}`)",
+            hint=f"count the inputs (`coords={{{name!r}: 'index'}}`), say where in their names it"
+            f" stands (`coords={{{name!r}: '*{{{name}}}.nc'}}`)",
         )  # fmt: skip
         return
     if selected is None:
@@ -236,7 +289,7 @@ def _new(name: str, trees: Trees, made: CubeAxes, context: Context) -> None:
     if any(vector.size != 1 for vector in vectors):
         i = next(i for i, vector in enumerate(vectors) if vector.size != 1)
         text = f"{vectors[i].size} values for the new dimension in {context.name(i)}, expected one"
-        context.found.say(name, text)
+        context.found.say(name, text, remedies.counting(name))
         return
     axis = labelled_axis(name, list(vectors), context.options, context.found)
     if axis is None or axis.labels is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from refmaker.combine import coordinates, rechunk, times
+from refmaker.combine import coordinates, missing, rechunk, squeeze, times, tolerance
 from refmaker.combine.agreement import Findings
 from refmaker.combine.context import Context, Trees
 from refmaker.combine.groups_by_encoding import combine_by_encoding
@@ -28,10 +28,15 @@ if TYPE_CHECKING:
     Item = tuple[int, Array]
     Key = tuple[str, str]
 
-__all__ = ["combine_members"]
+__all__ = ["check_names", "combine_members"]
+
+_NAMED = 20
+"""Names that a message lists at most."""
 
 
-def combine_members(members: Sequence[Member], options: CombineOptions) -> ReferenceSet:
+def combine_members(
+    members: Sequence[Member], options: CombineOptions, *, part: bool = False
+) -> ReferenceSet:
     """Combine inputs.
 
     Parameters
@@ -40,12 +45,16 @@ def combine_members(members: Sequence[Member], options: CombineOptions) -> Refer
         At least one.
     options : CombineOptions
         How.
+    part : bool
+        Whether there are more inputs, so that variables that options name may be in those.
 
     Raises
     ------
     MetadataError, SourceError, LimitError
         As for `refmaker.combine.combine`.
     """
+    if not part:
+        check_names(members, options)
     if options.incompatible == "split":
         return combine_by_encoding(members, options, _combine_alike)
     return _combine_alike(members, options)
@@ -53,12 +62,15 @@ def combine_members(members: Sequence[Member], options: CombineOptions) -> Refer
 
 def _combine_alike(members: Sequence[Member], options: CombineOptions) -> ReferenceSet:
     """Combine inputs to one cube; parameters and errors as for `combine_members`."""
-    found = Findings(members)
+    found = Findings(members, options)
     context = Context(members, options, found)
     trees = Trees.of(members, found)
     found.finish()
-    _check_names(trees, options)
+    trees = squeeze.squeezed(trees, context)
+    trees = missing.filled(trees, context)
     trees = times.in_same_units(trees, context)
+    found.finish()
+    trees = tolerance.brought_together(trees, context)
     if options.chunks is not None and not isinstance(options.chunks, str):
         trees = rechunk.split_along(trees, options.chunks, context)
     plan = coordinates.plan(trees, context)
@@ -78,15 +90,27 @@ def _combine_alike(members: Sequence[Member], options: CombineOptions) -> Refere
     return made if context.options.zarr_format != 3 else replace(made, zarr_format=3)
 
 
-def _check_names(trees: Trees, options: CombineOptions) -> None:
-    names = {name for group in trees.arrays.values() for name in group}
-    paths = {
-        f"{path}/{name}" if path else name for path, group in trees.arrays.items() for name in group
-    }
-    for option in ("shared", "varying"):
-        for name in getattr(options, option):
-            if name not in names and name not in paths:
-                raise MetadataError(f"{option} names {name!r}, which no input has", path=name)
+def check_names(members: Sequence[Member], options: CombineOptions) -> None:
+    """Refuse options for variables that no input has.
+
+    Raises
+    ------
+    MetadataError
+        With the names that there are.
+    """
+    words = ("shared", "varying", "fill", "tolerance")
+    if not any(getattr(options, word) for word in words):
+        return
+    paths = {path for member in members for path, _ in member.refs.group.arrays()}
+    names = {path.rpartition("/")[2] for path in paths}
+    for option in words:
+        given = getattr(options, option)
+        for name in given if not isinstance(given, int | float) else ():
+            if name not in names and name not in paths and (option, name) != ("tolerance", "*"):
+                raise MetadataError(
+                    f"{option} names {name!r}, which no input has", path=name,
+                    hint=f"there are {', '.join(sorted(paths)[:_NAMED])}",
+                )  # fmt: skip
 
 
 def _format(members: Sequence[Member]) -> str:
@@ -99,10 +123,8 @@ def _group(
 ) -> dict[str, Array | Group]:
     """Return the variables of one group, combined."""
     options = context.options
-    made: dict[str, Array | Group] = {}
-    if not path:
-        made |= plan.new_coordinates()
     names = trees.arrays[path]
+    made: dict[str, Array | Group] = dict(plan.new_coordinates(path, names))
     auxiliary = _auxiliary(names)
     mappings = _mappings(names)
     for name, items in names.items():
@@ -117,21 +139,75 @@ def _group(
         axes = _axes(path, items[0][1], trees, plan)
         varying = name in options.varying or inner in options.varying
         fixed = name in auxiliary or name in options.shared or inner in options.shared
+        one = _Variable(path, inner, items, axes, name in mappings, names)
         new = plan.new_axes() if varying or not fixed else ()
         if varying:
-            new = (*new, *_lacking(items, axes, plan, path))
-        new = tuple(axis for axis in new if axis.name not in (items[0][1].dimension_names or ()))
-        if not new and not any(axis is not None for axis in axes):
-            array = static_variable(inner, items, context, all_attributes=name in mappings)
+            new = _with_lacking(one, new, plan, context)
+        if options.static == "vary" and not varying:
+            array = _varied(one, new, plan, context)
         else:
-            crossed = _crossed(items, axes, new, plan, path)
-            array = combine_variable(inner, items, axes, new, context, crossed=crossed)
+            array = _combined(one, new, plan, context)
         if array is not None:
             made[name] = array
             outcome = Outcome.REFERENCED if array.chunks.referenced else Outcome.INLINED
             reason = "" if outcome is Outcome.REFERENCED else "small"
             report.add(f"/{inner}", outcome, reason, "small" if reason else "")
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Variable:
+    """A variable in all inputs, the axes of its dimensions, and the variables beside it."""
+
+    group: str
+    path: str
+    items: list[Item]
+    axes: tuple[ConcatDimension | None, ...]
+    mapping: bool
+    siblings: Mapping[str, Sequence[Item]]
+
+    @property
+    def is_coordinate(self) -> bool:
+        """Whether it is the coordinate of a dimension."""
+        return self.items[0][1].dimension_names == (self.path.rpartition("/")[2],)
+
+
+def _combined(
+    one: _Variable,
+    new: Sequence[ConcatDimension],
+    plan: coordinates.CubeAxes,
+    context: Context,
+) -> Array | None:
+    """Return a variable along its own axes and new ones, or as it is in all inputs."""
+    own = one.items[0][1].dimension_names or ()
+    new = tuple(axis for axis in new if axis.name not in own)
+    if new or any(axis is not None for axis in one.axes):
+        crossed = _crossed(one.items, one.axes, new, plan, one.group)
+        return combine_variable(one.path, one.items, one.axes, new, context, crossed=crossed)
+    return static_variable(
+        one.path, one.items, context, all_attributes=one.mapping, siblings=one.siblings,
+        joined=bool(plan.axes or plan.new), lacking=bool(_possible(one, plan, context)),
+    )  # fmt: skip
+
+
+def _varied(
+    one: _Variable,
+    new: Sequence[ConcatDimension],
+    plan: coordinates.CubeAxes,
+    context: Context,
+) -> Array | None:
+    """Return a variable; if inputs differ, with the dimensions that tell them apart."""
+    more = _possible(one, plan, context)
+    if one.is_coordinate or {axis.name for axis in more} <= {axis.name for axis in new}:
+        return _combined(one, new, plan, context)
+    trial = replace(context, found=Findings(context.members, context.options), warnings={})
+    array = _combined(one, new, plan, trial)
+    if array is not None:
+        context.warnings |= trial.warnings
+        return array
+    named = ", ".join(axis.name for axis in more)
+    context.warnings[f"{one.path} differs between inputs and gets the dimension {named}"] = None
+    return _combined(one, more, plan, context)
 
 
 def _axes(
@@ -148,21 +224,37 @@ def _home(path: str, name: str, trees: Trees) -> str:
     return path if home is None else home
 
 
-def _lacking(
-    items: Sequence[Item],
-    axes: Sequence[ConcatDimension | None],
-    plan: coordinates.CubeAxes,
-    path: str,
+def _possible(
+    one: _Variable, plan: coordinates.CubeAxes, context: Context
 ) -> tuple[ConcatDimension, ...]:
-    """Return the existing axes that a variable lacks and is to get."""
-    has = {axis.name for axis in axes if axis is not None}
-    numbers = [i for i, _ in items]
-    return tuple(
+    """Return all axes that a variable could get."""
+    own = one.items[0][1].dimension_names or ()
+    found = _with_lacking(one, plan.new_axes(), plan, context)
+    return tuple(axis for axis in found if axis.name not in own)
+
+
+def _with_lacking(
+    one: _Variable,
+    new: Sequence[ConcatDimension],
+    plan: coordinates.CubeAxes,
+    context: Context,
+) -> tuple[ConcatDimension, ...]:
+    """Return new axes and the existing ones that a variable lacks, in the order asked for."""
+    has = {axis.name for axis in one.axes if axis is not None}
+    path = one.group
+    numbers = [i for i, _ in one.items]
+    lacking = (
         axis
         for (home, name), axis in plan.axes.items()
         if name not in has
         and (path == home or path.startswith(f"{home}/") or not home)
         and all(axis.count[i] == 1 for i in numbers)
+    )
+    options = context.options
+    wanted = list(dict.fromkeys((*(options.concat or ()), *options.coords)))
+    found = (*new, *lacking)
+    return tuple(
+        sorted(found, key=lambda a: wanted.index(a.name) if a.name in wanted else len(wanted))
     )
 
 
@@ -219,7 +311,10 @@ def _assembled(
         nodes = [(i, _Bare(_plain_attributes(group))) for i, group in trees.groups[path]]
         attributes = context.attributes(f"/{path}", nodes, False)
         unlimited = dict.fromkeys(
-            name for _, group in trees.groups[path] for name in group.attributes.get(UNLIMITED, [])
+            name
+            for _, group in trees.groups[path]
+            for name in group.attributes.get(UNLIMITED, [])
+            if name not in context.options.squeeze
         )
         if unlimited:
             attributes[UNLIMITED] = list(unlimited)

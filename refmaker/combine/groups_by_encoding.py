@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.codecs import decoding
 from refmaker.combine.agreement import MEANING
 from refmaker.combine.members import Member, combined_set
+from refmaker.combine.times import known_calendar
 from refmaker.model import Array, Group
 from refmaker.model.report import ScanReport
 from refmaker.model.zarr_v2 import dumps, encode_dtype, encode_fill_value
@@ -53,11 +54,12 @@ def _array_kind(array: Array, options: CombineOptions) -> str:
         if name in MEANING and not options.settles(name)
     }
     if options.times == "reencode" and " since " in str(attributes.get("units", "")):
-        attributes.pop("units")
-        attributes.pop("calendar", None)
+        attributes["units"] = ""
+        # Calendars that agree are brought together; others never are.
+        attributes["calendar"] = known_calendar(attributes)
     stored: list[Any] = []
-    if array.chunks.referenced:
-        # Values that are kept in the set are written anew: how they are encoded does not count.
+    if array.chunks.referenced or array.nbytes > options.inline_threshold:
+        # Small values in the set are written anew: how they are encoded does not count.
         stored = [array.chunk_shape, array.order, [decoding(codec) for codec in array.codecs]]
     fill = encode_fill_value(array.fill_value, array.dtype)
     kind = [encode_dtype(array.dtype), fill, array.dimension_names, attributes, stored]
@@ -86,14 +88,13 @@ def combine_by_encoding(
         As for `refmaker.combine.combine`.
     """
     kinds = group_by_encoding(members, options)
-    alone = replace(options, incompatible="error")
     if len(kinds) == 1:
-        return combine_alike(members, alone)
+        return combine_alike(members, options)
     report = ScanReport("")
     groups: dict[str, Array | Group] = {}
     for number, kind in enumerate(kinds):
         name = f"era_{number}"
-        refs = combine_alike(_numbered(kind), alone)
+        refs = combine_alike(_numbered(kind), options)
         groups[name] = refs.group
         report.extend(replace(row, path=f"/{name}{row.path}") for row in refs.report.rows)
         report.sources.update(refs.report.sources)

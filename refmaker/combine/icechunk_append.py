@@ -20,11 +20,13 @@ from refmaker.combine.members import Member
 from refmaker.combine.options import Appended, CombineOptions
 from refmaker.combine.values import inline_like, read_values
 from refmaker.errors import LimitError, MetadataError, SourceChangedError, UnsupportedError
-from refmaker.model import Array, ChunkTable, Group, chunk_grid
+from refmaker.model import Array, Group
 from refmaker.model.report import ScanReport
 from refmaker.model.zarr_v2 import dumps
-from refmaker.model.zarr_v3 import array_document_v3, group_document_v3
+from refmaker.model.zarr_v3 import CROP, array_document_v3, group_document_v3
+from refmaker.model.zarr_v3_reader import array_from_document_v3
 from refmaker.storage.icechunk import (
+    check_version,
     library,
     open_repository,
     put,
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["append_icechunk"]
 
 _STORED = ("data_type", "fill_value", "dimension_names")
-_CHUNKED = ("chunk_grid", "codecs")
 
 
 def append_icechunk(
@@ -74,6 +75,7 @@ def append_icechunk(
     import zarr
 
     icechunk = library()
+    options = replace(options, zarr_format="auto")
     name = os.fspath(target)
     repository = open_repository(target, storage_options)
     session = repository.writable_session("main")
@@ -85,13 +87,15 @@ def append_icechunk(
         (known if here & there else fresh).append(member)
     if not fresh:
         return Appended([], [member.name for member in known])
-    new = combine_members([replace(m, number=i) for i, m in enumerate(fresh)], options)
+    numbered = [replace(m, number=i) for i, m in enumerate(fresh)]
+    new = combine_members(numbered, options, part=True)
     _check_places(repository, new, name)
     root = zarr.open_group(session.store, mode="r", zarr_format=3)
     dims = _joined(new.group, root, second_pass_options(options))
     base = ReferenceSet(_group("", new.group, root, dims, options, name), ScanReport(name))
     both = [Member(i, refs, storage_options) for i, refs in enumerate((base, new))]
     cube = combine_members(both, second_pass_options(options)).group
+    check_version(icechunk, cube)
     documents: dict[str, bytes] = {}
     files: dict[str, Any] = {}
     grown = {}
@@ -181,7 +185,7 @@ def _array(
         if "_FillValue" in new.attributes:
             attributes["_FillValue"] = new.attributes["_FillValue"]
     whole = not new.chunks.referenced or not dims & set(new.dimension_names or ())
-    for field in _STORED if whole else (*_STORED, *_CHUNKED):
+    for field in _STORED if whole else (*_STORED, "codecs"):
         if _decoding(plain.get(field)) != _decoding(wanted.get(field)):
             raise MetadataError(
                 f"its {field} is {wanted.get(field)!r}, but {plain.get(field)!r} in the repository",
@@ -195,14 +199,25 @@ def _array(
         values = np.asarray(old[...])
         like = replace(new, attributes=attributes)
         return inline_like(values, like, new.dimension_names or ())
-    grid = chunk_grid(shape, new.chunk_shape)
-    return replace(new, shape=shape, attributes=attributes, chunks=ChunkTable.empty(grid))
+    there = array_from_document_v3(plain)
+    return replace(
+        new,
+        shape=shape,
+        chunk_shape=there.chunk_shape,
+        edges=there.edges,
+        attributes=attributes,
+        chunks=there.chunks,
+    )
 
 
 def _decoding(field: Any) -> Any:
-    """Return a field of a document; of codecs, what decoding depends on."""
+    """Return a field of a document; of codecs, what decoding depends on.
+
+    How chunks are cropped follows from their grid.
+    """
     if not isinstance(field, list) or not all(isinstance(one, dict) for one in field):
         return field
+    field = [one for one in field if one["name"] != CROP]
     return [
         one | {"configuration": decoding({"id": one["name"].rpartition(".")[2], **inner})}
         for one in field

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.combine import remedies
 from refmaker.combine.chunk_placement import filled_positions
+from refmaker.combine.missing import free_value
 from refmaker.combine.values import inline_like, read_values, same_bytes
 from refmaker.model.chunk_table import count as product
 
@@ -125,7 +127,8 @@ def join(
         if bool(mine.any()):
             same = same_bytes(values[region][_spread(mine, shaped)], shaped[_spread(mine, shaped)])
             if not same and (policy == "error" or crossed):
-                _tell(path, items, layout, (int(owner[claimed][mine][0]), place), context)
+                pair = int(owner[claimed][mine][0]), place
+                _tell(path, items, layout, pair, context, crossed=crossed)
                 return None
             if policy != "last" or same:
                 shaped = np.where(mine, values[region], shaped)
@@ -178,7 +181,13 @@ def _region(member: int, layout: VariableGrid) -> tuple[Any, Any]:
 
 
 def _tell(
-    path: str, items: Sequence[Item], layout: VariableGrid, pair: tuple[int, int], context: Context
+    path: str,
+    items: Sequence[Item],
+    layout: VariableGrid,
+    pair: tuple[int, int],
+    context: Context,
+    *,
+    crossed: bool,
 ) -> None:
     one, other = (items[k][0] for k in pair)
     axes = [axis for axis in layout.axes if axis is not None]
@@ -189,8 +198,9 @@ def _tell(
     context.found.say(
         path,
         f"{context.name(one)} and {context.name(other)} have different values at {where}",
-        "keep one of them (`duplicates='first'` or `duplicates='last'`), or join along the"
-        " dimension that tells them apart",
+        f"let what differs have the dimension (`static='vary'`), {remedies.drop(path)}"
+        if crossed
+        else "keep the first (`duplicates='first'`), keep the last (`duplicates='last'`)",
     )
 
 
@@ -212,9 +222,8 @@ def _filled(
         if lost.size:
             axes = ((j, layout.axes[j]) for j in dims)
             where = ", ".join(axis.label(int(lost[0][j])) for j, axis in axes if axis is not None)
-            context.found.say(
-                path, f"no input has it at {where}", "leave holes empty (`join='outer'`)"
-            )
+            hint = f"leave holes empty (`join='outer'`), {remedies.drop(path)}"
+            context.found.say(path, f"no input has it at {where}", hint)
             return None
     known, fill = gap_fill(like, absent=any(array.chunks.absent for _, array in items))
     if not known:
@@ -226,8 +235,10 @@ def _filled(
 
 def tell_unknown(path: str, array: Array, context: Context) -> None:
     """Note that there is no value for the holes of a variable."""
+    value = free_value(array.dtype)
+    say = "" if value is None else f"say what stands for them (`fill={{{path!r}: {value!r}}}`), "
     context.found.say(
         path,
         f"there are gaps, and no value of {array.dtype} is declared for them",
-        "leave the variable out (`drop=...`), or refuse cubes with holes (`join='exact'`)",
+        f"{say}{remedies.drop(path)}",
     )

@@ -5,6 +5,7 @@ This module is imported by ``import refmaker``, so it loads nothing heavy.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,13 +15,13 @@ if TYPE_CHECKING:
 
     from refmaker.storage.reference_set import ReferenceSet
 
-__all__ = ["PACKING", "Appended", "CombineOptions"]
+__all__ = ["PACKING", "UNSETTLED", "Appended", "CombineOptions", "unsettled"]
 
 _WORDS = {
     "order": ("coordinate", "given"),
     "duplicates": ("error", "first", "last"),
     "join": ("exact", "outer"),
-    "static": ("compare", "first"),
+    "static": ("compare", "first", "vary"),
     "times": ("reencode", "keep"),
     "incompatible": ("error", "split"),
     "mismatched": ("error", "inline"),
@@ -29,11 +30,21 @@ _WORDS = {
 _ATTRIBUTES = ("drop", "error", "first")
 PACKING = frozenset({"scale_factor", "add_offset", "_FillValue", "_Unsigned", "dtype"})
 """Attributes by which stored values become others."""
-_NAMES = ("concat", "shared", "varying", "regular", "drop")
+_COUNTED = frozenset({"calendar", "leap_month", "leap_year", "month_lengths"})
+"""Attributes by which times are counted."""
+_NAMES = ("concat", "shared", "varying", "squeeze", "regular", "drop")
+UNSETTLED = PACKING | _COUNTED
+"""Attributes of which no input's is right for the others."""
 _FORMER = {"eras": "incompatible", "odd": "mismatched"}
 """Names until 0.1, which are still understood."""
 
 _Class = TypeVar("_Class", bound=type)
+
+
+def unsettled(name: str) -> str:
+    """Return why nobody can choose one input's value of an attribute for all of them."""
+    what = "times are counted" if name in _COUNTED else "values are packed"
+    return f"{what} by it, so that no choice is right"
 
 
 def _with_former_names(cls: _Class) -> _Class:
@@ -68,6 +79,9 @@ class CombineOptions:
         Variables that do not get a new dimension; they have to be the same in all inputs.
     varying : sequence of str
         Coordinates and variables without the dimension that get it nevertheless.
+    squeeze : sequence of str
+        Dimensions of one element in every input that are left out; their coordinates become
+        scalars, which may differ between inputs and then get a dimension by `varying`.
     drop : sequence of str
         Names or paths of variables and groups to leave out.
     order : {"coordinate", "given"}
@@ -85,8 +99,14 @@ class CombineOptions:
         What to do with attributes that differ and say nothing about what values mean. By name,
         it counts for attributes that do, too, such as ``units`` and ``missing_value``, but not
         for those by which values are packed; ``"*"`` stands for all that are not named.
-    static : {"compare", "first"}
-        Compare variables without the dimension, by value, or take the first input's unseen.
+    static : {"compare", "first", "vary"}
+        Compare variables without the dimension, by value, or take the first input's unseen, or
+        let those that differ have the dimension.
+    tolerance : float, or mapping of str to float
+        Absolute difference up to which coordinates are the same: all but times, with their
+        boundaries, or by name. Values are those of the first input of the widest type.
+    fill : mapping of str to number or str
+        By variable, the value that stands for what is missing, where none is declared.
     times : {"reencode", "keep"}
         Write times that are counted from different dates, or in calendars that agree on them, in
         the first input's units; or refuse them.
@@ -125,6 +145,7 @@ class CombineOptions:
     coords: Mapping[str, Any] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
     varying: tuple[str, ...] = ()
+    squeeze: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     order: str = "coordinate"
     monotonic: bool = True
@@ -133,6 +154,8 @@ class CombineOptions:
     regular: tuple[str, ...] = ()
     attributes: str | Mapping[str, str] = "drop"
     static: str = "compare"
+    tolerance: float | Mapping[str, float] = 0.0
+    fill: Mapping[str, Any] = field(default_factory=dict)
     times: str = "reencode"
     incompatible: str = "error"
     chunks: str | Mapping[str, int] | None = None
@@ -158,6 +181,9 @@ class CombineOptions:
             object.__setattr__(self, name, None if value is None else tuple(value))
         if self.batch is not None and self.batch < 1:
             raise ValueError(f"batch is {self.batch}, not a number of inputs")
+        for distance in self._tolerances():
+            if not 0 <= distance < math.inf:
+                raise ValueError(f"tolerance is {distance!r}, not a distance")
         if isinstance(self.chunks, str) and self.chunks != "common":
             raise ValueError(f"chunks is {self.chunks!r}, not 'common' or sizes by dimension")
 
@@ -166,10 +192,8 @@ class CombineOptions:
         for name, word in chosen.items():
             if word not in _ATTRIBUTES:
                 raise ValueError(f"attributes is {word!r}, not one of {_ATTRIBUTES}")
-            if name in PACKING:
-                raise ValueError(
-                    f"attributes names {name}, by which values are packed: no choice is right"
-                )
+            if name in UNSETTLED:
+                raise ValueError(f"attributes names {name}: {unsettled(name)}")
 
     def policy(self, name: str) -> str:
         """Return what to do with an attribute that differs: "drop", "error" or "first"."""
@@ -180,6 +204,23 @@ class CombineOptions:
     def settles(self, name: str) -> bool:
         """Tell whether it was said of this very attribute what to do."""
         return not isinstance(self.attributes, str) and name in self.attributes
+
+    def _tolerances(self) -> list[float]:
+        given = self.tolerance
+        return [given] if isinstance(given, int | float) else list(given.values())
+
+    def tolerance_of(self, *names: str) -> float | None:
+        """Return the tolerance that was given for any of some names; None for none of its own."""
+        if isinstance(self.tolerance, int | float):
+            return None
+        return next((self.tolerance[name] for name in names if name in self.tolerance), None)
+
+    @property
+    def common_tolerance(self) -> float:
+        """The tolerance of coordinates that are not named."""
+        if isinstance(self.tolerance, int | float):
+            return float(self.tolerance)
+        return float(self.tolerance.get("*", 0.0))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields by name."""

@@ -181,8 +181,8 @@ def _cut(
                 path,
                 f"chunks of {array.chunk_shape} in {context.name(i)} cannot be seen as chunks of"
                 f" {wanted}",
-                "a size has to divide the old one, and all behind the first one that is cut and"
-                " larger than 1 has to stay whole",
+                "cut to sizes that divide the old ones and leave all behind the first larger than 1"
+                " whole or leave it out of `chunks`",
             )
             return list(items)
     return made

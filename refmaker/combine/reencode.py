@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.codecs import decoding
+from refmaker.combine import remedies
 from refmaker.combine.agreement import same_fill
 from refmaker.combine.values import cut_inline, read_values
 from refmaker.errors import LimitError
@@ -36,7 +37,7 @@ def _charge(path: str, arrays: Sequence[Item], context: Context) -> None:
             f"keeping the values of {len(arrays)} mismatched inputs in the set would take "
             f"{total} bytes",
             path=path,
-            hint="split into groups (`incompatible='split'`), or raise `inline_budget`",
+            hint=f"allow more (`inline_budget={total}`), {remedies.of_storage(path)}",
         )
 
 
@@ -83,7 +84,15 @@ def repacked(
     values = read_values([(context.members[i], path, array) for i, array in others])
     for (i, array), packed in zip(others, values, strict=True):
         made = _repack(packed, array, like)
-        if made is not None:
+        if made is None:
+            context.found.say(
+                path,
+                f"values of {context.name(i)} are none of those that the packing of"
+                f" {context.name(items[kinds.index(most)][0])} has, so that they cannot be kept"
+                " in the set in that",
+                remedies.of_storage(path),
+            )
+        else:
             attributes = {k: v for k, v in array.attributes.items() if k not in PACKING}
             attributes |= {k: like.attributes[k] for k in PACKING if k in like.attributes}
             target = replace(

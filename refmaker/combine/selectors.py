@@ -8,13 +8,14 @@ selector            the value of each input
 ``"attr:x"``        the attribute ``x`` of its root group (``attr:group/x`` of another)
 ``"vattr:v:x"``     the attribute ``x`` of its variable ``v``
 ``"data:v"``        the values of its variable ``v``
-``"cf:v"``          the same as dates, after the CF conventions
+``"cf:v"``          the same as dates, after the CF conventions; texts such as WRF's, too
 a list              the value at its place
 a mapping           the value under its file's name
 a function          what it returns for the input's `ReferenceSet` and file name
 ==================  ==============================================================
 
-A pattern fits at the end of a file's name or path, from a ``/`` on: ``"sst_{date:%Y%m%d}.nc"``.
+A pattern fits at the end of a file's name or path, from a ``/`` on: ``"sst_{date:%Y%m%d}.nc"``;
+``*`` stands for any text without ``/``: ``"*.f{step:03d}.*"``.
 Fields are ``{name:%Y%m%d}`` for dates, ``{name:d}`` or ``{name:03d}`` for integers and ``{name}``
 for texts; the field with the dimension's name is taken.
 """
@@ -29,8 +30,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from refmaker.combine import times
-from refmaker.combine.values import inline_like, read_values
+from refmaker.combine import remedies, times
+from refmaker.combine.values import inline_like, read_values, widened
 from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable
 from refmaker.patterns.url_pattern import Placeholder, parse_pattern
@@ -95,20 +96,21 @@ def select(name: str, selector: Any, context: Context, trees: Trees) -> Selected
     """
     members = context.members
     values: list[Any] = []
-    before = len(context.found.lines)
     if isinstance(selector, str) and selector.startswith(("data:", "cf:")):
         return _of_variables(name, selector, context, trees)
     for member in members:
         try:
             values.append(_one(name, selector, member, len(members)))
         except MetadataError as error:
-            context.found.say(name, error.message, error.hint or "")
-    if len(context.found.lines) > before:
-        return None
+            # It will be so for others, too; one is enough to see why.
+            hint = ", ".join(filter(None, (error.hint, remedies.counting(name))))
+            context.found.say(name, error.message, hint)
+            return None
     try:
         return Selected(_alike([np.atleast_1d(_plain(value)) for value in values]))
     except (TypeError, ValueError) as error:
-        context.found.say(name, f"values of different kinds: {error}")
+        text = f"values of different kinds: {error}"
+        context.found.say(name, text, remedies.counting(name))
         return None
 
 
@@ -143,7 +145,8 @@ def _by_text(name: str, selector: str, member: Member) -> Any:
         return _of_name(name, parse_pattern(selector), member)
     raise MetadataError(
         f"{selector!r} says nowhere that a coordinate could come from",
-        hint="a pattern with {fields}, index, attr:x, vattr:variable:x, data:variable, cf:variable",
+        hint="name a pattern with {fields} or index or attr:x or vattr:variable:x or data:variable"
+        " or cf:variable",
     )
 
 
@@ -166,7 +169,7 @@ def _of_name(name: str, pattern: UrlPattern, member: Member) -> Any:
     if name not in pattern.kinds:
         raise MetadataError(
             f"the pattern {pattern.text!r} has no field {name!r}",
-            hint=f"its fields are {', '.join(pattern.kinds)}",
+            hint=f"its fields are {' and '.join(pattern.kinds)}",
         )
     expression = _expression(pattern)
     found = []
@@ -176,7 +179,10 @@ def _of_name(name: str, pattern: UrlPattern, member: Member) -> Any:
         if match is not None:
             found.append(_value(name, pattern, match))
     if not found:
-        raise MetadataError(f"the pattern {pattern.text!r} does not fit the name {member.name}")
+        raise MetadataError(
+            f"the pattern {pattern.text!r} does not fit the name {member.name}",
+            hint="it has to fit from a / to the end; * stands for any text",
+        )
     if any(value != found[0] for value in found):
         raise MetadataError(f"the names {', '.join(member.names)} give different values")
     return found[0]
@@ -187,7 +193,7 @@ def _expression(pattern: UrlPattern) -> re.Pattern[str]:
     number: dict[str, int] = {}
     for token in pattern.tokens:
         if isinstance(token, str):
-            parts.append(re.escape(token))
+            parts.append(re.escape(token).replace(r"\*", "[^/]*"))
             continue
         n = number[token.name] = number.get(token.name, 0) + 1
         parts.append(f"(?P<{token.name}__{n}>{_part(token)})")
@@ -264,10 +270,12 @@ def _alike(vectors: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     if not (kinds <= set("iuf") or len(kinds) == 1) or not kinds <= set("iufMUbS"):
         raise TypeError(f"{', '.join(sorted(str(vector.dtype) for vector in vectors)[:3])}")
     dtype = np.result_type(*{vector.dtype for vector in vectors})
-    made = [vector.astype(dtype) for vector in vectors]
-    if any(bool(np.any(a != b)) for a, b in zip(made, vectors, strict=True)):
+    if dtype.kind not in "iuf":
+        return [vector.astype(dtype) for vector in vectors]
+    made = [widened(vector, dtype) for vector in vectors]
+    if any(vector is None for vector in made):
         raise ValueError("integers that a float cannot hold")
-    return made
+    return [vector for vector in made if vector is not None]
 
 
 def _of_variables(name: str, selector: str, context: Context, trees: Trees) -> Selected | None:
@@ -279,15 +287,19 @@ def _of_variables(name: str, selector: str, context: Context, trees: Trees) -> S
         try:
             node = known.get(member.number) or _node(member, path)
         except MetadataError as error:
-            context.found.say(name, error.message)
+            context.found.say(name, error.message, remedies.counting(name))
             return None
-        if not isinstance(node, Array) or len(node.shape) > 1:
-            context.found.say(
-                name, f"{path} in {member.name} is no variable of at most one dimension"
-            )
+        if not isinstance(node, Array) or len(node.shape) > 1 + _is_letters(node):
+            text = f"{path} in {member.name} is no variable of at most one dimension"
+            context.found.say(name, text, remedies.counting(name))
             return None
         items.append((member, path, node))
-    values = [np.atleast_1d(vector) for vector in read_values(items)]
+    values = [
+        np.atleast_1d(_texts(vector) if _is_letters(array) else vector)
+        for vector, (_, _, array) in zip(read_values(items), items, strict=True)
+    ]
+    if any(_is_letters(array) or array.dtype.kind in "SUO" for _, _, array in items):
+        return _of_texts(name, word, path, values, context)
     units = {(a.attributes.get("units"), a.attributes.get("calendar")) for _, _, a in items}
     if word == "cf":
         try:
@@ -298,23 +310,55 @@ def _of_variables(name: str, selector: str, context: Context, trees: Trees) -> S
             if len(units) > 1:
                 return Selected(found)
         except MetadataError as error:
-            context.found.say(name, error.message, error.hint or "")
+            context.found.say(
+                name, error.message, f"take the numbers (`coords={{{name!r}: 'data:{path}'}}`)"
+            )
             return None
     if len(units) > 1:
         shown = sorted(str(unit) for unit, _ in units)[:2]
         context.found.say(
             name, f"{path} has different units, such as {' and '.join(shown)}",
-            hint=f"compare dates (cf:{path})",
+            hint=f"compare dates (`coords={{{name!r}: 'cf:{path}'}}`)",
         )  # fmt: skip
         return None
-    if any(vector.dtype.hasobject for vector in values):
-        values = [np.array([str(v) for v in vector.tolist()], np.str_) for vector in values]
     before = len(context.found.lines)
     attributes = context.attributes(path, [(m.number, array) for m, _, array in items], False)
     if len(context.found.lines) > before:
         return None
-    like = None if items[0][2].dtype.hasobject else replace(items[0][2], attributes=attributes)
-    return Selected(_alike(values), like, path)
+    return Selected(_alike(values), replace(items[0][2], attributes=attributes), path)
+
+
+def _is_letters(array: Array) -> bool:
+    """Whether an array holds texts as single characters along its last dimension."""
+    return array.dtype == np.dtype("S1") and len(array.shape) > 0
+
+
+def _texts(letters: NDArray[Any]) -> NDArray[Any]:
+    """Return texts of characters along the last dimension."""
+    size = letters.shape[-1]
+    whole = np.ascontiguousarray(letters).view(f"S{size}") if size else letters
+    return whole.reshape(letters.shape[:-1])
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _of_texts(
+    name: str, word: str, path: str, values: Sequence[NDArray[Any]], context: Context
+) -> Selected | None:
+    """Return texts as they are, or as the dates that they name."""
+    texts = [np.array([_text(value) for value in one.tolist()], np.str_) for one in values]
+    if word != "cf":
+        return Selected(_alike(texts))
+    try:
+        return Selected([times.dates_of_texts(one) for one in texts])
+    except MetadataError as error:
+        context.found.say(
+            name, f"{path}: {error.message}",
+            f"take the texts (`coords={{{name!r}: 'data:{path}'}}`)",
+        )  # fmt: skip
+        return None
 
 
 def _stored(labels: NDArray[Any], like: Array) -> np.dtype[Any]:

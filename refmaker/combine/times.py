@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.combine import remedies
 from refmaker.combine.values import inline_like, read_values
 from refmaker.errors import MetadataError, MissingDependencyError
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     Item = tuple[int, Array]
 
-__all__ = ["dates", "in_same_units", "whole_units"]
+__all__ = ["dates", "dates_of_texts", "in_same_units", "known_calendar", "whole_units"]
 
 _UNITS = re.compile(r"\s*([A-Za-z]+)\s+since\s+(\S.*?)\s*", re.IGNORECASE)
 _MICROSECONDS = {
@@ -47,6 +48,7 @@ _REFERENCE = re.compile(
     re.IGNORECASE,
 )
 """Date, time of day and time zone (CF conventions, section 4.4)."""
+_WRITTEN = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[_ T](\d{2}(?::\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?)Z?)?")
 _GREGORIAN = frozenset({"standard", "gregorian", "proleptic_gregorian"})
 _EPOCH = "days since 1970-01-01"
 _REFORM = np.datetime64("1582-10-15", "us").astype(np.int64)
@@ -82,6 +84,12 @@ def _plain(units: str) -> tuple[str, int]:
 def _calendar(attributes: Mapping[str, Any]) -> str:
     calendar = str(attributes.get("calendar", "standard")).lower()
     return "standard" if calendar == "gregorian" else calendar
+
+
+def known_calendar(attributes: Mapping[str, Any]) -> str:
+    """Return the name of a calendar, one for all that agree since 1582-10-15."""
+    calendar = _calendar(attributes)
+    return "standard" if calendar in _GREGORIAN else calendar
 
 
 def _distance(units: str, other: str, calendar: str) -> int:
@@ -152,13 +160,37 @@ def dates(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[Any]:
     if calendar not in _GREGORIAN:
         raise MetadataError(
             f"dates in the calendar {calendar!r} are none that numpy has",
-            hint="take the numbers (data:...), which are in the units of the files",
+            hint="take the numbers, which are in the units of the files (data: instead of cf:)",
         )
     shift = _distance(units, _EPOCH, calendar)
     found = _counted(values, parsed[0]) + shift
     if calendar == "standard" and bool(np.any(found < _REFORM)):
         raise MetadataError("dates before 1582-10-15 in the standard calendar are not decoded")
     return found.astype("M8[us]")
+
+
+def dates_of_texts(values: NDArray[Any]) -> NDArray[Any]:
+    """Return dates that are written out, such as ``2024-01-01_06:00:00``, as datetime64[us].
+
+    Parameters
+    ----------
+    values : ndarray of str
+
+    Raises
+    ------
+    MetadataError
+        If one is none, or has a time zone.
+    """
+    found = []
+    for text in values.tolist():
+        match = _WRITTEN.fullmatch(text.strip(" \0"))
+        if match is None:
+            raise MetadataError(f"{text!r} is no date such as 2024-01-01_06:00:00")
+        try:
+            found.append(np.datetime64(f"{match[1]}T{match[2] or '00'}", "us"))
+        except ValueError as error:
+            raise MetadataError(f"{text!r} is no date: {error}") from error
+    return np.array(found, "M8[us]")
 
 
 def whole_units(values: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
@@ -216,7 +248,7 @@ def in_same_units(trees: Trees, context: Context) -> Trees:
             try:
                 made = _rewritten([(n, names[n]) for n in group], context, inner)
             except MetadataError as error:
-                context.found.say(inner, error.message, error.hint or "")
+                context.found.say(inner, error.message, error.hint or remedies.drop(inner))
                 continue
             names.update(made)
             units = made[name][0][1].attributes["units"]
@@ -275,7 +307,7 @@ def _rewritten(
     if len(calendars) > 1 and not calendars <= _GREGORIAN:
         named = " and ".join(sorted(calendars))
         raise MetadataError(
-            f"the calendars {named} cannot be brought together", hint="leave it out (`drop=...`)"
+            f"the calendars {named} cannot be brought together", hint=remedies.of_storage(path)
         )
     calendar = _calendar(items[0][1].attributes)
     parsed = {i: _parsed(str(attributes["units"])) or ("", "") for i, attributes in own.items()}
@@ -284,7 +316,7 @@ def _rewritten(
     if total > context.options.inline_budget:
         raise MetadataError(
             f"writing its {total} bytes anew is more than may be kept in the set",
-            hint="raise `inline_budget`",
+            hint=f"allow more (`inline_budget={total}`), {remedies.drop(path)}",
         )
     # Each input is counted from 1970 in its own calendar: there the calendars agree.
     shifts = {i: _distance(str(at["units"]), _EPOCH, _calendar(at)) for i, at in own.items()}
@@ -302,7 +334,7 @@ def _rewritten(
                 raise MetadataError(
                     f"the calendars {' and '.join(sorted(calendars))} differ on dates before"
                     " 1582-10-15",
-                    hint="leave it out (`drop=...`)",
+                    hint=remedies.drop(path),
                 )
             counted[name].append(since - origin)
     unit = parsed[items[0][0]][0]

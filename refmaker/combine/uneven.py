@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.combine import remedies
 from refmaker.errors import MetadataError, UnsupportedError
 from refmaker.model.chunk_table import ChunkTable
 from refmaker.model.edges import Edges
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from refmaker.combine.concat_dimensions import ConcatDimension
     from refmaker.model import Array
 
-__all__ = ["ZARR3_HINT", "can_be_said", "edges_of", "uneven_grid"]
-
-ZARR3_HINT = "write Zarr version 3 (`zarr_format=3`), which has chunks of different lengths"
+__all__ = ["can_be_said", "edges_of", "uneven_grid"]
 
 
 def edges_of(array: Array, axis: int) -> Edges:
@@ -47,7 +46,7 @@ def edges_of(array: Array, axis: int) -> Edges:
 
 
 def uneven_grid(
-    path: str, items: Sequence[Item], layout: VariableGrid, found: Findings
+    path: str, items: Sequence[Item], layout: VariableGrid, found: Findings, *, cut: bool
 ) -> tuple[list[Item], VariableGrid] | None:
     """Return the inputs, and the cube's grid with edges along joined dimensions.
 
@@ -61,6 +60,8 @@ def uneven_grid(
         The cube's geometry.
     found : Findings
         Gets what is wrong.
+    cut : bool
+        Whether chunks can be cut, as nothing is compressed.
 
     Returns
     -------
@@ -71,9 +72,9 @@ def uneven_grid(
 
     None where chunks reach into one another, or differ along other dimensions.
     """
-    if not _alike_elsewhere(path, items, layout, found):
+    if not _alike_elsewhere(path, items, layout, found, cut=cut):
         return None
-    cut = _first_wide(items, layout)
+    wide = _first_wide(items, layout)
     edges: list[Edges | None] = [None] * len(layout.shape)
     sizes = list(layout.chunk_shape)
     for j in layout.joined:
@@ -81,7 +82,7 @@ def uneven_grid(
         if axis is None or layout.local[j] < 0:
             continue
         along = _joined(path, items, axis, layout.local[j], found)
-        if along is not None and along.padded and j == cut:
+        if along is not None and along.padded and j == wide:
             items = [(i, _shortened(array, layout.local[j])) for i, array in items]
             along = _joined(path, items, axis, layout.local[j], found)
         if along is None:
@@ -93,7 +94,7 @@ def uneven_grid(
 
 
 def _alike_elsewhere(
-    path: str, items: Sequence[Item], layout: VariableGrid, found: Findings
+    path: str, items: Sequence[Item], layout: VariableGrid, found: Findings, *, cut: bool
 ) -> bool:
     """Whether chunks have the same extents along dimensions that are not joined."""
     fixed = [k for k, axis in zip(layout.local, layout.axes, strict=True) if axis is None]
@@ -104,11 +105,12 @@ def _alike_elsewhere(
 
     others = [(i, array.chunk_shape) for i, array in items if kept(array) != kept(base)]
     uneven = [i for i, a in items if a.edges is not None and any(a.edges[k] for k in fixed)]
+    hint = remedies.of_storage(path, inline=True, cut=cut)
     if others:
-        found.differ(path, "chunk shape", (first, base.chunk_shape), others, "")
+        found.differ(path, "chunk shape", (first, base.chunk_shape), others, hint)
     elif uneven:
         name = found.members[uneven[0]].name
-        found.say(path, f"{name} has chunks of different lengths along another dimension")
+        found.say(path, f"{name} has chunks of different lengths along another dimension", hint)
     return not others and not uneven
 
 
@@ -127,37 +129,38 @@ def _first_wide(items: Sequence[Item], layout: VariableGrid) -> int | None:
 
 
 def _shortened(array: Array, axis: int) -> Array:
-    """Return an array whose padded last chunks along a dimension have shorter ranges.
+    """Return an array whose padded chunks along a dimension have shorter ranges.
 
     Raises
     ------
     MetadataError
         If a chunk has another length than its elements.
     """
-    extent, size = array.shape[axis], array.chunk_shape[axis]
-    table = array.chunks
-    rest = extent % size
-    if array.edges is not None or not rest or not table.present:
+    along, table = edges_of(array, axis), array.chunks
+    padded = along.stored > along.lengths
+    # Of what is in a repository no range is known, nor can it be changed.
+    if not table.present or not bool(padded.any()):
         return array
     row = math.prod(array.chunk_shape[axis + 1 :]) * array.dtype.itemsize
-    last = table.coordinates()[axis] == table.grid[axis] - 1
+    at = table.coordinates()[axis]
     length = table.length.astype(np.uint64)
     whole = (table.offset == 0) & (length == 0)
-    if bool(np.any(last & ~whole & (length != size * row))):
-        raise MetadataError(f"a chunk does not have {size * row} bytes")
-    length[last] = rest * row
+    full = (along.stored[at] * row).astype(np.uint64)
+    if bool(np.any(padded[at] & ~whole & (length != full))):
+        raise MetadataError(f"a chunk does not have the {row} bytes of each of its rows")
+    length = np.where(padded[at], (along.lengths[at] * row).astype(np.uint64), length)
     inlined = dict(table.inlined)
-    for number in inlined:
-        if np.unravel_index(number, table.grid)[axis] == table.grid[axis] - 1:
-            inlined[number] = inlined[number][: rest * row]
+    for number, data in inlined.items():
+        chunk = int(np.unravel_index(number, table.grid)[axis])
+        inlined[number] = data[: int(along.lengths[chunk]) * row] if padded[chunk] else data
     made = ChunkTable.from_columns(
         table.grid, table.urls, offset=table.offset, length=length, index=table.index,
         url=table.url, inlined=inlined,
     )  # fmt: skip
-    edges: list[Edges | None] = [None] * len(array.shape)
-    edges[axis] = Edges(Edges.of_regular(extent, size).lengths)
+    edges = list(array.edges or (None,) * len(array.shape))
+    edges[axis] = Edges(along.lengths)
     sizes = list(array.chunk_shape)
-    sizes[axis] = edges[axis].largest  # type: ignore[union-attr]
+    sizes[axis] = int(along.lengths.max())
     return replace(array, chunks=made, edges=tuple(edges), chunk_shape=tuple(sizes))
 
 
@@ -213,8 +216,8 @@ def _placed(
                     path,
                     f"chunks along {axis.name} in {name} hold positions of the cube that do not"
                     " follow one another",
-                    "cut chunks where data are not compressed (`chunks='common'`), or leave the"
-                    " input out",
+                    f"cut chunks where data are not compressed (`chunks='common'`), "
+                    f"{remedies.drop(path)}",
                 )
                 return None
             parts.append((at[along.starts], along.lengths, along.stored, np.full(along.count, i)))
@@ -245,8 +248,7 @@ def can_be_said(path: str, array: Array, found: Findings) -> bool:
             path,
             f"its chunks are of different lengths, which only Zarr version 3 has, and that cannot"
             f" say the rest: {error.message}",
-            "cut chunks where data are not compressed (`chunks='common'`), or leave the variable"
-            " out (`drop=...`)",
+            f"cut chunks where data are not compressed (`chunks='common'`), {remedies.drop(path)}",
         )
         return False
     return True

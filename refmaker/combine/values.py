@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from refmaker.combine.members import Member
 
-__all__ = ["cut_inline", "decode_chunk", "inline_like", "read_values", "same_bytes"]
+__all__ = ["cut_inline", "decode_chunk", "inline_like", "read_values", "same_bytes", "widened"]
 
 _BATCH = 64
 """Chunks that are asked for together."""
@@ -66,6 +66,15 @@ def _fetch(items: Sequence[tuple[Member, str, Array]]) -> list[dict[int, bytes]]
     for member, path, array in items:
         check_codecs(member.refs.policy, path, array)
     return fetch_chunks([(m.refs, array, m.storage_options) for m, _, array in items])
+
+
+def widened(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any] | None:
+    """Return numbers in another type, or None if that changes any of them."""
+    with np.errstate(all="ignore"):
+        made = values.astype(dtype)
+        back = made.astype(values.dtype)
+    same = (back == values) | ((back != back) & (values != values))  # noqa: PLR0124 - NaN
+    return made if bool(np.all(same)) else None
 
 
 def same_bytes(left: NDArray[Any], right: NDArray[Any]) -> bool:

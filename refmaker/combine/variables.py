@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refmaker.combine import agreement, chunk_placement, joining, rechunk, reencode, uneven
+from refmaker.combine import (
+    agreement,
+    chunk_placement,
+    joining,
+    rechunk,
+    reencode,
+    remedies,
+    uneven,
+)  # fmt: skip
 from refmaker.combine.chunk_placement import VariableGrid
-from refmaker.combine.context import STORED_HINT
+from refmaker.combine.tolerance import apart
 from refmaker.combine.values import read_values, same_bytes
 from refmaker.errors import LimitError
 from refmaker.model.chunk_table import count as product
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,14 +38,23 @@ __all__ = ["combine_variable", "equal_values", "static_variable"]
 
 _ALIKE = ("dtype", "fill_value")
 _ENCODED = ("codecs", "order")
-_HINTS = {
-    "dtype": "split into groups (`incompatible='split'`)",
-    "fill_value": "split into groups (`incompatible='split'`)",
-    "chunk_shape": f"{uneven.ZARR3_HINT}, cut chunks where data are not compressed"
-    f" (`chunks='common'`), {STORED_HINT}",
-    "codecs": STORED_HINT,
-    "order": STORED_HINT,
-}
+
+
+def _can_be_cut(items: Sequence[Item]) -> bool:
+    return not any(array.codecs or array.order != "C" for _, array in items)
+
+
+def _hints(path: str, items: Sequence[Item]) -> dict[str, str]:
+    """Return what helps where a field of arrays differs."""
+    cut = _can_be_cut(items)
+    stored = remedies.of_storage(path, inline=True)
+    return {
+        "dtype": remedies.of_storage(path),
+        "fill_value": remedies.of_storage(path),
+        "dimension_names": remedies.drop(path),
+        "chunk_shape": remedies.of_storage(path, inline=True, cut=cut, uneven=True),
+        **dict.fromkeys(("codecs", "order"), stored),
+    }
 
 
 def combine_variable(
@@ -90,7 +107,7 @@ def combine_variable(
     if small:
         # Values are read and written anew: their order of bytes does not matter.
         items = [(i, _native(array, items[0][1])) for i, array in items]
-    agreement.compare_arrays(path, items, found, fields, _HINTS)
+    agreement.compare_arrays(path, items, found, fields, _hints(path, items))
     if len(found.lines) > before:
         return None
     like = replace(items[0][1], attributes=attributes)
@@ -119,7 +136,7 @@ def _layout(
     found = context.found
     first, base = items[0]
     before = len(found.lines)
-    agreement.compare_arrays(path, items, found, ("dimension_names",), {})
+    agreement.compare_arrays(path, items, found, ("dimension_names",), _hints(path, items))
     if len(found.lines) > before:
         return None
     leaf = path.rpartition("/")[2]
@@ -133,18 +150,18 @@ def _layout(
                 others = [(n, a.shape[k]) for n, a in items if a.shape[k] != expected]
                 found.differ(
                     path, f"size of dimension {name}", (first, expected), others,
-                    f"join along it (`concat={name!r}`), or make the union of grids"
-                    " (`join='outer'`)",
+                    remedies.of_size(path, name, labelled=name in context.labelled, alone=False),
                 )  # fmt: skip
             else:
                 found.say(
                     path, f"{array.shape[k]} elements along {name} in {context.name(i)}, whose"
-                    f" coordinate has {expected}",
+                    f" coordinate has {expected}", remedies.drop(path),
                 )  # fmt: skip
             return None
     for axis in new:
         if any(axis.count[i] != 1 for i, _ in items):
-            found.say(path, f"an input has no place, or several, along {axis.name}")
+            text = f"an input has no place, or several, along {axis.name}"
+            found.say(path, text, remedies.drop(path))
             return None
     sizes = (base.shape[k] if axis is None else axis.size for k, axis in enumerate(axes))
     return VariableGrid(
@@ -222,20 +239,22 @@ def _fitted(
     """
     found = context.found
     before = len(found.lines)
-    agreement.compare_arrays(path, items, found, _ENCODED, _HINTS)
+    hints = _hints(path, items)
+    agreement.compare_arrays(path, items, found, _ENCODED, hints)
     if len(found.lines) > before:
         return None
     arrays = [array for _, array in items]
     even = all(a.edges is None and a.chunk_shape == arrays[0].chunk_shape for a in arrays)
-    if even and not chunk_placement.misaligned(path, items, layout, None):
+    hint = remedies.of_placement(path, cut=_can_be_cut(items))
+    if even and not chunk_placement.misaligned(path, items, layout, None, hint):
         return items, layout
     if context.options.zarr_format != 2:
-        return uneven.uneven_grid(path, items, layout, found)
-    agreement.compare_arrays(path, items, found, ("chunk_shape",), _HINTS)
+        return uneven.uneven_grid(path, items, layout, found, cut=_can_be_cut(items))
+    agreement.compare_arrays(path, items, found, ("chunk_shape",), hints)
     if len(found.lines) == before and any(array.edges is not None for array in arrays):
-        found.say(path, "its chunks are of different lengths", uneven.ZARR3_HINT)
+        found.say(path, "its chunks are of different lengths", hint)
     elif len(found.lines) == before:
-        chunk_placement.misaligned(path, items, layout, found)
+        chunk_placement.misaligned(path, items, layout, found, hint)
     return None
 
 
@@ -248,7 +267,7 @@ def _tell_hole(
         path,
         f"no input has it at {layout.where(int(missing[0]))} ({missing.size} of {total} places"
         " along the joined dimensions are empty)",
-        "leave holes empty (`join='outer'`)",
+        f"leave holes empty (`join='outer'`), {remedies.drop(path)}",
     )
 
 
@@ -316,10 +335,10 @@ def _tell_twice(
     where = layout.where(cell)
     one, other = (items[k][0] for k in pair)
     if crossed:
-        hint = "join it along the other dimensions, too (varying=...), or leave it out (drop=...)"
+        hint = f"let what differs have the dimension (`static='vary'`), {remedies.drop(path)}"
         text = "have different values, and it lacks the dimension that tells them apart"
     else:
-        hint = "keep one of them (`duplicates='first'` or `duplicates='last'`)"
+        hint = "keep the first (`duplicates='first'`), keep the last (`duplicates='last'`)"
         text = "both have it"
     context.found.say(
         path, f"at {where}, {context.name(one)} and {context.name(other)} {text}", hint,
@@ -327,7 +346,14 @@ def _tell_twice(
 
 
 def static_variable(
-    path: str, items: Sequence[Item], context: Context, *, all_attributes: bool = False
+    path: str,
+    items: Sequence[Item],
+    context: Context,
+    *,
+    all_attributes: bool = False,
+    joined: bool,
+    lacking: bool,
+    siblings: Mapping[str, Sequence[Item]],
 ) -> Array | None:
     """Return a variable that is the same in all inputs, after a look at whether it is.
 
@@ -337,6 +363,10 @@ def static_variable(
         As for `combine_variable`.
     all_attributes : bool
         Whether all attributes are its content, as those of a grid mapping are.
+    joined, lacking : bool
+        Whether inputs are joined along any dimension, and along any that it could have.
+    siblings : mapping of str to sequence of (int, Array)
+        The variables beside it: one of them may tell the inputs apart.
 
     Returns
     -------
@@ -347,28 +377,39 @@ def static_variable(
     before = len(found.lines)
     attributes = context.attributes(path, items, all_attributes)
     names = ("shape", "dimension_names", "fill_value")
-    hints = {
-        "fill_value": _HINTS["fill_value"],
-        "shape": "join along the dimension that differs (`concat=...`), or make the union of grids"
-        " (`join='outer'`)",
-    }
+    first, base = items[0]
+    hints = _hints(path, items) | {"shape": _of_shape(path, base, items, context, joined=joined)}
     agreement.compare_arrays(path, items, found, names, hints)
     if len(found.lines) > before:
         return None
-    first, base = items[0]
-    if context.options.static == "compare":
+    if context.options.static != "first":
         for i, array in items[1:]:
-            if _same_inlined(base, array):
+            if _same_inlined(base, array) or equal_values(path, (first, base), (i, array), context):
                 continue
-            if not equal_values(path, (first, base), (i, array), context):
-                found.say(
-                    path, f"its values differ between {context.name(first)} and {context.name(i)},"
-                    " and no dimension tells them apart",
-                    "join along a dimension that tells the inputs apart (concat=..., coords=...),"
-                    " or let the variable have it (varying=...)",
-                )  # fmt: skip
-                return None
+            far, near = apart(path, (first, base), (i, array), context)
+            hint = remedies.differing_static(
+                path, base, siblings.items(), joined=joined, lacking=lacking
+            )
+            found.say(
+                path, f"its values differ{far} between {context.name(first)} and"
+                f" {context.name(i)}, and no dimension tells them apart",
+                ", ".join(filter(None, (near, hint))),
+            )  # fmt: skip
+            return None
     return replace(base, attributes=attributes)
+
+
+def _of_shape(
+    path: str, base: Array, items: Sequence[Item], context: Context, *, joined: bool
+) -> str:
+    names = base.dimension_names or ()
+    for _, array in items:
+        if array.dimension_names == names:
+            for name, one, other in zip(names, base.shape, array.shape, strict=True):
+                if one != other:
+                    there = name in context.labelled
+                    return remedies.of_size(path, name, labelled=there, alone=not joined)
+    return remedies.drop(path)
 
 
 def _same_inlined(one: Array, other: Array) -> bool:
@@ -410,7 +451,8 @@ def equal_values(path: str, one: Item, other: Item, context: Context) -> bool:
             f"comparing it would read {left.nbytes} bytes of {context.name(k)}",
             url=context.name(k),
             path=path,
-            hint="take the first input's unseen (`static='first'`), or raise `compare_budget`",
+            hint="take the first input's unseen (`static='first'`), or raise the limit"
+            f" (`compare_budget={left.nbytes}`)",
         )
     values = read_values([(context.members[n], path, a) for n, a in (one, other)])
     return same_bytes(*values)

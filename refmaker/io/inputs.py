@@ -3,6 +3,7 @@
 ==================  ================================================================
 ``data.nc``         a file, whether it is there or not: what is missing is found later
 ``folder``          all files below a directory, but for hidden ones
+``x.zarr``          a folder that is a Zarr store: its document, as in directories and patterns
 ``*.nc``            what fits, ``**`` for any folders; a file of just that name comes first
 ``@list.txt``       the names in a file, one a line, as they stand
 ``-``               the names in standard input, likewise
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import RefmakerError, SourceError, SourceNotFoundError
 from refmaker.io.files import STANDARD, read_file
 from refmaker.io.local_file import local_path
+from refmaker.io.stores import STORE_DOCUMENTS, resolve_store, store_document, store_documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -130,6 +132,9 @@ def _path(name: str) -> Found:
     path = local_path(name)
     if path is None or not os.path.isdir(path):
         return [(name, _NAMED)]
+    store = store_document(path)
+    if store is not None:
+        return [(store, _NAMED)]
     below = sorted(_walk(path))
     if not below:
         raise SourceNotFoundError(
@@ -153,6 +158,12 @@ def _walk(top: str) -> Iterator[str]:
             folders.clear()
             continue
         visited.add((state.st_dev, state.st_ino))
+        store = None if folder == top else store_document(folder)
+        if store is not None:
+            # One object, of which its document is scanned.
+            folders.clear()
+            yield store
+            continue
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (os.path.join(folder, name) for name in files if not name.startswith("."))
 
@@ -161,7 +172,8 @@ def _pattern(name: str) -> Found:
     from glob import glob
 
     prefix = name[: len(name) - len(local_path(name) or name)]
-    fits = sorted(path for path in glob(name[len(prefix) :], recursive=True) if _is_file(path))
+    found = (_object(path) for path in glob(name[len(prefix) :], recursive=True))
+    fits = store_documents(sorted({path for path in found if path is not None}))
     if not fits:
         raise SourceNotFoundError(
             "no file fits", url=name, hint="** stands for any folders, * for any part of a name"
@@ -169,16 +181,19 @@ def _pattern(name: str) -> Found:
     return [(prefix + path, _FITS) for path in fits]
 
 
-def _is_file(path: str) -> bool:
-    return not os.path.isdir(path)
+def _object(path: str) -> str | None:
+    """Return a file, or the document of a store; None for any other directory."""
+    return store_document(path) if os.path.isdir(path) else path
 
 
 def _remote(name: str, storage_options: Mapping[str, Any] | None) -> Found:
     """Return what a URL means, which costs requests if it is a pattern or a prefix."""
     first, chained, rest = name.partition("::")
     pattern = _REMOTE_MAGIC.search(first) is not None
-    if not (pattern or first.endswith("/")):
-        return [(name, _NAMED)]
+    if not (pattern or first.endswith("/")) or first.rstrip("/").endswith(".zarr"):
+        resolved = resolve_store(name, storage_options)
+        if resolved != name or not (pattern or first.endswith("/")):
+            return [(resolved, _NAMED)]
     from fsspec.core import url_to_fs
 
     from refmaker.io.remote_file import explained
@@ -187,10 +202,13 @@ def _remote(name: str, storage_options: Mapping[str, Any] | None) -> Found:
         fs, path = url_to_fs(name, **dict(storage_options or {}))
         found = fs.glob(path, detail=True) if pattern else fs.find(path, detail=True)
         names = [n for n, info in found.items() if info.get("type") != "directory"]
+        if pattern:
+            stores = [n for n, info in found.items() if info.get("type") == "directory"]
+            names += [n for n in (_document_in(fs, store) for store in stores) if n is not None]
     except Exception as error:
         # The edge to libraries of other people: every store has its own way to fail.
         raise (error if isinstance(error, RefmakerError) else explained(error, name)) from error
-    urls = sorted(str(fs.unstrip_protocol(n)) + chained + rest for n in names)
+    urls = store_documents(sorted(str(fs.unstrip_protocol(n)) + chained + rest for n in names))
     if not urls:
         raise SourceNotFoundError(
             "no file fits" if pattern else "there are no files below this prefix",
@@ -198,3 +216,11 @@ def _remote(name: str, storage_options: Mapping[str, Any] | None) -> Found:
             hint="check the name and the storage options",
         )
     return [(url, _FITS if pattern else _BELOW) for url in urls]
+
+
+def _document_in(fs: Any, folder: str) -> str | None:
+    """Return the document of a folder in a store of objects that is a Zarr store."""
+    if not folder.rstrip("/").endswith(".zarr"):
+        return None
+    names = (f"{folder.rstrip('/')}/{name}" for name in STORE_DOCUMENTS)
+    return next((name for name in names if fs.exists(name)), None)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from refmaker.io.http_client import HttpFile
     from refmaker.io.policy import Policy
 
-__all__ = ["Piece", "RemoteFile", "RemoteFiles", "explained", "require_protocol"]
+__all__ = ["Piece", "RemoteFile", "RemoteFiles", "explained", "fingerprint_of", "require_protocol"]
 
 _FILES = 1 << 14
 """Files whose filesystem is remembered."""
@@ -325,7 +325,7 @@ class RemoteFile:
         """Ask for the file's description, over HTTP with some of its bytes."""
         if self._http is None:
             (info,) = await self._persist([self._name], self._infos)
-            return self._of_info(info)
+            return fingerprint_of(info, self.url)
         http = self._http
 
         async def ask(_: list[int]) -> list[Any]:
@@ -343,16 +343,6 @@ class RemoteFile:
         if self._fs.async_impl:
             return [await self._fs._info(names[0])]  # noqa: SLF001 - what fsspec calls so is public
         return [await asyncio.to_thread(self._fs.info, names[0])]
-
-    def _of_info(self, info: Mapping[str, Any]) -> Fingerprint:
-        if info.get("type") == "directory":
-            raise SourceError("a directory, not a file", url=self.url)
-        if info.get("size") is None:
-            raise SourceError(
-                "the store does not tell the file's size", url=self.url, hint="download the file"
-            )
-        etag = info.get("ETag") or info.get("etag")
-        return Fingerprint(int(info["size"]), _mtime(info), _bare(str(etag)) if etag else None)
 
     async def _ranges(self, ranges: list[tuple[int, int | None]], largest: int) -> list[bytes]:
         """Return what is answered for ranges, of whatever length."""
@@ -496,6 +486,24 @@ async def _over(work: Any) -> Any:
 
 def _synchronous(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in ("asynchronous", "loop")}
+
+
+def fingerprint_of(info: Mapping[str, Any], url: str) -> Fingerprint:
+    """Return how a file looks by what fsspec says of it.
+
+    Raises
+    ------
+    SourceError
+        If it is a directory, or its size is not told.
+    """
+    if info.get("type") == "directory":
+        raise SourceError("a directory, not a file", url=url)
+    if info.get("size") is None:
+        raise SourceError(
+            "the store does not tell the file's size", url=url, hint="download the file"
+        )
+    etag = info.get("ETag") or info.get("etag")
+    return Fingerprint(int(info["size"]), _mtime(info), _bare(str(etag)) if etag else None)
 
 
 def _bare(etag: str) -> str:

@@ -6,7 +6,7 @@ a file format or a storage format.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from refmaker.model.edges import Edges
     from refmaker.model.origin import Origin
 
-__all__ = ["Array", "ChunkTable", "Group", "Reference", "chunk_grid"]
+__all__ = ["Array", "ChunkTable", "Group", "Reference", "chunk_grid", "nested"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -239,3 +239,38 @@ class Group:
 def _below(path: str, group: Group) -> Iterator[tuple[str, Array | Group]]:
     for name, node in group.members.items():
         yield f"{path}/{name}" if path else name, node
+
+
+def nested(nodes: Mapping[str, Array | Group]) -> Array | Group:
+    """Return the root of groups and arrays that are known by their paths.
+
+    Parameters
+    ----------
+    nodes : mapping of str to Array or Group
+        Groups without members; those that are only there because something lies in them are
+        added. The path of the root is empty.
+
+    Raises
+    ------
+    MetadataError
+        If something lies in an array.
+    """
+    known = {"": nodes.get("", Group()), **nodes}
+    for path in nodes:
+        parent = path.rpartition("/")[0]
+        while parent not in known:
+            known[parent] = Group()
+            parent = parent.rpartition("/")[0]
+    members: dict[str, dict[str, Array | Group]] = {}
+    # Sorting keeps the order of equals, and so members that of the mapping.
+    for path in sorted(known, key=lambda path: path.count("/") if path else -1, reverse=True):
+        node, below = known[path], members.pop(path, {})
+        if below:
+            if isinstance(node, Array):
+                raise MetadataError(f"an array with members: {', '.join(below)}", path=path or "/")
+            node = replace(node, members=below)
+        if not path:
+            return node
+        parent, _, name = path.rpartition("/")
+        members.setdefault(parent, {})[name] = node
+    return known[""]

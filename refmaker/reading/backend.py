@@ -40,18 +40,23 @@ def is_reference_set(name: Any) -> bool:
 
 
 class RefmakerBackend(StoreBackend):
-    """Opens reference sets: ``xarray.open_dataset("cube.json", engine="refmaker")``."""
+    """Opens reference sets, and data files that it scans on the fly.
 
-    description = "Open reference sets (kerchunk JSON and Parquet) using refmaker"
+    ``xarray.open_dataset("cube.json", engine="refmaker")``; in place of ``cube.json`` also a data
+    file, a folder or a pattern of files that are one object together, or a list of such. Unasked
+    it takes reference sets alone, and leaves data files to their own engines.
+    """
+
+    description = "Open reference sets, and HDF5, netCDF, TIFF, GRIB, DICOM files, using refmaker"
     _OWN: ClassVar[frozenset[str]] = frozenset(
         {
             *("storage_options", "reference_options", "verify_sources", "allow", "codecs"),
-            *("cache_bytes", "plan"),
+            *("cache_bytes", "plan", "scan"),
         }
     )
     open_dataset_parameters: ClassVar[tuple[str, ...] | None] = (
         *PARAMETERS,
-        *("storage_options", "reference_options", "verify_sources", "allow", "codecs"),
+        *("storage_options", "reference_options", "verify_sources", "allow", "codecs", "scan"),
     )
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from refmaker.codecs import FOREIGN, package_of, register
 from refmaker.errors import MissingDependencyError
@@ -12,7 +13,7 @@ from refmaker.model import Group
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import xarray as xr
     import zarr
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["open_array", "open_arrays", "open_dataset", "open_datatree", "open_group", "open_store"]
 
-Refs = ReferenceSet | Group | str | os.PathLike[str]
-_OPTIONS = frozenset({"allow", "cache", "cache_bytes", "codecs", "plan", "verify_sources"})
+Named = str | os.PathLike[str]
+Refs = ReferenceSet | Group | Named | Sequence[Named]
+_OPTIONS = frozenset({"allow", "cache", "cache_bytes", "codecs", "plan", "scan", "verify_sources"})
 
 
 def open_arrays(
@@ -46,14 +48,17 @@ def open_store(  # noqa: PLR0913 - each is a choice of its own
     cache: str | os.PathLike[str] | None = None,
     cache_bytes: int = 10 * 1024**3,
     plan: Plan | None = None,
+    scan: Mapping[str, Any] | None = None,
 ) -> RefmakerStore:
-    """Open a reference set as a read-only Zarr store.
+    """Open a reference set, or what can be scanned, as a read-only Zarr store.
 
     Parameters
     ----------
-    refs : ReferenceSet, Group, str or os.PathLike
+    refs : ReferenceSet, Group, str, os.PathLike, or sequence of such names
         A reference set, or the path or URL of one: kerchunk JSON (version 0 or 1, also
-        compressed by gzip or Zstandard) or a folder of kerchunk Parquet.
+        compressed by gzip or Zstandard) or a folder of kerchunk Parquet. What is a data file
+        is scanned on the fly; so are files that are one object together: a folder, a pattern
+        such as ``*.grib2``, a list. A warning names what cannot be referenced.
     storage_options : mapping, optional
         Passed to fsspec for the files that hold the data. Either options for all of them; or
         a mapping of protocols (``"s3"``) or prefixes (``"https://host/data/"``) to options, of
@@ -75,6 +80,8 @@ def open_store(  # noqa: PLR0913 - each is a choice of its own
         Bytes that this folder may take; what was unused for longest is dropped.
     plan : Plan, optional
         How requests are gathered and merged.
+    scan : mapping, optional
+        How to scan a data file: keywords of `refmaker.scan`. Its ``cache`` is on here.
 
     Returns
     -------
@@ -86,7 +93,9 @@ def open_store(  # noqa: PLR0913 - each is a choice of its own
     SourceError
         If the reference file cannot be read.
     MetadataError
-        If it is no reference set, or names what it may not (`PolicyError`).
+        If it contradicts itself, or names what it may not (`PolicyError`).
+    UnknownFormatError, FormatError
+        If it is neither a reference set nor a file that can be scanned.
     LimitError
         If it is larger than can be in good faith.
     UnsupportedError
@@ -104,6 +113,7 @@ def open_store(  # noqa: PLR0913 - each is a choice of its own
         cache=cache,
         cache_bytes=cache_bytes,
         plan=plan,
+        scan=scan,
     )
 
 
@@ -119,6 +129,7 @@ def _store(  # noqa: PLR0913 - as open_store
     cache: str | os.PathLike[str] | None = None,
     cache_bytes: int = 10 * 1024**3,
     plan: Plan | None = None,
+    scan: Mapping[str, Any] | None = None,
 ) -> RefmakerStore:
     from refmaker.reading.planner import Plan as DefaultPlan
     from refmaker.reading.reader import Options
@@ -133,9 +144,18 @@ def _store(  # noqa: PLR0913 - as open_store
         cache=None if cache is None else os.path.abspath(cache),
         cache_bytes=cache_bytes,
     )
+    if not isinstance(refs, ReferenceSet | Group) and not _is_json(refs):
+        from refmaker.reading.data_files import scan_data
+
+        refs = scan_data(refs, storage_options, reference_options, scan) or refs
     reader = _reader(refs, reference_options, options)
     _check_codecs(reader, whole=whole and not isinstance(refs, Group))
     return RefmakerStore(reader)
+
+
+def _is_json(name: Any) -> bool:
+    """Whether a name is that of no data file, so that none of what scans need be loaded."""
+    return isinstance(name, str | os.PathLike) and os.fspath(name).endswith(".json")
 
 
 def _width() -> int:
@@ -156,7 +176,7 @@ def _reader(refs: Refs, reference_options: Mapping[str, Any] | None, options: An
         sources = {url: found.as_dict() for url, found in known if found is not None}
         references = ReferenceIndex.of_group(refs.group, {"sources": sources})
         return Reader(references, None, options, policy=refs.policy)
-    return open_reader(os.fspath(refs), reference_options, options)
+    return open_reader(os.fspath(cast(Named, refs)), reference_options, options)
 
 
 def _check_codecs(reader: Reader, *, whole: bool) -> None:
@@ -246,7 +266,7 @@ def open_dataset(
     reference_options: Mapping[str, Any] | None = None,
     **kwargs: Any,
 ) -> xr.Dataset:
-    """Open one group of a reference set as an xarray dataset.
+    """Open one group of a reference set, or of a data file, as an xarray dataset.
 
     Parameters
     ----------
@@ -254,7 +274,8 @@ def open_dataset(
         As for `open_store`, whose other options may stand among `kwargs`.
     **kwargs
         Passed to `xarray.open_dataset`, such as ``group="x"``, ``chunks={}`` or
-        ``mask_and_scale=False``.
+        ``mask_and_scale=False``. Where no group is named and the root has no arrays, the one
+        group that has some is opened.
 
     Returns
     -------
@@ -264,7 +285,8 @@ def open_dataset(
     Raises
     ------
     SourceError, MetadataError, LimitError, UnsupportedError, MissingDependencyError
-        As for `open_store`.
+        As for `open_store`; `MetadataError` also if no group is named, and not the root but
+        several groups have arrays.
     """
     import xarray as xr
 
@@ -279,7 +301,7 @@ def open_datatree(
     reference_options: Mapping[str, Any] | None = None,
     **kwargs: Any,
 ) -> xr.DataTree:
-    """Open all groups of a reference set as an xarray tree.
+    """Open all groups of a reference set, or of a data file, as an xarray tree.
 
     Parameters
     ----------

@@ -277,6 +277,13 @@ class Reader:
         """Version of the Zarr format that the metadata are in."""
         return 3 if self.references.get("zarr.json") is not None else 2
 
+    def array_paths(self) -> Iterator[str]:
+        """Yield the path of every array."""
+        for key, data in self.references.metadata():
+            path, _, document = key.rpartition("/")
+            if document == ".zarray" or (document == "zarr.json" and _is_array(data)):
+                yield path
+
     @cached_property
     def uneven(self) -> bool:
         """Whether an array has chunks of different lengths, which zarr has to be told to read."""
@@ -395,6 +402,14 @@ class Reader:
         return await asyncio.gather(  # type: ignore[return-value]
             *(self.read(*item) for item in items), return_exceptions=True
         )
+
+
+def _is_array(data: bytes) -> bool:
+    """Whether a document of version 3 is that of an array."""
+    try:
+        return bool(json.loads(data).get("node_type") == "array")
+    except (ValueError, RecursionError, AttributeError):
+        return False  # for those to judge who read it
 
 
 def _reader(references: Lookup, policy: Policy, options: Options) -> Reader:

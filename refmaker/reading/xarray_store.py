@@ -16,6 +16,7 @@ from xarray.backends.zarr import ZarrStore
 from xarray.core import indexing
 
 from refmaker.codecs.native_libraries import load_proj_before_eccodes
+from refmaker.errors import MetadataError
 from refmaker.model.attribute_types import TYPES, typed_attributes
 from refmaker.model.record_dtypes import RECORD, record_from_document
 from refmaker.model.zarr_v2 import UNLIMITED
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     import xarray as xr
     from numpy.typing import NDArray
+
+    from refmaker.reading.reader import Reader
 
 __all__ = ["PARAMETERS", "StoreBackend", "XarrayStore"]
 
@@ -41,6 +44,7 @@ _OF_ZARR = frozenset(
     {"chunks", "compressor", "compressors", "fill_value", "filters", "serializer", "shards"}
 )
 """Encodings that are how the chunks of references are stored, not how values are meant."""
+_SHOWN = 12
 
 
 class XarrayStore(ZarrStore):
@@ -115,6 +119,28 @@ class _Records(BackendArray):
         return records.astype(self.dtype, copy=False)
 
 
+def _only_group(reader: Reader) -> str | None:
+    """Return the group with arrays, if it is the only one; None for the root.
+
+    Raises
+    ------
+    MetadataError
+        If the root has no arrays, and several groups have some.
+    """
+    groups = dict.fromkeys(path.rpartition("/")[0] for path in reader.array_paths())
+    if "" in groups or not groups:
+        return None
+    if len(groups) == 1:
+        return next(iter(groups))
+    names = [repr(name) for name in groups]
+    shown = ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
+    raise MetadataError(
+        f"the root group has no arrays, and {len(groups)} other groups have: {shown}",
+        url=reader.origin,
+        hint=f"choose one, such as `group={names[0]}`, or open them all: `xarray.open_datatree`",
+    )
+
+
 class StoreBackend(BackendEntrypoint):
     """xarray's way to open reference sets that are open as stores."""
 
@@ -141,6 +167,8 @@ class StoreBackend(BackendEntrypoint):
         """
         store, rest = self._store(filename_or_obj, kwargs)
         opening = {key: rest.pop(key) for key in _OPENING & rest.keys()}
+        if opening.get("group") is None:
+            opening["group"] = _only_group(store.reader)
         group = XarrayStore.open_group(store, mode="r", **opening)
         return StoreBackendEntrypoint().open_dataset(group, drop_variables=drop_variables, **rest)
 

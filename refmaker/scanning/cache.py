@@ -20,7 +20,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from refmaker.model.report import Fingerprint, ScanReport
     from refmaker.scanning.options import ScanOptions
 
-__all__ = ["LIMIT", "Cached", "ScanCache", "cache_folder", "fixed_state", "look"]
+__all__ = ["LIMIT", "Cached", "ScanCache", "cache_folder", "fixed_state", "look", "open_cache"]
 
 LIMIT = 2 * 1024**3
 """Bytes that all entries may take together; those unused for longest go first."""
-ELSEWHERE = ("external", "virtual")
+ELSEWHERE = ("external", "store", "virtual")
 """How codes of rows begin that speak of other files than the scanned one."""
 FOLDER_VARIABLE = "REFMAKER_CACHE_DIR"
 _COARSE, _FINE, _REMOTE = 2.0, 0.02, 60.0
@@ -124,6 +124,18 @@ class ScanCache:
         except ValueError:
             return None
 
+    def find(
+        self, key: str, url: str, storage_options: Mapping[str, Any] | None = None
+    ) -> bytes | None:
+        """Return what is kept of a file, if it still looks as it did.
+
+        Files that the cache has never seen are not asked for how they look.
+        """
+        entry = self.get(key)
+        if entry is None or entry.state != look(url, storage_options):
+            return None
+        return entry.packed
+
     def put(self, key: str, state: State, packed: bytes) -> None:
         """Keep a result; trouble with the folder costs only time."""
         self._store.put(key, 0, None, json.dumps(state).encode() + b"\n" + packed)
@@ -154,6 +166,22 @@ class ScanCache:
             for folder in sorted(os.listdir(self.folder)):
                 if len(folder) == 2:
                     yield from list(os.scandir(os.path.join(self.folder, folder)))
+
+
+def open_cache(chosen: bool | str | os.PathLike[str] = True) -> ScanCache:
+    """Return the cache in a folder, or else this user's own; of each folder one in a process.
+
+    Parameters
+    ----------
+    chosen : bool, str or os.PathLike
+        The folder; a truth value stands for that of `cache_folder`.
+    """
+    return _opened(cache_folder() if isinstance(chosen, bool) else os.path.abspath(chosen))
+
+
+@lru_cache(maxsize=8)
+def _opened(folder: str) -> ScanCache:
+    return ScanCache(folder)
 
 
 _ROOMS = ("codecs", "io", "model", "scanning", "storage")

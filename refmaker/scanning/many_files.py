@@ -18,7 +18,7 @@ from refmaker.errors import (
 )
 from refmaker.io.inputs import Inputs, expand_inputs
 from refmaker.io.source import local_path
-from refmaker.scanning.cache import ScanCache, look
+from refmaker.scanning.cache import open_cache
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.pool import Queue, run_in_workers, scan_on_executor, scan_serially
 from refmaker.scanning.protocol import scanners
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
-    from refmaker.scanning.cache import State
+    from refmaker.scanning.cache import ScanCache
 
 __all__ = ["Progress", "Scanned", "default_jobs", "scan_many"]
 
@@ -204,7 +204,7 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
     found = inputs if isinstance(inputs, Inputs) else expand_inputs(inputs, storage_options)
     run = _Run(
         found,
-        _cache(cache),
+        None if cache is False else open_cache(cache),
         on_progress,
         [
             Task(number, url, storage_options, format, options or ScanOptions())
@@ -216,12 +216,6 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
     workers = _workers(stack, found.urls, jobs, executor, dask)
     results = run.results(retries, timeout, workers, stack)
     return _in_order(results) if ordered else results
-
-
-def _cache(chosen: bool | str | os.PathLike[str]) -> ScanCache | None:
-    if isinstance(chosen, bool):
-        return ScanCache() if chosen else None
-    return ScanCache(os.fspath(chosen))
 
 
 Workers = tuple["Executor | None", int]
@@ -309,7 +303,7 @@ class _Run:
         distant = [task for task in self.tasks if local_path(task.url) is None]
         for task in self.tasks:
             if local_path(task.url) is not None:
-                yield task, _same(task, self.cache, look(task.url))
+                yield task, _same(task, self.cache)
         for start in range(0, len(distant), _LOOKS):
             yield from _looked_up_together(distant[start : start + _LOOKS], self.cache)
 
@@ -342,22 +336,16 @@ def _looked_up_together(
     """Yield some remote files with what the cache knows of them, asked for all at once."""
     from concurrent.futures import ThreadPoolExecutor
 
-    def known(task: Task) -> Scanned | None:
-        # What the cache has never seen need not be asked for.
-        if cache.get(task.key) is None:
-            return None
-        return _same(task, cache, look(task.url, task.storage_options))
-
     with ThreadPoolExecutor(_LOOKS) as threads:
-        yield from zip(tasks, threads.map(known, tasks), strict=True)
+        yield from zip(tasks, threads.map(lambda task: _same(task, cache), tasks), strict=True)
 
 
-def _same(task: Task, cache: ScanCache, state: State | None) -> Scanned | None:
+def _same(task: Task, cache: ScanCache) -> Scanned | None:
     """Return what an earlier run found of a file, if it looks as it did then."""
-    entry = None if state is None else cache.get(task.key)
-    if entry is None or entry.state != state:
+    packed = cache.find(task.key, task.url, task.storage_options)
+    if packed is None:
         return None
-    return Scanned(task.number, task.url, entry.packed, cached=True, attempts=0)
+    return Scanned(task.number, task.url, packed, cached=True, attempts=0)
 
 
 def _suffixes() -> tuple[str, ...]:

@@ -42,7 +42,7 @@ def scan(
     Parameters
     ----------
     url : str or os.PathLike
-        The file.
+        The file, or the folder of a Zarr store.
     storage_options : mapping, optional
         Passed to fsspec.
     format : str, optional
@@ -73,7 +73,9 @@ def scan(
     options = options or ScanOptions()
     if isolate != "always":
         from refmaker.io.source import Source
+        from refmaker.io.stores import resolve_store
 
+        url = resolve_store(url, storage_options)
         started = time.perf_counter()
         with Source(url, storage_options) as source:
             head = source.read_upto(0, SNIFF_BYTES)

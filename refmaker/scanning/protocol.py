@@ -41,6 +41,7 @@ __all__ = [
     "Tolerance",
     "TolerantReader",
     "all_settings",
+    "appearance",
     "choose",
     "declarations",
     "load",
@@ -358,8 +359,14 @@ def scanners() -> Mapping[str, Scanner]:
     return found
 
 
-def _appearance(head: bytes) -> str:
-    """Say what a file looks like, without a byte of it: these may be anybody's name."""
+def appearance(head: bytes) -> str:
+    """Say what a file looks like, without a byte of it: these may be anybody's name.
+
+    Parameters
+    ----------
+    head : bytes
+        Its first bytes.
+    """
     for signature, what in _SIGNATURES:
         if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(signature):
             return what
@@ -396,13 +403,24 @@ def choose(head: bytes, url: str, name: str | None = None) -> Scanner:
     ]
     best = max(ranked, key=lambda item: item[:2], default=None)
     if best is None or best[0] <= 0:
-        what = "the file is empty" if not head else _appearance(head)
+        what = "the file is empty" if not head else appearance(head)
         raise UnknownFormatError(
             f"not a format that is known here: {what}",
             url=url,
-            hint=f"known formats: {', '.join(known) or 'none'}; 'refmaker formats' lists them",
+            hint=_named_by_ending(url)
+            or f"known formats: {', '.join(known) or 'none'}; 'refmaker formats' lists them",
         )
     return load(best[2])
+
+
+def _named_by_ending(url: str) -> str:
+    """Say what helps where only the name of a file tells its format; empty where it does not."""
+    for name, declared in declarations().items():
+        if url.lower().endswith(declared.suffixes):
+            return (
+                f"its name is one of {name}: if something else only comes first, `format='{name}'`"
+            )
+    return ""
 
 
 def _sniffed(declared: FormatDeclaration, head: bytes, url: str) -> float:

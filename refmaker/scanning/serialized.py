@@ -18,6 +18,8 @@ from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable, chunk_grid
 from refmaker.model.report import Fingerprint, ObjectReport, Outcome, ScanReport
 from refmaker.model.zarr_v2 import array_document, attributes_document, dumps
+from refmaker.model.zarr_v3 import array_document_v3
+from refmaker.model.zarr_v3_reader import chunk_grid_v3
 from refmaker.storage.tree import assemble
 
 if TYPE_CHECKING:
@@ -85,7 +87,9 @@ def _array(array: Any, columns: list[bytes]) -> tuple[Any, ...]:
             columns.append(little.tobytes())
     sizes = [[int(number), len(chunk)] for number, chunk in table.inlined.items()]
     columns.extend(table.inlined.values())
-    return array_document(array), list(table.urls), table.referenced, types, sizes
+    # Only version 3 has chunks of different lengths.
+    document = array_document(array) if array.edges is None else array_document_v3(array)
+    return document, list(table.urls), table.referenced, types, sizes
 
 
 def _report(report: ScanReport) -> dict[str, Any]:
@@ -137,7 +141,8 @@ def _unpack(data: bytes) -> tuple[Group, ScanReport]:
     for path, attributes, *array in header["nodes"]:
         tree[path] = {".zattrs": attributes}
         if array:
-            tree[path][".zarray"] = array[0]
+            third = array[0]["zarr_format"] == 3
+            tree[path] = {"zarr.json": array[0]} if third else {**tree[path], ".zarray": array[0]}
             tables[path] = _table(array, reader)
     return assemble(tree, lambda path, _: tables[path]), _read_report(header["report"])
 
@@ -145,8 +150,9 @@ def _unpack(data: bytes) -> tuple[Group, ScanReport]:
 def _table(array: list[Any], reader: _Reader) -> ChunkTable:
     document, urls, count, types, sizes = array
     columns: Mapping[str, Any] = {name: reader.column(types[name], count) for name in types}
+    third = document["zarr_format"] == 3
     return ChunkTable(
-        chunk_grid(document["shape"], document["chunks"]),
+        chunk_grid_v3(document) if third else chunk_grid(document["shape"], document["chunks"]),
         tuple(urls),
         **columns,
         inlined={number: bytes(reader.take(nbytes)) for number, nbytes in sizes},

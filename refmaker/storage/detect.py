@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import MetadataError, RefmakerError
 from refmaker.io.files import STANDARD
 from refmaker.io.local_file import local_path
+from refmaker.io.stores import STORE_DOCUMENTS, is_store_document, resolve_store
 from refmaker.storage.formats import COMPACT, format_of_name
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ _METADATA = re.compile(rb'"(?:[^"\\]|\\.)*\.z(?:group|array|metadata|attrs)"\s*:
 _FIRST = re.compile(rb"\A[ \t\r\n]*\{[ \t\r\n]*" + _METADATA.pattern)
 _REPOSITORY = ("repo", "refs/branch.main/ref.json")
 """Files of every Icechunk repository, of version 2 and of version 1."""
-_STORES = (".zgroup", ".zarray", ".zmetadata", "zarr.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,9 @@ def detect(
     path = local_path(name)
     if path is not None and os.path.isdir(path):
         return _folder(path)
+    store = resolve_store(name, storage_options)
+    if store != name:
+        return Detected("zarr", sure=False)
     form = format_of_name(name)
     if path is None and (form == "icechunk" or _is_far_repository(name, storage_options)):
         return Detected("icechunk", "icechunk", sure=form != "icechunk")
@@ -156,7 +159,7 @@ def _is_far_repository(name: str, storage_options: Mapping[str, Any] | None) -> 
 
 def _next_step(name: str, found: Detected) -> str:
     if found.kind == "zarr":
-        return f"open it as it is: xarray.open_zarr({name!r})"
+        return f"open it as it is: xarray.open_zarr({name!r}), or scan it"
     if found.compression:
         return "unpack it, and scan what is in it"
     return f"if it can be scanned, scan it first: refmaker scan {name} -o refs.json"
@@ -167,7 +170,7 @@ def _folder(path: str) -> Detected:
         return Detected("icechunk", "icechunk")
     if is_reference_folder(path):
         return Detected("references", "parquet")
-    if any(os.path.isfile(os.path.join(path, name)) for name in _STORES):
+    if any(os.path.isfile(os.path.join(path, name)) for name in STORE_DOCUMENTS):
         return Detected("zarr")
     return Detected("folder")
 
@@ -188,6 +191,8 @@ def is_reference_folder(path: str) -> bool:
 
 def _file(head: bytes, name: str, format_of: Callable[[bytes, str], str] | None) -> Detected:
     compression, text = _unpacked(head)
+    if is_store_document(head, name):
+        return Detected("file", format=format_of(head, name) if format_of is not None else "")
     if compression == "zstd" and not text:
         # Nothing that is at hand unpacks the beginning alone: the name has to say it.
         if ".json" in name.rpartition("/")[2]:

@@ -177,7 +177,7 @@ def _stray(key: str, grids: Mapping[str, ChunkGrid], url: str) -> MetadataError:
     if path in grids:
         why = f"{name[:200]!r} is no chunk of a grid of {grids[path].shape}"
     elif chunk_key(key) is not None:
-        why = "chunks of an array that has no .zarray"
+        why = "chunks of an array that has no metadata"
     else:
         path, why = key, "neither a metadata document nor a chunk of an array"
     return MetadataError(why, url=url, path=path or "/")

@@ -22,7 +22,7 @@ from refmaker.errors import MetadataError, MissingDependencyError, SourceError, 
 from refmaker.io.folders import new_folder
 from refmaker.io.source import local_path
 from refmaker.model.zarr_v2 import dumps
-from refmaker.model.zarr_v3 import HIDDEN, documents_v3
+from refmaker.model.zarr_v3 import HIDDEN, documents_v3, zarr_format_of
 from refmaker.storage.icechunk_stores import containers, credentials, location, open_storage
 
 if TYPE_CHECKING:
@@ -32,14 +32,16 @@ if TYPE_CHECKING:
     from refmaker.model.report import Fingerprint
 
 __all__ = [
-    "HEADER", "VirtualFile", "library", "open_repository", "put", "put_chunks", "virtual_file",
-    "write",
+    "HEADER", "VirtualFile", "check_version", "library", "open_repository", "put", "put_chunks",
+    "virtual_file", "write",
 ]  # fmt: skip
 
 HEADER = "refmaker"
 """Name under which a commit remembers what the member ``refmaker`` of JSON documents does."""
 _BATCH = 50_000
 """Virtual chunks handed over at a time where icechunk takes them one by one."""
+_RECTILINEAR = 2
+"""Version of icechunk from which on repositories have chunks of different lengths."""
 _SPARSE = 4
 """Chunks of the grid for each present one up to which a whole grid is handed over."""
 
@@ -96,6 +98,7 @@ def write(
     icechunk = library()
     # Everything that may be refused is made before anything is written.
     documents = {key: dumps(content).encode() for key, content in documents_v3(group)}
+    check_version(icechunk, group)
     urls = dict.fromkeys(
         url for _, a in group.arrays() if a.chunks.referenced for url in a.chunks.urls
     )
@@ -134,6 +137,22 @@ def _hidden(group: Group) -> dict[str, Any]:
         for path, node in group.walk()
     }
     return {path: attributes for path, attributes in found.items() if attributes}
+
+
+def check_version(icechunk: Any, group: Group) -> None:
+    """Refuse chunks of different lengths where this icechunk does not know them.
+
+    Raises
+    ------
+    MissingDependencyError
+        If there are any, and it does not.
+    """
+    if zarr_format_of(group) == 3 and int(icechunk.__version__.partition(".")[0]) < _RECTILINEAR:
+        raise MissingDependencyError(
+            f"chunks of different lengths need icechunk {_RECTILINEAR}, here is"
+            f" {icechunk.__version__}",
+            hint=f"with Python 3.12 or later, pip install 'icechunk>={_RECTILINEAR}'",
+        )
 
 
 class VirtualFile(NamedTuple):

@@ -11,6 +11,7 @@ from refmaker.codecs.fill_value import settle_fill
 from refmaker.errors import LimitError, MetadataError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.dtypes import json_number
+from refmaker.model.tree import nested
 from refmaker.model.zarr_v2 import array_from_documents
 from refmaker.model.zarr_v3_reader import array_from_document_v3, group_from_document_v3
 from refmaker.storage.json_windows import DamagedTextError, loads, nesting
@@ -19,7 +20,16 @@ from refmaker.storage.limits import DEFAULT
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["DEPTH", "DOCUMENTS", "Tree", "add_document", "assemble"]
+__all__ = [
+    "DEPTH",
+    "DOCUMENTS",
+    "Tree",
+    "add_document",
+    "array_of",
+    "assemble",
+    "check_path",
+    "strict",
+]
 
 DOCUMENTS = frozenset({".zarray", ".zattrs", ".zgroup", "zarr.json"})
 _FILL_BYTES = 1 << 20
@@ -58,7 +68,7 @@ def add_document(tree: Tree, key: str, value: Any, url: str = "") -> bool:
     """
     path, _, name = key.rpartition("/")
     if name in DOCUMENTS:
-        _check_path(key, url)
+        check_path(key, url)
         tree.setdefault(path, {})[name] = _document(key, value, url)
         return True
     return name == ".zmetadata"
@@ -83,26 +93,24 @@ def assemble(tree: Tree, tables: Callable[[str, Array], ChunkTable], url: str = 
     UnsupportedError
         If a document of version 3 says what references cannot.
     """
-    _complete(tree)
-    members: dict[str, dict[str, Array | Group]] = {}
-    node: Array | Group = Group()
-    # Sorting keeps the order of equals, and so members that of the document.
-    for path in sorted(tree, key=lambda path: path.count("/") if path else -1, reverse=True):
-        below = members.pop(path, {})
+    nodes: dict[str, Array | Group] = {"": Group()}
+    for path, found in tree.items():
         try:
-            node = _node(path, tree[path], below, tables)
+            nodes[path] = _node(path, found, tables)
         except MetadataError as error:
             raise MetadataError(str(error), url=url, path=path or "/") from error
         except UnsupportedError as error:
             raise error.located(url=url, path=path or "/") from error
-        if path:
-            parent, _, name = path.rpartition("/")
-            members.setdefault(parent, {})[name] = node
-    # The root comes last. A set may be one bare array, which then gets a group around it.
-    return node if isinstance(node, Group) else Group({"data": node})
+    try:
+        root = nested(nodes)
+    except MetadataError as error:
+        raise error.located(url=url) from error
+    # A set may be one bare array, which then gets a group around it.
+    return root if isinstance(root, Group) else Group({"data": root})
 
 
-def _check_path(key: str, url: str) -> None:
+def check_path(key: str, url: str) -> None:
+    """Refuse a key that could be no path in a Zarr hierarchy; raises MetadataError."""
     parts = key.split("/", DEPTH)
     if len(parts) > DEPTH:
         raise MetadataError(f"groups nested deeper than {DEPTH}", url=url, path=key[:200])
@@ -130,54 +138,49 @@ def _document(key: str, value: Any, url: str) -> dict[str, Any]:
     return value
 
 
-def _complete(tree: Tree) -> None:
-    """Add the groups that are only there because something lies in them."""
-    tree.setdefault("", {})
-    for path in list(tree):
-        parent = path.rpartition("/")[0]
-        while parent not in tree:
-            tree[parent] = {}
-            parent = parent.rpartition("/")[0]
-
-
 def _node(
-    path: str,
-    found: Mapping[str, Any],
-    below: Mapping[str, Array | Group],
-    tables: Callable[[str, Array], ChunkTable],
+    path: str, found: Mapping[str, Any], tables: Callable[[str, Array], ChunkTable]
 ) -> Array | Group:
     if "zarr.json" in found:
-        return _node_v3(path, found, below, tables)
+        return _node_v3(path, found, tables)
     attributes = found.get(".zattrs", {})
     if ".zarray" not in found:
-        return Group(below, _strict(attributes))
-    if below:
-        raise MetadataError(f"an array with members: {', '.join(below)}")
-    zarray = found[".zarray"]
+        return Group({}, strict(attributes))
+    array = array_of(found[".zarray"], attributes)
+    return replace(array, chunks=tables(path, array))
+
+
+def array_of(zarray: Any, attributes: Any) -> Array:
+    """Return the array of two documents, without its chunks.
+
+    Parameters
+    ----------
+    zarray, attributes : object
+        Content of ``.zarray`` and ``.zattrs``; in the latter NaN and infinities may stand bare.
+
+    Raises
+    ------
+    MetadataError
+        If they are not those of an array.
+    """
     if isinstance(attributes, dict) and _is_nan(attributes.get("_FillValue")):
         # As VirtualiZarr writes it, which is not JSON. Readers take it from the storage's fill
         # value, where there is one, and so it is said there.
         attributes = {name: value for name, value in attributes.items() if name != "_FillValue"}
         if isinstance(zarray, dict) and zarray.get("fill_value") is None:
             zarray = {**zarray, "fill_value": "NaN"}
-    array = array_from_documents(zarray, _strict(attributes))
-    return replace(array, chunks=tables(path, array))
+    return array_from_documents(zarray, strict(attributes))
 
 
 def _node_v3(
-    path: str,
-    found: Mapping[str, Any],
-    below: Mapping[str, Array | Group],
-    tables: Callable[[str, Array], ChunkTable],
+    path: str, found: Mapping[str, Any], tables: Callable[[str, Array], ChunkTable]
 ) -> Array | Group:
     if len(found) > 1:
         raise MetadataError(f"documents of both versions of Zarr: {', '.join(sorted(found))}")
-    document = _strict(found["zarr.json"])
+    document = strict(found["zarr.json"])
     if document.get("node_type") == "group":
-        return group_from_document_v3(document, below)
+        return group_from_document_v3(document)
     array = array_from_document_v3(document)
-    if below:
-        raise MetadataError(f"an array with members: {', '.join(below)}")
     array = replace(array, chunks=tables(path, array))
     return settle_fill(array, _FILL_BYTES, _refuse)
 
@@ -194,10 +197,10 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _strict(value: Any) -> Any:
+def strict(value: Any) -> Any:
     """Return a JSON value with the strings of Zarr in place of NaN and infinities."""
     if isinstance(value, dict):
-        return {name: _strict(inner) for name, inner in value.items()}
+        return {name: strict(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_strict(inner) for inner in value]
+        return [strict(inner) for inner in value]
     return json_number(value) if isinstance(value, float) else value

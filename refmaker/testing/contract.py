@@ -61,6 +61,7 @@ FOREIGN: dict[str, bytes] = {
     "grib": b"GRIB\0\0\0\x01" + bytes(100),
     "dicom": bytes(128) + b"DICM" + bytes(100),
     "fits": b"SIMPLE  =                    T".ljust(80) + bytes(100),
+    "zarr": b'{"zarr_format": 3, "node_type": "group", "attributes": {}}',
 }
 """Beginnings of files by kind; a kind that is named like a scanner is its own format."""
 
@@ -104,7 +105,7 @@ class ScannerContract:
         raise NotImplementedError
 
     def companions(self, path: Path) -> list[Path]:  # noqa: ARG002 - for subclasses
-        """Return the files that go with one, beside it and named like it but for the ending."""
+        """Return the files that go with one, in its folder or below it."""
         return []
 
     @pytest.fixture
@@ -283,8 +284,10 @@ class ScannerContract:
 
         memory = fsspec.filesystem("memory")
         for path, local, report in self._scanned(contract_files):
-            url = f"memory://contract/{path.name}"
-            there = {p: f"memory://contract/{p.name}" for p in (path, *self.companions(path))}
+            root = "memory://contract/"
+            url = f"{root}{path.name}"
+            files = (path, *self.companions(path))
+            there = {p: root + p.relative_to(path.parent).as_posix() for p in files}
             memory.pipe({place: p.read_bytes() for p, place in there.items()})
             try:
                 with Source(url) as source:
@@ -294,8 +297,7 @@ class ScannerContract:
                 memory.rm(list(there.values()))
             assert [row.outcome for row in again.rows] == [row.outcome for row in report.rows]
             text = json.dumps(document(local))
-            for p, place in there.items():
-                text = text.replace(json.dumps(str(p))[1:-1], place)
+            text = text.replace(json.dumps(f"{path.parent}{os.sep}")[1:-1], root)
             assert json.loads(text) == document(remote), path
 
     def test_files_are_left_as_they_are(self, contract_files: dict[str, Path]) -> None:
@@ -367,9 +369,12 @@ class ScannerContract:
         paths = []
         for seed, (name, whole) in enumerate(contract_files.items()):
             for i, data in enumerate(damaged(whole.read_bytes(), seed=seed)):
-                path = tmp_path / f"{name}-{i}{whole.suffix}"
+                path = tmp_path / f"{name}-{i}" / whole.name
+                path.parent.mkdir()
                 path.write_bytes(data)
                 for other in self.companions(whole):
-                    path.with_suffix(other.suffix).write_bytes(other.read_bytes())
+                    copy = path.parent / other.relative_to(whole.parent)
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    copy.write_bytes(other.read_bytes())
                 paths.append(path)
         assert misdeeds(self.scanner(), paths, isolated=self.crashes) == []

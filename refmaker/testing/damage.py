@@ -7,6 +7,8 @@ import sys
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from refmaker.errors import RefmakerError
 from refmaker.io.source import Source
 from refmaker.scanning.options import ScanOptions
@@ -73,7 +75,9 @@ def out_of_bounds(scanner: Scanner, path: Path | str) -> list[str]:
             table = array.chunks
             ends = table.offset + table.length.astype(table.offset.dtype)
             wraps = ends < table.offset
-            if len(table.urls) == 1 and bool((wraps | (ends > _size(table.urls[0]))).any()):
+            sizes = np.array([_size(url) for url in table.urls], np.uint64)
+            rows = np.zeros(table.referenced, np.int64) if table.url is None else table.url
+            if table.referenced and bool((wraps | (ends > sizes[rows])).any()):
                 wrong.append(name)
         return wrong
 

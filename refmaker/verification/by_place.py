@@ -45,7 +45,8 @@ class PlaceReader:
         true, there = self._files[found.url].read(found, array, at)
         if there is not None:
             self._check_origin(array, found.url, region, there)
-            self._check_order(path, found.url, _at_in_file(array, at, there), there)
+            owner = self._files.owner(found.url)
+            self._check_order(path, owner, _at_in_file(array, at, there), there)
         shape = tuple(part.stop - part.start for part in region)
         stored = array.decoded_shape(at)
         # A chunk that reaches past its file's end, or that of the set, holds more than is shown.

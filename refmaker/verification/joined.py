@@ -321,7 +321,7 @@ class JoinedValues:
         file = self._files[url]
         pairs: dict[Dimension, Pairs] = defaultdict(list)
         for path, array in self._arrays.items():
-            if url in array.chunks.urls:
+            if any(self._files.owner(other) == url for other in array.chunks.urls):
                 for dimension, found in self._moved(path, array, file, url):
                     pairs[dimension].append(found)
         for dimension, told in pairs.items():
@@ -342,13 +342,14 @@ class JoinedValues:
     ) -> Iterator[tuple[Dimension, tuple[NDArray[Any], NDArray[Any]]]]:
         """Yield by dimension where elements are in the file, and where in the set."""
         table = array.chunks
-        rows = np.arange(table.referenced)
+        rows, which_file = np.arange(table.referenced), np.zeros(table.referenced, np.int64)
         if table.url is not None:
-            rows = np.flatnonzero(table.url == table.urls.index(url))
+            own_files = np.array([self._files.owner(other) == url for other in table.urls])
+            rows = np.flatnonzero(own_files[table.url])
+            which_file = table.url[rows].astype(np.int64)
+        starts_at = file.bases(table.urls)[which_file] + table.offset[rows].astype(np.int64)
         mine = np.array([axis[rows] for axis in table.coordinates()]).T
-        owner, number, skipped = file.find(
-            table.offset[rows].astype(np.int64), table.length[rows].astype(np.int64)
-        )
+        owner, number, skipped = file.find(starts_at, table.length[rows].astype(np.int64))
         for which in np.unique(owner[owner >= 0]).tolist():
             there = file.arrays[file.paths[which]]
             chosen = owner == which

@@ -9,6 +9,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError
+from refmaker.io.stores import owners
 from refmaker.model.origin import Origin
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import SNIFF_BYTES, MultiFileScanner, choose, scanners
@@ -122,7 +123,8 @@ def open_oracle(
     if policy.remote:
         policy.check_urls(refs.urls())
     storage_options = policy.bound(storage_options)
-    urls = source_files(refs)
+    parts = owners(refs.urls())
+    urls = [url for url in source_files(refs) if url not in parts]
     known = bool(refs.report.format)
     collector = scanners().get(refs.report.format)
     if isinstance(collector, MultiFileScanner) and (len(urls) > 1 or not _is_file(urls[0])):
@@ -140,7 +142,8 @@ def open_oracle(
         edited = any(array.origin is not None for _, array in refs.group.arrays())
         if (len(urls) > 1 or edited) and not _same_arrays(refs.group, scanner, source):
             log.info("looking chunks up in %d files", len(urls))
-            files = stack.enter_context(OpenFiles(refs.report.format or None, storage_options))
+            format_name = refs.report.format or None
+            files = stack.enter_context(OpenFiles(format_name, storage_options, parts))
             joined = JoinedValues(refs.group, urls, files, partial(_own, store), whole=whole)
             # Of attributes that differ from file to file joining keeps those of the first.
             scans = [partial(_arrays_in, files, name) for name in urls[:_SCANNED]]

@@ -14,14 +14,14 @@ from refmaker.verification.compare import NotComparableError
 from refmaker.verification.edited import file_axes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Self
 
     from numpy.typing import NDArray
 
     from refmaker.model import Array
     from refmaker.model.chunk_table import Reference
-    from refmaker.scanning.protocol import Tolerance
+    from refmaker.scanning.protocol import Scanner, Tolerance
 
 __all__ = ["OpenFiles", "ScannedFile"]
 
@@ -40,16 +40,24 @@ class OpenFiles:
         Name of their scanner; the content decides if it is None.
     storage_options : mapping or None
         Passed to fsspec.
+    owners : mapping of str to str, optional
+        What was scanned of files that are parts of something else.
     """
 
     def __init__(
         self,
         format: str | None,  # noqa: A002 - as in scan()
         storage_options: Mapping[str, Any] | None,
+        owners: Mapping[str, str] | None = None,
     ) -> None:
+        self._owners = owners or {}
         self._format = format
         self._storage_options = storage_options
         self._open: OrderedDict[str, ScannedFile] = OrderedDict()
+
+    def owner(self, url: str) -> str:
+        """Return what was scanned of a file: the store that it is a part of, or itself."""
+        return self._owners.get(url, url)
 
     def __enter__(self) -> Self:
         return self
@@ -59,6 +67,7 @@ class OpenFiles:
             self._open.popitem()[1].close()
 
     def __getitem__(self, url: str) -> ScannedFile:
+        url = self.owner(url)
         if url not in self._open:
             while len(self._open) >= _OPEN:
                 self._open.popitem(last=False)[1].close()
@@ -88,7 +97,7 @@ class ScannedFile:
         self._stack = ExitStack()
         with ExitStack() as stack:
             source = stack.enter_context(Source(url, storage_options))
-            scanner = choose(source.read_upto(0, SNIFF_BYTES), url, name)
+            scanner = _scanner(source.read_upto(0, SNIFF_BYTES), url, name)
             options = ScanOptions(inline_threshold=0, chunk_bytes=None)
             group, _ = scanner.scan(source, options)
             self.arrays = dict(group.arrays())
@@ -96,7 +105,7 @@ class ScannedFile:
             self._plain = np.array(
                 [not array.codecs and array.order == "C" for array in self.arrays.values()], bool
             )
-            self._places = _places(source.url, list(self.arrays.values()))
+            self._bases, self._places = _places(list(self.arrays.values()))
             self.native = stack.enter_context(scanner.native(source))
             self._stack = stack.pop_all()
 
@@ -109,6 +118,17 @@ class ScannedFile:
         known = path in self.arrays and isinstance(self.native, TolerantReader)
         return self.native.tolerance(path, array) if known else None  # type: ignore[attr-defined]
 
+    def bases(self, urls: Sequence[str]) -> NDArray[np.int64]:
+        """Return what offsets in each of some files begin at here, where files follow each other.
+
+        Parameters
+        ----------
+        urls : sequence of str
+            The scanned file, and those that are parts of it; no chunk lies in any other.
+        """
+        end = max(self._bases.values(), default=0)
+        return np.array([self._bases.get(url, end) for url in urls], np.int64)
+
     def find(
         self, offset: NDArray[np.int64], length: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -117,7 +137,7 @@ class ScannedFile:
         Parameters
         ----------
         offset, length : ndarray of int64, shape (n,)
-            The ranges.
+            The ranges, by offsets to which the file's base is added.
 
         Returns
         -------
@@ -160,7 +180,8 @@ class ScannedFile:
         at : tuple of int
             The chunk's position in its grid.
         """
-        owner, numbers, bytes_in = self.find(np.array([found.offset]), np.array([found.length]))
+        start = self.bases([found.url]) + found.offset
+        owner, numbers, bytes_in = self.find(start, np.array([found.length]))
         if owner[0] < 0:
             stop = found.offset + found.length
             raise LookupError(f"no array has bytes {found.offset} to {stop}")
@@ -185,21 +206,38 @@ class ScannedFile:
         return full.reshape(-1)[first : first + found.length // native.dtype.itemsize], None
 
 
-def _places(url: str, arrays: list[Array]) -> tuple[NDArray[Any], ...]:
-    """Return start, stop, array and number of every chunk in a file, by start and then size."""
+def _scanner(head: bytes, url: str, name: str | None) -> Scanner:
+    """Return the scanner of a file: the one of a name, unless the content is another format's."""
+    if name is not None:
+        named = choose(head, url, name)
+        if named.sniff(head, url) > 0:
+            return named
+    return choose(head, url, None)
+
+
+def _places(arrays: list[Array]) -> tuple[dict[str, int], tuple[NDArray[Any], ...]]:
+    """Return the base of each file; start, stop, array and number of all chunks, in order."""
+    ends: dict[str, int] = {}
+    for table in (array.chunks for array in arrays):
+        rows = np.zeros(table.referenced, np.int64) if table.url is None else table.url
+        last = np.zeros(len(table.urls), np.int64)
+        np.maximum.at(last, rows, (table.offset + table.length).astype(np.int64))
+        for url, end in zip(table.urls, last.tolist(), strict=True):
+            ends[url] = max(end, ends.get(url, 0))
+    total = np.cumsum([0, *ends.values()])
+    bases = dict(zip([*ends, ""], total.tolist(), strict=True))
     columns: list[tuple[NDArray[Any], ...]] = []
     for which, array in enumerate(arrays):
         table = array.chunks
-        known = np.array([name == url for name in table.urls], bool)
+        known = np.array([bases[name] for name in table.urls], np.int64)
         rows = np.zeros(table.referenced, np.int64) if table.url is None else table.url
-        mine = known[rows] if table.referenced else np.zeros(0, bool)
-        offset = table.offset[mine].astype(np.int64)
-        stop = offset + table.length[mine].astype(np.int64)
-        columns.append((offset, stop, np.full(offset.size, which), table.numbers()[mine]))
+        offset = table.offset.astype(np.int64) + (known[rows] if table.referenced else 0)
+        stop = offset + table.length.astype(np.int64)
+        columns.append((offset, stop, np.full(offset.size, which), table.numbers()))
     if not columns:
         empty = np.zeros(0, np.int64)
-        return empty, empty, empty, empty
+        return bases, (empty, empty, empty, empty)
     joined = tuple(np.concatenate(parts) for parts in zip(*columns, strict=True))
     # Of ranges with one start the smallest comes last, and so is met first.
     order = np.lexsort((-joined[1], joined[0]))
-    return tuple(column[order] for column in joined)
+    return bases, tuple(column[order] for column in joined)

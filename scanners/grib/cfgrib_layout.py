@@ -186,7 +186,7 @@ def datasets(table: MessageTable, grid: NDArray[np.int64]) -> list[CfgribDataset
         from cfgrib.messages import FieldsetIndex
     except (ImportError, RuntimeError) as error:
         raise MissingDependencyError(
-            "the layout cfgrib needs cfgrib", hint="pip install cfgrib"
+            "the layout cfgrib needs cfgrib", hint="pip install 'refmaker[grib]'"
         ) from error
     keys = _Keys(table)
     try:

@@ -8,6 +8,8 @@ __all__ = ["BZIP2", "FORMAT", "GZIP"]
 
 GZIP, BZIP2 = b"\x1f\x8b", b"BZh"
 _MARK = b"GRIB"
+_INSIDE = 4096
+"""Bytes of what is compressed that are looked at."""
 
 
 def _sniff(head: bytes, url: str) -> float:  # noqa: ARG001 - the content decides alone
@@ -18,12 +20,17 @@ def _sniff(head: bytes, url: str) -> float:  # noqa: ARG001 - the content decide
     """
     if _is_message(head):
         return 1.0
+    if _holds_message(head):
+        return 0.6
+    return 0.9 if _holds_message(_inside(head)) else 0.0
+
+
+def _holds_message(head: bytes) -> bool:
+    """Whether a message begins anywhere in the first bytes."""
     at = head.find(_MARK)
-    while at > 0:
-        if _is_message(head[at:]):
-            return 0.6
+    while at >= 0 and not _is_message(head[at:]):
         at = head.find(_MARK, at + 1)
-    return 0.9 if _is_message(_inside(head)) else 0.0
+    return at >= 0
 
 
 def _is_message(head: bytes) -> bool:
@@ -42,14 +49,14 @@ def _inside(head: bytes) -> bytes:
         import zlib
 
         try:
-            return zlib.decompressobj(31).decompress(head, 64)
+            return zlib.decompressobj(31).decompress(head, _INSIDE)
         except zlib.error:
             return b""
     if head[:3] == BZIP2:
         import bz2
 
         try:
-            return bz2.BZ2Decompressor().decompress(head, 64)
+            return bz2.BZ2Decompressor().decompress(head, _INSIDE)
         except (OSError, ValueError):
             return b""
     return b""

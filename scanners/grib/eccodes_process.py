@@ -27,7 +27,7 @@ from refmaker.scanning.worker import Worker, WorkerNotStartedError
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-__all__ = ["forget", "lookup_names"]
+__all__ = ["forget", "lookup_names", "unnamed"]
 
 logger = logging.getLogger("refmaker.grib")
 
@@ -60,6 +60,19 @@ def lookup_names(templates: Sequence[tuple[Hashable, Sections]]) -> list[Names]:
     left = {key: sections for key, sections in new.items() if told[key] is None}
     _known.update(zip(left, _answers(list(left.values())), strict=True))
     return [_known[key] for key, _ in templates]
+
+
+def unnamed(templates: Sequence[Sections]) -> int:
+    """Return of how many templates ecCodes would tell the names, were it installed.
+
+    Parameters
+    ----------
+    templates : sequence of Sections
+        Of one field of each.
+    """
+    if find_spec("eccodes") is not None:
+        return 0
+    return sum(table_names(sections) is None for sections in templates)
 
 
 def forget() -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import FormatError, RefmakerError, UnsupportedError
+from refmaker.errors import RefmakerError
 from refmaker.io.source import Source
 from refmaker.model.report import Cost, ScanReport
-from refmaker.scanners.grib.declared import BZIP2, GZIP
+from refmaker.scanners.grib.eccodes_process import unnamed
 from refmaker.scanners.grib.fields import FieldList
 from refmaker.scanners.grib.message_table import message_table
 from refmaker.scanners.grib.reader import HeaderReader
 from refmaker.scanners.grib.sidecars import walk_file
-from refmaker.scanners.grib.walk import MessageWalk, gaps_in_words
+from refmaker.scanners.grib.strangers import gaps_in_words, nothing_found, refuse_others
+from refmaker.scanners.grib.walk import MessageWalk
+from refmaker.scanning.protocol import SNIFF_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,34 +123,23 @@ def file_table(
     FormatError, UnsupportedError
         As for `GRIBScanner.scan`.
     """
-    head = source.read_upto(0, 4096)
-    if head[:2] == GZIP or head[:3] == BZIP2:
-        raise _compressed(head)
+    head = source.read_upto(0, SNIFF_BYTES)
+    refuse_others(head, source.url)
     found = FieldList() if found is None else found
     with HeaderReader(source) as reader:
         walk = MessageWalk(reader, found)
         walk_file(walk, source, values["sidecar"], report, known)
-    for text in gaps_in_words(walk.gaps, _WARNINGS):
-        report.warn(text)
     if not found.mark():
-        raise _nothing(walk)
+        raise nothing_found(walk.damage, head)
+    for text in gaps_in_words(walk.gaps, _WARNINGS, source):
+        report.warn(text)
     damages = [(f"byte_{one.offset}", one.reason, one.code) for one in walk.damage]
-    return message_table(found), damages
-
-
-def _compressed(head: bytes) -> UnsupportedError:
-    name = "gzip" if head[:2] == GZIP else "bzip2"
-    tool = "gunzip" if name == "gzip" else "bunzip2"
-    return UnsupportedError(
-        f"the file is compressed with {name} as a whole, so that no message has a byte range",
-        code="compressed",
-        hint=f"decompress it ({tool}) and scan what comes out",
-    )
-
-
-def _nothing(walk: MessageWalk) -> FormatError:
-    for damage in walk.damage:
-        return FormatError(f"no whole message: {damage.reason}", offset=damage.offset)
-    return FormatError(
-        "no GRIB message in the file", hint="GRIB files hold messages from 'GRIB' to '7777'"
-    )
+    table = message_table(found)
+    numbered = unnamed(table.sections)
+    if numbered:
+        report.warn(
+            f"{numbered} of {len(table.sections)} kinds of fields may have numbers where they have"
+            " names: ecCodes, which would be asked, is not installed"
+            " (pip install 'refmaker[grib]', and scan again)"
+        )
+    return table, damages

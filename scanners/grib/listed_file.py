@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from refmaker.io.first_bytes import FirstBytes
     from refmaker.model.report import Fingerprint
     from refmaker.scanners.grib.file_table import ScannedFile
+    from refmaker.scanners.grib.index_lists import IndexList
     from refmaker.scanners.grib.sidecars import FoundList
     from refmaker.scanners.grib.taught_sections import (
         Header,
@@ -46,6 +47,8 @@ class ListedFile:
         The file.
     found : FoundList
         Its list.
+    lines : IndexList
+        What that holds.
 
     Attributes
     ----------
@@ -63,8 +66,7 @@ class ListedFile:
         Of reading them.
     """
 
-    def __init__(self, url: str, found: FoundList) -> None:
-        lines = found.lines
+    def __init__(self, url: str, found: FoundList, lines: IndexList) -> None:
         self.url, self.list_url, self._written = url, found.url, found.written
         self._lines = lines
         self.texts = field_texts(lines.kind, lines.texts)
@@ -213,11 +215,10 @@ class ListedFile:
 
     def teach_lines(self, lines: Sequence[int], taught: TaughtSections) -> None:
         """Let messages that were read teach what their lines mean."""
-        for line in lines:
+        for line in lines if self.like is not None and not self.problem else ():
             at = self.offset(line)
-            if not self.problem and at in self.starts and len(self.read[at]) == 1:
-                field = self.read[at][0]
-                taught.learn(self.texts[line], field.header, field.packing, self.starts[at])
+            if at in self.starts and len(self.read[at]) == 1:
+                taught.learn(self.texts[line], self.read[at][0], self.starts[at], self.like)
 
 
 def read_messages(

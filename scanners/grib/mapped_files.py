@@ -78,13 +78,17 @@ class _Mapping:
         self._values = values
         self._cost = cost
         self._listed: dict[str, ListedFile] = {}
+        self._unknown: dict[str, str] = {}
         self._walked: dict[str, ScannedFile] = {}
         self._taught = TaughtSections()
 
     def look(self) -> None:
         """Fetch all lists, and the last message of every file."""
         for url, found in find_lists(self._urls, self._options, self._cost).items():
-            self._listed[url] = ListedFile(url, found)
+            if found.lines is None:
+                self._unknown[url] = found.url
+            else:
+                self._listed[url] = ListedFile(url, found, found.lines)
         files = self._believed()
         for length in _PROBES:
             places = [(file.url, file.offset(-1)) for file in files]
@@ -182,10 +186,12 @@ class _Mapping:
         def walk(url: str) -> None:
             if url in self._listed:
                 self._walk(self._listed[url])
-            else:
-                self._walked[url] = scanned_file(
-                    url, self._options, self._values, known=nothing
-                )  # fmt: skip
+                return
+            walked = scanned_file(url, self._options, self._values, known=nothing)
+            if url in self._unknown:
+                name = self._unknown[url]
+                walked.warnings.append(f"{name} is not used: it is no list that is understood")
+            self._walked[url] = walked
 
         self._at_once(walk, urls)
 

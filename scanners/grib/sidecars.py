@@ -53,14 +53,14 @@ class FoundList(NamedTuple):
     ----------
     url : str
         The list.
-    lines : IndexList
-        What it holds.
+    lines : IndexList or None
+        What it holds; None where that is not understood.
     written : float or None
         When it was modified, seconds since 1970.
     """
 
     url: str
-    lines: IndexList
+    lines: IndexList | None
     written: float | None
 
 
@@ -141,7 +141,7 @@ def _read(
 def find_lists(
     urls: Sequence[str], storage_options: Mapping[str, Any] | None, cost: Cost
 ) -> dict[str, FoundList]:
-    """Return the lists of files by the files' names, where there are any that are understood.
+    """Return the lists of files by the files' names, where there are any.
 
     Parameters
     ----------
@@ -156,27 +156,28 @@ def find_lists(
     spelling = 0
     for url in urls[:1]:
         names = _beside(url)
-        lists = dict(_understood(names, storage_options, cost))
-        spelling = next((at for at, name in enumerate(names) if name in lists), 0)
-        if lists:
-            found[url] = lists[names[spelling]]
+        _take(found, dict.fromkeys(names, url), storage_options, cost)
+        spelling = names.index(found[url].url) if url in found else 0
     others = {url: _beside(url) for url in urls[1:]}
-    first = {names[spelling]: url for url, names in others.items() if spelling < len(names)}
-    for name, listed in _understood(list(first), storage_options, cost):
-        found[first[name]] = listed
-    left = {
-        name: url for url, names in others.items() if url not in found
+    first = {names[spelling]: url for url, names in others.items() if names}
+    _take(found, first, storage_options, cost)
+    missing = {
+        name: url for url, names in others.items() if url not in found or not found[url].lines
         for at, name in enumerate(names) if at != spelling
     }  # fmt: skip
-    for name, listed in _understood(list(left), storage_options, cost):
-        found.setdefault(left[name], listed)
+    _take(found, missing, storage_options, cost)
     return found
 
 
-def _understood(
-    names: Sequence[str], storage_options: Mapping[str, Any] | None, cost: Cost
-) -> Iterator[tuple[str, FoundList]]:
-    for name, data, written in _read(names, storage_options, cost):
-        lines = read_list(data)
-        if lines is not None:
-            yield name, FoundList(name, lines, written)
+def _take(
+    found: dict[str, FoundList],
+    of_file: Mapping[str, str],
+    storage_options: Mapping[str, Any] | None,
+    cost: Cost,
+) -> None:
+    """Take those of some lists that are there; first what is understood, then what is not."""
+    for name, data, written in _read(list(of_file), storage_options, cost):
+        url, lines = of_file[name], read_list(data)
+        known = found.get(url)
+        if known is None or (known.lines is None and lines is not None):
+            found[url] = FoundList(name, lines, written)

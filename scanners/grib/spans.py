@@ -9,6 +9,7 @@ where the walk that follows finds it, or not: it believes nothing that is done h
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def fetch_headers(source: Source, start: int, mean: float) -> None:
         return
     block = int(min(max(mean / 3, _BLOCKS[0]), _BLOCKS[1]))
     edges = [start + rest * i // count for i in range(count + 1)]
-    spans = [_Span(source, *pair, block) for pair in zip(edges[:-1], edges[1:], strict=True)]
+    spans = [_Span(source, *pair, block) for pair in pairwise(edges)]
     spans[0].found = True
     budget = rest // _SHARE
     while any(span.wanted for span in spans):
@@ -71,7 +72,7 @@ def fetch_headers(source: Source, start: int, mean: float) -> None:
 
 def _hand_over(spans: list[_Span], *, give_up: bool) -> None:
     """Let spans go on where the next one found nothing."""
-    for before, span in reversed(list(zip(spans[:-1], spans[1:], strict=True))):
+    for before, span in reversed(list(pairwise(spans))):
         if not span.found and (give_up or not span.wanted):
             before.stop = span.stop
             spans.remove(span)

@@ -241,28 +241,31 @@ class TaughtSections:
         rules = sum(map(len, self._begins.values()))
         return len(self._known), len(self.contradicted), rules
 
-    def learn(self, text: FieldText, header: Header, packing: Packing, start: int) -> None:
+    def learn(self, text: FieldText, field: RecordedField, start: int, like: Header) -> None:
         """Take what a line of a list and the message that it lists say of each other.
 
         Parameters
         ----------
         text : FieldText
             What the line says.
-        header, packing
-            Of the only field of its message.
+        field : RecordedField
+            The only field of its message.
         start : int
             Where the message's own step begins, in seconds.
+        like : Header
+            A message of the same file that is of the reference time that the list says.
         """
         if text.key is None or text.end is None:
             return
-        key = text.key, header.time[4:]
+        header, packing = field.header, field.packing
+        key = text.key, like.time[4:]
         if text.start is None:
             begins = _begins(header, start, text.end)
             self._begins[key] = begins & self._begins.get(key, begins)
         begin = start if text.start is None else text.start
         for known in (header, self._known.get(key, (header, packing))[0]):
-            # With its own time, step and member put in, what is known has to be this message.
-            if moved(known, header, (begin, text.end), text) != header:
+            # With this time, step and member put in, what is known has to be this message.
+            if moved(known, like, (begin, text.end), text) != header:
                 self.contradicted.add(key)
                 self._known.pop(key, None)
         if key not in self.contradicted:

@@ -15,11 +15,11 @@ from refmaker.scanners.grib.fields import DATA_WIDTH, IMAGES, PACKING_WIDTH
 from refmaker.scanners.grib.reader import HEADER, HeaderReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from refmaker.scanners.grib.fields import FieldList
 
-__all__ = ["Damage", "MessageWalk", "WalkError", "gaps_in_words"]
+__all__ = ["Damage", "MessageWalk", "WalkError"]
 
 MARK, END = b"GRIB", b"7777"
 _SEARCH = 256 * 1024
@@ -111,7 +111,7 @@ class MessageWalk:
                 self._extra(at, offset)
             damaged = len(self.damage)
             length = self._message(offset)
-            at = offset + max(length, 0)
+            at = offset + abs(length)
             if length <= 0 and len(self.damage) == damaged:
                 self.missed.append(offset)
         if between:
@@ -357,16 +357,3 @@ _FOLLOWS: tuple[frozenset[int], ...] = tuple(
     map(frozenset, ((1,), (2, 3), (3,), (4,), (5,), (6,), (7,), (2, 3, 4)))
 )
 """By the number of a section: the numbers that may come next."""
-
-
-def gaps_in_words(gaps: Sequence[tuple[int, int]], most: int) -> Iterator[str]:
-    """Yield warnings of what belongs to no message."""
-    if len(gaps) <= most:
-        for offset, length in gaps:
-            yield f"{length} bytes at byte {offset} belong to no message"
-        return
-    total = sum(length for _, length in gaps)
-    yield (
-        f"{len(gaps)} pieces of {total} bytes in all belong to no message, the first at byte "
-        f"{gaps[0][0]}"
-    )

@@ -25,12 +25,15 @@ def test_a_reference_file_and_its_data_file_are_shown_alike(run, sparse):
     assert (refs.pop("input"), data.pop("input")) == ("s.json", str(sparse))
     assert refs == data
     assert refs["format"] == "toy"
+    assert refs["zarr_format"] == 2
     assert refs["groups"] == ["/", "g"]
     s, _ = refs["arrays"]
     assert s == {
         "path": "s",
         "shape": [12, 2],
         "chunk_shape": [4, 2],
+        "chunk_extents": ["4", "2"],
+        "grid": [3, 1],
         "dimensions": ["s_0", "s_1"],
         "dtype": ">u2",
         "fill_value": 7,

@@ -33,7 +33,8 @@ def test_a_partial_chunk_in_the_middle_is_refused_and_explained(tmp_path):
     parts = [dataset(0, 3, shape=(40, 60)), dataset(3, 3, shape=(40, 60))]
     sets = scanned(tmp_path, parts, (2, 40, 60))
     text = refused(sets, "v:", "f0.nc", "partial", "3 elements in chunks of 2", concat="time")
-    assert "chunks='common'" in text
+    assert "chunks='common'" not in text  # it cuts nothing that is compressed
+    assert "drop='v'" in text
 
 
 def test_a_partial_chunk_at_the_end_is_fine(tmp_path):

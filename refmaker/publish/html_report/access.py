@@ -47,7 +47,7 @@ def accesses(entry: Mapping[str, Any]) -> list[Access]:
     if not shape or not present or not math.prod(shape):
         return []
     mean = entry["stored"] / present
-    grid = [-(-extent // part) for extent, part in zip(shape, chunk, strict=True)]
+    grid = entry["grid"]
     names = entry["dimensions"] or [f"dimension {n}" for n in range(len(shape))]
     size = math.prod(chunk)
     found = [Access("one value", 1, mean, 1 / size)]

@@ -74,7 +74,7 @@ def _lopsided(entry: Mapping[str, Any]) -> str:
     """Tell where chunks are whole along one dimension and thin along another."""
     shape, chunk = entry["shape"], entry["chunk_shape"]
     names = entry["dimensions"] or [f"dimension {n}" for n in range(len(shape))]
-    parts = [-(-extent // part) for extent, part in zip(shape, chunk, strict=True)]
+    parts = entry["grid"]
     thin = [name for name, n, c in zip(names, parts, chunk, strict=True) if c == 1 and n >= _WIDE]
     whole = [name for name, n, extent in zip(names, parts, shape, strict=True) if n == 1 < extent]
     if not thin or not whole:

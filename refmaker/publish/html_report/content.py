@@ -12,6 +12,7 @@ from refmaker.model import Array, Group
 from refmaker.model.zarr_v2 import encode_dtype, encode_fill_value
 from refmaker.publish.html_report.advice import advise
 from refmaker.scanning.protocol import Summarizer, scanners
+from refmaker.storage.rectilinear import uneven_note
 
 if TYPE_CHECKING:
     from refmaker.storage.reference_set import ReferenceSet
@@ -26,9 +27,11 @@ def describe(refs: ReferenceSet, name: str = "") -> dict[str, Any]:
     report = refs.report.as_dict()
     targets = _targets(refs)
     entries = [_array(path, array) for path, array in arrays]
+    note = uneven_note(refs.group)
     return {
         "input": name,
         "format": refs.report.format,
+        "zarr_format": refs.zarr_format if note is None else 3,
         "groups": [path or "/" for path, node in nodes if isinstance(node, Group)],
         "summary": _summary(refs),
         "arrays": entries,
@@ -38,7 +41,7 @@ def describe(refs: ReferenceSet, name: str = "") -> dict[str, Any]:
         "nbytes": sum(entry["nbytes"] for entry in entries),
         "stored": sum(entry["stored"] for entry in entries),
         "skipped": report["skipped"],
-        "warnings": report["warnings"],
+        "warnings": list(dict.fromkeys([*report["warnings"], *([note] if note else [])])),
         "advice": advise(entries, targets),
     }
 
@@ -50,7 +53,20 @@ def _summary(refs: ReferenceSet) -> list[dict[str, Any]]:
 
 
 def _packages(array: Array) -> tuple[str, ...]:
-    return requirements(array.codecs)
+    found = requirements(array.codecs)
+    if any(along is not None and along.padded for along in array.edges or ()):
+        return tuple(sorted({*found, "refmaker"}))
+    return found
+
+
+def _extents(array: Array) -> list[str]:
+    """Return the extent of chunks along each dimension, from the shortest to the longest."""
+    edges = array.edges or (None,) * len(array.shape)
+    found = []
+    for size, along in zip(array.chunk_shape, edges, strict=True):
+        low, high = (size, size) if along is None else (along.lengths.min(), along.lengths.max())
+        found.append(f"{low}" if low == high else f"{low}..{high}")
+    return found
 
 
 def _protocol(url: str) -> str:
@@ -64,6 +80,8 @@ def _array(path: str, array: Array) -> dict[str, Any]:
         "path": path,
         "shape": list(array.shape),
         "chunk_shape": list(array.chunk_shape),
+        "chunk_extents": _extents(array),
+        "grid": list(table.grid),
         "dimensions": None if array.dimension_names is None else list(array.dimension_names),
         "dtype": encode_dtype(array.dtype),
         "fill_value": encode_fill_value(array.fill_value, array.dtype),

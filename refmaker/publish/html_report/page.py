@@ -135,7 +135,7 @@ def _array(
         **entry,
         "extents": _extents(array),
         "dtype": str(array.dtype),
-        "chunk_text": " x ".join(f"{n:,}" for n in array.chunk_shape) or "one",
+        "chunk_text": " x ".join(map(_thousands, entry["chunk_extents"])) or "one",
         "counts": ", ".join(parts) or "none",
         "accesses": accesses(entry),
         "units": units,
@@ -163,3 +163,7 @@ def _look(store: Store, path: str, array: Array, units: str) -> dict[str, Any]:
     # A single dollar would begin a formula.
     text = label[:_LABEL].replace("$", r"\$")
     return {"look": _safe(look_figure(look, text)), "where": look.where}
+
+
+def _thousands(extent: str) -> str:
+    return f"{int(extent):,}" if extent.isdigit() else extent

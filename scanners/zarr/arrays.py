@@ -1,0 +1,260 @@
+"""Arrays of a store with their chunks: files, parts of an archive, or parts of shards."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refmaker.codecs.fill_value import settle_fill
+from refmaker.errors import (
+    FormatError,
+    LimitError,
+    MissingTargetError,
+    UnsupportedError,
+)
+from refmaker.io.many_files import FileRange
+from refmaker.model import Array, ChunkTable, chunk_grid
+from refmaker.model.zarr_v3_reader import array_from_document_v3
+from refmaker.scanners.zarr.chunk_keys import ChunkKeys, keys_v2, keys_v3
+from refmaker.scanners.zarr.keys import Places
+from refmaker.scanners.zarr.shards import inner_table, is_sharded, sharding_of
+from refmaker.storage.tree import array_of, strict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from refmaker.model.report import Fingerprint, ScanReport
+    from refmaker.scanners.zarr.hierarchy import Node
+    from refmaker.scanners.zarr.keys import KeyStore
+    from refmaker.scanners.zarr.shards import Sharding
+    from refmaker.scanning.options import ScanOptions
+
+__all__ = ["ArrayBuilder"]
+
+_DOCUMENTS = frozenset({".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json"})
+_ASSUMED_MOST = 1 << 22
+"""Chunks of an array that are taken to be there unseen."""
+_TEXTS = "vlen-utf8"
+
+
+class ArrayBuilder:
+    """Makes arrays of the nodes of a store.
+
+    Parameters
+    ----------
+    store : KeyStore
+        The store.
+    report : ScanReport
+        Is told of files that are no chunks.
+    options : ScanOptions
+        ``inline_budget`` bounds what is inlined for fill values.
+    assume : bool
+        Whether chunks are taken to be there where the store lists nothing.
+
+    Attributes
+    ----------
+    sources : dict of str to Fingerprint
+        The files that references point into.
+    """
+
+    def __init__(
+        self, store: KeyStore, report: ScanReport, options: ScanOptions, *, assume: bool
+    ) -> None:
+        self._store, self._report, self._options = store, report, options
+        self._assume = assume
+        self.sources: dict[str, Fingerprint] = {}
+
+    def array(self, node: Node) -> Array:
+        """Return the array of a node.
+
+        Raises
+        ------
+        MetadataError
+            If its documents are damaged.
+        FormatError
+            If a chunk has no bytes, or the index of a shard is damaged.
+        UnsupportedError
+            If version 2 cannot say the same, or the chunks cannot be told.
+        """
+        if node.version == 2:
+            array = array_of(node.document, node.attributes)
+            _check_objects(array)
+            keys = keys_v2(node.document, len(array.shape))
+            return replace(array, chunks=self._table(node.path, keys, array.chunks.grid))
+        document = node.document
+        sharding = sharding_of(document) if is_sharded(document) else None
+        array = array_from_document_v3(document if sharding is None else sharding.document)
+        array = replace(array, attributes=strict(array.attributes))
+        keys = keys_v3(document, len(array.shape))
+        if sharding is None:
+            table = self._table(node.path, keys, array.chunks.grid)
+        else:
+            table = self._inner_table(node.path, keys, array.shape, sharding)
+        found = replace(array, chunks=table)
+
+        def warn(text: str) -> None:
+            self._report.warn(f"/{node.path}: {text}")
+
+        return settle_fill(found, self._options.inline_budget, warn)
+
+    def _table(self, path: str, keys: ChunkKeys, grid: tuple[int, ...]) -> ChunkTable:
+        """Return the table of chunks that are values of keys."""
+        if self._store.listing is None:
+            return self._assumed(path, keys, grid)
+        at, places = self._placed(path, keys, grid)
+        index = _numbers(at, grid)
+        return ChunkTable.from_columns(grid, tuple(places.urls), **places.columns(), index=index)
+
+    def _placed(
+        self, path: str, keys: ChunkKeys, grid: tuple[int, ...]
+    ) -> tuple[NDArray[np.int64], Places]:
+        """Return positions in the grid, and places, of all chunks that are there, in C order."""
+        listing = self._store.listing
+        assert listing is not None  # noqa: S101 - looked at before
+        folder = f"{path}/" if path else ""
+        self._check_links(folder)
+        start, stop = listing.span(folder)
+        cut = len(folder)
+        below = [name[cut:] for name in listing.names[start:stop]]
+        own = [row for row, name in enumerate(below) if name not in _DOCUMENTS]
+        below = [below[row] for row in own] if len(own) < len(below) else below
+        found = keys.place(below)
+        if found.strays:
+            self._warn(path, len(found.strays), "no chunks of it", found.strays[0])
+        at, rows = found.at, np.array(own, np.int64)[found.row] + start
+        inside = (at < np.array(grid, np.int64)).all(axis=1)
+        if not bool(inside.all()):
+            first = below[int(found.row[np.flatnonzero(~inside)[0]])]
+            self._warn(path, int((~inside).sum()), "chunks beyond its shape", first)
+            at, rows = at[inside], rows[inside]
+        order = np.argsort(_numbers(at, grid), kind="stable")
+        at, rows = at[order], rows[order]
+        places = self._store.places(rows)
+        if places.length.size and not bool(places.length.all()):
+            key = listing.names[int(rows[int(np.argmin(places.length))])]
+            raise FormatError(f"the chunk {key!r} has no bytes", url=self._store.url(key))
+        if places.whole:
+            prints = listing.fingerprints(rows.tolist())
+            self.sources.update(zip(places.urls, prints, strict=True))
+        return at, places
+
+    def _warn(self, path: str, count: int, what: str, first: str) -> None:
+        self._report.warn(f"/{path}: files in it that are {what}: {count}, the first {first!r}")
+
+    def _check_links(self, folder: str) -> None:
+        """Refuse an array with chunks that are links to elsewhere."""
+        listing = self._store.listing
+        assert listing is not None  # noqa: S101 - as above
+        link = next((name for name in listing.outside if name.startswith(folder)), None)
+        if link is not None:
+            raise UnsupportedError(
+                f"{link!r} is a link that leads out of the store",
+                code="external-outside",
+                hint="allow it with `follow_external=True`",
+            )
+
+    def _assumed(self, path: str, keys: ChunkKeys, grid: tuple[int, ...]) -> ChunkTable:
+        """Return a table of all chunks of the grid, each a file that nobody has looked at."""
+        urls = self._assumed_urls(path, keys, grid)
+        none = np.zeros(len(urls), np.int64)
+        self._report.warn(
+            f"/{path}: its chunks are taken to be there; reading one that is not is an error"
+        )
+        columns = Places(urls, none, none, whole=True).columns()
+        return ChunkTable.from_columns(grid, tuple(urls), **columns)
+
+    def _assumed_urls(self, path: str, keys: ChunkKeys, grid: tuple[int, ...]) -> list[str]:
+        if not self._assume:
+            raise UnsupportedError(
+                "the store cannot list its chunks",
+                code="zarr-listing",
+                hint="`settings={'zarr-chunks': 'assume'}` takes all of them to be there",
+            )
+        if math.prod(grid) > _ASSUMED_MOST:
+            raise LimitError(f"a grid of {grid} chunks in a store that lists nothing")
+        folder = f"{path}/" if path else ""
+        return [self._store.url(folder + keys.key(at)) for at in np.ndindex(*grid)]
+
+    def _inner_table(
+        self, path: str, keys: ChunkKeys, shape: Sequence[int], sharding: Sharding
+    ) -> ChunkTable:
+        """Return the table of the inner chunks of shards."""
+        grid = chunk_grid(shape, sharding.shards)
+        if self._store.listing is None:
+            return self._assumed_inner(path, keys, grid, shape, sharding)
+        at, places = self._placed(path, keys, grid)
+        size = sharding.index_bytes
+        short = np.flatnonzero(places.length < size)
+        if short.size:
+            raise FormatError(
+                f"a shard of {int(places.length[short[0]])} bytes, whose index has {size}",
+                url=places.url(int(short[0])),
+            )
+        starts = places.offset + (places.length - size if sharding.at_end else 0)
+        ranges = [
+            FileRange(places.url(number), start, start + size)
+            for number, start in enumerate(starts.tolist())
+        ]
+        indices = []
+        for data in self._store.read(ranges):
+            if not isinstance(data, bytes):
+                raise data
+            indices.append(data)
+        return inner_table(sharding, shape, at, places, indices, places.length)
+
+    def _assumed_inner(
+        self,
+        path: str,
+        keys: ChunkKeys,
+        grid: tuple[int, ...],
+        shape: Sequence[int],
+        sharding: Sharding,
+    ) -> ChunkTable:
+        """Return the table of inner chunks of shards that are asked for one by one."""
+        urls = self._assumed_urls(path, keys, grid)
+        size = sharding.index_bytes
+        if sharding.at_end:
+            ranges = [FileRange(url, -size) for url in urls]
+        else:
+            ranges = [FileRange(url, 0, size) for url in urls]
+        found = self._store.read(ranges)
+        there, indices = [], []
+        for number, data in enumerate(found):
+            if isinstance(data, bytes):
+                there.append(number)
+                indices.append(data)
+            elif not isinstance(data, MissingTargetError | FileNotFoundError):
+                raise data
+        at = (
+            np.stack(np.unravel_index(np.array(there, np.int64), grid), axis=-1)
+            if grid
+            else (np.zeros((len(there), 0), np.int64))
+        )
+        none = np.zeros(len(there), np.int64)
+        places = Places([urls[number] for number in there], none, none, whole=True)
+        # How long these are nobody has said: what an index names is compared when it is read.
+        sizes = np.full(len(there), 2**62)
+        return inner_table(sharding, shape, at, places, indices, sizes)
+
+
+def _numbers(at: NDArray[np.int64], grid: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return the flat numbers of positions in a grid."""
+    if not grid:
+        return np.zeros(len(at), np.int64)
+    return np.asarray(np.ravel_multi_index(tuple(at.T), grid), np.int64)
+
+
+def _check_objects(array: Array) -> None:
+    """Refuse objects but texts: other encodings of them run code, or none of Zarr's reads them."""
+    if not array.dtype.hasobject:
+        return
+    first = array.filters[0].get("id") if array.filters else None
+    if array.dtype.names is not None or first != _TEXTS:
+        raise UnsupportedError(
+            f"objects that are encoded by {first!r}, not by {_TEXTS!r}", code="zarr-objects"
+        )

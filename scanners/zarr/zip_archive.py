@@ -1,0 +1,145 @@
+"""A store in a zip archive, whose members are not compressed: each is a part of the one file.
+
+Implements section 4.3 of APPNOTE.TXT 6.3.10: a member's bytes begin behind its local header.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from refmaker.errors import FormatError, LimitError, RefmakerError, UnsupportedError
+from refmaker.io.listing import Listing
+from refmaker.scanners.zarr.keys import DOCUMENT_MOST, Places, root_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from refmaker.io.many_files import FileRange
+    from refmaker.io.source import Source
+
+__all__ = ["ZipStore"]
+
+_HEADER = 30
+_BROKEN = (
+    zipfile.BadZipFile, ValueError, OverflowError, NotImplementedError, EOFError, zlib.error,
+    IndexError,
+)  # fmt: skip
+"""What the library raises of archives that are damaged, besides errors of reading."""
+
+
+class ZipStore:
+    """A zip archive with a member for each key.
+
+    Parameters
+    ----------
+    source : Source
+        The archive.
+
+    Attributes
+    ----------
+    listing : Listing
+        The keys.
+    names : list of str
+        The same, by name.
+    prefix : str
+        The folder in the archive that is the store; it ends in ``/``.
+
+    Raises
+    ------
+    FormatError
+        If it is damaged, or no Zarr store.
+    UnsupportedError
+        If there are several stores in it.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        try:
+            self._archive = zipfile.ZipFile(source.open())
+        except RefmakerError:
+            raise
+        except (*_BROKEN, OSError) as error:
+            raise FormatError(f"a damaged zip archive: {error}", url=source.url) from error
+        # Of members with one name the last one counts.
+        members = {m.filename: m for m in self._archive.infolist() if not m.is_dir()}
+        self.prefix = root_of(list(members), source.url)
+        start = len(self.prefix)
+        self._members = sorted(
+            ((name[start:], m) for name, m in members.items() if name.startswith(self.prefix)),
+            key=lambda member: member[0],
+        )
+        sizes = [member.file_size for _, member in self._members]
+        self.names = [name for name, _ in self._members]
+        self.listing: Listing | None = Listing(self.names, sizes, [None] * len(sizes))
+
+    def url(self, key: str) -> str:  # noqa: ARG002 - whichever it is
+        """Return the archive."""
+        return self._source.url
+
+    def places(self, numbers: NDArray[np.int64]) -> Places:
+        """Return where the values of listed keys lie in the archive.
+
+        Raises
+        ------
+        UnsupportedError
+            If one is compressed or encrypted; code ``zarr-zip-compressed``.
+        FormatError
+            If a header is damaged, or a member reaches past the end of the archive.
+        """
+        rows = numbers.tolist()
+        members = [self._members[row][1] for row in rows]
+        packed = next((m for m in members if m.compress_type or m.flag_bits & 1), None)
+        if packed is not None:
+            raise UnsupportedError(
+                f"the member {packed.filename!r} is compressed or encrypted in the archive",
+                code="zarr-zip-compressed",
+                url=self._source.url,
+                hint="store members as they are: zip -0 -r store.zarr.zip .",
+            )
+        header = np.array([m.header_offset for m in members], np.int64)
+        length = np.array([m.file_size for m in members], np.int64)
+        self._check(header, np.full(header.size, _HEADER))
+        raw = self._source.read_blocks(header.astype(np.uint64), _HEADER)
+        if not (raw[:, :4] == np.frombuffer(b"PK\x03\x04", np.uint8)).all():
+            raise FormatError("a member without its header", url=self._source.url)
+        words = raw[:, 26:30].copy().view("<u2").astype(np.int64)
+        offset = header + _HEADER + words.sum(axis=1)
+        self._check(offset, length)
+        return Places((self._source.url,), offset, length, whole=False)
+
+    def _check(self, start: NDArray[np.int64], length: NDArray[np.int64]) -> None:
+        size = self._source.size
+        if start.size and bool(((start < 0) | (start > size) | (length > size - start)).any()):
+            raise FormatError("a member that reaches past the archive", url=self._source.url)
+
+    def read(self, ranges: Sequence[FileRange]) -> list[bytes | RefmakerError]:
+        """Return bytes of the archive, or why they cannot be read."""
+        try:
+            found = self._source.read_many(
+                [(part.start, (part.stop or 0) - part.start) for part in ranges]
+            )
+        except RefmakerError as error:
+            return [error] * len(ranges)
+        return list(found)
+
+    def values(self, numbers: Sequence[int]) -> list[bytes | RefmakerError]:
+        """Return whole values of listed keys, by their numbers, compressed ones too."""
+        return [self._value(self._members[number][1]) for number in numbers]
+
+    def _value(self, member: zipfile.ZipInfo) -> bytes | RefmakerError:
+        try:
+            with self._archive.open(member) as file:
+                data = file.read(DOCUMENT_MOST + 1)
+        except RefmakerError as error:
+            return error
+        except (*_BROKEN, RuntimeError, OSError) as error:
+            return FormatError(f"{member.filename}: {error}", url=self._source.url)
+        if len(data) > DOCUMENT_MOST:
+            return LimitError(f"{member.filename} is larger than {DOCUMENT_MOST} bytes")
+        return data
