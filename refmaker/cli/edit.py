@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.options import Pair, as_json, storage_options, verbosity
+from refmaker.cli.options import SIZE, Pair, as_json, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
@@ -47,6 +47,10 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         help="Add the variables of another reference set.",
     ),
     click.option("--load", **_LIST, help="Keep the chunks of small arrays in the set itself."),
+    click.option(
+        "--inline-budget", type=SIZE, default=16 * 1024**2, metavar="SIZE",
+        help="Most that --load fetches.  [default: 16MiB]",
+    ),
     click.option("--select", **_LIST, help="Keep these, and what belongs to them."),
     click.option("--drop", **_LIST, help="Leave these out."),
     click.option(
@@ -148,7 +152,10 @@ def _edited(refs: ReferenceSet, options: Mapping[str, Any]) -> ReferenceSet:
     positions = {dim: _index(text) for dim, text in options["isel"]}
     names = dict(options["rename"])
     if lists["load"]:
-        refs = refmaker.load(refs, lists["load"], storage_options=options["storage_options"])
+        refs = refmaker.load(
+            refs, lists["load"],
+            storage_options=options["storage_options"], inline_budget=options["inline_budget"],
+        )  # fmt: skip
     refs = refs.select(lists["select"]) if lists["select"] else refs
     refs = refs.drop(lists["drop"]) if lists["drop"] else refs
     refs = refs.isel(positions, group=group) if positions else refs

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["as_flags"]
 
 _MARKED = re.compile(r"`([a-z_]+)(?:=([^`]*))?`")
+_CALL = re.compile(r"`refmaker\.([a-z]+)\(refs, ('[^`']*')\)`")
+"""A function of a set, which a command has as an option."""
 _SPECIAL: dict[tuple[str, Any], str] = {
     ("incompatible", "split"): "--split-incompatible",
     ("mismatched", "inline"): "--inline-mismatched",
@@ -44,7 +46,7 @@ def as_flags(text: str) -> str:
     text : str
         What an error, a warning or a reason says.
     """
-    return _MARKED.sub(_replaced, text) if "`" in text else text
+    return _MARKED.sub(_replaced, _CALL.sub(r"`\1=\2`", text)) if "`" in text else text
 
 
 def _replaced(found: re.Match[str]) -> str:

@@ -30,7 +30,7 @@ def load(
     names: str | Iterable[str],
     *,
     storage_options: Mapping[str, Any] | None = None,
-    budget: int = _BUDGET,
+    inline_budget: int = _BUDGET,
 ) -> ReferenceSet:
     """Return the set with the chunks of some arrays in the set itself, encoded as they are.
 
@@ -45,7 +45,7 @@ def load(
         Paths of arrays; of a group, all arrays below it.
     storage_options : mapping, optional
         Passed to fsspec for the files.
-    budget : int
+    inline_budget : int
         Bytes that may be fetched in all.
 
     Returns
@@ -72,10 +72,10 @@ def load(
         if any(f"{path}/".startswith(f"{name.strip('/')}/".lstrip("/")) for name in wanted)
     }
     needed = sum(_size(refs, path, array) for path, array in chosen.items())
-    if needed > budget:
+    if needed > inline_budget:
         raise LimitError(
-            f"{', '.join(wanted)}: {needed:,} bytes, more than the {budget:,} that are kept",
-            hint=f"allow it (`budget={needed}`)",
+            f"{', '.join(wanted)}: {needed:,} bytes, more than the {inline_budget:,} that are kept",
+            hint=f"allow it (`inline_budget={needed}`)",
         )
     found = fetch_chunks([(refs, array, storage_options) for array in chosen.values()])
     inlined = {

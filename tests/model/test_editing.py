@@ -318,7 +318,7 @@ def test_loading_lets_anything_be_cut(refs):
         same(loaded.isel(time=part), opened(refs).isel(time=part))
         assert all(check.ok for check in refmaker.verify(loaded.isel(time=part), isolate="never"))
     with pytest.raises(LimitError, match="more than the 10"):
-        refmaker.load(refs, "tas", budget=10)
+        refmaker.load(refs, "tas", inline_budget=10)
     with pytest.raises(MetadataError, match="there are tas"):
         refmaker.load(refs, "tass")
 

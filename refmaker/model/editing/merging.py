@@ -75,7 +75,7 @@ def _check_sizes(one: Group, other: Group, path: str, first: str, second: str) -
                         f"{dim} has {known} elements in {whose} of {first}, and {size} in {name}"
                         f" of {second}",
                         path=path or "/",
-                        hint=f"rename the dimension in one of them, as by `rename='{dim}=...'`",
+                        hint="rename the dimension in one of them",
                     )
 
 

@@ -95,7 +95,7 @@ def squeeze(root: Group, names: Sequence[str], group: str = "", *, values: Value
                 raise MetadataError(
                     f"{name} has {size} elements, not 1",
                     path=joined_path(group, path),
-                    hint=f"take one of them (`isel='{name}=0'`)",
+                    hint=f"take one of them instead, such as {name}=0 by isel",
                 )
     return isel(root, dict.fromkeys(names, 0), group, values=values)
 
@@ -254,7 +254,7 @@ def _through_chunks(
         what,
         path=path,
         hint=f"the nearest bounds of chunks are {dim}={start}:{stop}; or keep the array in the set"
-        f" itself first, if it is small (`load={path!r}`)",
+        f" itself first, if it is small: `refmaker.load(refs, {path!r})`",
     )
 
 
