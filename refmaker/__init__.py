@@ -255,6 +255,8 @@ def write(
     *,
     format: str | None = None,  # noqa: A002 - the word users know
     relative: bool = False,
+    templates: str = "auto",
+    for_reader: str | None = None,
 ) -> None:
     """Write a reference set; the same as ``reference_set.write(out)``.
 
@@ -270,6 +272,10 @@ def write(
         By default the name's ending decides: ``.parquet``, ``.icechunk``, or JSON.
     relative : bool
         Name the files by their paths from where the set lies.
+    templates : {"auto", "always", "never"}
+        Whether names stand for URLs in JSON; GDAL and VirtualiZarr understand none.
+    for_reader : {"gdal", "virtualizarr", "tensorstore"}, optional
+        Write the set only if this reader understands all of it.
 
     Raises
     ------
@@ -277,10 +283,19 @@ def write(
         If the place cannot be written.
     MetadataError
         If something in the set cannot be expressed.
+    UnsupportedError
+        If `for_reader` would not understand an array, or the form.
     MissingDependencyError
         If the format needs a package that is not installed.
     """
-    reference_set.write(out, storage_options, format=format, relative=relative)
+    reference_set.write(
+        out,
+        storage_options,
+        format=format,
+        relative=relative,
+        templates=templates,
+        for_reader=for_reader,
+    )
 
 
 def formats() -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.combine import combine_options, combining, expanded, tell
-from refmaker.cli.options import as_json, help_all, storage_options, verbosity
+from refmaker.cli.options import as_json, help_all, readable, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, say
 from refmaker.storage.detect import detect
 
@@ -27,6 +27,7 @@ __all__ = ["command"]
     show_default=True,
     help="Scan inputs that are no reference sets.",
 )
+@readable
 @combining
 @storage_options
 @as_json
@@ -38,7 +39,7 @@ def command(*, target: str, inputs: Sequence[str], scanning: bool, **values: Any
     SET is JSON, Parquet or an Icechunk repository; it changes as a whole or not at all. A file
     that is in it already is passed over; one that has changed since is an error. Everything is
     compared with what is there, as `refmaker combine` does. Give the options that SET was made
-    with.
+    with; a set without templates stays so.
 
     \b
     Example:
@@ -50,7 +51,9 @@ def command(*, target: str, inputs: Sequence[str], scanning: bool, **values: Any
     options = combine_options(values)
     names = expanded(inputs, values["storage_options"])
     sets = [_opened(name, values["storage_options"], scanning=scanning) for name in names]
-    done = refmaker.append(target, sets, values["storage_options"], options=options)
+    done = refmaker.append(
+        target, sets, values["storage_options"], options=options, **values["readable"]
+    )
     quiet = values["quiet"] or values["as_json"]
     counts = {} if done.refs is None else tell(done.refs, quiet=quiet)
     if values["as_json"]:

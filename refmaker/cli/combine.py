@@ -14,6 +14,7 @@ from refmaker.cli.options import (
     Pair,
     as_json,
     help_all,
+    readable,
     storage_options,
     verbosity,
     zarr_format,
@@ -324,6 +325,7 @@ def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
     help="Replace an existing reference set, and nothing else.",
 )
 @zarr_format
+@readable
 @combining
 @storage_options
 @as_json
@@ -358,7 +360,13 @@ def command(**values: Any) -> None:
     refs = refmaker.combine(inputs, values["storage_options"], options=options)
     # What has come to stand there while the sets were read is not ours either.
     check_free(out, overwrite=overwrite, storage_options=values["storage_options"])
-    refs.write(out, values["storage_options"], format=form, zarr_format=_asked(options, form))
+    refs.write(
+        out,
+        values["storage_options"],
+        format=form,
+        zarr_format=_asked(options, form),
+        **values["readable"],
+    )
     counts = tell(refs, quiet=values["quiet"] or values["as_json"])
     if values["as_json"]:
         told = {"warnings": list(refs.report.warnings), "skipped": len(refs.report.skipped)}

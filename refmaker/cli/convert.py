@@ -10,6 +10,7 @@ from refmaker.cli.options import (
     Option,
     Pair,
     as_json,
+    readable,
     storage_options,
     verbosity,
     zarr_format,
@@ -53,6 +54,7 @@ __all__ = ["command"]
     show_default=True,
     help="Replace an existing reference set; nothing else is ever replaced.",
 )
+@readable
 @storage_options
 @as_json
 @verbosity
@@ -65,6 +67,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     rewrite: Sequence[tuple[str, str]],
     relative: bool,
     overwrite: bool,
+    readable: Mapping[str, Any],
     storage_options: Mapping[str, Any] | None,
     as_json: bool,
     quiet: bool,
@@ -85,6 +88,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     Example:
       refmaker convert cube.json cube.parquet
       refmaker convert cube.json small.json --out-format compact
+      refmaker convert cube.json gdal.json --plain
       refmaker convert cube.json out.json --rewrite /archive=s3://bucket/archive
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
@@ -102,7 +106,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
         refs = refs.rewrite(dict(rewrite))
     # What has come to stand there while the set was read is not ours either.
     check_free(out, overwrite=overwrite, storage_options=options)
-    refs.write(out, options, format=form, zarr_format=version, relative=relative)
+    refs.write(out, options, format=form, zarr_format=version, relative=relative, **readable)
     arrays = [array for _, array in refs.group.arrays()]
     chunks = sum(array.chunks.present for array in arrays)
     if as_json:

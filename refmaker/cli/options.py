@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.errors import printable
+from refmaker.storage.formats import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,7 @@ __all__ = [
     "Pair",
     "as_json",
     "help_all",
+    "readable",
     "storage_options",
     "verbosity",
     "zarr_format",
@@ -204,6 +206,28 @@ def storage_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, storage_options=dict(storage_option) or None, **kwargs)
 
     return _storage(wrapped)
+
+
+def readable(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--plain`` and ``--for``, handed to the command as keywords of writing, `readable`."""
+
+    @wraps(command)
+    def wrapped(*args: Any, plain: bool, for_reader: str | None, **kwargs: Any) -> Any:
+        compact = kwargs.get("compact") or kwargs.get("out_format") == "compact"
+        if plain and compact:
+            raise click.UsageError("a compact set is made of templates: it cannot be --plain")
+        templates = "never" if plain else "auto"
+        return command(*args, readable={"templates": templates, "for_reader": for_reader}, **kwargs)
+
+    wrapped = click.option(
+        "--for",
+        "for_reader",
+        type=click.Choice(TARGETS),
+        help="Write it --plain if this reader understands all of it, and else refuse.",
+    )(wrapped)
+    return click.option(
+        "--plain", is_flag=True, help="Write URLs in full, as GDAL and VirtualiZarr read them."
+    )(wrapped)
 
 
 def verbosity(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from refmaker.model.report import ScanReport
+    from refmaker.storage.readers import Summary
 
 __all__ = [
     "FAILED",
@@ -71,6 +72,7 @@ class Account:
     quiet: bool
     stats: bool
     statuses: set[str] = field(default_factory=set)
+    _readers: dict[str, Summary] = field(default_factory=dict)
     _early: dict[int, Callable[[], None]] = field(default_factory=dict)
     _next: int = 0
 
@@ -87,7 +89,8 @@ class Account:
         self.statuses.add(status)
         if self.as_json:
             told = {"input": url, "output": out, "status": status, **report.as_dict()}
-            print_json({**told, "cached": cached, "error": None})
+            readers = self._readers.pop(out, None)
+            print_json({**told, "cached": cached, "readers": readers, "error": None})
             return
         if self.quiet:
             return
@@ -101,6 +104,17 @@ class Account:
             cost = f"{counted(report.requests, 'request')}, {human_size(report.bytes_read)}"
             parts.append(f"{report.seconds:.2f} s, {cost}")
         say(f"{url}: {', '.join(parts)} -> {out}", err=out == STANDARD)
+
+    def note_readers(self, out: str, readers: Summary) -> None:
+        """Keep who reads what was written, to be told with it or in the end."""
+        self._readers[out] = readers
+
+    def tell_readers(self) -> None:
+        """Tell people who reads what was written; of many sets together."""
+        if self._readers and not self.quiet and not self.as_json:
+            from refmaker.storage.readers import in_words
+
+            say(in_words(self._readers.values()), err=STANDARD in self._readers)
 
     def lost(self, url: str, report: ScanReport) -> None:
         """Tell people what is missing, and what they should know."""
@@ -124,4 +138,4 @@ def _record_failure(url: str, error: BaseException, status: str) -> None:
     nothing: dict[str, Any] = {"referenced": 0, "inlined": 0, "skipped": [], "warnings": []}
     cost = {"seconds": 0.0, "requests": 0, "bytes_read": 0}
     told = {"input": url, "output": None, "status": status, **nothing, **cost}
-    print_json({**told, "cached": False, "error": describe_error(error)})
+    print_json({**told, "cached": False, "readers": None, "error": describe_error(error)})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.options import Option, Pair, as_json, storage_options, verbosity
+from refmaker.cli.options import Option, Pair, as_json, readable, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.spelling import as_flags
 from refmaker.cli.targets import check_folder, check_free
@@ -71,6 +71,7 @@ __all__ = ["command"]
     show_default=True,
     help="Replace an existing reference set; nothing else is ever replaced.",
 )
+@readable
 @storage_options
 @as_json
 @verbosity
@@ -109,7 +110,7 @@ def command(*, pattern: str, **options: Any) -> None:
     )
     form = options["out_format"] or format_of_name(out)
     check_free(out, overwrite=options["overwrite"], storage_options=out_options)
-    refs.write(out, out_options, format=form)
+    refs.write(out, out_options, format=form, **options["readable"])
     _tell(pattern, out, refs, options)
 
 

@@ -16,6 +16,7 @@ from refmaker.cli.options import (
     More,
     as_json,
     help_all,
+    readable,
     storage_options,
     verbosity,
     zarr_format,
@@ -149,6 +150,7 @@ __all__ = ["command"]
     cls=More,
 )
 @zarr_format
+@readable
 @click.option("--strict", is_flag=True, help="Exit with 1 if any object was skipped.")
 @click.option(
     "--overwrite/--no-overwrite",
@@ -181,9 +183,9 @@ def command(ctx: click.Context, /, **values: Any) -> None:
       refmaker scan series/ -o volume.json
       refmaker scan s3://bucket/data.nc -S anon=true -o -
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
-    joined = _joined(ctx, values)
+    inputs = _inputs(values["inputs"], values["storage_options"])
+    joined = _joined(ctx, values, alone=len(inputs.urls) == 1)
     job = _job(values)
-    inputs = _inputs(values["inputs"], job.storage_options)
     account = job.account
     if joined:
         out = _single(values["out"])
@@ -209,6 +211,7 @@ def command(ctx: click.Context, /, **values: Any) -> None:
         targets = outputs(inputs.urls, values["out"], values["name_template"])
         _check(inputs.urls, targets, job)
         scan_each(inputs, targets, job)
+    account.tell_readers()
     if (
         INPUT_FAILED in account.statuses
         or account.statuses == {IGNORED}
@@ -217,8 +220,11 @@ def command(ctx: click.Context, /, **values: Any) -> None:
         ctx.exit(FAILED)
 
 
-def _joined(ctx: click.Context, values: dict[str, Any]) -> bool:
-    """Tell whether all inputs are to be joined; refuse what only joining understands otherwise."""
+def _joined(ctx: click.Context, values: dict[str, Any], *, alone: bool) -> bool:
+    """Tell whether all inputs are to be joined; refuse what only joining understands otherwise.
+
+    One input alone is joined with nothing where variables are to be left out of it.
+    """
     with suppress(click.BadParameter):  # sizes were given so until 0.1
         values["chunk_bytes"], values["chunks"] = (
             (
@@ -235,6 +241,8 @@ def _joined(ctx: click.Context, values: dict[str, Any]) -> bool:
         if name not in ("concat", "inline_budget", "chunks", "coords")
         and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
     ]
+    if told == ["drop"] and alone and not values["chunks"]:
+        return True
     if (told or values["chunks"]) and not joined:
         flag = f"--{(told or ['chunks'])[0].replace('_', '-')}"
         raise click.UsageError(f"{flag} says how inputs are joined: add --combine or --concat DIM")
@@ -294,7 +302,16 @@ def _job(values: Mapping[str, Any]) -> Job:
         raise click.UsageError("--jobs and --dask exclude one another")
     if values["isolate"] == "never" and (values["jobs"] or values["dask"]):
         raise click.UsageError("--jobs and --dask scan in processes, which --isolate never forbids")
-    same = ("format", "storage_options", "isolate", "timeout", "overwrite", "strict", "compact")
+    same = (
+        "format",
+        "storage_options",
+        "isolate",
+        "timeout",
+        "overwrite",
+        "strict",
+        "compact",
+        "readable",
+    )
     many = ("jobs", "dask", "retries", "cache", "quiet")
     return Job(
         options=options,

@@ -14,6 +14,7 @@ from refmaker.cli.targets import check_folder, check_free
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError, UnsupportedError
 from refmaker.io.files import STANDARD, many_files
 from refmaker.io.source import local_path
+from refmaker.storage.formats import format_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,6 +51,7 @@ class Job:
     strict: bool
     compact: bool
     zarr_format: str | int
+    readable: Mapping[str, Any]
     quiet: bool
     account: Account
 
@@ -71,12 +73,12 @@ class Job:
     def write(self, refs: ReferenceSet, url: str, out: str) -> None:
         """Write a reference set; what has come to stand there meanwhile is not ours."""
         self._check_free(url, out)
-        refs.write(
-            out,
-            self._options(url, out),
-            format="compact" if self.compact else None,
-            zarr_format=self.zarr_format,
-        )
+        form = "compact" if self.compact else format_of_name(out)
+        how = {**self.readable, "zarr_format": self.zarr_format}
+        made = refs.prepared(refs.stored_as(form, **how), self.readable["for_reader"])
+        made.write(out, self._options(url, out), format=form, **how)
+        if not self.quiet:
+            self.account.note_readers(out, made.readers())
 
     def many(self, inputs: Inputs) -> Iterator[Scanned]:
         """Scan many files at a time, and show how far that has come."""

@@ -26,8 +26,11 @@ _CALL = re.compile(r"`refmaker\.([a-z]+)\(refs, ('[^`']*')\)`")
 _SPECIAL: dict[tuple[str, Any], str] = {
     ("incompatible", "split"): "--split-incompatible",
     ("mismatched", "inline"): "--inline-mismatched",
+    ("templates", "never"): "--plain",
 }
 """Values that have a flag of their own."""
+_NAMES: dict[str, str] = {"for_reader": "--for"}
+"""Keywords whose flags have another name."""
 _PAIRS: dict[str, str] = {"coords": "--coord", "parameters": "--param"}
 """Mappings by name, whose members are given one by one."""
 _PYTHON_ONLY = frozenset(
@@ -83,9 +86,10 @@ def _spelled(name: str, given: str | None) -> tuple[str, str]:
         return _flag(name), " ".join([first, *(f"{_flag(name)} {one}" for one in rest)])
     if isinstance(value, list):
         value = value[0]
+    flag = _NAMES.get(name, _flag(name))
     if value is None or value is ...:
-        return _flag(name), "" if value is None else _WORD
-    return _flag(name), quote(value) if isinstance(value, str) else str(value)
+        return flag, "" if value is None else _WORD
+    return flag, quote(value) if isinstance(value, str) else str(value)
 
 
 _WORD = "..."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.cli.output import counted, human_size, print_table, say
 from refmaker.cli.spelling import as_flags
 from refmaker.model import Array, Group
+from refmaker.storage.readers import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,6 +45,7 @@ def show(content: Mapping[str, Any], group: Group) -> None:
         say(f"size: {sizes} stored ({ratio:.2g} : 1)")
     if content["packages"]:
         say(f"packages needed to decode: {', '.join(content['packages'])}")
+    say(in_words([content["readers"]]))
     for row in content["skipped"]:
         say(f"skipped: {row['path']}: {as_flags(row['reason'])} [{row['code']}]")
     for warning in content["warnings"]:

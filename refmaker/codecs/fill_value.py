@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import CodecError
-from refmaker.model.zarr_v2 import fill_from_document
+from refmaker.model.missing_values import FILL, declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,26 +92,16 @@ def with_absent_written(array: Array, budget: int) -> Array | None:
 
 def _declared(array: Array) -> Any:
     """Return CF's ``_FillValue`` as a scalar of the dtype; None if there is none that fits."""
-    value = array.attributes.get("_FillValue")
+    if array.dtype.kind in "iuf":
+        # A number between those of the type is no element's; readers compare it as it is.
+        return declared(array)
+    value = array.attributes.get(FILL)
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
-    if value is None or isinstance(value, list) or array.dtype.kind not in "iufS":
+    if value is None or isinstance(value, list) or array.dtype.kind != "S":
         return None
-    if array.dtype.kind == "S":
-        raw = str(value).encode()
-        return np.bytes_(raw) if len(raw) <= array.dtype.itemsize else None
-    return fill_from_document(value, array.dtype) if _fits(value, array.dtype) else None
-
-
-def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
-    if dtype.kind == "f":
-        if isinstance(value, int | float):
-            # A number between those of the type is no element's; readers compare it as it is.
-            with np.errstate(over="ignore"):
-                return bool(float(dtype.type(value)) == value)
-        return value in ("NaN", "Infinity", "-Infinity")
-    limits = np.iinfo(dtype)
-    return isinstance(value, int) and limits.min <= value <= limits.max
+    raw = str(value).encode()
+    return np.bytes_(raw) if len(raw) <= array.dtype.itemsize else None
 
 
 def _equal(one: Any, other: Any, dtype: np.dtype[Any]) -> bool:

@@ -106,6 +106,8 @@ def append(
     storage_options: Mapping[str, Any] | None = None,
     *,
     options: CombineOptions | None = None,
+    templates: str = "auto",
+    for_reader: str | None = None,
     **option_fields: Any,
 ) -> Appended:
     """Add reference sets to one that is stored: all of them or none, and none twice.
@@ -121,6 +123,10 @@ def append(
         Passed to fsspec.
     options : CombineOptions, optional
         How to combine; the same as when the set was made.
+    templates : {"auto", "always", "never"}
+        Whether names stand for URLs in JSON; by default as in what is there.
+    for_reader : str, optional
+        Change the set only if this reader understands all of it; see `refmaker.write`.
     **option_fields
         Fields of `CombineOptions`, which take precedence over `options`.
 
@@ -148,4 +154,5 @@ def append(
 
     if option_fields:
         options = replace(options or CombineOptions(), **option_fields)
-    return appending.append(target, sets, storage_options, options or CombineOptions())
+    written = {"templates": templates, "for_reader": for_reader}
+    return appending.append(target, sets, storage_options, options or CombineOptions(), written)

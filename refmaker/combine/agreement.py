@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import reprlib
-import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from refmaker.codecs import decoding
 from refmaker.combine import remedies
 from refmaker.errors import MetadataError
 from refmaker.model.attribute_types import TYPES, merge_types, with_types
+from refmaker.model.missing_values import number_of
 from refmaker.model.zarr_v2 import dumps
 
 if TYPE_CHECKING:
@@ -203,19 +202,6 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> bool:
     return bool(left == right) or dumps(left) == dumps(right)
 
 
-def _number(value: Any) -> Any:
-    """Return the number that a text stands for, as writers of Zarr spell missing values."""
-    if not isinstance(value, str):
-        return float(value) if isinstance(value, int | float) else value
-    if value in ("NaN", "Infinity", "-Infinity"):
-        return float(value)
-    try:
-        raw = base64.b64decode(value, validate=True)
-        return struct.unpack("<d", raw)[0] if len(raw) == 8 else value
-    except ValueError:
-        return value
-
-
 def _redundant(name: str, nodes: Sequence[tuple[int, Mapping[str, Any]]]) -> bool:
     """Whether ``missing_value`` says nowhere more than ``_FillValue`` does."""
     return name == "missing_value" and all(
@@ -226,7 +212,7 @@ def _redundant(name: str, nodes: Sequence[tuple[int, Mapping[str, Any]]]) -> boo
 
 
 def _alike(one: Any, other: Any) -> bool:
-    left, right = _number(one), _number(other)
+    left, right = number_of(one), number_of(other)
     if isinstance(left, float) and isinstance(right, float):
         return left == right or (math.isnan(left) and math.isnan(right))
     return dumps(one) == dumps(other)

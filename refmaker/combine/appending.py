@@ -15,7 +15,7 @@ from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.io.local_file import local_path
 from refmaker.model.zarr_v3 import zarr_format_of
 from refmaker.storage.detect import detect, reference_form
-from refmaker.storage.formats import COMPACT, format_of_name
+from refmaker.storage.formats import StoredForm, format_of_name
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def append(
     sets: Iterable[ReferenceSet | str | os.PathLike[str]],
     storage_options: Mapping[str, Any] | None,
     options: CombineOptions,
+    written: Mapping[str, Any],
 ) -> Appended:
     """Add inputs to a reference set that is stored; see `refmaker.combine.append`.
 
@@ -45,7 +46,6 @@ def append(
     form = reference_form(target, storage_options)
     with _alone(target):
         before = _state(target)
-        header = _header(target, form, storage_options)
         base = ReferenceSet.read(target, storage_options)
         done = _collected(base, found, storage_options) or extend(base, found, options)
         if done.added and done.refs is not None:
@@ -56,13 +56,16 @@ def append(
                     url=os.fspath(target),
                     hint="append again",
                 )
-            written = header.get("form", form)
+            stored = base.stored or StoredForm(form)
+            if written["templates"] == "auto" and stored.form == "json" and not stored.templates:
+                written = {**written, "templates": "never"}
             done.refs.write(
                 target,
                 storage_options,
-                format=written,
+                format=stored.form,
                 zarr_format=base.zarr_format,
-                relative=bool(header.get("relative")),
+                relative=stored.relative,
+                **written,
             )
     return done
 
@@ -191,31 +194,6 @@ def _sorted_out(base: ReferenceSet, found: Sequence[Member]) -> tuple[list[Membe
 def _place(url: str) -> str:
     path = local_path(url)
     return url if path is None else os.path.abspath(path)
-
-
-def _header(
-    target: str | os.PathLike[str], form: str, storage_options: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """Return how the set is stored: relative names, compact form."""
-    import json
-
-    from refmaker.io.files import read_file
-
-    if form == "parquet":
-        from refmaker.io.folders import open_folder
-
-        document = json.loads(open_folder(target, storage_options).read(".zmetadata"))
-    else:
-        text = read_file(target, storage_options)
-        if b'"relative"' not in text and COMPACT.encode() not in text:
-            return {}
-        document = json.loads(text)
-    header = document.get("refmaker") if isinstance(document, dict) else None
-    found = dict(header) if isinstance(header, dict) else {}
-    found.pop("form", None)
-    if isinstance(document, dict) and document.get("version") == COMPACT:
-        found["form"] = "compact"
-    return found
 
 
 def _state(target: str | os.PathLike[str]) -> tuple[int, ...] | None:

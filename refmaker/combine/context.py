@@ -9,6 +9,7 @@ from refmaker.combine import remedies
 from refmaker.combine.agreement import MEANING, attribute_values
 from refmaker.model import Array, Group
 from refmaker.model.dtypes import encode_fill_value
+from refmaker.model.missing_values import FILL, with_declared_fill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,14 +88,13 @@ def _with_missing(items: Sequence[tuple[int, Any]]) -> list[tuple[int, Any]]:
 
     So it is in the sets of kerchunk; xarray takes either.
     """
-    name = "_FillValue"
     found = [(i, node.attributes) for i, node in items]
-    if len({name in attributes for _, attributes in found}) < 2:
+    if len({FILL in attributes for _, attributes in found}) < 2:
         return found
     for k, (i, node) in enumerate(items):
-        if name not in node.attributes and getattr(node, "fill_value", None) is not None:
+        if FILL not in node.attributes and getattr(node, "fill_value", None) is not None:
             missing = encode_fill_value(node.fill_value, node.dtype)
-            found[k] = i, {**node.attributes, name: missing}
+            found[k] = i, {**node.attributes, FILL: missing}
     return found
 
 
@@ -124,7 +124,8 @@ class Trees:
                     trees.arrays.setdefault(path, {})
                 else:
                     home, _, name = path.rpartition("/")
-                    trees.arrays[home].setdefault(name, []).append((member.number, node))
+                    item = member.number, with_declared_fill(node)
+                    trees.arrays[home].setdefault(name, []).append(item)
         for path, names in trees.arrays.items():
             for name in names:
                 inner = f"{path}/{name}" if path else name

@@ -21,6 +21,7 @@ from refmaker.combine.options import Appended, CombineOptions
 from refmaker.combine.values import inline_like, read_values
 from refmaker.errors import LimitError, MetadataError, SourceChangedError, UnsupportedError
 from refmaker.model import Array, Group
+from refmaker.model.missing_values import FILL, missing_from_document
 from refmaker.model.report import ScanReport
 from refmaker.model.zarr_v2 import dumps
 from refmaker.model.zarr_v3 import CROP, array_document_v3, group_document_v3
@@ -179,11 +180,13 @@ def _array(
     wanted = json.loads(dumps(array_document_v3(new)))
     plain = _document(old)
     attributes = dict(old.attrs)
-    if new.fill_value is not None or "_FillValue" in new.attributes:
+    if new.fill_value is not None or FILL in new.attributes:
         # It is kept there as version 3 has it; what it says is compared with the fill value.
-        attributes.pop("_FillValue", None)
-        if "_FillValue" in new.attributes:
-            attributes["_FillValue"] = new.attributes["_FillValue"]
+        attributes.pop(FILL, None)
+        if FILL in new.attributes:
+            attributes[FILL] = new.attributes[FILL]
+    elif FILL in attributes:
+        attributes[FILL] = missing_from_document(attributes[FILL], new.dtype)
     whole = not new.chunks.referenced or not dims & set(new.dimension_names or ())
     for field in _STORED if whole else (*_STORED, "codecs"):
         if _decoding(plain.get(field)) != _decoding(wanted.get(field)):

@@ -15,7 +15,7 @@ from refmaker.errors import MetadataError
 from refmaker.model.chunk_table import ChunkTable, Reference, count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -226,6 +226,15 @@ class Group:
         for path, node in self.walk():
             if isinstance(node, Array):
                 yield path, node
+
+    def map_arrays(self, change: Callable[[Array], Array]) -> Group:
+        """Return a group of the same tree with what `change` makes of every array."""
+        found = {
+            path: change(node) if isinstance(node, Array) else replace(node, members={})
+            for path, node in self.walk()
+        }
+        root = nested(found)
+        return root if isinstance(root, Group) else self
 
     def __getitem__(self, path: str) -> Array | Group:
         node: Array | Group = self

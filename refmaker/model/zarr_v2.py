@@ -1,7 +1,9 @@
 """Zarr version 2 metadata documents of arrays and groups, as plain dicts, and back.
 
 Implements the Zarr storage specification, version 2: ``.zarray``, ``.zattrs`` and
-``.zgroup``, with the xarray convention ``_ARRAY_DIMENSIONS``.
+``.zgroup``, with the xarray convention ``_ARRAY_DIMENSIONS``. Missing values are spelled as
+`refmaker.model.missing_values` says; the last codec stands in ``compressor`` where it is one that
+other readers look for there, and not among the filters.
 """
 
 from __future__ import annotations
@@ -18,11 +20,13 @@ from refmaker.model.dtypes import (
     fill_from_document,
     json_number,
 )
+from refmaker.model.missing_values import FILL, missing_from_document, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = [
+    "COMPRESSORS",
     "DIMENSIONS",
     "UNLIMITED",
     "array_document",
@@ -35,12 +39,15 @@ __all__ = [
     "encode_fill_value",
     "fill_from_document",
     "json_number",
+    "placed_codecs",
 ]
 
 DIMENSIONS = "_ARRAY_DIMENSIONS"
 """Attribute of an array that names its dimensions; xarray's convention."""
 UNLIMITED = "_nc_unlimited_dimensions"
 """Attribute of a group that lists its unlimited dimensions; xarray hides attributes ``_nc*``."""
+COMPRESSORS = frozenset({"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"})
+"""Codecs that GDAL and TensorStore take as compressor only, or not as dependably as filter."""
 _RANK_LIMIT = 32
 """Dimensions of an array; what numpy 1 allows, and more than HDF5 and its like have."""
 
@@ -65,6 +72,16 @@ def dumps(document: Any) -> str:
     return text
 
 
+def placed_codecs(
+    array: Array,
+) -> tuple[tuple[Mapping[str, Any], ...], Mapping[str, Any] | None]:
+    """Return filters and compressor as a document holds them."""
+    filters, compressor = array.filters, array.compressor
+    if compressor is None and filters and filters[-1].get("id") in COMPRESSORS:
+        return filters[:-1], filters[-1]
+    return filters, compressor
+
+
 def array_document(array: Array) -> dict[str, Any]:
     """Return the ``.zarray`` document.
 
@@ -79,22 +96,23 @@ def array_document(array: Array) -> dict[str, Any]:
             code="zarr2-uneven",
             hint="write Zarr version 3 (`zarr_format=3`), as JSON or Icechunk",
         )
+    filters, compressor = placed_codecs(array)
     return {
         "zarr_format": 2,
         "shape": [int(extent) for extent in array.shape],
         "chunks": [int(extent) for extent in array.chunk_shape],
         "dtype": encode_dtype(array.dtype),
-        "compressor": None if array.compressor is None else dict(array.compressor),
-        "fill_value": encode_fill_value(array.fill_value, array.dtype),
+        "compressor": None if compressor is None else dict(compressor),
+        "fill_value": encode_fill_value(spelled(array).fill_value, array.dtype),
         "order": array.order,
-        "filters": [dict(codec) for codec in array.filters] or None,
+        "filters": [dict(codec) for codec in filters] or None,
         "dimension_separator": ".",
     }
 
 
 def attributes_document(node: Array | Group) -> dict[str, Any]:
     """Return the ``.zattrs`` document."""
-    document = dict(node.attributes)
+    document = dict(spelled(node).attributes if isinstance(node, Array) else node.attributes)
     if isinstance(node, Array) and node.dimension_names is not None:
         document[DIMENSIONS] = list(node.dimension_names)
     return document
@@ -148,6 +166,8 @@ def array_from_documents(
         del attributes[DIMENSIONS]
     elif names is not None:
         raise MetadataError(f"{DIMENSIONS!r} is not a list of names")
+    if FILL in attributes:
+        attributes[FILL] = missing_from_document(attributes[FILL], dtype)
     return Array(
         shape,
         chunk_shape,

@@ -23,9 +23,7 @@ none                      chunks of different lengths: chunk grid ``rectilinear`
 
 from __future__ import annotations
 
-import base64
 import math
-import struct
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +34,7 @@ from refmaker.model import Array, Group
 from refmaker.model.attribute_types import TYPES
 from refmaker.model.dtypes import encode_fill_value
 from refmaker.model.edges import Edges, runs_document
+from refmaker.model.missing_values import FILL, missing_document
 from refmaker.model.record_dtypes import RECORD
 
 if TYPE_CHECKING:
@@ -67,7 +66,6 @@ _KEEP = "keep this set as JSON or Parquet, which hold Zarr version 2"
 HIDDEN = (TYPES, RECORD)
 """Attributes that tell of types, which xarray hides in version 2 only; documents lack them."""
 _PLAIN = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
-_FILL = "_FillValue"
 
 
 def zarr_format_of(group: Group) -> int:
@@ -273,7 +271,8 @@ def _codecs(array: Array) -> list[dict[str, Any]]:
 
 def _bytes_codec(dtype: np.dtype[Any]) -> dict[str, Any]:
     # "=" and "<" are the same on all machines that this runs on; big-endian ones say so.
-    order = dtype.newbyteorder(">") == dtype
+    # Records of single bytes are the same in both orders.
+    order = dtype.newbyteorder("<") != dtype
     single = dtype.itemsize == 1 or (dtype.kind in "SV" and dtype.names is None)
     endian = {"configuration": {"endian": "big" if order else "little"}}
     return {"name": "bytes"} if single else {"name": "bytes", **endian}
@@ -300,24 +299,18 @@ def _attributes(array: Array) -> dict[str, Any]:
     ``_FillValue`` alone, in which floating point numbers are encoded.
     """
     attributes = _shown(array.attributes)
-    missing = attributes.pop(_FILL, None) if array.fill_value is None else array.fill_value
-    attributes.pop(_FILL, None)
+    missing = attributes.pop(FILL, None) if array.fill_value is None else array.fill_value
+    attributes.pop(FILL, None)
     if missing is None or array.dtype.kind not in "biuf":
         # Of others xarray decodes none, or masks complex numbers to real ones.
         return attributes
     try:
         value = np.asarray(missing, array.dtype)[()]
     except (TypeError, ValueError, OverflowError) as error:
-        raise MetadataError(f"{_FILL} {missing!r} is no value of {array.dtype}") from error
-    if array.dtype.kind == "f":
-        return attributes | {_FILL: _double(value)}
-    return attributes | {_FILL: bool(value) if array.dtype.kind == "b" else int(value)}
+        raise MetadataError(f"{FILL} {missing!r} is no value of {array.dtype}") from error
+    return attributes | {FILL: missing_document(value, array.dtype)}
 
 
 def _shown(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return attributes without what tells of types, which xarray hides in version 2 only."""
     return {name: value for name, value in attributes.items() if name not in HIDDEN}
-
-
-def _double(value: Any) -> str:
-    return base64.b64encode(struct.pack("<d", float(value))).decode("ascii")

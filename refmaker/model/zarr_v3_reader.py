@@ -8,8 +8,6 @@ cannot be said (shards, codecs of others, storage transformers) is refused by na
 from __future__ import annotations
 
 import base64
-import binascii
-import math
 import re
 import reprlib
 import struct
@@ -19,8 +17,10 @@ import numpy as np
 
 from refmaker.errors import MetadataError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
-from refmaker.model.dtypes import fill_from_document, json_number
+from refmaker.model.dtypes import fill_from_document
 from refmaker.model.edges import Edges, runs_from_document
+from refmaker.model.missing_values import FILL, missing_from_document, number_of
+from refmaker.model.zarr_v2 import COMPRESSORS
 from refmaker.model.zarr_v3 import BYTES_CODECS, CROP
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ _KINDS = {"int": "i", "uint": "u", "float": "f", "complex": "c"}
 _UNITS = frozenset({"Y", "M", "W", "D", "h", "m", "s", "ms", "us", "μs", "ns", "ps", "fs", "as"})
 _ELEMENTS = frozenset({"bitround", "delta", "fixedscaleoffset", "quantize"})
 """Codecs of numcodecs from elements to elements, which version 2 has as filters."""
-_COMPRESSORS = frozenset({"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"})
 _BLOSC = ("cname", "clevel", "blocksize")
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _OURS = ("refmaker.", "imagecodecs_")
@@ -157,7 +156,7 @@ def array_from_document_v3(document: Mapping[str, Any], chunks: ChunkTable | Non
             raise UnsupportedError("records that are big-endian", code="zarr3-dtype")
         dtype = dtype.newbyteorder(">")
     _check_elements(codecs, dtype, order)
-    compressor = codecs[-1] if codecs and codecs[-1]["id"] in _COMPRESSORS else None
+    compressor = codecs[-1] if codecs and codecs[-1]["id"] in COMPRESSORS else None
     names = _dimension_names(document.get("dimension_names"), len(shape))
     return Array(
         shape,
@@ -509,12 +508,8 @@ def _scalar(value: Any, dtype: np.dtype[Any]) -> Any:
 def _with_missing(attributes: Mapping[str, Any], dtype: np.dtype[Any]) -> dict[str, Any]:
     """Return attributes with ``_FillValue`` as a number, which xarray encodes for floats."""
     found = dict(attributes)
-    value = found.get("_FillValue")
-    if dtype.kind != "f" or not isinstance(value, str) or value in ("NaN", "Infinity", "-Infinity"):
-        return found
-    try:
-        (number,) = struct.unpack("<d", base64.b64decode(value, validate=True))
-    except (binascii.Error, struct.error, ValueError) as error:
-        raise MetadataError(f"the attribute '_FillValue' is {value!r:.80}") from error
-    found["_FillValue"] = json_number(math.nan if math.isnan(number) else number)
+    if FILL in found:
+        found[FILL] = missing_from_document(found[FILL], dtype)
+        if dtype.kind == "f" and isinstance(number_of(found[FILL]), str):
+            raise MetadataError(f"the attribute {FILL!r} is {found[FILL]!r:.80}")
     return found

@@ -27,7 +27,7 @@ from refmaker.storage.detect import reference_form
 from refmaker.storage.json_parser import parse
 from refmaker.storage.limits import DEFAULT, Limits
 from refmaker.storage.reference_index import sources_of
-from refmaker.storage.rewrite import absolute
+from refmaker.storage.rewrite import absolute, is_relative
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -171,7 +171,7 @@ class Reader:
             named=base.named,
             scanned=base.scanned,
         )
-        self._relative = origin is not None and references.header.get("relative") is True
+        self._relative = origin is not None and is_relative(references.header)
         self._resolved: dict[str, str] = {}
         self._check_early()
         known = sources_of(references.header, origin or "")

@@ -219,9 +219,14 @@ def _assembled(
         refs.add(head.get("refs", {}))
     if version == COMPACT:
         refs.add_metadata(head.get("metadata", {}))
+    made = ReferenceIndex(
+        header=head.get("refmaker", {}),
+        compact=version == COMPACT,
+        # GDAL refuses the members as such, whether they hold anything or not.
+        templates="templates" in head or "gen" in head,
+    )
     head["templates"] = {**head.get("templates", {}), **(overrides or {})}
     templates = _Templates(head, limits)
-    made = ReferenceIndex(header=head.get("refmaker", {}), compact=version == COMPACT)
     if head.get("gen") is not None:
         made.rules = templates.rules(head["gen"])
         for rule in made.rules or ():

@@ -2,8 +2,9 @@
 
 Implements the kerchunk reference specification. What is written opens with stock fsspec
 (``reference://``), zarr and xarray: metadata documents as text, ``{{u}}`` templates for URLs,
-``.zmetadata`` always there. A member ``refmaker`` beside ``refs`` holds what other readers
-pass over: the scanner's name and the sources' fingerprints.
+``.zmetadata`` always there. Readers that know no templates are given the same without. A member
+``refmaker`` behind ``refs`` holds what other readers pass over, the scanner's name and the
+sources' fingerprints: GDAL recognises a set by what stands before.
 """
 
 from __future__ import annotations
@@ -29,14 +30,19 @@ if TYPE_CHECKING:
     from refmaker.model.origin import Origin
     from refmaker.model.report import Fingerprint
 
-__all__ = ["Header", "chunk_members", "header", "templated", "write"]
+__all__ = ["Header", "chunk_members", "header", "plain_texts", "templated", "write"]
 
 Header = dict[str, Any]
 """What the member ``refmaker`` holds: ``version``, ``format``, ``sources``, ``origins``."""
 
 
 def write(
-    group: Group, file: IO[bytes], header: Header | None = None, zarr_format: int | None = None
+    group: Group,
+    file: IO[bytes],
+    header: Header | None = None,
+    zarr_format: int | None = None,
+    *,
+    plain: bool = False,
 ) -> None:
     """Write a reference set.
 
@@ -50,6 +56,8 @@ def write(
         Content of the member ``refmaker``.
     zarr_format : {2, 3}, optional
         Version of Zarr of the metadata; by default 2 where that can say what is there.
+    plain : bool
+        Write every URL in full, without templates.
 
     Raises
     ------
@@ -60,17 +68,33 @@ def write(
     """
     version = zarr_format_of(group) if zarr_format is None else zarr_format
     metadata = ",\n".join(_metadata_members(group, version)).encode()
-    templates, names = templated([array.chunks for _, array in group.arrays()])
-    file.write(b'{"version":1,"templates":')
-    file.write(dumps(templates).encode())
-    if header:
-        file.write(b',"refmaker":' + dumps(header).encode())
+    tables = [array.chunks for _, array in group.arrays()]
+    templates, names = ({}, plain_texts(tables)) if plain else templated(tables)
+    file.write(b'{"version":1')
+    if templates:
+        file.write(b',"templates":' + dumps(templates).encode())
     file.write(b',"refs":{')
     file.write(metadata)
     for path, array in group.arrays():
         for text in chunk_members(path, array.chunks, names, version):
             file.write(text)
-    file.write(b"}}\n")
+    file.write(b"}")
+    if header:
+        file.write(b',"refmaker":' + dumps(header).encode())
+    file.write(b"}\n")
+
+
+def plain_texts(tables: Iterable[ChunkTable]) -> dict[str, str]:
+    """Return how each URL is written where there are no templates, as the inside of a string.
+
+    Raises
+    ------
+    MetadataError
+        If a URL holds ``{{``.
+    """
+    urls = dict.fromkeys(url for table in tables for url in table.urls)
+    _check_names(urls)
+    return {url: dumps(url)[1:-1] for url in urls}
 
 
 def templated(tables: Iterable[ChunkTable]) -> tuple[dict[str, str], dict[str, str]]:

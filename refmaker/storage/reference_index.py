@@ -222,6 +222,8 @@ class ReferenceIndex:
         The document's member ``refmaker``.
     compact : bool
         Whether they come from a compact document, which other readers refuse.
+    templates : bool
+        Whether they come from a document with templates, which some readers refuse.
     """
 
     documents: dict[str, bytes] = field(default_factory=dict)
@@ -231,6 +233,7 @@ class ReferenceIndex:
     header: Mapping[str, Any] = field(default_factory=dict)
     slashed: set[str] = field(default_factory=set)
     compact: bool = False
+    templates: bool = False
 
     @classmethod
     def of_group(

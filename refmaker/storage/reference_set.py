@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError
@@ -12,10 +11,12 @@ from refmaker.model.report import Fingerprint, ScanReport
 from refmaker.storage.editable import Editable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from refmaker.io.policy import Policy
     from refmaker.model import Group
+    from refmaker.storage.formats import StoredForm
+    from refmaker.storage.readers import Summary
 
 __all__ = ["ReferenceSet", "made_of"]
 
@@ -39,6 +40,8 @@ class ReferenceSet(Editable):
         Files that may be named whatever the documents are: the caller's own, or looked at before.
     zarr_format : {2, 3}
         Version of Zarr that it was read in, or asked to be written in.
+    stored : StoredForm, optional
+        How a set that was read is stored.
     """
 
     group: Group
@@ -47,6 +50,7 @@ class ReferenceSet(Editable):
     allow: tuple[str, ...] | None = None
     named: frozenset[str] = frozenset()
     zarr_format: int = 2
+    stored: StoredForm | None = None
 
     @property
     def policy(self) -> Policy:
@@ -68,7 +72,7 @@ class ReferenceSet(Editable):
         chunks = sum(array.chunks.present for array in arrays)
         return f"<ReferenceSet of {self.report.url!r}: {len(arrays)} arrays, {chunks} chunks>"
 
-    def write(
+    def write(  # noqa: PLR0913 - each is a choice of its own
         self,
         out: str | os.PathLike[str],
         storage_options: Mapping[str, Any] | None = None,
@@ -77,6 +81,8 @@ class ReferenceSet(Editable):
         zarr_format: str | int = "auto",
         relative: bool = False,
         secrets: bool = False,
+        templates: str = "auto",
+        for_reader: str | None = None,
     ) -> None:
         """Write the set.
 
@@ -100,6 +106,12 @@ class ReferenceSet(Editable):
         secrets : bool
             Write URLs that hold a password or a signature as they are. By default they are
             refused, since whoever reads the set would have them.
+        templates : {"auto", "always", "never"}
+            Whether names stand for URLs in JSON, which is shorter, but which GDAL and VirtualiZarr
+            do not understand. By default they do, unless `for_reader` understands none.
+        for_reader : str, optional
+            Write the set only if this reader understands all of it: one of
+            `refmaker.storage.readers.READERS`.
 
         Raises
         ------
@@ -108,31 +120,90 @@ class ReferenceSet(Editable):
         MetadataError
             If something in the set cannot be expressed, or a URL holds a secret.
         UnsupportedError
-            If the version of Zarr, or the form, cannot say what is there.
+            If the version of Zarr, the form or `for_reader` cannot have what is there.
         PolicyError
             If the set was read from afar, and names what it may not: in the new place it would
             be trusted.
         MissingDependencyError
             If the format needs a package that is not installed.
         ValueError
-            If there is no such format.
+            If there is no such format or reader, or the format has no choice of templates.
         """
         from refmaker.storage.formats import FORMATS, format_of_name
 
         form = format_of_name(out) if format is None else format
         if form not in FORMATS:
             raise ValueError(f"format is {format!r}, not one of {', '.join(FORMATS)}")
-        version = _version(self, form, zarr_format)
+        stored = self.stored_as(
+            form, templates, for_reader, relative=relative, zarr_format=zarr_format
+        )
         _check_names(self, secrets=secrets)
+        refs = self.prepared(stored, for_reader)
         if form == "icechunk":
             from refmaker.storage import icechunk
 
             if relative:
                 raise MetadataError("Icechunk knows no relative paths", url=os.fspath(out))
-            sources = self.report.sources
-            icechunk.write(self.group, out, sources, storage_options, _header(self))
+            icechunk.write(refs.group, out, self.report.sources, storage_options, _header(refs))
             return
-        _write(self, out, storage_options, form, version, relative=relative)
+        _write(refs, out, storage_options, stored)
+
+    def stored_as(
+        self,
+        form: str,
+        templates: str = "auto",
+        for_reader: str | None = None,
+        *,
+        relative: bool = False,
+        zarr_format: str | int = "auto",
+    ) -> StoredForm:
+        """Return how `write` would store the set; its parameters and errors are those of it."""
+        from refmaker.storage.formats import stored_form
+
+        version = _version(self, form, zarr_format)
+        return stored_form(form, templates, for_reader, relative=relative, zarr_format=version)
+
+    def readers(self) -> Summary:
+        """Return how far each reader of reference sets understands this one.
+
+        Returns
+        -------
+        dict
+            See `refmaker.storage.readers.summary`; of a set that is not stored yet, as JSON.
+        """
+        from refmaker.storage.formats import StoredForm
+        from refmaker.storage.readers import summary
+
+        stored = self.stored or StoredForm(zarr_format=_version(self, "json", "auto"))
+        refs = self if self.stored else self.prepared(stored)
+        return summary(refs.group, stored)
+
+    def prepared(self, stored: StoredForm, for_reader: str | None = None) -> ReferenceSet:
+        """Return the set as it is to be written.
+
+        Parameters
+        ----------
+        stored : StoredForm
+            How that is.
+        for_reader : str, optional
+            The reader that has to understand all of it.
+
+        Raises
+        ------
+        UnsupportedError, ValueError
+            As for `write`.
+        """
+        group = self.group
+        if stored.form in ("json", "parquet"):
+            # Rules say of many whole files at once what sizes would say of each.
+            from refmaker.storage.explicit import explicit
+
+            group = explicit(group, self.report.sources)
+        if for_reader is not None:
+            from refmaker.storage.readers import made_for
+
+            group = made_for(group, stored, for_reader, self.report.warn)
+        return replace(self, group=group, stored=stored)
 
     def rewrite(self, prefixes: Mapping[str, str]) -> ReferenceSet:
         """Return the set with other names of the files that it points into.
@@ -231,7 +302,7 @@ class ReferenceSet(Editable):
 
         name = os.fspath(url)
         form = reference_form(url, storage_options)
-        group, header, version = _read(name, form, storage_options)
+        group, header, stored = _read(name, form, storage_options)
         report = ScanReport(name, format=str(header.get("format", "")))
         sources = header.get("sources", {})
         if not isinstance(sources, dict):
@@ -244,9 +315,10 @@ class ReferenceSet(Editable):
             report,
             (name,),
             None if allow is None else tuple(allow),
-            zarr_format=version,
+            zarr_format=stored.zarr_format,
+            stored=stored,
         )
-        if header.get("relative") is True:
+        if stored.relative:
             urls = rewrite.used_urls(group, sources)
             return _renamed(found, rewrite.absolute(urls, name))
         return found
@@ -314,34 +386,33 @@ def _write(
     refs: ReferenceSet,
     out: str | os.PathLike[str],
     storage_options: Mapping[str, Any] | None,
-    form: str,
-    zarr_format: int,
-    *,
-    relative: bool,
+    stored: StoredForm,
 ) -> None:
     from refmaker.io.files import STANDARD, replacing
     from refmaker.storage import json_writer
 
-    if relative:
+    if stored.relative:
         from refmaker.storage import rewrite
 
         if os.fspath(out) == STANDARD:
             raise MetadataError("standard output lies nowhere that paths could be relative to")
         urls = rewrite.used_urls(refs.group, refs.report.sources)
         refs = _renamed(refs, rewrite.relative(urls, out))
-    header = _header(refs) | ({"relative": True} if relative else {})
-    if form == "parquet":
+    header = _header(refs) | ({"relative": "true"} if stored.relative else {})
+    if stored.form == "parquet":
         from refmaker.storage import parquet
 
         parquet.write(refs.group, out, header, storage_options)
         return
-    write: Callable[..., Any] = partial(json_writer.write, zarr_format=zarr_format)
-    if form == "compact":
-        from refmaker.storage import compact
-
-        write = compact.write
     with replacing(out, storage_options) as file:
-        write(refs.group, file, header)
+        if stored.form == "compact":
+            from refmaker.storage import compact
+
+            compact.write(refs.group, file, header)
+        else:
+            json_writer.write(
+                refs.group, file, header, stored.zarr_format, plain=not stored.templates
+            )
 
 
 def _header(refs: ReferenceSet) -> dict[str, Any]:
@@ -390,24 +461,34 @@ def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
 
 def _read(
     name: str, form: str, storage_options: Mapping[str, Any] | None
-) -> tuple[Group, dict[str, Any], int]:
-    """Return the root group, the member ``refmaker``, and the version of Zarr."""
+) -> tuple[Group, Mapping[str, Any], StoredForm]:
+    """Return the root group, the member ``refmaker``, and how the set is stored."""
+    from refmaker.storage.formats import StoredForm
+    from refmaker.storage.rewrite import is_relative
+
     if form == "parquet":
         from refmaker.storage import parquet_reader
 
-        return *parquet_reader.read(name, storage_options), 2
+        group, header = parquet_reader.read(name, storage_options)
+        return group, header, StoredForm("parquet", templates=False, relative=is_relative(header))
     if form == "icechunk":
         from refmaker.storage import icechunk_reader
 
-        found = icechunk_reader.read(name, storage_options)
+        repository = icechunk_reader.read(name, storage_options)
         # Where version 2 says it all, more programs read what is written of it.
-        return found.group, found.header, 2
+        return repository.group, repository.header, StoredForm("icechunk", templates=False)
     from refmaker.io.files import read_file
-    from refmaker.storage import hierarchy, json_parser
+    from refmaker.storage.hierarchy import group_of
+    from refmaker.storage.json_parser import parse
 
-    references = json_parser.parse(read_file(name, storage_options), name)
-    version = 3 if "zarr.json" in references.documents else 2
-    return hierarchy.group_of(references, name), dict(references.header), version
+    found = parse(read_file(name, storage_options), name)
+    stored = StoredForm(
+        "compact" if found.compact else "json",
+        templates=found.templates,
+        relative=is_relative(found.header),
+        zarr_format=3 if "zarr.json" in found.documents else 2,
+    )
+    return group_of(found, name), found.header, stored
 
 
 def _renamed(refs: ReferenceSet, renaming: Mapping[str, str]) -> ReferenceSet:

@@ -9,18 +9,30 @@ from __future__ import annotations
 import os
 import posixpath
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from refmaker.errors import MetadataError
 from refmaker.io.source import local_path
-from refmaker.model import Array, Group
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from refmaker.model import Array, Group
 
-__all__ = ["absolute", "new_prefixes", "relative", "renamed", "used_urls"]
+__all__ = ["absolute", "is_relative", "new_prefixes", "relative", "renamed", "used_urls"]
+
+
+def is_relative(header: Mapping[str, Any]) -> bool:
+    """Tell whether the files are named by paths from where the set lies.
+
+    Parameters
+    ----------
+    header : mapping
+        Content of the member ``refmaker``. It says so in a text: GDAL fails at any other scalar
+        there. Sets of earlier versions hold a boolean.
+    """
+    return header.get("relative") in (True, "true")
 
 
 def used_urls(group: Group, sources: Iterable[str] = ()) -> list[str]:
@@ -173,15 +185,8 @@ def renamed(group: Group, renaming: Mapping[str, str]) -> Group:
     if not renaming:
         return group
 
-    done: dict[str, Array | Group] = {}
-    # From the deepest up, without recursion: files nest deeper than Python likes to recurse.
-    for path, node in reversed(list(group.walk())):
-        if isinstance(node, Group):
-            prefix = f"{path}/" if path else ""
-            members = {name: done.pop(prefix + name) for name in node.members}
-            group = Group(members, node.attributes)
-            done[path] = group
-        else:
-            urls = [renaming.get(url, url) for url in node.chunks.urls]
-            done[path] = replace(node, chunks=node.chunks.with_urls(urls))
-    return group
+    def change(array: Array) -> Array:
+        urls = [renaming.get(url, url) for url in array.chunks.urls]
+        return replace(array, chunks=array.chunks.with_urls(urls))
+
+    return group.map_arrays(change)

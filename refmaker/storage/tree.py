@@ -11,6 +11,7 @@ from refmaker.codecs.fill_value import settle_fill
 from refmaker.errors import LimitError, MetadataError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.dtypes import json_number
+from refmaker.model.missing_values import FILL
 from refmaker.model.tree import nested
 from refmaker.model.zarr_v2 import array_from_documents
 from refmaker.model.zarr_v3_reader import array_from_document_v3, group_from_document_v3
@@ -163,10 +164,10 @@ def array_of(zarray: Any, attributes: Any) -> Array:
     MetadataError
         If they are not those of an array.
     """
-    if isinstance(attributes, dict) and _is_nan(attributes.get("_FillValue")):
+    if isinstance(attributes, dict) and _is_nan(attributes.get(FILL)):
         # As VirtualiZarr writes it, which is not JSON. Readers take it from the storage's fill
         # value, where there is one, and so it is said there.
-        attributes = {name: value for name, value in attributes.items() if name != "_FillValue"}
+        attributes = {name: value for name, value in attributes.items() if name != FILL}
         if isinstance(zarray, dict) and zarray.get("fill_value") is None:
             zarray = {**zarray, "fill_value": "NaN"}
     return array_from_documents(zarray, strict(attributes))

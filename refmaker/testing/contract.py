@@ -61,6 +61,8 @@ FOREIGN: dict[str, bytes] = {
     "grib": b"GRIB\0\0\0\x01" + bytes(100),
     "dicom": bytes(128) + b"DICM" + bytes(100),
     "fits": b"SIMPLE  =                    T".ljust(80) + bytes(100),
+    "dmrpp": b'<Dataset xmlns="http://xml.opendap.org/ns/DAP/4.0#"'
+    b' xmlns:dmrpp="http://xml.opendap.org/dap/dmrpp/1.0.0#">',
     "zarr": b'{"zarr_format": 3, "node_type": "group", "attributes": {}}',
 }
 """Beginnings of files by kind; a kind that is named like a scanner is its own format."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from refmaker.model.dtypes import json_number
+from refmaker.model.missing_values import settled
 from refmaker.verification.times import time_attributes
 
 if TYPE_CHECKING:
@@ -45,11 +45,13 @@ def metadata_difference(
     """
     if not scanned:
         return ""
+    array, scanned = settled(array), [settled(other) for other in scanned]
     rewritten = joined and not array.chunks.referenced and _have_other_units(array, scanned)
     for name in () if rewritten else _DECODING:
         if name in edited:
             continue
-        told, theirs = _told(array, name), [_told(other, name) for other in scanned]
+        told = array.attributes.get(name)
+        theirs = [other.attributes.get(name) for other in scanned]
         if not any(_same(told, other) for other in theirs):
             return f"{name} is {_shown(told)}, and {_shown(theirs[0])} in the file"
     fills = [other.fill_value for other in scanned if other.dtype == array.dtype]
@@ -72,17 +74,6 @@ def _have_other_units(array: Array, scanned: Sequence[Array]) -> bool:
     ours = time_attributes({"x": array}, "x")
     units = [time_attributes({"x": other}, "x") for other in scanned]
     return bool(ours) and all(units) and any(other != ours for other in units)
-
-
-def _told(array: Array, name: str) -> Any:
-    """Return an attribute; for the missing value also what only the fill value says.
-
-    Some forms keep both in one place, and readers take either.
-    """
-    value = array.attributes.get(name)
-    if value is not None or name != _DECODING[0] or array.fill_value is None:
-        return value
-    return json_number(array.fill_value) if array.dtype.kind == "f" else array.fill_value
 
 
 def _same(one: Any, other: Any) -> bool:

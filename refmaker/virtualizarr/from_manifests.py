@@ -12,6 +12,7 @@ from refmaker.errors import MetadataError, RefmakerError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.model.zarr_v3_reader import array_from_document_v3, group_from_document_v3
+from refmaker.reading.data_files import tell_losses
 from refmaker.scanning.options import ScanOptions
 from refmaker.storage.reference_set import ReferenceSet
 from refmaker.virtualizarr.library import INLINED, MISSING, manifests
@@ -26,13 +27,16 @@ _FEW = 16
 """Files up to which paths are told apart by comparing, which is faster than sorting them."""
 
 
-def from_store(store: Any) -> ReferenceSet:
+def from_store(store: Any, *, strict: bool = False) -> ReferenceSet:
     """Return what a parser of VirtualiZarr found, any parser, as a reference set.
 
     Parameters
     ----------
     store : virtualizarr.manifests.ManifestStore
         Or a ``ManifestGroup``.
+    strict : bool
+        Whether an array that cannot be expressed is an error. Otherwise it is left out, has a row
+        in the report, and is named by a warning.
 
     Returns
     -------
@@ -45,9 +49,9 @@ def from_store(store: Any) -> ReferenceSet:
     MissingDependencyError
         If VirtualiZarr 2.8 or later is not installed.
     MetadataError
-        If the store contradicts itself: ranges that no file has, paths that are none.
+        If `strict`, and an array contradicts itself: ranges that no file has.
     UnsupportedError
-        If Zarr version 2 cannot say what an array is, such as one with shards.
+        If `strict`, and version 2 of Zarr cannot say what an array is, such as one with shards.
     TypeError
         If it is no manifest store.
     """
@@ -62,24 +66,27 @@ def from_store(store: Any) -> ReferenceSet:
         inside = {**node.arrays, **node.groups} if isinstance(node, library.ManifestGroup) else {}
         order += [(f"{path}/{name}" if path else name, member) for name, member in inside.items()]
     found: dict[str, dict[str, Array | Group]] = {}
+    root = Group()
     for path, node in reversed(order):
         above, _, name = path.rpartition("/")
-        try:
-            made: Array | Group
-            if isinstance(node, library.ManifestGroup):
-                members = found.pop(path, {})
-                ordered = {key: members[key] for key in reversed(members)}
-                made = group_from_document_v3(_document(node.metadata), ordered)
-            else:
+        if isinstance(node, library.ManifestGroup):
+            members = dict(reversed([*found.pop(path, {}).items()]))
+            made: Array | Group = group_from_document_v3(_document(node.metadata), members)
+            report.add(f"/{path}", Outcome.GROUP)
+            root = made if isinstance(made, Group) else root
+        else:
+            try:
                 made = array_from_manifest(node, report)
-        except RefmakerError as error:
-            raise error.located(path=path) from error
-        if not path:
-            break
+            except RefmakerError as error:
+                if strict:
+                    raise error.located(path=path) from error
+                report.add(f"/{path}", Outcome.SKIPPED, str(error), getattr(error, "code", ""))
+                continue
+            report.add(f"/{path}", Outcome.REFERENCED)
         found.setdefault(above, {})[name] = made
-        kind = Outcome.GROUP if isinstance(made, Group) else Outcome.REFERENCED
-        report.add(f"/{path}", kind)
-    return ReferenceSet(made, report) if isinstance(made, Group) else ReferenceSet(Group())
+    report.rows.reverse()
+    tell_losses(report)
+    return ReferenceSet(root, report)
 
 
 def _document(metadata: Any) -> dict[str, Any]:

@@ -6,8 +6,10 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from refmaker.errors import UnsupportedError
 from refmaker.io.local_file import local_path
 from refmaker.model.report import ScanReport
+from refmaker.reading.data_files import tell_losses
 from refmaker.scanning.scan import scan
 from refmaker.virtualizarr.library import manifests
 from refmaker.virtualizarr.to_manifests import to_store
@@ -99,14 +101,13 @@ class Parser:
         self.report = refs.report
         if self.strict:
             for row in refs.report.skipped:
-                from refmaker.errors import UnsupportedError
-
                 raise UnsupportedError(
                     f"it cannot be referenced: {row.reason}",
                     code=row.code or "unsupported",
                     url=refs.report.url,
                     path=row.path,
                 )
+        tell_losses(refs.report)
         return to_store(
             refs,
             registry,

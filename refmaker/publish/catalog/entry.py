@@ -296,11 +296,12 @@ def _array_paths(reader: Reader) -> list[str]:
 def _obstacle(reader: Reader, protocols: set[str]) -> str:
     """Return why fsspec's own reader would fail, or be wrong; empty if it would not."""
     from refmaker.storage.reference_index import ReferenceIndex
+    from refmaker.storage.rewrite import is_relative
 
     references = reader.references
     if isinstance(references, ReferenceIndex) and (references.rules or references.compact):
         return "it is a compact set, or has rules in place of references"
-    if reader.references.header.get("relative") is True:
+    if is_relative(reader.references.header):
         return "it names files relative to itself"
     if len(protocols) > 1:
         return f"its files are behind several protocols, {', '.join(sorted(protocols))}"

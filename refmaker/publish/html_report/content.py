@@ -42,6 +42,7 @@ def describe(refs: ReferenceSet, name: str = "") -> dict[str, Any]:
         "stored": sum(entry["stored"] for entry in entries),
         "skipped": report["skipped"],
         "warnings": list(dict.fromkeys([*report["warnings"], *([note] if note else [])])),
+        "readers": refs.readers(),
         "advice": advise(entries, targets),
     }
 
