@@ -59,7 +59,7 @@ def test_lists_merge_and_load(run, cube):
     [
         (["--isel", "time=2:5"], 1, "v: time=2:5 goes through chunks of 3 (the nearest bounds of"),
         (["--isel", "time=2:5"], 1, "time=0:6; or keep the array in the set itself first"),
-        (["--isel", "time=2:5"], 1, "(--load v)"),
+        (["--isel", "time=2:5"], 1, "if it is small: --load v"),
         (["--isel", "time=a"], 2, "'a' is neither a position nor START:STOP"),
         (["--isel", "time=::2"], 1, "steps of 2"),
         (["--rename", "v=lat"], 1, "there is a variable or group 'lat' already"),
