@@ -15,6 +15,8 @@ __all__ = ["main"]
 # Before numpy is loaded: its threads take longer to start than a small file to be scanned, and
 # nothing in a command multiplies matrices. Whoever imports the package keeps them.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Before icechunk is loaded: it warns of every local repository that it opens.
+os.environ.setdefault("ICECHUNK_LOG", "error")
 
 VERBS = {
     "append": "Add files to a reference set.",
