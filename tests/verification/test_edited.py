@@ -11,6 +11,7 @@ import pytest
 import refmaker
 from refmaker.model import Group
 from refmaker.model.editing.places import map_arrays
+from refmaker.model.origin import Origin
 from tests.combine.files import dataset, write
 
 verify = partial(refmaker.verify, isolate="never", sample=None)
@@ -139,3 +140,27 @@ def test_appending_to_an_edited_set(months, tmp_path):
     refmaker.combine(first[:2]).write(tmp_path / "cube.json")
     refmaker.append(tmp_path / "cube.json", first[2:])
     assert set(verdicts(tmp_path / "cube.json").values()) == {"equal"}
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        Origin.given(),
+        Origin("zz", (-3, -2, -1), (0, 0, 0), (12, 4, 6)),
+        Origin("v", (-9, -8, -7), (0, 0, 0), (12, 4, 6)),
+        Origin("v", (None, None, None), (0, 0, 0), (12, 4, 6)),
+        Origin("v", (-3, -2, -1), (9, 0, 0), (12, 4, 6)),
+        Origin("v", (-3,), (0,), (12,)),
+        Origin("time", (-1,), (0,), (12,)),
+    ],
+)
+def test_origins_that_are_not_true(refs, origin, tmp_path):
+    """Whatever a document says of where an array comes from: no crash, and wrong is not equal."""
+    table = refs.group["v"].chunks
+    order = np.roll(np.arange(table.referenced), 1)
+    wrong = replace(table, offset=table.offset[order], length=table.length[order])
+    for chunks, bad in ((table, False), (wrong, True)):
+        odd = tampered(refs, "v", lambda a, c=chunks: replace(a, chunks=c, origin=origin))
+        odd.write(tmp_path / "odd.json")
+        found = verdicts(tmp_path / "odd.json")
+        assert found["v"] in ({"different", "not compared"} | (set() if bad else {"equal"}))
