@@ -135,13 +135,22 @@ def fetch_chunks(
             continue
         known = refs.report.sources
         sources = {url: known[url].as_dict() for url in array.chunks.urls if url in known}
-        references = ReferenceIndex.of_group(Group({_KEY: array}), {"sources": sources})
+        references = ReferenceIndex.of_group(Group({_KEY: _places(array)}), {"sources": sources})
         options = Options(storage_options=dict(storage_options or {}))
         readers.append(Reader(references, None, options, policy=refs.policy))
     # In fsspec's own loop: whoever calls may have one running, as notebooks do.
     arrays = [array for _, array, _ in items]
     done: list[dict[int, bytes]] = sync(get_loop(), _fetch_all, readers, arrays)
     return done
+
+
+def _places(array: Array) -> Array:
+    """Return an array of the same chunks and codecs, whatever the lengths of its chunks."""
+    grid = array.chunks.grid
+    return Array(
+        grid, (1,) * len(grid), array.dtype, array.chunks, filters=array.filters,
+        compressor=array.compressor,
+    )  # fmt: skip
 
 
 async def _fetch_all(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import UnsupportedError
 from refmaker.io.local_file import local_path
+from refmaker.model import Group
 from refmaker.model.missing_values import FILL, number_of, spelled
 from refmaker.model.zarr_v2 import placed_codecs
 from refmaker.storage.checksums import without_checksums
@@ -20,7 +21,7 @@ from refmaker.storage.formats import TARGETS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from refmaker.model import Array, Group
+    from refmaker.model import Array
     from refmaker.storage.formats import StoredForm
 
 __all__ = [
@@ -73,6 +74,12 @@ class _Facts(NamedTuple):
     filters: tuple[str, ...]
 
 
+class _Whole(NamedTuple):
+    stored: StoredForm
+    urls: Sequence[str]
+    groups: bool
+
+
 class _Rule(NamedTuple):
     """Tells of an array what a reader does not understand; nothing if it does."""
 
@@ -85,7 +92,7 @@ class _Rule(NamedTuple):
 class _FormRule(NamedTuple):
     """Tells of a whole set what a reader does not understand in how it is stored."""
 
-    find: Callable[[StoredForm, Sequence[str]], str]
+    find: Callable[[_Whole], str]
     remedy: str
 
 
@@ -118,29 +125,31 @@ class Reader:
     zarr3: bool = True
 
 
-def _templates(stored: StoredForm, urls: Sequence[str]) -> str:
-    return "templates" if stored.templates and urls and stored.form == "json" else ""
+def _templates(whole: _Whole) -> str:
+    return (
+        "templates" if whole.stored.templates and whole.urls and whole.stored.form == "json" else ""
+    )
 
 
-def _relative(stored: StoredForm, urls: Sequence[str]) -> str:
-    return "relative paths" if stored.relative or any(map(_is_relative, urls)) else ""
+def _relative(whole: _Whole) -> str:
+    relative = whole.stored.relative or any(map(_is_relative, whole.urls))
+    return "relative paths" if relative else ""
 
 
 def _is_relative(url: str) -> bool:
     return "://" not in url and not url.startswith("/")
 
 
-def _schemeless(stored: StoredForm, urls: Sequence[str]) -> str:
-    bare = stored.relative or any("://" not in url for url in urls)
-    return "paths without a scheme" if bare and urls else ""
+def _schemeless(whole: _Whole) -> str:
+    bare = whole.stored.relative or any("://" not in url for url in whole.urls)
+    return "paths without a scheme" if bare and whole.urls else ""
 
 
-def _behind(*schemes: str) -> Callable[[StoredForm, Sequence[str]], str]:
+def _behind(*schemes: str) -> Callable[[_Whole], str]:
     """Tell of files behind other protocols than these, and local ones."""
 
-    def find(stored: StoredForm, urls: Sequence[str]) -> str:
-        del stored
-        for url in urls:
+    def find(whole: _Whole) -> str:
+        for url in whole.urls:
             scheme = url.partition("://")[0] if "::" not in url else "::"
             if local_path(url) is None and scheme not in schemes:
                 return f"files behind {scheme}"
@@ -149,9 +158,13 @@ def _behind(*schemes: str) -> Callable[[StoredForm, Sequence[str]], str]:
     return find
 
 
-def _marked_names(stored: StoredForm, urls: Sequence[str]) -> str:
-    del stored
-    return next((f"'{mark}' in names of files" for mark in "#?" for u in urls if mark in u), "")
+def _marked_names(whole: _Whole) -> str:
+    marks = (mark for mark in "#?" if any(mark in url for url in whole.urls))
+    return next((f"'{mark}' in names of files" for mark in marks), "")
+
+
+def _parquet_groups(whole: _Whole) -> str:
+    return "groups in Parquet" if whole.stored.form == "parquet" and whole.groups else ""
 
 
 def _kinds(kinds: str, sizes: Mapping[str, int] | None = None) -> Callable[[_Facts], str]:
@@ -309,6 +322,7 @@ READERS: Mapping[str, Reader] = {
             _FormRule(_templates, _PLAIN),
             _FormRule(_relative, "name files in full"),
             _FormRule(_marked_names, "rename the files"),
+            _FormRule(_parquet_groups, _JSON),
         ),
         (
             _Rule(_uneven, _LEFT_OUT, whole=True),
@@ -364,11 +378,15 @@ def obstacles(group: Group, stored: StoredForm, reader: str) -> list[Obstacle]:
         One of `READERS`.
 
     """
-    return _obstacles([(path, _facts(array)) for path, array in group.arrays()], stored, reader)
+    return _obstacles(group, _all_facts(group), stored, reader)
+
+
+def _all_facts(group: Group) -> list[tuple[str, _Facts]]:
+    return [(path, _facts(array)) for path, array in group.arrays()]
 
 
 def _obstacles(
-    arrays: Sequence[tuple[str, _Facts]], stored: StoredForm, reader: str
+    group: Group, arrays: Sequence[tuple[str, _Facts]], stored: StoredForm, reader: str
 ) -> list[Obstacle]:
     known = READERS[reader]
     if stored.form not in known.forms:
@@ -376,9 +394,10 @@ def _obstacles(
     if stored.zarr_format == 3 and not known.zarr3:
         return [Obstacle("", "Zarr version 3", _VERSION_2, whole=True)]
     urls = list(dict.fromkeys(url for _, facts in arrays for url in facts.array.chunks.urls))
+    whole = _Whole(stored, urls, any(isinstance(one, Group) for one in group.members.values()))
     found = []
     for form_rule in known.form_rules:
-        what = form_rule.find(stored, urls)
+        what = form_rule.find(whole)
         if what:
             found.append(Obstacle("", what, form_rule.remedy, whole=True))
     for path, facts in arrays:
@@ -456,9 +475,9 @@ def summary(group: Group, stored: StoredForm) -> Summary:
         and in ``not`` what it does not understand.
     """
     told: Summary = {}
-    arrays = [(path, _facts(array)) for path, array in group.arrays()]
+    arrays = _all_facts(group)
     for name, reader in READERS.items():
-        found = _obstacles(arrays, stored, name)
+        found = _obstacles(group, arrays, stored, name)
         whole = list(dict.fromkeys(one.what for one in found if one.whole))
         part = list(dict.fromkeys(one.what for one in found if one.needed))
         reads = "none" if whole else "part" if part else "all"

@@ -254,6 +254,7 @@ class ReferenceSet(Editable):
         for one in sets:
             one.policy.check_urls(one.urls())
             report.rows.extend(one.report.rows)
+            report.parts = {**one.report.parts, **report.parts}
             if one.report.format != report.format:
                 report.format = ""
             for url, known in one.report.sources.items():
@@ -309,6 +310,8 @@ class ReferenceSet(Editable):
             raise MetadataError("'sources' is no JSON object", url=name, path="refmaker")
         for source, known in sources.items():
             report.sources[source] = Fingerprint.from_dict(known)
+        parts = header.get("parts")
+        report.parts = parts if isinstance(parts, dict) else {}
         group = _with_origins(group, header.get("origins", {}), name)
         found = cls(
             group,
@@ -421,7 +424,7 @@ def _header(refs: ReferenceSet) -> dict[str, Any]:
     from refmaker.storage import json_writer
 
     origins = {path: array.origin for path, array in refs.group.arrays() if array.origin}
-    return json_writer.header(__version__, refs.report.format, refs.report.sources, origins)
+    return json_writer.header(__version__, refs.report, origins)
 
 
 def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:

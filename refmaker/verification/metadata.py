@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refmaker.model.missing_values import settled
+from refmaker.model.zarr_v3 import in_pieces
 from refmaker.verification.times import time_attributes
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def metadata_difference(
         return ""
     array, scanned = settled(array), [settled(other) for other in scanned]
     rewritten = joined and not array.chunks.referenced and _have_other_units(array, scanned)
-    for name in () if rewritten else _DECODING:
+    names = _DECODING[-2:] if in_pieces(array) else _DECODING
+    for name in () if rewritten else names:
         if name in edited:
             continue
         told = array.attributes.get(name)

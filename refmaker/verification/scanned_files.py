@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.model.zarr_v3 import in_pieces
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import SNIFF_BYTES, TolerantReader, choose
 from refmaker.verification.compare import NotComparableError
 from refmaker.verification.edited import file_axes
+from refmaker.verification.packed import as_decoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -187,11 +189,12 @@ class ScannedFile:
             raise LookupError(f"no array has bytes {found.offset} to {stop}")
         path, number, skipped = self.paths[int(owner[0])], int(numbers[0]), int(bytes_in[0])
         native = self.arrays[path]
-        if native.dtype.newbyteorder("=") != array.dtype.newbyteorder("="):
+        if not in_pieces(array) and native.dtype.newbyteorder("=") != array.dtype.newbyteorder("="):
             raise NotComparableError(f"{path} has the type {native.dtype} in its file")
         place = np.unravel_index(number, native.chunks.grid) if native.shape else ()
         region = native.region(place)
         values = np.asarray(self.native.read(path, native, region))
+        values = as_decoded(values, native, array)
         if skipped < 0:
             stored, axes = array.decoded_shape(at), file_axes(array, len(native.shape))
             parts = tuple(1 if axis is None else stored[axis] for axis in axes)

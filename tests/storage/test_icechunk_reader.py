@@ -186,6 +186,7 @@ if TELLS:
         )
         assert sum(check.compared for check in checks) > 20
         assert refmaker.read(archive).report.format == "hdf5"
+        assert len(refmaker.read(archive).report.sources) == 5
         expected = np.concatenate([dataset(6 * k, 6, shape=(40, 60))["v"] for k in range(5)])
         np.testing.assert_array_equal(refmaker.open_dataset(archive)["v"], expected)
         assert all(check.ok for check in refmaker.check_sources(archive))

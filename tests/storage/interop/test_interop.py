@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 import refmaker
-from refmaker.storage.readers import obstacles
+from refmaker.storage.readers import READERS, obstacles
 from tests.storage.interop import cases
 from tests.storage.interop.expected import EXPECTED
 from tests.storage.interop.read import told
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent.parent.parent
 ZARRITA = ("zarrita@0.7.5", "@zarrita/storage@0.2.0")
 NEEDED = {
     "fsspec": ("fsspec", "2025.2"), "zarrs": ("zarrs", "0.2"), "kerchunk": ("kerchunk", "0.2.8"),
@@ -222,6 +223,37 @@ def test_missing_values_are_the_same_everywhere(given, written, column):
         values = np.frombuffer(bytes.fromhex(found[name]["bytes"]), found[name]["str"])
         assert int(np.isnan(values).sum()) == 2
         assert found[name]["shape"] == list(given.values[name].shape)
+
+
+@pytest.mark.parametrize("column", [c for c in ("virtualizarr",) if available(c)])
+def test_parquet_in_virtualizarr(given, tmp_path, column):
+    code = (
+        "import sys, zarr; from virtualizarr.parsers import KerchunkParquetParser as P;"
+        "from obspec_utils.registry import ObjectStoreRegistry as R;"
+        "from obstore.store import LocalStore; r = R({'file://': LocalStore()});"
+        "print(zarr.open_group(P()(sys.argv[1], r), mode='r', zarr_format=3)['v'][...].tolist())"
+    )
+    for name in ("fill_number", "scalar_inlined", "group", "type_O_null"):
+        refmaker.read(given.folder / f"{name}.json").write(tmp_path / "a.parquet")
+        back = refmaker.read(tmp_path / "a.parquet")
+        command = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "a.parquet")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        wanted = str(given.values[name].tolist()) if name != "group" else None
+        assert (done.stdout.strip() == wanted) == (not obstacles(back.group, back.stored, column))
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_the_page_says_what_the_table_says(given, reader):
+    page = (ROOT / "docs" / "readers.md").read_text().split("\n## ")
+    (section,) = [part for part in page if part.startswith(READERS[reader].title + "\n")]
+    section = " ".join(section.split())
+    assert all(number in section for number in READERS[reader].version.split(" and ")[-1:])
+    for path in given.folder.glob("*.json"):
+        refs = refmaker.read(path)
+        for one in obstacles(refs.group, refs.stored, reader):
+            words = one.what.removeprefix("the codec ").removesuffix(" as a filter")
+            words = words.replace("its _FillValue", "its `_FillValue`")
+            assert words.lower() in section.lower(), one
 
 
 def test_some_readers_are_there():
