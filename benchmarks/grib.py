@@ -3,6 +3,9 @@
 Two files are generated: many small messages, and few large ones. Every tool scans them in a
 process of its own; slow ones are given the beginning of the file only, and compared by fields
 per CPU second. What reaches the targets is marked PASS, what does not FALLS SHORT.
+
+An archive of one file for each forecast hour is asked for over HTTP as well, by refmaker alone:
+all of it from its index files, and one file without any.
 """
 
 from __future__ import annotations
@@ -293,6 +296,96 @@ def bench(case: Case, folder: Path, scale: float, tools: list[str]) -> dict[str,
     }  # fmt: skip
 
 
+def bench_archive(folder: Path, scale: float) -> dict[str, Any]:
+    """Measure an archive over HTTP: from index files, and one file of it without."""
+    from grib_lists import asked_for, write_archive
+
+    hours, runs = max(2, int(41 * scale)), max(2, int(4 * scale))
+    archive, alone = folder / f"archive-{runs}x{hours}", folder / "archive-alone"
+    for path, counts in ((archive, (runs, hours)), (alone, (1, 2))):
+        if not path.exists():
+            note(f"generating {path.name}")
+            path.mkdir()
+            write_archive(path, *counts, 500_000)
+    names = sorted(path.name for path in archive.glob("*.grib2"))
+    file = max(alone.glob("*.grib2"))
+    file.with_name(f"{file.name}.idx").unlink(missing_ok=True)
+    note("archive: all files from their lists, half of them, one file without")
+    half = asked_for(archive, "lists", names[: len(names) // 2])
+    whole = asked_for(archive, "lists", names)
+    walk = asked_for(alone, "walk", [file.name])
+    more = whole["files"] - half["files"]
+    # Files that are read teach what the lists of all others mean: the rest is what a file costs.
+    each = {name: (whole[name] - half[name]) / more for name in ("cpu", "requests")}
+    share = walk["bytes"] / file.stat().st_size
+    return {
+        "name": "archive", "files": whole["files"], "fields": whole["fields"],
+        "whole": whole, "half": half, "walk": walk,
+        "targets": [
+            judge("requests for each file more", each["requests"], 2, least=False),
+            judge("CPU ms for each file more", 1000 * each["cpu"], 3, least=False),
+            judge("seconds for all files, 50 ms away", whole["wall"], 3, least=False),
+            judge("seconds for one file without a list, 50 ms away", walk["wall"], 1, least=False),
+            judge("share of that file that was read", share, 0.1, least=False),
+        ],
+    }  # fmt: skip
+
+
+def bench_joined(folder: Path, scale: float, *, peers: bool) -> dict[str, Any]:
+    """Measure an archive on disk as one tree: scanned, from cached parts, appended to, viewed."""
+    from grib_joined import joined
+
+    note("joined: an archive scanned, made of cached parts, appended to, viewed")
+    found = joined(folder, scale, peers=peers)
+    targets = [
+        judge("CPU s to written JSON, one process", found["scan"]["cpu"], 1.2, least=False),
+        judge("CPU s from cached parts", found["cached"]["cpu"], 3, least=False),
+        judge("MiB of memory from cached parts", found["cached"]["peak"], 300, least=False),
+        judge("CPU s to append an hour, warm", found["append"]["cpu"], 0.3, least=False),
+        judge("CPU s for the best view, warm", found["best"]["cpu"], 0.1, least=False),
+    ]
+    for peer, times in (("kerchunk", 300), ("gribberish", 4)):
+        if peer in found:
+            other = found[peer]
+            whole = other["imports"] + other["cpu"] / other["fields"] * found["fields"]
+            text = f"times {peer} scanning as many fields, which joins nothing"
+            targets.append(judge(text, whole / found["scan"]["cpu"], times, least=True))
+    return {"name": "joined", "found": found, "targets": targets}
+
+
+def show_joined(case: dict[str, Any]) -> None:
+    found = case["found"]
+    print(f"\n{found['fields']:,} fields of an archive on disk as one tree")
+    for name, words in (
+        ("scan", "scanned in one process"), ("default", "scanned by default"),
+        ("cached", f"{found['many']:,} fields of cached parts"),
+        ("append command", "one hour appended, command"), ("append", "one hour appended, warm"),
+        ("best", "best view, warm"), ("kerchunk", "kerchunk, some files, not joined"),
+        ("gribberish", "gribberish, some files, not joined"),
+    ):  # fmt: skip
+        if name in found:
+            size = f"{found[name]['peak']:6.0f} MiB" if "peak" in found[name] else ""
+            some = f"{found[name]['fields']:,} fields" if "fields" in found[name] else ""
+            print(f"  {words:36} {found[name]['cpu']:8.3f} CPU s {size}{some}")
+    show_targets(case)
+
+
+def show_archive(case: dict[str, Any]) -> None:
+    print(f"\n{case['files']:,} files of {case['fields']:,} fields over HTTP")
+    for name, words in (
+        ("whole", "from lists"),
+        ("half", "half of them"),
+        ("walk", "one, no list"),
+    ):
+        found = case[name]
+        print(
+            f"  {words:12} {found['fields']:8,} {found['cpu']:8.3f} CPU s {found['wall']:8.3f} s "
+            f"{found['requests']:6,} requests {found['bytes'] / MIB:8.1f} MiB, "
+            f"{found['listed']} known from lists"
+        )
+    show_targets(case)
+
+
 def show(case: dict[str, Any]) -> None:
     print(f"\n{case['messages']:,} {case['title']} ({case['size'] / MIB:.0f} MiB)")
     print(f"  {'':12} {'fields':>8} {'CPU s':>8} {'fields/s':>10} {'peak MiB':>9}  times slower")
@@ -307,6 +400,10 @@ def show(case: dict[str, Any]) -> None:
         print(
             f"  HTTP: {far['requests']} requests, {far['rounds']} rounds, {far['share']:.4%} read"
         )
+    show_targets(case)
+
+
+def show_targets(case: dict[str, Any]) -> None:
     for item in case["targets"]:
         word = "at least" if item["least"] else "at most"
         verdict = "PASS       " if item["passed"] else "FALLS SHORT"
@@ -323,7 +420,9 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1, help="size of the inputs (default: 1)")
     parser.add_argument("--quick", action="store_true", help="inputs a tenth as large")
     parser.add_argument("--no-peers", action="store_true", help="refmaker alone")
-    parser.add_argument("--only", choices=[case.name for case in CASES], help="one case")
+    parser.add_argument(
+        "--only", choices=[*(case.name for case in CASES), "archive", "joined"], help="one case"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document instead")
     parser.add_argument("--check", action="store_true", help="fail if anything falls short")
     chosen = parser.parse_args()
@@ -336,6 +435,14 @@ def main() -> int:
             cases.append(bench(case, chosen.folder, scale, tools))
             if not chosen.json:
                 show(cases[-1])
+    if chosen.only in (None, "archive"):
+        cases.append(bench_archive(chosen.folder, scale))
+        if not chosen.json:
+            show_archive(cases[-1])
+    if chosen.only in (None, "joined"):
+        cases.append(bench_joined(chosen.folder, scale, peers=not chosen.no_peers))
+        if not chosen.json:
+            show_joined(cases[-1])
     short = sum(not item["passed"] for case in cases for item in case["targets"])
     if chosen.json:
         print(json.dumps({"scale": scale, "cases": cases, "short": short}))

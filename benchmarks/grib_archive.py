@@ -1,18 +1,17 @@
-"""An archive of forecasts as GFS writes them: one file for each hour, each with its index file.
-
-Names, levels and intervals are those of the model; messages are as long as real ones and all of
-different lengths, but their data are holes in the file, so that an archive takes no room.
-"""
+"""Archives of forecasts: one file for each run and hour, with the fields of a global model."""
 
 from __future__ import annotations
 
 import struct
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
+
+import eccodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["write_archive"]
 
@@ -20,113 +19,115 @@ LEVELS = (
     1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 70, 100, 150, 200, 250, 300, 350, 400, 450, 500, 550,
     600, 650, 700, 750, 800, 850, 900, 925, 950, 975, 1000,
 )  # fmt: skip
-ALOFT = (
-    ("HGT", 3, 5), ("TMP", 0, 0), ("RH", 1, 1), ("SPFH", 1, 0), ("VVEL", 2, 8), ("UGRD", 2, 2),
-    ("VGRD", 2, 3), ("ABSV", 2, 10),
+ON_LEVELS = ((3, 5), (0, 0), (1, 1), (1, 0), (2, 8), (2, 2), (2, 3), (2, 10))
+SINGLE = (
+    (3, 1, 101, None), (0, 0, 103, 2), (1, 0, 103, 2), (0, 6, 103, 2), (1, 1, 103, 2),
+    (2, 2, 103, 10), (2, 3, 103, 10), (2, 2, 103, 100), (3, 0, 1, None), (3, 5, 1, None),
+    (0, 0, 1, None),
 )  # fmt: skip
-NEAR = (
-    ("PRMSL", 3, 1, 101, None, "mean sea level"), ("TMP", 0, 0, 103, 2, "2 m above ground"),
-    ("SPFH", 1, 0, 103, 2, "2 m above ground"), ("DPT", 0, 6, 103, 2, "2 m above ground"),
-    ("RH", 1, 1, 103, 2, "2 m above ground"), ("UGRD", 2, 2, 103, 10, "10 m above ground"),
-    ("VGRD", 2, 3, 103, 10, "10 m above ground"), ("PRES", 3, 0, 1, None, "surface"),
-    ("HGT", 3, 5, 1, None, "surface"), ("TMP", 0, 0, 1, None, "surface"),
+INTERVALS = (
+    (0, 4, 103, 2, 2), (0, 5, 103, 2, 3), (4, 192, 1, None, 0), (1, 8, 1, None, 1),
+    (1, 10, 1, None, 1),
 )  # fmt: skip
-OVER = (
-    ("TMAX", 0, 4, 103, 2, "2 m above ground", "max", 2),
-    ("TMIN", 0, 5, 103, 2, "2 m above ground", "min", 3),
-    ("DSWRF", 4, 192, 1, None, "surface", "ave", 0), ("APCP", 1, 8, 1, None, "surface", "acc", 1),
-    ("ACPCP", 1, 10, 1, None, "surface", "acc", 1),
-)  # fmt: skip
+GRID = {
+    "Ni": 8, "Nj": 6, "latitudeOfFirstGridPointInDegrees": 60,
+    "longitudeOfFirstGridPointInDegrees": 0, "latitudeOfLastGridPointInDegrees": 10,
+    "longitudeOfLastGridPointInDegrees": 70, "iDirectionIncrementInDegrees": 10,
+    "jDirectionIncrementInDegrees": 10,
+}  # fmt: skip
 
 
-class Field(NamedTuple):
-    """A field of one hour: how it is listed, its octets, and where its step begins."""
-
-    text: str
+class Parameter(NamedTuple):
     category: int
     number: int
     surface: int
     level: int | None
-    statistic: int | None
-    begin: int
+    statistic: int | None = None
 
 
-def fields(hour: int) -> Iterator[Field]:
-    """Yield the fields of a forecast hour."""
-    lead = f"{hour} hour fcst" if hour else "anl"
+@cache
+def template(parameter: Parameter, analysis: bool) -> tuple[bytes, int, int, int]:
+    """Return a message, and where its sections 1, 4 and 5 begin."""
+    handle = eccodes.codes_grib_new_from_samples("GRIB2")
+    process = 81 if analysis else 96
+    keys = {
+        "centre": 7, "tablesVersion": 2, "typeOfProcessedData": 1,
+        "productDefinitionTemplateNumber": 0 if parameter.statistic is None else 8, **GRID,
+        "generatingProcessIdentifier": process, "typeOfGeneratingProcess": 2,
+        "parameterCategory": parameter.category, "parameterNumber": parameter.number,
+        "typeOfFirstFixedSurface": parameter.surface,
+    }  # fmt: skip
+    for key, value in keys.items():
+        eccodes.codes_set(handle, key, value)
+    for key, value in (("scaleFactor", 0), ("scaledValue", parameter.level)):
+        if parameter.level is None:
+            eccodes.codes_set_missing(handle, f"{key}OfFirstFixedSurface")
+        else:
+            eccodes.codes_set(handle, f"{key}OfFirstFixedSurface", value)
+    if parameter.statistic is not None:
+        eccodes.codes_set(handle, "typeOfStatisticalProcessing", parameter.statistic)
+        eccodes.codes_set(handle, "typeOfTimeIncrement", 2)
+    eccodes.codes_set(handle, "bitsPerValue", 12)
+    eccodes.codes_set_values(handle, [float(value) for value in range(48)])
+    message = eccodes.codes_get_message(handle)
+    eccodes.codes_release(handle)
+    places, at = {}, 16
+    while at < len(message) - 4:
+        places[message[at + 4]] = at
+        at += int.from_bytes(message[at : at + 4], "big")
+    return message, places[1], places[4], places[5]
+
+
+def fields(hour: int) -> Iterator[tuple[Parameter, int]]:
+    """Yield the fields of a file, and the hour from which each holds."""
     for level in LEVELS:
-        for name, category, number in ALOFT:
-            text = f"{name}:{level} mb:{lead}:"
-            yield Field(text, category, number, 100, level * 100, None, hour)
-    for name, category, number, surface, at, words in NEAR:
-        yield Field(f"{name}:{words}:{lead}:", category, number, surface, at, None, hour)
-    if not hour:
-        return
-    bucket = hour - (hour % 6 or 6)
-    for name, category, number, surface, at, words, kind, statistic in OVER:
-        for begin in (bucket, 0) if kind == "acc" else (bucket,):
-            days = begin % 24 == 0 and hour % 24 == 0
-            span = f"{begin // 24}-{hour // 24} day" if days else f"{begin}-{hour} hour"
-            text = f"{name}:{words}:{span} {kind} fcst:"
-            yield Field(text, category, number, surface, at, statistic, begin)
+        for category, number in ON_LEVELS:
+            yield Parameter(category, number, 100, 100 * level), hour
+    for category, number, surface, height in SINGLE:
+        yield Parameter(category, number, surface, height), hour
+    if hour:
+        bucket = hour - (hour % 6 or 6)
+        for category, number, surface, height, statistic in INTERVALS:
+            parameter = Parameter(category, number, surface, height, statistic)
+            for begin in (bucket, 0) if statistic == 1 else (bucket,):
+                yield parameter, begin
 
 
-def written(field: Field, run: datetime, hour: int, hole: int) -> tuple[bytes, int]:
-    """Return the sections of a message up to its data, and its whole length."""
-    clock = struct.pack(">H5B", *run.timetuple()[:6])
-    one = struct.pack(">IBHHBBB", 21, 1, 7, 0, 2, 1, 1) + clock + bytes((0, bool(hour)))
-    corners = struct.pack(">iiBii", 60_000_000, 0, 48, 10_000_000, 70_000_000)
-    three = struct.pack(">IBBIBBH", 72, 3, 0, 48, 0, 0, 0) + bytes((6, *bytes(15)))
-    three += struct.pack(">IIII", 8, 6, 0, 0xFFFFFFFF) + corners
-    three += struct.pack(">IIB", 10_000_000, 10_000_000, 0)
-    scale, value = (255, 0xFFFFFFFF) if field.level is None else (0, field.level)
-    template = 0 if field.statistic is None else 8
-    process = 96 if hour else 81
-    four = struct.pack(
-        ">BBBBBHBBIBBIBBI", field.category, field.number, 2, 0, process, 0, 0, 1, field.begin,
-        field.surface, scale, value, 255, 255, 0xFFFFFFFF,
-    )  # fmt: skip
-    if field.statistic is not None:
-        end = struct.pack(">H5B", *(run + timedelta(hours=hour)).timetuple()[:6])
-        four += end + struct.pack(">BI", 1, 0)
-        four += struct.pack(">BBBIBI", field.statistic, 2, 1, hour - field.begin, 255, 0)
-    four = struct.pack(">IBHH", 9 + len(four), 4, 0, template) + four
-    five = struct.pack(">IBIHfhhBB", 21, 5, 48, 0, 280.0, 0, 0, 12, 0)
-    body = one + three + four + five + struct.pack(">IBB", 6, 6, 255)
-    body += struct.pack(">IB", 5 + 72 + hole, 7)
-    length = 16 + len(body) + 72 + hole + 4
-    return b"GRIB" + bytes((0, 0, 0, 2)) + length.to_bytes(8, "big") + body, length
+def write_archive(folder: Path, runs: int, hours: range) -> list[Path]:
+    """Write the files of six-hourly runs, unless they are there.
 
-
-def write_archive(folder: Path, runs: int, hours: int, hole: int) -> int:
-    """Write an archive, and return how many fields it has.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to.
-    runs : int
-        Runs, six hours apart.
-    hours : int
-        Files of each run, three hours apart.
-    hole : int
-        Bytes by which messages are longer than their data, at least; the half more at most.
+    Returns
+    -------
+    list of Path
+        Files named as NCEP does, in the order of runs and hours.
     """
-    count = 0
-    for run in range(runs):
-        begin = datetime(2024, 1, 15) + timedelta(hours=6 * run)  # noqa: DTZ001 - as in the file
-        for step in range(hours):
-            name = f"gfs.{begin:%Y%m%d}.t{begin:%H}z.f{3 * step:03}.grib2"
-            lines, offset = [], 0
-            with open(folder / name, "wb") as file:
-                for number, field in enumerate(fields(3 * step), 1):
-                    more = hole and hole + (hole * ((count * 7919) % 911)) // 1822
-                    head, length = written(field, begin, 3 * step, more)
-                    file.write(head)
-                    file.seek(offset + length - 4)
-                    file.write(b"7777")
-                    lines.append(f"{number}:{offset}:d={begin:%Y%m%d%H}:{field.text}\n")
-                    offset += length
-                    count += 1
-            Path(folder, f"{name}.idx").write_text("".join(lines))
-    return count
+    paths = []
+    for number in range(runs):
+        run = datetime(2024, 1, 15, tzinfo=UTC) + timedelta(hours=6 * number)
+        for step in hours:
+            name = f"gfs.{run:%Y%m%d.t%Hz}.pgrb2.0p25.f{step:03}.grib2"
+            paths.append(folder / name)
+            if not paths[-1].exists():
+                paths[-1].write_bytes(b"".join(messages(run, step)))
+    return paths
+
+
+def date(time: datetime) -> bytes:
+    """Return the octets of a time, without seconds."""
+    return time.year.to_bytes(2, "big") + bytes((time.month, time.day, time.hour, time.minute, 0))
+
+
+def messages(run: datetime, step: int) -> Iterator[bytes]:
+    """Yield the messages of a file; each has a reference value of its own."""
+    until = run + timedelta(hours=step)
+    for number, (parameter, begin) in enumerate(fields(step)):
+        source, section1, section4, section5 = template(parameter, step == 0)
+        message = bytearray(source)
+        message[section1 + 12 : section1 + 19] = date(run)
+        message[section4 + 18 : section4 + 22] = begin.to_bytes(4, "big")
+        if parameter.statistic is not None:
+            message[section4 + 34 : section4 + 41] = date(until)
+            message[section4 + 49 : section4 + 53] = (step - begin).to_bytes(4, "big")
+        value = float(until.timestamp() // 3600 % 8192) * 512 + number
+        message[section5 + 11 : section5 + 15] = struct.pack(">f", value)
+        yield bytes(message)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from refmaker.combine import Appended as Appended
     from refmaker.combine import CombineOptions as CombineOptions
     from refmaker.combine import append as append
+    from refmaker.combine import best_estimate as best_estimate
     from refmaker.combine import combine as combine
     from refmaker.model.report import ScanReport as ScanReport
     from refmaker.publish import catalog as catalog
@@ -67,6 +68,7 @@ __all__ = [
     "SourceCheck",
     "__version__",
     "append",
+    "best_estimate",
     "catalog",
     "check_sources",
     "combine",
@@ -92,7 +94,7 @@ __all__ = [
 logging.getLogger("refmaker").addHandler(logging.NullHandler())
 
 _HOMES = {
-    "refmaker.combine": ("Appended", "CombineOptions", "append", "combine"),
+    "refmaker.combine": ("Appended", "CombineOptions", "append", "best_estimate", "combine"),
     "refmaker.model.report": ("ScanReport",),
     "refmaker.publish.html_report": ("describe", "report"),
     "refmaker.publish.materialize": ("Materialized", "materialize"),

@@ -82,3 +82,15 @@ def test_the_cost_of_starting_is_printed() -> None:
     found = json.loads(done.stdout)
     assert set(found["targets"]) == {"tiff", "dicom", "netcdf4", "netcdf3"} <= set(found["cpu"])
     assert 0 < found["cpu"]["python"] < found["cpu"]["import numpy"]
+
+
+def test_stores_and_documents_are_measured(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "stores.py"), "--folder", str(tmp_path),
+               "--chunks", "400", "--documents", "600", "--repeat", "1", "--no-peers", "--json",
+               "--only", "many-arrays", "--only", "many-variables"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = {row["name"]: row["refmaker"] for row in json.loads(done.stdout)}
+    # Two by two chunks of 200 arrays, and 25 of 500 variables.
+    assert rows["many-arrays"]["chunks"] == 800
+    assert rows["many-variables"]["chunks"] == 12500
+    assert all(row["whole"] > row["warm"] > 0 for row in rows.values())

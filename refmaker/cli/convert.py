@@ -24,6 +24,8 @@ from refmaker.storage.formats import FORMATS, format_of_name
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from refmaker import ReferenceSet
+
 __all__ = ["command"]
 
 
@@ -49,6 +51,21 @@ __all__ = ["command"]
     "--relative", is_flag=True, help="Name files relative to TO, so that they move together."
 )
 @click.option(
+    "--view",
+    type=click.Choice(["best"]),
+    help="Of forecasts, only the chunks of a view: the latest run of each valid time.",
+)
+@click.option(
+    "--min-step",
+    metavar="PERIOD",
+    help="Shortest forecast period that counts for a view, such as 3h.",
+)
+@click.option(
+    "--as-of",
+    metavar="TIME",
+    help="Latest run that counts for a view, such as 2024-01-15T06.",
+)
+@click.option(
     "--overwrite/--no-overwrite",
     default=False,
     show_default=True,
@@ -66,13 +83,16 @@ def command(  # noqa: PLR0913 - one parameter for each option
     zarr_format: str,
     rewrite: Sequence[tuple[str, str]],
     relative: bool,
+    view: str | None,
+    min_step: str | None,
+    as_of: str | None,
     overwrite: bool,
     readable: Mapping[str, Any],
     storage_options: Mapping[str, Any] | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write the reference set FROM in another form to TO, exactly.
+    """Write the reference set FROM in another form to TO, exactly, or a view of it.
 
     FROM is a reference set as JSON, compact JSON or Parquet (- for standard input), TO a file,
     a folder for Parquet, an Icechunk repository, or - for standard output. json is kerchunk's;
@@ -90,6 +110,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
       refmaker convert cube.json small.json --out-format compact
       refmaker convert cube.json gdal.json --plain
       refmaker convert cube.json out.json --rewrite /archive=s3://bucket/archive
+      refmaker convert runs.json best.json --view best --min-step 3h
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
 
@@ -102,6 +123,10 @@ def command(  # noqa: PLR0913 - one parameter for each option
     form = out_format or format_of_name(out)
     version = zarr_format_of(zarr_format, form)
     refs = refmaker.read(source, storage_options)
+    if view is not None:
+        refs = _view(refs, storage_options, min_step, as_of)
+    elif min_step or as_of:
+        raise click.UsageError("--min-step and --as-of say what a view has: add --view best")
     if rewrite:
         refs = refs.rewrite(dict(rewrite))
     # What has come to stand there while the set was read is not ours either.
@@ -115,3 +140,17 @@ def command(  # noqa: PLR0913 - one parameter for each option
     elif not quiet:
         what = f"{counted(len(arrays), 'array')}, {counted(chunks, 'chunk')}"
         say(f"{source}: {what} -> {out} ({form})", err=out == STANDARD)
+
+
+def _view(
+    refs: ReferenceSet, storage_options: Mapping[str, Any] | None, *limits: str | None
+) -> ReferenceSet:
+    """Return the best estimate of a set, of limits as they were given."""
+    import refmaker
+
+    try:
+        return refmaker.best_estimate(refs, storage_options, min_step=limits[0], as_of=limits[1])
+    except ValueError as error:
+        if isinstance(error, refmaker.RefmakerError):
+            raise
+        raise click.UsageError(str(error)) from error

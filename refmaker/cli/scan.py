@@ -24,19 +24,22 @@ from refmaker.cli.options import (
 )
 from refmaker.cli.output import FAILED as INPUT_FAILED
 from refmaker.cli.output import IGNORED, Account
-from refmaker.cli.scan_runs import Job, are_one_object, scan_collection, scan_cube, scan_each
+from refmaker.cli.scan_runs import Job, collector, scan_collection, scan_cube, scan_each
 from refmaker.cli.settings import SettingsCommand, take_settings
 from refmaker.cli.targets import DEFAULT_NAME, is_single, outputs
 from refmaker.errors import RefmakerError
 from refmaker.io.files import STANDARD
 from refmaker.io.inputs import Inputs, expand_inputs
 from refmaker.scanning.options import ScanOptions
+from refmaker.scanning.protocol import JoiningScanner
 from refmaker.storage.formats import format_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["command"]
+
+_GIVEN = ParameterSource.COMMANDLINE
 
 
 @click.command("scan", cls=SettingsCommand)
@@ -190,7 +193,10 @@ def command(ctx: click.Context, /, **values: Any) -> None:
     if joined:
         out = _single(values["out"])
         _check(inputs.urls, [out], job)
-        if not (values["concat"] or values["coords"]) and are_one_object(inputs, job):
+        scanner = collector(inputs, job)
+        if isinstance(scanner, JoiningScanner):
+            _refuse_combining(ctx, scanner.name)
+        if scanner is not None and not (values["concat"] or values["coords"]):
             # Its scanner knows better than coordinates do how the parts belong together.
             try:
                 scan_collection(inputs, out, job)
@@ -220,6 +226,18 @@ def command(ctx: click.Context, /, **values: Any) -> None:
         ctx.exit(FAILED)
 
 
+def _refuse_combining(ctx: click.Context, name: str) -> None:
+    """Refuse what only says how finished sets are joined, where files are joined before that."""
+    told = [name for name in COMBINING if ctx.get_parameter_source(name) is _GIVEN]
+    for parameter in ctx.command.get_params(ctx):
+        if parameter.name in told and parameter.name != "inline_budget":
+            raise click.UsageError(
+                f"{parameter.opts[0]} does not go with files of {name}, which are joined by what"
+                f" their fields say of themselves: leave it away, or scan into a folder (-o"
+                " refs/) and join the sets with 'refmaker combine'"
+            )
+
+
 def _joined(ctx: click.Context, values: dict[str, Any], *, alone: bool) -> bool:
     """Tell whether all inputs are to be joined; refuse what only joining understands otherwise.
 
@@ -239,7 +257,7 @@ def _joined(ctx: click.Context, values: dict[str, Any], *, alone: bool) -> bool:
         name
         for name in COMBINING
         if name not in ("concat", "inline_budget", "chunks", "coords")
-        and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        and ctx.get_parameter_source(name) is _GIVEN
     ]
     if told == ["drop"] and alone and not values["chunks"]:
         return True

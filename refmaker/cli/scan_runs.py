@@ -14,6 +14,7 @@ from refmaker.cli.targets import check_folder, check_free
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError, UnsupportedError
 from refmaker.io.files import STANDARD, many_files
 from refmaker.io.source import local_path
+from refmaker.scanning.protocol import JoiningScanner, MultiFileScanner
 from refmaker.storage.formats import format_of_name
 
 if TYPE_CHECKING:
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
 
     from refmaker import CombineOptions, ReferenceSet
     from refmaker.io.inputs import Inputs
+    from refmaker.model.report import ScanReport
     from refmaker.scanning.many_files import Scanned
     from refmaker.scanning.options import ScanOptions
 
-__all__ = ["Job", "are_one_object", "scan_collection", "scan_cube", "scan_each"]
+__all__ = ["Job", "collector", "scan_collection", "scan_cube", "scan_each"]
 
 
 _WRITING, _WAITING = 8, 64
@@ -80,16 +82,17 @@ class Job:
         if not self.quiet:
             self.account.note_readers(out, made.readers())
 
-    def many(self, inputs: Inputs) -> Iterator[Scanned]:
-        """Scan many files at a time, and show how far that has come."""
+    def many(self, inputs: Inputs, *, parts: str = "") -> Iterator[Scanned]:
+        """Scan many files at a time, or get their parts of a set, and show how far that is."""
         from refmaker.scanning.many_files import scan_many
 
         with ProgressShown(len(inputs.urls), quiet=self.quiet) as shown:
             yield from scan_many(
                 inputs,
                 self.storage_options,
-                format=self.format,
+                format=parts or self.format,
                 options=self.options,
+                parts=bool(parts),
                 jobs=0 if self.isolate == "never" else self.jobs,
                 dask=self.dask,
                 cache=self.cache,
@@ -164,15 +167,14 @@ def _scanned(url: str, job: Job) -> ReferenceSet:
     return refmaker.scan(url, job.storage_options, isolate=job.isolate, **how)
 
 
-def are_one_object(inputs: Inputs, job: Job) -> bool:
-    """Tell whether the first inputs are of a format whose objects are spread over many files."""
+def collector(inputs: Inputs, job: Job) -> MultiFileScanner | None:
+    """Return the scanner of the first inputs, if its objects are spread over many files."""
     from refmaker.scanning.multi_file import find_collector
 
     try:
-        find_collector(inputs.urls[:_LOOKED_AT], job.storage_options, job.format)
+        return find_collector(inputs.urls[:_LOOKED_AT], job.storage_options, job.format)
     except (UnsupportedError, UnknownFormatError):
-        return False
-    return True
+        return None
 
 
 def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
@@ -188,18 +190,22 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
 
     urls = inputs.urls
     try:
-        name = find_collector(urls, job.storage_options, job.format).name
+        scanner = find_collector(urls, job.storage_options, job.format)
     except (UnsupportedError, UnknownFormatError) as error:
         where = "standard output" if out == STANDARD else f"one reference set, {out}"
         raise LookupError(f"several inputs cannot be written to {where}: {error}") from error
     label = urls[0] if len(urls) == 1 else f"{counted(len(urls), 'file')}, {urls[0]} ... {urls[-1]}"
-    apart = job.isolate == "always" or (job.isolate == "auto" and len(urls) > 1)
+    several = len(urls) > 1
+    if isinstance(scanner, JoiningScanner) and several and not scanner.reads_together(job.options):
+        _scan_parts(inputs, out, job, scanner, label)
+        return
+    apart = job.isolate == "always" or (job.isolate == "auto" and several)
     try:
         refs = ReferenceSet(
             *scan_together(
                 urls,
                 job.storage_options,
-                format=name,
+                format=scanner.name,
                 options=job.options,
                 isolate="always" if apart or job.timeout is not None else "never",
                 timeout=job.timeout,
@@ -210,6 +216,33 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
         job.account.failed(label, error)
     else:
         job.account.done(label, out, refs.report)
+
+
+def _scan_parts(inputs: Inputs, out: str, job: Job, scanner: JoiningScanner, label: str) -> None:
+    """Write one reference set of the parts of files; those that fail are left out and named."""
+    from refmaker import ReferenceSet
+
+    account = job.account
+    bad: list[Scanned] = []
+
+    def good() -> Iterator[tuple[bytes, ScanReport]]:
+        for file in job.many(inputs, parts=scanner.name):
+            if file.error is None:
+                yield file.part()
+                continue
+            account.failed(file.url, file.error, IGNORED if file.foreign else FAILED)
+            bad.append(file)
+
+    try:
+        refs = ReferenceSet(*scanner.join(good(), job.options))
+        for file in bad:
+            refs.report.warn(f"{file.url} is not in the set: {file.error}")
+        job.write(refs, inputs.urls[0], out)
+    except Exception as error:  # noqa: BLE001 - printed, and the exit code says it
+        nothing = len(bad) == len(inputs.urls)
+        account.failed(label, _nothing_to_combine(inputs) if nothing else error)
+    else:
+        account.done(label, out, refs.report)
 
 
 def scan_cube(inputs: Inputs, out: str, job: Job, options: CombineOptions) -> None:

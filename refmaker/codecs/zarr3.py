@@ -179,3 +179,6 @@ def register_codec() -> None:
     registry = import_module("zarr.registry")
     registry.register_codec(NAME, Numcodec)
     registry.register_codec(CROP, Crop)
+    from refmaker.codecs.zarr3_pieces import Pieces
+
+    registry.register_codec("refmaker.pieces", Pieces)

@@ -10,8 +10,10 @@
     The positions of every input along a dimension.
 ``values``, ``times``
     Values of small arrays, read and written; times in other units.
-``agreement``
-    What must be the same in all inputs, and what is not.
+``squeeze``, ``missing``, ``tolerance``
+    Dimensions left out, values for what is missing, coordinates that are nearly the same.
+``agreement``, ``remedies``
+    What must be the same in all inputs, what is not, and what helps.
 ``chunk_placement``
     Chunk tables of many inputs to one.
 ``rechunk``
@@ -38,6 +40,8 @@ from refmaker.combine.options import Appended, CombineOptions
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
+
+    import numpy as np
 
     from refmaker.storage.reference_set import ReferenceSet
 
@@ -98,6 +102,59 @@ def combine(
         return combine_in_batches(sets, storage_options, options)
     found = members(sets, storage_options, options.drop, options.preprocess)
     return combine_members(found, options)
+
+
+def best_estimate(
+    refs: ReferenceSet | str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    min_step: np.timedelta64 | str | None = None,
+    as_of: np.datetime64 | str | None = None,
+) -> ReferenceSet:
+    """Return the series of the latest forecasts: of each valid time the last run that has it.
+
+    The new set refers to the chunks of the old one along `valid_time`, with the run (`time`) and
+    the period (`step`) of each as coordinates. Runs are chosen for each variable among those that
+    have a chunk; intervals without a length never count.
+
+    Parameters
+    ----------
+    refs : ReferenceSet, str or os.PathLike
+        A set whose variables have coordinates with the CF standard names
+        ``forecast_reference_time`` and ``forecast_period`` (or ``time`` in place of the latter),
+        such as GRIB files that were scanned as one, or netCDF forecasts.
+    storage_options : mapping, optional
+        Passed to fsspec.
+    min_step : timedelta64 or str, optional
+        The shortest period that counts, such as ``"3h"``: the first hours of runs are left out.
+    as_of : datetime64 or str, optional
+        The latest run that counts, such as ``"2024-01-15T06"``.
+
+    Returns
+    -------
+    ReferenceSet
+        Its report says of every variable how many of its chunks were chosen.
+
+    Raises
+    ------
+    MetadataError
+        If no variable is a forecast, a chunk holds several runs or periods, or times cannot be
+        understood.
+    SourceError
+        If the set, or a coordinate that lies in a file, cannot be read.
+    ValueError
+        If `min_step` or `as_of` is no period or time.
+
+    Examples
+    --------
+    >>> best = refmaker.best_estimate("cube.json", min_step="3h")       # doctest: +SKIP
+    >>> refmaker.open_dataset(best, group="surface/accum_3h")           # doctest: +SKIP
+    """
+    from refmaker.combine import forecast
+    from refmaker.combine.members import members
+
+    (member,) = members([refs], storage_options)
+    return forecast.best_estimate(member, forecast.period(min_step), forecast.moment(as_of))
 
 
 def append(

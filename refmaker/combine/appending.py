@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.combine.batches import second_pass_options
 from refmaker.combine.cube import check_names, combine_members
+from refmaker.combine.forecast import VIEW
 from refmaker.combine.members import Member, members
 from refmaker.combine.options import Appended, CombineOptions
 from refmaker.errors import MetadataError, SourceChangedError
@@ -42,12 +43,15 @@ def append(
     if _is_icechunk(target):
         from refmaker.combine.icechunk_append import append_icechunk
 
-        return append_icechunk(target, found, options, storage_options)
+        # icechunk's own storage in a folder does not tell of all conflicts.
+        with _alone(target):
+            return append_icechunk(target, found, options, storage_options)
     form = reference_form(target, storage_options)
     with _alone(target):
         before = _state(target)
         base = ReferenceSet.read(target, storage_options)
-        done = _collected(base, found, storage_options) or extend(base, found, options)
+        _refuse_views(base)
+        done = _rejoined(base, found, storage_options, options) or extend(base, found, options)
         if done.added and done.refs is not None:
             _check_version(base, done.refs, target)
             if _state(target) != before:
@@ -70,6 +74,16 @@ def append(
     return done
 
 
+def _refuse_views(base: ReferenceSet) -> None:
+    if VIEW in base.group.attributes:
+        raise MetadataError(
+            "it is a view of another set, which takes no more files",
+            url=base.report.url,
+            hint="append to the set that the view was made of, and make it anew by "
+            "'refmaker convert'",
+        )
+
+
 def _check_version(base: ReferenceSet, made: ReferenceSet, target: str | os.PathLike[str]) -> None:
     """Refuse to write a set in another version of Zarr than it is in."""
     if base.zarr_format == 2 and zarr_format_of(made.group) == 3:
@@ -82,30 +96,49 @@ def _check_version(base: ReferenceSet, made: ReferenceSet, target: str | os.Path
         )
 
 
-def _collected(
-    base: ReferenceSet, found: Sequence[Member], storage_options: Mapping[str, Any] | None
+def _rejoined(
+    base: ReferenceSet,
+    found: Sequence[Member],
+    storage_options: Mapping[str, Any] | None,
+    options: CombineOptions,
 ) -> Appended | None:
-    """Collect all files anew where their scanner joins them before it places anything.
+    """Join all files anew where their scanner joins them before it places anything.
 
-    What comes out is then what collecting all at once gives. None where it is not so.
+    What comes out is then what scanning all at once gives. None where it is not so.
     """
     from refmaker.scanning.multi_file import scan_together
     from refmaker.scanning.options import ScanOptions
-    from refmaker.scanning.protocol import declarations, load
+    from refmaker.scanning.protocol import JoiningScanner, declarations, load
 
     name = base.report.format
     if name not in declarations() or any(member.refs.report.format != name for member in found):
         return None
-    if not getattr(load(name), "joins_tables", False):
+    scanner = load(name)
+    if not isinstance(scanner, JoiningScanner) or not base.report.parts:
+        # A set that was combined along dimensions goes on as it began.
         return None
+    if given := options.given:
+        shown = "{'NAME': ...}" if given[0] == "coords" else "..."
+        raise MetadataError(
+            f"`{given[0]}={shown}` does not go with a set of {name} files, which are joined by "
+            "what their fields say of themselves",
+            hint="leave it away, or join sets of single files with 'refmaker combine'",
+        )
     fresh, known = _sorted_out(base, found)
     if not fresh:
         return Appended([], known, base)
-    urls = [*base.report.sources, *(url for one in fresh for url in one.refs.report.sources)]
     settings = dict(base.group.attributes.get("refmaker:settings", {}))
-    options = ScanOptions(settings=settings)
-    refs = ReferenceSet(*scan_together(urls, storage_options, format=name, options=options))
-    return Appended([member.name for member in fresh], known, refs)
+    added = [member.name for member in fresh]
+    sets = [base, *(member.refs for member in fresh)]
+    parts = [scanner.parts(refs.group, refs.report) for refs in sets]
+    if all(part is not None for part in parts):
+        told = [part for part in parts if part is not None]
+        every = [one for those, _ in told for one in those]
+        return Appended(added, known, ReferenceSet(*scanner.join(every, told[0][1])))
+    urls = [url for refs in sets for url in refs.report.sources]
+    how = ScanOptions(settings=settings)
+    refs = ReferenceSet(*scan_together(urls, storage_options, format=name, options=how))
+    return Appended(added, known, refs)
 
 
 def _is_icechunk(target: str | os.PathLike[str]) -> bool:

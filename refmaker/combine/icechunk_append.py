@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.codecs import decoding
+from refmaker.combine import times
+from refmaker.combine.agreement import Findings
 from refmaker.combine.batches import second_pass_options
+from refmaker.combine.context import Context, Trees
 from refmaker.combine.cube import combine_members
 from refmaker.combine.members import Member
 from refmaker.combine.options import Appended, CombineOptions
 from refmaker.combine.values import inline_like, read_values
-from refmaker.errors import LimitError, MetadataError, SourceChangedError, UnsupportedError
+from refmaker.errors import LimitError, MetadataError, SourceChangedError, SourceError
 from refmaker.model import Array, Group
 from refmaker.model.missing_values import FILL, missing_from_document
 from refmaker.model.report import ScanReport
@@ -38,11 +41,14 @@ from refmaker.storage.icechunk_stores import location
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 __all__ = ["append_icechunk"]
 
 _STORED = ("data_type", "fill_value", "dimension_names")
+_ANEW = "combine all inputs anew, to a new repository"
+_TRIES = 20
+"""Times that an append is made anew because somebody else has committed meanwhile."""
 
 
 def append_icechunk(
@@ -69,10 +75,32 @@ def append_icechunk(
     MetadataError
         If the inputs do not agree with one another or with what is there.
     UnsupportedError
-        If a file lies where the repository has no virtual chunk container.
+        If a file lies where icechunk does not read.
     SourceChangedError
-        If somebody else has committed meanwhile.
+        If others commit again and again meanwhile.
     """
+    icechunk = library()
+    for _ in range(_TRIES):
+        try:
+            return _append_once(target, found, options, storage_options)
+        except icechunk.ConflictError:
+            # Somebody else was faster: what is there now is another repository.
+            continue
+        except icechunk.IcechunkError as error:
+            raise SourceError(f"icechunk: {error}", url=os.fspath(target)) from error
+    raise SourceChangedError(
+        "others have changed the repository again and again meanwhile",
+        url=os.fspath(target), hint="append again",
+    )  # fmt: skip
+
+
+def _append_once(
+    target: str | os.PathLike[str],
+    found: Sequence[Member],
+    options: CombineOptions,
+    storage_options: Mapping[str, Any] | None,
+) -> Appended:
+    """Add inputs to the repository as it is now; a commit in between is a conflict."""
     import zarr
 
     icechunk = library()
@@ -90,13 +118,18 @@ def append_icechunk(
         return Appended([], [member.name for member in known])
     numbered = [replace(m, number=i) for i, m in enumerate(fresh)]
     new = combine_members(numbered, options, part=True)
-    _check_places(repository, new, name)
+    places = _uncovered(repository, there, new)
+    if places:
+        repository = open_repository(target, storage_options, places=places)
+        session = repository.writable_session("main")
     root = zarr.open_group(session.store, mode="r", zarr_format=3)
-    dims = _joined(new.group, root, second_pass_options(options))
+    second = second_pass_options(options)
+    dims = _joined(new.group, root, second)
     base = ReferenceSet(_group("", new.group, root, dims, options, name), ScanReport(name))
     both = [Member(i, refs, storage_options) for i, refs in enumerate((base, new))]
-    cube = combine_members(both, second_pass_options(options)).group
+    cube = combine_members(both, second).group
     check_version(icechunk, cube)
+    _check_stays(both, cube, dims, second, name)
     documents: dict[str, bytes] = {}
     files: dict[str, Any] = {}
     grown = {}
@@ -114,26 +147,58 @@ def append_icechunk(
     put(session.store, documents)
     for path, table in grown.items():
         put_chunks(icechunk, session.store, path, table, files)
-    try:
-        session.commit(f"{len(fresh)} inputs appended by refmaker")
-    except icechunk.ConflictError as error:
-        raise SourceChangedError(
-            "somebody else has changed the repository meanwhile", url=name, hint="append again"
-        ) from error
+    if places:
+        # Before the commit, so that nobody finds chunks that may not be read.
+        repository.save_config()
+    session.commit(f"{len(fresh)} inputs appended by refmaker")
     return Appended([m.name for m in fresh], [m.name for m in known])
 
 
-def _check_places(repository: Any, new: ReferenceSet, name: str) -> None:
+def _uncovered(repository: Any, there: Collection[str], new: ReferenceSet) -> list[str]:
+    """Return the files that lie in none of a repository's virtual chunk containers.
+
+    Those that are there, too: who appended them may have lost a race for the configuration.
+    """
     prefixes = tuple(repository.config.virtual_chunk_containers or ())
-    for _, array in new.group.arrays():
-        for url in array.chunks.urls if array.chunks.referenced else ():
-            if not location(url).startswith(prefixes):
-                raise UnsupportedError(
-                    f"the repository has no virtual chunk container for {url}",
-                    code="icechunk-place",
-                    url=name,
-                    hint=f"it has {', '.join(prefixes) or 'none'}; write a new repository",
-                )
+    urls = dict.fromkeys(
+        url for _, a in new.group.arrays() if a.chunks.referenced for url in a.chunks.urls
+    )
+    places = (*sorted(there), *map(location, urls))
+    return [place for place in places if not place.startswith(prefixes)]
+
+
+def _check_stays(
+    both: Sequence[Member],
+    cube: Group,
+    dims: frozenset[str],
+    options: CombineOptions,
+    name: str,
+) -> None:
+    """Refuse inputs that come before what is there: its chunks keep their places.
+
+    Raises
+    ------
+    MetadataError
+        With the coordinate.
+    """
+    found = Findings(both, options)
+    trees = times.in_same_units(Trees.of(both, found), Context(both, options, found))
+    for path, names in trees.arrays.items():
+        for dim in dims & names.keys():
+            inner = f"{path}/{dim}" if path else dim
+            number, old = names[dim][0]
+            if number != 0 or old.dimension_names != (dim,):
+                continue
+            made = cube[inner]
+            there, now = _values(old), _values(made) if isinstance(made, Array) else None
+            if now is None or not np.array_equal(now[: there.size], there):
+                raise MetadataError(
+                    "its coordinate in the inputs lies before or between what is there, whose"
+                    " chunks keep their places",
+                    url=name, path=inner,
+                    hint="add them behind (`order='given'` and `monotonic=False`), or write a new"
+                    " repository",
+                )  # fmt: skip
 
 
 def _joined(new: Group, root: Any, options: CombineOptions) -> frozenset[str]:
@@ -146,9 +211,20 @@ def _joined(new: Group, root: Any, options: CombineOptions) -> frozenset[str]:
         if array.dimension_names != (name,) or path not in root:
             continue
         old = np.asarray(root[path][...])
-        if old.shape != array.shape or not np.array_equal(old, _values(array)):
+        if old.shape != array.shape or not _same(old, path, array, options):
             found.add(name)
     return frozenset(found)
+
+
+def _same(old: Any, path: str, array: Array, options: CombineOptions) -> bool:
+    """Whether a coordinate is that of the repository, by the tolerance that counts for it."""
+    values = _values(array)
+    near = options.tolerance_of(path, path.rpartition("/")[2])
+    if near is None and " since " not in str(array.attributes.get("units")):
+        near = options.common_tolerance
+    if near and values.dtype.kind in "iuf":
+        return bool(np.allclose(old, values, rtol=0, atol=near, equal_nan=True))
+    return bool(np.array_equal(old, values))
 
 
 def _values(array: Array) -> Any:
@@ -165,7 +241,7 @@ def _group(
         inner = f"{path}/{key}" if path else key
         node = new.members.get(key)
         if node is None:
-            raise MetadataError("the inputs lack it", url=name, path=inner)
+            raise MetadataError("the inputs lack it", url=name, path=inner, hint=_ANEW)
         if isinstance(node, Group):
             members[key] = _group(inner, node, old[key], dims, options, name)
         else:
@@ -194,11 +270,15 @@ def _array(
                 f"its {field} is {wanted.get(field)!r}, but {plain.get(field)!r} in the repository",
                 url=name,
                 path=path,
+                hint=_ANEW,
             )
     shape = tuple(int(n) for n in old.shape)
     if whole:
         if old.nbytes > options.compare_budget:
-            raise LimitError(f"comparing it would read {old.nbytes} bytes", url=name, path=path)
+            raise LimitError(
+                f"comparing it would read {old.nbytes} bytes", url=name, path=path,
+                hint=f"raise the limit (`compare_budget={old.nbytes}`)",
+            )  # fmt: skip
         values = np.asarray(old[...])
         like = replace(new, attributes=attributes)
         return inline_like(values, like, new.dimension_names or ())

@@ -205,6 +205,19 @@ class CombineOptions:
         """Tell whether it was said of this very attribute what to do."""
         return not isinstance(self.attributes, str) and name in self.attributes
 
+    @property
+    def given(self) -> list[str]:
+        """Names of the options that say how to join, and are not as usual."""
+        usual, own = CombineOptions().as_dict(), self.as_dict()
+        differ = (name for name in own if (own[name] or None) != (usual[name] or None))
+        return [
+            name
+            for name in differ
+            if not name.endswith(("budget", "threshold"))
+            and not (name == "attributes" and not own[name])
+            and name != "batch"
+        ]
+
     def _tolerances(self) -> list[float]:
         given = self.tolerance
         return [given] if isinstance(given, int | float) else list(given.values())

@@ -24,7 +24,8 @@ __all__ = [
     "untried",
 ]  # fmt: skip
 
-_UNEVEN = "write Zarr version 3 (`zarr_format=3`), which has chunks of different lengths"
+_UNEVEN = "write Zarr version 3 with chunks of different lengths (`zarr_format=3`)"
+_PIECES = "write Zarr version 3 in which each input keeps its packing (`zarr_format=3`)"
 _MARKED = re.compile(r"`([a-z_]+)=([^`]*)`")
 _PART = re.compile(r"(?:`[^`]*`|[^,`])+")
 
@@ -79,7 +80,8 @@ def of_attribute(name: str, path: str, options: CombineOptions, *, timed: bool) 
         again = "write all times in the same units (`times='reencode'`), "
         return f"{again if options.times == 'keep' else ''}{of_storage(path)}"
     if name in ("scale_factor", "add_offset"):
-        return of_storage(path, inline=True)
+        kept = f"{_PIECES}, " if options.zarr_format == 2 else ""
+        return f"{kept}{of_storage(path, inline=True)}"
     if name in UNSETTLED:
         return of_storage(path)
     return f"say which one counts (`attributes={{{name!r}: 'first'}}`)"
@@ -107,18 +109,20 @@ def of_storage(path: str, *, inline: bool = False, cut: bool = False, uneven: bo
     return ", ".join([*found, drop(path)])
 
 
-def of_placement(path: str, *, cut: bool) -> str:
+def of_placement(path: str, *, cut: bool, uneven: bool = True) -> str:
     """Return what helps where chunks of inputs are none of the cube's.
 
     Parameters
     ----------
     path : str
         The variable.
-    cut : bool
-        Whether chunks can be cut, as nothing is compressed.
+    cut, uneven : bool
+        Whether chunks can be cut, as nothing is compressed, and whether Zarr version 3 would
+        have them as they are.
     """
-    found = ["cut the chunks (`chunks='common'`)"] if cut else []
-    return ", ".join([_UNEVEN, *found, drop(path)])
+    found = [_UNEVEN] if uneven else []
+    found += ["cut the chunks (`chunks='common'`)"] if cut else []
+    return ", ".join([*found, drop(path)])
 
 
 def of_size(path: str, name: str, *, labelled: bool, alone: bool) -> str:

@@ -81,6 +81,7 @@ def _without(
         return replace(
             array, shape=shape, chunk_shape=tuple(array.chunk_shape[k] for k in kept),
             chunks=chunks, dimension_names=left,
+            edges=None if array.edges is None else tuple(array.edges[k] for k in kept),
         )  # fmt: skip
     if array.nbytes > context.options.inline_threshold:
         context.found.say(

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
     Item = tuple[int, Array]
 
-__all__ = ["dates", "dates_of_texts", "in_same_units", "known_calendar", "whole_units"]
+__all__ = [
+    "dates",
+    "dates_of_texts",
+    "in_same_units",
+    "known_calendar",
+    "microseconds",
+    "since",
+    "whole_units",
+]
 
 _UNITS = re.compile(r"\s*([A-Za-z]+)\s+since\s+(\S.*?)\s*", re.IGNORECASE)
 _MICROSECONDS = {
@@ -130,6 +138,47 @@ def _counted(values: NDArray[Any], unit: str) -> NDArray[np.int64]:
     whole = np.floor(values.astype(np.float64))
     part = values.astype(np.float64) - whole
     return whole.astype(np.int64) * size + np.rint(part * size).astype(np.int64)
+
+
+def microseconds(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[np.int64]:
+    """Return times since their own epoch, or durations, as whole microseconds.
+
+    Parameters
+    ----------
+    values : ndarray
+        Numbers.
+    attributes : mapping
+        ``units``.
+
+    Raises
+    ------
+    MetadataError
+        If the units are none of times or durations, or a time is missing.
+    """
+    units = str(attributes.get("units", "")).strip()
+    parsed = _parsed(units)
+    word = units.lower() if parsed is None else parsed[0]
+    if any(name in attributes for name in ("scale_factor", "add_offset")):
+        raise MetadataError("packed times are not decoded")
+    fill = attributes.get("_FillValue", attributes.get("missing_value"))
+    if isinstance(fill, int | float) and bool(np.any(values == fill)):
+        raise MetadataError("a time is missing")
+    return _counted(values, _NAMES.get(word, word))
+
+
+def since(unit: str, attributes: Mapping[str, Any]) -> str:
+    """Return another unit with the epoch of times.
+
+    Raises
+    ------
+    MetadataError
+        If their units are none of times.
+    """
+    units = str(attributes.get("units", ""))
+    parsed = _parsed(units)
+    if parsed is None:
+        raise MetadataError(f"{units!r} are no units of times")
+    return f"{unit} since {parsed[1]}"
 
 
 def dates(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[Any]:

@@ -114,6 +114,10 @@ def _alike_elsewhere(
     return not others and not uneven
 
 
+def _can_be_cut(items: Sequence[Item]) -> bool:
+    return not any(array.codecs or array.order != "C" for _, array in items)
+
+
 def _first_wide(items: Sequence[Item], layout: VariableGrid) -> int | None:
     """Return the dimension along which chunks that are not encoded can be cut by their ranges.
 
@@ -185,7 +189,7 @@ def _joined(
             path,
             f"at {axis.label(int(start[row + 1]))}, chunks of {one} and {other} overlap, and do"
             " not begin and end together",
-            "leave one of them out, or give each only what the others lack (`preprocess=...`)",
+            remedies.of_placement(path, cut=_can_be_cut(items), uneven=False),
         )
         return None
     keep = np.concatenate([[True], ~same])
@@ -216,8 +220,7 @@ def _placed(
                     path,
                     f"chunks along {axis.name} in {name} hold positions of the cube that do not"
                     " follow one another",
-                    f"cut chunks where data are not compressed (`chunks='common'`), "
-                    f"{remedies.drop(path)}",
+                    remedies.of_placement(path, cut=_can_be_cut(items), uneven=False),
                 )
                 return None
             parts.append((at[along.starts], along.lengths, along.stored, np.full(along.count, i)))
@@ -248,7 +251,7 @@ def can_be_said(path: str, array: Array, found: Findings) -> bool:
             path,
             f"its chunks are of different lengths, which only Zarr version 3 has, and that cannot"
             f" say the rest: {error.message}",
-            f"cut chunks where data are not compressed (`chunks='common'`), {remedies.drop(path)}",
+            remedies.of_placement(path, cut=_can_be_cut([(0, array)]), uneven=False),
         )
         return False
     return True

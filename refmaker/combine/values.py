@@ -102,13 +102,22 @@ def _fetch(items: Sequence[tuple[Member, str, Array]]) -> list[dict[int, bytes]]
             for url in array.chunks.urls
             if url in member.refs.report.sources
         }
-        references = ReferenceIndex.of_group(Group({_KEY: array}), {"sources": sources})
+        references = ReferenceIndex.of_group(Group({_KEY: _places(array)}), {"sources": sources})
         options = Options(storage_options=dict(member.storage_options or {}))
         readers.append(Reader(references, None, options, policy=policy))
     # In fsspec's own loop: whoever calls may have one running, as notebooks do.
     arrays = [array for _, _, array in items]
     done: list[dict[int, bytes]] = sync(get_loop(), _fetch_all, readers, arrays)
     return done
+
+
+def _places(array: Array) -> Array:
+    """Return an array of the same chunks and codecs, whatever the lengths of its chunks."""
+    grid = array.chunks.grid
+    return Array(
+        grid, (1,) * len(grid), array.dtype, array.chunks, filters=array.filters,
+        compressor=array.compressor,
+    )  # fmt: skip
 
 
 def _check_codecs(policy: Policy, path: str, array: Array) -> None:
@@ -118,7 +127,7 @@ def _check_codecs(policy: Policy, path: str, array: Array) -> None:
     text = dumps([dict(codec) for codec in array.codecs])
     if (policy.codecs, text) in _SAFE:
         return
-    policy.check_document(f"{path}/.zarray", dumps(array_document(array)).encode())
+    policy.check_document(f"{path}/.zarray", dumps(array_document(_places(array))).encode())
     if "refmaker." in text:
         register()
     if len(_SAFE) < _REMEMBERED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from refmaker.combine import (
     agreement,
     chunk_placement,
     joining,
+    packed_pieces,
     rechunk,
     reencode,
     remedies,
@@ -101,8 +102,10 @@ def combine_variable(
     packing: Collection[int] = ()
     if options.mismatched == "inline":
         items, packing = reencode.repacked(path, items, context)
+    packed = packed_pieces.taken_apart(path, items, context)
+    items = items if packed is None else packed.items
     attributes = context.attributes(path, items, all_of_them=False)
-    small = joining.is_small(items, options)
+    small = packed is None and joining.is_small(items, options)
     fields = _ALIKE
     if small:
         # Values are read and written anew: their order of bytes does not matter.
@@ -113,7 +116,7 @@ def combine_variable(
     like = replace(items[0][1], attributes=attributes)
     if small and joining.worth_it(items, layout, options):
         return joining.join(path, items, layout, like, context, crossed=crossed)
-    return _placed(path, items, layout, like, context, set(packing), crossed=crossed)
+    return _placed(path, items, layout, like, context, set(packing), crossed=crossed, packed=packed)
 
 
 def _native(array: Array, like: Array) -> Array:
@@ -173,7 +176,7 @@ def _layout(
     )
 
 
-def _placed(
+def _placed(  # noqa: PLR0913 - what one variable needs
     path: str,
     items: list[Item],
     layout: VariableGrid,
@@ -182,6 +185,7 @@ def _placed(
     inlined: set[int],
     *,
     crossed: bool,
+    packed: packed_pieces.PackedItems | None,
 ) -> Array | None:
     """Join by moving chunks."""
     options, found = context.options, context.found
@@ -201,21 +205,9 @@ def _placed(
     lost = _settled(path, items, layout, claims, context, crossed=crossed)
     if lost is None:
         return None
-    fill = like.fill_value
-    missing = chunk_placement.missing(claims, layout)
-    if missing.size:
-        if options.join == "exact":
-            missing = missing[
-                ~chunk_placement.filled_positions(layout, options.regular).reshape(-1)[missing]
-            ]
-        if options.join == "exact" and missing.size:
-            _tell_hole(path, layout, missing, context)
-            return None
-        absent = any(array.chunks.absent for _, array in items)
-        known, fill = joining.gap_fill(like, absent=absent)
-        if not known:
-            joining.tell_unknown(path, like, context)
-            return None
+    known, fill = _fill_of_holes(path, items, layout, like, claims, context)
+    if not known:
+        return None
     made = replace(
         like,
         shape=layout.shape,
@@ -225,9 +217,41 @@ def _placed(
         dimension_names=layout.names,
         edges=layout.edges,
     )
+    if packed is not None:
+        pieces = packed_pieces.in_pieces(path, made, layout, packed, context)
+        if pieces is None:
+            return None
+        made = pieces
     if made.edges is not None and not uneven.can_be_said(path, made, found):
         return None
     return made
+
+
+def _fill_of_holes(
+    path: str,
+    items: Sequence[Item],
+    layout: VariableGrid,
+    like: Array,
+    claims: chunk_placement.CellOwners,
+    context: Context,
+) -> tuple[bool, Any]:
+    """Return whether the cube can be without what no input has, and its fill value."""
+    options = context.options
+    missing = chunk_placement.missing(claims, layout)
+    if not missing.size:
+        return True, like.fill_value
+    if options.join == "exact":
+        missing = missing[
+            ~chunk_placement.filled_positions(layout, options.regular).reshape(-1)[missing]
+        ]
+        if missing.size:
+            _tell_hole(path, layout, missing, context)
+            return False, None
+    absent = any(array.chunks.absent for _, array in items)
+    known, fill = joining.gap_fill(like, absent=absent)
+    if not known:
+        joining.tell_unknown(path, like, context)
+    return known, fill
 
 
 def _fitted(

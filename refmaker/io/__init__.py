@@ -14,6 +14,12 @@
     Chunks kept on local disk.
 ``first_bytes``
     The beginnings of many files, from which formats are told.
+``many_files``
+    Ranges of many files, read side by side.
+``stores``, ``listing``
+    Folders that are one object, such as Zarr stores, and what lies below a folder.
+``h5py_file``
+    A file in the hands of h5py.
 ``related_files``
     Other files that a file names.
 ``inputs``

@@ -154,8 +154,8 @@ def _list_local(root: str, *, anywhere: bool) -> Listing:
         except OSError as error:
             raise SourceError(f"cannot be listed: {error.strerror}", url=path) from error
         names += [folder + name for name in files] if folder else files
-        sizes += [state.st_size for state in found]
-        times += [state.st_mtime for state in found]
+        sizes += found[0]
+        times += found[1]
     return Listing(names, sizes, times, spans, sorted(links.outside))
 
 
@@ -181,13 +181,20 @@ class _Links:
         return True
 
 
-def _states(folder: str, names: Sequence[str]) -> list[os.stat_result]:
+def _states(folder: str, names: Sequence[str]) -> tuple[list[int], list[float]]:
     """Return sizes and times of the files in a folder."""
-    if os.stat not in os.supports_dir_fd:
-        return [os.stat(os.path.join(folder, name)) for name in names]
-    handle = os.open(folder, os.O_RDONLY)
+    sizes, times = [], []
+    handle = os.open(folder, os.O_RDONLY) if os.stat in os.supports_dir_fd else None
     try:
-        stat = os.stat
-        return [stat(name, dir_fd=handle) for name in names]
+        for name in names:
+            state = (
+                os.stat(os.path.join(folder, name))
+                if handle is None
+                else os.stat(name, dir_fd=handle)
+            )
+            sizes.append(state.st_size)
+            times.append(state.st_mtime)
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
+    return sizes, times

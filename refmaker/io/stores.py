@@ -33,10 +33,12 @@ _FIRST = re.compile(
     rb'|zarr_consolidated_format"\s*:)'
 )
 """How consolidated metadata of version 2 begin."""
-_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"(\s*:)?|[\[\]{}]')
+_TOKEN = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s*:)?|[\[\]{}]')
 _PARQUET = b'"record_size"'
 """What only the metadata of a reference set as Parquet have."""
 _HEAD = 4096
+_LOOKED_AT = 1 << 16
+"""Bytes at the beginning of a file that are looked at."""
 
 
 def is_store_document(head: bytes, url: str) -> bool:
@@ -49,10 +51,9 @@ def is_store_document(head: bytes, url: str) -> bool:
     url : str
         Its name; needed only where what is typical lies beyond the first bytes.
     """
-    if head.lstrip()[:1] != b"{" or _PARQUET in head:
+    head = head[:_LOOKED_AT]
+    if head.lstrip()[:1] != b"{":
         return False
-    if _FIRST.match(head):
-        return True
     depth = 0
     names = set()
     for token in _TOKEN.finditer(head):
@@ -63,7 +64,9 @@ def is_store_document(head: bytes, url: str) -> bool:
             depth -= 1
         elif depth == 1 and token[2]:
             names.add(token[1])
-    if b"zarr_format" in names:
+    if b"record_size" in names:
+        return False  # references as Parquet
+    if b"zarr_format" in names or _FIRST.match(head):
         return True
     # Attributes may fill the first bytes, and may stand first.
     cut = depth > 0 and names <= {b"attributes", b"node_type", b"consolidated_metadata"}

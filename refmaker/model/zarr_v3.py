@@ -18,6 +18,7 @@ fill value                also the attribute ``_FillValue``, as xarray writes it
 none                      chunks of different lengths: chunk grid ``rectilinear``
                           (zarr-extensions), and the codec ``refmaker.crop`` where chunks
                           are padded though others follow them
+none                      files packed each in its own way: codec ``refmaker.pieces``, alone
 ========================  ===========================================================
 """
 
@@ -45,10 +46,12 @@ if TYPE_CHECKING:
 __all__ = [
     "BYTES_CODECS",
     "CROP",
+    "PIECES",
     "array_document_v3",
     "consolidated_v3",
     "documents_v3",
     "group_document_v3",
+    "in_pieces",
     "zarr_format_of",
 ]
 
@@ -61,6 +64,8 @@ BYTES_CODECS = frozenset(
 """Codecs of numcodecs that turn bytes into bytes, in version 3 as in version 2."""
 CROP = "refmaker.crop"
 """Codec that leaves out the padding of chunks; `refmaker.codecs.zarr3`."""
+PIECES = "refmaker.pieces"
+"""Codec of packed chunks, each file's packed in its own way; `refmaker.codecs.pieces`."""
 _KEEP = "keep this set as JSON or Parquet, which hold Zarr version 2"
 _PLAIN = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 
@@ -70,7 +75,13 @@ def zarr_format_of(group: Group) -> int:
 
     It is 2, which all readers of references know, but where only 3 can say what is there.
     """
-    return 3 if any(array.edges is not None for _, array in group.arrays()) else 2
+    arrays = [array for _, array in group.arrays()]
+    return 3 if any(array.edges is not None or in_pieces(array) for array in arrays) else 2
+
+
+def in_pieces(array: Array) -> bool:
+    """Tell whether chunks of an array are packed each in its own way."""
+    return any(codec.get("id") == PIECES for codec in array.codecs)
 
 
 def documents_v3(group: Group) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -171,9 +182,15 @@ def _decoded_lengths(along: Edges) -> NDArray[np.int64]:
 
 def _crop(array: Array) -> list[dict[str, Any]]:
     """Return the codec that leaves out the padding of chunks that others follow."""
+    shape = _stored_shape(array)
+    return [] if shape is None else [{"name": CROP, "configuration": {"chunk_shape": shape}}]
+
+
+def _stored_shape(array: Array) -> list[Any] | None:
+    """Return the extents that chunks are stored with; None if they are those that they hold."""
     alongs = [_along(array, axis) for axis in range(len(array.shape))]
     if array.edges is None or not any(along.padded for along in alongs):
-        return []
+        return None
     if array.dtype.hasobject:
         raise UnsupportedError(
             "texts in padded chunks that others follow",
@@ -191,8 +208,7 @@ def _crop(array: Array) -> list[dict[str, Any]]:
             hint="leave the variable out (`drop=...`)",
         )
     # The codec stands behind the one that reverses dimensions.
-    shape = shape[::-1] if array.order == "F" else shape
-    return [{"name": CROP, "configuration": {"chunk_shape": shape}}]
+    return shape[::-1] if array.order == "F" else shape
 
 
 def _stored_document(along: Edges) -> Any:
@@ -251,6 +267,12 @@ def _fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
 
 def _codecs(array: Array) -> list[dict[str, Any]]:
     rest = list(array.codecs)
+    if in_pieces(array):
+        (codec,) = rest
+        configuration = {key: value for key, value in codec.items() if key != "id"}
+        stored = _stored_shape(array)
+        more = {} if stored is None else {"chunk_shape": stored}
+        return [{"name": PIECES, "configuration": configuration | more}]
     found: list[dict[str, Any]] = []
     if array.order == "F" and len(array.shape) > 1:
         order = list(range(len(array.shape)))[::-1]

@@ -21,7 +21,7 @@ from refmaker.model.dtypes import fill_from_document
 from refmaker.model.edges import Edges, runs_from_document
 from refmaker.model.missing_values import FILL, missing_from_document, number_of
 from refmaker.model.zarr_v2 import COMPRESSORS
-from refmaker.model.zarr_v3 import BYTES_CODECS, CROP
+from refmaker.model.zarr_v3 import BYTES_CODECS, CROP, PIECES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -311,6 +311,8 @@ def _codecs(
     if not isinstance(value, list) or not value:
         raise MetadataError("'codecs' is not a list of codecs")
     rest = [_named(codec, "codec") for codec in value]
+    if rest[0][0] == PIECES:
+        return _pieces(rest)
     order = "C"
     found: list[dict[str, Any]] = []
     while rest:
@@ -332,6 +334,19 @@ def _codecs(
         else:
             raise _unknown(name)
     raise MetadataError("no codec makes bytes of the elements")
+
+
+def _pieces(
+    codecs: list[tuple[str, Mapping[str, Any]]],
+) -> tuple[str, str, Sequence[Any] | None, list[dict[str, Any]]]:
+    (_, config), *rest = codecs
+    if rest:
+        raise MetadataError(f"codecs behind {PIECES}")
+    inner = {key: value for key, value in config.items() if key != "chunk_shape"}
+    stored = config.get("chunk_shape")
+    if stored is not None and not isinstance(stored, list):
+        raise MetadataError(f"{PIECES}: {reprlib.repr(stored)} are no extents of chunks")
+    return "C", "little", stored, [{**inner, "id": PIECES}]
 
 
 def _crop(config: Mapping[str, Any], order: str) -> Sequence[Any]:

@@ -63,8 +63,10 @@ def scan_data(
     RefmakerError
         If it cannot be scanned.
     TypeError
-        If `how` holds what is no keyword of `refmaker.scan`.
+        If `name` is nothing of that, such as an open file; or `how` holds what is no keyword of
+        `refmaker.scan`.
     """
+    name = _named(name)
     if isinstance(name, str | os.PathLike) and not _is_data(name, reference_options):
         return None
     from refmaker.io.policy import Policy
@@ -87,6 +89,21 @@ def scan_data(
         log.warning("%s: %s", printable(refs.report.url), printable(message))
     tell_losses(refs.report)
     return refs
+
+
+def _named(name: Any) -> Named | Sequence[Named]:
+    """Return what was given, if it is a name or a list of names; of a list of one that one."""
+    if isinstance(name, str | os.PathLike):
+        return name
+    names: list[Any] = list(name) if isinstance(name, list | tuple) else [None]
+    if not all(isinstance(item, str | os.PathLike) for item in names):
+        kind = type(name).__name__
+        raise TypeError(
+            f"a reference set, a path or URL, or a list of them is needed, not {kind}: what is read"
+            " in place has to have a name"
+        )
+    single: Named = names[0] if len(names) == 1 else ""
+    return single or names
 
 
 def _inputs(name: Named | Sequence[Named]) -> Named | Sequence[Named]:

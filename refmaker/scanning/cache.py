@@ -95,8 +95,10 @@ class ScanCache:
         storage_options: Mapping[str, Any] | None,
         format: str | None,  # noqa: A002 - the word users know
         options: ScanOptions,
+        *,
+        part: bool = False,
     ) -> str:
-        """Return the name of the entry for a scan."""
+        """Return the name of the entry for a scan, or for a part of a set of many files."""
         path = local_path(url)
         named = {
             "url": url if path is None else os.path.abspath(path),
@@ -105,6 +107,7 @@ class ScanCache:
             "format": format,
             "options": asdict(options),
             "code": self._code,
+            "part": part,
         }
         text = json.dumps(named, sort_keys=True, default=repr)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
+    from refmaker.model.report import ScanReport
     from refmaker.scanning.cache import ScanCache
 
 __all__ = ["Progress", "Scanned", "default_jobs", "scan_many"]
@@ -55,7 +56,7 @@ class Scanned:
     url : str
         The file.
     packed : bytes, optional
-        Its reference set and report in compact form, if it was scanned.
+        Its reference set (or its part of one) and report in compact form, if it was scanned.
     error : RefmakerError, optional
         Why not.
     cached : bool
@@ -88,6 +89,20 @@ class Scanned:
         if self.packed is None:
             raise self.error or SourceError("it was not scanned", url=self.url)
         return ReferenceSet(*deserialize(self.packed))
+
+    def part(self) -> tuple[bytes, ScanReport]:
+        """Return the file's part of a set of many, if that was asked for.
+
+        Raises
+        ------
+        RefmakerError
+            The error that kept the file from being scanned.
+        """
+        from refmaker.scanning.serialized import deserialize_part
+
+        if self.packed is None:
+            raise self.error or SourceError("it was not scanned", url=self.url)
+        return deserialize_part(self.packed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +152,7 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
     retries: int = 2,
     timeout: float | None = None,
     ordered: bool = True,
+    parts: bool = False,
     on_progress: Callable[[Progress], object] | None = None,
     **option_fields: Any,
 ) -> Iterator[Scanned]:
@@ -169,6 +185,9 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
         Seconds that a file may take; 1800 by default.
     ordered : bool
         Whether to yield in the order of the inputs, or as files are finished.
+    parts : bool
+        Whether to yield the parts of one set of many files, for scanners that join files before
+        they make a tree of them, such as that of GRIB.
     on_progress : callable, optional
         Called with a `Progress` whenever a file is finished.
     **option_fields
@@ -207,7 +226,7 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
         None if cache is False else open_cache(cache),
         on_progress,
         [
-            Task(number, url, storage_options, format, options or ScanOptions())
+            Task(number, url, storage_options, format, options or ScanOptions(), part=parts)
             for number, url in enumerate(found.urls)
         ],
         eager=jobs is not None,
@@ -299,7 +318,9 @@ class _Run:
             yield from ((task, None) for task in self.tasks)
             return
         for task in self.tasks:
-            task.key = self.cache.key(task.url, task.storage_options, task.format, task.options)
+            task.key = self.cache.key(
+                task.url, task.storage_options, task.format, task.options, part=task.part
+            )
         distant = [task for task in self.tasks if local_path(task.url) is None]
         for task in self.tasks:
             if local_path(task.url) is not None:

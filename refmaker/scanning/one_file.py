@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from refmaker.errors import RefmakerError
+from refmaker.errors import RefmakerError, UnsupportedError
 from refmaker.scanning.options import ScanOptions
-from refmaker.scanning.protocol import SNIFF_BYTES, choose
+from refmaker.scanning.protocol import SNIFF_BYTES, JoiningScanner, choose
 from refmaker.scanning.worker import Worker, can_fork
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from refmaker.io.source import Source
     from refmaker.model import Group
     from refmaker.model.report import ScanReport
     from refmaker.scanning.protocol import Scanner
 
-__all__ = ["scan", "scan_source"]
+__all__ = ["scan", "scan_part", "scan_source"]
 
 log = logging.getLogger("refmaker.scan")
+
+_Made = TypeVar("_Made")
+"""What a scan makes of a file."""
 
 
 def scan(
@@ -116,12 +119,50 @@ def scan_source(
     return _scan_here(scanner, source, options or ScanOptions(), started)
 
 
+def scan_part(
+    source: Source,
+    format: str | None = None,  # noqa: A002 - the word users know
+    options: ScanOptions | None = None,
+) -> tuple[bytes, ScanReport]:
+    """Return what is in a file whose scanner joins files before it makes a tree of them.
+
+    Parameters
+    ----------
+    source : Source
+        The file, which stays open.
+    format : str, optional
+        Name of the scanner to use.
+    options : ScanOptions, optional
+        How to scan.
+
+    Raises
+    ------
+    UnsupportedError
+        If the scanner of its format does no such thing.
+    """
+    started = time.perf_counter()
+    scanner = choose(source.read_upto(0, SNIFF_BYTES), source.url, format)
+    if not isinstance(scanner, JoiningScanner):
+        raise UnsupportedError(f"files of the format {scanner.name} are not joined by parts")
+    return _watched(scanner.part, source, options or ScanOptions(), started)
+
+
 def _scan_here(
     scanner: Scanner, source: Source, options: ScanOptions, started: float
 ) -> tuple[Group, ScanReport]:
     log.debug("%s: %s", source.url, scanner.name)
+    return _watched(scanner.scan, source, options, started)
+
+
+def _watched(
+    scan: Callable[[Source, ScanOptions], tuple[_Made, ScanReport]],
+    source: Source,
+    options: ScanOptions,
+    started: float,
+) -> tuple[_Made, ScanReport]:
+    """Scan a file, see that it has not changed meanwhile, and note what that has cost."""
     try:
-        group, report = scanner.scan(source, options)
+        made, report = scan(source, options)
         if source.path is not None:
             # What was read of a file that somebody writes to need not belong together. Of
             # remote files every answer is compared with the one before.
@@ -134,7 +175,7 @@ def _scan_here(
     # The scanned file stands first, whatever files it led to: readers sniff that one.
     report.sources = {source.url: source.fingerprint, **report.sources}
     report.seconds = time.perf_counter() - started
-    return group, report
+    return made, report
 
 
 def _better_apart(scanner: Scanner, head: bytes, size: int) -> bool:

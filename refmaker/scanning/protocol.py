@@ -17,7 +17,7 @@ from refmaker.errors import MetadataError, MissingDependencyError, UnknownFormat
 from refmaker.scanning.declaration import FormatDeclaration, Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
@@ -32,6 +32,7 @@ __all__ = [
     "ENTRY_POINTS",
     "SNIFF_BYTES",
     "FormatDeclaration",
+    "JoiningScanner",
     "LibraryReader",
     "MismatchError",
     "MultiFileScanner",
@@ -186,6 +187,34 @@ class MultiFileScanner(Scanner, Protocol):
         self, urls: Sequence[str], storage_options: Mapping[str, Any] | None
     ) -> AbstractContextManager[LibraryReader]:
         """Open many files with the format's own library."""
+        ...
+
+
+@runtime_checkable
+class JoiningScanner(MultiFileScanner, Protocol):
+    """A scanner that joins what files hold before it makes a tree of it.
+
+    The part of a file is as compact as it can be; a set is joined of any number of them.
+    """
+
+    def part(self, source: Source, options: ScanOptions) -> tuple[bytes, ScanReport]:
+        """Return what is in a file, and the account of its scan."""
+        ...
+
+    def reads_together(self, options: ScanOptions) -> bool:
+        """Tell whether files are to be read by `collect`, not each for itself."""
+        ...
+
+    def join(
+        self, parts: Iterable[tuple[bytes, ScanReport]], options: ScanOptions
+    ) -> tuple[Group, ScanReport]:
+        """Return one reference set of parts, whatever their order, and the account of it."""
+        ...
+
+    def parts(
+        self, group: Group, report: ScanReport
+    ) -> tuple[list[tuple[bytes, ScanReport]], ScanOptions] | None:
+        """Return the parts that a stored set was joined of, and how; None if it cannot tell."""
         ...
 
 

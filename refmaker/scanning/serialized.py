@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
     from refmaker.model import Group
 
-__all__ = ["deserialize", "serialize"]
+__all__ = ["deserialize", "deserialize_part", "serialize", "serialize_part"]
 
 _MAGIC = b"refmaker scan 1\n"
+_PART = b"refmaker part 1\n"
 _LEVEL = 1
 """Of zlib: columns shrink to a third, and it costs less than writing what is saved."""
 _COSTS = ("requests", "bytes_read", "rounds", "seconds")
@@ -71,6 +72,32 @@ def deserialize(data: bytes) -> tuple[Group, ScanReport]:
         raise MetadataError(f"not a packed reference set: {error}") from error
 
 
+def serialize_part(part: bytes, report: ScanReport) -> bytes:
+    """Return the part of a file, and the account of its scan, as bytes."""
+    head = dumps(_report(report)).encode()
+    return _PART + struct.pack("<I", len(head)) + head + part
+
+
+def deserialize_part(data: bytes) -> tuple[bytes, ScanReport]:
+    """Return the part and the account that `serialize_part` was given.
+
+    Raises
+    ------
+    MetadataError
+        If the bytes are something else.
+    """
+    start = len(_PART) + 4
+    try:
+        if not data.startswith(_PART):
+            raise MetadataError("not the part of a file")
+        (size,) = struct.unpack_from("<I", data, len(_PART))
+        return data[start + size :], _read_report(json.loads(data[start : start + size]))
+    except (ValueError, TypeError, KeyError, AttributeError, struct.error) as error:
+        if isinstance(error, MetadataError):
+            raise
+        raise MetadataError(f"not the part of a file: {error}") from error
+
+
 def _is_array(node: Array | Group) -> bool:
     return isinstance(node, Array)
 
@@ -100,6 +127,7 @@ def _report(report: ScanReport) -> dict[str, Any]:
         "warnings": report.warnings,
         "sources": {url: known.as_dict() for url, known in report.sources.items()},
         "missing": report.missing,
+        "parts": report.parts,
         "costs": [getattr(report, name) for name in _COSTS],
     }
 
@@ -167,5 +195,6 @@ def _read_report(document: Mapping[str, Any]) -> ScanReport:
         document["warnings"],
         {url: Fingerprint.from_dict(known) for url, known in document["sources"].items()},
         missing=document.get("missing", []),
+        parts=document.get("parts", {}),
         **dict(zip(_COSTS, document["costs"], strict=True)),
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import RefmakerError, SourceChangedError, SourceError, WorkerError
 from refmaker.io.source import Source, local_path
 from refmaker.scanning.cache import fixed_state, look
-from refmaker.scanning.one_file import scan_source
+from refmaker.scanning.one_file import scan_part, scan_source
 from refmaker.scanning.protocol import SNIFF_BYTES
 from refmaker.scanning.worker import Worker
 
@@ -53,6 +53,8 @@ class Task:
         Name of its entry in the cache; empty without one.
     attempts : int
         How often it was tried.
+    part : bool
+        Whether its part of a set of many files is wanted, and no set of its own.
     """
 
     number: int
@@ -62,10 +64,12 @@ class Task:
     options: ScanOptions
     key: str = ""
     attempts: int = 0
+    part: bool = False
 
     def call(self, following: tuple[str, ...] = ()) -> tuple[Any, ...]:
         """Return what is called for it, with the files that the worker will be given next."""
-        return answer, self.url, self.storage_options, self.format, self.options, following
+        how = self.storage_options, self.format, self.options
+        return answer, self.url, *how, following, self.part
 
     def failed(self, error: RefmakerError) -> TaskResult:
         """Return the answer for a file that the worker did not survive."""
@@ -79,7 +83,7 @@ class TaskResult:
     Parameters
     ----------
     packed : bytes, optional
-        The reference set and its report, if it was scanned.
+        The reference set, or the part of one, and its report, if it was scanned.
     error : RefmakerError, optional
         Why not.
     passing : bool
@@ -100,6 +104,7 @@ def answer(
     format: str | None,  # noqa: A002 - as in scan()
     options: ScanOptions,
     following: tuple[str, ...] = (),
+    part: bool = False,
 ) -> TaskResult:
     """Scan a file in this process; what this package raises is part of the answer.
 
@@ -109,14 +114,21 @@ def answer(
         As in `refmaker.scanning.one_file.scan`.
     following : tuple of str
         Remote files that will come next: they are opened while this one is scanned.
+    part : bool
+        Whether its part of a set of many files is wanted.
     """
-    from refmaker.scanning.serialized import serialize
+    from refmaker.scanning.serialized import serialize, serialize_part
 
     before = look(url) if local_path(url) is not None else None
     try:
         with _opened.take(url, storage_options, following) as source:
-            group, report = scan_source(source, format, options)
-        return TaskResult(serialize(group, report), state=fixed_state(before, report))
+            if part:
+                made, report = scan_part(source, format, options)
+                packed = serialize_part(made, report)
+            else:
+                group, report = scan_source(source, format, options)
+                packed = serialize(group, report)
+        return TaskResult(packed, state=fixed_state(before, report))
     except RefmakerError as error:
         error.located(url=url)
         return TaskResult(error=error, passing=_may_pass(error))

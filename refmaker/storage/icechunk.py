@@ -22,11 +22,11 @@ from refmaker.errors import MetadataError, MissingDependencyError, SourceError, 
 from refmaker.io.folders import new_folder
 from refmaker.io.source import local_path
 from refmaker.model.zarr_v2 import dumps
-from refmaker.model.zarr_v3 import documents_v3, zarr_format_of
+from refmaker.model.zarr_v3 import documents_v3
 from refmaker.storage.icechunk_stores import containers, credentials, location, open_storage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from refmaker.model import ChunkTable, Group
     from refmaker.model.report import Fingerprint
@@ -132,7 +132,8 @@ def check_version(icechunk: Any, group: Group) -> None:
     MissingDependencyError
         If there are any, and it does not.
     """
-    if zarr_format_of(group) == 3 and int(icechunk.__version__.partition(".")[0]) < _RECTILINEAR:
+    uneven = any(array.edges is not None for _, array in group.arrays())
+    if uneven and int(icechunk.__version__.partition(".")[0]) < _RECTILINEAR:
         raise MissingDependencyError(
             f"chunks of different lengths need icechunk {_RECTILINEAR}, here is"
             f" {icechunk.__version__}",
@@ -296,7 +297,10 @@ def _set_grid(
 
 
 def open_repository(
-    url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
+    url: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    places: Iterable[str] = (),
 ) -> Any:
     """Open a repository with all containers of its own configuration authorised.
 
@@ -306,6 +310,9 @@ def open_repository(
         A folder, or a URL ``s3://``.
     storage_options : mapping, optional
         As for `write`; used for the files, too.
+    places : iterable of str
+        Files, as `location` returns them. Containers are added for those that none covers; the
+        repository's ``save_config`` keeps them.
 
     Returns
     -------
@@ -320,6 +327,8 @@ def open_repository(
         If there is no repository.
     MetadataError
         If a repository from afar asks for local files.
+    UnsupportedError
+        If a place is out of icechunk's reach.
     """
     from refmaker.codecs.zarr3 import register_codec
 
@@ -330,6 +339,12 @@ def open_repository(
     try:
         config = icechunk.Repository.fetch_config(storage)
         prefixes = list((config and config.virtual_chunk_containers) or {})
+        more = [place for place in places if not place.startswith(tuple(prefixes))]
+        if more:
+            config = config or icechunk.RepositoryConfig.default()
+            for prefix, (store, _) in containers(icechunk, more, storage_options or {}).items():
+                config.set_virtual_chunk_container(icechunk.VirtualChunkContainer(prefix, store))
+                prefixes.append(prefix)
         if local_path(name) is None and any(prefix.startswith("file:") for prefix in prefixes):
             raise MetadataError("a repository from afar asks for local files", url=name)
         known = {

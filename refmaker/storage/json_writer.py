@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.model import ChunkTable, Group
-    from refmaker.model.report import Fingerprint
+    from refmaker.model.report import ScanReport
 
 __all__ = ["Header", "chunk_members", "header", "plain_texts", "templated", "write"]
 
 Header = dict[str, Any]
-"""What the member ``refmaker`` holds: ``version``, ``format``, ``sources``."""
+"""What the member ``refmaker`` holds: ``version``, ``format``, ``sources``, ``parts``."""
 
 
 def write(
@@ -252,7 +252,8 @@ def _key(number: int, grid: tuple[int, ...], separator: str, zarr_format: int) -
     return separator.join(str(int(at)) for at in np.unravel_index(number, grid))
 
 
-def header(version: str, scanner: str, sources: Mapping[str, Fingerprint]) -> Header:
+def header(version: str, report: ScanReport) -> Header:
     """Return the content of the member ``refmaker``."""
-    known = {url: fingerprint.as_dict() for url, fingerprint in sources.items()}
-    return {"version": version, "format": scanner, "sources": known}
+    known = {url: fingerprint.as_dict() for url, fingerprint in report.sources.items()}
+    parts = {"parts": report.parts} if report.parts else {}
+    return {"version": version, "format": report.format, "sources": known, **parts}

@@ -271,6 +271,8 @@ class ReferenceSet:
             raise MetadataError("'sources' is no JSON object", url=name, path="refmaker")
         for source, known in sources.items():
             report.sources[source] = Fingerprint.from_dict(known)
+        parts = header.get("parts")
+        report.parts = parts if isinstance(parts, dict) else {}
         found = cls(
             group,
             report,
@@ -318,7 +320,7 @@ def _write(
             raise MetadataError("standard output lies nowhere that paths could be relative to")
         urls = rewrite.used_urls(refs.group, refs.report.sources)
         refs = _renamed(refs, rewrite.relative(urls, out))
-    header = json_writer.header(__version__, refs.report.format, refs.report.sources)
+    header = json_writer.header(__version__, refs.report)
     header |= {"relative": "true"} if stored.relative else {}
     if stored.form == "parquet":
         from refmaker.storage import parquet

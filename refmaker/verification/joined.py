@@ -17,6 +17,7 @@ import numpy as np
 
 from refmaker.scanning.protocol import MismatchError
 from refmaker.verification.compare import NotComparableError, same_values
+from refmaker.verification.packed import as_decoded
 from refmaker.verification.times import in_units_of, time_attributes
 
 if TYPE_CHECKING:
@@ -233,6 +234,7 @@ class JoinedValues:
         self, part: _Part, path: str, array: Array, there: Array, values: NDArray[Any]
     ) -> NDArray[Any]:
         """Return a file's values in the type and the units of the set."""
+        values = as_decoded(values, there, array)
         ours = time_attributes(self._arrays, path)
         arrays = {name: kept for name, (kept, _) in part.values.items()}
         theirs = time_attributes({**arrays, path: there}, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refmaker.model.missing_values import settled
+from refmaker.model.zarr_v3 import in_pieces
 from refmaker.verification.times import time_attributes
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def metadata_difference(array: Array, scanned: Sequence[Array], *, joined: bool)
         return ""
     array, scanned = settled(array), [settled(other) for other in scanned]
     rewritten = joined and not array.chunks.referenced and _have_other_units(array, scanned)
-    for name in () if rewritten else _DECODING:
+    names = _DECODING[-2:] if in_pieces(array) else _DECODING
+    for name in () if rewritten else names:
         told = array.attributes.get(name)
         theirs = [other.attributes.get(name) for other in scanned]
         if not any(_same(told, other) for other in theirs):

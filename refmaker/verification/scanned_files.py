@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.model.zarr_v3 import in_pieces
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import SNIFF_BYTES, TolerantReader, choose
 from refmaker.verification.compare import NotComparableError
+from refmaker.verification.packed import as_decoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -186,11 +188,12 @@ class ScannedFile:
             raise LookupError(f"no array has bytes {found.offset} to {stop}")
         path, number, skipped = self.paths[int(owner[0])], int(numbers[0]), int(bytes_in[0])
         native = self.arrays[path]
-        if native.dtype.newbyteorder("=") != array.dtype.newbyteorder("="):
+        if not in_pieces(array) and native.dtype.newbyteorder("=") != array.dtype.newbyteorder("="):
             raise NotComparableError(f"{path} has the type {native.dtype} in its file")
         at = np.unravel_index(number, native.chunks.grid) if native.shape else ()
         region = native.region(at)
         values = np.asarray(self.native.read(path, native, region))
+        values = as_decoded(values, native, array)
         if skipped < 0:
             alike = stored[len(array.shape) - len(native.shape) :] == native.decoded_shape(at)
             return values.reshape(-1), tuple(int(i) for i in at) if alike else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,8 +92,12 @@ def from_store(store: Any, *, strict: bool = False) -> ReferenceSet:
 
 def _document(metadata: Any) -> dict[str, Any]:
     from zarr.core.buffer import default_buffer_prototype
+    from zarr.errors import UnstableSpecificationWarning
 
-    text = metadata.to_buffer_dict(default_buffer_prototype())["zarr.json"].to_bytes()
+    with warnings.catch_warnings():
+        # That texts have no specification is the business of who stores them so.
+        warnings.simplefilter("ignore", UnstableSpecificationWarning)
+        text = metadata.to_buffer_dict(default_buffer_prototype())["zarr.json"].to_bytes()
     document: dict[str, Any] = json.loads(text)
     return document
 

@@ -347,8 +347,8 @@ class ArrayBuilder:
     ) -> Array:
         """Return an array of which chunks lie in several places each."""
         shape = storage.chunk_shape or tuple(max(1, extent) for extent in variable.shape)
-        position = pieces.positions(len(variable.shape))
-        if len(np.unique(position, axis=0)) > 1 or nbytes == 0:
+        several = pieces.placed and len(np.unique(pieces.positions(len(shape)), axis=0)) > 1
+        if several or nbytes == 0:
             raise UnsupportedError(
                 "chunks that lie in several places each",
                 code="dmrpp-linked-blocks",

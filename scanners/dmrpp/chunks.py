@@ -28,6 +28,8 @@ __all__ = ["Pieces", "Storage", "filters_of", "masked", "storage_of", "whole_siz
 
 _KNOWN = ("deflate", "shuffle", "fletcher32")
 _LIMIT = 2**62
+_DIGITS = 18
+"""Of a number of bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,20 +165,21 @@ class Pieces:
         self._rows = rows
         self.offset = self._column("offset")
         self.length = self._column("nBytes")
-        names = [row.get("href", "") for row in rows]
-        self.hrefs = names if any(names) else None
+        other = any("href" in row for row in rows)
+        self.hrefs = [row.get("href", "") for row in rows] if other else None
 
-    def _column(self, name: str, default: str | None = None) -> NDArray[np.int64]:
-        texts = [row.get(name, default) for row in self._rows]
-        text = "\n".join(map(str, texts))
-        if not text.replace("\n", "0").isdigit() or not text.isascii():
-            if texts:
-                raise FormatError(f"chunks whose {name!r} is no number")
+    def _column(self, name: str, default: str = "") -> NDArray[np.int64]:
+        texts = [row.get(name) or default for row in self._rows]
+        text = "\n".join(texts)
+        if not texts:
             return np.zeros(0, np.int64)
-        numbers = np.fromstring(text, np.float64, sep="\n")
-        if numbers.size != len(texts) or bool((numbers >= _LIMIT).any()):
+        digits = text.replace("\n", "")
+        if not (digits.isdigit() and digits.isascii()) or max(map(len, texts)) > _DIGITS:
             raise FormatError(f"chunks whose {name!r} is no number")
-        return np.fromstring(text, np.int64, sep="\n")
+        found = np.fromstring(text, np.int64, sep="\n")
+        if found.size != len(texts):
+            raise FormatError(f"chunks whose {name!r} is no number")
+        return found
 
     @property
     def masks(self) -> NDArray[np.uint32]:
@@ -184,6 +187,11 @@ class Pieces:
         if not any("fm" in row for row in self._rows):
             return np.zeros(len(self._rows), np.uint32)
         return self._column("fm", "0").astype(np.uint32)
+
+    @property
+    def placed(self) -> bool:
+        """Whether any has a position."""
+        return any("chunkPositionInArray" in row for row in self._rows)
 
     @property
     def linked(self) -> bool:
@@ -199,8 +207,8 @@ class Pieces:
             If one is no position of so many dimensions.
         """
         texts = [row.get("chunkPositionInArray", "") for row in self._rows]
-        if not any(texts) and len(texts) == 1:
-            return np.zeros((1, rank), np.int64)
+        if not any(texts) and len(texts) <= 1:
+            return np.zeros((len(texts), rank), np.int64)
         joined = ",".join(texts).replace("],[", ",")
         inner = joined[1:-1]
         plain = inner.replace(",", "").replace(" ", "")

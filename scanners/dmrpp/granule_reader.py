@@ -45,19 +45,15 @@ def open_granule(source: Source) -> Iterator[GranuleReader]:
     UnsupportedError
         If it is no HDF5 file.
     """
-    import h5py
+    from refmaker.io.h5py_file import open_file, with_plugins
 
     with ExitStack() as stack:
         files = stack.enter_context(RelatedFiles(source, anywhere=True))
         data = _data_file(source, files)
         if data.read_upto(0, 8) != _SIGNATURE:
             raise UnsupportedError("the data file is not HDF5", code="dmrpp-native", url=data.url)
-        try:
-            file = data.path if data.path is not None else data.open()
-            opened = stack.enter_context(h5py.File(file, "r"))
-        except OSError as error:
-            raise FormatError(f"h5py does not open it: {error}", url=data.url) from error
-        yield GranuleReader(opened)
+        with_plugins()
+        yield GranuleReader(stack.enter_context(open_file(data)))
 
 
 def _data_file(source: Source, files: RelatedFiles) -> Source:

@@ -62,6 +62,8 @@ def _unpacked(data: bytes, most: int) -> bytes:
         found = unpacker.decompress(data, most + 1)
     except zlib.error as error:
         raise FormatError(f"values that are neither plain nor a zlib stream: {error}") from error
+    if not unpacker.eof and len(found) <= most:
+        raise FormatError("a zlib stream that breaks off")
     return found
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.model.report import ScanReport
+    from refmaker.scanners.grib.field_rows import FieldRows
     from refmaker.scanners.grib.geometry import FieldGrid
     from refmaker.scanners.grib.groups import Builder
     from refmaker.scanners.grib.layouts import ArrayPath
@@ -64,14 +65,16 @@ def assemble(
     from refmaker.scanners.grib.layouts import PLACES
     from refmaker.scanners.grib.variables import DUPLICATES
 
-    grids, of_section, problems = _grids(table)
-    grid = of_section[table.grid]
-    problem = _undecodable(table, grids, grid)
-    good = table.placeable & (grid >= 0) & (problem == 0)
-    rows = np.flatnonzero(good)
-    placed = table.take(rows)
+    shared = table.shared
+    _tell_unnamed(shared, report)
+    grids, of_section, problems = _grids(shared)
+    grid = of_section[shared.grid]
+    problem = _undecodable(shared, grids, grid)
+    good = (shared.placeable & (grid >= 0) & (problem == 0))[table.row]
+    placed = table.take(np.flatnonzero(good))
     # Labels of grids tell those apart that are placed.
-    used, on = np.unique(grid[rows], return_inverse=True)
+    used = np.unique(grid[placed.distinct(np.arange(len(placed)))[0]])
+    on = np.searchsorted(used, grid)
     grids = [grids[number] for number in used.tolist()]
     dtype = "<f8" if values["precision"] == "64" else "<f4"
     first = [int(np.flatnonzero(of_section == number)[0]) for number in used.tolist()]
@@ -100,6 +103,19 @@ def assemble(
         # More files are arranged as these are.
         attributes[SETTINGS] = chosen
     return Group(nested(groups), attributes)
+
+
+def _tell_unnamed(shared: FieldRows, report: ScanReport) -> None:
+    """Warn of fields whose names ecCodes would tell, were it installed."""
+    from refmaker.scanners.grib.eccodes_process import unnamed
+
+    numbered = unnamed(shared.sections)
+    if numbered:
+        report.warn(
+            f"{numbered} of {len(shared.sections)} kinds of fields may have numbers where they have"
+            " names: ecCodes, which would be asked, is not installed"
+            " (pip install 'refmaker[grib]', and scan again)"
+        )
 
 
 _Made = tuple[tuple[str, ...], Group, dict[str, int]]
@@ -148,7 +164,7 @@ def _cfgrib_groups(
         made.append(((name,), group_of(item, table, builder), fields))
     if lost.any():
         rest = replace(builder, table=table.take(np.flatnonzero(lost)))
-        for path, group, fields in _groups(rest.table, grid[lost], rest, tree):
+        for path, group, fields in _groups(rest.table, grid, rest, tree):
             path = path if path[:1] == (DUPLICATES,) else (DUPLICATES, *path)  # noqa: PLW2901
             made.append((path, group, fields))
     return made
@@ -157,8 +173,9 @@ def _cfgrib_groups(
 def _products(table: MessageTable) -> NDArray[np.int64]:
     """Return the number of each field's product."""
     numbers: dict[Hashable, int] = {}
-    of_template = [numbers.setdefault(one.key, len(numbers)) for one in table.identities]
-    return np.array(of_template, np.int64)[table.template]
+    of_template = [numbers.setdefault(one.key, len(numbers)) for one in table.shared.identities]
+    number: NDArray[np.int64] = np.array(of_template, np.int64)[table.column("template")]
+    return number
 
 
 def _check(counts: dict[str, int]) -> None:
@@ -185,7 +202,7 @@ def _account(
             report.add(where, Outcome.INLINED, "a coordinate", "coordinate")
 
 
-def _grids(table: MessageTable) -> tuple[list[FieldGrid], NDArray[np.int64], dict[int, str]]:
+def _grids(table: FieldRows) -> tuple[list[FieldGrid], NDArray[np.int64], dict[int, str]]:
     """Read every grid definition.
 
     Returns
@@ -218,13 +235,13 @@ def _grids(table: MessageTable) -> tuple[list[FieldGrid], NDArray[np.int64], dic
 
 
 def _undecodable(
-    table: MessageTable, grids: list[FieldGrid], grid: NDArray[np.int64]
+    table: FieldRows, grids: list[FieldGrid], grid: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return what keeps each field from being decoded: 0, a reason's number, or -1 for counts."""
+    """Return what keeps each row from being decoded: 0, a reason's number, or -1 for counts."""
     from refmaker.scanners.grib.packings import UNCOUNTED
 
     points = np.array([*(one.points for one in grids), 0])[grid]
-    edition = np.array([kind.edition for kind in table.kinds], np.int64)[table.template]
+    edition = np.array([one.kind.edition for one in table.templates], np.int64)[table.template]
     counted = table.values != UNCOUNTED
     wrong = counted & np.where(edition == 1, table.values < points, table.values != points)
     return np.where(table.problem, table.problem, -wrong.astype(np.int64))
@@ -240,15 +257,17 @@ def _unsorted(
 ) -> dict[str, tuple[Array, str]]:
     """Return the bytes of fields that cannot be placed, each as an array of its own."""
     made = {}
+    shared = table.shared
     for row in rows.tolist():
         offset, length = int(table.offset[row]), int(table.length[row])
-        if grid[row] < 0:
-            reason = problems[int(table.grid[row])]
-        elif problem[row]:
-            reason = table.reasons[problem[row] - 1] if problem[row] > 0 else _COUNTS
+        kind = int(table.row[row])
+        if grid[kind] < 0:
+            reason = problems[int(shared.grid[kind])]
+        elif problem[kind]:
+            reason = shared.reasons[problem[kind] - 1] if problem[kind] > 0 else _COUNTS
         else:
             reason = "its times cannot be told"
-        names = table.names[int(table.template[row])]
+        names = shared.names[int(shared.template[kind])]
         attributes = dict(names.attributes) | {
             "GRIB_typeOfLevel": names.type_of_level, "comment": f"a message as it is: {reason}",
         }  # fmt: skip
@@ -268,7 +287,7 @@ def _unsorted(
 
 def _origin(table: MessageTable) -> dict[str, Any]:
     """Return what all fields say of their origin."""
-    found = [names.origin for names in table.names]
+    found = [names.origin for names in table.shared.names]
     shared = {
         key: value for key, value in found[0].items() if all(o.get(key) == value for o in found)
     }

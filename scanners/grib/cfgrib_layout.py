@@ -88,7 +88,8 @@ class _Keys:
     def _ask(self, template: int, grid: int, key: str) -> Any:
         eccodes = self._eccodes
         if (template, grid) not in self._handles:
-            sections = self._table.sections[template]._replace(grid=self._table.grids[grid][1])
+            shared = self._table.shared
+            sections = shared.sections[template]._replace(grid=shared.grids[grid][1])
             handle = eccodes.codes_new_from_message(message(sections))
             eccodes.codes_set(handle, "missingValue", _LARGEST_FLOAT)
             self._handles[template, grid] = handle
@@ -123,7 +124,7 @@ class _MessageKeys(Mapping[str, Any]):
         if name in ("latitudes", "longitudes"):
             # Coordinates of every point are computed when they are read, not here.
             raise KeyError(name)
-        return self._keys.get(int(table.template[row]), int(table.grid[row]), name)
+        return self._keys.get(_value(table, "template", row), _value(table, "grid", row), name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(_OWN)
@@ -132,9 +133,17 @@ class _MessageKeys(Mapping[str, Any]):
         return len(_OWN)
 
 
+def _value(table: MessageTable, column: str, row: int) -> int:
+    return int(getattr(table.shared, column)[table.row[row]])
+
+
+def _time(table: MessageTable, row: int) -> int:
+    return _value(table, "reference", row) + int(table.base[table.file[row]])
+
+
 def _number(column: str) -> Any:
     def read(table: MessageTable, row: int) -> int:
-        value = int(getattr(table, column)[row])
+        value = _value(table, column, row)
         if value == ABSENT:
             raise KeyError(column)
         return value
@@ -143,24 +152,25 @@ def _number(column: str) -> Any:
 
 
 def _level(table: MessageTable, row: int) -> float:
-    value = float(table.level[row])
+    value = float(table.shared.level[table.row[row]])
     if math.isnan(value):
         raise KeyError("level")
     # ecCodes cuts pressures off at whole hectopascals.
-    whole = table.names[int(table.template[row])].type_of_level == "isobaricInhPa"
+    names = table.shared.names[_value(table, "template", row)]
+    whole = names.type_of_level == "isobaricInhPa"
     return float(math.trunc(value)) if whole else value
 
 
 _OWN: Mapping[str, Any] = {
     "number": _number("member"),
-    "time": lambda table, row: int(table.reference[row]) // 60 * 60,
-    "step": lambda table, row: int(table.end[row]) / 3600.0,
-    "endStep": lambda table, row: int(table.end[row]) / 3600.0,
+    "time": lambda table, row: _time(table, row) // 60 * 60,
+    "step": lambda table, row: _value(table, "end", row) / 3600.0,
+    "endStep": lambda table, row: _value(table, "end", row) / 3600.0,
     "stepUnits": lambda table, row: 1,  # noqa: ARG005 - cfgrib counts steps in hours, always
     "level:float": _level,
     "directionNumber": _number("direction"),
     "frequencyNumber": _number("frequency"),
-    "NV": lambda table, row: int(table.vertical[row]),
+    "NV": lambda table, row: _value(table, "vertical", row),
 }
 
 
@@ -171,8 +181,8 @@ def datasets(table: MessageTable, grid: NDArray[np.int64]) -> list[CfgribDataset
     ----------
     table : MessageTable
         Fields that can be placed.
-    grid : ndarray of int64, shape (n,)
-        Number of each field's grid.
+    grid : ndarray of int64
+        Number of the grid of each row of `shared`.
 
     Raises
     ------
@@ -193,7 +203,7 @@ def datasets(table: MessageTable, grid: NDArray[np.int64]) -> list[CfgribDataset
         fields = [_MessageKeys(table, keys, row) for row in range(len(table))]
         index = FieldsetIndex.from_fieldset(fields, cfgrib.compute_index_keys(), {})
         single = [
-            _dataset(parts, grid)
+            _dataset(parts, grid[table.row])
             for parameter in sorted(index["paramId"])
             for parts in _split(cfgrib, index, {"paramId": parameter})
         ]

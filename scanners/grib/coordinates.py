@@ -24,6 +24,7 @@ __all__ = [
     "bounds_array",
     "generated_array",
     "level_name",
+    "numbers_array",
     "valid_array",
 ]
 
@@ -46,6 +47,10 @@ _AXES: Mapping[str, Mapping[str, Any]] = {
     "valid_time": {**_TIME, "standard_name": "time", "long_name": "time"},
     "percentile": {"units": "%", "long_name": "percentile"},
     "threshold": {"long_name": "limit of the probability, in units of the parameter"},
+    "direction": {"units": "degree", "long_name": "direction of waves"},
+    "frequency": {
+        "units": "Hz", "standard_name": "wave_frequency", "long_name": "frequency of waves",
+    },
     "directionNumber": {"units": "1", "long_name": "number of the direction of a wave spectrum"},
     "frequencyNumber": {"units": "1", "long_name": "number of the frequency of a wave spectrum"},
 }  # fmt: skip
@@ -85,6 +90,13 @@ def axis_array(axis: DimensionCoordinate, name: str, dimension: str | None) -> A
     if dimension is None:
         return inline_array(axis.values[0], (), attributes)
     return inline_array(axis.values, (dimension,), attributes)
+
+
+def numbers_array(axis: DimensionCoordinate, name: str, dimension: str | None) -> Array:
+    """Return what fields bear in place of an axis' values, under its own name."""
+    kind = f"{axis.name}Number"
+    values = np.asarray(axis.numbers)
+    return axis_array(axis._replace(name=kind, values=values, numbers=None), name, dimension)
 
 
 def bounds_array(axis: DimensionCoordinate, dimension: str | None) -> Array:

@@ -79,6 +79,11 @@ FORMAT = FormatDeclaration(
             "GRIB: use of .idx and .index files beside the file",
             ("trust", "verify", "ignore", "map"),
         ),
+        Setting(
+            "probes",
+            "1",
+            "GRIB: messages of each file that --sidecar map compares with its list, with the last",
+        ),
         Setting("precision", "64", "GRIB: bits of values as they are read", ("64", "32")),
     ),
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from refmaker.scanners.grib.local_section import without_clock
+from refmaker.scanners.grib.local_section import without_clock, without_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,6 +91,8 @@ class FieldList:
     packings : dict of (int, int) to bytearray
         By edition and packing (template 5.N; flags of section 4 in edition 1): a row for each
         field, see `packing_rows`.
+    notes : list of str
+        What a reader should know.
     """
 
     def __init__(self) -> None:
@@ -100,6 +102,7 @@ class FieldList:
         self.locals: dict[bytes, int] = {b"": 0}
         self.coefficients: dict[tuple[int, bytes], int] = {(0, b""): 0}
         self.packings: dict[tuple[int, int], bytearray] = {}
+        self.notes: list[str] = []
         self._message, self._offset, self._length = array("Q"), array("Q"), array("Q")
         self._part, self._grid, self._pile = array("I"), array("I"), array("I")
         self._packing, self._vertical = array("H"), array("H")
@@ -229,6 +232,30 @@ class FieldList:
         """Return the edition of each field, shape (fields,)."""
         edition = np.array([kind.edition for kind in self.piles], np.int64)
         return edition[self.column("pile")] if len(edition) else _NONE
+
+    def alike(self) -> dict[ProductTemplate, list[ProductTemplate]]:
+        """Return the kinds of piles, each with those that it stands for.
+
+        Kinds differ in a local section; where there are many, octets that nearly every message
+        has of its own are blanked, and `notes` says so.
+        """
+        groups: dict[ProductTemplate, list[ProductTemplate]] = {}
+        for kind in self.piles:
+            groups.setdefault(kind._replace(local=0), []).append(kind)
+        local = list(self.locals)
+        found: dict[ProductTemplate, list[ProductTemplate]] = {}
+        for kinds in groups.values():
+            own = [local[kind.local] for kind in kinds]
+            bare = without_noise(own)
+            for kind, section in zip(kinds, bare, strict=True):
+                number = self.locals.setdefault(section, len(self.locals))
+                found.setdefault(kind._replace(local=number), []).append(kind)
+            if len(set(bare)) < len(own):
+                self.notes.append(
+                    f"{len(own)} different local sections of fields that are alike: octets that"
+                    " nearly every message has of its own tell none of them apart"
+                )
+        return found
 
     def rows(self, kind: ProductTemplate) -> NDArray[np.uint8]:
         """Return the rows of a pile, shape (n, width)."""

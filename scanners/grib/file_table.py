@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError
 from refmaker.io.source import Source
-from refmaker.model.report import Cost, ScanReport
-from refmaker.scanners.grib.eccodes_process import unnamed
+from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.grib.fields import FieldList
-from refmaker.scanners.grib.message_table import message_table
+from refmaker.scanners.grib.file_fields import file_fields
 from refmaker.scanners.grib.reader import HeaderReader
 from refmaker.scanners.grib.sidecars import walk_file
 from refmaker.scanners.grib.strangers import gaps_in_words, nothing_found, refuse_others
@@ -20,56 +18,29 @@ from refmaker.scanning.protocol import SNIFF_BYTES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from refmaker.model.report import Fingerprint
-    from refmaker.scanners.grib.message_table import MessageTable
+    from refmaker.scanners.grib.file_fields import FileFields
     from refmaker.scanners.grib.sidecars import Offsets
 
-__all__ = ["ScannedFile", "file_table", "scanned_file"]
+__all__ = ["DAMAGED", "Part", "file_table", "part_of", "read_part"]
 
+DAMAGED = "/_damaged/"
+"""How paths of rows begin that are damaged messages."""
 _WARNINGS = 3
 """Gaps that are named one by one at most."""
 
 
-@dataclass(slots=True)
-class ScannedFile:
-    """One of many files, read as far as its headers, or not at all: what keeps it costs it alone.
-
-    Attributes
-    ----------
-    url : str
-        The absolute path or the URL, as it goes into references.
-    table : MessageTable or None
-        Its fields; None after an error.
-    fingerprint : Fingerprint or None
-        The file as it was.
-    damages : list of (str, str, str)
-        Where messages are damaged, why, and a code.
-    error : RefmakerError or None
-        Why it could not be read.
-    warnings : list of str
-    cost : Cost
-    listed : str
-        How many of its fields are known from which list, in a sentence; empty where all are read.
-    """
-
-    url: str
-    table: MessageTable | None = None
-    fingerprint: Fingerprint | None = None
-    damages: list[tuple[str, str, str]] = field(default_factory=list)
-    error: RefmakerError | None = None
-    warnings: list[str] = field(default_factory=list)
-    cost: Cost = field(default_factory=Cost)
-    listed: str = ""
+Part = tuple[bytes, ScanReport]
+"""The fields of a file as bytes, and the account of its walk."""
 
 
-def scanned_file(
+def read_part(
     url: str,
     storage_options: Mapping[str, Any] | None,
     values: Mapping[str, str],
     found: FieldList | None = None,
     known: Offsets | None = None,
-) -> ScannedFile:
-    """Return one of many files, read as far as its headers.
+) -> Part | RefmakerError:
+    """Return the fields of one of many files, or what keeps it from being read.
 
     Parameters
     ----------
@@ -82,18 +53,39 @@ def scanned_file(
     found, known
         As for `file_table`.
     """
-    file = ScannedFile(url)
-    report = ScanReport(url, format="grib")
-    file.warnings = report.warnings
     try:
         with Source(url, storage_options) as source:
-            file.url, file.cost = source.url, source
-            file.table, file.damages = file_table(source, values, report, found, known)
-            file.fingerprint = source.fingerprint
-            file.cost = Cost(source.requests, source.bytes_read, source.rounds)
+            data, report = part_of(source, values, found, known)
+            report.sources = {source.url: source.fingerprint}
+            report.requests, report.bytes_read = source.requests, source.bytes_read
+            report.rounds = source.rounds
+            return data, report
     except RefmakerError as error:
-        file.error = error
-    return file
+        return error
+
+
+def part_of(
+    source: Source,
+    values: Mapping[str, str],
+    found: FieldList | None = None,
+    known: Offsets | None = None,
+) -> Part:
+    """Return the fields of a file.
+
+    Parameters
+    ----------
+    source : Source
+        The file.
+    values : mapping
+        Of the scanner's settings.
+    found, known
+        As for `file_table`.
+    """
+    report = ScanReport(source.url, format="grib")
+    fields, damages = file_table(source, values, report, found, known)
+    for path, reason, code in damages:
+        report.add(f"{DAMAGED}{path}", Outcome.SKIPPED, reason, code)
+    return fields.to_bytes(), report
 
 
 def file_table(
@@ -102,7 +94,7 @@ def file_table(
     report: ScanReport,
     found: FieldList | None = None,
     known: Offsets | None = None,
-) -> tuple[MessageTable, list[tuple[str, str, str]]]:
+) -> tuple[FileFields, list[tuple[str, str, str]]]:
     """Return the fields of a file, and its damaged messages: where, why, and a code.
 
     Parameters
@@ -134,12 +126,7 @@ def file_table(
     for text in gaps_in_words(walk.gaps, _WARNINGS, source):
         report.warn(text)
     damages = [(f"byte_{one.offset}", one.reason, one.code) for one in walk.damage]
-    table = message_table(found)
-    numbered = unnamed(table.sections)
-    if numbered:
-        report.warn(
-            f"{numbered} of {len(table.sections)} kinds of fields may have numbers where they have"
-            " names: ecCodes, which would be asked, is not installed"
-            " (pip install 'refmaker[grib]', and scan again)"
-        )
-    return table, damages
+    fields = file_fields(found)
+    for text in found.notes:
+        report.warn(text)
+    return fields, damages

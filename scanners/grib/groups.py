@@ -15,6 +15,7 @@ from refmaker.scanners.grib.coordinates import (
     bounds_array,
     generated_array,
     level_name,
+    numbers_array,
     valid_array,
 )
 from refmaker.scanners.grib.times import UNKNOWN
@@ -78,7 +79,8 @@ class Builder:
         for variable, axes in pairs:
             suffix = f"_{grids.index(variable.grid) + 1}" if variable.grid != grids[0] else ""
             made[variable.place.name] = self._variable(variable, axes, suffix, coordinates)
-        return {**{one.place.name: made[one.place.name] for one in variables}, **coordinates}
+        made = {one.place.name: made[one.place.name] for one in variables}
+        return {**made, **_with_formula(coordinates, made)}
 
     def points(self, number: int, name: str) -> Callable[[tuple[str, ...]], Array] | None:
         """Return what makes the latitudes or longitudes of all points of a grid, if known.
@@ -124,7 +126,7 @@ class Builder:
         index : ndarray of int64, shape (n,)
             Flat position of each in the grid.
         """
-        files, url = np.unique(self.table.file[rows], return_inverse=True)
+        files, url = self.table.files(rows)
         return ChunkTable.from_columns(
             grid,
             tuple(self.urls[file] for file in files.tolist()),
@@ -157,14 +159,11 @@ class Builder:
                 shape.append(len(axis.values))
                 at.append(positions)
             if name not in coordinates:
-                coordinates[name] = axis_array(axis, name, along)
-                if axis.bounds is not None:
-                    coordinates[f"{name}_bounds"] = bounds_array(axis, along)
-                if axis.name == HYBRID:
-                    coordinates |= self._coefficients(variable, axis, name, along)
-            if axis.name == HYBRID:
-                kept = (f"{key}{name.removeprefix(HYBRID)}" for key in ("ap", "b"))
-                told += [key for key in kept if key in coordinates]
+                coordinates |= self._of_axis(variable, axis, name, along)
+            suffix_ = name.removeprefix(axis.name)
+            kept = [f"{key}{suffix_}" for key in ("ap", "b")] if axis.name == HYBRID else []
+            kept += [] if axis.numbers is None else [f"{axis.name}Number{suffix_}"]
+            told += [key for key in kept if key in coordinates]
         told.append(self._valid_time(variable, by_name, coordinates))
         names = tuple(f"{name}{suffix}" for name in grid.dimension_names)
         attributes = self._attributes(variable, grid)
@@ -190,14 +189,35 @@ class Builder:
             attributes=attributes,
         )
 
+    def _of_axis(
+        self, variable: Variable, axis: DimensionCoordinate, name: str, along: str | None
+    ) -> dict[str, Array]:
+        """Return the coordinate of an axis, and those that go with it."""
+        made = {name: axis_array(axis, name, along)}
+        if axis.bounds is not None:
+            made[f"{name}_bounds"] = bounds_array(axis, along)
+        if axis.name == HYBRID:
+            made |= self._coefficients(variable, axis, name, along)
+        if axis.numbers is not None:
+            numbers = f"{axis.name}Number{name.removeprefix(axis.name)}"
+            made[numbers] = numbers_array(axis, numbers, along)
+        return made
+
     def _coefficients(
         self, variable: Variable, axis: DimensionCoordinate, name: str, along: str | None
     ) -> dict[str, Array]:
         """Return the coefficients of hybrid levels, if the fields have one list of them."""
-        found = np.unique(self.table.coefficients[variable.rows])
+        found = self._distinct("coefficients", variable)
         if len(found) != 1 or not found[0]:
             return {}
-        return dict(coefficient_arrays(axis, name, along, *self.table.lists[int(found[0])]))
+        lists = self.table.shared.lists
+        return dict(coefficient_arrays(axis, name, along, *lists[int(found[0])]))
+
+    def _distinct(self, column: str, variable: Variable) -> NDArray[Any]:
+        """Return the distinct values of a column that counts no times."""
+        used, _ = self.table.distinct(variable.rows)
+        values: NDArray[Any] = np.unique(getattr(self.table.shared, column)[used])
+        return values
 
     def _valid_time(
         self,
@@ -209,7 +229,7 @@ class Builder:
         (time_name, time, time_at), (step_name, step, step_at) = axes["time"], axes["step"]
         reference, end = (np.asarray(axis.values, np.int64) for axis in (time, step))
         values = reference[:, None] + end[None, :]
-        until = self.table.until[variable.rows]
+        until = self.table.column("until", variable.rows)
         known = until != UNKNOWN
         values[time_at[known], step_at[known]] = until[known]
         dimensions = []
@@ -243,8 +263,8 @@ class Builder:
 
     def _attributes(self, variable: Variable, grid: FieldGrid) -> dict[str, Any]:
         """Return what all fields of a variable have in common."""
-        used = np.unique(self.table.template[variable.rows]).tolist()
-        names = [self.table.names[template] for template in used]
+        used = self._distinct("template", variable).tolist()
+        names = [self.table.shared.names[template] for template in used]
         attributes = dict(names[0].attributes)
         for other in names[1:]:
             attributes = {k: v for k, v in attributes.items() if other.attributes.get(k) == v}
@@ -261,9 +281,7 @@ class Builder:
 
     def _level(self, variable: Variable) -> dict[str, float]:
         """Return the level of a variable that has but one."""
-        top, bottom = (np.unique(column[variable.rows]) for column in (
-            self.table.level, self.table.bottom
-        ))  # fmt: skip
+        top, bottom = (self._distinct(column, variable) for column in ("level", "bottom"))
         if len(top) != 1 or np.isnan(top[0]):
             return {}
         if len(bottom) != 1 or np.isnan(bottom[0]) or bottom[0] == top[0]:
@@ -275,6 +293,24 @@ def _renamed(array: Array, suffix: str) -> Array:
     return replace(
         array, dimension_names=tuple(f"{name}{suffix}" for name in array.dimension_names or ())
     )
+
+
+def _with_formula(
+    coordinates: dict[str, Array], variables: Mapping[str, Array]
+) -> dict[str, Array]:  # fmt: skip
+    """Say how pressures follow from hybrid levels, where the surface pressure is in the group."""
+    pressures = sorted(
+        name for name, array in variables.items()
+        if array.attributes.get("standard_name") == "surface_air_pressure"
+        and array.attributes.get("GRIB_typeOfLevel") == "surface"
+    )  # fmt: skip
+    made = dict(coordinates)
+    for name, array in coordinates.items():
+        suffix = name.removeprefix(HYBRID)
+        if pressures and name.startswith(HYBRID) and f"ap{suffix}" in coordinates:
+            terms = f"ap: ap{suffix} b: b{suffix} ps: {pressures[0]}"
+            made[name] = replace(array, attributes={**array.attributes, "formula_terms": terms})
+    return made
 
 
 def _agreed(name: str, array: Array, coordinates: dict[str, Array]) -> str:

@@ -20,14 +20,16 @@ import numpy as np
 from refmaker.scanners.grib.times import UNIT_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from numpy.typing import NDArray
 
 __all__ = ["FieldText", "IndexList", "field_texts", "listed_offsets", "read_list"]
 
 _NUMBERED = re.compile(rb"(\d+)(?:\.\d+)?:(\d+):")
-_HEAD = re.compile(r"(\d{1,9})(?:\.(\d{1,4}))?:(\d{1,18}):d=(\d{8}|\d{10}):(.*)", re.DOTALL)
+_HEAD = re.compile(
+    r"^(\d{1,9})(?:\.(\d{1,4}))?:(\d{1,18}):d=(\d{8}|\d{10}):([^\n]*)$", re.MULTILINE
+)
 """Number, number of the field in its message, offset, reference time, what the field is."""
 _LEAD = re.compile(r"(?:(\d{1,9})-)?(\d{1,9}) (sec|min|hour|day) (?:(ave|acc|max|min) )?fcst")
 _LEAD1 = re.compile(
@@ -143,41 +145,47 @@ def read_list(data: bytes) -> IndexList | None:
     if data[:1] == b"{":
         return _ecmwf(data)
     try:
-        lines = [line for line in data.decode("ascii").splitlines() if line.strip()]
+        text = data.decode("ascii")
     except UnicodeDecodeError:
         return None
-    matches = [_HEAD.fullmatch(line) for line in lines]
-    if not lines or None in matches:
+    matches = _HEAD.findall(text)
+    if not matches or len(matches) < sum(map(bool, map(str.strip, text.split("\n")))):
         return None
-    numbers, parts, offsets, dates, texts = zip(
-        *(match.groups() for match in matches if match is not None), strict=True
-    )
-    where = np.array([int(offset) for offset in offsets], np.int64)
-    counts = Counter(where.tolist())
-    single = tuple(
-        part is None and counts[offset] == 1
-        for part, offset in zip(parts, where.tolist(), strict=True)
-    )
-    old = any("NAve=" in text or ":kpds5=" in text for text in texts[:1])
-    problem = _order(numbers, parts, where)
+    numbers, parts, offsets, dates, texts = zip(*matches, strict=True)
+    where = np.array(list(map(int, offsets)), np.int64)
+    single: tuple[bool, ...] = (True,) * len(where)
+    if any(parts) or bool((where[1:] <= where[:-1]).any()):
+        counts = Counter(where.tolist())
+        lines = zip(parts, where.tolist(), strict=True)
+        single = tuple(not part and counts[offset] == 1 for part, offset in lines)
+    problem = _order(list(map(int, numbers)), parts, where)
     if len(set(dates)) > 1:
         problem = problem or "its lines are of several reference times"
+    old = "NAve=" in texts[0] or ":kpds5=" in texts[0]
     kind = "wgrib" if old else "wgrib2"
-    return IndexList(kind, texts, where, _distances(where), single, dates[0], problem)
+    return IndexList(kind, _kept(texts), where, _distances(where), single, dates[0], problem)
 
 
-def _order(
-    numbers: tuple[str, ...], parts: tuple[str | None, ...], offsets: NDArray[np.int64]
-) -> str:
+@lru_cache(1024)
+def _kept(texts: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
+    """Return equal texts as one object: those of a forecast hour are the same in all runs."""
+    return texts
+
+
+def _order(numbers: Sequence[int], parts: Sequence[str], offsets: NDArray[np.int64]) -> str:
     """Say why numbers and offsets are not those of all messages, one after the other."""
     if offsets[0] != 0:
         return f"its first message begins at byte {offsets[0]}"
-    if int(numbers[0]) != 1:
+    if numbers[0] != 1:
         return f"its first line has the number {numbers[0]}"
-    rows = zip(map(int, numbers), parts, offsets.tolist(), strict=True)
+    if not any(parts) and list(numbers) == list(range(1, len(numbers) + 1)):
+        # As a rule: a message each, one after the other.
+        behind = np.flatnonzero(np.diff(offsets) <= 0)
+        return f"line {behind[0] + 2} does not follow the one before" if len(behind) else ""
+    rows = zip(numbers, parts, offsets.tolist(), strict=True)
     for (number, part, at), (following, sub, then) in pairwise(rows):
         same = following == number and then == at and int(sub or 0) == int(part or 0) + 1 > 1
-        if not same and not (following == number + 1 and then > at and sub in (None, "1")):
+        if not same and not (following == number + 1 and then > at and sub in ("", "1")):
             return f"line {following} at byte {then} does not follow line {number} at byte {at}"
     return ""
 
@@ -212,9 +220,11 @@ def _ecmwf(data: bytes) -> IndexList | None:
         problem = "its lines are not of one reference time"
     return IndexList(
         "ecmwf",
-        tuple(
-            tuple(sorted((name, str(row[name])) for name in row if name not in _PLACING))
-            for row in known
+        _kept(
+            tuple(
+                tuple(sorted((name, str(row[name])) for name in row if name not in _PLACING))
+                for row in known
+            )
         ),
         offsets,
         lengths,

@@ -9,10 +9,11 @@ import numpy as np
 from refmaker.errors import RefmakerError, TruncatedError
 from refmaker.io.source import Source
 from refmaker.model.report import Cost
+from refmaker.scanners.grib.file_fields import FileFields, file_fields
 from refmaker.scanners.grib.index_lists import field_texts
-from refmaker.scanners.grib.message_table import message_table
 from refmaker.scanners.grib.reader import HeaderReader
 from refmaker.scanners.grib.taught_sections import RecordingList, read_header
+from refmaker.scanners.grib.times import UNKNOWN
 from refmaker.scanners.grib.walk import MessageWalk
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from refmaker.io.first_bytes import FirstBytes
     from refmaker.model.report import Fingerprint
-    from refmaker.scanners.grib.file_table import ScannedFile
+    from refmaker.scanners.grib.file_table import Part
     from refmaker.scanners.grib.index_lists import IndexList
     from refmaker.scanners.grib.sidecars import FoundList
     from refmaker.scanners.grib.taught_sections import (
@@ -194,18 +195,21 @@ class ListedFile:
             words = ", ".join(told[0].differences(header))
             self.problem = f"the message at byte {at} is another one by its {words}"
 
-    def teach(self, found: RecordingList, walked: ScannedFile, taught: TaughtSections) -> bool:
+    def teach(
+        self, found: RecordingList, walked: Part | RefmakerError, taught: TaughtSections
+    ) -> bool:
         """Let the file, which was walked, teach what its list means, if that is right."""
-        table = walked.table
-        if table is None or walked.damages or sorted(found.messages) != self.offsets:
+        if not isinstance(walked, tuple) or sorted(found.messages) != self.offsets:
             return False
-        single = table.part == 1
+        data, report = walked
+        if report.rows:  # damaged messages
+            return False
         lengths = dict(
-            zip(table.message[single].tolist(), table.length[single].tolist(), strict=True)
+            zip(found.column("message").tolist(), found.column("length").tolist(), strict=True)
         )
-        self.read = found.messages
-        self.starts = _starts(table)
         lines = [line for line in range(len(self)) if self._can_be_told(line)]
+        self.read = found.messages
+        self.starts = _starts(FileFields.from_bytes(data, {}))
         for line in lines:
             at = self.offset(line)
             if len(self.read[at]) != 1 or lengths[at] != self.lengths[line]:
@@ -215,7 +219,9 @@ class ListedFile:
 
     def teach_lines(self, lines: Sequence[int], taught: TaughtSections) -> None:
         """Let messages that were read teach what their lines mean."""
-        for line in lines if self.like is not None and not self.problem else ():
+        if self.like is None or self.problem:
+            return
+        for line in lines:
             at = self.offset(line)
             if at in self.starts and len(self.read[at]) == 1:
                 taught.learn(self.texts[line], self.read[at][0], self.starts[at], self.like)
@@ -256,13 +262,16 @@ def read_messages(
             file.problem = f"no message of {expected[at]} bytes begins at byte {at}"
             return
     file.read |= found.messages
-    file.starts |= _starts(message_table(found))
+    file.starts |= _starts(file_fields(found))
 
 
-def _starts(table: Any) -> dict[int, int]:
+def _starts(fields: FileFields) -> dict[int, int]:
     """Return by offset where the steps of fields begin that can be placed and decoded."""
-    good = table.placeable & (table.problem == 0)
-    return dict(zip(table.message[good].tolist(), table.start[good].tolist(), strict=True))
+    rows = fields.rows()
+    good = (rows.reference != UNKNOWN) & (rows.start != UNKNOWN) & (rows.end != UNKNOWN)
+    good &= rows.problem == 0
+    starts = zip(fields.offset[good].tolist(), rows.start[good].tolist(), strict=True)
+    return dict(starts)
 
 
 def _is_time(digits: str, time: tuple[int, ...]) -> bool:

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from refmaker.scanners.grib.aspects import Aspect, hashed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["local_aspects", "without_clock"]
+__all__ = ["local_aspects", "without_clock", "without_noise"]
 
 _ECMWF = 98
 _COSMO = frozenset({78, 80, 215, 250})
 """Centres whose local definitions 253 and 254 hold a clock: DWD, Rome, Zurich, COSMO."""
 _CLOCK = slice(8, 15)
 """Octets 9 to 15 of section 2: when it was written."""
+_MANY, _FEW = 64, 8
+"""Local sections that fields of one kind may have, and values of an octet that tells them apart."""
 _CONTROL, _PERTURBED = 10, 11
 """Types of MARS: control and perturbed forecasts, which differ as members do."""
 _ITERATED = (20, 38, 39)
@@ -40,6 +44,32 @@ def without_clock(centre: int, local: bytes) -> bytes:
     if centre not in _COSMO or len(local) < 15 or local[5:7] not in (b"\0\xfd", b"\0\xfe"):
         return local
     return local[: _CLOCK.start] + bytes(7) + local[_CLOCK.stop :]
+
+
+def without_noise(sections: Sequence[bytes]) -> list[bytes]:
+    """Return sections 2 without the octets that nearly every message has of its own.
+
+    Parameters
+    ----------
+    sections : sequence of bytes
+        Distinct sections of fields that are alike in everything else.
+
+    Returns
+    -------
+    list of bytes
+        The same ones where there are no more than a product or a season can have.
+    """
+    if len(sections) <= _MANY:
+        return list(sections)
+    blanked: dict[bytes, bytes] = {}
+    for length in {len(section) for section in sections}:
+        those = [section for section in sections if len(section) == length]
+        octets = np.frombuffer(b"".join(those), np.uint8).reshape(-1, length)
+        ordered = np.sort(octets, axis=0)
+        values = 1 + (ordered[1:] != ordered[:-1]).sum(axis=0)
+        bare = np.where(values > _FEW, 0, octets).astype(np.uint8)
+        blanked |= dict(zip(those, map(bytes, bare), strict=True))
+    return [blanked[section] for section in sections]
 
 
 def local_aspects(

@@ -9,20 +9,25 @@ is of another file, or stale, and the file is read. What no file that was read t
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from refmaker.errors import MetadataError
 from refmaker.io.first_bytes import read_pieces
 from refmaker.io.local_file import local_path
-from refmaker.scanners.grib.file_table import ScannedFile, scanned_file
+from refmaker.model.report import Outcome, ScanReport
+from refmaker.scanners.grib.file_table import read_part
 from refmaker.scanners.grib.listed_file import ListedFile, read_messages
-from refmaker.scanners.grib.mapped_table import MappedTables
+from refmaker.scanners.grib.mapped_fields import MappedFields
 from refmaker.scanners.grib.sidecars import Offsets, find_lists
 from refmaker.scanners.grib.taught_sections import RecordingList, TaughtSections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
+    from refmaker.errors import RefmakerError
     from refmaker.model.report import Cost
+    from refmaker.scanners.grib.file_table import Part
 
 __all__ = ["map_files"]
 
@@ -45,8 +50,8 @@ def map_files(
     storage_options: Mapping[str, Any] | None,
     values: Mapping[str, str],
     cost: Cost,
-) -> list[ScannedFile]:
-    """Return many files, most of them known from their lists.
+) -> list[Part | RefmakerError]:
+    """Return the fields of many files, most of them known from their lists.
 
     Parameters
     ----------
@@ -77,9 +82,10 @@ class _Mapping:
         self._options = storage_options
         self._values = values
         self._cost = cost
+        self._probes = _count(values["probes"])
         self._listed: dict[str, ListedFile] = {}
         self._unknown: dict[str, str] = {}
-        self._walked: dict[str, ScannedFile] = {}
+        self._walked: dict[str, Part | RefmakerError] = {}
         self._taught = TaughtSections()
 
     def look(self) -> None:
@@ -135,10 +141,10 @@ class _Mapping:
         """Read the messages of some lines of files."""
         self._at_once(lambda item: read_messages(item[0], item[1], self._options), some)
 
-    def files(self) -> list[ScannedFile]:
+    def files(self) -> list[Part | RefmakerError]:
         """Return all files; those are read whose lists do not tell enough."""
         groups = self._by_wording()
-        tables = MappedTables(self._taught)
+        tables = MappedFields(self._taught)
         opened: dict[str, list[int]] = {}
         for group in groups:
             lines = group[0].open_lines(self._taught)
@@ -146,36 +152,43 @@ class _Mapping:
         self._confirm(opened)
         some = [(file, opened[file.url]) for file in self._believed()]
         self._read([(file, lines) for file, lines in some if _FEW * len(lines) <= len(file)])
-        found = dict(self._walked)
+        found: dict[str, Part | RefmakerError] = {}
         for file in self._believed():
             lines = opened[file.url]
             if _FEW * len(lines) <= len(file):
                 found[file.url] = _mapped(file, tables)
-        self._walk_rest([url for url in self._urls if url not in found])
-        return [found.get(url) or self._walked[url] for url in self._urls]
+        done = found.keys() | self._walked.keys()
+        self._walk_rest([url for url in self._urls if url not in done])
+        found |= self._walked
+        return [found[url] for url in self._urls]
 
     def _confirm(self, opened: Mapping[str, Sequence[int]]) -> None:
-        """Compare one message of each file with what its list is taken to say."""
+        """Compare messages of each file with what its list is taken to say: the last, and more."""
         others: list[tuple[ListedFile, int]] = []
         for file in self._believed():
-            lines = set(opened[file.url])
-            line = next((at for at in reversed(range(len(file))) if at not in lines), -1)
-            if line == len(file) - 1:
-                file.compare(line, file.like, self._taught)
-            elif line >= 0:
-                others.append((file, line))
+            unknown = set(opened[file.url])
+            lines = [line for line in range(len(file)) if line not in unknown]
+            if lines and lines[-1] == len(file) - 1:
+                file.compare(lines.pop(), file.like, self._taught)
+                more = self._probes - 1
+            else:
+                more = self._probes
+            last = lines[-1:] if more == self._probes else []
+            chosen = Random(file.url).sample(lines, min(more - len(last), len(lines)))  # noqa: S311
+            others += [(file, line) for line in sorted({*last, *chosen})]
         places = [(file.url, file.offset(line)) for file, line in others]
         pieces = read_pieces(places, _PROBES[0], self._options, cost=self._cost)
         for (file, line), piece in zip(others, pieces, strict=True):
-            file.compare(line, file.header_at(line, piece), self._taught)
+            if not file.problem:
+                file.compare(line, file.header_at(line, piece), self._taught)
 
     def _walk(self, file: ListedFile) -> RecordingList:
         """Walk a file with the help of its list; return what was found."""
         found = RecordingList()
         known = Offsets(file.list_url, file.offsets)
-        walked = scanned_file(file.url, self._options, self._values, found, known)
+        walked = read_part(file.url, self._options, self._values, found, known)
         if file.problem:
-            walked.warnings.append(f"{file.list_url} is not used: {file.problem}")
+            _warn(walked, f"{file.list_url} is not used: {file.problem}")
         self._walked[file.url] = walked
         return found
 
@@ -187,10 +200,10 @@ class _Mapping:
             if url in self._listed:
                 self._walk(self._listed[url])
                 return
-            walked = scanned_file(url, self._options, self._values, known=nothing)
+            walked = read_part(url, self._options, self._values, known=nothing)
             if url in self._unknown:
                 name = self._unknown[url]
-                walked.warnings.append(f"{name} is not used: it is no list that is understood")
+                _warn(walked, f"{name} is not used: it is no list that is understood")
             self._walked[url] = walked
 
         self._at_once(walk, urls)
@@ -217,14 +230,33 @@ class _Mapping:
             return list(threads.map(work, things))
 
 
-def _mapped(file: ListedFile, tables: MappedTables) -> ScannedFile:
+def _count(text: str) -> int:
+    """Return how many messages of each file are looked at."""
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 6 and int(text)):
+        raise MetadataError(
+            f"setting probes is {text!r}", hint="it is a number of messages, 1 or more"
+        )
+    return int(text)
+
+
+def _warn(walked: Part | RefmakerError, text: str) -> None:
+    """Warn of something in the account of a file, if it has one."""
+    if isinstance(walked, tuple):
+        walked[1].warn(text)
+
+
+def _mapped(file: ListedFile, tables: MappedFields) -> Part:
     """Return a file that is known from its list."""
+    report = ScanReport(file.url, format="grib")
+    if file.fingerprint is not None:
+        report.sources = {file.url: file.fingerprint}
     reading = f"; {len(file.read)} of its messages were read" if file.read else ""
     name = file.list_url.rpartition("/")[2]
-    return ScannedFile(
-        file.url, tables.table(file), file.fingerprint, cost=file.cost,
-        listed=f"{len(file)} fields known from the list {name}{reading}",
-    )  # fmt: skip
+    text = f"{len(file)} fields known from the list {name}{reading}"
+    report.add(file.url, Outcome.METADATA, text, "from-list")
+    report.requests, report.bytes_read = file.cost.requests, file.cost.bytes_read
+    report.rounds = file.cost.rounds
+    return tables.fields(file).to_bytes(), report
 
 
 def _cover(groups: Iterable[_Group], wanted: set[Hashable]) -> list[list[ListedFile]]:

@@ -203,11 +203,28 @@ class Coordinates:
             told["level"].add(self._get(handle, key, float))
         for key in ("percentileValue", "directionNumber", "frequencyNumber"):
             told[key.removesuffix("Value")].add(self._get(handle, key, int))
+        for kind in ("direction", "frequency"):
+            told[kind].add(self._of_spectrum(handle, kind))
         number = self._get(handle, "number", int)
         negative = self._get(handle, "typeOfEnsembleForecast", int) == _NEGATIVE
         told["number"].add(-number if negative and number is not None else number)
         told["threshold"] |= {self._limit(handle, end) for end in ("Lower", "Upper")}
         return told
+
+    def _of_spectrum(self, handle: int, kind: str) -> float | None:
+        """Return the direction or frequency of which a field has the number."""
+        number = self._get(handle, f"{kind}Number", int)
+        plural = {"direction": "Directions", "frequency": "Frequencies"}[kind]
+        try:
+            if self._get(handle, "edition", int) == 1:
+                scaled = self._eccodes.codes_get_array(handle, f"scaled{plural}")
+                return float(scaled[number - 1] / self._get(handle, f"{kind}ScalingFactor", int))
+            scaled = self._eccodes.codes_get_array(handle, f"scaledValuesOfWave{plural}")
+            factor = self._get(handle, f"scaleFactorOfWave{plural}", int)
+            power = 10.0 ** abs(factor)
+            return float(scaled[number - 1] / power if factor > 0 else scaled[number - 1] * power)
+        except (self._eccodes.CodesInternalError, TypeError, IndexError, ZeroDivisionError):
+            return None
 
     def _coefficients(self, handle: int) -> dict[str, set[float | None]]:
         """Return the hybrid coefficients of a field's level, and those at both its ends."""

@@ -19,7 +19,7 @@ __all__ = ["Places", "kind_of"]
 
 _KINDS = (
     "latitude", "longitude", "valid_time", "time", "step", "number", "percentile", "threshold",
-    "directionNumber", "frequencyNumber",
+    "directionNumber", "frequencyNumber", "direction", "frequency",
 )  # fmt: skip
 
 

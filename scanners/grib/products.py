@@ -8,6 +8,7 @@ names are asked once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.grib.fields import ProductTemplate
     from refmaker.scanners.grib.templates import TemplateOctets
 
-__all__ = ["ABSENT", "Product", "read_products", "section4"]
+__all__ = ["ABSENT", "Product", "dated", "read_products", "section4", "undated"]
 
 ABSENT = -(2**40)
 """Stands for a member or percentile that a field does not have."""
@@ -148,6 +149,81 @@ def section4(kind: ProductTemplate, row: bytes) -> bytes:
     body = row[kind.identification :]
     head = (len(body) + _PRODUCT2).to_bytes(4, "big") + b"\4"
     return head + kind.vertical.to_bytes(2, "big") + kind.template.to_bytes(2, "big") + body
+
+
+def undated(kind: ProductTemplate, row: bytes, blanked: bytes) -> bytes:
+    """Return a row without those of its dates that columns hold.
+
+    Parameters
+    ----------
+    kind : ProductTemplate
+        Of the row.
+    row : bytes
+        Octets of a field.
+    blanked : bytes
+        The same with all that columns hold blanked out.
+    """
+    bare = bytearray(row)
+    for at in _dates(kind._replace(local=0, grid=-1), blanked):
+        octets = [row[k] for k in at]
+        if not any(blanked[k] for k in at) and _is_date(octets):
+            for k in at:
+                bare[k] = 0
+    return bytes(bare)
+
+
+def dated(kind: ProductTemplate, row: bytes, reference: int, until: int) -> bytes:
+    """Return a row with the dates that `undated` took out.
+
+    Parameters
+    ----------
+    kind : ProductTemplate
+        Of the row.
+    row : bytes
+        What `undated` has returned.
+    reference, until : int
+        Reference time and end of the interval, seconds since 1970; `UNKNOWN` where there is none.
+    """
+    whole = bytearray(row)
+    places = _dates(kind._replace(local=0, grid=-1), row)
+    for at, time in zip(places, (reference, until), strict=False):
+        if time == UNKNOWN or any(whole[k] for k in at):
+            continue
+        when = np.datetime64(time, "s").item()
+        century, year = divmod(when.year - 1, 100)
+        octets = [*when.year.to_bytes(2, "big"), *when.timetuple()[1:6]]
+        if kind.edition == 1:
+            octets = [year + 1, *octets[2:6], century + 1]
+        for k, octet in zip(at, octets, strict=True):
+            whole[k] = octet
+    return bytes(whole)
+
+
+@lru_cache(4096)
+def _dates(kind: ProductTemplate, row: bytes) -> tuple[tuple[int, ...], ...]:
+    """Return where the octets of the reference time and of the end of an interval stand."""
+    if kind.edition == 1:
+        return ((12, 13, 14, 15, 16, 24),)
+    if kind.identification < 21:
+        return ()
+    octets = template_octets(section4(kind, row))
+    found = [12]
+    if octets is not None and octets.interval:
+        found.append(kind.identification - 10 + octets.interval)
+    return tuple(tuple(range(at, at + 7)) for at in found)
+
+
+def _is_date(octets: list[int]) -> bool:
+    """Whether the octets of a date are those of a plain one."""
+    if len(octets) == 6:
+        # Edition 1: the year of the century first, the century last.
+        full = (octets[5] - 1) * 100 + octets[0] if octets[5] and octets[0] <= 100 else 0
+        octets = [full >> 8, full & 255, *octets[1:5], 0]
+    year, month, day, hour, minute, second = octets[0] << 8 | octets[1], *octets[2:]
+    return (
+        1 <= year <= 9999 and 1 <= month <= 12 and 1 <= day <= 31
+        and hour < 24 and minute < 60 and second < 60
+    )  # fmt: skip
 
 
 def _merged(

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.grib.declared import FORMAT
 from refmaker.scanning.declaration import DeclaredScanner
+from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import setting_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from refmaker.io.source import Source
     from refmaker.model import Group
-    from refmaker.scanning.options import ScanOptions
     from refmaker.scanning.protocol import LibraryReader
 
 __all__ = ["GRIBScanner"]
@@ -31,13 +31,8 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
     suffixes : tuple of str
         Usual file name endings.
     settings : tuple of Setting
-        ``layout``, ``sidecar`` and ``precision``.
-    joins_tables : bool
-        That a set of many files is made of all of them at once.
+        ``layout``, ``sidecar``, ``probes`` and ``precision``.
     """
-
-    joins_tables = True
-    """Files are joined before anything is placed: one more means collecting all of them."""
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of a file and what became of each of its fields.
@@ -68,14 +63,85 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
         """
         from refmaker.scanners.grib.assembly import assemble
         from refmaker.scanners.grib.file_table import file_table
+        from refmaker.scanners.grib.memory import remembered
+        from refmaker.scanners.grib.message_table import joined
 
         values = setting_values(self, options)
         report = ScanReport(source.url, format=self.name)
         table, damages = file_table(source, values, report)
-        group = assemble(table, (source.url,), values, options, report)
+        group = assemble(joined([table]), (source.url,), values, options, report)
         for path, reason, code in damages:
             report.add(f"/_damaged/{path}", Outcome.SKIPPED, reason, code)
+        report.parts = remembered([table], options)
         return group, report
+
+    def part(self, source: Source, options: ScanOptions) -> tuple[bytes, ScanReport]:
+        """Return the fields of a file, for `join`.
+
+        Parameters
+        ----------
+        source : Source
+            The file.
+        options : ScanOptions
+            As for `scan`.
+
+        Raises
+        ------
+        FormatError, UnsupportedError
+            As for `scan`.
+        """
+        from refmaker.scanners.grib.file_table import part_of
+
+        return part_of(source, setting_values(self, options))
+
+    def reads_together(self, options: ScanOptions) -> bool:
+        """Tell whether files of a set are read by `collect`, since some teach what others hold.
+
+        Parameters
+        ----------
+        options : ScanOptions
+            As for `scan`.
+        """
+        return setting_values(self, options)["sidecar"] == "map"
+
+    def join(
+        self, parts: Iterable[tuple[bytes, ScanReport]], options: ScanOptions
+    ) -> tuple[Group, ScanReport]:
+        """Return one reference set of files, whatever the order of their parts.
+
+        Parameters
+        ----------
+        parts : iterable of (bytes, ScanReport)
+            From `part`.
+        options : ScanOptions
+            As for `scan`.
+
+        Raises
+        ------
+        FormatError
+            If there is no part.
+        MetadataError
+            If one is none.
+        """
+        from refmaker.scanners.grib.collection import join
+
+        return join(parts, setting_values(self, options), options)
+
+    def parts(
+        self, group: Group, report: ScanReport
+    ) -> tuple[list[tuple[bytes, ScanReport]], ScanOptions] | None:
+        """Return the parts that a set was joined of, and how; None where it does not say.
+
+        Parameters
+        ----------
+        group : Group
+            The root group of a set, as read.
+        report : ScanReport
+            What the set says of itself.
+        """
+        from refmaker.scanners.grib.collection import parts_of
+
+        return parts_of(group, report, setting_values(self, ScanOptions()))
 
     def collect(
         self,

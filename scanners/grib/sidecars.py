@@ -28,6 +28,8 @@ __all__ = ["FoundList", "Offsets", "find_lists", "walk_file"]
 _LARGEST = 64 * 1024**2
 _SMALL = 16 * 1024**2
 """Remote files up to this size are fetched at once, sidecar or not."""
+_FIRST = 4
+"""Files of which lists of all names are looked for, to learn how they are named."""
 _ENDING = re.compile(r"\.(grib2?|grb2?|gb2)$")
 
 
@@ -146,7 +148,7 @@ def find_lists(
     Parameters
     ----------
     urls : sequence of str
-        The files. How the list of the first one is named is tried first for the others.
+        The files. How the first list that is found is named is tried first for the others.
     storage_options : mapping or None
         Passed to fsspec.
     cost : Cost
@@ -154,11 +156,13 @@ def find_lists(
     """
     found: dict[str, FoundList] = {}
     spelling = 0
-    for url in urls[:1]:
-        names = _beside(url)
-        _take(found, dict.fromkeys(names, url), storage_options, cost)
-        spelling = names.index(found[url].url) if url in found else 0
-    others = {url: _beside(url) for url in urls[1:]}
+    asked = 0
+    while asked < min(_FIRST, len(urls)) and not found:
+        names = _beside(urls[asked])
+        _take(found, dict.fromkeys(names, urls[asked]), storage_options, cost)
+        spelling = next((names.index(listed.url) for listed in found.values()), 0)
+        asked += 1
+    others = {url: _beside(url) for url in urls[asked:]}
     first = {names[spelling]: url for url, names in others.items() if names}
     _take(found, first, storage_options, cost)
     missing = {

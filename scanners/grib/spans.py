@@ -93,6 +93,7 @@ class _Span:
         self._source = source
         self._at, self.stop, self._block = start, stop, block
         self._length = 0
+        self._sure = False
         self.found = False
         self.wanted = [(start, HEADER if start == 0 else block)]
 
@@ -126,6 +127,13 @@ class _Span:
     def _hop(self) -> None:
         """Go on to the message that follows."""
         data = self._source.read_upto(self._at + self._length - 4, 4 + HEADER)
+        if not self._sure and data[:4] != b"7777":
+            # What was found only looked like a message.
+            self.found, self._length = False, 0
+            self._at += 4
+            self.wanted = [(self._at, self._block)] if self._at < self.stop else []
+            return
+        self._sure = True
         self._at += self._length
         self._enter(data[4:])
 

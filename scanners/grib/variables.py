@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,12 +11,14 @@ import numpy as np
 from refmaker.scanners.grib.identity import differences, label_of
 from refmaker.scanners.grib.layouts import ArrayPath, interval_label
 from refmaker.scanners.grib.products import ABSENT
+from refmaker.scanners.grib.wave_spectra import spectrum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
     from numpy.typing import NDArray
 
+    from refmaker.scanners.grib.identity import Identity
     from refmaker.scanners.grib.message_table import MessageTable
     from refmaker.scanners.grib.names import Names, Sections
 
@@ -25,7 +28,7 @@ DUPLICATES = "_duplicates"
 """Group of fields that are in the file more than once."""
 _RESERVED = frozenset({
     "number", "time", "step", "valid_time", "latitude", "longitude", "x", "y", "crs", "values",
-    "percentile", "threshold", "directionNumber", "frequencyNumber",
+    "percentile", "threshold", "directionNumber", "frequencyNumber", "direction", "frequency",
     "ap", "b",
 })  # fmt: skip
 """Names of coordinates, which no variable of the same group can have."""
@@ -47,17 +50,20 @@ class DimensionCoordinate(NamedTuple):
         Distinct coordinates in the order of the dimension.
     bounds : ndarray, shape (n, 2), or None
         Both ends of each, where it is an interval.
+    numbers : ndarray, shape (n,), or None
+        What the fields bear in place of the values, where that is another thing.
     """
 
     name: str
     values: NDArray[np.generic]
     bounds: NDArray[np.generic] | None = None
+    numbers: NDArray[np.int64] | None = None
 
     @property
     def key(self) -> tuple[bytes, bytes]:
         """Equal for axes of equal coordinates."""
-        bounds = b"" if self.bounds is None else self.bounds.tobytes()
-        return self.values.tobytes(), bounds
+        rest = (b"" if one is None else one.tobytes() for one in (self.bounds, self.numbers))
+        return self.values.tobytes(), b"".join(rest)
 
 
 @dataclass(slots=True, eq=False)
@@ -106,8 +112,8 @@ def variables(
     ----------
     table : MessageTable
         Fields that can be placed.
-    grid : ndarray of int64, shape (n,)
-        Number of each field's grid; equal grids have one number.
+    grid : ndarray of int64
+        Number of the grid of each row of `shared`; equal grids have one number.
     labels : list of str
         Short name of each grid.
     place : callable
@@ -119,22 +125,22 @@ def variables(
         In the order in which their first fields stand in the file. Every field is in exactly
         one of them.
     """
+    shared = table.shared
+    used, _ = table.distinct(np.arange(len(table)))
     pairs, first, inverse = np.unique(
-        table.template * len(labels) + grid, return_index=True, return_inverse=True
+        shared.template[used] * len(labels) + grid[used], return_index=True, return_inverse=True
     )
     groups: dict[tuple[ArrayPath, int], dict[Hashable, int]] = {}
     of_pair = np.empty(len(pairs), np.int64)
     count = 0
     for i in np.argsort(first, kind="stable").tolist():
         template, where = divmod(int(pairs[i]), len(labels))
-        identity = table.identities[template]
-        found = place(table.names[template], table.sections[template], labels[where])
+        identity = shared.identities[template]
+        found = place(shared.names[template], shared.sections[template], labels[where])
         products = groups.setdefault((found.labelled(identity.label), where), {})
         of_pair[i] = products.setdefault(identity.key, count)
         count = max(count, int(of_pair[i]) + 1)
-    variable = of_pair[inverse]
-    order = np.argsort(variable, kind="stable")
-    bounds = np.searchsorted(variable[order], np.arange(count + 1))
+    order, bounds = _sorted_out(table, used, of_pair[inverse], count)
     taken: set[tuple[tuple[str, ...], str]] = set()
     for (found, where), products in groups.items():
         rows = [order[bounds[number] : bounds[number + 1]] for number in products.values()]
@@ -143,18 +149,37 @@ def variables(
                 yield from _unique(_apart(table, item), taken)
 
 
+def _sorted_out(
+    table: MessageTable, used: NDArray[np.int64], variable: NDArray[np.int64], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return fields in the order of their variables, and where those of each begin."""
+    # Numbers of two octets are sorted in linear time.
+    dtype = np.uint16 if count < 65536 else np.uint32
+    of_row = np.zeros(len(table.shared), dtype)
+    of_row[used] = variable
+    of_field = of_row[table.row]
+    bounds = np.append(0, np.cumsum(np.bincount(of_field, minlength=count)))
+    return np.argsort(of_field, kind="stable"), bounds
+
+
 def _products(
     table: MessageTable, found: Variable, parts: list[NDArray[np.int64]]
 ) -> Iterator[Variable]:
     """Yield a variable for each product; names of several tell in what they differ."""
     parts = _models(table, parts)
-    identities = [table.identities[int(table.template[rows[0]])] for rows in parts]
+    identities = [_identity(table, rows) for rows in parts]
     several = differences([identity.aspects for identity in identities])
     for rows, identity, told in zip(parts, identities, several, strict=True):
         label = label_of(told)
         known = [aspect for aspect in identity.aspects if aspect.always] + told
         attributes = {key: value for each in known for key, value in each.attributes.items()}
         yield replace(found, place=found.place.labelled(label), rows=rows, told=attributes)
+
+
+def _identity(table: MessageTable, rows: NDArray[np.int64]) -> Identity:
+    """Return the identity of fields of one product."""
+    shared = table.shared
+    return shared.identities[int(shared.template[table.row[rows[0]]])]
 
 
 def _models(
@@ -164,14 +189,15 @@ def _models(
 
     Table A of NCEP has two numbers for one model: fields of hour 0 bear the first.
     """
-    keys = [dict(table.identities[int(table.template[rows[0]])].key) for rows in parts]
+    keys = [dict(_identity(table, rows).key) for rows in parts]
+    ends = [table.shared.end[table.distinct(rows)[0]] for rows in parts]
     joined = list(parts)
     for i, key in enumerate(keys):
         model = _ANALYSES.get((key.get("centre", b""), key.get("process", b"")))
-        if model is None or table.end[parts[i]].any():
+        if model is None or ends[i].any():
             continue
         for j, other in enumerate(keys):
-            if other == {**key, "process": model} and table.end[parts[j]].all():
+            if other == {**key, "process": model} and ends[j].all():
                 joined[j] = np.sort(np.concatenate([joined[j], parts[i]]))
                 joined[i] = parts[i][:0]
     return [rows for rows in joined if len(rows)]
@@ -194,12 +220,13 @@ def _unique(
 
 def _intervals(table: MessageTable, found: Variable) -> Iterator[Variable]:
     """Part fields that end at one time and begin at several by the lengths of their intervals."""
-    start, end = table.start[found.rows], table.end[found.rows]
+    used, at = table.distinct(found.rows)
+    start, end = table.shared.start[used], table.shared.end[used]
     pairs = np.unique(np.stack([end, start]), axis=1) if (start != end).any() else None
     if pairs is None or len(np.unique(pairs[0])) == pairs.shape[1]:
         yield found
         return
-    lengths = _series(table, found, np.where(start == 0, _SINCE, end - start))
+    lengths = _series(table, found, np.where(start == 0, _SINCE, end - start)[at])
     for length in np.unique(lengths).tolist():
         place = found.place
         if length >= 0:
@@ -217,18 +244,19 @@ def _series(
     """
     known = np.unique(lengths[lengths >= 0])
     rows = found.rows
-    first = (lengths == _SINCE) & np.isin(table.end[rows], known)
+    end = table.column("end", rows)
+    first = (lengths == _SINCE) & np.isin(end, known)
     if not first.any():
         return lengths
-    columns = [table.reference, table.end, table.member, table.percentile, table.template]
-    keys = [column[rows[first]] for column in columns]
+    columns = ("reference", "end", "member", "percentile", "template")
+    keys = [table.column(name, rows[first]) for name in columns]
     keys += [
-        np.unique(column[rows[first]], return_inverse=True)[1]
-        for column in (table.level, table.bottom, table.lower, table.upper)
+        np.unique(table.column(name, rows[first]), return_inverse=True)[1]
+        for name in ("level", "bottom", "lower", "upper")
     ]
     _, inverse = np.unique(np.stack(keys, axis=1), axis=0, return_inverse=True)
     second = np.flatnonzero(first)[_rank(inverse.reshape(-1)) == 1]
-    lengths[second] = table.end[rows[second]]
+    lengths[second] = end[second]
     return lengths
 
 
@@ -236,13 +264,13 @@ def _apart(table: MessageTable, found: Variable) -> Iterator[Variable]:
     """Part fields that would lie on one chunk: other products, or duplicates."""
     axes(table, found)
     numbers = found.numbers
-    if len(numbers) == 1 or len(np.unique(numbers)) == len(numbers):
+    if _apart_already(numbers, found.axes):
         yield found
         return
     # Fields of one place that differ in anything else are no duplicates.
-    template = table.template[found.rows]
+    template = table.column("template", found.rows)
     distinct = np.unique(template).tolist()
-    kinds = {number: table.identities[number].rest for number in distinct}
+    kinds = {number: table.shared.identities[number].rest for number in distinct}
     rests = {tuple((a.name, a.value) for a in kinds[number]): kinds[number] for number in distinct}
     several = dict(zip(rests, differences(list(rests.values())), strict=True))
     for rest, told in several.items():
@@ -263,6 +291,18 @@ def _apart(table: MessageTable, found: Variable) -> Iterator[Variable]:
             yield some
 
 
+def _apart_already(numbers: NDArray[np.int64], axes: list[DimensionCoordinate]) -> bool:
+    """Whether each place has one field at most."""
+    size = math.prod(len(axis.values) for axis in axes)
+    if len(numbers) == 1:
+        return True
+    if size > 16 * len(numbers) + 1024:
+        return len(np.unique(numbers)) == len(numbers)
+    seen = np.zeros(size, bool)
+    seen[numbers] = True
+    return int(np.count_nonzero(seen)) == len(numbers)
+
+
 def _rank(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return how many equal numbers stand before each."""
     order = np.argsort(numbers, kind="stable")
@@ -275,29 +315,52 @@ def _rank(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def axes(table: MessageTable, variable: Variable) -> None:
     """Find the coordinates of a variable, and where its fields lie along them."""
-    rows = variable.rows
+    shared = table.shared
+    used, inverse = table.distinct(variable.rows)
     found: list[tuple[DimensionCoordinate, NDArray[np.int64]]] = []
-    number = table.member[rows]
+    number = shared.member[used]
     if (number != ABSENT).any():
         found.append(_plain("number", number))
-    found.append(_plain("time", table.reference[rows]))
-    found.append(_pairs("step", table.end[rows], table.start[rows], table.end[rows]))
-    level = table.level[rows]
+    found.append(_pairs("step", shared.end[used], shared.start[used], shared.end[used]))
+    level = shared.level[used]
     if not np.isnan(level).all():
-        kind = table.names[int(table.template[rows[0]])].type_of_level
-        found.append(_pairs(kind, level, level, table.bottom[rows]))
-    percentile = table.percentile[rows]
+        kind = shared.names[int(shared.template[used[0]])].type_of_level
+        found.append(_pairs(kind, level, level, shared.bottom[used]))
+    percentile = shared.percentile[used]
     if (percentile != ABSENT).any():
         found.append(_plain("percentile", percentile))
-    lower, upper = table.lower[rows], table.upper[rows]
+    lower, upper = shared.lower[used], shared.upper[used]
     if not (np.isnan(lower) & np.isnan(upper)).all():
         found.append(_pairs("threshold", np.where(np.isnan(lower), upper, lower), lower, upper))
     for name in ("direction", "frequency"):
-        values = getattr(table, name)[rows]
+        values = getattr(shared, name)[used]
         if (values != ABSENT).any():
-            found.append(_plain(f"{name}Number", values))
+            found.append(_spectral(table, used, name, *_plain(f"{name}Number", values)))
+    times, of_time = table.references(variable.rows)
+    place = 1 if found[0][0].name == "number" else 0
     variable.axes = [axis for axis, _ in found]
-    variable.at = [at for _, at in found]
+    variable.at = [at[inverse] for _, at in found]
+    variable.axes.insert(place, DimensionCoordinate("time", times))
+    variable.at.insert(place, of_time)
+
+
+def _spectral(
+    table: MessageTable,
+    used: NDArray[np.int64],
+    name: str,
+    axis: DimensionCoordinate,
+    at: NDArray[np.int64],
+) -> tuple[DimensionCoordinate, NDArray[np.int64]]:
+    """Return the axis of what numbers of a wave spectrum count, where all fields say so alike."""
+    templates = np.unique(table.shared.template[used]).tolist()
+    lists = [spectrum(table.shared.sections[template]).get(name) for template in templates]
+    first = lists[0]
+    if first is None or not all(one is not None and np.array_equal(one, first) for one in lists):
+        return axis, at
+    numbers = np.asarray(axis.values, np.int64)
+    if numbers[0] < 1 or numbers[-1] > len(first) or len(np.unique(first)) < len(first):
+        return axis, at
+    return DimensionCoordinate(name, first[numbers - 1], numbers=numbers), at
 
 
 def _plain(name: str, values: NDArray[np.int64]) -> tuple[DimensionCoordinate, NDArray[np.int64]]:

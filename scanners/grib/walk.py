@@ -31,6 +31,8 @@ _TOGETHER = 4096
 _NONE = 255
 _REUSED, _DEFINED = b"\xfe", b"\0"
 """Bitmap indicators (code table 6.0): the bitmap of an earlier field, one that follows."""
+_PLAIN = (1, 3, 4, 5, 6, 7)
+"""The sections of most messages."""
 _NEEDED = {5: PACKING_WIDTH, 6: 6}
 """Bytes of sections that are looked at; of others all."""
 
@@ -284,8 +286,38 @@ class MessageWalk:
             raise WalkError(f"{length} bytes are needed, {len(found)} are left", position)
         return found
 
+    def _plain(self, head: bytes, at: int, total: int) -> bool:
+        """Add the field of a message of sections 1 and 3 to 7, if all but its data are at hand."""
+        try:
+            one, first = _SECTION(head, 16)
+            three = 16 + one
+            grid, second = _SECTION(head, three)
+            four = three + grid
+            what, third = _SECTION(head, four)
+            five = four + what
+            how, fourth = _SECTION(head, five)
+            six = five + how
+            bits, fifth = _SECTION(head, six)
+            seven = six + bits
+            size, last = _SECTION(head, seven)
+        except struct.error:
+            return False
+        if (first, second, third, fourth, fifth, last) != _PLAIN or seven + size + 4 != total:
+            return False
+        packing = head[five : min(six, five + PACKING_WIDTH)]
+        number = int.from_bytes(packing[9:11], "big")
+        if number in IMAGES or min(one, grid, what, how, bits, size) < 5:
+            return False
+        indicator = head[six + 5] if bits > 5 else _NONE
+        sections = head[6], head[16:three], b"", head[three:four], head[four:five]
+        how_packed = number, packing, indicator, size, b""
+        self._fields.add2((at, at, total, 1), sections, how_packed, at + three)
+        return True
+
     def _sections2(self, at: int, head: bytes, total: int) -> None:
         """Walk the sections of a message of edition 2, and add each field at its section 7."""
+        if self._plain(head, at, total):
+            return
         end = at + total - 4
         position = at + 16
         parts, last = _Parts(), 0

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from refmaker.errors import MissingDependencyError
-from refmaker.scanners.hdf5.h5py_file import open_file, with_plugins
+from refmaker.io.h5py_file import open_file, with_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

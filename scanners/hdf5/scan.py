@@ -17,6 +17,7 @@ from refmaker.errors import (
     TruncatedError,
     UnsupportedError,
 )
+from refmaker.io.h5py_file import open_file
 from refmaker.io.related_files import RelatedFiles
 from refmaker.model import Array, Group
 from refmaker.model.attribute_types import impossible_missing, with_types
@@ -27,7 +28,6 @@ from refmaker.scanners.hdf5.attributes import AttributeReader
 from refmaker.scanners.hdf5.chunks import ChunkFinder
 from refmaker.scanners.hdf5.dataset import OpenDataset
 from refmaker.scanners.hdf5.dimensions import Dimensions, Scale, is_placeholder
-from refmaker.scanners.hdf5.h5py_file import open_file
 from refmaker.scanners.hdf5.heap_columns import read_columns
 from refmaker.scanners.hdf5.padding import padded
 from refmaker.scanners.hdf5.tree import TreeBuilder

@@ -17,10 +17,8 @@ from refmaker.errors import (
 )
 from refmaker.io.many_files import FileRange
 from refmaker.model import Array, ChunkTable, chunk_grid
-from refmaker.model.zarr_v3_reader import array_from_document_v3
 from refmaker.scanners.zarr.chunk_keys import ChunkKeys, keys_v2, keys_v3
 from refmaker.scanners.zarr.keys import Places
-from refmaker.scanners.zarr.shards import inner_table, is_sharded, sharding_of
 from refmaker.storage.tree import array_of, strict
 
 if TYPE_CHECKING:
@@ -86,6 +84,13 @@ class ArrayBuilder:
             _check_objects(array)
             keys = keys_v2(node.document, len(array.shape))
             return replace(array, chunks=self._table(node.path, keys, array.chunks.grid))
+        return self._array_v3(node)
+
+    def _array_v3(self, node: Node) -> Array:
+        """Return the array of a node of version 3."""
+        from refmaker.model.zarr_v3_reader import array_from_document_v3
+        from refmaker.scanners.zarr.shards import is_sharded, sharding_of
+
         document = node.document
         sharding = sharding_of(document) if is_sharded(document) else None
         array = array_from_document_v3(document if sharding is None else sharding.document)
@@ -205,6 +210,8 @@ class ArrayBuilder:
             if not isinstance(data, bytes):
                 raise data
             indices.append(data)
+        from refmaker.scanners.zarr.shards import inner_table
+
         return inner_table(sharding, shape, at, places, indices, places.length)
 
     def _assumed_inner(
@@ -239,6 +246,8 @@ class ArrayBuilder:
         places = Places([urls[number] for number in there], none, none, whole=True)
         # How long these are nobody has said: what an index names is compared when it is read.
         sizes = np.full(len(there), 2**62)
+        from refmaker.scanners.zarr.shards import inner_table
+
         return inner_table(sharding, shape, at, places, indices, sizes)
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refmaker.errors import MetadataError
-from refmaker.model.zarr_v3_reader import key_encoding_v3
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,6 +114,8 @@ def keys_v3(document: Mapping[str, Any], rank: int) -> ChunkKeys:
     MetadataError, UnsupportedError
         As `refmaker.model.zarr_v3_reader.key_encoding_v3` does.
     """
+    from refmaker.model.zarr_v3_reader import key_encoding_v3
+
     encoding = key_encoding_v3(document)
     prefix = encoding.prefix and encoding.prefix + encoding.separator
     return ChunkKeys(rank, encoding.separator, prefix, encoding.key(()))

@@ -128,6 +128,8 @@ def _parsed(key: str, data: bytes, url: str) -> dict[str, Any]:
         raise FormatError("a metadata document that is no JSON object", url=url, path=key)
     expected = {_V3: ("zarr_format", 3), _CONSOLIDATED: ("zarr_consolidated_format", 1)}
     member, value = expected.get(key.rpartition("/")[2], ("zarr_format", 2))
+    if "record_size" in found and member == "zarr_consolidated_format":
+        raise FormatError("the metadata of references as Parquet, which are a set", url=url)
     if not key.endswith(".zattrs") and found.get(member) != value:
         what = f"{member} is {found.get(member)!r}, expected {value}"
         raise FormatError(what, url=url, path=key)

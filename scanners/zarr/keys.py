@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from refmaker.io.source import Source
 
-__all__ = ["DOCUMENT_MOST", "FolderStore", "KeyStore", "Places", "read_documents"]
+__all__ = ["DOCUMENT_MOST", "FolderStore", "KeyStore", "Places", "read_documents", "root_of"]
 
 DOCUMENT_MOST = 64 * 1024**2
 """Bytes of a metadata document; real ones stay far below."""

@@ -16,9 +16,8 @@ from refmaker.scanners.zarr.arrays import ArrayBuilder
 from refmaker.scanners.zarr.declared import CHUNKS, FORMAT, METADATA
 from refmaker.scanners.zarr.hierarchy import read_hierarchy
 from refmaker.scanners.zarr.keys import DOCUMENT_MOST, FolderStore
-from refmaker.scanners.zarr.zip_archive import ZipStore
 from refmaker.scanning.declaration import DeclaredScanner
-from refmaker.scanning.protocol import setting_values
+from refmaker.scanning.protocol import SNIFF_BYTES, setting_values
 from refmaker.storage.tree import strict
 
 if TYPE_CHECKING:
@@ -114,6 +113,8 @@ class ZarrScanner(DeclaredScanner, declaration=FORMAT):
 def _opened(source: Source, options: ScanOptions) -> tuple[KeyStore, tuple[str, bytes]]:
     """Return a store, and name and content of the document at its root."""
     if source.read_upto(0, 4) == b"PK\x03\x04":
+        from refmaker.scanners.zarr.zip_archive import ZipStore
+
         archive = ZipStore(source)
         names = archive.names
         name = next(name for name in STORE_DOCUMENTS if name in names)
@@ -124,7 +125,7 @@ def _opened(source: Source, options: ScanOptions) -> tuple[KeyStore, tuple[str, 
     if source.size > DOCUMENT_MOST:
         raise LimitError(f"a metadata document of {source.size} bytes")
     data = source.read(0, source.size)
-    if not FORMAT.sniff(data, source.url):
+    if not FORMAT.sniff(data[:SNIFF_BYTES], source.url):
         raise FormatError("neither a metadata document of Zarr nor a zip archive", offset=0)
     return FolderStore(source, anywhere=options.follow_external), (_role(source.url, data), data)
 

@@ -38,12 +38,23 @@ def test_one_input_into_an_existing_folder(run, files, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["{stem", "{other}", "{stem.__class__}", "{}", "../{stem}", "a/{n}", ""]
+    "name",
+    ["{stem", "{other}", "{stem.__class__}", "{}", "../{stem}", "a/../{n}", "/a/{n}", "a//{n}", ""],
 )
 def test_bad_names_are_usage_errors(run, files, name, tmp_path):
     before = set(tmp_path.iterdir())
     run("scan", files["a"], files["b"], "-o", "refs", "--name-template", name, code=2)
     assert set(tmp_path.iterdir()) == before
+
+
+def test_folders_in_names_tell_files_of_one_name_apart(run, files, tmp_path):
+    other = tmp_path / "deep" / "a.toy"
+    other.parent.mkdir()
+    other.write_bytes(files["b"].read_bytes())
+    name = "{parent}/{stem}.json"
+    run("scan", files["a"], other, "-o", "refs", "--name-template", name)
+    assert (tmp_path / "refs" / "deep" / "a.json").exists()
+    assert (tmp_path / "refs" / tmp_path.name / "a.json").exists()
 
 
 def test_two_inputs_to_one_output(run, files, tmp_path):

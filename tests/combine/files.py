@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import glob
+import shlex
+
 import numpy as np
 import xarray as xr
 import zarr
@@ -76,3 +79,14 @@ def joined(datasets, dim="time"):
     return xr.concat(
         datasets, dim, data_vars="minimal", coords="minimal", compat="equals", join="exact"
     )
+
+
+def words_of(command):
+    """Return a command line as a shell hands it over: names expanded, quotes taken off."""
+    for word in shlex.split(command, posix=False):
+        if word.startswith("'"):
+            yield word[1:-1]
+        elif not word.startswith("-") and set(word) & set("*?["):
+            yield from sorted(glob.glob(word))
+        else:
+            yield word

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import glob
 import re
-import shlex
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from click.testing import CliRunner
 import refmaker
 from refmaker.cli import main
 from tests.combine import archives
+from tests.combine.files import words_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "tasks" / "archives.md"
 _FENCE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -26,17 +25,8 @@ def shown(title):
     )
     for block in _FENCE.findall(section[1]):
         for line in block.replace("\\\n", " ").splitlines():
-            words = shlex.split(line, posix=False)
-            assert words[:2] == ["$", "refmaker"]
-            yield [part for word in words[2:] for part in expanded(word)]
-
-
-def expanded(word):
-    if word.startswith("'"):
-        return [word[1:-1]]
-    if not word.startswith("-") and set(word) & set("*?["):
-        return sorted(glob.glob(word))
-    return [word]
+            assert line.startswith("$ refmaker ")
+            yield list(words_of(line.removeprefix("$ refmaker ")))
 
 
 def run(title, monkeypatch, folder):

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 import refmaker
 from refmaker.cli import main
+from refmaker.cli.combine import command as combine_command
 from refmaker.combine.agreement import Findings
 from refmaker.combine.values import cut_inline
 from refmaker.errors import LimitError, MetadataError
@@ -82,6 +83,7 @@ def packed(*, exact):
 
 
 BIG = {"concat": "time"}
+OLD = {"concat": "time", "zarr_format": 2}
 GRID = {"y": arr(np.arange(20.0), "y"), "x": arr(np.arange(30.0), "x")}
 SCENES = {
     "attribute": (series(v=field(1, zlib=True, units="K")), BIG),
@@ -100,21 +102,38 @@ SCENES = {
     "codec": (series(v=field(1)), BIG),
     "codec of more than the budget": (series(v=field(1)), {**BIG, "inline_budget": 1000}),
     "order": (series(v=field(1, zlib=True, order="F")), BIG),
-    "chunks, compressed": (series(v=field(1, zlib=True, chunks=(1, 20, 30))), BIG),
+    "chunks, compressed": (series(v=field(1, zlib=True, chunks=(1, 20, 30))), OLD),
     "chunks, not compressed": (
-        pair(time=(days(0), days(2)), v=(field(0), field(1, chunks=(1, 20, 30)))), BIG,
+        pair(time=(days(0), days(2)), v=(field(0), field(1, chunks=(1, 20, 30)))), OLD,
+    ),
+    "chunks elsewhere": (series(v=field(1, zlib=True, chunks=(2, 10, 30))), BIG),
+    "chunks elsewhere, not compressed": (
+        pair(time=(days(0), days(2)), v=(field(0), field(1, chunks=(2, 10, 30)))), BIG,
+    ),
+    "chunks that overlap": (
+        pair(time=(days(0, 4), days(3, 4)), v=[field(k, 4, zlib=True) for k in range(2)]), BIG,
+    ),
+    "chunks that overlap, not compressed": (
+        pair(time=(days(0, 4), days(3, 4)), v=[field(k, 4) for k in range(2)]), BIG,
+    ),
+    "uneven chunks": (
+        [refmaker.combine(series(time=days(2, 3), v=field(1, 3, zlib=True)), concat="time")], OLD,
     ),
     "partial chunks, not compressed": (
         pair(time=(days(0, 3), days(3, 3)), v=[field(k, 3, chunks=(2, 20, 30)) for k in range(2)]),
-        BIG,
+        OLD,
     ),
     "partial chunks, compressed": (
         pair(time=(days(0, 3), days(3, 3)),
-             v=[field(k, 3, chunks=(2, 20, 30), zlib=True) for k in range(2)]), BIG,
+             v=[field(k, 3, chunks=(2, 20, 30), zlib=True) for k in range(2)]), OLD,
     ),
     "scattered chunks": (
         pair(time=[arr(np.array([k, k + 2], "i4"), "time", units=DAYS) for k in range(2)],
              v=[field(k, zlib=True) for k in range(2)]), BIG,
+    ),
+    "scattered chunks in version 2": (
+        pair(time=[arr(np.array([k, k + 2], "i4"), "time", units=DAYS) for k in range(2)],
+             v=[field(k, zlib=True) for k in range(2)]), OLD,
     ),
     "names of dimensions": (series(v=field(1, zlib=True, dims="time x y", shape=(20, 30))), BIG),
     "size of a dimension": (series(v=field(1, shape=(20, 31), zlib=True)), BIG),
@@ -398,10 +417,12 @@ def flags_of(options):
             yield from (flag, str(value))
 
 
+_KNOWN = {flag for option in combine_command.params for flag in option.opts}
 TYPED = [
     name for name, (_, options) in SCENES.items()
-    if not any(hasattr(v, "keys") and any(isinstance(o, dict) for o in v.values())
-               for v in options.values())
+    if ("zarr_format" not in options or "--zarr-format" in _KNOWN)
+    and not any(hasattr(v, "keys") and any(isinstance(o, dict) for o in v.values())
+                for v in options.values())
 ]  # fmt: skip
 
 

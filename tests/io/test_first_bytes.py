@@ -9,8 +9,8 @@ import fsspec
 import pytest
 from moto.server import ThreadedMotoServer
 
-from refmaker.errors import SourceError, SourceNotFoundError
-from refmaker.io.first_bytes import LOCAL, REMOTE, read_first_bytes
+from refmaker.errors import SourceError, SourceNotFoundError, TruncatedError
+from refmaker.io.first_bytes import LOCAL, REMOTE, read_first_bytes, read_pieces
 from refmaker.io.source import Source
 from refmaker.model.report import Cost
 from refmaker.testing.http import RangeServer
@@ -134,3 +134,36 @@ def test_a_reader_that_stops_early_leaves_nothing_behind(files):
 
 def test_no_files():
     assert list(read_first_bytes([])) == []
+
+
+def test_pieces_of_files_anywhere(files):
+    cost = Cost()
+    places = [(str(path), at) for path in files[:8] for at in (0, 50, LOCAL)]
+    with RangeServer(files[0].parent) as server:
+        far = [(server.url(os.path.basename(url)), at) for url, at in places]
+        pieces = list(read_pieces([*places, *far], 70, cost=cost))
+        assert server.requests == len(far)
+    for (url, at), near, distant in zip(places, pieces, pieces[len(places) :], strict=False):
+        with open(url, "rb") as file:
+            data = file.read()
+        for piece in (near, distant):
+            if at and at >= len(data):
+                assert isinstance(piece.error, TruncatedError)
+            else:
+                assert piece.data == data[at : at + 70]
+                assert piece.fingerprint.size == len(data)
+    assert cost.requests >= len(far)
+
+
+def test_pieces_of_servers_that_ignore_ranges(files):
+    with RangeServer(files[0].parent, ranges=False) as server:
+        [piece] = read_pieces([(server.url(files[7].name), 1000)], 50)
+    assert piece.data == files[7].read_bytes()[1000:1050]
+
+
+def test_pieces_of_other_stores(files):
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/pieces/a", b"0123456789")
+    pieces = list(read_pieces([("memory://pieces/a", 3), ("memory://pieces/a", 10)], 4))
+    assert pieces[0].data == b"3456"
+    assert isinstance(pieces[1].error, TruncatedError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import shutil
@@ -252,6 +253,21 @@ def test_what_cannot_be_opened_says_why(tmp_path):
         xr.open_dataset(tmp_path / "mixed" / "b.grib2", engine="refmaker", scan={"colour": 1})
 
 
+@pytest.mark.parametrize(
+    "given", [b"CDF", None, 5, io.BytesIO(b"CDF"), [b"a"], {"a.nc": 1}], ids=repr
+)
+def test_what_has_no_name_is_refused(given):
+    with pytest.raises(TypeError, match="has to have a name"):
+        refmaker.open_dataset(given)
+
+
+def test_a_list_of_one_file_is_that_file(netcdf):
+    native = xr.open_dataset(netcdf, engine="h5netcdf").load()
+    xr.testing.assert_identical(refmaker.open_dataset([netcdf]).load(), native)
+    with pytest.raises(SourceNotFoundError, match="no input"):
+        refmaker.open_dataset([])
+
+
 def test_a_file_far_away(netcdf, server, tmp_path):
     native = xr.open_dataset(netcdf, engine="h5netcdf").load()
     url = server.url("a.nc")
@@ -317,7 +333,8 @@ def test_scans_are_kept_and_renewed(netcdf, tmp_path, monkeypatch):
     )
 
 
-def test_quick_scans_leave_nothing_behind(netcdf):
+def test_quick_scans_leave_nothing_behind(netcdf, monkeypatch):
+    monkeypatch.setattr(scanning, "_QUICK", 600.0)
     from refmaker.scanning.cache import open_cache
 
     xr.open_dataset(netcdf, engine="refmaker")
@@ -335,10 +352,7 @@ def test_other_engines_keep_their_files(netcdf, tmp_path):
 
 
 def test_a_script_without_a_main_guard(netcdf):
-    program = (
-        "import xarray as xr\n"
-        f"print(float(xr.open_dataset({str(netcdf)!r}, engine='refmaker').tas.sum()))\n"
-    )
+    program = f"import refmaker\nprint(float(refmaker.open_dataset({str(netcdf)!r}).tas.sum()))\n"
     script = netcdf.parent / "script.py"
     script.write_text(program)
     done = subprocess.run(

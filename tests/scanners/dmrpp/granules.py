@@ -52,7 +52,7 @@ def group(node):
     for name, item in node.items():
         if isinstance(item, h5py.Group):
             parts += [f"<Group name={quoteattr(name)}>\n", *group(item), "</Group>\n"]
-        else:
+        elif b"not a netCDF variable" not in item.attrs.get("NAME", b""):
             parts += variable(name, item)
     return parts
 

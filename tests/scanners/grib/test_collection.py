@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import json
 import random
+import time
 
 import numpy as np
 import pytest
@@ -107,6 +110,134 @@ def test_appending_gives_what_all_at_once_gives(archive, tmp_path, split):
     again = CliRunner().invoke(main, ["append", str(target), names[0]])
     assert "0 files added" in again.output
     assert target.read_bytes() == whole
+
+
+@pytest.mark.parametrize("form", ["json", "parquet"])
+def test_appending_reads_no_file_again(archive, tmp_path, form):
+    whole = refmaker.read(written(tmp_path, f"whole.{form}", archive))
+    target = written(tmp_path, f"part.{form}", archive[:-1])
+    for path in archive[:-1]:
+        path.unlink()
+    result = CliRunner().invoke(main, ["append", str(target), str(archive[-1])])
+    assert result.exit_code == 0, result.output
+    found = refmaker.read(target)
+    arrays = dict(whole.group.arrays())
+    assert {path for path, _ in found.group.arrays()} == set(arrays)
+    assert all(array.chunks.same(arrays[path].chunks) for path, array in found.group.arrays())
+    assert found.report.sources == whole.report.sources
+
+
+def test_appending_to_a_set_that_was_moved(archive, tmp_path):
+    whole = written(tmp_path, "whole.json", archive)
+    target = written(tmp_path, "part.json", archive[:4])
+    names = {str(tmp_path): "s3://bucket/runs"}
+    refmaker.read(target).rewrite(names).write(target)
+    others = [refmaker.scan(path) for path in archive[4:]]
+    refmaker.append(target, [one.rewrite(names) for one in others])
+    refmaker.read(whole).rewrite(names).write(tmp_path / "moved.json")
+    assert target.read_bytes() == (tmp_path / "moved.json").read_bytes()
+
+
+def test_a_set_that_was_changed_is_made_anew(archive, tmp_path):
+    # What it remembers is no longer what it holds, so the files are read again.
+    whole = written(tmp_path, "whole.json", archive).read_bytes()
+    refs = refmaker.read(written(tmp_path, "part.json", archive[:5]))
+    members = dict(refs.group.members)
+    members.pop("heightAboveGround")
+    out = tmp_path / "changed.json"
+    dataclasses.replace(refs, group=dataclasses.replace(refs.group, members=members)).write(out)
+    refmaker.append(out, [refmaker.scan(path) for path in archive[5:]])
+    assert out.read_bytes() == whole
+
+
+def test_a_set_that_was_combined_goes_on_as_it_began(archive, tmp_path):
+    sets = [refmaker.scan(path) for path in archive]
+    out = tmp_path / "runs.json"
+    how = {
+        "concat": "run", "coords": {"run": "gfs.t{run:d}z.f000.grib2"},
+        "varying": ("time", "valid_time"),
+    }  # fmt: skip
+    refmaker.combine(sets[:1], **how).write(out)
+    refmaker.append(out, sets[5:6], **how)
+    array = dict(refmaker.read(out).group.arrays())["isobaricInhPa/instant/t"]
+    assert array.dimension_names[0] == "run"
+    assert array.shape[0] == 2
+
+
+@pytest.mark.parametrize(
+    "options", [("--concat", "time"), ("--coord", "run=a{run:d}"), ("--combine", "--drop", "t")]
+)
+def test_options_of_combining_are_refused(archive, tmp_path, options):
+    names = [*map(str, archive), "-o", str(tmp_path / "cube.json")]
+    result = CliRunner().invoke(main, ["scan", *names, *options])
+    assert result.exit_code == 2
+    given = options[0] if options[0] != "--combine" else "--drop"
+    assert f"{given} does not go with files of grib" in " ".join(result.output.split())
+    # What it says helps.
+    assert CliRunner().invoke(main, ["scan", *names]).exit_code == 0
+    target = written(tmp_path, "part.json", archive[:2])
+    before = target.read_bytes()
+    given = [option for option in options if option != "--combine"]
+    result = CliRunner().invoke(main, ["append", str(target), str(archive[3]), *given])
+    assert result.exit_code == 1
+    assert f"error: {given[0]}" in result.output
+    assert "does not go with a set of grib files" in " ".join(result.output.split())
+    assert target.read_bytes() == before
+
+
+def test_combining_without_saying_how_is_joining(archive, tmp_path):
+    first = written(tmp_path, "a.json", archive).read_bytes()
+    assert written(tmp_path, "b.json", archive, "--combine").read_bytes() == first
+
+
+@pytest.mark.parametrize("harm", ["version", "bodies", "files", "kinds"])
+def test_what_a_set_remembers_may_be_anything(archive, tmp_path, harm):
+    whole = written(tmp_path, "whole.json", archive).read_bytes()
+    target = written(tmp_path, "part.json", archive[:5])
+    document = json.loads(target.read_text())
+    parts = document["refmaker"]["parts"]
+    parts[harm] = {
+        "version": 99, "bodies": "0rr910000", "files": [[0, 0]] * 5, "kinds": [[1, 2**40, []]] * 5,
+    }[harm]  # fmt: skip
+    target.write_text(json.dumps(document))
+    refmaker.append(target, [refmaker.scan(path) for path in archive[5:]])
+    assert target.read_bytes() == whole
+
+
+def test_parts_of_killed_runs_are_kept(archive, tmp_path):
+    options = {"cache": tmp_path / "cache", "parts": True, "jobs": 0}
+    time.sleep(0.1)  # so that the next change of a file would show in its time
+    first = list(itertools.islice(refmaker.scan_many(archive, **options), 4))
+    assert [file.cached for file in first] == [False] * 4
+    again = list(refmaker.scan_many(archive, **options))
+    assert [file.cached for file in again] == [True] * 4 + [False] * 6
+    group, _ = GRIBScanner().join([file.part() for file in again], ScanOptions())
+    whole = refmaker.read(written(tmp_path, "cube.json", archive))
+    assert group.attributes == whole.group.attributes
+    for path, array in group.arrays():
+        assert array.chunks.same(dict(whole.group.arrays())[path].chunks)
+
+
+def test_any_number_of_processes_gives_equal_bytes(archive, tmp_path):
+    first = written(tmp_path, "a.json", archive, "--no-cache", "--jobs", "1").read_bytes()
+    two = written(tmp_path, "b.json", archive, "--no-cache", "--jobs", "2").read_bytes()
+    here = written(tmp_path, "c.json", archive, "--no-cache", "--isolate", "never").read_bytes()
+    assert first == two == here
+
+
+def test_a_file_that_fails_is_named_and_the_next_run_adds_it(archive, tmp_path):
+    bad = tmp_path / "gfs.zz.grib2"
+    bad.write_bytes(b"GRIB" + bytes(2000))
+    out = tmp_path / "cube.json"
+    names = [*map(str, archive), str(bad)]
+    result = CliRunner().invoke(main, ["scan", *names, "-o", str(out)])
+    assert result.exit_code == 1
+    assert str(bad) in result.output
+    assert refmaker.read(out).group.attributes["refmaker:fields"]["placed"] == 86
+    bad.write_bytes(forecast(0, 15))
+    result = CliRunner().invoke(main, ["append", str(out), str(bad)])
+    assert result.exit_code == 0, result.output
+    assert out.read_bytes() == written(tmp_path, "whole.json", names).read_bytes()
 
 
 def test_appending_keeps_the_layout(archive, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import defaultdict
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import refmaker
 from refmaker.io.source import Source
 from refmaker.scanners.grib import GRIBScanner
 from refmaker.scanners.grib.templates import COMPOSITION, template_octets
@@ -327,3 +329,50 @@ def test_no_variable_holds_two_products(tmp_path_factory, archive):
             sizes = [(at, int.from_bytes(whole[at + 8 : at + 16], "big")) for at in rows]
             contents[name].append(sorted(whole[at : at + size] for at, size in sizes))
     assert all(first == second for first, second in contents.values())
+
+
+def with_local(data, local):
+    """Return a message of edition 2 with a local section."""
+    first, *rest = sections(data)
+    body = first + (5 + len(local)).to_bytes(4, "big") + b"\2" + local + b"".join(rest)
+    return data[:8] + (len(body) + 20).to_bytes(8, "big") + body + b"7777"
+
+
+def test_a_counter_in_local_sections_tells_nothing(tmp_path):
+    # Of a centre whose local sections nobody knows: an octet of two values, and a counter.
+    path = tmp_path / "local.grib2"
+    fields = itertools.product((850, 500), range(50), (1, 2))
+    path.write_bytes(
+        b"".join(
+            with_local(
+                message(shortName="t", level=level, forecastTime=step, centre=99),
+                bytes((kind, 0, count)),
+            )
+            for count, (level, step, kind) in enumerate(fields)
+        )
+    )
+    refs = refmaker.scan(path)
+    arrays = [
+        array for path, array in refs.group.arrays()
+        if (array.compressor or {}).get("id") == "refmaker.grib"
+    ]  # fmt: skip
+    assert sorted(array.chunks.present for array in arrays) == [100, 100]
+    assert any("200 different local sections" in text for text in refs.report.warnings)
+
+
+def test_few_local_sections_tell_products_apart(tmp_path):
+    path = tmp_path / "local.grib2"
+    path.write_bytes(
+        b"".join(
+            with_local(message(shortName="t", level=850, centre=99), bytes((0, 0, kind)))
+            for kind in range(20)
+        )
+    )
+    refs = refmaker.scan(path)
+    assert refs.group.attributes["refmaker:fields"]["placed"] == 20
+    assert refs.report.warnings == []
+    names = {
+        path for path, array in refs.group.arrays()
+        if (array.compressor or {}).get("id") == "refmaker.grib"
+    }  # fmt: skip
+    assert len(names) == 20

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import refmaker
 from refmaker.cli import main
+from refmaker.errors import MetadataError
 from refmaker.scanners.grib import GRIBScanner
 from refmaker.scanning.options import ScanOptions
 from refmaker.testing.http import RangeServer
@@ -78,19 +79,66 @@ def test_gfs(gfs):
     assert not report.warnings
 
 
-def test_the_command_agrees_with_eccodes(gfs, tmp_path):
+def noaa(folder):
+    return [
+        archives.write_inventory(
+            folder, f"t{run:02}.f{hour:02}.grib2", archives.gfs(run, hour, pairs=True),
+            f"20240115{run:02}",
+        )
+        for run in RUNS for hour in (0, 3, 6, 24)
+    ]  # fmt: skip
+
+
+def noaa1(folder):
+    return [
+        archives.write_inventory(
+            folder, f"t{run:02}.f{hour:02}.grb", archives.reanalysis(run, hour), f"240115{run:02}"
+        )
+        for run in RUNS for hour in (0, 6, 12)
+    ]  # fmt: skip
+
+
+def ensemble(folder):
+    return [
+        archives.write_inventory(
+            folder, f"m{member}.f{hour}.grib2", archives.gefs(member, hour), "2007032312"
+        )
+        for member in range(3) for hour in (0, 6)
+    ]  # fmt: skip
+
+
+def ecmwf(folder):
+    return [
+        archives.write_rows(folder, f"202401150{run}-{step}h", archives.ifs(run, step, (0, 1, 2)))
+        for run in (0, 6) for step in (0, 3, 6, 9)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("centre", [noaa, noaa1, ensemble, ecmwf])
+def test_every_field_is_that_of_eccodes(centre, tmp_path):
+    paths = centre(tmp_path)
     out = tmp_path / "cube.json"
-    command = ["scan", *map(str, gfs), "-o", str(out), "--sidecar", "map"]
+    command = ["scan", *map(str, paths), "-o", str(out), "--sidecar", "map"]
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 0, result.output
     refs = refmaker.read(out)
-    fields = sum(messages.count(path) for path in gfs)
-    assert refs.group.attributes["refmaker:fields"] == {
-        "found": fields, "placed": fields, "duplicates": 0, "unsorted": 0,
-    }  # fmt: skip
+    counts = refs.group.attributes["refmaker:fields"]
+    assert counts["found"] == sum(messages.count(path) for path in paths)
+    assert counts["unsorted"] == 0
     checks = refmaker.verify(refs, sample=None)
     assert [check.reason for check in checks if not check.ok] == []
-    assert any("accum_3h" in check.path for check in checks)
+
+
+def test_the_tree_of_the_command(gfs, tmp_path):
+    out = tmp_path / "cube.json"
+    command = ["scan", *map(str, gfs), "-o", str(out), "--sidecar", "map"]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    refs = refmaker.read(out)
+    groups = {path.rpartition("/")[0] for path, _ in refs.group.arrays()}
+    assert {"isobaricInhPa/instant", "heightAboveGround/instant"} <= groups
+    assert sum("/accum" in path for path in groups) == 3
+    again = CliRunner().invoke(main, ["append", str(out), str(gfs[0])])
+    assert "0 files added" in again.output
 
 
 def test_one_hour_of_many_runs(tmp_path):
@@ -325,6 +373,29 @@ def test_a_wrong_list_is_found(gfs, what):
     assert any(listed.name in text for text in report.warnings) == named
 
 
+def test_more_probes_find_what_lies_in_the_middle(gfs):
+    # Two messages of one length change places: what a list and the last message cannot show.
+    path = gfs[4]
+    data = path.read_bytes()
+    ends = [at for at in range(len(data)) if data.startswith(b"GRIB", at)]
+    first, second = data[: ends[1]], data[ends[1] : ends[2]]
+    assert len(first) == len(second)
+    path.write_bytes(second + first + data[ends[2] :])
+    options = ScanOptions(settings={"sidecar": "map", "probes": "7"})
+    group, report = GRIBScanner().collect([str(name) for name in gfs], None, options)
+    same(collect(gfs, "ignore")[0], group)
+    assert path.name not in from_lists(report)
+    assert any("is another one by its product" in text for text in report.warnings)
+    assert len(from_lists(report)) == len(gfs) - 3
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "many", ""])
+def test_a_number_of_probes_that_is_none(gfs, count):
+    options = ScanOptions(settings={"sidecar": "map", "probes": count})
+    with pytest.raises(MetadataError, match="probes"):
+        GRIBScanner().collect([str(name) for name in gfs], None, options)
+
+
 def test_the_list_of_another_file(gfs):
     # Messages of f006 and f012 are equally long: offsets and size fit.
     one, other = gfs[2], gfs[4]
@@ -351,6 +422,21 @@ def test_a_file_that_is_gone(gfs):
     assert any(row.path == str(gfs[3]) for row in report.skipped)
 
 
+def test_a_file_of_another_kind_far_away(gfs, tmp_path):
+    # Of remote files the first few tell the format; what is not of it is named all the same.
+    folder = gfs[0].parent
+    (folder / "zz.grib2").write_text("<html><title>503</title></html>" + " " * 5000)
+    (folder / "zy.grib2").write_bytes(b"CDF\1" + bytes(28))
+    with RangeServer(folder) as server:
+        urls = [server.url(path.name) for path in sorted(folder.glob("*.grib2"))]
+        out = tmp_path / "cube.json"
+        result = CliRunner().invoke(main, ["scan", *urls, "-o", str(out), "--sidecar", "map"])
+    assert "zz.grib2" in result.output
+    assert "it looks like HTML or XML" in result.output
+    assert "its format is netcdf3" in result.output
+    assert refmaker.read(out).group.attributes["refmaker:fields"]["placed"] > 0
+
+
 def test_two_requests_a_file(gfs):
     folder = gfs[0].parent
     few, many = gfs[:6], gfs
@@ -366,6 +452,19 @@ def test_two_requests_a_file(gfs):
             return server.requests
 
     assert asked(many) - asked(few) == 2 * (len(many) - len(few))
+
+
+def test_names_of_lists_are_learned(tmp_path):
+    paths = [
+        archives.write_rows(tmp_path, f"202401150{run}-{step}h", archives.ifs(run, step))
+        for run in range(6) for step in (3, 6)
+    ]  # fmt: skip
+    paths[0].with_suffix(".index").unlink()
+    with RangeServer(tmp_path) as server:
+        _, report = collect([server.url(path.name) for path in paths], "map")
+        assert len(from_lists(report)) == len(paths) - 2
+        # All names for the first two, then one: this list and this message of each other file.
+        assert server.requests <= 2 * 6 + 2 * (len(paths) - 2) + 8
 
 
 def test_the_command_asks_no_more(gfs, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import eccodes
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 
 from refmaker.io.source import Source
 from refmaker.scanners.grib import reader, walk
+from refmaker.scanners.grib.field_rows import COLUMNS
 from refmaker.scanners.grib.fields import FieldList
-from refmaker.scanners.grib.message_table import message_table
+from refmaker.scanners.grib.file_fields import file_fields
+from refmaker.scanners.grib.message_table import joined
 from refmaker.scanners.grib.products import ABSENT
 from refmaker.scanners.grib.templates import COMPOSITION, template_octets
 from refmaker.scanners.grib.times import UNKNOWN
@@ -25,7 +28,7 @@ def table_of(path):
     with Source(path) as source, reader.HeaderReader(source) as headers:
         found = FieldList()
         walk.MessageWalk(headers, found).all()
-    return message_table(found)
+    return joined([file_fields(found)])
 
 
 def seconds(day, clock, second=0):
@@ -40,7 +43,10 @@ def level_of_eccodes(names, level):
 
 
 def differences(path):
-    table = table_of(path)
+    whole = table_of(path)
+    table = SimpleNamespace(
+        names=whole.shared.names, **{name: whole.column(name) for name in COLUMNS}
+    )
     row = -1
     for row, handle in enumerate(fields(path)):
         names = table.names[table.template[row]]
@@ -64,8 +70,8 @@ def differences(path):
             second = get(handle, "second") or 0
             if valid not in (seconds(day, clock), seconds(day, clock, second)):
                 yield f"field {row}: valid at {day} {clock} for ecCodes, {valid} here"
-    if row + 1 != len(table):
-        yield f"{row + 1} fields for ecCodes, {len(table)} here"
+    if row + 1 != len(whole):
+        yield f"{row + 1} fields for ecCodes, {len(whole)} here"
 
 
 @pytest.mark.skipif(not FILES, reason="the corpus is not there; see REFMAKER_CORPUS")
@@ -134,11 +140,11 @@ def test_fields_of_one_template_are_asked_about_once(tmp_path):
             for level in (1000, 850, 500) for step in (0, 6, 300) for date in (20240101, 20250505)
         )
     )  # fmt: skip
-    table = table_of(path)
+    table = table_of(path).shared
     assert len(table.names) == 1
     # Nor again for another file of the series.
     path.write_bytes(message(shortName="t", level=700, forecastTime=9, dataDate=20260101))
-    again = table_of(path)
+    again = table_of(path).shared
     assert again.names[0] is table.names[0]
     assert np.unique(table.level).tolist() == [500, 850, 1000]
 
@@ -152,10 +158,10 @@ def test_names_without_eccodes(tmp_path, monkeypatch):
     eccodes_process.forget()
     try:
         # The table of definitions names both.
-        assert [n.name for n in table_of(path).names] == ["t", "t"]
+        assert [n.name for n in table_of(path).shared.names] == ["t", "t"]
         eccodes_process.forget()
         monkeypatch.setattr(eccodes_process, "table_names", lambda _: None)
-        table = table_of(path)
+        table = table_of(path).shared
     finally:
         eccodes_process.forget()
     assert [n.name for n in table.names] == ["d0c0n0", "t128p130"]

@@ -127,7 +127,7 @@ def test_noise_between_messages(tmp_path):
 
 def test_a_file_that_is_cut(tmp_path):
     path = tmp_path / "f.grib2"
-    offsets = write(path, lengths_of(80, 500_000, 4))
+    offsets = write(path, lengths_of(81, 500_000, 4))
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size - 1000)
     with RangeServer(tmp_path) as server, Source(server.url(path.name)) as source:

@@ -12,9 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import refmaker
-from refmaker.errors import MissingTargetError, SourceNotFoundError, UnsupportedError
+from refmaker.errors import (
+    FormatError,
+    MissingTargetError,
+    SourceNotFoundError,
+    UnsupportedError,
+)
 from refmaker.io.inputs import expand_inputs
-from refmaker.io.stores import is_store_document, owners, store_documents, store_folder
+from refmaker.io.stores import (
+    is_store_document,
+    owners,
+    store_document,
+    store_documents,
+    store_folder,
+)
 from refmaker.scanners.zarr.chunk_keys import ChunkKeys
 from refmaker.scanners.zarr.declared import FORMAT
 from refmaker.testing import open_stock
@@ -89,6 +100,7 @@ def test_documents_of_stores_among_urls():
         (b'{"metadata": {"a/.zattrs": {', "x", True),
         (b'{"version": 1, "refs": {".zgroup": "{\\"zarr_format\\": 2}"}}', "zarr.json", False),
         (b'{"metadata": {".zgroup": {}}, "record_size": 100}', ".zmetadata", False),
+        (b'{"attributes": {"record_size": 1}, "zarr_format": 3}', "x", True),
         (b"", "zarr.json", False),
     ],
 )
@@ -221,3 +233,12 @@ def test_members_that_are_there_twice(tmp_path):
             archive.writestr(name, data)
     refs = refmaker.scan(tmp_path / "a.zip")
     assert bytes(open_stock(refs.group)["data"][...]) == b"efgh"
+
+
+def test_metadata_of_references_as_parquet_are_no_store(tmp_path):
+    pairs = {f"a{i}/.zattrs": {"text": "x" * 50} for i in range(200)}
+    text = json.dumps({"metadata": {".zgroup": {"zarr_format": 2}, **pairs}, "record_size": 10})
+    (tmp_path / ".zmetadata").write_text(text)
+    assert store_document(str(tmp_path)) is None
+    with pytest.raises(FormatError, match="Parquet"):
+        refmaker.scan(tmp_path / ".zmetadata", format="zarr")
