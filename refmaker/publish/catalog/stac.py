@@ -70,7 +70,8 @@ def stac_item(  # noqa: PLR0913 - each is a choice of its own
         With the fields of the datacube extension (2.2.0) and, for what has a grid mapping, of the
         projection extension (1.2.0). The asset ``references`` is the set as xpystac opens it: by
         kerchunk's engine, where it lies behind HTTP, stock readers can read it and the root is
-        opened; else by that of refmaker. The asset ``data`` is the file itself, if that is one GeoTIFF.
+        opened; else by that of refmaker. The asset ``data`` is the file itself, if that is one
+        GeoTIFF.
 
     Raises
     ------
