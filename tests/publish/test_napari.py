@@ -24,6 +24,7 @@ PLANES = np.arange(2 * 3 * 64 * 64, dtype="u2").reshape(2, 3, 64, 64)
 
 def read(*paths):
     """Return the layers by napari's way: the manifest that is installed, and its command."""
+    npe2.PluginManager.instance().discover()
     path = [str(path) for path in paths]
     found, contribution = npe2.io_utils.read_get_reader(
         path, stack=len(path) > 1, plugin_name="refmaker"
