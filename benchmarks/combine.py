@@ -2,7 +2,7 @@
 
 Run as ``python benchmarks/combine.py``; some minutes, with ``--quick`` one. Every figure comes
 from a process of its own, which first does the same with something tiny, so that imports count
-nowhere. Four parts:
+nowhere. Five parts:
 
 ``alone``
     1,000 sets of 100 chunks, which are in memory already in each tool's own form, to one.
@@ -12,6 +12,11 @@ nowhere. Four parts:
     10 million chunks of 10,000 files, combined at once and in batches, and written as Parquet.
 ``append``
     One day to a year of daily files.
+``uneven``
+    Months of 28 to 31 days, which kerchunk and VirtualiZarr cannot join: 1,000 of 48 chunks in
+    memory, beside months of 30 days in as many chunks; 10,000 chunks of 28 to 31 rows read,
+    beside as many of 31; 50,000 opened; a month appended to ten years. What needs zarr 3.2 is left
+    out where it is older.
 
 Prints what is measured, then the targets with PASS or FALLS SHORT; ``--json`` prints one document
 instead, ``--check`` fails if a target is missed.
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-PARTS = ("alone", "whole", "large", "append")
+PARTS = ("alone", "whole", "large", "append", "uneven")
 ALONE = ("refmaker", "kerchunk", "virtualizarr")
 WHOLE = ("refmaker", "refmaker-2", "kerchunk", "kerchunk-dask", "virtualizarr")
 MIB = 1024**2
@@ -313,11 +318,137 @@ def child_append(folder: str, days: int, form: str) -> dict[str, Any]:
     return {**row, "references": (days + 2) * 100}
 
 
+def month(number: int, days: int, size: int, start: int, url: str = "") -> Any:
+    """Return what a scan of a month gives: padded chunks of `size` days, and 48 altogether."""
+    from refmaker import ReferenceSet, ScanReport
+    from refmaker.model import Array, ChunkTable, Group
+    from refmaker.model.report import Fingerprint
+
+    url = url or f"/data/archive/some/long/path/month_{number:06d}.nc"
+    along = -(-days // size)
+    rows = 48 // along
+    length = np.full(along * rows, 96 * size // 31)
+    table = ChunkTable.from_columns(
+        (along, rows, 1), (url,), offset=np.cumsum(length) - length, length=length
+    )
+    array = Array(
+        (days, rows * 4, 6), (size, 4, 6), np.dtype("<f4"), table,
+        compressor={"id": "zlib", "level": 4}, dimension_names=("time", "y", "x"),
+    )  # fmt: skip
+    labels = np.arange(start, start + days, dtype="<i4")
+    kept = ChunkTable.inline((1,), {0: labels.tobytes()})
+    times = Array(
+        labels.shape, labels.shape, labels.dtype, kept, dimension_names=("time",),
+        attributes={"units": "days since 2000-01-01"},
+    )  # fmt: skip
+    report = ScanReport(url, "hdf5", sources={url: Fingerprint(10**6, 1e9 + number)})
+    return ReferenceSet(Group({"v": array, "time": times}), report)
+
+
+def months(count: int, *, even: bool) -> list[Any]:
+    """Return months one after another."""
+    found, start = [], 0
+    for number in range(count):
+        days = 30 if even else (31, 28, 31, 30)[number % 4]
+        found.append(month(number, days, 10 if even else 8, start))
+        start += days
+    return found
+
+
+def least(work: Callable[[], Any], rounds: int = 5) -> float:
+    """Return the CPU seconds of the fastest of some rounds, after one that does not count."""
+    work()
+    taken = []
+    for _ in range(rounds):
+        cpu = spent()
+        work()
+        taken.append(spent() - cpu)
+    return min(taken)
+
+
+def uneven_join(count: int) -> list[dict[str, Any]]:
+    import refmaker
+
+    rows = []
+    for even in (True, False):
+        sets = months(count, even=even)
+        cpu = least(lambda sets=sets: refmaker.combine(sets, concat="time"), 3)  # type: ignore[misc]
+        cube = refmaker.combine(sets, concat="time").group["v"]
+        if (cube.edges is None) != even:  # type: ignore[union-attr]
+            raise RuntimeError(f"edges {cube.edges}")  # type: ignore[union-attr]
+        tool = "join even" if even else "join uneven"
+        rows.append({"tool": tool, "cpu": cpu, "references": count * 48})
+    return rows
+
+
+def uneven_set(folder: str, count: int, lengths: Any) -> str:
+    """Write a set of chunks of one file, of so many rows each; returns its name."""
+    from refmaker import ReferenceSet
+    from refmaker.model import Array, ChunkTable, Group
+    from refmaker.model.edges import Edges
+
+    blob = Path(folder) / "blob.bin"
+    blob.write_bytes(np.arange(31 * 24, dtype="f4").tobytes())
+    even = isinstance(lengths, int)
+    sizes = np.full(count, lengths) if even else np.resize(lengths, count)
+    table = ChunkTable.from_columns(
+        (count, 1, 1), (str(blob),), offset=np.zeros(count, np.int64), length=sizes * 96
+    )
+    array = Array(
+        (int(sizes.sum()), 4, 6), (int(sizes.max()), 4, 6), np.dtype("<f4"), table,
+        dimension_names=("time", "y", "x"), edges=None if even else (Edges(sizes), None, None),
+    )  # fmt: skip
+    out = f"{folder}/set_{count}_{'even' if even else 'uneven'}.json"
+    ReferenceSet(Group({"v": array})).write(out, zarr_format=3)
+    return out
+
+
+def uneven_read(folder: str, count: int) -> list[dict[str, Any]]:
+    import zarr
+
+    import refmaker
+
+    rows = []
+    for even in (True, False):
+        if not even and zarr.config.get("array.rectilinear_chunks", None) is None:
+            break
+        word = "even" if even else "uneven"
+        out = uneven_set(folder, count, 31 if even else (31, 28, 31, 30))
+        array: Any = refmaker.open_group(out)["v"]
+        part = min(count, 1000)
+        cpu = least(lambda: array[: part * 28], 3)  # noqa: B023 - called at once
+        rows.append({"tool": f"read {word}", "cpu": cpu, "references": part})
+        opened = least(lambda: refmaker.open_group(out)["v"])  # noqa: B023
+        rows.append({"tool": f"open {word}", "cpu": opened, "references": count})
+    return rows
+
+
+def child_uneven(folder: str, count: int) -> list[dict[str, Any]]:
+    import refmaker
+
+    many = 10 * count
+    rows = [*uneven_join(count), *uneven_read(folder, many)]
+    out = uneven_set(folder, 5 * many, (31, 28, 31, 30))
+    rows.append({"tool": "parse", "cpu": least(lambda: refmaker.read(out)), "references": 5 * many})
+    start, sets = 0, []
+    for number in range(121):
+        days = (31, 28, 31, 30)[number % 4]
+        sets.append(month(number, days, 8, start))
+        start += days
+    target = f"{folder}/decade.json"
+    refmaker.combine(sets[:119], concat="time").write(target)
+    refmaker.append(target, [sets[119]], concat="time")
+    cpu, wall = spent(), time.perf_counter()
+    refmaker.append(target, [sets[120]], concat="time")
+    row = {"tool": "append", "cpu": spent() - cpu, "wall": time.perf_counter() - wall}
+    return [*rows, {**row, "references": 121 * 48}]
+
+
 # What the parent does
 
 
-def child(*arguments: object) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(run("combine.py", "child", *arguments)[0].splitlines()[-1])
+def child(*arguments: object) -> Any:
+    found: Any = json.loads(run("combine.py", "child", *arguments)[0].splitlines()[-1])
     return found
 
 
@@ -334,6 +465,8 @@ def measure(part: str, folder: Path, options: argparse.Namespace) -> list[dict[s
             {"tool": tool, "batch": batch, **child("large", folder, files, chunks, batch)}
             for tool, batch in tools.items()
         ]
+    if part == "uneven":
+        return list(child("uneven", folder, count))
     days = min(365, count)
     return [{"tool": form, **child("append", folder, days, form)} for form in ("json", "parquet")]
 
@@ -363,6 +496,17 @@ def targets(found: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
         judge(f"large: MiB of {row['tool']}", row["written_peak"], 2048, least=False)
     for row in found.get("append", ()):
         judge(f"append to {row['tool']}: seconds besides the scan", row["wall"], 1, least=False)
+    by = {row["tool"]: row for row in found.get("uneven", ())}
+    if by:
+        even, uneven = (by[f"join {word}"]["cpu"] for word in ("even", "uneven"))
+        judge("uneven: CPU seconds to join", uneven, 0.05, least=False)
+        judge("uneven: joining to that of even months", uneven / even, 1.5, least=False)
+        judge("uneven: CPU seconds to parse", by["parse"]["cpu"], 0.05, least=False)
+        judge("uneven: seconds to append a month", by["append"]["wall"], 0.3, least=False)
+    if "read uneven" in by:
+        ratio = by["read uneven"]["cpu"] / by["read even"]["cpu"]
+        judge("uneven: reading to that of even chunks", ratio, 1.1, least=False)
+        judge("uneven: CPU seconds to open", by["open uneven"]["cpu"], 0.015, least=False)
     return rows
 
 
@@ -402,9 +546,9 @@ def main() -> int:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["child"]:
         work, *given = sys.argv[2:]
-        kinds: dict[str, Callable[..., dict[str, Any]]] = {
+        kinds: dict[str, Callable[..., Any]] = {
             "alone": child_alone, "whole": child_whole, "large": child_large,
-            "append": child_append,
+            "append": child_append, "uneven": child_uneven,
         }  # fmt: skip
         print(json.dumps(kinds[work](*(int(g) if g.isdigit() else g for g in given))))
     else:

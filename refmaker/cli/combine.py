@@ -14,11 +14,11 @@ from refmaker.cli.options import (
     Pair,
     as_json,
     help_all,
-    readable,
+    readable_rarely,
     storage_options,
     verbosity,
-    zarr_format,
     zarr_format_of,
+    zarr_format_rarely,
 )
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.spelling import as_flags
@@ -181,9 +181,6 @@ def combine_options(values: Mapping[str, Any], form: str = "json") -> Any:
         if values[name] is None:
             raise click.BadParameter("a size is needed", param_hint=f"--{name.replace('_', '-')}")
     version = zarr_format_of(values.get("zarr_format", "auto"), form)
-    if form in ("compact", "parquet"):
-        # Said before anything is joined, so that what helps there is named.
-        version = 2
     return CombineOptions(
         concat=values["concat"] or None,
         coords={name: _selector(text) for name, text in values["coords"]},
@@ -324,8 +321,8 @@ def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
     default=False,
     help="Replace an existing reference set, and nothing else.",
 )
-@zarr_format
-@readable
+@zarr_format_rarely
+@readable_rarely
 @combining
 @storage_options
 @as_json

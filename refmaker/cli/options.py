@@ -27,10 +27,12 @@ __all__ = [
     "as_json",
     "help_all",
     "readable",
+    "readable_rarely",
     "storage_options",
     "verbosity",
     "zarr_format",
     "zarr_format_of",
+    "zarr_format_rarely",
 ]
 
 _UNITS = {"": 1, "b": 1}
@@ -208,7 +210,14 @@ def storage_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _storage(wrapped)
 
 
-def readable(command: Callable[..., Any]) -> Callable[..., Any]:
+def readable_rarely(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of `readable`, shown by ``--help-all`` only."""
+    return readable(command, cls=More)
+
+
+def readable(
+    command: Callable[..., Any], cls: type[click.Option] = click.Option
+) -> Callable[..., Any]:
     """Add ``--plain`` and ``--for``, handed to the command as keywords of writing, `readable`."""
 
     @wraps(command)
@@ -223,10 +232,14 @@ def readable(command: Callable[..., Any]) -> Callable[..., Any]:
         "--for",
         "for_reader",
         type=click.Choice(TARGETS),
+        cls=cls,
         help="Write it --plain if this reader understands all of it, and else refuse.",
     )(wrapped)
     return click.option(
-        "--plain", is_flag=True, help="Write URLs in full, as GDAL and VirtualiZarr read them."
+        "--plain",
+        is_flag=True,
+        cls=cls,
+        help="Write URLs in full, as GDAL and VirtualiZarr read them.",
     )(wrapped)
 
 
@@ -290,16 +303,23 @@ def _logging(level: int) -> Iterator[None]:
         logger.setLevel(before)
 
 
+_ZARR_FORMAT: dict[str, Any] = {
+    "type": click.Choice(["auto", "2", "3"]),
+    "default": "auto",
+    "show_default": True,
+    "help": "Version of Zarr to write; auto is 2 where that can say what is there. Only 3 has"
+    " chunks of different lengths, such as months.",
+}
+
+
 def zarr_format(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option for the version of Zarr of what is written."""
-    return click.option(
-        "--zarr-format",
-        type=click.Choice(["auto", "2", "3"]),
-        default="auto",
-        show_default=True,
-        help="Version of Zarr to write; auto is 2 where that can say what is there. Only 3 has"
-        " chunks of different lengths, such as months.",
-    )(command)
+    return click.option("--zarr-format", **_ZARR_FORMAT)(command)
+
+
+def zarr_format_rarely(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add this option, shown by ``--help-all`` only."""
+    return click.option("--zarr-format", cls=More, **_ZARR_FORMAT)(command)
 
 
 def zarr_format_of(value: str, form: str) -> str | int:

@@ -19,8 +19,8 @@ from refmaker.cli.options import (
     readable,
     storage_options,
     verbosity,
-    zarr_format,
     zarr_format_of,
+    zarr_format_rarely,
 )
 from refmaker.cli.output import FAILED as INPUT_FAILED
 from refmaker.cli.output import IGNORED, Account
@@ -152,7 +152,7 @@ _GIVEN = ParameterSource.COMMANDLINE
     help="Write rules where chunks follow any; read by refmaker only.",
     cls=More,
 )
-@zarr_format
+@zarr_format_rarely
 @readable
 @click.option("--strict", is_flag=True, help="Exit with 1 if any object was skipped.")
 @click.option(
@@ -194,9 +194,11 @@ def command(ctx: click.Context, /, **values: Any) -> None:
         out = _single(values["out"])
         _check(inputs.urls, [out], job)
         scanner = collector(inputs, job)
-        if isinstance(scanner, JoiningScanner):
+        alone = len(inputs.urls) == 1
+        if isinstance(scanner, JoiningScanner) and not alone:
             _refuse_combining(ctx, scanner.name)
-        if scanner is not None and not (values["concat"] or values["coords"]):
+        lessened = alone and values["drop"]
+        if scanner is not None and not (values["concat"] or values["coords"] or lessened):
             # Its scanner knows better than coordinates do how the parts belong together.
             try:
                 scan_collection(inputs, out, job)

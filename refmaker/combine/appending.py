@@ -91,8 +91,7 @@ def _check_version(base: ReferenceSet, made: ReferenceSet, target: str | os.Path
             "with these inputs it has chunks of different lengths, which its Zarr version 2 cannot"
             " say",
             url=os.fspath(target),
-            hint="convert it to JSON of version 3 (refmaker convert SET NEW.json --zarr-format 3),"
-            " and append to that",
+            hint="convert it ('refmaker convert SET NEW.json --zarr-format 3'), and append to that",
         )
 
 

@@ -166,7 +166,7 @@ def reencoded(
     kinds = [_kind(array) for _, array in items]
     counts = Counter(_kind(array) for _, array in own)
     most = max(counts, key=lambda kind: counts[kind])
-    if len(set(kinds)) == 1:
+    if len(set(kinds)) == 1 or any(array.edges is not None for _, array in items):
         return list(items)
     like = items[kinds.index(most)][1]
     others = [item for item, kind in zip(items, kinds, strict=True) if kind != most]

@@ -33,7 +33,8 @@ _FIRST = re.compile(
     rb'|zarr_consolidated_format"\s*:)'
 )
 """How consolidated metadata of version 2 begin."""
-_TOKEN = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s*:)?|[\[\]{}]')
+_TOKEN = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"(\s*:)?|\\?\Z)|[\[\]{}]')
+"""A string, or the beginning of one that is cut, or a bracket."""
 _PARQUET = b'"record_size"'
 """What only the metadata of a reference set as Parquet have."""
 _HEAD = 4096

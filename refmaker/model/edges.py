@@ -7,6 +7,7 @@ HDF5 and TIFF do it, and another follows it nevertheless.
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -167,15 +168,23 @@ def runs_from_document(document: Any) -> NDArray[np.int64]:
     """
     if not isinstance(document, list):
         raise MetadataError(f"no list of lengths of chunks: {document!r:.80}")
-    values, counts = [], []
-    for entry in document:
-        value, n = entry if isinstance(entry, list) and len(entry) == 2 else (entry, 1)
-        if any(type(number) is not int or not 0 < number < _EXTENT for number in (value, n)):
-            raise MetadataError(f"{entry!r:.80} is no length of chunks")
-        values.append(value)
-        counts.append(n)
-    if sum(counts) > _MOST:
-        raise MetadataError(f"{sum(counts)} chunks along one dimension, at most {_MOST} are held")
-    if sum(v * n for v, n in zip(values, counts, strict=True)) >= _EXTENT:
+    if set(map(type, document)) <= {int}:
+        values, counts = document, None
+        total = len(document)
+    else:
+        pairs = [entry if type(entry) is list else (entry, 1) for entry in document]
+        if set(map(len, pairs)) != {2}:
+            raise MetadataError(f"a run in {reprlib.repr(document)} is no length and its number")
+        values, counts = map(list, zip(*pairs, strict=True))
+        if set(map(type, (*values, *counts))) != {int} or min(counts) < 1:
+            raise MetadataError(f"{reprlib.repr(document)} are no lengths of chunks")
+        total = sum(counts)
+    if total > _MOST:
+        raise MetadataError(f"{total} chunks along one dimension, at most {_MOST} are held")
+    if values and not 0 < min(values) <= max(values) < _EXTENT:
+        raise MetadataError(f"{reprlib.repr(document)} are no lengths of chunks")
+    found = np.array(values, np.int64)
+    found = found if counts is None else np.repeat(found, counts)
+    if float(found.sum(dtype=np.float64)) >= _EXTENT:
         raise MetadataError("more elements along a dimension than can be numbered")
-    return np.repeat(np.array(values, np.int64), np.array(counts, np.int64))
+    return found

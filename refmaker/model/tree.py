@@ -93,8 +93,8 @@ class Array:
 
     def _uneven_grid(self, grid: tuple[int, ...]) -> tuple[int, ...]:
         edges = self.edges or ()
-        if len(edges) != len(self.shape):
-            raise MetadataError(f"{len(self.shape)} dimensions, edges of {len(edges)}")
+        if len(edges) != len(self.shape) or all(along is None for along in edges):
+            raise MetadataError(f"{len(self.shape)} dimensions, edges of {edges}")
         found = []
         for along, n, extent, size in zip(edges, grid, self.shape, self.chunk_shape, strict=True):
             if along is None:

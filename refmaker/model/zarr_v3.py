@@ -52,6 +52,7 @@ __all__ = [
     "consolidated_v3",
     "documents_v3",
     "group_document_v3",
+    "hidden_attributes",
     "in_pieces",
     "zarr_format_of",
 ]
@@ -71,6 +72,8 @@ _KEEP = "keep this set as JSON or Parquet, which hold Zarr version 2"
 HIDDEN = (TYPES, RECORD)
 """Attributes that tell of types, which xarray hides in version 2 only; documents lack them."""
 _PLAIN = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
+HIDDEN = (TYPES, RECORD)
+"""Attributes that readers of version 2 hide."""
 
 
 def zarr_format_of(group: Group) -> int:
@@ -331,6 +334,18 @@ def _attributes(array: Array) -> dict[str, Any]:
     except (TypeError, ValueError, OverflowError) as error:
         raise MetadataError(f"{FILL} {missing!r} is no value of {array.dtype}") from error
     return attributes | {FILL: missing_document(value, array.dtype)}
+
+
+def hidden_attributes(group: Group) -> dict[str, dict[str, Any]]:
+    """Return by path what documents of version 3 leave out of attributes, as readers show all.
+
+    Sets hold it elsewhere; it tells the types of other attributes and of records.
+    """
+    found = {
+        path: {name: node.attributes[name] for name in HIDDEN if name in node.attributes}
+        for path, node in group.walk()
+    }
+    return {path: kept for path, kept in found.items() if kept}
 
 
 def _shown(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -171,7 +171,8 @@ class Reader:
             named=base.named,
             scanned=base.scanned,
         )
-        self._relative = origin is not None and is_relative(references.header)
+        header = references.header
+        self._relative = origin is not None and "relative" in header and is_relative(header)
         self._resolved: dict[str, str] = {}
         self._check_early()
         known = sources_of(references.header, origin or "")

@@ -20,6 +20,7 @@ from refmaker.errors import MetadataError
 from refmaker.model.attribute_types import TYPES, typed_attributes
 from refmaker.model.record_dtypes import RECORD, record_from_document
 from refmaker.model.zarr_v2 import UNLIMITED
+from refmaker.storage.zarr3_keys import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,7 +65,7 @@ class XarrayStore(ZarrStore):
         """
         variable: Variable = super().open_store_variable(name, *array)  # type: ignore[no-untyped-call]
         held: Any = array[0] if array else self.members[name]
-        document = held.attrs.asdict()
+        document = held.attrs.asdict() | self._hidden(held.path)
         typed = typed_attributes(document) if TYPES in document else document
         filled = held.fill_value is not None
         attributes = {
@@ -83,9 +84,14 @@ class XarrayStore(ZarrStore):
     def get_attrs(self) -> dict[str, Any]:
         """Return the group's attributes with their types."""
         shown: Mapping[str, Any] = super().get_attrs()  # type: ignore[no-untyped-call]
-        document = self.zarr_group.attrs.asdict()
+        document = self.zarr_group.attrs.asdict() | self._hidden(self.zarr_group.path)
         typed = typed_attributes(document) if TYPES in document else document
         return {key: typed.get(key, value) for key, value in shown.items()}
+
+    def _hidden(self, path: str) -> dict[str, Any]:
+        """Return attributes that documents of version 3 leave out."""
+        reader = getattr(self.zarr_group.store, "reader", None)
+        return {} if reader is None else hidden(reader.references.header, path)
 
     def get_encoding(self) -> dict[str, Any]:
         """Return the unlimited dimensions, if the set tells them."""

@@ -200,9 +200,12 @@ def _file(head: bytes, name: str, format_of: Callable[[bytes, str], str] | None)
         return Detected("file", compression="zstd")
     if text.lstrip(_BLANKS).startswith(b"{"):
         form = "compact" if COMPACT.encode() in text[:1024] else "json"
-        versioned = _VERSION.search(text) is not None and _MEMBER.search(text) is not None
-        metadata = _METADATA.search(text) is not None and _MEMBER.search(text[:1024]) is not None
-        sure = versioned or metadata or _FIRST.match(text) is not None
+        sure = _VERSION.search(text) is not None and _MEMBER.search(text) is not None
+        # The search takes long in a text that is cut, and so comes last.
+        sure = sure or _FIRST.match(text) is not None
+        sure = sure or (
+            _MEMBER.search(text[:1024]) is not None and _METADATA.search(text) is not None
+        )
         return Detected("references", form, compression, sure=sure)
     known = format_of(head, name) if format_of is not None and not compression else ""
     return Detected("file", compression=compression, format=known)

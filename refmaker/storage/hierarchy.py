@@ -18,7 +18,7 @@ from refmaker.model.zarr_v3_reader import chunk_grid_v3
 from refmaker.storage.json_parser import parse
 from refmaker.storage.reference_index import ChunkGrid, chunk_key, chunk_place
 from refmaker.storage.tree import Tree, add_document, assemble
-from refmaker.storage.zarr3_keys import all_documents, key_folder
+from refmaker.storage.zarr3_keys import all_documents, hidden, key_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,6 +85,11 @@ def group_of(references: ReferenceIndex, url: str = "") -> Group:
     """
     tree, inlined = _documents(references, url)
     homes, grids = _places(tree, url)
+    for path, named in tree.items():
+        kept = hidden(references.header, path) if "zarr.json" in named else {}
+        attributes = named["zarr.json"].get("attributes", {}) if kept else None
+        if isinstance(attributes, dict):
+            named["zarr.json"]["attributes"] = {**attributes, **kept}
     rules, single = _generated(references, grids, url)
     single_keys = {home for home in homes.values() if home not in grids}
     stray = [f"{path}/0" if path else "0" for path in [*references.tables, *rules]]

@@ -409,7 +409,9 @@ class _Members:
                             found.setdefault(path, content)
         grids = {path: _grid(content) for path, content in found.items()}
         known = {path: grid for path, grid in grids.items() if grid is not None}
-        return known | dict(grids_v3(third)) if third else known
+        for path, shape, slashes in grids_v3(third) if third else ():
+            known[path] = ChunkGrid(shape, slashes)
+        return known
 
 
 def _document(key: str, data: bytes, limits: Limits) -> dict[str, Any]:

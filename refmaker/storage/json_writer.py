@@ -20,6 +20,7 @@ from refmaker.errors import MetadataError
 from refmaker.model.zarr_v2 import documents, dumps
 from refmaker.model.zarr_v3 import consolidated_v3, documents_v3, zarr_format_of
 from refmaker.storage.text import BASE64, format_rows
+from refmaker.storage.zarr3_keys import with_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -79,6 +80,7 @@ def write(
         for text in chunk_members(path, array.chunks, names, version):
             file.write(text)
     file.write(b"}")
+    header = with_hidden(header, group) if version == 3 else header
     if header:
         file.write(b',"refmaker":' + dumps(header).encode())
     file.write(b"}\n")
@@ -214,11 +216,15 @@ def chunk_members(
         yield f'{start}{key}":"{BASE64}{base64.b64encode(data).decode("ascii")}"'.encode()
     if not table.referenced:
         return
+    if zarr_format == 3 and not table.grid:
+        (url,) = (names[url] for url in table.urls[:1])
+        place = table.get(0)
+        ranged = f",{place.offset},{place.length}" if any(place[1:]) else ""  # type: ignore[union-attr, index]
+        yield f'{start}":["{url}"{ranged}]'.encode()
+        return
     key_parts: list[Any] = []
     for axis, column in enumerate(table.coordinates() or (np.zeros(1, np.uint64),)):
         key_parts += [separator if axis else start, column.astype(np.uint64)]
-    if zarr_format == 3 and not table.grid:
-        key_parts = [start]
     whole = (table.offset == 0) & (table.length == 0)
     url = _url_part(table, names)
     parts = [*key_parts, '":["', url, '"']

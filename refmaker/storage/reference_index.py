@@ -14,6 +14,7 @@ from refmaker.model.chunk_table import count
 from refmaker.model.report import Fingerprint
 from refmaker.model.zarr_v2 import documents, dumps
 from refmaker.model.zarr_v3 import consolidated_v3, documents_v3, zarr_format_of
+from refmaker.storage.zarr3_keys import with_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -278,7 +279,7 @@ class ReferenceIndex:
     def _of_group_v3(cls, group: Group, header: Mapping[str, Any] | None) -> ReferenceIndex:
         found = dict(documents_v3(group))
         found["zarr.json"] = consolidated_v3(found)
-        made = cls(header=header or {})
+        made = cls(header=with_hidden(header, group))
         made.documents.update((key, dumps(document).encode()) for key, document in found.items())
         for path, array in group.arrays():
             table, folder = array.chunks, _join(path, "c")

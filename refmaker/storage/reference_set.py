@@ -457,7 +457,9 @@ def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
             if needed == 3
             else f"{names[form]} holds Zarr version 2",
             code="zarr-format",
-            hint="write JSON (`format='json'`) or Icechunk, in version 3 (`zarr_format=3`)",
+            hint="leave the version out (`zarr_format='auto'`)"
+            if form in ("json", "icechunk")
+            else "write JSON or an Icechunk repository, which have version 3",
         )
     return version
 

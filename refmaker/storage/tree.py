@@ -178,7 +178,10 @@ def _node_v3(
 ) -> Array | Group:
     if len(found) > 1:
         raise MetadataError(f"documents of both versions of Zarr: {', '.join(sorted(found))}")
-    document = strict(found["zarr.json"])
+    document = found["zarr.json"]
+    # Nowhere else are numbers that JSON does not have; grids may be long.
+    told = ("attributes", "fill_value")
+    document = {**document, **{name: strict(document[name]) for name in told if name in document}}
     if document.get("node_type") == "group":
         return group_from_document_v3(document)
     array = array_from_document_v3(document)

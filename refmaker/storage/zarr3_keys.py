@@ -1,7 +1,8 @@
-"""Keys of chunks in sets whose metadata are documents of Zarr version 3.
+"""What sets whose metadata are documents of Zarr version 3 have of their own: keys, and a header.
 
 The keys ``path/c/0/12`` are those of an array ``path/c`` with slashes in version 2; arrays whose
-documents ask for version 2's own keys have these.
+documents ask for version 2's own keys have these. What readers of version 2 hide of attributes,
+version 3 shows; it stands in the member ``refmaker`` instead.
 """
 
 from __future__ import annotations
@@ -9,15 +10,41 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, UnsupportedError
+from refmaker.model.zarr_v3 import HIDDEN, hidden_attributes
 from refmaker.model.zarr_v3_reader import chunk_grid_v3, key_encoding_v3
-from refmaker.storage.reference_index import ChunkGrid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["all_documents", "grids_v3", "key_folder"]
+    from refmaker.model import Group
+
+__all__ = ["all_documents", "grids_v3", "hidden", "key_folder", "with_hidden"]
 
 _TOGETHER = "consolidated_metadata"
+_MEMBER = "hidden"
+"""Member of the header that holds attributes by path."""
+
+
+def with_hidden(header: Mapping[str, Any] | None, group: Group) -> dict[str, Any]:
+    """Return a header with the attributes that documents of version 3 leave out."""
+    found = hidden_attributes(group)
+    return {**(header or {}), **({_MEMBER: found} if found else {})}
+
+
+def hidden(header: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return the attributes of a group or array that its document leaves out.
+
+    Parameters
+    ----------
+    header : mapping
+        The member ``refmaker`` of a set.
+    path : str
+        The group or array.
+    """
+    known = header.get(_MEMBER)
+    found = known.get(path) if isinstance(known, dict) else None
+    kept = found.items() if isinstance(found, dict) else ()
+    return {name: value for name, value in kept if name in HIDDEN}
 
 
 def all_documents(documents: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,8 +86,8 @@ def key_folder(path: str, document: Mapping[str, Any]) -> tuple[str, bool]:
     return f"{path}/{prefix}".strip("/") if prefix else path, separator == "/"
 
 
-def grids_v3(documents: Mapping[str, Any]) -> Iterator[tuple[str, ChunkGrid]]:
-    """Yield the chunk grids of arrays by what stands before their chunks' numbers.
+def grids_v3(documents: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, ...], bool]]:
+    """Yield what stands before an array's chunk numbers, the chunk grid, and if slashes join them.
 
     Documents that make no sense are passed over, as whoever reads their arrays will tell.
 
@@ -78,4 +105,4 @@ def grids_v3(documents: Mapping[str, Any]) -> Iterator[tuple[str, ChunkGrid]]:
         except RefmakerError:
             continue
         if grid or folder == path:
-            yield folder, ChunkGrid(grid, slashes)
+            yield folder, grid, slashes

@@ -84,7 +84,7 @@ def test_standard_input(run, files):
         (b"", "the file is empty"),
         (b"{", "not JSON"),
         (b'{"version": 7, "refs": {}}', "reference version 7"),
-        (b'{"version": 1, "refs": {"x/0": ["a", 0, 1]}}', "no .zarray"),
+        (b'{"version": 1, "refs": {"x/0": ["a", 0, 1]}}', "no metadata"),
         (b"what is this", "not a format that is known here"),
     ],
 )

@@ -21,6 +21,9 @@ def test_every_part_has_its_figures():
     assert {row["references"] for row in found["large"]} == {10_000}
     assert all(row["written_peak"] >= row["peak"] > 0 for row in found["large"])
     assert [row["tool"] for row in found["append"]] == ["json", "parquet"]
+    assert {"join even", "join uneven", "parse", "append"} <= {
+        row["tool"] for row in found["uneven"]
+    }
     assert {row["name"].partition(":")[0] for row in found["targets"]} == {
-        "large", "append to json", "append to parquet",
+        "large", "append to json", "append to parquet", "uneven",
     }  # fmt: skip

@@ -455,6 +455,35 @@ def test_random_lengths_and_chunks(made):
             np.testing.assert_array_equal(refmaker.open_dataset(out)["v"], expected)
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_types_of_attributes_survive_in_either_version(tmp_path, zarr_format):
+    """A factor that is a float of four bytes decodes to such floats."""
+    path = tmp_path / "a.nc"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.arange(2000, dtype="i2")
+        file["x"].attrs["scale_factor"] = np.float32(0.1)
+        file["x"].attrs["add_offset"] = np.float32(273)
+        file["x"].attrs["valid_max"] = np.int16(7)
+    refmaker.scan(path).write(tmp_path / "a.json", zarr_format=zarr_format)
+    with xr.open_dataset(path, engine="h5netcdf", phony_dims="sort") as native:
+        found = refmaker.open_dataset(tmp_path / "a.json")["x"].load()
+        np.testing.assert_array_equal(found.values, native["x"].values)
+        assert found.dtype == native["x"].dtype == np.float32
+        assert found.attrs["valid_max"].dtype == np.int16
+        assert list(found.attrs) == list(native["x"].attrs)
+    again = refmaker.read(tmp_path / "a.json")
+    assert again.group["x"].attributes == refmaker.scan(path).group["x"].attributes
+    assert refmaker.open_dataset(again)["x"].dtype == np.float32
+
+
+def test_batches_of_months_give_what_all_at_once_gives(tmp_path):
+    paths, expected = write_parts(tmp_path, "part")
+    sets = [refmaker.scan(path) for path in paths]
+    cube = refmaker.combine(sets, batch=2, concat="time")
+    assert cube.group["v"].edges[0].lengths.tolist() == EDGES["part"]
+    np.testing.assert_array_equal(decode_array(cube.group["v"]), expected)
+
+
 def test_codecs_of_version_3_are_registered():
     register_codec()
     assert zarr.registry.get_codec_class("refmaker.crop").__name__ == "Crop"

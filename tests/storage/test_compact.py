@@ -312,7 +312,7 @@ class TestRulesOfOthers:
     @pytest.mark.parametrize(
         ("rule", "message"),
         [
-            ({**RULE, "key": "b/{{i}}.{{j}}"}, "no .zarray"),
+            ({**RULE, "key": "b/{{i}}.{{j}}"}, "no metadata"),
             ({**RULE, "key": "a/{{i}}{{j}}"}, "no chunk"),
             ({**RULE, "key": "a/{{i}}.{{j}}.0"}, "no chunks of a grid"),
             ({**RULE, "dimensions": {"i": [3], "j": [0]}}, "outside the grid"),
