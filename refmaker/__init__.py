@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from refmaker.publish.materialize import materialize as materialize
     from refmaker.publish.serve import serve as serve
     from refmaker.publish.serve import serving as serving
+    from refmaker.reading.chunk_bytes import load as load
     from refmaker.reading.open import open_dataset as open_dataset
     from refmaker.reading.open import open_datatree as open_datatree
     from refmaker.reading.open import open_group as open_group
@@ -75,6 +76,7 @@ __all__ = [
     "describe",
     "errors",
     "formats",
+    "load",
     "materialize",
     "open_dataset",
     "open_datatree",
@@ -99,6 +101,7 @@ _HOMES = {
     "refmaker.publish.html_report": ("describe", "report"),
     "refmaker.publish.materialize": ("Materialized", "materialize"),
     "refmaker.publish.serve": ("serve", "serving"),
+    "refmaker.reading.chunk_bytes": ("load",),
     "refmaker.reading.open": ("open_dataset", "open_datatree", "open_group", "open_store"),
     "refmaker.scanning.many_files": ("Progress", "Scanned", "scan_many"),
     "refmaker.scanning.options": ("ScanOptions",),
@@ -221,7 +224,7 @@ def pattern(  # noqa: PLR0913 - each is a choice of its own
 def read(
     url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
 ) -> ReferenceSet:
-    """Read a reference set that this package or kerchunk wrote, as JSON or Parquet.
+    """Read a reference set that this package or another wrote, as JSON, Parquet or Icechunk.
 
     Parameters
     ----------
@@ -237,9 +240,10 @@ def read(
     MetadataError
         If it is no reference set.
     MissingDependencyError
-        If it is Parquet, and pyarrow is not installed.
+        If it is Parquet, and pyarrow is not installed; or Icechunk, and icechunk is not.
     UnsupportedError
-        If it is an Icechunk repository.
+        If something in it cannot be expressed; or it is an Icechunk repository, and icechunk is
+        older than version 2.
     """
     from refmaker.storage.reference_set import ReferenceSet
 

@@ -257,7 +257,8 @@ def test_commands_that_are_shown_have_such_options(page):
             parts = called[1].split(" # ")[0].split()
             verb = " ".join(parts[:2]) if " ".join(parts[:2]) in VERBS else parts[0]
             assert verb in VERBS, line
-            known = {flag for p in VERBS[verb].params for flag in (*p.opts, *p.secondary_opts)}
+            parameters = VERBS[verb].get_params(click.Context(VERBS[verb]))
+            known = {flag for p in parameters for flag in (*p.opts, *p.secondary_opts)}
             for flag in (part.partition("=")[0] for part in parts if part.startswith("-")):
                 assert flag in known | {"-"}, line
 

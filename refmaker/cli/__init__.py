@@ -15,6 +15,8 @@ __all__ = ["main"]
 # Before numpy is loaded: its threads take longer to start than a small file to be scanned, and
 # nothing in a command multiplies matrices. Whoever imports the package keeps them.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Before icechunk is loaded: it warns of every local repository that it opens.
+os.environ.setdefault("ICECHUNK_LOG", "error")
 
 VERBS = {
     "append": "Add files to a reference set.",
@@ -22,6 +24,7 @@ VERBS = {
     "catalog": "Put reference sets into catalogs.",
     "combine": "Make one reference set of many.",
     "convert": "Change the form of a reference set, or its URLs.",
+    "edit": "Change names, bounds or attributes of a reference set.",
     "formats": "List formats, codecs and what is missing.",
     "info": "Show what is in a reference or data file.",
     "materialize": "Copy all chunks into a real Zarr store.",

@@ -194,9 +194,11 @@ def command(ctx: click.Context, /, **values: Any) -> None:
         out = _single(values["out"])
         _check(inputs.urls, [out], job)
         scanner = collector(inputs, job)
-        if isinstance(scanner, JoiningScanner):
+        alone = len(inputs.urls) == 1
+        if isinstance(scanner, JoiningScanner) and not alone:
             _refuse_combining(ctx, scanner.name)
-        if scanner is not None and not (values["concat"] or values["coords"]):
+        lessened = alone and values["drop"]
+        if scanner is not None and not (values["concat"] or values["coords"] or lessened):
             # Its scanner knows better than coordinates do how the parts belong together.
             try:
                 scan_collection(inputs, out, job)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["as_flags"]
 
 _MARKED = re.compile(r"`([a-z_]+)(?:=([^`]*))?`")
+_CALL = re.compile(r"`refmaker\.([a-z]+)\(refs, ('[^`']*')\)`")
+"""A function of a set, which a command has as an option."""
 _SPECIAL: dict[tuple[str, Any], str] = {
     ("incompatible", "split"): "--split-incompatible",
     ("mismatched", "inline"): "--inline-mismatched",
@@ -35,7 +37,7 @@ _PYTHON_ONLY = frozenset(
     {"allow", "codecs", "remote_options", "secrets", "times", "verify_sources"}
 )
 """Keywords that no command has."""
-_VERBS = ("combine", "scan", "pattern", "serve", "convert", "materialize", "catalog")
+_VERBS = ("combine", "scan", "pattern", "serve", "convert", "materialize", "catalog", "edit")
 """Where else an option may be found, the likeliest verb first."""
 
 
@@ -47,7 +49,7 @@ def as_flags(text: str) -> str:
     text : str
         What an error, a warning or a reason says.
     """
-    return _MARKED.sub(_replaced, text) if "`" in text else text
+    return _MARKED.sub(_replaced, _CALL.sub(r"`\1=\2`", text)) if "`" in text else text
 
 
 def _replaced(found: re.Match[str]) -> str:

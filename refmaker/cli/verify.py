@@ -130,7 +130,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
 def _summary(checks: Sequence[ArrayCheck]) -> str:
     """Return how many arrays are equal, and what to do about the others."""
     counts = Counter(check.verdict for check in checks)
-    words = ("equal", "different", "not compared", "empty")
+    words = ("equal", "different", "not compared", "empty", "given")
     told = [f"{counts[word]:,} {word}" for word in words if counts[word] or word == "equal"]
     text = f"{counted(len(checks), 'array')}: {', '.join(told)}"
     if counts["different"]:
@@ -146,6 +146,10 @@ def _line(check: ArrayCheck) -> str:
         line += f", {check.uncompared:,} could not be"
     if check.passed_over:
         line += f", {check.passed_over:,} never written"
+    if check.given:
+        line += f", {check.given:,} given by editing"
+    if check.edited:
+        line += f", set by editing: {', '.join(check.edited)}"
     if check.different:
         line += f", {check.different:,} differ"
     reasons = "; ".join(filter(None, (check.metadata, check.reason)))

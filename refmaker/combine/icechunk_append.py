@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker._version import __version__
 from refmaker.codecs import decoding
 from refmaker.combine import times
 from refmaker.combine.agreement import Findings
@@ -30,6 +31,7 @@ from refmaker.model.zarr_v2 import dumps
 from refmaker.model.zarr_v3 import CROP, array_document_v3, group_document_v3
 from refmaker.model.zarr_v3_reader import array_from_document_v3
 from refmaker.storage.icechunk import (
+    HEADER,
     check_version,
     library,
     open_repository,
@@ -38,6 +40,7 @@ from refmaker.storage.icechunk import (
     virtual_file,
 )
 from refmaker.storage.icechunk_stores import location
+from refmaker.storage.json_writer import header
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
@@ -150,7 +153,8 @@ def _append_once(
     if places:
         # Before the commit, so that nobody finds chunks that may not be read.
         repository.save_config()
-    session.commit(f"{len(fresh)} inputs appended by refmaker")
+    remembered = {HEADER: header(__version__, new.report)}
+    session.commit(f"{len(fresh)} inputs appended by refmaker", remembered)
     return Appended([m.name for m in fresh], [m.name for m in known])
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError
-from refmaker.io.hosts import host_of
 from refmaker.model import Array, Group
-from refmaker.storage.reference_set import ReferenceSet
+from refmaker.model.editing.places import map_arrays
+from refmaker.storage.reference_set import ReferenceSet, made_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -106,16 +106,13 @@ def members(
 
 def combined_set(group: Group, report: ScanReport, members: Iterable[Member]) -> ReferenceSet:
     """Return a set made of others, which is trusted no further than they are."""
-    policies = [member.refs.policy for member in members]
-    far = {host_of(url): url for policy in policies if policy.remote for url in policy.origins}
-    made = ReferenceSet(group, report, tuple(far.values()))
-    if not far:
-        return made
-    allows = {policy.allow for policy in policies}
-    if len(allows) == 1 and all(policy.remote for policy in policies):
-        return replace(made, allow=allows.pop())
-    # Each was asked for itself whether it may name its files; a common answer there is not.
-    return replace(made, named=frozenset(made.urls()))
+    found = list(members)
+    if len(found) > 1:
+        # What many were joined to begins at no one place of a file.
+        group = map_arrays(
+            group, lambda _, a: replace(a, origin=a.origin.joined()) if a.origin else a
+        )
+    return made_of(group, report, [member.refs for member in found])
 
 
 def _without(group: Group, drop: frozenset[str], path: str = "") -> Group:

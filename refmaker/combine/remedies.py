@@ -80,7 +80,8 @@ def of_attribute(name: str, path: str, options: CombineOptions, *, timed: bool) 
         again = "write all times in the same units (`times='reencode'`), "
         return f"{again if options.times == 'keep' else ''}{of_storage(path)}"
     if name in ("scale_factor", "add_offset"):
-        kept = f"{_PIECES}, " if options.zarr_format == 2 else ""
+        possible = options.zarr_format == 2 and options.mismatched == "error"
+        kept = f"{_PIECES}, " if possible else ""
         return f"{kept}{of_storage(path, inline=True)}"
     if name in UNSETTLED:
         return of_storage(path)

@@ -12,6 +12,12 @@
     Number types of attributes, which JSON does not tell.
 ``record_dtypes``
     Dtypes of records that Zarr flattens.
+``inline``
+    Arrays whose values are kept in the set itself.
+``origin``
+    Where an edited array stands in the file that it comes from.
+``editing``
+    A set edited as xarray would edit the dataset.
 ``zarr_v2``, ``zarr_v3``
     Metadata documents of Zarr, from groups and arrays; ``zarr_v3_reader`` is the way back.
 ``report``

@@ -52,6 +52,20 @@ def _column(name: str, values: Any, limit: int) -> NDArray[Any]:
     return column
 
 
+def _used(
+    urls: tuple[str, ...], url: NDArray[Any] | None
+) -> tuple[tuple[str, ...], NDArray[Any] | None]:
+    """Return the files that rows name, and the rows' positions among them."""
+    if url is None or not url.size:
+        return urls, url
+    used = np.flatnonzero(np.bincount(url, minlength=len(urls)))
+    if used.size == len(urls):
+        return urls, url
+    position = np.zeros(len(urls), np.int32)
+    position[used] = np.arange(used.size)
+    return tuple(urls[number] for number in used.tolist()), position[url]
+
+
 def _narrow(length: NDArray[Any]) -> NDArray[Any]:
     """Lengths as 4-byte integers where all of them fit: a third of the table's size."""
     if length.size == 0 or int(length.max()) < 2**32:
@@ -287,8 +301,16 @@ class ChunkTable:
             raise MetadataError(
                 f"window {tuple(start)}..{tuple(stop)} outside the grid {self.grid}"
             )
-        if not self.grid:
+        if grid == self.grid:
             return self
+        if self.index is None:
+            box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+            offset, length = (
+                column.reshape(self.grid)[box].reshape(-1) for column in (self.offset, self.length)
+            )
+            url = None if self.url is None else self.url.reshape(self.grid)[box].reshape(-1)
+            urls, url = _used(self.urls, url)
+            return ChunkTable.from_columns(grid, urls, offset=offset, length=length, url=url)
         at = self.coordinates()
         inside = np.ones(self.referenced, bool)
         for axis, (a, b) in enumerate(zip(start, stop, strict=True)):
@@ -301,13 +323,14 @@ class ChunkTable:
             here = tuple(int(x) - a for x, a in zip(where, start, strict=True))
             if all(0 <= x < n for x, n in zip(here, grid, strict=True)):
                 inlined[int(np.ravel_multi_index(here, grid))] = data
+        urls, url = _used(self.urls, None if self.url is None else self.url[inside])
         return ChunkTable.from_columns(
             grid,
-            self.urls,
+            urls,
             offset=self.offset[inside],
             length=self.length[inside],
             index=index,
-            url=None if self.url is None else self.url[inside],
+            url=url,
             inlined=inlined,
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,17 +13,22 @@ from refmaker.model.chunk_table import ChunkTable
 from refmaker.model.tree import Array
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["InlinedChunk", "decode_inline", "encode_inline", "inline_array"]
+__all__ = [
+    "TEXTS", "InlinedChunk", "decode_inline", "encode_inline", "encode_texts", "inline_array",
+    "inline_like",
+]  # fmt: skip
 
 _PLAIN = 256
 """Bytes up to which values are kept as they are."""
 _CODECS = 64
 """Bytes that naming the codecs costs, which compression has to save."""
 _ZLIB: Mapping[str, Any] = {"id": "zlib", "level": 9}
+TEXTS: Mapping[str, Any] = {"id": "vlen-utf8"}
+"""Codec of texts of variable length."""
 
 
 class InlinedChunk(NamedTuple):
@@ -106,3 +113,44 @@ def decode_inline(array: Array, data: bytes) -> bytes:
     if array.filters:
         data = np.frombuffer(data, np.uint8).reshape(array.dtype.itemsize, -1).T.tobytes()
     return data
+
+
+def encode_texts(texts: Iterable[str]) -> bytes:
+    """Encode as numcodecs' ``vlen-utf8``: a count, then each text behind its length."""
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    parts = [struct.pack("<I", len(encoded))]
+    for raw in encoded:
+        parts += [struct.pack("<I", len(raw)), raw]
+    return b"".join(parts)
+
+
+def inline_like(values: NDArray[Any], like: Array, names: Sequence[str]) -> Array:
+    """Return values as an array that is one inlined chunk.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of any shape; objects are texts.
+    like : Array
+        Gives byte order, fill value, attributes and origin.
+    names : sequence of str
+        The dimensions.
+    """
+    values = values.astype(like.dtype, copy=False)
+    if like.dtype.hasobject:
+        chunk = encode_inline(encode_texts(np.ascontiguousarray(values).reshape(-1).tolist()), 1)
+        # The text codec encodes first; what makes it shorter follows.
+        chunk = chunk._replace(filters=(TEXTS, *chunk.filters))
+    else:
+        chunk = encode_inline(np.ascontiguousarray(values).tobytes(), like.dtype.itemsize)
+    return replace(
+        like,
+        shape=values.shape,
+        chunk_shape=tuple(max(1, extent) for extent in values.shape),
+        chunks=chunk.table(values.shape),
+        order="C",
+        filters=chunk.filters,
+        compressor=chunk.compressor,
+        dimension_names=tuple(names),
+        edges=None,
+    )

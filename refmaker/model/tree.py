@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.model.edges import Edges
+    from refmaker.model.origin import Origin
 
 __all__ = ["Array", "ChunkTable", "Group", "Reference", "chunk_grid", "nested"]
 
@@ -53,6 +54,8 @@ class Array:
     edges : tuple of Edges or None, optional
         For each dimension how chunks of different lengths cut it, None where all are of
         ``chunk_shape``. Only version 3 of Zarr has such grids.
+    origin : Origin, optional
+        Where it stands in the file that it comes from, if it was edited since.
 
     Raises
     ------
@@ -71,6 +74,7 @@ class Array:
     dimension_names: tuple[str, ...] | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
     edges: tuple[Edges | None, ...] | None = None
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         if len(self.shape) != len(self.chunk_shape):

@@ -171,7 +171,8 @@ class Reader:
             named=base.named,
             scanned=base.scanned,
         )
-        self._relative = origin is not None and is_relative(references.header)
+        header = references.header
+        self._relative = origin is not None and "relative" in header and is_relative(header)
         self._resolved: dict[str, str] = {}
         self._check_early()
         known = sources_of(references.header, origin or "")
@@ -504,7 +505,10 @@ def _state(url: str) -> tuple[int, int] | None:
 def _load(url: str, given: Mapping[str, Any], limits: Limits) -> _Opened:
     state = _state(url)
     path = local_path(url)
-    if (path is None or os.path.isdir(path)) and reference_form(url, given) == "parquet":
+    form = reference_form(url, given) if path is None or os.path.isdir(path) else ""
+    if form == "icechunk":
+        return _load_icechunk(url, given)
+    if form == "parquet":
         from refmaker.reading.lazy_parquet import LazyParquetReferences
 
         records = LazyParquetReferences(url, given, limits=limits)
@@ -518,6 +522,15 @@ def _load(url: str, given: Mapping[str, Any], limits: Limits) -> _Opened:
         del data
         _give_back()
     return found
+
+
+def _load_icechunk(url: str, given: Mapping[str, Any]) -> _Opened:
+    from refmaker.storage.icechunk_reader import read
+    from refmaker.storage.reference_index import ReferenceIndex
+
+    found = read(url, given)
+    token = 0, zlib.crc32(found.snapshot.encode())
+    return _Opened(ReferenceIndex.of_group(found.group, found.header), token, None)
 
 
 def _give_back() -> None:

@@ -14,10 +14,11 @@ from __future__ import annotations
 import os
 import re
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import MetadataError, RefmakerError, UnsupportedError
+from refmaker.errors import MetadataError, RefmakerError
 from refmaker.io.files import STANDARD
 from refmaker.io.local_file import local_path
 from refmaker.io.stores import STORE_DOCUMENTS, is_store_document, resolve_store
@@ -35,6 +36,8 @@ _VERSION = re.compile(rb'"version"\s*:\s*(?:[01]|"' + COMPACT.encode() + rb'")\s
 _MEMBER = re.compile(rb'"(?:refs|gen|templates)"\s*:\s*[\[{]')
 _METADATA = re.compile(rb'"(?:[^"\\]|\\.)*\.z(?:group|array|metadata|attrs)"\s*:')
 _FIRST = re.compile(rb"\A[ \t\r\n]*\{[ \t\r\n]*" + _METADATA.pattern)
+_REPOSITORY = ("repo", "refs/branch.main/ref.json")
+"""Files of every Icechunk repository, of version 2 and of version 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,8 @@ def detect(
     Parameters
     ----------
     url : str or os.PathLike
-        ``-`` counts as a reference set. Of a URL that is no file the name decides.
+        ``-`` counts as a reference set. Of a URL that is no file the name decides; of one without
+        ending two requests tell whether it is an Icechunk repository.
     storage_options : mapping, optional
         Passed to fsspec.
     format_of : callable, optional
@@ -105,8 +109,8 @@ def detect(
     if store != name:
         return Detected("zarr", sure=False)
     form = format_of_name(name)
-    if path is None and form == "icechunk":
-        return Detected("icechunk", "icechunk", sure=False)
+    if path is None and (form == "icechunk" or _is_far_repository(name, storage_options)):
+        return Detected("icechunk", "icechunk", sure=form != "icechunk")
     if path is None and (form == "parquet" or name.endswith("/")):
         return Detected("references", "parquet", sure=False)
     from refmaker.io.source import Source
@@ -119,33 +123,38 @@ def detect(
 def reference_form(
     url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
 ) -> str:
-    """Return the form of a reference set: ``json`` (compact or not) or ``parquet``.
+    """Return the form of a reference set: ``json`` (compact or not), ``parquet``, ``icechunk``.
 
     Raises
     ------
     MetadataError
         If it is something else; the hint says what to do with that.
-    UnsupportedError
-        If it is an Icechunk repository, whose references cannot be read back.
     SourceError
         If a local file cannot be read. Files from afar are not asked for here.
     """
     name = os.fspath(url)
     if local_path(name) is None and format_of_name(name) == "json" and not name.endswith("/"):
-        return "json"
+        return "icechunk" if _is_far_repository(name, storage_options) else "json"
     found = detect(name, storage_options)
     if found.kind == "references":
         return "parquet" if found.form == "parquet" else "json"
     if found.kind == "icechunk":
-        raise UnsupportedError(
-            "the references in an Icechunk repository cannot be read back",
-            code="icechunk-read",
-            url=name,
-            hint="open it with icechunk, or keep the reference set as JSON or Parquet, too",
-        )
+        return "icechunk"
     raise MetadataError(
         f"not a reference set: it is {found.told()}", url=name, hint=_next_step(name, found)
     )
+
+
+def _is_far_repository(name: str, storage_options: Mapping[str, Any] | None) -> bool:
+    """Tell whether a URL whose name says nothing has the files of an Icechunk repository."""
+    from refmaker.io.source import Source
+
+    if name.endswith("/") or "." in name.rpartition("/")[2] or "::" in name:
+        return False
+    for inner in _REPOSITORY:
+        with suppress(RefmakerError), Source(f"{name}/{inner}", storage_options):
+            return True
+    return False
 
 
 def _next_step(name: str, found: Detected) -> str:

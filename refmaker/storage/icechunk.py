@@ -22,7 +22,7 @@ from refmaker.errors import MetadataError, MissingDependencyError, SourceError, 
 from refmaker.io.folders import new_folder
 from refmaker.io.source import local_path
 from refmaker.model.zarr_v2 import dumps
-from refmaker.model.zarr_v3 import documents_v3
+from refmaker.model.zarr_v3 import HIDDEN, documents_v3
 from refmaker.storage.icechunk_stores import containers, credentials, location, open_storage
 
 if TYPE_CHECKING:
@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from refmaker.model.report import Fingerprint
 
 __all__ = [
-    "VirtualFile", "check_version", "library", "open_repository", "put", "put_chunks",
+    "HEADER", "VirtualFile", "check_version", "library", "open_repository", "put", "put_chunks",
     "virtual_file", "write",
 ]  # fmt: skip
 
+HEADER = "refmaker"
+"""Name under which a commit remembers what the member ``refmaker`` of JSON documents does."""
 _BATCH = 50_000
 """Virtual chunks handed over at a time where icechunk takes them one by one."""
 _RECTILINEAR = 2
@@ -66,6 +68,7 @@ def write(
     out: str | os.PathLike[str],
     sources: Mapping[str, Fingerprint] | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    header: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a reference set as the first commit of a new repository.
 
@@ -80,6 +83,8 @@ def write(
     storage_options : mapping, optional
         As for fsspec: for ``s3://`` the options ``anon``, ``key``, ``secret``, ``token``,
         ``endpoint_url`` and ``client_kwargs`` with ``region_name`` are understood.
+    header : mapping, optional
+        What the commit remembers of the set, as `refmaker.storage.json_writer.header` gives it.
 
     Raises
     ------
@@ -104,6 +109,7 @@ def write(
         config.set_virtual_chunk_container(icechunk.VirtualChunkContainer(prefix, store))
     known = icechunk.containers_credentials({k: v for k, (_, v) in found.items()})
     path = local_path(os.fspath(out).rstrip("/"))
+    remembered = {**(header or {}), "attributes": _hidden(group)}
 
     def fill(storage: Any) -> None:
         try:
@@ -112,7 +118,7 @@ def write(
             put(session.store, documents)
             for path, array in group.arrays():
                 put_chunks(icechunk, session.store, path, array.chunks, files)
-            session.commit("Written by refmaker")
+            session.commit("Written by refmaker", {HEADER: remembered} if header else None)
             repository.save_config()
         except icechunk.IcechunkError as error:
             raise SourceError(f"icechunk: {error}", url=os.fspath(out)) from error
@@ -122,6 +128,15 @@ def write(
         return
     with new_folder(path) as folder:
         fill(icechunk.local_filesystem_storage(folder))
+
+
+def _hidden(group: Group) -> dict[str, Any]:
+    """Return the attributes that version 3 documents lack, by path of array or group."""
+    found = {
+        path: {name: node.attributes[name] for name in HIDDEN if name in node.attributes}
+        for path, node in group.walk()
+    }
+    return {path: attributes for path, attributes in found.items() if attributes}
 
 
 def check_version(icechunk: Any, group: Group) -> None:

@@ -12,7 +12,7 @@ from refmaker.io.source import local_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["containers", "credentials", "location", "open_storage"]
+__all__ = ["containers", "credentials", "file_url", "location", "open_storage"]
 
 
 def location(url: str) -> str:
@@ -39,6 +39,14 @@ def location(url: str) -> str:
     # Not parts.path: keys may hold "?" and "#".
     bucket, _, key = url.partition("://")[2].partition("/")
     return f"s3://{bucket}/{quote(key)}"
+
+
+def file_url(location: str) -> str:
+    """Return the URL, or the path of a local file, that icechunk's percent-encoded URL means."""
+    scheme, _, rest = location.partition("://")
+    if scheme == "file":
+        return unquote(rest)
+    return location if scheme in ("http", "https") else f"{scheme}://{unquote(rest)}"
 
 
 def containers(
@@ -188,6 +196,10 @@ def open_storage(icechunk: Any, url: str, storage_options: Mapping[str, Any]) ->
             force_path_style=_endpoint(options) is not None,
             **given,
         )
+    if parts.scheme in ("http", "https") and hasattr(icechunk, "http_storage"):
+        return icechunk.http_storage(url)
     raise UnsupportedError(
-        "repositories are written to folders and s3:// only", code="icechunk-protocol", url=url
+        "repositories lie in folders, and at s3://, or http(s):// to be read",
+        code="icechunk-protocol",
+        url=url,
     )

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.model import ChunkTable, Group
+    from refmaker.model.origin import Origin
     from refmaker.model.report import ScanReport
 
 __all__ = ["Header", "chunk_members", "header", "plain_texts", "templated", "write"]
 
 Header = dict[str, Any]
-"""What the member ``refmaker`` holds: ``version``, ``format``, ``sources``, ``parts``."""
+"""The member ``refmaker``: ``version``, ``format``, ``sources``, ``parts``, ``origins``."""
 
 
 def write(
@@ -258,8 +259,20 @@ def _key(number: int, grid: tuple[int, ...], separator: str, zarr_format: int) -
     return separator.join(str(int(at)) for at in np.unravel_index(number, grid))
 
 
-def header(version: str, report: ScanReport) -> Header:
-    """Return the content of the member ``refmaker``."""
+def header(version: str, report: ScanReport, origins: Mapping[str, Origin] | None = None) -> Header:
+    """Return the content of the member ``refmaker``.
+
+    Parameters
+    ----------
+    version : str
+        Of this package.
+    report : ScanReport
+        Tells format, files and their parts.
+    origins : mapping of str to Origin, optional
+        Where edited arrays stand in the files, by path.
+    """
     known = {url: fingerprint.as_dict() for url, fingerprint in report.sources.items()}
     parts = {"parts": report.parts} if report.parts else {}
-    return {"version": version, "format": report.format, "sources": known, **parts}
+    edited = {path: origin.as_dict() for path, origin in (origins or {}).items()}
+    found = {"version": version, "format": report.format, "sources": known, **parts}
+    return found | ({"origins": edited} if edited else {})

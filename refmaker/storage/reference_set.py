@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError
 from refmaker.model.report import Fingerprint, ScanReport
+from refmaker.storage.editable import Editable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from refmaker.storage.formats import StoredForm
     from refmaker.storage.readers import Summary
 
-__all__ = ["ReferenceSet"]
+__all__ = ["ReferenceSet", "made_of"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ReferenceSet:
+class ReferenceSet(Editable):
     """Groups and arrays whose chunks are byte ranges of other files.
 
     Parameters
@@ -143,7 +144,7 @@ class ReferenceSet:
 
             if relative:
                 raise MetadataError("Icechunk knows no relative paths", url=os.fspath(out))
-            icechunk.write(refs.group, out, self.report.sources, storage_options)
+            icechunk.write(refs.group, out, self.report.sources, storage_options, _header(refs))
             return
         _write(refs, out, storage_options, stored)
 
@@ -229,6 +230,43 @@ class ReferenceSet:
         policy.check_urls(url for url in urls if url not in renaming)
         return replace(found, named=self.named | frozenset(renaming.values()))
 
+    def merge(self, *others: ReferenceSet) -> ReferenceSet:
+        """Return one set with the variables of several, as ``xarray.merge`` does.
+
+        Parameters
+        ----------
+        *others : ReferenceSet
+            Variables of one path have to be the same in all of them; attributes of groups are
+            those of the first.
+
+        Raises
+        ------
+        MetadataError
+            If two variables of one path differ, dimensions of one name in size, or what is known
+            of a file.
+        PolicyError
+            If one of them names files that it may not.
+        """
+        from refmaker.model.editing import merge
+
+        sets = [self, *others]
+        report = ScanReport(self.report.url, format=self.report.format)
+        for one in sets:
+            one.policy.check_urls(one.urls())
+            report.rows.extend(one.report.rows)
+            report.parts = {**one.report.parts, **report.parts}
+            if one.report.format != report.format:
+                report.format = ""
+            for url, known in one.report.sources.items():
+                if report.sources.setdefault(url, known) != known:
+                    raise MetadataError(
+                        "it has changed between the scans of the sets that are merged",
+                        url=url,
+                        hint="scan it again",
+                    )
+        names = [one.report.url or f"set {number}" for number, one in enumerate(sets, 1)]
+        return made_of(merge([one.group for one in sets], names), report, sets)
+
     @classmethod
     def read(
         cls,
@@ -237,7 +275,7 @@ class ReferenceSet:
         *,
         allow: Iterable[str] | None = None,
     ) -> ReferenceSet:
-        """Read a set that this package or kerchunk wrote, as JSON or Parquet.
+        """Read a set that this package or another wrote, as JSON, Parquet or Icechunk.
 
         Parameters
         ----------
@@ -255,9 +293,10 @@ class ReferenceSet:
         MetadataError
             If it is no reference set.
         MissingDependencyError
-            If it is Parquet, and pyarrow is not installed.
+            If it is Parquet, and pyarrow is not installed; or Icechunk, and icechunk is not.
         UnsupportedError
-            If it is an Icechunk repository.
+            If something in it cannot be expressed; or it is an Icechunk repository, and icechunk
+            is older than version 2.
         """
         from refmaker.storage import rewrite
         from refmaker.storage.detect import reference_form
@@ -273,6 +312,7 @@ class ReferenceSet:
             report.sources[source] = Fingerprint.from_dict(known)
         parts = header.get("parts")
         report.parts = parts if isinstance(parts, dict) else {}
+        group = _with_origins(group, header.get("origins", {}), name)
         found = cls(
             group,
             report,
@@ -285,6 +325,48 @@ class ReferenceSet:
             urls = rewrite.used_urls(group, sources)
             return _renamed(found, rewrite.absolute(urls, name))
         return found
+
+
+def made_of(group: Group, report: ScanReport, sets: Iterable[ReferenceSet]) -> ReferenceSet:
+    """Return a set made of others, which is trusted no further than they are.
+
+    Parameters
+    ----------
+    group, report
+        What was made.
+    sets : iterable of ReferenceSet
+        What it was made of; each was asked whether it may name its files.
+    """
+    from refmaker.io.hosts import host_of
+
+    policies = [refs.policy for refs in sets]
+    far = {host_of(url): url for policy in policies if policy.remote for url in policy.origins}
+    made = ReferenceSet(group, report, tuple(far.values()))
+    if not far:
+        return made
+    allows = {policy.allow for policy in policies}
+    if len(allows) == 1 and all(policy.remote for policy in policies):
+        return replace(made, allow=allows.pop())
+    # Each was asked for itself whether it may name its files; a common answer there is not.
+    return replace(made, named=frozenset(made.urls()))
+
+
+def _with_origins(group: Group, origins: Any, name: str) -> Group:
+    """Return a group whose edited arrays know where they come from."""
+    if not origins:
+        return group
+    from refmaker.model.editing.places import map_arrays
+    from refmaker.model.origin import Origin
+
+    if not isinstance(origins, dict):
+        raise MetadataError("'origins' is no JSON object", url=name, path="refmaker")
+    try:
+        known = {path: Origin.from_dict(document) for path, document in origins.items()}
+    except MetadataError as error:
+        raise error.located(url=name, path="refmaker") from error
+    return map_arrays(
+        group, lambda path, array: replace(array, origin=known[path]) if path in known else array
+    )
 
 
 def _check_names(refs: ReferenceSet, *, secrets: bool) -> None:
@@ -309,7 +391,6 @@ def _write(
     storage_options: Mapping[str, Any] | None,
     stored: StoredForm,
 ) -> None:
-    from refmaker._version import __version__
     from refmaker.io.files import STANDARD, replacing
     from refmaker.storage import json_writer
 
@@ -320,8 +401,7 @@ def _write(
             raise MetadataError("standard output lies nowhere that paths could be relative to")
         urls = rewrite.used_urls(refs.group, refs.report.sources)
         refs = _renamed(refs, rewrite.relative(urls, out))
-    header = json_writer.header(__version__, refs.report)
-    header |= {"relative": "true"} if stored.relative else {}
+    header = _header(refs) | ({"relative": "true"} if stored.relative else {})
     if stored.form == "parquet":
         from refmaker.storage import parquet
 
@@ -336,6 +416,15 @@ def _write(
             json_writer.write(
                 refs.group, file, header, stored.zarr_format, plain=not stored.templates
             )
+
+
+def _header(refs: ReferenceSet) -> dict[str, Any]:
+    """Return what every form remembers of a set, besides its references."""
+    from refmaker._version import __version__
+    from refmaker.storage import json_writer
+
+    origins = {path: array.origin for path, array in refs.group.arrays() if array.origin}
+    return json_writer.header(__version__, refs.report, origins)
 
 
 def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
@@ -387,6 +476,12 @@ def _read(
 
         group, header = parquet_reader.read(name, storage_options)
         return group, header, StoredForm("parquet", templates=False, relative=is_relative(header))
+    if form == "icechunk":
+        from refmaker.storage import icechunk_reader
+
+        repository = icechunk_reader.read(name, storage_options)
+        # Where version 2 says it all, more programs read what is written of it.
+        return repository.group, repository.header, StoredForm("icechunk", templates=False)
     from refmaker.io.files import read_file
     from refmaker.storage.hierarchy import group_of
     from refmaker.storage.json_parser import parse

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.model.chunk_table import Reference
 from refmaker.scanning.protocol import MismatchError
+from refmaker.verification.edited import file_axes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,32 +42,50 @@ class PlaceReader:
         found = array.chunks.get(at)
         if not isinstance(found, Reference):
             return self._joined.read(path, array, region)
-        stored = array.decoded_shape(at)
-        true, there = self._files[found.url].read(found, array, stored)
+        true, there = self._files[found.url].read(found, array, at)
         if there is not None:
-            self._check_order(path, self._files.owner(found.url), at, there)
+            self._check_origin(array, found.url, region, there)
+            owner = self._files.owner(found.url)
+            self._check_order(path, owner, _at_in_file(array, at, there), there)
         shape = tuple(part.stop - part.start for part in region)
-        if true.size == math.prod(shape):
-            return true.reshape(shape)
+        stored = array.decoded_shape(at)
+        # A chunk that reaches past its file's end, or that of the set, holds more than is shown.
         if true.size == math.prod(stored):
             return true.reshape(stored)[tuple(slice(0, n) for n in shape)]
-        # A chunk that reached past its file's end holds more than the set shows of it.
-        return true
+        return true.reshape(shape) if true.size == math.prod(shape) else true
 
     def tolerance(self, path: str, array: Array) -> Tolerance | None:
         """Return what the format's own reader says of one of the files."""
         for url in array.chunks.urls[:1]:
-            return self._files[url].tolerance(path, array)
+            return self._files[url].tolerance(array.origin.path if array.origin else path, array)
         return self._joined.tolerance(path, array)
+
+    def _check_origin(
+        self, array: Array, url: str, region: tuple[slice, ...], there: tuple[int, ...]
+    ) -> None:
+        """Compare a chunk's position with that of which the edited array says it comes."""
+        origin = array.origin
+        own = None if origin is None else self._files[url].arrays.get(origin.path)
+        if origin is None or origin.start is None or own is None or own.shape != origin.shape:
+            return
+        parts = zip(origin.region(region), own.chunk_shape, strict=True)
+        told = tuple(part.start // size for part, size in parts)
+        if told != there:
+            raise MismatchError(f"it is chunk {there} of {origin.path}, and should be {told}")
 
     def _check_order(
         self, path: str, url: str, at: tuple[int, ...], there: tuple[int, ...]
     ) -> None:
         """Compare a chunk's position with that in its file: all of a file are moved alike."""
-        # Dimensions that joining has added stand before those of the file.
-        shift = tuple(a - b for a, b in zip(at[len(at) - len(there) :], there, strict=True))
+        shift = tuple(a - b for a, b in zip(at, there, strict=True))
         known = self._shifts.setdefault((path, url), shift)
         if known != shift:
             raise MismatchError(
                 f"chunk {at} is chunk {there} of {url}, out of line with others of it"
             )
+
+
+def _at_in_file(array: Array, at: tuple[int, ...], there: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a chunk's position along the dimensions of its file's array."""
+    axes = file_axes(array, len(there))
+    return tuple(own if axis is None else at[axis] for axis, own in zip(axes, there, strict=True))

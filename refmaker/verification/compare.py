@@ -56,6 +56,10 @@ class ArrayCheck:
     metadata : str
         How the attributes that decide what values mean differ from those of the files; empty
         if they do not.
+    given : int
+        Chosen chunks of values that were given when the set was edited, and are in no file.
+    edited : tuple of str
+        Attributes that were set or removed when the set was edited, which are not compared.
     """
 
     path: str
@@ -67,19 +71,26 @@ class ArrayCheck:
     passed_over: int = 0
     uncompared: int = 0
     metadata: str = ""
+    given: int = 0
+    edited: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether everything that was to be compared was, and is equal."""
-        return self.verdict in ("equal", "empty")
+        return self.verdict in ("equal", "empty", "given")
 
     @property
     def verdict(self) -> str:
-        """What to call it: ``different``, ``not compared``, ``equal``; ``empty`` without data."""
+        """What to call it: ``different``, ``not compared``, ``equal``.
+
+        ``empty`` without data, ``given`` where the values are in no file.
+        """
         if self.different or self.metadata:
             return "different"
         if self.uncompared:
             return "not compared"
+        if self.given and not self.compared:
+            return "given"
         return "empty" if self.passed_over and not self.compared else "equal"
 
     def as_dict(self) -> dict[str, Any]:
@@ -95,6 +106,8 @@ class ArrayCheck:
             "passed_over": self.passed_over,
             "reason": self.reason,
             "metadata": self.metadata,
+            "given": self.given,
+            "edited": list(self.edited),
         }
 
     def __add__(self, other: ArrayCheck) -> ArrayCheck:
@@ -110,6 +123,8 @@ class ArrayCheck:
             self.passed_over + other.passed_over,
             self.uncompared + other.uncompared,
             self.metadata or other.metadata,
+            self.given + other.given,
+            self.edited or other.edited,
         )
 
 
@@ -166,6 +181,8 @@ def compare_array(
 
     if not numbers:
         return ArrayCheck(path, array.chunks.size)
+    if array.origin is not None and not array.origin.path and not array.chunks.referenced:
+        return ArrayCheck(path, array.chunks.size, given=len(numbers))
     size = array.dtype.itemsize * math.prod(array.chunk_shape)
     if size > limit:
         reason = f"a chunk of {size:,} bytes is larger than the {limit:,} that are compared"

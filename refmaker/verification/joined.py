@@ -127,7 +127,7 @@ class JoinedValues:
         for part in self.parts:
             self._put(part, path, array, region, values, known)
         if not known.any() and values.size:
-            raise NotComparableError("none of its files has values for it")
+            return self._anywhere(path, array, region)
         if path not in self._rewritten and path not in self._lacking and known.all():
             return values
         own = np.asarray(self._own(path)[region])
@@ -137,6 +137,39 @@ class JoinedValues:
             near = np.isclose(own, values, rtol=_ROUNDING, atol=_ROUNDING)
             values = np.where(near, own, values)
         return np.where(known, values, own)
+
+    def _anywhere(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Return the values of an array of which one position was taken, if a file has them.
+
+        Of sets that were joined before nobody knows any more which position that was.
+
+        Raises
+        ------
+        NotComparableError
+            If no file has any of it.
+        MismatchError
+            If files have others.
+        """
+        axes = () if array.origin is None else array.origin.axes
+        gone = [i for i, axis in enumerate(axes) if axis is None]
+        whole = tuple(part.stop - part.start for part in region) == array.shape
+        found = False
+        own = np.asarray(self._own(path)[region])
+        for part in self.parts if gone and whole else ():
+            if path not in part.values or part.values[path][1].ndim != len(axes):
+                continue
+            there, values = part.values[path]
+            found = True
+            values = self._converted(part, path, array, there, values)
+            taken = np.moveaxis(values, gone, range(len(gone)))
+            rows = taken.reshape(-1, *taken.shape[len(gone) :])
+            if any(
+                row.size == own.size and same_values(row.reshape(own.shape), own) for row in rows
+            ):
+                return own
+        if found:
+            raise MismatchError("no file has its values")
+        raise NotComparableError("none of its files has values for it")
 
     def _check_coordinate(
         self,
@@ -183,12 +216,15 @@ class JoinedValues:
         there = self._file_array(part, path)
         if there is None:
             return
-        target, source = [], []
+        target: list[NDArray[Any]] = []
+        source = self._taken(array, there)
+        gone = tuple(local for local, _ in source)
         for axis, dimension in enumerate(self._dimensions(path, array)):
-            local = _axis_of(there, dimension, axis, len(array.shape))
+            local = _axis_of(array, there, dimension, axis)
             places = part.places.get(dimension)
             if places is None:
-                if local is None or there.shape[local] != array.shape[axis]:
+                added = local is None and array.origin is not None and array.shape[axis] == 1
+                if not added and (local is None or there.shape[local] != array.shape[axis]):
                     return
                 places = np.arange(array.shape[axis])
             wanted = np.flatnonzero((places >= region[axis].start) & (places < region[axis].stop))
@@ -199,7 +235,7 @@ class JoinedValues:
                 source.append((local, wanted))
         if len(source) != len(there.shape):
             return
-        found = self._values(part, path, there, source)
+        found = np.squeeze(self._values(part, path, there, source), gone)
         found = self._converted(part, path, array, there, found)
         # Dimensions that only the set has are of one element here.
         lacking = [axis for axis, at in enumerate(target) if at.size == 1]
@@ -210,12 +246,29 @@ class JoinedValues:
         values[where] = np.where(new, found.reshape(new.shape), values[where])
         known[where] = True
 
+    @staticmethod
+    def _taken(array: Array, there: Array) -> list[tuple[int, NDArray[Any]]]:
+        """Return which element was taken of dimensions of a file's array that the set lacks."""
+        origin = array.origin
+        if origin is None or origin.start is None or origin.shape != there.shape:
+            return []
+        return [
+            (local, np.array([start]))
+            for local, (axis, start) in enumerate(zip(origin.axes, origin.start, strict=True))
+            if axis is None
+        ]
+
+    def _file_path(self, path: str) -> str:
+        """Return what an array of the set is called in its files."""
+        origin = self._arrays[path].origin
+        return path if origin is None else origin.path
+
     def _file_array(self, part: _Part, path: str) -> Array | None:
         if path in part.values:
             return part.values[path][0]
         if self._arrays[path].chunks.inlined:
             return None
-        return self._files[part.url].arrays.get(path)
+        return self._files[part.url].arrays.get(self._file_path(path))
 
     def _values(
         self, part: _Part, path: str, there: Array, source: list[tuple[int, NDArray[Any]]]
@@ -226,7 +279,8 @@ class JoinedValues:
             whole = part.values[path][1]
             return whole[np.ix_(*chosen)] if chosen else whole
         region = tuple(slice(int(at.min()), int(at.max()) + 1) for at in chosen)
-        found = np.asarray(self._files[part.url].native.read(path, there, region))
+        native = self._files[part.url].native
+        found = np.asarray(native.read(self._file_path(path), there, region))
         inner = [at - part.start for at, part in zip(chosen, region, strict=True)]
         return found[np.ix_(*inner)] if inner else found
 
@@ -236,8 +290,9 @@ class JoinedValues:
         """Return a file's values in the type and the units of the set."""
         values = as_decoded(values, there, array)
         ours = time_attributes(self._arrays, path)
-        arrays = {name: kept for name, (kept, _) in part.values.items()}
-        theirs = time_attributes({**arrays, path: there}, path)
+        arrays = {self._file_path(name): kept for name, (kept, _) in part.values.items()}
+        own = self._file_path(path)
+        theirs = time_attributes({**arrays, own: there}, own)
         if ours and theirs and ours != theirs:
             self._rewritten.add(path)
             return in_units_of(values, theirs, ours).astype(array.dtype)
@@ -273,11 +328,14 @@ class JoinedValues:
                     pairs[dimension].append(found)
         for dimension, told in pairs.items():
             part.places[dimension] = _places(told)
-        for path in kept & file.arrays.keys():
-            there = file.arrays[path]
+        for path in sorted(kept):
+            own = self._file_path(path)
+            there = file.arrays.get(own)
+            if there is None:
+                continue
             if there.dtype.hasobject or there.nbytes <= _SMALL:
                 everything = tuple(slice(0, extent) for extent in there.shape)
-                values = np.asarray(file.native.read(path, there, everything))
+                values = np.asarray(file.native.read(own, there, everything))
                 part.values[path] = there, values
         return part
 
@@ -304,7 +362,7 @@ class JoinedValues:
                 inner = np.unravel_index(first, there.chunk_shape)
             local = [i * n + k for i, n, k in zip(at, there.chunk_shape, inner, strict=True)]
             for axis, dimension in enumerate(self._dimensions(path, array)):
-                own = _axis_of(there, dimension, axis, len(array.shape))
+                own = _axis_of(array, there, dimension, axis)
                 extent = 1 if own is None else there.shape[own]
                 starts = np.zeros(int(chosen.sum()), np.int64) if own is None else local[own]
                 number_of = mine[chosen, axis]
@@ -328,17 +386,21 @@ class JoinedValues:
                 if labels.shape == own.shape and same_values(labels, own):
                     continue
                 places = _labelled(labels, own)
-                if (places < 0).all() and labels.size > 1:
+                if (places < 0).all() and labels.size > 1 and array.origin is None:
                     # None of them: the coordinate was given from elsewhere.
                     continue
                 part.places[dimension] = places
-                if (places < 0).any():
+                # Of a set that was cut the rest is not there, and need not be.
+                if (places < 0).any() and array.origin is None:
                     self._lacking.setdefault(path, str(labels[places < 0][0]))
 
 
-def _axis_of(there: Array, dimension: Dimension, axis: int, count: int) -> int | None:
+def _axis_of(array: Array, there: Array, dimension: Dimension, axis: int) -> int | None:
     """Return which axis of a file's array is a dimension of the set's; None if it has none."""
-    names = there.dimension_names
+    names, count = there.dimension_names, len(array.shape)
+    if array.origin is not None and len(array.origin.axes) == len(there.shape):
+        axes = array.origin.axes
+        return axes.index(axis - count) if axis - count in axes else None
     if names is not None and not dimension[1].isdecimal():
         return names.index(dimension[1]) if dimension[1] in names else None
     own = axis - (count - len(there.shape))

@@ -9,7 +9,7 @@ from refmaker.model.zarr_v3 import in_pieces
 from refmaker.verification.times import time_attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from refmaker.model import Array
 
@@ -20,7 +20,9 @@ _DECODING = (
 )  # fmt: skip
 
 
-def metadata_difference(array: Array, scanned: Sequence[Array], *, joined: bool) -> str:
+def metadata_difference(
+    array: Array, scanned: Sequence[Array], *, joined: bool, edited: Collection[str] = ()
+) -> str:
     """Return what of an array's metadata is that of no file.
 
     Attributes that readers decode values by are compared, and the fill value. Joined times may
@@ -34,6 +36,8 @@ def metadata_difference(array: Array, scanned: Sequence[Array], *, joined: bool)
         What scanning its files again says of it.
     joined : bool
         Whether they are many that were joined.
+    edited : collection of str
+        Attributes that were set by editing, which are not compared.
 
     Returns
     -------
@@ -46,6 +50,8 @@ def metadata_difference(array: Array, scanned: Sequence[Array], *, joined: bool)
     rewritten = joined and not array.chunks.referenced and _have_other_units(array, scanned)
     names = _DECODING[-2:] if in_pieces(array) else _DECODING
     for name in () if rewritten else names:
+        if name in edited:
+            continue
         told = array.attributes.get(name)
         theirs = [other.attributes.get(name) for other in scanned]
         if not any(_same(told, other) for other in theirs):
@@ -56,7 +62,11 @@ def metadata_difference(array: Array, scanned: Sequence[Array], *, joined: bool)
     elif joined and None in fills:
         # Where no file has anything, joining fills with what means that nothing is there.
         fills += [array.attributes.get(name) for name in _DECODING[:2]] + [float("nan")]
-    if fills and not any(_same(array.fill_value, fill) for fill in fills):
+    if (
+        _DECODING[0] not in edited
+        and fills
+        and not any(_same(array.fill_value, fill) for fill in fills)
+    ):
         return f"the fill value is {array.fill_value}, and {fills[0]} in the file"
     return ""
 

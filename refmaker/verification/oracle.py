@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError
 from refmaker.io.stores import owners
+from refmaker.model.origin import Origin
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import SNIFF_BYTES, MultiFileScanner, choose, scanners
 from refmaker.verification.by_place import PlaceReader
+from refmaker.verification.edited import EditedReader
 from refmaker.verification.joined import JoinedValues
 from refmaker.verification.metadata import metadata_difference
 from refmaker.verification.scanned_files import OpenFiles
@@ -72,8 +74,11 @@ class Oracle:
                     self._scanned.append(scan())
                 except RefmakerError as error:
                     log.info("attributes are not compared: %s", error)
-        there = [arrays[path] for arrays in self._scanned if path in arrays]
-        return metadata_difference(array, there, joined=len(self._scans) > 1)
+        origin = array.origin
+        own = path if origin is None else origin.path
+        there = [arrays[own] for arrays in self._scanned if own in arrays]
+        edited = () if origin is None else origin.attributes
+        return metadata_difference(array, there, joined=len(self._scans) > 1, edited=edited)
 
 
 @contextmanager
@@ -124,8 +129,8 @@ def open_oracle(
     collector = scanners().get(refs.report.format)
     if isinstance(collector, MultiFileScanner) and (len(urls) > 1 or not _is_file(urls[0])):
         with collector.native_collection(urls, storage_options) as native:
-            found = partial(_collected, collector, urls, storage_options)
-            yield Oracle(native, [found], known=known)
+            found = cache(partial(_collected, collector, urls, storage_options))
+            yield Oracle(EditedReader(native, found), [found], known=known)
         return
     url, scanner = _scanned(refs, urls, storage_options)
     with ExitStack() as stack:
@@ -133,8 +138,9 @@ def open_oracle(
         before = refs.report.sources.get(url)
         if before is not None and before.size != source.size:
             log.warning("%s had %d bytes when scanned, now %d", url, before.size, source.size)
-        again = partial(_arrays_of, scanner, source)
-        if len(urls) > 1 and not _same_arrays(refs.group, scanner, source):
+        again = cache(partial(_arrays_of, scanner, source))
+        edited = any(array.origin is not None for _, array in refs.group.arrays())
+        if (len(urls) > 1 or edited) and not _same_arrays(refs.group, scanner, source):
             log.info("looking chunks up in %d files", len(urls))
             format_name = refs.report.format or None
             files = stack.enter_context(OpenFiles(format_name, storage_options, parts))
@@ -144,7 +150,8 @@ def open_oracle(
             yield Oracle(PlaceReader(files, joined), scans, known=known)
             return
         log.info("comparing with %s, read as %s", url, scanner.name)
-        yield Oracle(stack.enter_context(scanner.native(source)), [again], known=known)
+        native = stack.enter_context(scanner.native(source))
+        yield Oracle(EditedReader(native, again), [again], known=known)
 
 
 def _arrays_of(scanner: Scanner, source: Source) -> dict[str, Array]:
@@ -239,5 +246,10 @@ def _same_arrays(group: Group, scanner: Scanner, source: Source) -> bool:
     except RefmakerError:
         return True
     theirs = {path: array.shape for path, array in found.arrays()}
-    ours = {path: array.shape for path, array in group.arrays()}
-    return ours.items() <= theirs.items()
+    for path, array in group.arrays():
+        origin = array.origin or Origin.whole(path, array.shape)
+        if origin.path and not (
+            theirs.get(origin.path) == origin.shape and origin.places(array.shape)
+        ):
+            return False
+    return True

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, WorkerError
+from refmaker.model.zarr_v2 import DIMENSIONS
 from refmaker.scanning import worker
 from refmaker.scanning.pool import run_in_workers
 from refmaker.verification.compare import ArrayCheck, compare_array
@@ -82,7 +83,9 @@ class Session:
         array = self._arrays[path]
         check = compare_array(path, array, self._store, self._oracle.reader, numbers, self._limit)
         if metadata:
-            return replace(check, metadata=self._oracle.metadata(path, array))
+            names = () if array.origin is None else array.origin.attributes
+            edited = tuple(name for name in names if name != DIMENSIONS)
+            return replace(check, metadata=self._oracle.metadata(path, array), edited=edited)
         return check
 
 

@@ -12,6 +12,7 @@ from refmaker.model.zarr_v3 import in_pieces
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import SNIFF_BYTES, TolerantReader, choose
 from refmaker.verification.compare import NotComparableError
+from refmaker.verification.edited import file_axes
 from refmaker.verification.packed import as_decoded
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class ScannedFile:
         return np.where(found < 0, -1, owner[known]), number[known].astype(np.int64), skipped
 
     def read(
-        self, found: Reference, array: Array, stored: tuple[int, ...]
+        self, found: Reference, array: Array, at: tuple[int, ...]
     ) -> tuple[NDArray[Any], tuple[int, ...] | None]:
         """Return the values of a chunk and its position, or of the part of an uncompressed one.
 
@@ -178,8 +179,8 @@ class ScannedFile:
             The chunk's bytes.
         array : Array
             The set's array.
-        stored : tuple of int
-            Extents that the chunk decodes to.
+        at : tuple of int
+            The chunk's position in its grid.
         """
         start = self.bases([found.url]) + found.offset
         owner, numbers, bytes_in = self.find(start, np.array([found.length]))
@@ -190,14 +191,19 @@ class ScannedFile:
         native = self.arrays[path]
         if not in_pieces(array) and native.dtype.newbyteorder("=") != array.dtype.newbyteorder("="):
             raise NotComparableError(f"{path} has the type {native.dtype} in its file")
-        at = np.unravel_index(number, native.chunks.grid) if native.shape else ()
-        region = native.region(at)
+        place = np.unravel_index(number, native.chunks.grid) if native.shape else ()
+        region = native.region(place)
         values = np.asarray(self.native.read(path, native, region))
         values = as_decoded(values, native, array)
         if skipped < 0:
-            alike = stored[len(array.shape) - len(native.shape) :] == native.decoded_shape(at)
-            return values.reshape(-1), tuple(int(i) for i in at) if alike else None
-        full = np.zeros(native.decoded_shape(at), values.dtype)
+            stored, axes = array.decoded_shape(at), file_axes(array, len(native.shape))
+            parts = tuple(1 if axis is None else stored[axis] for axis in axes)
+            if parts != native.decoded_shape(place):
+                return values.reshape(-1), None
+            held = [part.stop - part.start for part in array.region(at)]
+            shown = tuple(slice(0, 1 if axis is None else held[axis]) for axis in axes)
+            return values[shown].reshape(-1), tuple(int(i) for i in place)
+        full = np.zeros(native.decoded_shape(place), values.dtype)
         full[tuple(slice(0, n) for n in values.shape)] = values
         first = skipped // native.dtype.itemsize
         return full.reshape(-1)[first : first + found.length // native.dtype.itemsize], None

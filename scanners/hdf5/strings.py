@@ -7,13 +7,13 @@ outside the HDF5 library. They are read while scanning and inlined, within a bud
 from __future__ import annotations
 
 import math
-import struct
 from typing import TYPE_CHECKING, Any
 
 import h5py
 
 from refmaker.errors import LimitError
 from refmaker.model import ChunkTable, chunk_grid
+from refmaker.model.inline import TEXTS, encode_texts
 from refmaker.scanners.hdf5.types import ValueStorage
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CODEC", "read_strings", "string_chunks", "text_of"]
 
-CODEC = {"id": "vlen-utf8"}
+CODEC = dict(TEXTS)
 _PIECE = 256 * 1024
 """Text bytes wanted in one inlined chunk."""
 _STEP = 4096
@@ -123,16 +123,7 @@ def string_chunks(texts: list[str], shape: tuple[int, ...]) -> tuple[tuple[int, 
     grid = chunk_grid(shape, chunk)
     size = math.prod(chunk)
     chunks = {
-        number: _encode([*texts[start : start + size], *[""] * (start + size - len(texts))])
+        number: encode_texts([*texts[start : start + size], *[""] * (start + size - len(texts))])
         for number, start in enumerate(range(0, len(texts), size))
     }
     return chunk, ChunkTable.inline(grid, chunks)
-
-
-def _encode(texts: list[str]) -> bytes:
-    """Encode as numcodecs' ``vlen-utf8``: a count, then each string behind its length."""
-    parts = [struct.pack("<I", len(texts))]
-    for text in texts:
-        raw = text.encode("utf-8", "surrogatepass")
-        parts += [struct.pack("<I", len(raw)), raw]
-    return b"".join(parts)

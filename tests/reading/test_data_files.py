@@ -254,7 +254,9 @@ def test_what_cannot_be_opened_says_why(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "given", [b"CDF", None, 5, io.BytesIO(b"CDF"), [b"a"], {"a.nc": 1}], ids=repr
+    "given",
+    [b"CDF", None, 5, io.BytesIO(b"CDF"), [b"a"], {"a.nc": 1}],
+    ids=["bytes", "none", "number", "file", "list", "dict"],
 )
 def test_what_has_no_name_is_refused(given):
     with pytest.raises(TypeError, match="has to have a name"):

@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 import refmaker
-from refmaker.errors import MetadataError, UnsupportedError
+from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.report import Fingerprint, ScanReport
 from refmaker.model.zarr_v2 import documents
@@ -144,7 +144,6 @@ def test_of_urls_the_name_decides():
 
 def test_the_wrong_kind_of_path_names_the_next_step(places, tmp_path):
     steps = {
-        "ice": "open it with icechunk",
         "store.zarr": "xarray.open_zarr",
         "three": "xarray.open_zarr",
         "plain": "refmaker scan",
@@ -157,8 +156,11 @@ def test_the_wrong_kind_of_path_names_the_next_step(places, tmp_path):
         if kind == "references":
             assert refmaker.open_store(path).reader.version == 2
             continue
+        if kind == "icechunk":
+            # An empty repository: tests of reading it stand with the others of Icechunk.
+            continue
         for call in (ReferenceSet.read, refmaker.open_store, refmaker.open_dataset):
-            with pytest.raises((MetadataError, UnsupportedError)) as caught:
+            with pytest.raises(MetadataError) as caught:
                 call(path)
             assert steps[name] in caught.value.hint, name
             assert caught.value.url == str(path)

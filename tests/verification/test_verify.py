@@ -48,6 +48,7 @@ def test_equal_sets_are_equal(refs, tmp_path):
         assert x.as_dict() == {
             "path": "x", "verdict": "equal", "chunks": 10, "compared": 10, "equal": 10,
             "different": 0, "not_compared": 0, "passed_over": 0, "reason": "", "metadata": "",
+            "given": 0, "edited": [],
         }  # fmt: skip
 
 
