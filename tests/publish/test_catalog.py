@@ -296,7 +296,9 @@ def test_commands(air, tmp_path, monkeypatch, capsys):
     assert item["bbox"] == [-10, -5, 10.5, 5]
     assert item["properties"]["start_datetime"] == "2024-01-01T00:00:00Z"
     assert item["properties"]["end_datetime"] == "2024-01-02T10:00:00Z"
-    assert run("catalog", "stac", "refs/20240101.json", "--times", "2024-01-02/2024-01-01") == 2
-    assert "ends before" in capsys.readouterr().err
+    assert run("catalog", "stac", "refs/20240101.json", "--times", "2024-01-02/2024-01-01") == 1
+    assert "end before" in capsys.readouterr().err
+    assert run("catalog", "stac", "refs/20240101.json", "--times", "yesterday") == 2
+    assert "is not a time" in capsys.readouterr().err
     assert run("catalog", "stac", "refs/20240101.json", "--bbox", "0", "9", "1", "8") == 1
     assert "south before north" in capsys.readouterr().err

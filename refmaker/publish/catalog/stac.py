@@ -58,7 +58,7 @@ def stac_item(  # noqa: PLR0913 - each is a choice of its own
         default from the grid mapping, or the coordinates of latitude and longitude. Without any
         of these the item has no geometry.
     times : tuple of datetime, optional
-        Start and end; by default from the coordinate of time.
+        Start and end, in UTC unless they say; by default from the coordinate of time.
     properties : mapping, optional
         More properties of the item.
     storage_options : mapping, optional
@@ -76,7 +76,8 @@ def stac_item(  # noqa: PLR0913 - each is a choice of its own
     Raises
     ------
     MetadataError
-        If the set has no times and none are given, `bbox` is none, or the group has no arrays.
+        If the set has no times and none are given, `times` end before they start, `bbox` is no
+        box, or the group has no arrays.
     MissingDependencyError
         If pystac is not installed, or pyproj, and there is a grid mapping.
     RefmakerError
@@ -93,7 +94,7 @@ def stac_item(  # noqa: PLR0913 - each is a choice of its own
         place = footprint(data)
         if bbox is not None:
             place = of_box(bbox, place.projection)
-        span = times or _times(data)
+        span = _times(data) if times is None else _in_utc(times)
         if span is None:
             raise MetadataError(
                 "an item needs a time, and the set has no coordinate of time",
@@ -201,6 +202,17 @@ def _pystac() -> Any:
             "STAC needs pystac", hint="pip install pystac, or 'refmaker[catalog]'"
         ) from error
     return pystac
+
+
+def _in_utc(times: tuple[datetime, datetime]) -> tuple[datetime, datetime]:
+    from datetime import UTC
+
+    first, last = (
+        time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC) for time in times
+    )
+    if last < first:
+        raise MetadataError(f"the times {first} to {last} end before they start")
+    return first, last
 
 
 def _times(data: xr.Dataset) -> tuple[datetime, datetime] | None:
