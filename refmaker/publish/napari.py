@@ -245,13 +245,13 @@ def _ngff(
 
 
 def _pyramids(groups: Mapping[str, xr.Dataset], parent: str, taken: set[str]) -> Iterator[Picture]:
-    """Yield the images whose levels are groups ``0``, ``1``, ... without NGFF, such as GeoTIFF."""
+    """Yield the images whose levels are groups ``0``, ``1``, ... without NGFF: those of GeoTIFF."""
     for variable in groups[_join(parent, "0")].data_vars:
         levels: list[xr.DataArray] = []
         while True:
             path = _join(parent, f"{len(levels)}/{variable}")
             array = None if path in taken else _array(groups, path)
-            if array is None or not _is_image(array) or not _is_smaller(array, levels):
+            if array is None or not _is_image(array) or not _is_level(array, levels):
                 break
             levels.append(array)
         if len(levels) > 1:
@@ -260,19 +260,46 @@ def _pyramids(groups: Mapping[str, xr.Dataset], parent: str, taken: set[str]) ->
             yield _plain(paths[0], levels)
 
 
-def _is_smaller(array: xr.DataArray, levels: Sequence[xr.DataArray]) -> bool:
-    """Whether an array is a further level: rows and columns are fewer, all else is the same."""
+def _is_level(array: xr.DataArray, levels: Sequence[xr.DataArray]) -> bool:
+    """Whether an array is a further level: smaller, and over the same place on the ground.
+
+    Images of a file that are not levels of one another lie in groups of such names, too.
+    """
+    place = _ground(array)
+    if place is None:
+        return False
     if not levels:
         return True
     last = levels[-1]
+    before = _ground(last)
     flat = [dim for dim in array.dims if _ROW.fullmatch(str(dim)) or _COLUMN.fullmatch(str(dim))]
     return (
-        array.dims == last.dims
+        before is not None
+        and place[0] == before[0]
+        and all(
+            abs(a - b) <= step for a, b, step in zip(place[1], before[1], place[2], strict=True)
+        )
+        and array.dims == last.dims
         and array.dtype == last.dtype
         and all(array.sizes[dim] == last.sizes[dim] for dim in array.dims if dim not in flat)
         and all(array.sizes[dim] <= last.sizes[dim] for dim in flat)
         and any(array.sizes[dim] < last.sizes[dim] for dim in flat)
     )
+
+
+def _ground(array: xr.DataArray) -> tuple[str, list[float], list[float]] | None:
+    """Return reference system, two corners, and what they may be off by, of what has them."""
+    attributes = array.coords["spatial_ref"].attrs if "spatial_ref" in array.coords else {}
+    numbers = [float(number) for number in str(attributes.get("GeoTransform", "")).split()]
+    sizes = {"x": 0, "y": 0} | {str(dim): size for dim, size in array.sizes.items()}
+    if len(numbers) != 6:
+        return None
+    c, a, b, f, d, e = numbers
+    width, height = sizes["x"], sizes["y"]
+    corners = [c, f, c + a * width + b * height, f + d * width + e * height]
+    # The last column and row of a level may stand for less than a whole pixel.
+    off = [abs(a) + abs(b), abs(d) + abs(e)]
+    return str(attributes.get("crs_wkt")), corners, off * 2
 
 
 def _plain(name: str, levels: list[xr.DataArray]) -> Picture:

@@ -214,6 +214,17 @@ def test_overviews_of_a_geotiff_are_levels(tmp_path):
     assert keywords["units"] == ["meter"] * 2
 
 
+def test_smaller_images_of_a_file_are_no_levels(tmp_path):
+    images = [np.arange(size * size, dtype="u2").reshape(size, size) for size in (64, 40, 24)]
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for image in images:
+            file.write(image, tile=(16, 16), metadata=None)
+    found = list(map(of, layers(str(tmp_path / "a.tif"))))
+    assert [len(levels) for levels, _ in found] == [1] * len(found)
+    for image, (levels, _) in zip(images, found, strict=True):
+        np.testing.assert_array_equal(levels[0], image)
+
+
 def test_many_bands_are_a_slider(tmp_path):
     data = xr.Dataset({"v": (("band", "y", "x"), np.arange(40 * 12.0).reshape(40, 3, 4))})
     data.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
