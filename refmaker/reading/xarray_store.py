@@ -91,7 +91,7 @@ class XarrayStore(ZarrStore):
     def _hidden(self, path: str) -> dict[str, Any]:
         """Return attributes that documents of version 3 leave out."""
         reader = getattr(self.zarr_group.store, "reader", None)
-        if reader is None or self.zarr_group.metadata.zarr_format != 3:
+        if reader is None or reader.version == 2:
             return {}
         return hidden(reader.references.header, path)
 
