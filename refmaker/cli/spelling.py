@@ -34,7 +34,7 @@ _NAMES: dict[str, str] = {"for_reader": "--for"}
 _PAIRS: dict[str, str] = {"coords": "--coord", "parameters": "--param"}
 """Mappings by name, whose members are given one by one."""
 _PYTHON_ONLY = frozenset(
-    {"allow", "codecs", "remote_options", "secrets", "times", "verify_sources"}
+    {"allow", "codecs", "remote_options", "scan", "secrets", "times", "verify_sources"}
 )
 """Keywords that no command has."""
 _VERBS = ("combine", "scan", "pattern", "serve", "convert", "materialize", "catalog", "edit")
