@@ -9,11 +9,12 @@ from refmaker.errors import CodecError
 from refmaker.reading.rewritten_chunks import RewrittenChunks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from refmaker.reading.open import Refs
     from refmaker.reading.reader import Reader
 
-__all__ = ["Outgoing"]
+__all__ = ["Outgoing", "open_outgoing"]
 
 
 class Outgoing:
@@ -23,15 +24,44 @@ class Outgoing:
     ----------
     reader : Reader
         The set.
+
+    Attributes
+    ----------
+    version : int
+        Version of the Zarr format that the metadata are in.
+    recode : str
+        How chunks are encoded anew; ``""`` if they are as in the files.
     """
 
+    recode = ""
+
     def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+        self.reader = reader
         self._rewritten = RewrittenChunks(reader.references.metadata())
+
+    @property
+    def version(self) -> int:
+        """Version of the Zarr format that the metadata are in."""
+        return self.reader.version
+
+    def keys(self) -> Iterator[str]:
+        """Yield every key."""
+        return self.reader.references.keys()
 
     def rewrites(self, key: str) -> bool:
         """Tell whether a key's bytes are others than those in the source, of another length."""
         return key in self._rewritten
+
+    def length(self, key: str) -> int | None:
+        """Return the number of bytes that `read` gives; None if that is not known before."""
+        if self.rewrites(key):
+            return None
+        found = self.reader.references.get(key)
+        return len(found) if isinstance(found, bytes) else found and found.length
+
+    def weight(self, key: str) -> int:
+        """Return about how many bytes are held while a key is read; 0 where nothing says it."""
+        return self.length(key) or 0
 
     async def read(self, key: str, start: int | None = None, stop: int | None = None) -> Any:
         """Return the bytes of a key, or a slice of them, as `Reader.read`.
@@ -43,8 +73,8 @@ class Outgoing:
         """
         codec = self._rewritten.codec(key)
         if codec is None:
-            return await self._reader.read(key, start, stop)
-        data = await self._reader.read(key)
+            return await self.reader.read(key, start, stop)
+        data = await self.reader.read(key)
         if data is None:
             return None
         try:
@@ -56,7 +86,7 @@ class Outgoing:
     async def size(self, key: str) -> int | None:
         """Return the number of bytes that `read` gives."""
         if not self.rewrites(key):
-            return await self._reader.size(key)
+            return await self.reader.size(key)
         data = await self.read(key)
         return None if data is None else len(data)
 
@@ -68,3 +98,51 @@ class Outgoing:
             *(self.read(*item) for item in items), return_exceptions=True
         )
         return found
+
+
+def open_outgoing(
+    refs: Refs,
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    zarr_format: str | int = "auto",
+    recode: str | None = None,
+    **opening: Any,
+) -> Outgoing:
+    """Open what of a reference set may be handed to others.
+
+    Parameters
+    ----------
+    refs, storage_options, **opening
+        As for `open_store`.
+    zarr_format : {"auto", 2, 3}
+        Version of Zarr of the metadata; by default the one that the set is in.
+    recode : {"raw", "zstd", "gzip"}, optional
+        Decode every chunk, and leave it so or encode it by this codec alone; by default chunks
+        are as in the files.
+
+    Raises
+    ------
+    UnsupportedError
+        If the version of Zarr cannot say what is there.
+    RefmakerError
+        As `open_store`.
+    """
+    from refmaker.model.zarr_v3 import zarr_format_of
+    from refmaker.reading.open import loaded, open_store, open_version
+    from refmaker.storage.reference_set import ReferenceSet
+
+    if zarr_format not in ("auto", 2, 3):
+        raise ValueError(f"zarr_format is {zarr_format!r}, not 'auto', 2 or 3")
+    if zarr_format == "auto" and recode is None:
+        return Outgoing(open_store(refs, storage_options, **opening).reader)
+    how = {name: opening.pop(name) for name in ("reference_options", "scan") if name in opening}
+    held = loaded(refs, storage_options, **how, allow=opening.get("allow"))
+    if recode is None:
+        version = int(zarr_format)
+        return Outgoing(open_version(held, version, storage_options, **opening).reader)
+    from refmaker.reading.recoded_chunks import RecodedChunks
+
+    group, known = (held.group, held.zarr_format) if isinstance(held, ReferenceSet) else (held, 2)
+    source = open_version(held, zarr_format_of(group), storage_options, **opening)
+    asked = None if zarr_format == "auto" else int(zarr_format)
+    return RecodedChunks(source, group, recode, asked, known)
