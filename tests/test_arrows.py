@@ -131,7 +131,8 @@ def test_there_is_something_to_look_at():
 def test_every_module_has_a_place():
     placed = {f"refmaker.{name.split('.')[1]}" for name in INSIDE if "." in name}
     assert placed <= set(LEVEL), "give the new room its place in ROOMS"
-    assert len(ROOMS) <= 19
+    folders = [room for room in ROOMS if room and (ROOT / "refmaker" / room).is_dir()]
+    assert len(folders) <= 18
 
 
 def test_rooms_import_what_stands_below():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.combine import combine_options, combining, expanded, tell
-from refmaker.cli.options import as_json, help_all, readable, storage_options, verbosity
+from refmaker.cli.options import as_json, help_all, readable_rarely, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, say
 from refmaker.storage.detect import detect
 
@@ -27,7 +27,7 @@ __all__ = ["command"]
     show_default=True,
     help="Scan inputs that are no reference sets.",
 )
-@readable
+@readable_rarely
 @combining
 @storage_options
 @as_json

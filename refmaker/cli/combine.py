@@ -14,7 +14,7 @@ from refmaker.cli.options import (
     Pair,
     as_json,
     help_all,
-    readable,
+    readable_rarely,
     storage_options,
     verbosity,
     zarr_format_of,
@@ -322,7 +322,7 @@ def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
     help="Replace an existing reference set, and nothing else.",
 )
 @zarr_format_rarely
-@readable
+@readable_rarely
 @combining
 @storage_options
 @as_json

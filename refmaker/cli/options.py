@@ -27,6 +27,7 @@ __all__ = [
     "as_json",
     "help_all",
     "readable",
+    "readable_rarely",
     "storage_options",
     "verbosity",
     "zarr_format",
@@ -209,7 +210,14 @@ def storage_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _storage(wrapped)
 
 
-def readable(command: Callable[..., Any]) -> Callable[..., Any]:
+def readable_rarely(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of `readable`, shown by ``--help-all`` only."""
+    return readable(command, cls=More)
+
+
+def readable(
+    command: Callable[..., Any], cls: type[click.Option] = click.Option
+) -> Callable[..., Any]:
     """Add ``--plain`` and ``--for``, handed to the command as keywords of writing, `readable`."""
 
     @wraps(command)
@@ -224,10 +232,14 @@ def readable(command: Callable[..., Any]) -> Callable[..., Any]:
         "--for",
         "for_reader",
         type=click.Choice(TARGETS),
+        cls=cls,
         help="Write it --plain if this reader understands all of it, and else refuse.",
     )(wrapped)
     return click.option(
-        "--plain", is_flag=True, help="Write URLs in full, as GDAL and VirtualiZarr read them."
+        "--plain",
+        is_flag=True,
+        cls=cls,
+        help="Write URLs in full, as GDAL and VirtualiZarr read them.",
     )(wrapped)
 
 

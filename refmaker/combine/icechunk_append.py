@@ -1,6 +1,6 @@
 """More inputs to an Icechunk repository: one commit, or none.
 
-References cannot be read back from a repository, so only what is compared is read: metadata,
+Of what is there only what is compared is read, whatever the version of icechunk: metadata,
 coordinates, and variables that lack the joined dimensions. Chunks that are there stay untouched.
 """
 

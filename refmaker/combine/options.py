@@ -249,7 +249,7 @@ class Appended:
     added, known : list of str
         Files that were added, and those that had been there.
     refs : ReferenceSet, optional
-        The set as it is now; None for an Icechunk repository, which cannot be read back.
+        The set as it is now; None for an Icechunk repository, of which only parts are read.
     """
 
     added: list[str]

@@ -208,7 +208,9 @@ def _placed(
     for i, array in items:
         given = None if array.edges is None else array.edges[local]
         key = (array.shape[local], array.chunk_shape[local]) if given is None else id(given)
-        kinds.setdefault(key, (edges_of(array, local), []))[1].append(i)
+        if key not in kinds:
+            kinds[key] = edges_of(array, local), []
+        kinds[key][1].append(i)
     parts: list[tuple[NDArray[np.int64], ...]] = []
     for along, members in kinds.values():
         for i in (i for i in members if i in axis.scattered):

@@ -69,8 +69,6 @@ CROP = "refmaker.crop"
 PIECES = "refmaker.pieces"
 """Codec of packed chunks, each file's packed in its own way; `refmaker.codecs.pieces`."""
 _KEEP = "keep this set as JSON or Parquet, which hold Zarr version 2"
-HIDDEN = (TYPES, RECORD)
-"""Attributes that tell of types, which xarray hides in version 2 only; documents lack them."""
 _PLAIN = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 HIDDEN = (TYPES, RECORD)
 """Attributes that readers of version 2 hide."""

@@ -22,8 +22,9 @@ from refmaker.errors import MetadataError, MissingDependencyError, SourceError, 
 from refmaker.io.folders import new_folder
 from refmaker.io.source import local_path
 from refmaker.model.zarr_v2 import dumps
-from refmaker.model.zarr_v3 import HIDDEN, documents_v3
+from refmaker.model.zarr_v3 import documents_v3
 from refmaker.storage.icechunk_stores import containers, credentials, location, open_storage
+from refmaker.storage.zarr3_keys import with_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -109,7 +110,7 @@ def write(
         config.set_virtual_chunk_container(icechunk.VirtualChunkContainer(prefix, store))
     known = icechunk.containers_credentials({k: v for k, (_, v) in found.items()})
     path = local_path(os.fspath(out).rstrip("/"))
-    remembered = {**(header or {}), "attributes": _hidden(group)}
+    remembered = with_hidden(dict(header or {}), group)
 
     def fill(storage: Any) -> None:
         try:
@@ -128,15 +129,6 @@ def write(
         return
     with new_folder(path) as folder:
         fill(icechunk.local_filesystem_storage(folder))
-
-
-def _hidden(group: Group) -> dict[str, Any]:
-    """Return the attributes that version 3 documents lack, by path of array or group."""
-    found = {
-        path: {name: node.attributes[name] for name in HIDDEN if name in node.attributes}
-        for path, node in group.walk()
-    }
-    return {path: attributes for path, attributes in found.items() if attributes}
 
 
 def check_version(icechunk: Any, group: Group) -> None:

@@ -26,11 +26,11 @@ from refmaker.errors import MetadataError, RefmakerError, SourceError, Unsupport
 from refmaker.io.source import local_path
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.chunk_table import count
-from refmaker.model.zarr_v3 import HIDDEN
 from refmaker.model.zarr_v3_reader import array_from_document_v3, group_from_document_v3
 from refmaker.storage.icechunk import HEADER, library
 from refmaker.storage.icechunk_stores import file_url, open_storage
 from refmaker.storage.tree import DEPTH
+from refmaker.storage.zarr3_keys import hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -108,8 +108,7 @@ def read(
         repository = icechunk.Repository.open(storage)
         session = repository.readonly_session("main")
         header = _header(repository, session.snapshot_id, name)
-        hidden = header.pop("attributes", None)
-        group = _run(lambda: _read(session.store, name, hidden, inlined=bool(header)))
+        group = _run(lambda: _read(session.store, name, header))
     except icechunk.IcechunkError as error:
         raise SourceError(f"icechunk: {error}", url=name) from error
     return Repository(group, header, str(session.snapshot_id))
@@ -137,10 +136,10 @@ def _header(repository: Any, snapshot: str, name: str) -> dict[str, Any]:
     return found
 
 
-async def _read(store: Any, name: str, hidden: Any, *, inlined: bool) -> Group:
+async def _read(store: Any, name: str, header: Mapping[str, Any]) -> Group:
     documents = await _documents(store, name)
     members: dict[str, dict[str, Array | Group]] = {}
-    left = _BUDGET if inlined else 0
+    left = _BUDGET if header else 0
     # From below: of each group all members are known when it is made.
     for path in sorted(documents, key=lambda path: path.count("/") if path else -1, reverse=True):
         below = members.pop(path, {})
@@ -155,10 +154,7 @@ async def _read(store: Any, name: str, hidden: Any, *, inlined: bool) -> Group:
                     left -= sum(natives.values())
                     table = await _with_natives(store, path, table, natives)
                 node = _settled(path, replace(array, chunks=table))
-            known = hidden.get(path) if isinstance(hidden, dict) else None
-            if isinstance(known, dict):
-                known = {key: value for key, value in known.items() if key in HIDDEN}
-                node = replace(node, attributes={**node.attributes, **known})
+            node = replace(node, attributes={**node.attributes, **hidden(header, path)})
         except RefmakerError as error:
             raise error.located(url=name, path=path or "/") from error
         if path:

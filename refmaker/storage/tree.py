@@ -186,7 +186,10 @@ def _node_v3(
         return group_from_document_v3(document)
     array = array_from_document_v3(document)
     array = replace(array, chunks=tables(path, array))
-    return settle_fill(array, _FILL_BYTES, _refuse)
+    # Of other types version 3 marks no value as missing, and version 2 not by itself.
+    kind = array.dtype.kind
+    marked = kind in "iuf" or (kind == "b" and "_FillValue" not in array.attributes)
+    return settle_fill(array, _FILL_BYTES, _refuse) if marked else array
 
 
 def _refuse(warning: str) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.model.chunk_table import Reference
 from refmaker.scanning.protocol import MismatchError
-from refmaker.verification.edited import file_axes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,11 +41,10 @@ class PlaceReader:
         found = array.chunks.get(at)
         if not isinstance(found, Reference):
             return self._joined.read(path, array, region)
-        true, there = self._files[found.url].read(found, array, at)
-        if there is not None:
-            self._check_origin(array, found.url, region, there)
-            owner = self._files.owner(found.url)
-            self._check_order(path, owner, _at_in_file(array, at, there), there)
+        true, positions = self._files[found.url].read(found, array, at)
+        if positions is not None:
+            self._check_origin(array, found.url, region, positions[1])
+            self._check_order(path, self._files.owner(found.url), *positions)
         shape = tuple(part.stop - part.start for part in region)
         stored = array.decoded_shape(at)
         # A chunk that reaches past its file's end, or that of the set, holds more than is shown.
@@ -83,9 +81,3 @@ class PlaceReader:
             raise MismatchError(
                 f"chunk {at} is chunk {there} of {url}, out of line with others of it"
             )
-
-
-def _at_in_file(array: Array, at: tuple[int, ...], there: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a chunk's position along the dimensions of its file's array."""
-    axes = file_axes(array, len(there))
-    return tuple(own if axis is None else at[axis] for axis, own in zip(axes, there, strict=True))

@@ -20,24 +20,26 @@ if TYPE_CHECKING:
 __all__ = ["EditedReader", "file_axes"]
 
 
-def file_axes(array: Array, rank: int) -> tuple[int | None, ...]:
+def file_axes(array: Array, native: Array) -> tuple[int | None, ...]:
     """Return which dimension of an array each of its file's is, counted from the last.
 
     Parameters
     ----------
     array : Array
         The array of a set; dimensions that joining has added stand before those of the file.
-    rank : int
-        Dimensions of the file's array.
+    native : Array
+        The file's array.
 
     Returns
     -------
     tuple of int or None
         None where the set has one element of it, and no such dimension.
     """
-    if array.origin is not None and len(array.origin.axes) == rank:
-        return array.origin.axes
-    return tuple(range(-rank, 0))
+    rank = len(native.shape)
+    axes = () if array.origin is None else array.origin.axes
+    # One element was taken by whole chunks, or else that is not what happened.
+    taken = all(n == 1 for axis, n in zip(axes, native.chunk_shape, strict=False) if axis is None)
+    return axes if len(axes) == rank and taken else tuple(range(-rank, 0))
 
 
 class EditedReader:

@@ -170,8 +170,10 @@ class ScannedFile:
 
     def read(
         self, found: Reference, array: Array, at: tuple[int, ...]
-    ) -> tuple[NDArray[Any], tuple[int, ...] | None]:
-        """Return the values of a chunk and its position, or of the part of an uncompressed one.
+    ) -> tuple[NDArray[Any], tuple[tuple[int, ...], ...] | None]:
+        """Return the values of a chunk and its positions, or of the part of an uncompressed one.
+
+        Positions are those in the set and in the file, along the file's dimensions.
 
         Parameters
         ----------
@@ -196,13 +198,17 @@ class ScannedFile:
         values = np.asarray(self.native.read(path, native, region))
         values = as_decoded(values, native, array)
         if skipped < 0:
-            stored, axes = array.decoded_shape(at), file_axes(array, len(native.shape))
+            stored, axes = array.decoded_shape(at), file_axes(array, native)
             parts = tuple(1 if axis is None else stored[axis] for axis in axes)
             if parts != native.decoded_shape(place):
                 return values.reshape(-1), None
             held = [part.stop - part.start for part in array.region(at)]
             shown = tuple(slice(0, 1 if axis is None else held[axis]) for axis in axes)
-            return values[shown].reshape(-1), tuple(int(i) for i in place)
+            there = tuple(int(i) for i in place)
+            ours = [
+                own if axis is None else at[axis] for axis, own in zip(axes, there, strict=True)
+            ]
+            return values[shown].reshape(-1), (tuple(ours), there)
         full = np.zeros(native.decoded_shape(place), values.dtype)
         full[tuple(slice(0, n) for n in values.shape)] = values
         first = skipped // native.dtype.itemsize

@@ -207,6 +207,6 @@ def test_names_of_urls(run, files):
     memory.pipe("/in/a.toy", files["a"].read_bytes())
     try:
         ran = run("scan", "memory://in/a.toy")
-        assert ran.out.endswith("-> a.refs.json\n")
+        assert ran.out.splitlines()[0].endswith("-> a.refs.json")
     finally:
         memory.rm("/in", recursive=True)
