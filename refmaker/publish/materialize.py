@@ -127,7 +127,7 @@ def materialize(
     """
     from fsspec.asyn import get_loop, sync
 
-    from refmaker.reading.outgoing import open_outgoing
+    from refmaker.reading.open_outgoing import open_outgoing
 
     outgoing = open_outgoing(
         refs, storage_options, zarr_format=zarr_format, recode=recode, **opening

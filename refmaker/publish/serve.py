@@ -94,7 +94,7 @@ def application(
         from starlette.routing import Route
     except ImportError as error:
         raise _missing("starlette") from error
-    from refmaker.reading.outgoing import open_outgoing
+    from refmaker.reading.open_outgoing import open_outgoing
 
     recode = "raw" if decoded else None
     endpoint = _Endpoint(
