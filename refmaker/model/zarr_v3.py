@@ -54,6 +54,7 @@ __all__ = [
     "group_document_v3",
     "hidden_attributes",
     "in_pieces",
+    "needs_version_3",
     "zarr_format_of",
 ]
 
@@ -77,10 +78,21 @@ HIDDEN = (TYPES, RECORD)
 def zarr_format_of(group: Group) -> int:
     """Return the version of Zarr that a set is written in where none is asked for.
 
-    It is 2, which all readers of references know, but where only 3 can say what is there.
+    It is 2, which all readers of references know, but where only 3 can say what is there, or
+    where metadata are of a convention of version 3: NGFF 0.5, and what is later.
     """
-    arrays = [array for _, array in group.arrays()]
-    return 3 if any(array.edges is not None or in_pieces(array) for array in arrays) else 2
+    return 3 if needs_version_3(group) or _of_ngff_in_version_3(group) else 2
+
+
+def needs_version_3(group: Group) -> bool:
+    """Tell whether version 2 cannot say what is there."""
+    return any(array.edges is not None or in_pieces(array) for _, array in group.arrays())
+
+
+def _of_ngff_in_version_3(group: Group) -> bool:
+    """Tell whether metadata lie under ``ome``, as they do since NGFF 0.5."""
+    nodes = (node.attributes.get("ome") for _, node in group.walk() if isinstance(node, Group))
+    return any(isinstance(ome, dict) and isinstance(ome.get("version"), str) for ome in nodes)
 
 
 def in_pieces(array: Array) -> bool:
