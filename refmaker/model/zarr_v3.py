@@ -50,6 +50,7 @@ __all__ = [
     "PIECES",
     "array_document_v3",
     "consolidated_v3",
+    "convention_of_version_3",
     "documents_v3",
     "group_document_v3",
     "hidden_attributes",
@@ -79,9 +80,9 @@ def zarr_format_of(group: Group) -> int:
     """Return the version of Zarr that a set is written in where none is asked for.
 
     It is 2, which all readers of references know, but where only 3 can say what is there, or
-    where metadata are of a convention of version 3: NGFF 0.5, and what is later.
+    where metadata follow a convention of version 3: NGFF 0.5 and what is later, GeoZarr.
     """
-    return 3 if needs_version_3(group) or _of_ngff_in_version_3(group) else 2
+    return 3 if needs_version_3(group) or convention_of_version_3(group) else 2
 
 
 def needs_version_3(group: Group) -> bool:
@@ -89,10 +90,15 @@ def needs_version_3(group: Group) -> bool:
     return any(array.edges is not None or in_pieces(array) for _, array in group.arrays())
 
 
-def _of_ngff_in_version_3(group: Group) -> bool:
-    """Tell whether metadata lie under ``ome``, as they do since NGFF 0.5."""
-    nodes = (node.attributes.get("ome") for _, node in group.walk() if isinstance(node, Group))
-    return any(isinstance(ome, dict) and isinstance(ome.get("version"), str) for ome in nodes)
+def convention_of_version_3(group: Group) -> str:
+    """Return the convention that metadata follow and that is one of version 3; "" if none."""
+    for _, node in group.walk():
+        ome = node.attributes.get("ome") if isinstance(node, Group) else None
+        if isinstance(ome, dict) and isinstance(ome.get("version"), str):
+            return "NGFF 0.5"
+        if "zarr_conventions" in node.attributes:
+            return "GeoZarr"
+    return ""
 
 
 def in_pieces(array: Array) -> bool:

@@ -427,6 +427,9 @@ def _header(refs: ReferenceSet) -> dict[str, Any]:
     return json_writer.header(__version__, refs.report, origins)
 
 
+_WITHOUT = {"NGFF 0.5": "`settings={'ngff': '0.4'}`", "GeoZarr": "`settings={'geozarr': 'no'}`"}
+
+
 def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
     """Return the version of Zarr to write.
 
@@ -436,20 +439,20 @@ def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
         If the form has another one.
     """
     from refmaker.errors import UnsupportedError
-    from refmaker.model.zarr_v3 import needs_version_3, zarr_format_of
+    from refmaker.model.zarr_v3 import convention_of_version_3, needs_version_3, zarr_format_of
 
     if asked not in ("auto", 2, 3):
         raise ValueError(f"zarr_format is {asked!r}, not 'auto', 2 or 3")
     uneven, version = needs_version_3(refs.group), zarr_format_of(refs.group)
     # What stores of others say of themselves stays, whatever it is written as.
-    ngff = version == 3 and not uneven and refs.report.format != "zarr"
+    told = "" if refs.report.format == "zarr" else convention_of_version_3(refs.group)
     if form == "icechunk":
         wrong, version = asked == 2, 3
     elif form == "json":
-        wrong = asked == 2 and (uneven or ngff)
+        wrong = asked == 2 and bool(uneven or told)
         version = max(version, refs.zarr_format) if asked == "auto" else int(asked)
     else:
-        wrong, version = asked == 3 or uneven or ngff, 2
+        wrong, version = asked == 3 or uneven or bool(told), 2
     if not wrong:
         return version
     if form == "icechunk":
@@ -460,13 +463,13 @@ def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
         )
     names = {"json": "JSON of version 2", "compact": "compact JSON", "parquet": "Parquet"}
     why = ", which has no chunks of different lengths" if uneven else ""
-    why = ", and NGFF 0.5 is of version 3" if ngff else why
+    why = f", and {told} is of version 3" if told else why
     hint = "write JSON or an Icechunk repository, which have version 3"
     hint = "leave the version out (`zarr_format='auto'`)" if form == "json" else hint
     raise UnsupportedError(
         f"{names[form]} holds Zarr version 2{why}",
         code="zarr-format",
-        hint=f"{hint}, or scan with `settings={{'ngff': '0.4'}}`" if ngff else hint,
+        hint=f"{hint}, or scan with {_WITHOUT[told]}" if told else hint,
     )
 
 
