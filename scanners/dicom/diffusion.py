@@ -226,8 +226,9 @@ def diffusion_coordinates(column: Column, orientation: NDArray[np.float64]) -> l
     unknown = np.isnan(vectors).any(axis=1)
     told = np.where(unknown[:, None], stored, np.nan)
     if bool(np.isfinite(told).any()):
-        kind = "row, column, normal" if bool((axes == _IMAGE).any()) else "frequency, phase, slice"
-        found.append(Column("b_vector_stored", told, attributes={"axes": kind}))
+        image = bool((axes == _IMAGE).any())
+        names = "row, column, normal" if image else "frequency, phase, slice"
+        found.append(Column("b_vector_stored", told, attributes={"axes": names}))
     return found
 
 
@@ -238,14 +239,11 @@ def diffusion_oddities(
     for column in columns:
         if column.name != "diffusion":
             continue
-        axes, b_value, stored = (
-            column.attributes["frame_axes"],
-            column.values[:, 0],
-            column.values[:, 1:],
-        )
+        axes: NDArray[np.int64] = column.attributes["frame_axes"]
+        b_value, stored = column.values[:, 0], column.values[:, 1:]
         length = np.sqrt((stored**2).sum(axis=1))
-        turned = (axes == _GE_OTHER) | ((axes != _PATIENT) & bool(np.isnan(orientation).any()))
-        unknown = turned & (length > 0)
+        unplaced = axes != _PATIENT if bool(np.isnan(orientation).any()) else axes == _GE_OTHER
+        unknown: NDArray[np.bool_] = unplaced & (length > 0)
         if bool(unknown.any()):
             text = (
                 f"the axes of the diffusion directions of {int(unknown.sum())} frames are not "

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from tests.scanners.dicom.image_files import save, save_all, slice_of
@@ -24,7 +27,9 @@ def philips(data, b_value, vector):
     block = data.private_block(0x2001, "Philips Imaging DD 001", create=True)
     block.add_new(0x03, "FL", b_value)
     block = data.private_block(0x2005, "Philips MR Imaging DD 001", create=True)
-    for element, part in zip((0xB0, 0xB1, 0xB2), np.zeros(3) if vector is None else vector):
+    for element, part in zip(
+        (0xB0, 0xB1, 0xB2), np.zeros(3) if vector is None else vector, strict=True
+    ):
         block.add_new(element, "FL", float(part))
 
 
@@ -136,8 +141,6 @@ def test_elements_of_unknown_representation_are_read_as_the_table_says(tmp_path,
     made = series(VENDORS[vendor])
     for k, data in enumerate(made):
         path = save(data, tmp_path / "a.dcm")
-        import pydicom
-
         implicit = pydicom.dcmread(path)
         implicit.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
         implicit.save_as(path, enforce_file_format=True)
@@ -183,7 +186,7 @@ def test_standard_elements_come_first(tmp_path):
     made = series(siemens)
     for data in made[2:]:
         data.DiffusionBValue = 1000.0
-        data.DiffusionGradientOrientation = [0.0, 0.0, float(data.InstanceNumber // 2 + 1)]
+        data.DiffusionGradientOrientation = [0.0, 0.0, float((data.InstanceNumber - 1) // 2)]
     read = opened(collect(save_all(tmp_path, made))[0])
     assert read["b_value"][...].tolist() == [0, 1000, 1000, 1000]
     assert np.array_equal(read["b_vector"][1:, :2], np.zeros((3, 2)))
@@ -191,7 +194,7 @@ def test_standard_elements_come_first(tmp_path):
 
 def test_zero_everywhere_is_no_diffusion(tmp_path):
     made = series(lambda data, b, _: ge(data, b, None), b_values=[0, 0])
-    group, report = collect(save_all(tmp_path, made))
+    group, _ = collect(save_all(tmp_path, made))
     assert group["image"].dimension_names[0] == "repeat"
     assert not {"b_value", "b_vector", "diffusion"} & group.members.keys()
 
@@ -227,7 +230,7 @@ def test_short_directions_are_told_of(tmp_path):
         ("siemens", 0x0019, 0x100E, "FD", np.array([1.0, 0.0]).tobytes()),
         ("siemens", 0x0019, 0x100E, "FD", np.array([1.0, 0.0, np.nan]).tobytes()),
         ("philips", 0x2001, 0x1003, "FL", np.array([np.inf], "f4").tobytes()),
-        ("philips", 0x2001, 0x1003, "FL", b"abc"),
+        ("philips", 0x2001, 0x1003, "FL", b"ab"),
         ("philips", 0x2005, 0x10B1, "FL", np.array([1, 2], "f4").tobytes()),
         ("ge", 0x0043, 0x1039, "IS", b"\\8\\0\\0 "),
         ("ge", 0x0043, 0x1039, "IS", b"-750\\8"),
@@ -241,10 +244,6 @@ def test_numbers_without_one_reading_are_refused_by_name(
     tmp_path, vendor, group, element, vr, value
 ):
     made = series(VENDORS[vendor], places=1)
-    import pydicom
-    from pydicom.dataelem import RawDataElement
-    from pydicom.tag import Tag
-
     paths = [save(data, tmp_path / f"{k}.dcm") for k, data in enumerate(made)]
     damaged = pydicom.dcmread(paths[2])
     if vendor == "ge":
@@ -281,13 +280,12 @@ def test_philips_numbers_its_volumes(tmp_path):
             block.add_new(0x12, "IS", str(b_number))
             block.add_new(0x13, "IS", str(gradient))
             made.append(data)
-    group, report = collect(save_all(tmp_path, made))
+    group, _ = collect(save_all(tmp_path, made))
     array = group["image"]
     assert set(array.dimension_names) >= {"diffusion_gradient_number"}
     assert "repeat" not in array.dimension_names
     read = opened(group)
-    cells = np.argwhere(np.ones(array.shape[:-2], bool))
-    assert len(cells) >= 8
+    assert array.shape[-3:] == (2, 6, 5)
     assert sorted(set(np.ravel(read["diffusion_gradient_number"][...]))) == [1, 2, 3]
 
 
