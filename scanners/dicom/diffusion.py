@@ -156,7 +156,8 @@ class _Frames:
 
     def _refuse(self, tag: int, frames: NDArray[np.bool_]) -> None:
         if bool(frames.any()):
-            self.refused[tag] = self.refused.get(tag, False) | frames
+            before = self.refused.get(tag, np.zeros(frames.shape, bool))
+            self.refused[tag] = before | frames
 
 
 def diffusion_column(records: FrameAttributes) -> Column | None:
@@ -223,7 +224,7 @@ def diffusion_coordinates(column: Column, orientation: NDArray[np.float64]) -> l
         Column("b_value", column.values[:, 0], "s/mm2"),
         Column("b_vector", vectors, attributes={"axes": "LPS"}),
     ]
-    unknown = np.isnan(vectors).any(axis=1)
+    unknown = np.asarray(np.isnan(vectors).any(axis=1), bool)
     told = np.where(unknown[:, None], stored, np.nan)
     if bool(np.isfinite(told).any()):
         image = bool((axes == _IMAGE).any())
