@@ -258,16 +258,17 @@ class ReferencePipeline(BatchedCodecPipeline):
 
 
 def _bounded(metadata: ArrayV2Metadata) -> V2Codec:
+    compressor = metadata.compressor
+    named = [*(metadata.filters or ()), *([compressor] if compressor is not None else [])]
+    if not named:
+        return V2Codec(filters=None, compressor=None)
     dtype = metadata.dtype.to_native_dtype()
     most = chunk_bytes(
         metadata.chunks, dtype.itemsize, objects=dtype.hasobject or dtype.kind == "T"
     )
-    filters = tuple(metadata.filters or ())
-    compressor = metadata.compressor
-    named = [*filters, *([compressor] if compressor is not None else [])]
     codecs: list[Any] = list(bounded_codecs(named, most))
     if compressor is None:
-        return V2Codec(filters=tuple(codecs) or None, compressor=None)
+        return V2Codec(filters=tuple(codecs), compressor=None)
     return V2Codec(filters=tuple(codecs[:-1]) or None, compressor=codecs[-1])
 
 

@@ -91,7 +91,9 @@ class XarrayStore(ZarrStore):
     def _hidden(self, path: str) -> dict[str, Any]:
         """Return attributes that documents of version 3 leave out."""
         reader = getattr(self.zarr_group.store, "reader", None)
-        return {} if reader is None else hidden(reader.references.header, path)
+        if reader is None or reader.version == 2:
+            return {}
+        return hidden(reader.references.header, path)
 
     def get_encoding(self) -> dict[str, Any]:
         """Return the unlimited dimensions, if the set tells them."""
