@@ -14,7 +14,6 @@ import numpy as np
 from refmaker.errors import FormatError
 from refmaker.scanners.dicom.agreement import differing
 from refmaker.scanners.dicom.decimals import is_plain
-from refmaker.scanners.dicom.dimensions import Column
 from refmaker.scanners.dicom.values import Dataset
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.dicom.header import Header
     from refmaker.scanners.dicom.tags import Element
 
-__all__ = ["FrameAttributes", "separating"]
+__all__ = ["FrameAttributes"]
 
 POSITION, ORIENTATION = 0x00200032, 0x00200037
 PIXEL_SPACING = 0x00280030
@@ -209,89 +208,3 @@ def _microseconds(text: str) -> int | None:
     hours, minutes, seconds = parts[:3]
     below = int(fraction[:6].ljust(6, "0")) if fraction else 0
     return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1_000_000 + below
-
-
-_NUMBERS: tuple[tuple[str, tuple[int, ...], str], ...] = (
-    ("temporal_position", (0x00209128, 0x00200100), ""),
-    ("echo_time", (0x00189082, 0x00180081), "ms"),
-    ("echo_number", (0x00180086,), ""),
-    ("inversion_time", (0x00189079, 0x00180082), "ms"),
-    ("repetition_time", (0x00180080,), "ms"),
-    ("flip_angle", (0x00181314,), "degree"),
-    ("trigger_time", (0x00209153, 0x00181060), "ms"),
-    ("frame_reference_time", (0x00541300,), "ms"),
-    ("segment", (0x0062000B,), ""),
-    ("energy", (0x00180060,), "kV"),
-    ("acquisition_number", (0x00209156, 0x00200012), ""),
-)
-"""Attributes that may be dimensions: name, tags of which the first that is there counts."""
-_COUNTS = frozenset({"temporal_position", "echo_number", "segment", "acquisition_number"})
-_BIG = 2.0**53
-_TEXTS: tuple[tuple[str, tuple[int, ...]], ...] = (
-    ("complex_component", (0x00089208,)),
-    ("image_type", (0x00089007, 0x00080008)),
-    ("optical_path", (0x00480106,)),
-)
-_CLOCKS: tuple[tuple[str, tuple[int, ...]], ...] = (
-    ("acquisition_time", (0x00189074, 0x00189151, 0x0008002A, 0x00080032)),
-    ("content_time", (0x00080033,)),
-)
-_ORDER = ("segment", "temporal_position", "echo_time", "echo_number", "diffusion")
-_B_VALUES = (
-    (0x00189087, 0, b""),
-    (0x0019100C, 0x00190010, b"SIEMENS MR HEADER"),
-    (0x20011003, 0x20010010, b"PHILIPS IMAGING DD 001"),
-)
-"""Where diffusion b-values stand: tag, tag of the private creator, and its name."""
-_GRADIENT = 0x00189089
-
-
-def separating(records: FrameAttributes) -> list[Column]:
-    """Return the attributes by which frames at one place may be told apart.
-
-    In the order in which they are tried as dimensions; see `dimensions.discover`. Times are
-    seconds from the earliest frame's, never dates or times of day.
-    """
-    found: dict[str, Column] = {}
-    for name, tags, units in _NUMBERS:
-        tag = next((tag for tag in tags if records.present(tag)), None)
-        if tag is not None:
-            found[name] = Column(name, _whole(name, records.number(tag)), units, tag=tag)
-    diffusion = _diffusion(records)
-    if diffusion is not None:
-        found[diffusion.name] = diffusion
-    for name, tags in _TEXTS:
-        tag = next((tag for tag in tags if records.present(tag)), None)
-        if tag is not None:
-            found[name] = Column(name, records.texts(tag))
-    for name, tags in _CLOCKS:
-        tag = next((tag for tag in tags if records.present(tag)), None)
-        if tag is not None:
-            found[name] = Column(name, records.clock(tag), "s", clock=True)
-    for name in ("trigger_time", "frame_reference_time"):
-        if name in found:
-            clock = found[name]
-            found[f"{name}_order"] = Column(name, clock.values, clock.units, clock=True)
-    first = [found.pop(name) for name in _ORDER if name in found]
-    return [*first, *found.values()]
-
-
-def _whole(name: str, values: NDArray[np.float64]) -> NDArray[Any]:
-    """Return values that count something as integers, if every frame has one."""
-    if name in _COUNTS and bool(np.isfinite(values).all() and np.abs(values).max(initial=0) < _BIG):
-        return values.astype(np.int64)
-    return values
-
-
-def _diffusion(records: FrameAttributes) -> Column | None:
-    """Return b-value and gradient direction as one column, shape (n, 4)."""
-    for tag, creator, name in _B_VALUES:
-        if not records.present(tag):
-            continue
-        owners = [element[1].strip(b" \0").upper() for element in records.raw(creator) if element]
-        if creator and owners[:1] != [name]:
-            continue
-        values = records.number(tag)
-        gradient = records.numbers(_GRADIENT, 3)
-        return Column("diffusion", np.concatenate([values[:, None], gradient], axis=1))
-    return None

@@ -10,12 +10,14 @@ from refmaker.errors import FormatError
 from refmaker.model.inline import inline_array
 from refmaker.scanners.dicom.agreement import differing
 from refmaker.scanners.dicom.decimals import one_decimal
+from refmaker.scanners.dicom.diffusion import diffusion_coordinates, diffusion_oddities
 from refmaker.scanners.dicom.dimensions import Column, coordinates
 from refmaker.scanners.dicom.frame_attributes import ORIENTATION
 from refmaker.scanners.dicom.metadata import SHOWN_OTHERWISE, attribute_values, presentable
 from refmaker.scanners.dicom.notes import Note
 from refmaker.scanners.dicom.privacy import UIDS
 from refmaker.scanners.dicom.values import tag_text
+from refmaker.scanners.dicom.vendor_elements import is_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,7 +55,7 @@ def described(
     refused: dict[int, int] = {}
     attributes = _constant(image, choices, varying, refused)
     columns = [*image.columns, *_selected(image, choices, attributes, varying, refused)]
-    for column in _split(columns):
+    for column in _split(columns, image):
         text = column.values.dtype.kind in "US"
         if text and not column.attributes.get("asked") and not presentable(column.values.tolist()):
             continue
@@ -72,10 +74,15 @@ def described(
         if values.ndim > len(names):
             names = (*names, f"{column.name}_component")
         told = {"units": column.units} if column.units else {}
+        told |= {key: column.attributes[key] for key in ("axes",) if key in column.attributes}
         members[name] = inline_array(values, names, told)
     for name, dimension in (("position", "patient_axis"), ("orientation", "cosine")):
         members |= _vectors(image, name, dimension)
-    return members, attributes, _notes(image, refused)
+    odd = [
+        Note(text, image, frame)
+        for text, frame in diffusion_oddities(image.columns, image.orientation)
+    ]
+    return members, attributes, [*_notes(image, refused), *odd]
 
 
 def _keep_constant(
@@ -110,15 +117,14 @@ def _vectors(image: Image, name: str, dimension: str) -> dict[str, Array]:
     return {name: inline_array(found[1], (*found[0], dimension), units)}
 
 
-def _split(columns: Sequence[Column]) -> list[Column]:
+def _split(columns: Sequence[Column], image: Image) -> list[Column]:
     """Return the columns, b-value and direction of diffusion apart."""
     found = []
     for column in columns:
         if column.name != "diffusion":
             found.append(column)
             continue
-        found.append(Column("b_value", column.values[:, 0], "s/mm2"))
-        found.append(Column("b_vector", column.values[:, 1:]))
+        found += diffusion_coordinates(column, image.orientation)
     return found
 
 
@@ -157,7 +163,9 @@ def _tags(headers: Sequence[Header], choices: DICOMOptions) -> list[int]:
         return []
     if chosen.mode == "all":
         found = dict.fromkeys(tag for header in headers for tag in header)
-        return [tag for tag in found if tag >> 16 > 2 and tag not in SHOWN_OTHERWISE | UIDS.keys()]
+        kept = SHOWN_OTHERWISE | UIDS.keys()
+        # What vendors write in elements of their own nobody can tell.
+        return [t for t in found if t >> 16 > 2 and t not in kept and not is_private(t)]
     return [tag for tag in chosen.tags if tag not in SHOWN_OTHERWISE]
 
 

@@ -15,8 +15,9 @@ from refmaker.io.source import Source
 from refmaker.scanners.dicom.data_set_reader import DataSetReader, InflatingReader
 from refmaker.scanners.dicom.file_meta import begin
 from refmaker.scanners.dicom.header_templates import Forms
-from refmaker.scanners.dicom.tags import IMAGE_TYPE, MOSAIC_TAGS, NEEDED, is_mosaic
+from refmaker.scanners.dicom.tags import NEEDED
 from refmaker.scanners.dicom.values import Dataset
+from refmaker.scanners.dicom.vendor_elements import unused
 from refmaker.scanners.dicom.walk import UNDEFINED, ShortError, is_vr
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Failure", "Header", "PixelElement", "read_header", "read_headers"]
 
-_KEPT = frozenset({0x00190010, 0x0019100C})
-"""What tells of diffusion as well."""
 _TAIL = 4096
 """Bytes kept of encapsulated pixel data: offset table, first item, and its marker segments."""
 
@@ -348,11 +347,9 @@ class _Reading:
         else:
             stream = DataSetReader(self._data, self.size, self._read)
         at = stream.walk(at, elements, wanted, implicit=start.implicit, big=start.big)
-        if wanted is not None and not is_mosaic(elements.get(IMAGE_TYPE, (b"", b""))[1]):
-            # They are large, and of no use elsewhere.
-            for tag in MOSAIC_TAGS & elements.keys():
-                if tag not in _KEPT:
-                    del elements[tag]
+        if wanted is not None:
+            for tag in unused(elements):
+                del elements[tag]
         pixels, tail = self._pixels(stream, at, start)
         return Header(
             self.url,

@@ -11,7 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from refmaker.errors import RefmakerError
-from refmaker.scanners.dicom.tags import SPECIFIC_CHARACTER_SET, TRANSFER_SYNTAX_UID
+from refmaker.scanners.dicom.tags import (
+    IMAGE_TYPE,
+    SCANNING_SEQUENCE,
+    SPECIFIC_CHARACTER_SET,
+    TRANSFER_SYNTAX_UID,
+)
+from refmaker.scanners.dicom.vendor_elements import is_creator
 from refmaker.scanners.dicom.walk import UNDEFINED, ShortError, after_items, length_bytes
 
 if TYPE_CHECKING:
@@ -29,8 +35,8 @@ _KEPT = 8
 """Forms that are compared with a header before it is walked over."""
 _PATIENCE = 64
 """Headers that may be turned into forms before one of them has been of use."""
-_DECIDING = (TRANSFER_SYNTAX_UID, SPECIFIC_CHARACTER_SET)
-"""Elements that decide how others are read: never blanks."""
+_DECIDING = (TRANSFER_SYNTAX_UID, SPECIFIC_CHARACTER_SET, IMAGE_TYPE, SCANNING_SEQUENCE)
+"""Elements that decide how others are read, or which: never blanks. So do private creators."""
 
 
 class _Field(NamedTuple):
@@ -228,6 +234,7 @@ class Forms:
         key = (
             tuple(field.kind for field in fields),
             tuple(elements.get(tag) for tag in _DECIDING),
+            tuple(item for item in elements.items() if is_creator(item[0])),
             head,
         )
         form = self._forms.get(key)

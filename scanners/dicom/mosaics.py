@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from refmaker.scanners.dicom.decimals import one_decimal
 from refmaker.scanners.dicom.geometry import Stack
 from refmaker.scanners.dicom.mosaic_layout import Mosaic
 from refmaker.scanners.dicom.tags import COLUMNS, IMAGE_TYPE, ROWS, is_mosaic
+from refmaker.scanners.dicom.vendor_elements import SIEMENS_CSA, SIEMENS_TILES, find
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["common_mosaic", "mosaic", "untiled"]
 
 _SPACING_BETWEEN_SLICES = 0x00180088
-_CSA, _COUNT = (0x0029, b"SIEMENS CSA HEADER", 0x10), (0x0019, b"SIEMENS MR HEADER", 0x0A)
-_BLOCKS = range(0x10, 0x20)
-"""Blocks in which these creators are looked for; they stand in the first ones."""
 _SAME = 1e-4
 _MOST = 1024
 _ENCODINGS = {
@@ -45,18 +43,10 @@ _ENCODINGS = {
 }
 
 
-def _private(header: Header, group: int, creator: bytes, element: int) -> tuple[bytes, bytes]:
-    """Return a private element of a creator, wherever its block is."""
-    for block in _BLOCKS:
-        owner = header.elements.get(group << 16 | block)
-        if owner is not None and owner[1].strip(b" \0").upper() == creator:
-            return header.elements.get(group << 16 | block << 8 | element, (b"", b""))
-    return b"", b""
-
-
 def mosaic(header: Header) -> Mosaic | None:
     """Return how the slices of an instance lie in its picture, None if nothing tells."""
-    raw = _private(header, *_CSA)[1]
+    csa = find(header.elements, SIEMENS_CSA)
+    raw = b"" if csa is None else csa[1][1]
     try:
         known = read_csa(raw, {"NumberOfImagesInMosaic", "SliceNormalVector"}) if raw else {}
         told = [one_decimal(text.encode()) for text in known.get("NumberOfImagesInMosaic", ())]
@@ -68,8 +58,9 @@ def mosaic(header: Header) -> Mosaic | None:
         told, normal, step = [], (), None
     count = int(told[0]) if told and told[0] else 0
     if not count:
-        own = _private(header, *_COUNT)[1]
-        count = int.from_bytes(own[:2], "big" if header.big else "little") if own else 0
+        own = find(header.elements, SIEMENS_TILES)
+        order: Literal["big", "little"] = "big" if header.big else "little"
+        count = 0 if own is None else int.from_bytes(own[1][1][:2], order)
     if not 2 <= count <= _MOST:
         return None
     across = math.ceil(math.sqrt(count))

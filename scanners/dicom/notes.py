@@ -65,6 +65,8 @@ def damaged_numbers(image: Image) -> list[Note]:
             if bool(frames.any()):
                 notes.append(refused_number(image, tag, frames))
     for column in image.columns:
+        for tag, frames in column.attributes.get("refused", {}).items():
+            notes.append(refused_number(image, tag, frames))
         if column.tag and column.values.dtype.kind == "f" and column.values.ndim == 1:
             frames = image.records.refused(column.tag, column.values)
             if bool(frames.any()):

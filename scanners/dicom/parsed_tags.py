@@ -6,7 +6,6 @@ from refmaker.scanners.dicom.metadata import SAFE
 from refmaker.scanners.dicom.privacy import IDENTIFYING, UIDS
 from refmaker.scanners.dicom.tags import (
     DIRECTORY_RECORD_SEQUENCE,
-    MOSAIC_TAGS,
     NUMBER_OF_FRAMES,
     PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
     SERIES_INSTANCE_UID,
@@ -14,12 +13,12 @@ from refmaker.scanners.dicom.tags import (
     SOP_CLASS_UID,
     STUDY_INSTANCE_UID,
 )
+from refmaker.scanners.dicom.vendor_elements import VENDOR_TAGS
 
 __all__ = ["PARSED_TAGS"]
 
 _TIMES = {0x00080031, 0x00080032, 0x00080033, 0x0008002A, 0x00189074, 0x00189151}
 _PLANE = {0x00200032, 0x00200037, 0x00280030}
-_PRIVATE = {0x00190010, 0x0019100C, 0x20010010, 0x20011003}
 _ENHANCED = {0x00209161, 0x00209162, 0x00209163, 0x00209228, 0x00209222, 0x00209221}
 _DIFFUSION = {0x00189087, 0x00189089}
 _PALETTE = {0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203, 0x00283000}
@@ -38,10 +37,9 @@ PARSED_TAGS: frozenset[int] = frozenset(
     _STRUCTURE
     | _TIMES
     | _PLANE
-    | _PRIVATE
     | _ENHANCED
     | _DIFFUSION
-    | MOSAIC_TAGS
+    | VENDOR_TAGS
     | _PALETTE
     | _SLIDE
     | SAFE.keys()

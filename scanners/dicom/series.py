@@ -25,8 +25,8 @@ from refmaker.scanners.dicom.frame_attributes import (
     PIXEL_SPACING,
     POSITION,
     FrameAttributes,
-    separating,
 )
+from refmaker.scanners.dicom.frame_columns import separating
 from refmaker.scanners.dicom.geometry import (
     Stack,
     normal,

@@ -21,7 +21,6 @@ __all__ = [
     "FRAME_OF_REFERENCE_UID",
     "HIGH_BIT",
     "IMAGE_TYPE",
-    "MOSAIC_TAGS",
     "NEEDED",
     "NUMBER_OF_FRAMES",
     "PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE",
@@ -36,6 +35,7 @@ __all__ = [
     "REFERENCED_TRANSFER_SYNTAX_UID_IN_FILE",
     "ROWS",
     "SAMPLES_PER_PIXEL",
+    "SCANNING_SEQUENCE",
     "SERIES_INSTANCE_UID",
     "SHARED_FUNCTIONAL_GROUPS_SEQUENCE",
     "SOP_CLASS_UID",
@@ -59,6 +59,7 @@ STUDY_INSTANCE_UID = 0x0020000D
 SERIES_INSTANCE_UID = 0x0020000E
 FRAME_OF_REFERENCE_UID = 0x00200052
 IMAGE_TYPE = 0x00080008
+SCANNING_SEQUENCE = 0x00180020
 SAMPLES_PER_PIXEL = 0x00280002
 PHOTOMETRIC_INTERPRETATION = 0x00280004
 PLANAR_CONFIGURATION = 0x00280006
@@ -185,15 +186,6 @@ _KNOWN = {
 _VR = {int(tag, 16): vr for vr, tags in _KNOWN.items() for tag in tags.split()}
 _OVERLAY = {0x10: b"US", 0x11: b"US", 0x40: b"CS", 0x50: b"SS", 0x100: b"US", 0x102: b"US"}
 """Elements of the overlay plane module (PS3.3, C.9.2), whose groups repeat."""
-
-
-MOSAIC_TAGS = frozenset(
-    tag
-    for group, element in ((0x0029, 0x10), (0x0019, 0x0A))
-    for block in range(0x10, 0x20)
-    for tag in (group << 16 | block, group << 16 | block << 8 | element)
-)
-"""Private elements of Siemens, wherever their blocks are, that tell of mosaics; see `mosaics`."""
 
 
 def is_mosaic(image_type: bytes | None) -> bool:

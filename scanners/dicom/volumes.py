@@ -13,7 +13,8 @@ from refmaker.scanners.dicom.agreement import differing
 from refmaker.scanners.dicom.frame_metadata import described
 from refmaker.scanners.dicom.lookup_tables import lookup_tables
 from refmaker.scanners.dicom.mosaics import common_mosaic, untiled
-from refmaker.scanners.dicom.notes import damaged_numbers
+from refmaker.scanners.dicom.mr_acquisition import mr_acquisition
+from refmaker.scanners.dicom.notes import Note, damaged_numbers
 from refmaker.scanners.dicom.placing import frames_of, moved
 from refmaker.scanners.dicom.probe import probe
 from refmaker.scanners.dicom.rescaling import rescaling
@@ -82,6 +83,10 @@ def volume(image: Image, choices: DICOMOptions, suffix: str = "") -> Volume:
     if tiles is not None:
         array, image = untiled(array, image, tiles)
         members |= _slice_positions(members.pop("position", None), image)
+    timing: list[Note] = []
+    if choices.selection.mode != "none":
+        extra, told, timing = mr_acquisition(image)
+        members, attributes = extra | members, told | attributes
     members |= _axes(image, array)
     if choices.selection.mode != "none":
         members |= segment_coordinates(image)
@@ -90,7 +95,7 @@ def volume(image: Image, choices: DICOMOptions, suffix: str = "") -> Volume:
     tables, unclear = lookup_tables(image.headers, differing(image.headers))
     scaling, arrays, unscaled = rescaling(image)
     plain = (*image.warnings, *frames.warnings, *unclear, *filter(None, (unclear_tiles,)))
-    notes = [*damaged_numbers(image), *unscaled, *refused]
+    notes = [*damaged_numbers(image), *unscaled, *refused, *timing]
     odd = [*plain, *(note.text for note in notes)]
     attributes |= {"oddities": odd} if odd else {}
     fill = 0 if "segment" in image.grid.names else array.fill_value
