@@ -13,6 +13,7 @@ from refmaker.cli.output import counted, print_json, print_table, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 __all__ = ["command"]
 
@@ -154,31 +155,60 @@ def check(ctx: click.Context, *, catalog: str, as_json: bool, quiet: bool) -> No
         ctx.exit(FAILED)
 
 
+class Times(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """A time, or two with a slash between them, as ISO 8601 has them; in UTC unless they say."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[datetime, datetime]:
+        """Return start and end."""
+        from datetime import datetime
+
+        if isinstance(value, tuple):
+            return value
+        try:
+            ends = [datetime.fromisoformat(text.strip()) for text in str(value).split("/")]
+            first, last = ends if len(ends) > 1 else ends * 2
+        except ValueError:
+            self.fail(f"{value!r} is not a time, or two: 2024-01-01T12:00/2024-02-01", param, ctx)
+        return first, last
+
+
 @command.command("stac", short_help="Print a STAC item for a reference set.")
 @click.argument("refs")
 @click.option("--id", "name", help="Of the item.  [default: from REFS]")
 @click.option("--href", help="Where others find the set.  [default: REFS]")
+@click.option("--group", default="", help="Path of the group to describe.  [default: the root]")
+@click.option(
+    "--bbox",
+    type=float,
+    nargs=4,
+    metavar="WEST SOUTH EAST NORTH",
+    help="In degrees.  [default: from the grid mapping or coordinates]",
+)
+@click.option(
+    "--times",
+    type=Times(),
+    metavar="TIME[/TIME]",
+    help="Start and end, or one instant.  [default: from the coordinate of time]",
+)
 @storage_options
 @verbosity
-def stac(
-    *,
-    refs: str,
-    name: str | None,
-    href: str | None,
-    storage_options: dict[str, Any] | None,
-    quiet: bool,
-) -> None:
+def stac(*, refs: str, name: str | None, quiet: bool, **values: Any) -> None:
     """Print a STAC item whose asset is the reference set REFS.
 
-    Time and place come from the coordinates.
+    Time and place come from the coordinates and the grid mapping; both can be given.
 
     \b
     Example:
       refmaker catalog stac cube.json --href https://example.org/cube.json > item.json
+      refmaker catalog stac scene.json --group 0 --times 2024-06-01T10:00Z > item.json
     """  # noqa: D301 - as above
     from refmaker.publish.catalog import stac_item
 
     del quiet
-    item = stac_item(refs, id=name, href=href, storage_options=storage_options)
+    item = stac_item(refs, id=name, **values)
     for line in json.dumps(item.to_dict(include_self_link=False), indent=2).split("\n"):
         say(line)

@@ -62,10 +62,11 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         " vattr:variable:x, data:variable, cf:variable, or values as a JSON list.",
     ),
     _declared(
-        "--squeeze", **_MANY, help="Leave out a dimension that has one element in every input.",
+        "--squeeze", cls=More, **_MANY,
+        help="Leave out a dimension that has one element in every input.",
     ),
     _declared("--shared", **_MANY, help="A variable that is the same in all inputs."),
-    _declared("--varying", **_MANY, help="A coordinate that gets a new dimension, too."),
+    _declared("--varying", cls=More, **_MANY, help="A coordinate that gets a new dimension, too."),
     _declared("--drop", **_MANY, help="Leave a variable or group out."),
     _declared(
         "--order", type=click.Choice(["coordinate", "given"]), default="coordinate",
@@ -100,11 +101,12 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         help="Coordinates that differ by up to X are the same: all but times, or NAME.",
     ),
     _declared(
-        "--fill", type=_ASSIGNMENT, multiple=True, metavar="NAME=VALUE",
+        "--fill", cls=More, type=_ASSIGNMENT, multiple=True, metavar="NAME=VALUE",
         help="VALUE stands for what is missing of the variable NAME, which declares none.",
     ),
     _declared(
-        "--times", type=click.Choice(["reencode", "keep"]), default="reencode", show_default=True,
+        "--times", cls=More, type=click.Choice(["reencode", "keep"]), default="reencode",
+        show_default=True,
         help="Write times that are counted from different dates in the same units, or refuse them.",
     ),
     _declared("--reencode-times", is_flag=True, hidden=True,
@@ -333,8 +335,9 @@ def command(**values: Any) -> None:
 
     INPUT is a reference set as JSON or Parquet, also of other tools; - reads names from standard
     input and @FILE from a file, one a line. Everything that decides what values mean has to be
-    the same in all inputs: types, chunks, codecs, packing, units, and the values of variables
-    without the dimension. What differs is named with file, variable and both values.
+    the same in all inputs: types, codecs, units, and the values of variables without the
+    dimension. What differs is named with file, variable and both values. Lengths of chunks along
+    the dimension and packing may differ: such a cube is of Zarr version 3.
 
     \b
     Example:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.boundary import FAILED, report_error
-from refmaker.cli.options import STORAGE_OPTION, as_json, storage_options, verbosity
+from refmaker.cli.options import (
+    STORAGE_OPTION,
+    as_json,
+    storage_options,
+    verbosity,
+    zarr_format,
+)
 from refmaker.cli.output import counted, human_size, print_json, say
 
 if TYPE_CHECKING:
@@ -19,6 +25,13 @@ __all__ = ["command"]
 @click.command("materialize")
 @click.argument("refs")
 @click.argument("out")
+@zarr_format
+@click.option(
+    "--recode",
+    type=click.Choice(["zstd", "gzip", "raw"]),
+    help="Decode every chunk, and encode it by this codec alone, or by none (raw), for readers "
+    "that have not the codecs of the files.  [default: as the chunks are encoded]",
+)
 @click.option(
     "--cache", metavar="FOLDER", help="Take chunks from this folder where they are there already."
 )
@@ -38,27 +51,37 @@ def command(  # noqa: PLR0913 - one parameter for each option
     *,
     refs: str,
     out: str,
+    zarr_format: str,
+    recode: str | None,
     cache: str | None,
     out_options: Sequence[tuple[str, Any]],
     storage_options: dict[str, Any] | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Copy every chunk of the reference set REFS, as it is encoded, to the Zarr store OUT.
+    """Copy every chunk of the reference set REFS to the Zarr store OUT.
 
-    OUT is a folder, or a URL that fsspec can write to. What was interrupted goes on when it is
-    called again. OUT cannot be opened before it is complete: metadata are written last. Chunks
-    that cannot be read are named, and are tried again by the next call; the exit code is then 1.
+    Chunks stay as they are encoded, unless --recode says otherwise. OUT is a folder, or a URL that
+    fsspec can write to. What was interrupted goes on when it is called again. OUT cannot be opened
+    before it is complete: metadata are written last. Chunks that cannot be read are named, and are
+    tried again by the next call; the exit code is then 1.
 
     \b
     Example:
       refmaker materialize cube.json cube.zarr
+      refmaker materialize cells.json cells.zarr --zarr-format 3 --recode zstd
       refmaker materialize cube.json s3://bucket/cube.zarr --out-option profile=mine
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
 
     done = refmaker.materialize(
-        refs, out, storage_options, out_options=dict(out_options), cache=cache
+        refs,
+        out,
+        storage_options,
+        zarr_format=zarr_format if zarr_format == "auto" else int(zarr_format),
+        recode=recode,
+        out_options=dict(out_options),
+        cache=cache,
     )
     for error in done.failures:
         report_error(error)

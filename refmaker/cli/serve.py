@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.options import storage_options, verbosity
+from refmaker.cli.options import storage_options, verbosity, zarr_format
 from refmaker.cli.output import say
 
 if TYPE_CHECKING:
@@ -29,14 +29,23 @@ __all__ = ["command"]
     help="Let pages of this site read it, such as https://example.org; * lets all; may be "
     "repeated.  [default: pages of this machine]",
 )
+@zarr_format
+@click.option(
+    "--decoded",
+    is_flag=True,
+    help="Answer chunks raw, with no filter and no compressor, for readers that have not the "
+    "codecs of the files: TensorStore, neuroglancer, GDAL.",
+)
 @storage_options
 @verbosity
-def command(
+def command(  # noqa: PLR0913 - one parameter for each option
     *,
     refs: str,
     host: str,
     port: int,
     origins: Sequence[str],
+    zarr_format: str,
+    decoded: bool,
     storage_options: dict[str, Any] | None,
     quiet: bool,
 ) -> None:
@@ -48,6 +57,7 @@ def command(
     \b
     Example:
       refmaker serve cube.json --port 8080
+      refmaker serve cube.json --zarr-format 3 --decoded
       refmaker serve slide.json --allow-origin https://hms-dbmi.github.io
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
@@ -56,4 +66,13 @@ def command(
         if not quiet:
             say(f"{refs}: {url} (stop with Ctrl-C)", err=True)
 
-    refmaker.serve(refs, storage_options, host=host, port=port, origins=origins, on_start=tell)
+    refmaker.serve(
+        refs,
+        storage_options,
+        host=host,
+        port=port,
+        origins=origins,
+        zarr_format=zarr_format if zarr_format == "auto" else int(zarr_format),
+        decoded=decoded,
+        on_start=tell,
+    )

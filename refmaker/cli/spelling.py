@@ -33,9 +33,7 @@ _NAMES: dict[str, str] = {"for_reader": "--for"}
 """Keywords whose flags have another name."""
 _PAIRS: dict[str, str] = {"coords": "--coord", "parameters": "--param"}
 """Mappings by name, whose members are given one by one."""
-_PYTHON_ONLY = frozenset(
-    {"allow", "codecs", "remote_options", "secrets", "times", "verify_sources"}
-)
+_PYTHON_ONLY = frozenset({"allow", "codecs", "remote_options", "scan", "secrets", "verify_sources"})
 """Keywords that no command has."""
 _VERBS = ("combine", "scan", "pattern", "serve", "convert", "materialize", "catalog", "edit")
 """Where else an option may be found, the likeliest verb first."""

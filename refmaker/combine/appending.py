@@ -14,7 +14,7 @@ from refmaker.combine.members import Member, members
 from refmaker.combine.options import Appended, CombineOptions
 from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.io.local_file import local_path
-from refmaker.model.zarr_v3 import zarr_format_of
+from refmaker.model.zarr_v3 import needs_version_3
 from refmaker.storage.detect import detect, reference_form
 from refmaker.storage.formats import StoredForm, format_of_name
 from refmaker.storage.reference_set import ReferenceSet
@@ -86,7 +86,7 @@ def _refuse_views(base: ReferenceSet) -> None:
 
 def _check_version(base: ReferenceSet, made: ReferenceSet, target: str | os.PathLike[str]) -> None:
     """Refuse to write a set in another version of Zarr than it is in."""
-    if base.zarr_format == 2 and zarr_format_of(made.group) == 3:
+    if base.zarr_format == 2 and needs_version_3(made.group):
         raise MetadataError(
             "with these inputs it has chunks of different lengths, which its Zarr version 2 cannot"
             " say",

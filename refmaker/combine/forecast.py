@@ -33,7 +33,7 @@ VIEW = "refmaker:view"
 _PERIOD = re.compile(r"(\d+)\s*(s|min|m|h|D|d)")
 
 _SINCE_START = (
-    "totals since the start of each run, which begin anew where the run changes: `time` says where"
+    "totals since the start of each run, which begin anew where the run changes: {} says where"
 )
 
 
@@ -277,7 +277,7 @@ def _selected(
     kept = [word for word in words if word not in found.names]
     attributes["coordinates"] = " ".join([names["reference"], names["period"], *kept])
     if found.since_start:
-        attributes.setdefault("comment", _SINCE_START)
+        attributes.setdefault("comment", _SINCE_START.format(names["reference"]))
     if found.small:
         values = take(view.member, array, "", axes, choice.cells)
         told.insert(0, told.pop(before))

@@ -50,10 +50,12 @@ __all__ = [
     "PIECES",
     "array_document_v3",
     "consolidated_v3",
+    "convention_of_version_3",
     "documents_v3",
     "group_document_v3",
     "hidden_attributes",
     "in_pieces",
+    "needs_version_3",
     "zarr_format_of",
 ]
 
@@ -77,10 +79,26 @@ HIDDEN = (TYPES, RECORD)
 def zarr_format_of(group: Group) -> int:
     """Return the version of Zarr that a set is written in where none is asked for.
 
-    It is 2, which all readers of references know, but where only 3 can say what is there.
+    It is 2, which all readers of references know, but where only 3 can say what is there, or
+    where metadata follow a convention of version 3: NGFF 0.5 and what is later, GeoZarr.
     """
-    arrays = [array for _, array in group.arrays()]
-    return 3 if any(array.edges is not None or in_pieces(array) for array in arrays) else 2
+    return 3 if needs_version_3(group) or convention_of_version_3(group) else 2
+
+
+def needs_version_3(group: Group) -> bool:
+    """Tell whether version 2 cannot say what is there."""
+    return any(array.edges is not None or in_pieces(array) for _, array in group.arrays())
+
+
+def convention_of_version_3(group: Group) -> str:
+    """Return the convention that metadata follow and that is one of version 3; "" if none."""
+    for _, node in group.walk():
+        ome = node.attributes.get("ome") if isinstance(node, Group) else None
+        if isinstance(ome, dict) and isinstance(ome.get("version"), str):
+            return "NGFF 0.5"
+        if "zarr_conventions" in node.attributes:
+            return "GeoZarr"
+    return ""
 
 
 def in_pieces(array: Array) -> bool:

@@ -1,4 +1,6 @@
-"""A virtual store made real: every chunk is fetched and kept, as it is encoded, in a Zarr store.
+"""A virtual store made real: every chunk is fetched and kept in a Zarr store.
+
+Chunks are kept as they are encoded, unless they are to be recoded for readers with few codecs.
 
 Metadata are written when all chunks are there: a store that is not finished cannot be opened,
 so that nobody reads fill values where chunks are still to come. A journal beside the chunks tells
@@ -77,11 +79,13 @@ def materialize(
     out: str | os.PathLike[str],
     storage_options: Mapping[str, Any] | None = None,
     *,
+    zarr_format: str | int = "auto",
+    recode: str | None = None,
     out_options: Mapping[str, Any] | None = None,
     on_progress: Callable[[Materialized], None] | None = None,
     **opening: Any,
 ) -> Materialized:
-    """Copy every chunk of a reference set, as it is encoded, into a real Zarr store.
+    """Copy every chunk of a reference set into a real Zarr store.
 
     Parameters
     ----------
@@ -92,6 +96,11 @@ def materialize(
         empty, or be what an earlier call with the same references left unfinished.
     storage_options : mapping, optional
         Passed to fsspec for the files that hold the data.
+    zarr_format : {"auto", 2, 3}
+        Version of Zarr of the store; by default the one that the set is in.
+    recode : {"zstd", "gzip", "raw"}, optional
+        Decode every chunk and encode it by this codec alone, or by none, for readers that have
+        not the codecs of the files. By default chunks are copied as they are encoded.
     out_options : mapping, optional
         Passed to fsspec for `out`.
     on_progress : callable, optional
@@ -111,29 +120,31 @@ def materialize(
         If `out` cannot be written, or is something else.
     MetadataError
         If `refs` is no reference set, or a name in it would lead out of the folder.
+    UnsupportedError
+        If the version of Zarr cannot say what is there.
     RefmakerError
         As `open_store`.
     """
     from fsspec.asyn import get_loop, sync
 
-    from refmaker.reading.open import open_store
-    from refmaker.reading.outgoing import Outgoing
+    from refmaker.reading.open_outgoing import open_outgoing
 
-    reader = open_store(refs, storage_options, **opening).reader
-    outgoing = Outgoing(reader)
+    outgoing = open_outgoing(
+        refs, storage_options, zarr_format=zarr_format, recode=recode, **opening
+    )
     target = _target(os.fspath(out), out_options or {})
-    digest = _digest(reader)
+    digest = _digest(outgoing)
     there = _resume(target, digest)
     done = Materialized(target.url)
     tell = on_progress or (lambda _: None)
-    for batch in _batches(_missing(reader, outgoing, there, done)):
+    for batch in _batches(_missing(outgoing, there, done), outgoing):
         # In fsspec's own loop: whoever calls may have one running, as notebooks do.
         sync(get_loop(), _copy, outgoing, target, batch, done)
         tell(done)
     tell(done)
     if done.complete:
         target.settle()
-        _finish(reader, target)
+        _finish(outgoing, target)
     return done
 
 
@@ -266,9 +277,12 @@ def _is_metadata(key: str) -> bool:
     return key.rpartition("/")[2] in METADATA
 
 
-def _digest(reader: Reader) -> str:
+def _digest(outgoing: Outgoing) -> str:
     """Return a digest of all that the store will consist of."""
     digest = hashlib.sha256()
+    if outgoing.recode:
+        digest.update(f"{outgoing.recode}, Zarr {outgoing.version}\n".encode())
+    reader = outgoing.reader
     for url, known in sorted(reader.sources.items()):
         digest.update(f"{url}\n{json.dumps(known.as_dict(), sort_keys=True)}\n".encode())
     for key in reader.references.keys():  # noqa: SIM118 - no mapping
@@ -310,18 +324,14 @@ def _resume(target: _Target, digest: str) -> dict[str, int]:
     return there
 
 
-def _missing(
-    reader: Reader, outgoing: Outgoing, there: Mapping[str, int], done: Materialized
-) -> Iterator[Item]:
+def _missing(outgoing: Outgoing, there: Mapping[str, int], done: Materialized) -> Iterator[Item]:
     """Yield key and length, if it is known, of the chunks that are not there yet."""
-    for key in reader.references.keys():  # noqa: SIM118 - no mapping
+    for key in outgoing.keys():  # noqa: SIM118 - no mapping
         if _is_metadata(key):
             continue
-        _check_name(key, reader)
+        _check_name(key, outgoing.reader)
         done.chunks += 1
-        found = reader.references.get(key)
-        length = len(found) if isinstance(found, bytes) else found and found.length
-        length = None if outgoing.rewrites(key) else length
+        length = outgoing.length(key)
         # A file of the right size is whole: it got its name when it was.
         if key in there and (length is None or there[key] == length):
             done.kept += 1
@@ -335,12 +345,12 @@ def _check_name(key: str, reader: Reader) -> None:
         raise MetadataError("no name of a file below a folder", url=reader.origin, path=key)
 
 
-def _batches(items: Iterator[Item]) -> Iterator[list[Item]]:
+def _batches(items: Iterator[Item], outgoing: Outgoing) -> Iterator[list[Item]]:
     batch: list[Item] = []
     nbytes = 0
     for key, length in items:
         batch.append((key, length))
-        nbytes += length or 0
+        nbytes += outgoing.weight(key) if length is None else length
         if len(batch) >= _BATCH_KEYS or nbytes >= _BATCH_BYTES:
             yield batch
             batch, nbytes = [], 0
@@ -385,10 +395,10 @@ def _write(target: _Target, chunks: list[tuple[str, Data]]) -> None:
         raise SourceError(f"cannot be written: {error}", url=target.url) from error
 
 
-async def _documents(reader: Reader) -> dict[str, Data]:
+async def _documents(outgoing: Outgoing) -> dict[str, Data]:
     """Return all metadata, those that stand in the consolidated document alone as well."""
-    keys = [key for key in reader.references.keys() if _is_metadata(key)]  # noqa: SIM118 - as above
-    found = {key: await reader.read(key) for key in keys}
+    keys = [key for key in outgoing.keys() if _is_metadata(key)]  # noqa: SIM118 - as above
+    found = {key: await outgoing.read(key) for key in keys}
     documents = {key: data for key, data in found.items() if data is not None}
     if ".zmetadata" in documents:
         for key, value in json.loads(bytes(documents[".zmetadata"]))["metadata"].items():
@@ -396,13 +406,13 @@ async def _documents(reader: Reader) -> dict[str, Data]:
     return documents
 
 
-def _finish(reader: Reader, target: _Target) -> None:
+def _finish(outgoing: Outgoing, target: _Target) -> None:
     """Write metadata, those that stand for all others last, and give the folder away."""
     from fsspec.asyn import get_loop, sync
 
-    documents = sync(get_loop(), _documents, reader)
+    documents = sync(get_loop(), _documents, outgoing)
     for key in sorted(documents, key=lambda key: (key in (".zmetadata", "zarr.json"), key)):
-        _check_name(key, reader)
+        _check_name(key, outgoing.reader)
         _write(target, [(key, documents[key])])
     target.settle()
     target.remove(JOURNAL)

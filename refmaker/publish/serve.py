@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from refmaker.reading.open import Refs
-    from refmaker.reading.reader import Reader
+    from refmaker.reading.outgoing import Outgoing
 
 __all__ = ["application", "serve", "serving"]
 
@@ -45,6 +45,8 @@ def application(
     storage_options: Mapping[str, Any] | None = None,
     *,
     origins: Sequence[str] = (),
+    zarr_format: str | int = "auto",
+    decoded: bool = False,
     hosts: Sequence[str] = _LOOPBACK,
     **opening: Any,
 ) -> Starlette:
@@ -62,6 +64,11 @@ def application(
     hosts : sequence of str
         Names under which it may be asked for; ``*`` is any. Others are refused, so that no page
         reads it under a name of its own that leads here.
+    zarr_format : {"auto", 2, 3}
+        Version of Zarr to serve; by default the one that the set is in.
+    decoded : bool
+        Answer chunks raw, with no filter and no compressor, for readers that have not the codecs
+        of the files.
     **opening
         Further options of `refmaker.open_store`.
 
@@ -74,6 +81,8 @@ def application(
     ------
     MissingDependencyError
         If starlette is not installed.
+    UnsupportedError
+        If the version of Zarr cannot say what is there.
     RefmakerError
         As `refmaker.open_store`.
     """
@@ -85,9 +94,12 @@ def application(
         from starlette.routing import Route
     except ImportError as error:
         raise _missing("starlette") from error
-    from refmaker.reading.open import open_store
+    from refmaker.reading.open_outgoing import open_outgoing
 
-    endpoint = _Endpoint(open_store(refs, storage_options, **opening).reader)
+    recode = "raw" if decoded else None
+    endpoint = _Endpoint(
+        open_outgoing(refs, storage_options, zarr_format=zarr_format, recode=recode, **opening)
+    )
     cross = Middleware(
         CORSMiddleware,
         allow_origins=list(origins),
@@ -102,13 +114,15 @@ def application(
     )
 
 
-def serve(
+def serve(  # noqa: PLR0913 - each is a choice of its own
     refs: Refs,
     storage_options: Mapping[str, Any] | None = None,
     *,
     host: str = HOST,
     port: int = PORT,
     origins: Sequence[str] = (),
+    zarr_format: str | int = "auto",
+    decoded: bool = False,
     on_start: Callable[[str], None] | None = None,
     **opening: Any,
 ) -> None:
@@ -116,7 +130,7 @@ def serve(
 
     Parameters
     ----------
-    refs, storage_options, origins, **opening
+    refs, storage_options, origins, zarr_format, decoded, **opening
         As for `application`.
     host : str
         Address to listen at; by default only this machine can ask.
@@ -134,7 +148,15 @@ def serve(
     RefmakerError
         As `refmaker.open_store`.
     """
-    app = application(refs, storage_options, origins=origins, hosts=_hosts(host), **opening)
+    app = application(
+        refs,
+        storage_options,
+        origins=origins,
+        hosts=_hosts(host),
+        zarr_format=zarr_format,
+        decoded=decoded,
+        **opening,
+    )
     server, listening, url = _server(app, host, port)
     if on_start is not None:
         on_start(url)
@@ -149,13 +171,15 @@ def serving(
     host: str = HOST,
     port: int = 0,
     origins: Sequence[str] = (),
+    zarr_format: str | int = "auto",
+    decoded: bool = False,
     **opening: Any,
 ) -> Iterator[str]:
     """Serve a reference set in a thread while a block runs.
 
     Parameters
     ----------
-    refs, storage_options, host, port, origins, **opening
+    refs, storage_options, host, port, origins, zarr_format, decoded, **opening
         As for `serve`; by default any free port.
 
     Yields
@@ -170,7 +194,15 @@ def serving(
     """
     import threading
 
-    app = application(refs, storage_options, origins=origins, hosts=_hosts(host), **opening)
+    app = application(
+        refs,
+        storage_options,
+        origins=origins,
+        hosts=_hosts(host),
+        zarr_format=zarr_format,
+        decoded=decoded,
+        **opening,
+    )
     server, listening, url = _server(app, host, port)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
@@ -229,11 +261,8 @@ def _missing(package: str) -> MissingDependencyError:
 class _Endpoint:
     """Answers requests for the keys of one reference set."""
 
-    def __init__(self, reader: Reader) -> None:
-        from refmaker.reading.outgoing import Outgoing
-
-        self._reader = reader
-        self._outgoing = Outgoing(reader)
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
 
     async def answer(self, request: Request) -> Response:
         """Answer one request."""
@@ -256,8 +285,8 @@ class _Endpoint:
             return PlainTextResponse(f"{error}\n", 502)
 
     def _about(self) -> str:
-        named = self._reader.origin or "a reference set"
-        return f"{named}\n\nA Zarr store (version {self._reader.version}); this is its root.\n"
+        named = self._outgoing.reader.origin or "a reference set"
+        return f"{named}\n\nA Zarr store (version {self._outgoing.version}); this is its root.\n"
 
     async def _head(self, key: str) -> Response:
         from starlette.responses import Response

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import SourceNotFoundError, UnsupportedError, printable
+from refmaker.errors import SourceNotFoundError, UnknownFormatError, UnsupportedError, printable
 from refmaker.io.files import STANDARD
 from refmaker.io.local_file import local_path
 
@@ -25,6 +26,8 @@ _SETS = (".json", ".json.gz", ".json.zst", ".parquet", ".parq", ".icechunk")
 """Endings that no data file has: what is far away and called so need not be looked at."""
 _MAGIC = frozenset("*?[")
 _SHOWN = 5
+_FORMAT = re.compile(r"`format=('\w+')`")
+"""How hints of scanning name a format, which is given by `scan` here."""
 
 Named = str | os.PathLike[str]
 
@@ -78,6 +81,9 @@ def scan_data(
     options = Policy(None).options(os.fspath(first), dict(storage_options or {}))
     try:
         refs = scan(_inputs(name), options, **given)
+    except UnknownFormatError as error:
+        error.hint = _FORMAT.sub(r"`scan={'format': \1}`", error.hint or "")
+        raise
     except UnsupportedError as error:
         if error.code == "no-collection":
             files = _files(name)

@@ -23,7 +23,17 @@ if TYPE_CHECKING:
     from refmaker.reading.reader import Reader
     from refmaker.reading.store import RefmakerStore
 
-__all__ = ["open_array", "open_arrays", "open_dataset", "open_datatree", "open_group", "open_store"]
+__all__ = [
+    "Refs",
+    "loaded",
+    "open_array",
+    "open_arrays",
+    "open_dataset",
+    "open_datatree",
+    "open_group",
+    "open_store",
+    "open_version",
+]
 
 Named = str | os.PathLike[str]
 Refs = ReferenceSet | Group | Named | Sequence[Named]
@@ -35,6 +45,55 @@ def open_arrays(
 ) -> RefmakerStore:
     """Open a reference set as `open_store`, but leave arrays that cannot be decoded to readers."""
     return _store(refs, storage_options, None, whole=False, **opening)
+
+
+def open_version(
+    refs: ReferenceSet | Group,
+    zarr_format: int,
+    storage_options: Mapping[str, Any] | None = None,
+    **opening: Any,
+) -> RefmakerStore:
+    """Open a reference set in memory as `open_store`, its metadata in one version of Zarr.
+
+    Raises
+    ------
+    UnsupportedError
+        If the version cannot say what is there.
+    RefmakerError
+        As `open_store`.
+    """
+    return _store(refs, storage_options, None, zarr_format=zarr_format, **opening)
+
+
+def loaded(
+    refs: Refs,
+    storage_options: Mapping[str, Any] | None = None,
+    reference_options: Mapping[str, Any] | None = None,
+    *,
+    allow: Sequence[str] | None = None,
+    scan: Mapping[str, Any] | None = None,
+) -> ReferenceSet | Group:
+    """Return a reference set, or what can be scanned, as a whole in memory.
+
+    Parameters
+    ----------
+    refs, storage_options, reference_options, allow, scan
+        As for `open_store`.
+
+    Raises
+    ------
+    RefmakerError
+        As `open_store`.
+    """
+    if isinstance(refs, ReferenceSet | Group):
+        return refs
+    if not _is_json(refs):
+        from refmaker.reading.data_files import scan_data
+
+        found = scan_data(refs, storage_options, reference_options, scan)
+        if found is not None:
+            return found
+    return ReferenceSet.read(cast(Named, refs), reference_options, allow=allow)
 
 
 def open_store(  # noqa: PLR0913 - each is a choice of its own
@@ -123,6 +182,7 @@ def _store(  # noqa: PLR0913 - as open_store
     reference_options: Mapping[str, Any] | None,
     *,
     whole: bool = True,
+    zarr_format: int | None = None,
     verify_sources: str = "size",
     allow: Sequence[str] | None = None,
     codecs: Sequence[str] = (),
@@ -148,7 +208,7 @@ def _store(  # noqa: PLR0913 - as open_store
         from refmaker.reading.data_files import scan_data
 
         refs = scan_data(refs, storage_options, reference_options, scan) or refs
-    reader = _reader(refs, reference_options, options)
+    reader = _reader(refs, reference_options, options, zarr_format)
     _check_codecs(reader, whole=whole and not isinstance(refs, Group))
     return RefmakerStore(reader)
 
@@ -165,16 +225,21 @@ def _width() -> int:
     return int(zarr.config.get("async.concurrency") or 10)
 
 
-def _reader(refs: Refs, reference_options: Mapping[str, Any] | None, options: Any) -> Reader:
+def _reader(
+    refs: Refs,
+    reference_options: Mapping[str, Any] | None,
+    options: Any,
+    zarr_format: int | None = None,
+) -> Reader:
     from refmaker.reading.reader import Reader, open_reader
     from refmaker.storage.reference_index import ReferenceIndex
 
     if isinstance(refs, Group):
-        return Reader(ReferenceIndex.of_group(refs), None, options)
+        return Reader(ReferenceIndex.of_group(refs, None, zarr_format), None, options)
     if isinstance(refs, ReferenceSet):
         known = refs.report.sources.items()
         sources = {url: found.as_dict() for url, found in known if found is not None}
-        references = ReferenceIndex.of_group(refs.group, {"sources": sources})
+        references = ReferenceIndex.of_group(refs.group, {"sources": sources}, zarr_format)
         return Reader(references, None, options, policy=refs.policy)
     return open_reader(os.fspath(cast(Named, refs)), reference_options, options)
 

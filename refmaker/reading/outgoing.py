@@ -9,7 +9,7 @@ from refmaker.errors import CodecError
 from refmaker.reading.rewritten_chunks import RewrittenChunks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from refmaker.reading.reader import Reader
 
@@ -23,15 +23,44 @@ class Outgoing:
     ----------
     reader : Reader
         The set.
+
+    Attributes
+    ----------
+    version : int
+        Version of the Zarr format that the metadata are in.
+    recode : str
+        How chunks are encoded anew; ``""`` if they are as in the files.
     """
 
+    recode = ""
+
     def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+        self.reader = reader
         self._rewritten = RewrittenChunks(reader.references.metadata())
+
+    @property
+    def version(self) -> int:
+        """Version of the Zarr format that the metadata are in."""
+        return self.reader.version
+
+    def keys(self) -> Iterator[str]:
+        """Yield every key."""
+        return self.reader.references.keys()
 
     def rewrites(self, key: str) -> bool:
         """Tell whether a key's bytes are others than those in the source, of another length."""
         return key in self._rewritten
+
+    def length(self, key: str) -> int | None:
+        """Return the number of bytes that `read` gives; None if that is not known before."""
+        if self.rewrites(key):
+            return None
+        found = self.reader.references.get(key)
+        return len(found) if isinstance(found, bytes) else found and found.length
+
+    def weight(self, key: str) -> int:
+        """Return about how many bytes are held while a key is read; 0 where nothing says it."""
+        return self.length(key) or 0
 
     async def read(self, key: str, start: int | None = None, stop: int | None = None) -> Any:
         """Return the bytes of a key, or a slice of them, as `Reader.read`.
@@ -43,8 +72,8 @@ class Outgoing:
         """
         codec = self._rewritten.codec(key)
         if codec is None:
-            return await self._reader.read(key, start, stop)
-        data = await self._reader.read(key)
+            return await self.reader.read(key, start, stop)
+        data = await self.reader.read(key)
         if data is None:
             return None
         try:
@@ -56,7 +85,7 @@ class Outgoing:
     async def size(self, key: str) -> int | None:
         """Return the number of bytes that `read` gives."""
         if not self.rewrites(key):
-            return await self._reader.size(key)
+            return await self.reader.size(key)
         data = await self.read(key)
         return None if data is None else len(data)
 

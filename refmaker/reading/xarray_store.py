@@ -145,7 +145,7 @@ def _only_group(reader: Reader) -> str | None:
     raise MetadataError(
         f"the root group has no arrays, and {len(groups)} other groups have: {shown}",
         url=reader.origin,
-        hint=f"choose one, such as `group={names[0]}`, or open them all: `xarray.open_datatree`",
+        hint=f"choose one, such as `group={names[0]}`, or open them all: xarray.open_datatree",
     )
 
 

@@ -52,12 +52,13 @@ __all__ = [
 
 log = logging.getLogger("refmaker.scanning.protocol")
 
+_COMPRESSED = "it is compressed"
 _SIGNATURES = (
     (b"PK\x03\x04", "it is a ZIP archive"),
-    (b"\x1f\x8b", "it is compressed with gzip"),
-    (b"BZh", "it is compressed with bzip2"),
-    (b"\xfd7zXZ", "it is compressed with xz"),
-    (b"\x28\xb5\x2f\xfd", "it is compressed with zstd"),
+    (b"\x1f\x8b", f"{_COMPRESSED} with gzip"),
+    (b"BZh", f"{_COMPRESSED} with bzip2"),
+    (b"\xfd7zXZ", f"{_COMPRESSED} with xz"),
+    (b"\x28\xb5\x2f\xfd", f"{_COMPRESSED} with zstd"),
     (b"%PDF", "it is a PDF document"),
     (b"\x89PNG", "it is a PNG image"),
     (b"<", "it looks like HTML or XML"),
@@ -436,14 +437,16 @@ def choose(head: bytes, url: str, name: str | None = None) -> Scanner:
         raise UnknownFormatError(
             f"not a format that is known here: {what}",
             url=url,
-            hint=_named_by_ending(url)
+            hint=_hint(what, url)
             or f"known formats: {', '.join(known) or 'none'}; 'refmaker formats' lists them",
         )
     return load(best[2])
 
 
-def _named_by_ending(url: str) -> str:
-    """Say what helps where only the name of a file tells its format; empty where it does not."""
+def _hint(what: str, url: str) -> str:
+    """Say what helps with a file that looks compressed or whose name tells a format."""
+    if what.startswith(_COMPRESSED):
+        return "unpack it, and scan what is in it"
     for name, declared in declarations().items():
         if url.lower().endswith(declared.suffixes):
             return (

@@ -91,7 +91,7 @@ def scan(
         raise ValueError(f"isolate is {isolate!r}, not 'auto', 'always' or 'never'")
     if timeout is not None:
         if isolate == "never":
-            raise ValueError("a time limit needs a worker process, which isolate='never' forbids")
+            raise ValueError("a time limit needs a worker process, which `isolate='never'` forbids")
         isolate = "always"
     from refmaker.scanning.one_file import scan as scan_one
     from refmaker.scanning.options import ScanOptions

@@ -39,6 +39,7 @@ _MOST = 20
 """Arrays that an error names."""
 _LEFT_OUT = "leave out what it does not read (`drop=...`)"
 _PARSER = f"{_LEFT_OUT}, or scan the files in VirtualiZarr, by refmaker.virtualizarr.Parser"
+_DECODED = "serve its chunks raw (`decoded=True`)"
 _PLAIN = "write it without templates (`templates='never'`)"
 _JSON = "write it as JSON"
 _VERSION_2 = "write Zarr version 2"
@@ -357,7 +358,7 @@ READERS: Mapping[str, Reader] = {
         "0.1.86",
         ("json", "parquet", "compact"),
         (),
-        (_Rule(_kinds("biufc")), _Rule(_codecs("zlib gzip zstd bz2 blosc"))),
+        (_Rule(_kinds("biufc")), _Rule(_codecs("zlib gzip zstd bz2 blosc"), _DECODED)),
         checksums=False,
         zarr3=False,
     ),

@@ -427,6 +427,9 @@ def _header(refs: ReferenceSet) -> dict[str, Any]:
     return json_writer.header(__version__, refs.report, origins)
 
 
+_WITHOUT = {"NGFF 0.5": "`settings={'ngff': '0.4'}`", "GeoZarr": "`settings={'geozarr': 'no'}`"}
+
+
 def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
     """Return the version of Zarr to write.
 
@@ -436,32 +439,38 @@ def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
         If the form has another one.
     """
     from refmaker.errors import UnsupportedError
-    from refmaker.model.zarr_v3 import zarr_format_of
+    from refmaker.model.zarr_v3 import convention_of_version_3, needs_version_3, zarr_format_of
 
     if asked not in ("auto", 2, 3):
         raise ValueError(f"zarr_format is {asked!r}, not 'auto', 2 or 3")
-    needed = zarr_format_of(refs.group)
+    uneven, version = needs_version_3(refs.group), zarr_format_of(refs.group)
+    # What stores of others say of themselves stays, whatever it is written as.
+    told = "" if refs.report.format == "zarr" else convention_of_version_3(refs.group)
     if form == "icechunk":
         wrong, version = asked == 2, 3
     elif form == "json":
-        wrong, version = asked == 2 and needed == 3, int(asked) if asked != "auto" else needed
-        version = refs.zarr_format if asked == "auto" and needed == 2 else version
+        wrong = asked == 2 and bool(uneven or told)
+        version = max(version, refs.zarr_format) if asked == "auto" else int(asked)
     else:
-        wrong, version = 3 in (asked, needed), 2
-    if wrong:
-        names = {"json": "JSON of version 2", "compact": "compact JSON", "parquet": "Parquet"}
+        wrong, version = asked == 3 or uneven or bool(told), 2
+    if not wrong:
+        return version
+    if form == "icechunk":
         raise UnsupportedError(
-            "Icechunk is Zarr version 3"
-            if form == "icechunk"
-            else f"{names[form]} holds Zarr version 2, which has no chunks of different lengths"
-            if needed == 3
-            else f"{names[form]} holds Zarr version 2",
+            "Icechunk is Zarr version 3",
             code="zarr-format",
-            hint="leave the version out (`zarr_format='auto'`)"
-            if form in ("json", "icechunk")
-            else "write JSON or an Icechunk repository, which have version 3",
+            hint="leave the version out (`zarr_format='auto'`)",
         )
-    return version
+    names = {"json": "JSON of version 2", "compact": "compact JSON", "parquet": "Parquet"}
+    why = ", which has no chunks of different lengths" if uneven else ""
+    why = f", and {told} is of version 3" if told else why
+    hint = "write JSON or an Icechunk repository, which have version 3"
+    hint = "leave the version out (`zarr_format='auto'`)" if form == "json" else hint
+    raise UnsupportedError(
+        f"{names[form]} holds Zarr version 2{why}",
+        code="zarr-format",
+        hint=f"{hint}, or scan with {_WITHOUT[told]}" if told else hint,
+    )
 
 
 def _read(

@@ -237,6 +237,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
         if body:
-            self.wfile.write(sent)
+            # Counted first: who has received a body finds it counted.
             with self.owner.lock:
                 self.owner.counts.bodies += len(sent)
+            self.wfile.write(sent)

@@ -94,7 +94,7 @@ def _loaded(variable: Any, most: int) -> Array:
     if variable.nbytes > most:
         raise LimitError(
             f"{variable.nbytes} bytes are loaded, and at most {most} are kept in the set",
-            hint="leave it out of `loadable_variables`, or give a larger `inline_budget`",
+            hint="leave it out of VirtualiZarr's loadable_variables, or raise `inline_budget`",
         )
     from xarray.backends.zarr import encode_zarr_variable
 

@@ -82,7 +82,7 @@ FORMAT = FormatDeclaration(
         Setting(
             "probes",
             "1",
-            "GRIB: messages of each file that --sidecar map compares with its list, with the last",
+            "GRIB: messages of each file that the sidecar map compares, with the last",
         ),
         Setting("precision", "64", "GRIB: bits of values as they are read", ("64", "32")),
     ),

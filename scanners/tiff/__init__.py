@@ -14,7 +14,7 @@
     What pages mean together, and the groups and arrays that this becomes.
 ``ome``, ``imagej``, ``shaped``, ``slides``, ``vendors``, ``generic``
     Who says so, and in which way.
-``geo``, ``crs``, ``gdal``, ``ngff``, ``coordinates``, ``tag_groups``
+``geo``, ``crs``, ``gdal``, ``geozarr``, ``ngff``, ``coordinates``, ``tag_groups``
     What is said of places, bands, channels, and the rest.
 """
 

@@ -59,6 +59,13 @@ FORMAT = FormatDeclaration(
             ("0.4", "0.5"),
         ),
         Setting(
+            "geozarr",
+            "no",
+            "describe GeoTIFFs by the GeoZarr conventions spatial, proj and multiscales, which go "
+            "with Zarr version 3",
+            ("no", "yes"),
+        ),
+        Setting(
             "missing-files",
             "error",
             "what a file missing from a multi-file OME-TIFF is",

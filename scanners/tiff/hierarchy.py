@@ -11,7 +11,7 @@ from refmaker.errors import FormatError, LimitError, MetadataError, TruncatedErr
 from refmaker.model import ChunkTable, Group, chunk_grid
 from refmaker.model.inline import inline_array
 from refmaker.model.report import Outcome
-from refmaker.scanners.tiff import ngff
+from refmaker.scanners.tiff import geozarr, ngff
 from refmaker.scanners.tiff.coordinates import axis_coordinate
 from refmaker.scanners.tiff.damage import faults, without, without_some
 from refmaker.scanners.tiff.geo_coordinates import geographic
@@ -90,6 +90,8 @@ class Builder:
         Of NGFF.
     absent : bool
         Whether damaged pages of an image with axes are absent chunks instead of its end.
+    geozarr : bool
+        Whether images on Earth have the attributes of GeoZarr.
     """
 
     pages: Pages
@@ -98,6 +100,7 @@ class Builder:
     layout: str = "auto"
     version: str = "0.4"
     absent: bool = False
+    geozarr: bool = False
 
     def image(
         self, image: Image, path: str, *, flat: bool
@@ -142,7 +145,17 @@ class Builder:
             self._add(_below(path, "tiff"), tags)
             members["tiff"] = tags
         attributes = {} if not found else self._described(plan, found)
-        return members, attributes, bool(attributes)
+        return members, {**attributes, **self._on_earth(image, found)}, bool(attributes)
+
+    def _on_earth(self, image: Image, found: list[tuple[str, Array]]) -> dict[str, Any]:
+        """Return the GeoZarr attributes of an image's group, if they are wanted."""
+        if not self.geozarr or not found:
+            return {}
+        attributes = {} if image.geo is None else geozarr.group_attributes(image.geo, found)
+        if not attributes:
+            name = image.name or "an image"
+            self.report.warn(f"{name} is not described as GeoZarr: no transform says where it is")
+        return attributes
 
     def _plan(self, image: Image) -> _ArrayDimensions:
         """Return how an image's dimensions are arranged."""
@@ -212,6 +225,11 @@ class Builder:
             if "spatial_ref" in extra:
                 linked["grid_mapping"] = "spatial_ref"
             members[IMAGE] = replace(array, attributes={**array.attributes, **linked})
+        if self.geozarr and plan.image.geo is not None:
+            told = geozarr.array_attributes(plan.image.geo, array, base or array.shape)
+            members[IMAGE] = replace(
+                members[IMAGE], attributes={**members[IMAGE].attributes, **told}
+            )
         return plan, members | extra
 
     def _rest(

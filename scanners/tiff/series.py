@@ -61,7 +61,7 @@ def tree(
         Gets a row for every array and group.
     settings : mapping of str to str
         ``layout`` (auto, ngff, native), ``ngff`` (0.4, 0.5), ``missing-files`` (error, fill),
-        ``damaged-pages`` (refuse, absent).
+        ``damaged-pages`` (refuse, absent), ``geozarr`` (no, yes).
 
     Returns
     -------
@@ -92,6 +92,7 @@ def tree(
             settings.get("layout", "auto"),
             settings.get("ngff", "0.4"),
             absent=settings.get("damaged-pages") == "absent",
+            geozarr=settings.get("geozarr") == "yes",
         )
         root = _root(builder, images, text)
         for other in siblings.opened.values():

@@ -116,6 +116,7 @@ def test_every_keyword_is_one_and_has_its_flag(place):
                 "codecs",
                 "compare_budget",
                 "remote_options",
+                "scan",
                 "times",
                 "secrets",
             } | {"verify_sources"}
@@ -152,6 +153,7 @@ def flags(verb):
         ("pattern", "`check=0`", "--check 0"),
         ("catalog", "`overwrite=True`", "--overwrite"),
         ("info", "open with `codecs=['x.y']`", "open with codecs=['x.y'] in Python"),
+        ("info", "`scan={'format': ...}`", "scan={'format': ...} in Python"),
         ("info", "a dataset named `odd`, `a b`, `x=1`", "a dataset named `odd`, `a b`, `x=1`"),
     ],
 )

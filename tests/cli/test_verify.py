@@ -29,6 +29,7 @@ def test_records(run, refs):
     assert x == {
         "path": "x", "verdict": "equal", "chunks": 3, "compared": 3, "equal": 3, "different": 0,
         "not_compared": 0, "passed_over": 0, "reason": "", "metadata": "",
+        "given": 0, "edited": [],
     }  # fmt: skip
     assert (y["chunks"], y["compared"], y["equal"]) == (150, 5, 5)
     _, *arrays = run("verify", refs, "--json", "--all").records

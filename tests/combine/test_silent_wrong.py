@@ -57,14 +57,29 @@ def test_partial_chunks_of_uncompressed_data_are_cut_when_asked(tmp_path):
 
 @pytest.mark.parametrize(
     ("key", "one", "other"),
-    [("scale_factor", 0.5, 0.25), ("add_offset", 292.17, 288.44), ("missing_value", -1, -2),
-     ("valid_max", 100, 200), ("units", "K", "degC")],
-)  # fmt: skip
+    [("missing_value", -1, -2), ("valid_max", 100, 200), ("units", "K", "degC")],
+)
 def test_attributes_that_decide_what_values_mean_must_agree(tmp_path, key, one, other):
     parts = [dataset(0, 2, dtype="i2", shape=(40, 60), attrs={key: one}),
              dataset(2, 2, dtype="i2", shape=(40, 60), attrs={key: other})]  # fmt: skip
     sets = scanned(tmp_path, parts, (2, 40, 60))
     refused(sets, "v:", f"attribute {key}", one, other, "f0.nc", "f1.nc", concat="time")
+
+
+@pytest.mark.parametrize(
+    ("key", "one", "other"), [("scale_factor", 0.5, 0.25), ("add_offset", 292.17, 288.44)]
+)
+def test_packing_of_one_file_never_decodes_another(tmp_path, key, one, other):
+    """Zarr 3 keeps the packing of every file; Zarr 2, which has one for all, refuses."""
+    parts = [dataset(0, 2, dtype="i2", shape=(40, 60), attrs={key: one}),
+             dataset(2, 2, dtype="i2", shape=(40, 60), attrs={key: other})]  # fmt: skip
+    sets = scanned(tmp_path, parts, (2, 40, 60))
+    refused(sets, "v:", f"attribute {key}", one, other, "f0.nc", "f1.nc", **OLD)
+    refmaker.combine(sets, concat="time").write(tmp_path / "cube.json")
+    found = refmaker.open_dataset(tmp_path / "cube.json").v
+    true = xr.concat([xr.decode_cf(part).v for part in parts], "time")
+    assert (found.dtype, key in found.attrs) == (true.dtype, False)
+    np.testing.assert_array_equal(found, true)
 
 
 def test_packing_in_one_file_only_is_a_difference(tmp_path):

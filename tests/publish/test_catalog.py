@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -261,41 +260,6 @@ def test_recommended_by_intake(air, tmp_path):
     xr.testing.assert_identical(found.load(), air["20240101"])
 
 
-def test_stac_items_open_in_xpystac(air, tmp_path):
-    import pystac
-
-    with RangeServer(tmp_path) as server:
-        refmaker.scan(server.url("data/20240101.nc")).write(tmp_path / "far.json")
-        item = catalog.stac_item(tmp_path / "far.json", href=server.url("far.json"))
-        again = pystac.Item.from_dict(json.loads(json.dumps(item.to_dict())))
-        found = xr.open_dataset(again.assets["references"], engine="stac").load()
-    xr.testing.assert_identical(found, air["20240101"])
-    assert item.bbox == [-180.0, 10.0, 180.0, 40.0]
-    assert item.common_metadata.start_datetime == datetime(2024, 1, 1, tzinfo=UTC)
-    assert item.properties["cube:dimensions"]["time"]["type"] == "temporal"
-    assert item.properties["cube:variables"]["t"]["dimensions"] == ["time", "lat", "lon"]
-
-
-def test_stac_collections(air, tmp_path):
-    items = [catalog.stac_item(tmp_path / f"cat/refs/{day}.json", id=day) for day in air]
-    collection = catalog.stac_collection("air", items, description="two days")
-    assert [item.id for item in collection.get_items()] == list(air)
-    spans = collection.extent.temporal.intervals[0]
-    assert spans[0] == datetime(2024, 1, 1, tzinfo=UTC)
-    assert spans[1].day == 25  # the second file begins 24 days later
-    assert collection.extent.spatial.bboxes[0] == [-180.0, 10.0, 180.0, 40.0]
-
-
-def test_a_stac_item_needs_times(tmp_path):
-    xr.Dataset({"v": ("x", np.arange(3.0))}).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
-    refmaker.scan(tmp_path / "a.nc").write(tmp_path / "a.json")
-    with pytest.raises(MetadataError, match="times"):
-        catalog.stac_item(tmp_path / "a.json")
-    now = datetime(2024, 1, 1, tzinfo=UTC)
-    item = catalog.stac_item(tmp_path / "a.json", times=(now, now))
-    assert item.geometry is None
-
-
 def run(*words):
     try:
         main(list(words))
@@ -326,3 +290,15 @@ def test_commands(air, tmp_path, monkeypatch, capsys):
     assert "data" in capsys.readouterr().err
     assert run("catalog", "stac", "refs/20240101.json") == 0
     assert json.loads(capsys.readouterr().out)["id"] == "_20240101"
+    words = ("--bbox", "-10", "-5", "10.5", "5", "--times", "2024-01-01/2024-01-02T12:00+02:00")
+    assert run("catalog", "stac", "refs/20240101.json", "--group", "/", *words) == 0
+    item = json.loads(capsys.readouterr().out)
+    assert item["bbox"] == [-10, -5, 10.5, 5]
+    assert item["properties"]["start_datetime"] == "2024-01-01T00:00:00Z"
+    assert item["properties"]["end_datetime"] == "2024-01-02T10:00:00Z"
+    assert run("catalog", "stac", "refs/20240101.json", "--times", "2024-01-02/2024-01-01") == 1
+    assert "end before" in capsys.readouterr().err
+    assert run("catalog", "stac", "refs/20240101.json", "--times", "yesterday") == 2
+    assert "is not a time" in capsys.readouterr().err
+    assert run("catalog", "stac", "refs/20240101.json", "--bbox", "0", "9", "1", "8") == 1
+    assert "south before north" in capsys.readouterr().err

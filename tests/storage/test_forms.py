@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 import refmaker
-from refmaker.errors import MetadataError
+from refmaker.errors import FormatError, MetadataError, UnknownFormatError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.report import Fingerprint, ScanReport
 from refmaker.model.zarr_v2 import documents
@@ -143,6 +143,13 @@ def test_of_urls_the_name_decides():
 
 
 def test_the_wrong_kind_of_path_names_the_next_step(places, tmp_path):
+    # Data files are opened by scanning them; what cannot be scanned says so itself.
+    scanned = {
+        "plain": (UnknownFormatError, "`scan={'format': 'hdf5'}`"),
+        "a.h5": (FormatError, "truncated or damaged"),
+        "a.h5.gz": (UnknownFormatError, "unpack it"),
+        "empty": (UnknownFormatError, "known formats"),
+    }
     steps = {
         "store.zarr": "xarray.open_zarr",
         "three": "xarray.open_zarr",
@@ -159,11 +166,18 @@ def test_the_wrong_kind_of_path_names_the_next_step(places, tmp_path):
         if kind == "icechunk":
             # An empty repository: tests of reading it stand with the others of Icechunk.
             continue
-        for call in (ReferenceSet.read, refmaker.open_store, refmaker.open_dataset):
-            with pytest.raises(MetadataError) as caught:
+        told = (MetadataError, steps[name])
+        for call, (error, step) in [
+            (ReferenceSet.read, told),
+            (refmaker.open_store, scanned.get(name, told)),
+            (refmaker.open_dataset, scanned.get(name, told)),
+        ]:
+            with pytest.raises(error) as caught:
                 call(path)
-            assert steps[name] in caught.value.hint, name
-            assert caught.value.url == str(path)
+            assert type(caught.value) is error
+            assert step in caught.value.hint, name
+            inside = name == "plain" and error is UnknownFormatError
+            assert caught.value.url == str(path / "a.nc" if inside else path)
 
 
 def test_folders_of_parquet(refs, tmp_path):

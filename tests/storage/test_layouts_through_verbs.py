@@ -123,7 +123,9 @@ def run(folder, *arguments):
     """Return what a command prints, and its exit code."""
     ran = CliRunner().invoke(main, [str(one) for one in arguments])
     assert "Traceback" not in ran.output
-    return plain(ran.stdout, folder), plain(ran.stderr, folder), ran.exit_code
+    # Who reads a set depends on its spelling, and is compared apart.
+    lines = [line for line in ran.stdout.splitlines() if not line.startswith("read by: ")]
+    return plain("\n".join(lines), folder), plain(ran.stderr, folder), ran.exit_code
 
 
 def contents(found, folder):
@@ -166,7 +168,9 @@ def every_verb(layout, made, target):
     found["open_store"] = len(keys)
     found["open_dataset"] = refmaker.open_dataset(path).load()
     found["read"] = contents(refmaker.read(path), folder)
-    found["describe"] = plain(json.dumps(refmaker.describe(path, "set"), default=str), folder)
+    described = refmaker.describe(path, "set")
+    found["readers"] = described.pop("readers")
+    found["describe"] = plain(json.dumps(described, default=str), folder)
     found["info"] = run(target, "info", path)
     found["verify"] = run(target, "verify", path)
     found["messages"] = messages(path, folder, target)
@@ -213,6 +217,11 @@ def test_equal_through_every_verb(layout, made, expected, tmp_path):
     assert set(found) == set(expected) - (
         {"verify with header"} if layout == "version-0" else set()
     )
+    if layout == "templates-last":
+        nothing = {"reads": "none", "not": ["templates"]}
+        readers = expected["readers"]
+        without = {name: readers[name] | nothing for name in ("gdal", "virtualizarr")}
+        expected = expected | {"readers": readers | without}
     for verb, value in found.items():
         if isinstance(value, xr.Dataset):
             xr.testing.assert_identical(value, expected[verb])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import fsspec
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 import refmaker
 from refmaker.errors import MetadataError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
+from refmaker.model.attribute_types import TYPES, with_types
 from refmaker.model.inline import inline_array
 from refmaker.model.zarr_v3 import documents_v3
 from refmaker.storage import hierarchy, json_writer
@@ -194,3 +196,16 @@ def test_names_that_are_reserved():
     group = Group({"__a": inline_array(np.arange(3.0), ("x",))})
     with pytest.raises(UnsupportedError, match="reserves"):
         written(group)
+
+
+@pytest.mark.parametrize(("zarr_format", "dtype"), [(2, "f4"), (3, "i2")])
+def test_only_documents_of_version_3_leave_types_out(tmp_path, zarr_format, dtype):
+    """In sets of version 2 the document alone tells, whatever a header says."""
+    attributes = with_types({"limit": 2}, {"limit": "<f4"})
+    array = replace(inline_array(np.arange(3.0), ("t",)), attributes=attributes)
+    buffer = io.BytesIO()
+    json_writer.write(Group({"a": array}), buffer, zarr_format=zarr_format)
+    document = json.loads(buffer.getvalue())
+    document.setdefault("refmaker", {})["hidden"] = {"a": {TYPES: {"types": {"limit": "<i2"}}}}
+    (tmp_path / "set.json").write_text(json.dumps(document))
+    assert refmaker.open_dataset(tmp_path / "set.json").a.attrs["limit"].dtype == dtype

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import posixpath
 import re
@@ -70,6 +71,8 @@ class Entry:
         In the order of their appearance.
     metadata : mapping
         What is known besides: dimensions, variables, packages.
+    tiff : str
+        URL or absolute path of the data file, if that is one TIFF; else empty.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Entry:
     remote_options: Mapping[str, Any] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    tiff: str = ""
 
     @property
     def example(self) -> str:
@@ -186,7 +190,17 @@ def describe_entry(  # noqa: PLR0913 - each is a choice of its own
         remote_options=options,
         parameters=chosen,
         metadata=_metadata(reader, group),
+        tiff=_tiff(reader),
     )
+
+
+def _tiff(reader: Reader) -> str:
+    """Return the file of a set whose only file is a TIFF; empty if it is named relatively."""
+    files = set(itertools.islice(reader.references.urls(), 2))
+    found = reader.references.children("tiff")
+    url = files.pop() if len(files) == 1 and found is not None else ""
+    path = local_path(url)
+    return url if path is None or os.path.isabs(path) else ""
 
 
 def protocol_of(url: str) -> str:

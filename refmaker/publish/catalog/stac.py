@@ -6,6 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError, MissingDependencyError
+from refmaker.publish.catalog.datacube import cube, instants
+from refmaker.publish.catalog.footprint import footprint, of_box
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,15 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["stac_collection", "stac_item"]
 
 _ASSET = "references"
-_LATITUDES = ("latitude", "degrees_north")
-_LONGITUDES = ("longitude", "degrees_east")
+_SOURCE = "data"
+_ZARR = "application/vnd+zarr"
+"""What xpystac opens by the engine that the asset names."""
+_DATACUBE = "https://stac-extensions.github.io/datacube/v2.2.0/schema.json"
+_PROJECTION = "https://stac-extensions.github.io/projection/v1.2.0/schema.json"
+"""The last version that has ``proj:epsg``, which stackstac reads, beside ``proj:code``."""
 
 
-def stac_item(
+def stac_item(  # noqa: PLR0913 - each is a choice of its own
     refs: str | os.PathLike[str],
     *,
     id: str | None = None,  # noqa: A002 - the word of STAC
     href: str | None = None,
+    group: str = "",
     bbox: Sequence[float] | None = None,
     times: tuple[datetime, datetime] | None = None,
     properties: Mapping[str, Any] | None = None,
@@ -38,16 +45,20 @@ def stac_item(
     Parameters
     ----------
     refs : str or os.PathLike
-        Path or URL of the reference set, as JSON that stock readers can read.
+        Path or URL of the reference set.
     id : str, optional
         By default from the set's name.
     href : str, optional
         Where others find the set; by default `refs`.
+    group : str
+        Path of the group that is described and opened, such as ``0``, the largest level of a
+        pyramid; by default the root.
     bbox : sequence of float, shape (4,), optional
-        West, south, east, north in degrees; by default from the coordinates of latitude and
-        longitude. Without either the item has no geometry.
+        West, south, east, north in degrees, west greater than east over the antimeridian; by
+        default from the grid mapping, or the coordinates of latitude and longitude. Without any
+        of these the item has no geometry.
     times : tuple of datetime, optional
-        Start and end; by default from the coordinate of time.
+        Start and end, in UTC unless they say; by default from the coordinate of time.
     properties : mapping, optional
         More properties of the item.
     storage_options : mapping, optional
@@ -56,14 +67,19 @@ def stac_item(
     Returns
     -------
     pystac.Item
-        With the properties of the datacube extension and an asset of the role ``references``.
+        With the fields of the datacube extension (2.2.0) and, for what has a grid mapping, of the
+        projection extension (1.2.0). The asset ``references`` is the set as xpystac opens it: by
+        kerchunk's engine, where it lies behind HTTP, stock readers can read it and the root is
+        opened; else by that of refmaker. The asset ``data`` is the file itself, if that is one
+        GeoTIFF.
 
     Raises
     ------
     MetadataError
-        If the set has no times and none are given, or stock readers cannot read it.
+        If the set has no times and none are given, `times` end before they start, `bbox` is no
+        box, or the group has no arrays.
     MissingDependencyError
-        If pystac is not installed.
+        If pystac is not installed, or pyproj, and there is a grid mapping.
     RefmakerError
         If the set cannot be opened.
     """
@@ -72,47 +88,72 @@ def stac_item(
     from refmaker.reading.open import open_dataset
 
     where = os.fspath(refs)
-    entry = describe_entry(where, where, stock=True, storage_options=storage_options)
-    with open_dataset(where, storage_options=storage_options, chunks=None) as data:
-        box = list(bbox) if bbox is not None else _box(data)
-        span = times or _times(data)
+    entry = describe_entry(where, where, group=group, storage_options=storage_options)
+    inside = entry.group or None
+    with open_dataset(where, storage_options=storage_options, chunks=None, group=inside) as data:
+        place = footprint(data)
+        if bbox is not None:
+            place = of_box(bbox, place.projection)
+        span = _times(data) if times is None else _in_utc(times)
         if span is None:
             raise MetadataError(
                 "an item needs a time, and the set has no coordinate of time",
                 url=where,
-                hint="give `times=(start, end)`",
+                hint="say when it was: `times=...`",
             )
-        cube = _cube(data)
+        dimensions = cube(data, place)
+    # One instant is told as such: those who stack items order them by it.
+    when = (
+        {"datetime": span[0]}
+        if span[0] == span[1]
+        else {"start_datetime": span[0], "end_datetime": span[1]}
+    )
     item = pystac.Item(
         id=id or entry.name,
-        geometry=None if box is None else _polygon(box),
-        bbox=box,
-        datetime=None,
-        start_datetime=span[0],
-        end_datetime=span[1],
-        properties={**cube, **(properties or {})},
-        stac_extensions=["https://stac-extensions.github.io/datacube/v2.2.0/schema.json"],
+        geometry=place.geometry,
+        bbox=place.bbox,
+        **{"datetime": None, **when},
+        properties={**dimensions, **place.projection, **(properties or {})},
+        stac_extensions=[
+            *([_DATACUBE] if dimensions else []),
+            *([_PROJECTION] if place.projection else []),
+        ],
     )
     item.add_asset(_ASSET, _asset(entry, href or where))
+    if entry.tiff and "proj:shape" in place.projection:
+        kind, roles = pystac.MediaType.GEOTIFF, ["data"]
+        file = pystac.Asset(entry.tiff, title="File", media_type=kind, roles=roles)
+        item.add_asset(_SOURCE, file)
     return item  # type: ignore[no-any-return]  # imported where it is needed, it has no type
 
 
 def _asset(entry: Entry, href: str) -> Any:
     """Return the asset that xpystac opens."""
     pystac = _pystac()
-    options: dict[str, Any] = {"remote_protocol": entry.remote_protocol}
-    if entry.target_options:
-        options["remote_options"] = entry.target_options
-    return pystac.Asset(
-        href=href,
-        title="Reference set",
-        media_type=pystac.MediaType.JSON,
-        roles=["references", "index", "data"],
-        extra_fields={
+    fields: dict[str, Any]
+    # kerchunk's engine shows any group but the root as empty.
+    if entry.stock and not entry.group and href.startswith(("http://", "https://")):
+        options: dict[str, Any] = {"remote_protocol": entry.remote_protocol}
+        if entry.target_options:
+            options["remote_options"] = entry.target_options
+        fields = {
             # kerchunk's engine would otherwise make dask arrays, and xarray those of dask.
             "xarray:open_kwargs": {"open_dataset_options": {"chunks": None}},
             "xarray:storage_options": options,
-        },
+        }
+        kind = pystac.MediaType.JSON
+    else:
+        group = {"group": entry.group} if entry.group else {}
+        fields = {"xarray:open_kwargs": {"engine": "refmaker", **group}}
+        if entry.remote_options:
+            fields["xarray:storage_options"] = dict(entry.remote_options)
+        kind = _ZARR
+    return pystac.Asset(
+        href=href,
+        title="Reference set",
+        media_type=kind,
+        roles=["references", "index", "data"],
+        extra_fields=fields,
     )
 
 
@@ -163,68 +204,19 @@ def _pystac() -> Any:
     return pystac
 
 
-def _find(data: xr.Dataset, meanings: tuple[str, str]) -> xr.DataArray | None:
-    for variable in data.coords.values():
-        named = variable.attrs.get("standard_name"), variable.attrs.get("units")
-        if variable.size and (named[0] == meanings[0] or named[1] == meanings[1]):
-            return variable  # type: ignore[no-any-return]  # of the same kind, whatever its name
-    return None
+def _in_utc(times: tuple[datetime, datetime]) -> tuple[datetime, datetime]:
+    from datetime import UTC
 
-
-def _box(data: xr.Dataset) -> list[float] | None:
-    """Return west, south, east, north of the coordinates; None where they say nothing."""
-    latitude, longitude = _find(data, _LATITUDES), _find(data, _LONGITUDES)
-    if latitude is None or longitude is None:
-        return None
-    south, north = float(latitude.min()), float(latitude.max())
-    west, east = float(longitude.min()), float(longitude.max())
-    if east > 180:
-        # Counted from 0 to 360: either all of it is shifted, or it goes around the globe.
-        west, east = (-180.0, 180.0) if west < 180 else (west - 360, east - 360)
-    return [west, south, east, north]
-
-
-def _polygon(box: Sequence[float]) -> dict[str, Any]:
-    west, south, east, north = box
-    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    return {"type": "Polygon", "coordinates": [ring]}
+    first, last = (
+        time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC) for time in times
+    )
+    if last < first:
+        raise MetadataError(f"the times {first} to {last} end before they start")
+    return first, last
 
 
 def _times(data: xr.Dataset) -> tuple[datetime, datetime] | None:
-    from datetime import UTC, datetime
-
-    import numpy as np
-
-    for variable in data.coords.values():
-        if variable.size and variable.dtype.kind == "M":
-            ends = variable.min().to_numpy(), variable.max().to_numpy()
-            seconds = (end.astype("datetime64[us]") - np.datetime64(0, "us") for end in ends)
-            first, last = (
-                datetime.fromtimestamp(float(value.astype(np.int64)) / 1e6, UTC)
-                for value in seconds
-            )
-            return first, last
-    return None
-
-
-def _cube(data: xr.Dataset) -> dict[str, Any]:
-    """Return dimensions and variables as the datacube extension has them."""
-    dimensions: dict[str, Any] = {}
-    for name, size in data.sizes.items():
-        known = data.coords.get(name)
-        kind = "temporal" if known is not None and known.dtype.kind == "M" else "other"
-        extent: list[Any] = [0, size - 1]
-        if known is not None and known.size and known.dtype.kind in "iufM":
-            ends = [known.min().item(), known.max().item()]
-            span = _times(data) if kind == "temporal" else None
-            extent = [end.isoformat() for end in span] if span else ends
-        dimensions[str(name)] = {"type": kind, "extent": extent}
-    variables = {
-        str(name): {
-            "type": "data",
-            "dimensions": [str(dim) for dim in variable.dims],
-            **({"unit": str(variable.attrs["units"])} if "units" in variable.attrs else {}),
-        }
-        for name, variable in data.data_vars.items()
-    }
-    return {"cube:dimensions": dimensions, "cube:variables": variables}
+    """Return the first and the last time: of what CF calls time, else of any coordinate."""
+    known = [variable for variable in data.coords.values() if variable.dtype.kind == "M"]
+    known.sort(key=lambda variable: variable.attrs.get("standard_name") != "time")
+    return next((span for span in map(instants, known) if span), None)

@@ -1,0 +1,387 @@
+"""A reader for napari: reference sets, and images that are scanned on the fly, as layers.
+
+``napari.yaml`` beside this module is the manifest that napari finds by the entry point group
+``napari.manifest``; nothing here imports napari. Values stay where they are until they are shown:
+data are dask arrays, of pyramids one for each level.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from refmaker.errors import RefmakerError, UnknownFormatError, UnsupportedError
+from refmaker.storage.detect import detect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import xarray as xr
+
+__all__ = ["Picture", "layers", "napari_get_reader", "pictures"]
+
+Layer = tuple[Any, dict[str, Any], str]
+"""What napari takes: data, keywords of a layer, the kind of layer."""
+
+_ROW = re.compile(r"(y|lat|latitude)(_\d+)?")
+_COLUMN = re.compile(r"(x|lon|longitude)(_\d+)?")
+_CHANNEL = re.compile(r"(c|band|s)(_\d+)?")
+_UNITS = {
+    **dict.fromkeys(("nm", "nanometer"), "nanometer"),
+    **dict.fromkeys(("um", "µm", "\u03bcm", "micrometer", "micron"), "micrometer"),
+    **dict.fromkeys(("mm", "millimeter"), "millimeter"),
+    **dict.fromkeys(("m", "meter", "metre"), "meter"),
+    **{name: name for name in ("angstrom", "centimeter", "kilometer", "degree")},
+    **{name: name for name in ("second", "millisecond", "minute", "hour", "day")},
+    **dict.fromkeys(("degrees_north", "degrees_east"), "degree"),
+    "s": "second",
+    "ms": "millisecond",
+}
+"""Units of the formats, and what napari (pint) calls them."""
+_INVERTED = frozenset({"miniswhite", "MONOCHROME1"})
+_MOST = 32
+"""Channels that are layers; of more, such as those of a spectrum, a slider is made."""
+_EVEN = 1e-3
+"""What places of even coordinates may be off by, as a part of a step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One image of a set, with its levels.
+
+    Parameters
+    ----------
+    name : str
+        Path of the array, or what the file calls the image.
+    levels : list of xarray.DataArray
+        Largest first, all of the same dimensions; lazy.
+    scale, translate : list of float
+        Of the first level, one number for each dimension.
+    units : list of str
+        As napari calls them; ``pixel`` where the file tells none.
+    channels : list of mapping
+        What NGFF's ``omero`` says of each channel; empty if there is none.
+    """
+
+    name: str
+    levels: list[xr.DataArray]
+    scale: list[float]
+    translate: list[float]
+    units: list[str]
+    channels: list[Mapping[str, Any]] = field(default_factory=list)
+
+
+def napari_get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Layer]] | None:
+    """Return what opens a path as layers, or None if it is neither references nor an image.
+
+    Parameters
+    ----------
+    path : str or sequence of str
+        A reference set, a file that can be scanned, a folder or several files that are one
+        object together, such as a series of DICOM.
+
+    Returns
+    -------
+    callable
+        `layers`.
+    """
+    names = [path] if isinstance(path, str) else list(path)
+    try:
+        readable = bool(names) and all(map(_is_ours, names))
+    except (RefmakerError, OSError, ValueError):
+        return None
+    return layers if readable else None
+
+
+def layers(path: str | Sequence[str]) -> list[Layer]:
+    """Return the images of a reference set, or of what can be scanned, as layers of napari.
+
+    Colours side by side are one RGB layer; up to 32 other channels are a layer each. The first
+    image is shown, the others are there to be switched on.
+
+    Parameters
+    ----------
+    path : str or sequence of str
+        As for `napari_get_reader`.
+
+    Returns
+    -------
+    list of tuple
+        Data (a dask array, or a list of them, largest first), keywords of a layer, and ``image``.
+
+    Raises
+    ------
+    UnsupportedError
+        If it has no image: no numbers over rows and columns.
+    RefmakerError
+        If it cannot be opened.
+    """
+    found = pictures(path)
+    if not found:
+        where = path if isinstance(path, str) else path[0]
+        raise UnsupportedError("there is no image: no numbers over rows and columns", url=where)
+    return [
+        (data, {**keywords, "visible": at == 0}, "image")
+        for at, picture in enumerate(found)
+        for data, keywords in _split(picture)
+    ]
+
+
+def pictures(path: str | Sequence[str]) -> list[Picture]:
+    """Return the images of a reference set, or of what can be scanned, in its order.
+
+    Parameters
+    ----------
+    path : str or sequence of str
+        As for `napari_get_reader`.
+
+    Raises
+    ------
+    RefmakerError
+        If it cannot be opened.
+    """
+    import xarray as xr
+
+    from refmaker.reading.open import open_store
+    from refmaker.reading.xarray_store import StoreBackend
+
+    opened = xr.open_groups(open_store(path), engine=StoreBackend, chunks={})  # type: ignore[arg-type]
+    groups = {name.strip("/"): group for name, group in opened.items()}
+    taken: set[str] = set()
+    found = []
+    for name, group in groups.items():
+        attributes = group.attrs.get("ome", group.attrs)
+        for told in attributes.get("multiscales") or ():
+            levels = {_join(name, level["path"]): level for level in told["datasets"]}
+            if all(_array(groups, level) is not None for level in levels):
+                taken.update(levels)
+                found.append(_ngff(groups, name, told, attributes.get("omero") or {}))
+    for name in [name for name in groups if (name.rpartition("/")[2] == "0")]:
+        found.extend(_pyramids(groups, name.rpartition("/")[0], taken))
+    for name, group in groups.items():
+        for variable in group.data_vars:
+            inside = _join(name, str(variable))
+            if inside not in taken and _is_image(group[variable]):
+                found.append(_plain(inside, [_without_window(group, group[variable])]))
+    return found
+
+
+def _is_ours(name: str) -> bool:
+    if os.path.isdir(name):
+        return detect(name).kind in ("references", "icechunk") or _holds_dicom(name)
+    found = detect(name, format_of=_format)
+    return (found.kind == "references" and found.sure) or bool(found.format)
+
+
+def _holds_dicom(folder: str) -> bool:
+    """Whether the first files of a folder are of DICOM; any other folder is left to others."""
+    with os.scandir(folder) as entries:
+        files = sorted(entry.path for entry in entries if entry.is_file())[:8]
+    return any(detect(file, format_of=_format).format == "dicom" for file in files)
+
+
+def _format(head: bytes, url: str) -> str:
+    from refmaker.scanning.protocol import SNIFF_BYTES, choose
+
+    try:
+        return choose(head[:SNIFF_BYTES], url).name
+    except UnknownFormatError:
+        return ""
+
+
+def _without_window(group: xr.Dataset, array: xr.DataArray) -> xr.DataArray:
+    """Return an image of DICOM without a window, if that is not one of the values shown."""
+    if any(str(name).startswith(("rescale_", "modality_lut")) for name in group.variables):
+        return array.assign_attrs(window_center=None, window_width=None)
+    return array
+
+
+def _join(group: str, name: str) -> str:
+    return f"{group}/{name}" if group else name
+
+
+def _array(groups: Mapping[str, xr.Dataset], path: str) -> xr.DataArray | None:
+    group, _, name = path.rpartition("/")
+    return groups[group].get(name) if group in groups else None
+
+
+def _is_image(array: xr.DataArray) -> bool:
+    """Whether an array has numbers over rows and columns."""
+    dims = [str(dim) for dim in array.dims]
+    return (
+        array.dtype.kind in "biuf"
+        and any(map(_ROW.fullmatch, dims))
+        and any(map(_COLUMN.fullmatch, dims))
+    )
+
+
+def _ngff(
+    groups: Mapping[str, xr.Dataset], group: str, told: Mapping[str, Any], omero: Mapping[str, Any]
+) -> Picture:
+    """Return an image by its NGFF metadata (0.4, section 3.4; 0.5)."""
+    levels = [_array(groups, _join(group, level["path"])) for level in told["datasets"]]
+    axes = told["axes"]
+    scale, translate = [1.0] * len(axes), [0.0] * len(axes)
+    # Those of the level come first, then those of all levels.
+    for step in [
+        *(told["datasets"][0].get("coordinateTransformations") or ()),
+        *(told.get("coordinateTransformations") or ()),
+    ]:
+        if "scale" in step:
+            scale = [a * b for a, b in zip(scale, step["scale"], strict=True)]
+            translate = [a * b for a, b in zip(translate, step["scale"], strict=True)]
+        if "translation" in step:
+            translate = [a + b for a, b in zip(translate, step["translation"], strict=True)]
+    return Picture(
+        name=str(told.get("name") or group or "image"),
+        levels=[level for level in levels if level is not None],
+        scale=scale,
+        translate=translate,
+        units=[_UNITS.get(str(axis.get("unit")), "pixel") for axis in axes],
+        channels=list(omero.get("channels") or ()),
+    )
+
+
+def _pyramids(groups: Mapping[str, xr.Dataset], parent: str, taken: set[str]) -> Iterator[Picture]:
+    """Yield the images whose levels are groups ``0``, ``1``, ... without NGFF, such as GeoTIFF."""
+    for variable in groups[_join(parent, "0")].data_vars:
+        levels: list[xr.DataArray] = []
+        while True:
+            path = _join(parent, f"{len(levels)}/{variable}")
+            array = None if path in taken else _array(groups, path)
+            if array is None or not _is_image(array) or not _is_smaller(array, levels):
+                break
+            levels.append(array)
+        if len(levels) > 1:
+            paths = [_join(parent, f"{at}/{variable}") for at in range(len(levels))]
+            taken.update(paths)
+            yield _plain(paths[0], levels)
+
+
+def _is_smaller(array: xr.DataArray, levels: Sequence[xr.DataArray]) -> bool:
+    """Whether an array is a further level: rows and columns are fewer, all else is the same."""
+    if not levels:
+        return True
+    last = levels[-1]
+    flat = [dim for dim in array.dims if _ROW.fullmatch(str(dim)) or _COLUMN.fullmatch(str(dim))]
+    return (
+        array.dims == last.dims
+        and array.dtype == last.dtype
+        and all(array.sizes[dim] == last.sizes[dim] for dim in array.dims if dim not in flat)
+        and all(array.sizes[dim] <= last.sizes[dim] for dim in flat)
+        and any(array.sizes[dim] < last.sizes[dim] for dim in flat)
+    )
+
+
+def _plain(name: str, levels: list[xr.DataArray]) -> Picture:
+    """Return an image whose scale follows from its coordinates."""
+    first = levels[0]
+    places = [_places(first, dim) for dim in first.dims]
+    # What counts down, such as northings of rasters, is shown as stored: first row on top.
+    downwards = any(step < 0 for _, step, _ in places)
+    return Picture(
+        name=name,
+        levels=levels,
+        scale=[abs(step) for _, step, _ in places],
+        translate=[0.0 if downwards else start for start, _, _ in places],
+        units=[unit for _, _, unit in places],
+    )
+
+
+def _places(array: xr.DataArray, dim: Any) -> tuple[float, float, str]:
+    """Return the first place along a dimension, the step and the unit: 0, 1, pixel if uneven."""
+    import warnings
+
+    import numpy as np
+
+    known = array.coords.get(dim)
+    if known is None or known.dtype.kind not in "iuf" or known.size < 2:
+        return 0.0, 1.0, "pixel"
+    values = known.to_numpy().astype(np.float64)
+    step = float(values[-1] - values[0]) / (known.size - 1)
+    off = abs(values - (values[0] + step * np.arange(known.size)))
+    rounding = 0.0 if known.dtype.kind != "f" else 2 * float(np.finfo(known.dtype).eps)
+    if step == 0 or not off.max() <= abs(step) * _EVEN + rounding * abs(values).max():
+        warnings.warn(
+            f"{array.name}: places along {dim} are not at even distances, but are shown so",
+            stacklevel=2,
+        )
+        return 0.0, 1.0, "pixel"
+    return float(values[0]), step, _UNITS.get(str(known.attrs.get("units")), "pixel")
+
+
+def _split(picture: Picture) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield data and keywords of each layer of an image."""
+    first = picture.levels[0]
+    dims = [str(dim) for dim in first.dims]
+    channel = next((at for at, dim in enumerate(dims) if _CHANNEL.fullmatch(dim)), None)
+    if channel is not None and first.shape[channel] > _MOST:
+        channel = None
+    rest = [at for at in range(len(dims)) if at != channel]
+    keywords: dict[str, Any] = {
+        "scale": [picture.scale[at] for at in rest],
+        "translate": [picture.translate[at] for at in rest],
+        "units": [picture.units[at] for at in rest],
+        "axis_labels": [dims[at] for at in rest],
+        "metadata": {"attributes": dict(first.attrs)},
+    }
+    levels = picture.levels
+    if channel is None:
+        shown = _shown(picture, 0, first) if picture.channels else {}
+        if "contrast_limits" not in shown:
+            shown["contrast_limits"] = _window(first)
+        yield _data(levels), {**keywords, "name": picture.name, **_given(shown, first)}
+        return
+    name = first.dims[channel]
+    if str(first.attrs.get("photometric", "")).lower() == "rgb" and first.sizes[name] in (3, 4):
+        data = _data([level.transpose(..., name) for level in levels])
+        yield data, {**keywords, "name": picture.name, "rgb": True}
+        return
+    labels = first.coords.get(name)
+    for at in range(first.sizes[name]):
+        shown = _shown(picture, at, first)
+        label = shown.pop("label", "") or (at if labels is None else labels.to_numpy()[at])
+        more = {"name": f"{picture.name} {label}", "blending": "additive"}
+        data = _data([level[{name: at}] for level in levels])
+        yield data, {**keywords, **more, **_given(shown, first)}
+
+
+def _data(levels: Sequence[xr.DataArray]) -> Any:
+    arrays = [level.data for level in levels]
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
+def _shown(picture: Picture, at: int, array: xr.DataArray) -> dict[str, Any]:
+    """Return label, colour and contrast of a channel, as far as NGFF tells them."""
+    if at >= len(picture.channels):
+        return {}
+    told = picture.channels[at]
+    found: dict[str, Any] = {"label": told.get("label")}
+    colour = str(told.get("color", "")).lstrip("#")
+    if re.fullmatch("[0-9A-Fa-f]{6}", colour):
+        found["colormap"] = f"#{colour}"
+    window = told.get("window") or {}
+    low, high = (window.get(end) for end in ("start", "end"))
+    # A window over all that the type can hold says nothing of the values.
+    wide = array.dtype.itemsize > 1 and (low, high) == (window.get("min"), window.get("max"))
+    if isinstance(low, int | float) and isinstance(high, int | float) and low < high and not wide:
+        found["contrast_limits"] = [float(low), float(high)]
+    return found
+
+
+def _given(shown: Mapping[str, Any], array: xr.DataArray) -> dict[str, Any]:
+    found = {key: value for key, value in shown.items() if value is not None and key != "label"}
+    if array.attrs.get("photometric") in _INVERTED:
+        found["colormap"] = "gray_r"
+    return found
+
+
+def _window(array: xr.DataArray) -> list[float] | None:
+    """Return the first window of DICOM (PS3.3, C.11.2.1.2.1), of values as xarray scales them."""
+    centre, width = (array.attrs.get(f"window_{name}") for name in ("center", "width"))
+    centre, width = (v[0] if isinstance(v, list) and v else v for v in (centre, width))
+    if isinstance(centre, int | float) and isinstance(width, int | float) and width > 1:
+        return [centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2]
+    return None
