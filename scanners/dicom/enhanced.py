@@ -14,6 +14,7 @@ from refmaker.scanners.dicom.tags import (
     PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
     SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
 )
+from refmaker.scanners.dicom.vendor_elements import in_private_group, is_private_group
 from refmaker.scanners.dicom.walk import iter_items
 
 if TYPE_CHECKING:
@@ -103,11 +104,14 @@ def _items(header: Dataset, tag: int) -> Iterator[dict[int, Element]]:
 def _flatten(item: dict[int, Element], into: dict[int, Element], header: Dataset) -> None:
     """Bring the attributes of an item's functional groups onto one level."""
     for tag, (vr, raw) in item.items():
-        if tag not in GROUPS or not raw:
+        private = is_private_group(tag)
+        if not (private or tag in GROUPS) or not raw:
             continue
         implicit = header.implicit or vr == b"UN"
         inner = next(iter_items(raw, implicit=implicit, big=header.big), None)
-        if inner:
+        if inner and private:
+            into.update(in_private_group(tag, inner))
+        elif inner:
             into.update(inner)
             direction = inner.get(_GRADIENT_DIRECTION_SEQUENCE)
             if direction is not None and tag != _GRADIENT_DIRECTION_SEQUENCE:

@@ -21,6 +21,8 @@ from refmaker.scanners.dicom.vendor_elements import (
     SIEMENS_CSA,
     SIEMENS_PHASE_BANDWIDTH,
     SIEMENS_SLICE_TIMES,
+    SIEMENS_XA_PHASE_BANDWIDTH,
+    SIEMENS_XA_PHASE_POSITIVE,
 )
 from refmaker.scanners.dicom.vendor_values import csa_numbers, vendor_elements, vendor_numbers
 
@@ -66,19 +68,24 @@ def mr_acquisition(image: Image) -> tuple[dict[str, Array], dict[str, Any], list
     csa = _csa(image, notes)
     spacing = vendor_numbers(image.records, GE_ECHO_SPACING)
     bandwidth = vendor_numbers(image.records, SIEMENS_PHASE_BANDWIDTH)
-    for found in (spacing, bandwidth):
+    xa_bandwidth = vendor_numbers(image.records, SIEMENS_XA_PHASE_BANDWIDTH)
+    xa_positive = vendor_numbers(image.records, SIEMENS_XA_PHASE_POSITIVE)
+    for found in (spacing, bandwidth, xa_bandwidth, xa_positive):
         for tag, frames in found.refused.items() if found is not None else ():
             notes.append(refused_number(image, tag, frames))
     # 0 stands where there is no such thing.
     if spacing is not None:
         columns["echo_spacing"] = _positive(spacing.values[:, 0]) / 1e6
     hertz = csa[_BANDWIDTH][:, 0]
-    if bandwidth is not None:
-        hertz = np.where(bandwidth.told, bandwidth.values[:, 0], hertz)
+    for own in (bandwidth, xa_bandwidth):
+        if own is not None:
+            hertz = np.where(own.told, own.values[:, 0], hertz)
     hertz = _positive(hertz)
     columns["bandwidth_per_pixel_phase_encode"] = hertz
     columns["effective_echo_spacing"] = 1 / (hertz * _lines(image))
     positive = csa[_POSITIVE][:, 0]
+    if xa_positive is not None:
+        positive = np.where(xa_positive.told, xa_positive.values[:, 0], positive)
     columns["phase_encoding_direction_positive"] = np.where(
         np.isin(positive, (0, 1)), positive, np.nan
     )
@@ -149,7 +156,7 @@ def _lines(image: Image) -> float:
     across = 1 if image.tiles is None else image.tiles.across
     rows, columns = image.header.integer(ROWS) or 0, image.header.integer(COLUMNS) or 0
     along = set(image.records.texts(_PHASE_DIRECTION).tolist())
-    if along == {"COL"} or (rows == columns and rows):
+    if along in ({"COL"}, {"COLUMN"}) or (rows == columns and rows):
         return rows / across
     return columns / across if along == {"ROW"} else np.nan
 

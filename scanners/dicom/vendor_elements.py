@@ -31,14 +31,18 @@ __all__ = [
     "SIEMENS_PHASE_BANDWIDTH",
     "SIEMENS_SLICE_TIMES",
     "SIEMENS_TILES",
+    "SIEMENS_XA_PHASE_BANDWIDTH",
+    "SIEMENS_XA_PHASE_POSITIVE",
     "UIH_B_VALUE",
     "UIH_DIRECTION",
     "VENDOR_TAGS",
     "VendorElement",
     "creators",
     "find",
+    "in_private_group",
     "is_creator",
     "is_private",
+    "is_private_group",
     "unused",
 ]
 
@@ -69,6 +73,7 @@ class VendorElement(NamedTuple):
 
 
 _SIEMENS, _CSA = b"SIEMENS MR HEADER", b"SIEMENS CSA HEADER"
+_SIEMENS_XA = b"SIEMENS MR SDI 02"
 _PHILIPS, _PHILIPS_MR = b"PHILIPS IMAGING DD 001", b"PHILIPS MR IMAGING DD 001"
 _PHILIPS_NUMBERS = b"PHILIPS MR IMAGING DD 005"
 _GE_PARAMETERS, _GE_ACQUISITION = b"GEMS_PARM_01", b"GEMS_ACQU_01"
@@ -80,6 +85,8 @@ SIEMENS_B_VALUE = VendorElement(_SIEMENS, 0x0019, 0x0C, b"IS")
 SIEMENS_DIRECTION = VendorElement(_SIEMENS, 0x0019, 0x0E, b"FD")
 SIEMENS_PHASE_BANDWIDTH = VendorElement(_SIEMENS, 0x0019, 0x28, b"FD")
 SIEMENS_SLICE_TIMES = VendorElement(_SIEMENS, 0x0019, 0x29, b"FD")
+SIEMENS_XA_PHASE_POSITIVE = VendorElement(_SIEMENS_XA, 0x0021, 0x1C, b"IS")
+SIEMENS_XA_PHASE_BANDWIDTH = VendorElement(_SIEMENS_XA, 0x0021, 0x53, b"FD")
 PHILIPS_B_VALUE = VendorElement(_PHILIPS, 0x2001, 0x03, b"FL")
 PHILIPS_DIRECTION = tuple(VendorElement(_PHILIPS_MR, 0x2005, e, b"FL") for e in (0xB0, 0xB1, 0xB2))
 PHILIPS_B_NUMBER = VendorElement(_PHILIPS_NUMBERS, 0x2005, 0x12, b"IS")
@@ -146,6 +153,31 @@ def find(elements: Mapping[int, Element], wanted: VendorElement) -> tuple[int, E
         if owned and tag in elements:
             return tag, elements[tag]
     return None
+
+
+def in_private_group(tag: int, inner: Mapping[int, Element]) -> dict[int, Element]:
+    """Return what is read of an item of Siemens XA's functional group, with its creators.
+
+    Parameters
+    ----------
+    tag : int
+        The sequence, ``(0021,xxFE)``; others hold nothing that is read.
+    inner : mapping
+        Elements of its item.
+    """
+    kept: dict[int, Element] = {}
+    if is_private_group(tag):
+        for wanted in (SIEMENS_XA_PHASE_POSITIVE, SIEMENS_XA_PHASE_BANDWIDTH):
+            found = find(inner, wanted)
+            if found is not None:
+                creator = wanted.group << 16 | found[0] >> 8 & 0xFF
+                kept |= {creator: inner[creator], found[0]: found[1]}
+    return kept
+
+
+def is_private_group(tag: int) -> bool:
+    """Tell whether a sequence may be the functional group of Siemens XA."""
+    return tag >> 16 == 0x0021 and tag & 0xFF == 0xFE and tag & 0xFFFF > 0xFF
 
 
 def unused(elements: Mapping[int, Element]) -> list[int]:

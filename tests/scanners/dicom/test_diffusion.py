@@ -8,12 +8,13 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from tests.scanners.dicom.image_files import save, save_all, slice_of
+from tests.scanners.dicom.image_files import enhanced, save, save_all, slice_of
 from tests.scanners.dicom.test_mosaics import csa, mosaic
-from tests.scanners.dicom.test_volumes import collect, opened
+from tests.scanners.dicom.test_volumes import SHARED, collect, opened, plane
 
 ROW = np.array([0.8, 0.6, 0.0])
 DOWN = np.array([-0.36, 0.48, 0.8])
@@ -391,3 +392,22 @@ def test_echo_spacing_of_ge(tmp_path):
     group, _ = collect([save(data, tmp_path / "a.dcm")])
     assert group["image"].attributes["echo_spacing"] == pytest.approx(636e-6)
     assert "effective_echo_spacing" not in group["image"].attributes
+
+
+def test_phase_encoding_of_frames(tmp_path):
+    frames = [plane(3.0 * z) for z in range(3)]
+    data = enhanced(frames, SHARED)
+    for item in data.PerFrameFunctionalGroupsSequence:
+        inner = Dataset()
+        other = inner.private_block(0x0021, "SIEMENS MR SDS 01", create=True)
+        other.add_new(0x1C, "DS", ["8.5", "1", "2"])
+        block = inner.private_block(0x0021, "SIEMENS MR SDI 02", create=True)
+        block.add_new(0x1C, "IS", "0")
+        block.add_new(0x53, "FD", 20.0)
+        outer = item.private_block(0x0021, "SIEMENS MR SDI 02", create=True)
+        outer.add_new(0xFE, "SQ", [inner])
+    group, report = collect([save(data, tmp_path / "a.dcm")])
+    attributes = group["image"].attributes
+    assert attributes["phase_encoding_direction_positive"] == 0
+    assert attributes["bandwidth_per_pixel_phase_encode"] == 20
+    assert report.warnings == []
