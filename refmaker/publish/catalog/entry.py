@@ -292,19 +292,8 @@ def _checked_group(reader: Reader, group: str, where: str) -> str:
 
 
 def _groups_with_arrays(reader: Reader) -> set[str]:
-    arrays = (key.rpartition("/")[0] for key in _array_paths(reader))
+    arrays = (key.rpartition("/")[0] for key in reader.array_paths())
     return set(arrays)
-
-
-def _array_paths(reader: Reader) -> list[str]:
-    import json
-
-    known = reader.references.get(".zmetadata")
-    if isinstance(known, bytes):
-        keys = list(json.loads(known)["metadata"])
-    else:
-        keys = [key for key, _ in reader.references.metadata()]
-    return [key.rpartition("/")[0] for key in keys if key.rpartition("/")[2] == ".zarray"]
 
 
 def _obstacle(reader: Reader, protocols: set[str]) -> str:
@@ -317,6 +306,8 @@ def _obstacle(reader: Reader, protocols: set[str]) -> str:
         return "it is a compact set, or has rules in place of references"
     if is_relative(reader.references.header):
         return "it names files relative to itself"
+    if reader.uneven:
+        return "its chunks are of different lengths, which zarr reads by a setting"
     if len(protocols) > 1:
         return f"its files are behind several protocols, {', '.join(sorted(protocols))}"
     return ""
@@ -329,7 +320,7 @@ def _metadata(reader: Reader, group: str) -> dict[str, Any]:
     inside = group.strip("/")
     names = [
         path.rpartition("/")[2]
-        for path in _array_paths(reader)
+        for path in reader.array_paths()
         if path.rpartition("/")[0] == inside
     ]
     configs = [config for path, config in reader.codec_configs(check=False)]
