@@ -39,7 +39,7 @@ _MOST = 20
 """Arrays that an error names."""
 _LEFT_OUT = "leave out what it does not read (`drop=...`)"
 _PARSER = f"{_LEFT_OUT}, or scan the files in VirtualiZarr, by refmaker.virtualizarr.Parser"
-_DECODED = "serve its chunks raw (`decoded=True`)"
+_DECODED = f"{_LEFT_OUT}, or serve its chunks raw (`decoded=True`)"
 _PLAIN = "write it without templates (`templates='never'`)"
 _JSON = "write it as JSON"
 _VERSION_2 = "write Zarr version 2"

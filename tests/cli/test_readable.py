@@ -77,7 +77,7 @@ def test_for_a_reader_it_is_written_or_refused(cube, run):
     assert members("a.json") == ["version", "refs", "refmaker"]
     error = run("scan", one, "-o", "t.json", "--for", "tensorstore", code=1).err
     assert "v: TensorStore through serve does not read the codec shuffle" in error
-    assert "(leave out what it does not read (--drop ...))" in error
+    assert "(leave out what it does not read (--drop ...), or serve its chunks raw (" in error
     assert "--plain" in run("scan", one, "-o", "c.json", "--compact", "--plain", code=2).err
 
 

@@ -245,7 +245,6 @@ def test_other_processes_and_pickles(tmp_path):
 
 
 def test_through_icechunk(tmp_path):
-    pytest.importorskip("icechunk")
     from refmaker.storage.icechunk import open_repository
 
     paths = files(tmp_path, "mixed")
