@@ -100,9 +100,9 @@ class _DecodeOnly(BytesBytesCodec):
 
     is_fixed_size = False
 
-    def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> NoReturn:
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> NoReturn:  # noqa: ARG002
         """Refuse: the size depends on the values."""
-        raise NotImplementedError
+        raise UnsupportedError("the size follows from the values", code="codec-decode-only")
 
     async def _encode_single(self, chunk_bytes: Buffer, chunk_spec: Any) -> NoReturn:  # noqa: ARG002
         raise UnsupportedError("chunks of references are only decoded", code="codec-decode-only")

@@ -68,9 +68,9 @@ class Numcodec(BytesBytesCodec):
         """Write the codec's entry in ``codecs``."""
         return {"name": NAME, "configuration": dict(self.config)}
 
-    def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> NoReturn:
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> NoReturn:  # noqa: ARG002
         """Refuse: the size depends on the values."""
-        raise NotImplementedError
+        raise UnsupportedError("the size follows from the values", code="codec-decode-only")
 
     async def _decode_single(self, chunk_bytes: Buffer, chunk_spec: Any) -> Buffer:
         data = await asyncio.to_thread(self._decoded, chunk_bytes.as_numpy_array())
@@ -130,9 +130,9 @@ class Crop(BytesBytesCodec):
         """Write the codec's entry in ``codecs``."""
         return {"name": CROP, "configuration": {"chunk_shape": list(self.chunk_shape)}}
 
-    def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> NoReturn:
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> NoReturn:  # noqa: ARG002
         """Refuse: the size depends on the chunk."""
-        raise NotImplementedError
+        raise UnsupportedError("the size follows from the values", code="codec-decode-only")
 
     def most(self, shape: Sequence[int], itemsize: int) -> int:
         """Return the bytes of the largest chunk as it is stored.

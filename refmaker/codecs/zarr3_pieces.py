@@ -94,9 +94,9 @@ class Pieces(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
                 f"{PIECES}: {count} chunks, packings of {int(packings.chunks.sum())}"
             )
 
-    def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> NoReturn:
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> NoReturn:  # noqa: ARG002
         """Refuse: the size depends on the values."""
-        raise NotImplementedError
+        raise UnsupportedError("the size follows from the values", code="codec-decode-only")
 
     def _parsed(self) -> tuple[Packings, Any, list[Any]]:
         """Return the packings, the extents that chunks are stored with, and their ends."""

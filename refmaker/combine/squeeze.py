@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from refmaker.combine import remedies
 from refmaker.combine.values import inline_like, read_values
 from refmaker.model import Array, ChunkTable
+from refmaker.model.zarr_v3 import in_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -62,6 +63,10 @@ def _without(
     names = array.dimension_names or ()
     gone = [k for k, name in enumerate(names) if name in wanted]
     if not gone:
+        return array
+    if in_pieces(array):
+        text = f"it is packed in pieces in {context.name(number)}, which follow its dimensions"
+        context.found.say(path, text, remedies.drop(path))
         return array
     for k in gone:
         if array.shape[k] != 1:

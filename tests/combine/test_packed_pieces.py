@@ -206,6 +206,22 @@ def test_what_is_refused(tmp_path, scale, more):
         combined(paths)
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda refs: refs.isel(time=slice(0, 6)),
+        lambda refs: refs.isel(time=0),
+        lambda refs: refs.expand_dims("run", value=1),
+        lambda refs: refs.isel(y=0),
+    ],
+    ids=["slice", "position", "expand", "other"],
+)
+def test_dimensions_that_packing_follows_stay(tmp_path, edit):
+    refs = combined(files(tmp_path, "f8"))
+    with pytest.raises(UnsupportedError, match="packed each in its own way"):
+        edit(refs)
+
+
 def test_attributes_of_packed_values_are_left_out(tmp_path):
     paths = files(tmp_path, "f8", more={"valid_range": np.array([0, 9], "i2")})
     refs = combined(paths)

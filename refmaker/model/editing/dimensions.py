@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import MetadataError
 from refmaker.model.editing.assignment import coordinate_array
 from refmaker.model.editing.companions import coordinate_names, without_coordinates
-from refmaker.model.editing.places import at_group, dimension_sizes, group_of
+from refmaker.model.editing.places import at_group, dimension_sizes, group_of, keep_pieces
 from refmaker.model.tree import Array, Group
 
 if TYPE_CHECKING:
@@ -103,6 +103,8 @@ def _single(value: Any) -> Any:
 
 
 def _with_dimension(array: Array, name: str, axis: int) -> Array:
+    keep_pieces(name, array)
+
     def added(items: Sequence[Any], new: Any) -> tuple[Any, ...]:
         return (*items[:axis], new, *items[axis:])
 

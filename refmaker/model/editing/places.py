@@ -6,16 +6,17 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from refmaker.errors import MetadataError
+from refmaker.errors import MetadataError, UnsupportedError
 from refmaker.model.origin import Origin
 from refmaker.model.tree import Array, Group
+from refmaker.model.zarr_v3 import in_pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 __all__ = [
-    "at_group", "dimension_sizes", "group_of", "joined_path", "map_arrays", "settled", "stamped",
-    "unknown",
+    "at_group", "dimension_sizes", "group_of", "joined_path", "keep_pieces", "map_arrays",
+    "settled", "stamped", "unknown",
 ]  # fmt: skip
 
 
@@ -30,6 +31,23 @@ def unknown(name: str, known: Iterable[str], what: str = "array or group") -> Me
     near = get_close_matches(name, names, 3) or names[:10]
     there = f"there are {', '.join(near)}" if near else "there is none at all"
     return MetadataError(f"there is no {what} {name!r}", hint=there)
+
+
+def keep_pieces(path: str, array: Array) -> None:
+    """Refuse to change the dimensions of an array whose packing follows one of them by number.
+
+    Raises
+    ------
+    UnsupportedError
+        If its files are packed each in its own way.
+    """
+    if in_pieces(array):
+        raise UnsupportedError(
+            "its files are packed each in its own way, which follows its chunks",
+            code="pieces",
+            path=path,
+            hint="do it in xarray, after the set was opened",
+        )
 
 
 def group_of(root: Group, path: str) -> Group:

@@ -11,7 +11,7 @@ import numpy as np
 from refmaker.errors import LimitError, MetadataError
 from refmaker.model.chunk_table import ChunkTable, count
 from refmaker.model.editing.companions import with_coordinate
-from refmaker.model.editing.places import at_group, group_of, joined_path, unknown
+from refmaker.model.editing.places import at_group, group_of, joined_path, keep_pieces, unknown
 from refmaker.model.inline import inline_like
 from refmaker.model.tree import Array, Group, chunk_grid
 from refmaker.model.zarr_v2 import UNLIMITED
@@ -146,6 +146,7 @@ def _bounds(path: str, dim: str, at: Index, size: int) -> tuple[int, int]:
 
 
 def _cut(path: str, array: Array, indexers: Mapping[str, Index], values: Values) -> Array:
+    keep_pieces(path, array)
     names = array.dimension_names or ()
     bounds = [(0, size) for size in array.shape]
     for dim, at in indexers.items():
