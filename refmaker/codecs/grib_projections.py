@@ -7,6 +7,7 @@ Angles are radians, lengths metres; arrays of any shape go in and come out.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -109,18 +110,20 @@ def _wrapped(longitude: Any) -> Any:
     return (longitude + np.pi) % (2 * np.pi) - np.pi
 
 
-class _Conic:
+class _Conic(ABC):
     """What cones have in common: constant `n`, radius of a parallel, meridian and origin."""
 
     n: float
     meridian: float
     origin: float
 
+    @abstractmethod
     def radius(self, latitude: Any) -> Any:
-        raise NotImplementedError
+        """Return the radius of a parallel."""
 
+    @abstractmethod
     def latitude_of_radius(self, radius: Any) -> Any:
-        raise NotImplementedError
+        """Return the parallel that has a radius."""
 
     def forward(self, latitude: Any, longitude: Any) -> Pair:
         """Return x and y (14-1, 14-2)."""
