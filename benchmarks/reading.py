@@ -13,7 +13,6 @@ import gc
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from commands import cost, environment
 from documents import LAYOUTS
 from measure import run, spent
 
@@ -171,7 +171,6 @@ def by_h5py(path: str, _: str, threads: int) -> Any:
 
 def by_loop(path: str, refs: str, threads: int) -> Any:
     """Do nothing but read and decode: what no reader can beat."""
-    import os
 
     import numcodecs
 
@@ -206,20 +205,7 @@ def best(times: int, *arguments: object) -> dict[str, Any]:
 def whole(tool: str, path: Path | str, bytecode: Path) -> dict[str, float]:
     """Open a document in a process of its own; imports count, compiling modules does not."""
     command = [sys.executable, str(Path(__file__).with_name("documents.py")), tool, str(path)]
-    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(bytecode)}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    start = time.perf_counter()
-    process = subprocess.Popen(command, env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {
-        "cpu": usage.ru_utime + usage.ru_stime,
-        "wall": time.perf_counter() - start,
-        "peak": usage.ru_maxrss * unit / 1024**2,
-    }
+    return cost(command, {**environment(), "PYTHONPYCACHEPREFIX": str(bytecode)})._asdict()
 
 
 def measure_layouts(folder: Path, quick: bool) -> list[dict[str, Any]]:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from commands import cost, environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,27 +67,15 @@ def commands(files: Mapping[str, Path], folder: Path) -> dict[str, list[str]]:
 
 def measured(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, float]:
     """Return the least CPU seconds of each command."""
-    environment = {name: value for name, value in os.environ.items() if name != _NO_BYTECODE}
-    alone = {**environment, "OPENBLAS_NUM_THREADS": "1"}
+    kept = environment()
+    alone = {**kept, "OPENBLAS_NUM_THREADS": "1"}
     found: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(rounds + 1):
         for name, arguments in commands.items():
-            own = alone if name in (ALONE, FLOOR) else environment
-            found[name].append(_spent([sys.executable, *arguments], own))
+            own = alone if name in (ALONE, FLOOR) else kept
+            found[name].append(cost([sys.executable, *arguments], own).cpu)
     # The first round writes bytecode.
     return {name: min(seconds[1:]) for name, seconds in found.items()}
-
-
-_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
-
-
-def _spent(command: Sequence[str], environment: Mapping[str, str]) -> float:
-    process = subprocess.Popen(command, env=dict(environment), stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-    return usage.ru_utime + usage.ru_stime
 
 
 def inputs(folder: Path) -> dict[str, Path]:

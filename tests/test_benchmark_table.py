@@ -1,0 +1,96 @@
+"""README's table is what `benchmarks/run.py` printed, and its machinery runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BENCHMARKS = ROOT / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+import cases  # noqa: E402 - scripts import each other by name, from their folder
+import growth  # noqa: E402
+import peers  # noqa: E402
+import table  # noqa: E402
+
+sys.path.remove(str(BENCHMARKS))
+
+
+def run(script: str, *options: str) -> str:
+    command = [sys.executable, str(BENCHMARKS / script), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_readme_says_what_was_measured() -> None:
+    text = (ROOT / "README.md").read_text()
+    results = json.loads((BENCHMARKS / "results.json").read_text())
+    assert text == table.rewritten(text, results)
+    # A figure changed by hand does not stand.
+    results["cases"][0]["tools"]["refmaker"]["cpu"] *= 7
+    assert text != table.rewritten(text, results)
+
+
+def test_every_case_was_measured_at_full_size() -> None:
+    rows = json.loads((BENCHMARKS / "results.json").read_text())["cases"]
+    assert [row["name"] for row in rows] == [case.name for case in cases.CASES]
+    assert {row["scale"] for row in rows} == {1}
+    # Every peer that a target is set for is there.
+    for case, row in zip(cases.CASES, rows, strict=True):
+        assert case.targets.keys() <= row["tools"].keys(), case.name
+        assert row["tools"].keys() <= set(case.tools), case.name
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [(53.99, "53"), (6.47, "6.4"), (1, "1.0"), (0.999, "0.99"), (0.0471, "0.047"), (1319, "1,300"),
+     (2.3, "2.3"), (10.0, "10")],
+)  # fmt: skip
+def test_ratios_are_rounded_down(ratio: float, text: str) -> None:
+    assert table.down(ratio) == text
+
+
+def test_tools_and_tiny_inputs_are_there() -> None:
+    names = {case.name: case for case in cases.CASES}
+    assert len(names) == len(cases.CASES)
+    for case in cases.CASES:
+        assert set(case.tools) <= peers.WORK.keys()
+        assert case.tools[0].startswith("refmaker")
+        assert case.targets.keys() <= set(case.tools[1:])
+        assert names[case.tiny].tools[: len(case.tools)] == case.tools
+        assert case.format in cases.FORMATS
+        for tool in case.tools[1:]:
+            assert table._name(tool)
+
+
+def test_commands_are_measured(tmp_path: Path) -> None:
+    small = ["--folder", str(tmp_path), "--scale", "0.002", "--rounds", "1", "--json"]
+    text = run("run.py", *small, "--only", "slice")
+    found: dict[str, Any] = json.loads(text.splitlines()[-1])
+    assert found["slice"]["numpy"] > 0
+    tools = found["slice"]["tools"]
+    assert tools.keys() == {"refmaker", "pydicom", "simpleitk"}
+    for tool in tools.values():
+        assert tool["count"] == 1
+        assert tool["cpu"] > tool["warm"] > 0
+        assert tool["peak"] > 10
+
+
+def test_growth_is_measured(tmp_path: Path) -> None:
+    small = ["--folder", str(tmp_path), "--scale", "0.01", "--rounds", "1", "--json"]
+    (row,) = json.loads(run("growth.py", *small, "--only", "references"))
+    assert row["sizes"] == [1000, 2500, 5000, 10000, 20000]
+    assert len(row["cpu"]) == len(row["peak"]) == 5
+
+
+def test_an_exponent_is_a_slope() -> None:
+    sizes = [1, 101, 201, 401]
+    assert growth.exponent(sizes, [0.5, 0.6, 0.7, 0.9]) == pytest.approx(1)
+    assert growth.exponent(sizes, [0.5, 0.51, 0.54, 0.66]) == pytest.approx(2)
