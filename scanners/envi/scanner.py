@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.errors import FormatError, MissingDependencyError, RefmakerError
+from refmaker.codecs.checks import library
+from refmaker.errors import FormatError
 from refmaker.io.related_files import RelatedFiles
-from refmaker.model import Array, Group
 from refmaker.model.inline import inline_array
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.envi.declared import FORMAT
 from refmaker.scanners.envi.header import read_header
 from refmaker.scanning.declaration import DeclaredScanner
-from refmaker.scanning.raw_data import RawData, add_raw_array, finite, open_beside
+from refmaker.scanning.raw_data import DATA, RawData, finite, open_beside, scan_raw_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.io.source import Source
+    from refmaker.model import Array, Group
     from refmaker.scanners.envi.header import Header
     from refmaker.scanning.options import ScanOptions
     from refmaker.scanning.protocol import LibraryReader
 
 __all__ = ["ENVIScanner"]
 
-_DATA, _WAVELENGTH = "data", "wavelength"
+_WAVELENGTH = "wavelength"
 _ENDINGS = ("", ".img", ".dat", ".sli", ".hyspex", ".raw", ".bin")
 _OWN = frozenset(
     {
@@ -71,18 +72,14 @@ class ENVIScanner(DeclaredScanner, declaration=FORMAT):
         """
         report = ScanReport(source.url, format=self.name)
         header = read_header(source)
-        report.add("/", Outcome.GROUP)
-        members: dict[str, Array | Group] = {}
-        with RelatedFiles(source) as files:
-            try:
-                data = _data(header, source, files, report)
-            except RefmakerError as error:
-                code = getattr(error, "code", "envi-data")
-                report.add(f"/{_DATA}", Outcome.SKIPPED, str(error), code)
-            else:
-                add_raw_array(members, _DATA, data, report, options)
-                _wavelengths(header, data, members, report)
-        return Group(members), report
+        group = scan_raw_file(
+            source,
+            report,
+            options,
+            lambda files: _data(header, source, files, report),
+            lambda members, data: _wavelengths(header, data, members, report),
+        )
+        return group, report
 
     @contextmanager
     def native(self, source: Source) -> Iterator[LibraryReader]:
@@ -95,23 +92,18 @@ class ENVIScanner(DeclaredScanner, declaration=FORMAT):
         FormatError
             If spectral does not open it.
         """
-        try:
-            from spectral.io import envi
-        except ImportError as error:
-            raise MissingDependencyError(
-                "reading ENVI natively needs spectral", hint="pip install spectral"
-            ) from error
+        envi = library("spectral.io.envi", "spectral", "to read ENVI natively")
         with ExitStack() as stack, warnings.catch_warnings():
             # It warns of field names in capitals.
             warnings.simplefilter("ignore")
             try:
                 opened = envi.open(*_local(source, stack, envi.read_envi_header))
-                library = isinstance(opened, envi.SpectralLibrary)
-                values = opened.spectra if library else opened.open_memmap(interleave="bip")
+                spectra = isinstance(opened, envi.SpectralLibrary)
+                values = opened.spectra if spectra else opened.open_memmap(interleave="bip")
             except (envi.EnviException, ValueError, KeyError, OSError, TypeError) as error:
                 raise FormatError(f"spectral refuses it: {error}", url=source.url) from error
             bands = opened.bands.centers
-            yield _SpectralReader(values, bands, ("spectrum", "band") if library else None)
+            yield _SpectralReader(values, bands, ("spectrum", "band") if spectra else None)
 
 
 def _local(source: Source, stack: ExitStack, fields_of: Callable[[str], Any]) -> tuple[str, ...]:
@@ -156,7 +148,7 @@ def _data(header: Header, source: Source, files: RelatedFiles, report: ScanRepor
     data = RawData(file, offset, dtype, shape, names, _attributes(header, dtype, report))
     after = file.size - offset - data.nbytes
     if after > 0:
-        report.warn(f"/{_DATA}: {after} bytes follow the data and are not kept")
+        report.warn(f"/{DATA}: {after} bytes follow the data and are not kept")
     return data
 
 
@@ -174,7 +166,7 @@ def _attributes(header: Header, dtype: np.dtype[Any], report: ScanReport) -> dic
             found["missing_value"] = element
         else:
             found["data_ignore_value"] = ignored
-            report.warn(f"/{_DATA}: no {dtype} has the data ignore value {ignored!r}")
+            report.warn(f"/{DATA}: no {dtype} has the data ignore value {ignored!r}")
     return found
 
 
@@ -202,7 +194,7 @@ def _wavelengths(
     header: Header, data: RawData, members: dict[str, Any], report: ScanReport
 ) -> None:
     """Add the wavelengths of bands, where there are as many as bands."""
-    if _DATA not in members or not header.words(_WAVELENGTH):
+    if not header.words(_WAVELENGTH):
         return
     values = header.numbers(_WAVELENGTH)
     bands = data.shape[data.dimension_names.index("band")]

@@ -15,7 +15,7 @@ import numpy as np
 from refmaker.errors import FormatError, UnsupportedError
 
 if TYPE_CHECKING:
-    from refmaker.scanning.raw_data import UnpackedHead
+    from refmaker.scanning.compressed_file import UnpackedHead
 
 __all__ = ["Header", "read_header"]
 

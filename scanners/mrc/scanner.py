@@ -9,19 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.errors import FormatError, MissingDependencyError, RefmakerError
-from refmaker.model import Array, Group
+from refmaker.codecs.checks import library
+from refmaker.errors import FormatError
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.mrc.declared import FORMAT
 from refmaker.scanners.mrc.header import read_header
+from refmaker.scanning.compressed_file import UnpackedHead, unpacked_file
 from refmaker.scanning.declaration import DeclaredScanner
-from refmaker.scanning.raw_data import (
-    RawData,
-    UnpackedHead,
-    add_raw_array,
-    finite,
-    unpacked_file,
-)
+from refmaker.scanning.raw_data import DATA, RawData, finite, scan_raw_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,13 +24,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.io.source import Source
+    from refmaker.model import Array, Group
     from refmaker.scanners.mrc.header import Header
     from refmaker.scanning.options import ScanOptions
     from refmaker.scanning.protocol import LibraryReader
 
 __all__ = ["MRCScanner"]
 
-_DATA = "data"
 _IMOD_STAMP, _IMOD_FLAGS = slice(40, 44), slice(44, 48)
 """Where IMOD's words lie in mrcfile's field ``extra2``."""
 
@@ -70,17 +65,14 @@ class MRCScanner(DeclaredScanner, declaration=FORMAT):
         report = ScanReport(source.url, format=self.name)
         head = UnpackedHead(source)
         header = read_header(head, source.url)
-        report.add("/", Outcome.GROUP)
-        members: dict[str, Array | Group] = {}
-        try:
-            data = _data(header, head, source)
-        except RefmakerError as error:
-            code = getattr(error, "code", "mrc-data")
-            report.add(f"/{_DATA}", Outcome.SKIPPED, str(error), code)
-        else:
-            add_raw_array(members, _DATA, data, report, options)
-            _account(header, data, report)
-        return Group(members), report
+        group = scan_raw_file(
+            source,
+            report,
+            options,
+            lambda _: _data(header, head, source),
+            lambda _, data: _account(header, data, report),
+        )
+        return group, report
 
     @contextmanager
     def native(self, source: Source) -> Iterator[LibraryReader]:
@@ -93,13 +85,8 @@ class MRCScanner(DeclaredScanner, declaration=FORMAT):
         FormatError
             If mrcfile does not open it.
         """
-        try:
-            import mrcfile
-            from mrcfile.mrcinterpreter import MrcInterpreter
-        except ImportError as error:
-            raise MissingDependencyError(
-                "reading MRC natively needs mrcfile", hint="pip install mrcfile"
-            ) from error
+        mrcfile = library("mrcfile", purpose="to read MRC natively")
+        streams = library("mrcfile.mrcinterpreter")
         plain = source.path is not None and source.read_upto(0, 2) != b"\x1f\x8b"
         with ExitStack() as stack, warnings.catch_warnings():
             # It warns of bytes behind the data.
@@ -110,7 +97,7 @@ class MRCScanner(DeclaredScanner, declaration=FORMAT):
                 else:
                     # What it is given it may write to.
                     copy = io.BytesIO(unpacked_file(source, stack).read())
-                    opened = stack.enter_context(MrcInterpreter(iostream=copy))
+                    opened = stack.enter_context(streams.MrcInterpreter(iostream=copy))
             except (ValueError, OSError, EOFError) as error:
                 raise FormatError(f"mrcfile refuses it: {error}", url=source.url) from error
             yield _MrcfileReader(opened)
@@ -170,7 +157,7 @@ def _account(header: Header, data: RawData, report: ScanReport) -> None:
         report.add("/@extended-header", Outcome.SKIPPED, reason, "mrc-extended-header")
     axes = [int(axis) for axis in header.fields["axes"]]
     if sorted(axes) != [1, 2, 3]:
-        report.warn(f"/{_DATA}: MAPC, MAPR, MAPS are {axes}; columns, rows, sections are x, y, z")
+        report.warn(f"/{DATA}: MAPC, MAPR, MAPS are {axes}; columns, rows, sections are x, y, z")
     after = data.source.size - data.offset - data.nbytes
     if data.codec is None and after > 0:
-        report.warn(f"/{_DATA}: {after} bytes follow the data and are not kept")
+        report.warn(f"/{DATA}: {after} bytes follow the data and are not kept")

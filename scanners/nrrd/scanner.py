@@ -9,19 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.errors import (
-    FormatError,
-    MissingDependencyError,
-    RefmakerError,
-    UnsupportedError,
-)
+from refmaker.codecs.checks import library
+from refmaker.errors import FormatError, UnsupportedError
 from refmaker.io.related_files import RelatedFiles
-from refmaker.model import Array, Group
-from refmaker.model.report import Outcome, ScanReport
+from refmaker.model.report import ScanReport
 from refmaker.scanners.nrrd.declared import FORMAT
 from refmaker.scanners.nrrd.header import read_header
 from refmaker.scanning.declaration import DeclaredScanner
-from refmaker.scanning.raw_data import RawData, add_coordinate, add_raw_array
+from refmaker.scanning.raw_data import DATA, RawData, add_coordinate, scan_raw_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,13 +24,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.io.source import Source
+    from refmaker.model import Array, Group
     from refmaker.scanners.nrrd.header import Header
     from refmaker.scanning.options import ScanOptions
     from refmaker.scanning.protocol import LibraryReader
 
 __all__ = ["NRRDScanner"]
 
-_DATA = "data"
 _AXIS = "nrrd_axis"
 _CODECS = {"gzip": "gzip", "gz": "gzip", "bzip2": "bz2", "bz2": "bz2"}
 _LINES = 1024**2
@@ -77,19 +72,14 @@ class NRRDScanner(DeclaredScanner, declaration=FORMAT):
         """
         report = ScanReport(source.url, format=self.name)
         header = read_header(source)
-        report.add("/", Outcome.GROUP)
-        members: dict[str, Array | Group] = {}
-        with RelatedFiles(source, anywhere=options.follow_external) as files:
-            try:
-                data = _data(header, source, files)
-            except RefmakerError as error:
-                code = getattr(error, "code", "nrrd-data")
-                report.add(f"/{_DATA}", Outcome.SKIPPED, str(error), code)
-            else:
-                add_raw_array(members, _DATA, data, report, options)
-                if _DATA in members:
-                    _coordinates(header, members, report)
-        return Group(members), report
+        group = scan_raw_file(
+            source,
+            report,
+            options,
+            lambda files: _data(header, source, files),
+            lambda members, _: _coordinates(header, members, report),
+        )
+        return group, report
 
     @contextmanager
     def native(self, source: Source) -> Iterator[LibraryReader]:
@@ -102,12 +92,7 @@ class NRRDScanner(DeclaredScanner, declaration=FORMAT):
         FormatError
             If pynrrd does not open it.
         """
-        try:
-            import nrrd
-        except ImportError as error:
-            raise MissingDependencyError(
-                "reading NRRD natively needs pynrrd", hint="pip install pynrrd"
-            ) from error
+        nrrd = library("nrrd", "pynrrd", "to read NRRD natively")
         with ExitStack() as stack:
             file = _opened(source, stack)
             try:
@@ -138,7 +123,7 @@ class _PynrrdReader:
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return the values of a region, or a coordinate from pynrrd's directions."""
-        if path.strip("/") == _DATA:
+        if path.strip("/") == DATA:
             return np.asarray(self._values[region], array.dtype)
         vector = np.asarray(self._header["space directions"][array.attributes[_AXIS]])
         along = int(np.flatnonzero(vector)[0])
