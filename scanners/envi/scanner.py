@@ -12,7 +12,7 @@ from refmaker.scanners.envi.coordinates import add_coordinates, attribute_name
 from refmaker.scanners.envi.declared import FORMAT
 from refmaker.scanners.envi.header import ENDINGS, read_header
 from refmaker.scanning.declaration import DeclaredScanner
-from refmaker.scanning.raw_data import DATA, RawData, finite, open_beside, scan_raw_file
+from refmaker.scanning.raw_data import DATA, Block, RawData, finite, open_beside, scan_raw_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +97,7 @@ def _data(header: Header, source: Source, files: RelatedFiles, report: ScanRepor
     shape, names = header.shape()
     dtype, offset = header.dtype(), header.whole("header offset", 0)
     file = open_beside(files, source, (*ENDINGS, f".{header.interleave}"))
-    data = RawData(file, offset, dtype, shape, names, _attributes(header, dtype, report))
+    data = RawData((Block(file, offset),), dtype, shape, names, _attributes(header, dtype, report))
     after = file.size - offset - data.nbytes
     if after > 0:
         report.warn(f"/{DATA}: {after} bytes follow the data and are not kept")

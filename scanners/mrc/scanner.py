@@ -16,7 +16,7 @@ from refmaker.scanners.mrc.declared import FORMAT
 from refmaker.scanners.mrc.header import read_header
 from refmaker.scanning.compressed_file import UnpackedHead, unpacked_file
 from refmaker.scanning.declaration import DeclaredScanner
-from refmaker.scanning.raw_data import DATA, RawData, finite, scan_raw_file
+from refmaker.scanning.raw_data import DATA, Block, RawData, finite, scan_raw_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ class MRCScanner(DeclaredScanner, declaration=FORMAT):
             report,
             options,
             lambda _: _data(header, head, source),
-            lambda _, data: _account(header, data, report),
+            lambda _, data: _account(header, source, data, report),
         )
         return group, report
 
@@ -124,9 +124,8 @@ def _data(header: Header, head: UnpackedHead, source: Source) -> RawData:
     """Return where the data of a file lie, and what they are."""
     shape, names = header.shape()
     dtype = header.dtype()
-    return RawData(
-        source, header.offset, dtype, shape, names, _attributes(header), codec=head.codec
-    )
+    blocks = (Block(source, header.offset),)
+    return RawData(blocks, dtype, shape, names, _attributes(header), head.codec)
 
 
 def _attributes(header: Header) -> dict[str, Any]:
@@ -148,7 +147,7 @@ def _attributes(header: Header) -> dict[str, Any]:
     return found
 
 
-def _account(header: Header, data: RawData, report: ScanReport) -> None:
+def _account(header: Header, source: Source, data: RawData, report: ScanReport) -> None:
     """Tell of what the file holds and a reference set does not."""
     extended = int(header.fields["nsymbt"])
     if extended:
@@ -158,6 +157,6 @@ def _account(header: Header, data: RawData, report: ScanReport) -> None:
     axes = [int(axis) for axis in header.fields["axes"]]
     if sorted(axes) != [1, 2, 3]:
         report.warn(f"/{DATA}: MAPC, MAPR, MAPS are {axes}; columns, rows, sections are x, y, z")
-    after = data.source.size - data.offset - data.nbytes
+    after = source.size - header.offset - data.nbytes
     if data.codec is None and after > 0:
         report.warn(f"/{DATA}: {after} bytes follow the data and are not kept")

@@ -17,6 +17,7 @@ from refmaker.scanning.compressed_file import UnpackedHead, unpacked_file
 from refmaker.scanning.declaration import DeclaredScanner
 from refmaker.scanning.raw_data import (
     DATA,
+    Block,
     RawData,
     add_coordinate,
     finite,
@@ -179,7 +180,7 @@ def _data(
         file = open_beside(files, source, (".img", ".img.gz"))
         codec = UnpackedHead(file).codec
     attributes = _attributes(header, report, scaled=not colours)
-    return RawData(file, offset, dtype, shape, names, attributes, codec)
+    return RawData((Block(file, offset),), dtype, shape, names, attributes, codec)
 
 
 def _unsupported(message: str, code: str, url: str) -> RefmakerError:
