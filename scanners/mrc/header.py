@@ -57,6 +57,11 @@ class Header:
     url: str
 
     @property
+    def size(self) -> int:
+        """Bytes before the extended header."""
+        return SIZE
+
+    @property
     def offset(self) -> int:
         """First byte of the data.
 

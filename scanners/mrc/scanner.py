@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import warnings
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refmaker.codecs.checks import library
 from refmaker.errors import FormatError
+from refmaker.model.inline import inline_array
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.mrc.declared import FORMAT
+from refmaker.scanners.mrc.extended_header import FEI_FIELDS, section_values
 from refmaker.scanners.mrc.header import read_header
 from refmaker.scanning.compressed_file import UnpackedHead, unpacked_file
 from refmaker.scanning.declaration import DeclaredScanner
@@ -53,7 +56,8 @@ class MRCScanner(DeclaredScanner, declaration=FORMAT):
         -------
         Group
             The array ``data``: sections, rows and columns, named by the axes that they are; one
-            image has no sections, a stack of volumes a dimension ``volume`` before them.
+            image has no sections, a stack of volumes a dimension ``volume`` before them. What
+            FEI's extended header says of every section are coordinates.
         ScanReport
             A row for the group, the array and the extended header.
 
@@ -70,7 +74,7 @@ class MRCScanner(DeclaredScanner, declaration=FORMAT):
             report,
             options,
             lambda _: _data(header, head, source),
-            lambda _, data: _account(header, source, data, report),
+            lambda members, data: _account(header, head, data, members, report),
         )
         return group, report
 
@@ -111,12 +115,14 @@ class _MrcfileReader:
         imod = extra[_IMOD_STAMP] in (b"IMOD", b"DOMI")
         # IMOD's bytes are unsigned unless it says otherwise; mrcfile takes all for signed.
         unsigned = imod and not (extra[_IMOD_FLAGS][0] | extra[_IMOD_FLAGS][3]) & 1
-        self._values = opened.data
+        self._opened, self._values = opened, opened.data
         if unsigned and self._values.dtype == np.int8:
             self._values = self._values.view(np.uint8)
 
-    def read(self, _: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
-        """Return the values of a region of the one array there is."""
+    def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Return the values of a region of the array, or a field of every section."""
+        if (name := path.strip("/")) != DATA:
+            return np.array(self._opened.indexed_extended_header[FEI_FIELDS[name][0]])[region]
         return np.asarray(self._values[region], array.dtype)
 
 
@@ -147,16 +153,29 @@ def _attributes(header: Header) -> dict[str, Any]:
     return found
 
 
-def _account(header: Header, source: Source, data: RawData, report: ScanReport) -> None:
-    """Tell of what the file holds and a reference set does not."""
+def _account(
+    header: Header, head: UnpackedHead, data: RawData, members: dict[str, Any], report: ScanReport
+) -> None:
+    """Add what is said of every section; tell of what the file holds and the set does not."""
+    found: dict[str, Any] = {}
+    if len(data.shape) == 3:
+        found = section_values(header, head, data.shape[0])
+    for name, values in found.items():
+        about = {"units": FEI_FIELDS[name][3]}
+        members[name] = inline_array(values, data.dimension_names[:1], about)
+        report.add(f"/{name}", Outcome.INLINED, "from the extended header", "coordinate")
+    if found:
+        told = {**data.attributes, "coordinates": " ".join(found)}
+        members[DATA] = replace(members[DATA], attributes=told)
     extended = int(header.fields["nsymbt"])
     if extended:
+        kept = f"kept as far as {', '.join(found)} go" if found else "not kept"
         kind = bytes(header.fields["exttyp"]).decode("latin-1").strip("\0 ") or "unknown"
-        reason = f"the extended header, {extended} bytes of type {kind}, is not kept"
+        reason = f"the extended header, {extended} bytes of type {kind}, is {kept}"
         report.add("/@extended-header", Outcome.SKIPPED, reason, "mrc-extended-header")
     axes = [int(axis) for axis in header.fields["axes"]]
     if sorted(axes) != [1, 2, 3]:
         report.warn(f"/{DATA}: MAPC, MAPR, MAPS are {axes}; columns, rows, sections are x, y, z")
-    after = source.size - header.offset - data.nbytes
+    after = data.blocks[0].source.size - header.offset - data.nbytes
     if data.codec is None and after > 0:
         report.warn(f"/{DATA}: {after} bytes follow the data and are not kept")

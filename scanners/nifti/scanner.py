@@ -47,6 +47,11 @@ _TYPES = {
 _REFUSED = {1: "bits", 1536: "float128", 2048: "complex256"}
 _SPACE = {1: "m", 2: "mm", 3: "um"}
 _TIME = {8: "s", 16: "ms", 24: "us", 32: "Hz", 40: "ppm", 48: "rad/s"}
+_KINDS = {
+    0: "of no kind", 2: "DICOM", 4: "AFNI", 6: "a comment", 8: "XCEDE", 18: "MIND", 30: "Caret",
+    32: "CIFTI", 38: "Eval", 40: "MATLAB", 42: "quantiphyse", 44: "MRS",
+}  # fmt: skip
+_CIFTI = 32
 _EXTENSIONS = 1000
 """Extensions that are looked at."""
 
@@ -218,7 +223,9 @@ def _orientation(header: Header, report: ScanReport) -> dict[str, Any]:
         elif code > 0:
             report.warn(f"/{DATA}: its {name} holds no affine; it is left out")
     best = header.affine()
-    return found if best is None else {**found, "affine": best.tolist()}
+    if best is None:
+        return found
+    return {**found, "affine": best.tolist(), "space": "right-anterior-superior"}
 
 
 def _remarks(fields: Any) -> dict[str, Any]:
@@ -275,6 +282,12 @@ def _extensions(header: Header, head: UnpackedHead, report: ScanReport) -> None:
         code = int.from_bytes(raw[4:], order)  # type: ignore[arg-type]
         if len(raw) < 8 or size < 8:
             return
-        reason = f"an extension of code {code}, {size} bytes at byte {at}, is not kept"
+        if code == _CIFTI:
+            report.warn(
+                f"/{DATA}: it is CIFTI; an extension says which vertices, voxels or times its "
+                "indices stand for, and is not kept"
+            )
+        kind = _KINDS.get(code, "which is not known here")
+        reason = f"an extension of code {code} ({kind}), {size} bytes at byte {at}, is not kept"
         report.add(f"/@extension/{number}", Outcome.SKIPPED, reason, "nifti-extension")
         at += size
