@@ -33,6 +33,8 @@ STORE_DOCUMENTS = ("zarr.json", ".zmetadata", ".zgroup", ".zarray")
 N5_DOCUMENT = "attributes.json"
 """Name of the documents of an N5 container; other things have such files, too."""
 _DOCUMENTS = (*STORE_DOCUMENTS, N5_DOCUMENT)
+_HEADERS = (".hdr", ".hdr.gz", ".nhdr")
+"""Endings of headers whose data lie in a file of the same name with another ending."""
 _N5_VERSION = re.compile(rb'"n5"\s*:\s*"\d')
 _N5_DATASET = {b"dimensions", b"blockSize", b"dataType"}
 _FIRST = re.compile(
@@ -206,6 +208,8 @@ def _outermost(url: str, roots: Mapping[str, str]) -> str | None:
 def owners(urls: Iterable[str]) -> dict[str, str]:
     """Return which document stands for each of some files, where that is another one of them.
 
+    Documents are those of stores, and headers beside the files that they are of.
+
     Parameters
     ----------
     urls : iterable of str
@@ -217,14 +221,21 @@ def owners(urls: Iterable[str]) -> dict[str, str]:
         folder, _, name = url.rpartition("/")
         if name in _DOCUMENTS:
             roots.setdefault(folder, url)
-    if not roots:
+    headers = {_stem(url): url for url in given if url.endswith(_HEADERS)}
+    if not roots and not headers:
         return {}
     found = {}
     for url in given:
         root = _outermost(url, roots)
-        if root is not None and roots[root] != url:
-            found[url] = roots[root]
+        owner = headers.get(_stem(url)) if root is None else roots[root]
+        if owner is not None and owner != url:
+            found[url] = owner
     return found
+
+
+def _stem(url: str) -> str:
+    """Return a name without its last ending, before which that of a compression may stand."""
+    return os.path.splitext(url.removesuffix(".gz"))[0]
 
 
 def _basename(url: str) -> str:
