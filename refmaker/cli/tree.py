@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from refmaker.cli.output import counted, human_size, print_table, say
 from refmaker.cli.spelling import as_flags
 from refmaker.model import Array, Group
+from refmaker.model.attribute_types import TYPES
 from refmaker.storage.readers import in_words
 
 if TYPE_CHECKING:
@@ -14,20 +16,28 @@ if TYPE_CHECKING:
 
 __all__ = ["show"]
 
+_LONG = 500
+"""Letters of an attribute that are shown."""
 _FILES = 20
 """Files that are listed one by one."""
 
 
-def show(content: Mapping[str, Any], group: Group) -> None:
-    """Print a description as a tree."""
+def show(content: Mapping[str, Any], group: Group, *, attributes: bool = False) -> None:
+    """Print a description as a tree, with all attributes if they are asked for."""
     arrays = {entry["path"]: entry for entry in content["arrays"]}
     chunks = sum(entry["chunks"]["total"] for entry in content["arrays"])
     parts = [content["format"]] if content["format"] else []
     parts += [counted(len(arrays), "array"), counted(chunks, "chunk")]
     say(f"{content['input']}  ({', '.join(parts)})")
     _show_table(content["summary"])
-    for line in _tree(group, "", "", arrays):
+    for line in _attributes(group, "") if attributes else ():
         say(line)
+    for line in _tree(group, "", "", arrays, attributes=attributes):
+        say(line)
+    if content["spans"]:
+        say("coordinates:")
+    for span in content["spans"]:
+        say(f"  {span['path']}  {_span(span)}")
     targets = content["targets"]
     if targets:
         say("files:")
@@ -71,7 +81,12 @@ def _cell(value: Any) -> str:
 
 
 def _tree(
-    group: Group, path: str, indent: str, arrays: Mapping[str, Mapping[str, Any]]
+    group: Group,
+    path: str,
+    indent: str,
+    arrays: Mapping[str, Mapping[str, Any]],
+    *,
+    attributes: bool,
 ) -> Iterator[str]:
     members = list(group.members.items())
     for i, (name, node) in enumerate(members, 1):
@@ -80,9 +95,32 @@ def _tree(
         branch, deeper = ("└── ", "    ") if last else ("├── ", "│   ")
         if isinstance(node, Group):
             yield f"{indent}{branch}{name}/"
-            yield from _tree(node, below, indent + deeper, arrays)
+            yield from _attributes(node, indent + deeper) if attributes else ()
+            yield from _tree(node, below, indent + deeper, arrays, attributes=attributes)
         else:
             yield f"{indent}{branch}{name}  {_line(node, arrays[below])}"
+            yield from _attributes(node, indent + deeper) if attributes else ()
+
+
+def _attributes(node: Array | Group, indent: str) -> Iterator[str]:
+    """Yield a line for each attribute, and for the fill value of an array."""
+    if isinstance(node, Array) and node.fill_value is not None:
+        yield f"{indent}    _FillValue = {node.fill_value}"
+    for name, value in node.attributes.items():
+        if name in ("_FillValue", TYPES):
+            continue
+        text = json.dumps(value, ensure_ascii=False)
+        yield f"{indent}    {name} = {text if len(text) <= _LONG else f'{text[:_LONG]}...'}"
+
+
+def _span(span: Mapping[str, Any]) -> str:
+    """Return the first and the last value of a coordinate, in words."""
+    if span["size"] == 1:
+        text = f"{span['first']}"
+    else:
+        text = f"{span['first']} .. {span['last']}"
+    units = f" {span['units']}" if span["units"] else ""
+    return f"{text}{units}"
 
 
 def _line(array: Array, entry: Mapping[str, Any]) -> str:
