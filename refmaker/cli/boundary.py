@@ -33,9 +33,8 @@ def report_error(error: BaseException) -> None:
         text = as_flags(str(error))
     elif not isinstance(error, RefmakerError | OSError):
         text = f"{text}; this is a bug in refmaker, please report it with what -v prints"
-    click.echo(
-        tinted("error:", "red") + "\n".join(map(printable, f" {text}".split("\n"))), err=True
-    )
+    lines = "\n".join(map(printable, text.split("\n")))
+    click.echo(f"{tinted('error:', 'red')} {lines}", err=True)
     log.info("traceback", exc_info=error)
 
 

@@ -18,6 +18,7 @@ __all__ = ["show"]
 
 _LONG = 500
 """Letters of an attribute that are shown."""
+_FILL = "_FillValue"
 _FILES = 20
 """Files that are listed one by one."""
 
@@ -38,17 +39,7 @@ def show(content: Mapping[str, Any], group: Group, *, attributes: bool = False) 
         say("coordinates:")
     for span in content["spans"]:
         say(f"  {span['path']}  {_span(span)}")
-    targets = content["targets"]
-    if targets:
-        say("files:")
-    for target in targets[:_FILES]:
-        amount = f"{counted(target['chunks'], 'chunk')}, {human_size(target['bytes'])}"
-        say(f"  {target['url']}  {amount}")
-    if len(targets) > _FILES:
-        rest = targets[_FILES:]
-        amount = f"{counted(sum(t['chunks'] for t in rest), 'chunk')}, "
-        amount += human_size(sum(t["bytes"] for t in rest))
-        say(f"  and {counted(len(rest), 'more file')}  {amount}  (--json lists all)")
+    _show_files(content["targets"])
     if content["stored"]:
         ratio = content["nbytes"] / content["stored"]
         sizes = f"{human_size(content['nbytes'])} of values in {human_size(content['stored'])}"
@@ -62,6 +53,20 @@ def show(content: Mapping[str, Any], group: Group, *, attributes: bool = False) 
         say(f"warning: {as_flags(warning)}")
     for advice in content["advice"]:
         say(f"advice: {as_flags(advice)}")
+
+
+def _show_files(targets: Sequence[Mapping[str, Any]]) -> None:
+    """Print the files that chunks lie in, the first of them one by one."""
+    if targets:
+        say("files:")
+    for target in targets[:_FILES]:
+        amount = f"{counted(target['chunks'], 'chunk')}, {human_size(target['bytes'])}"
+        say(f"  {target['url']}  {amount}")
+    if len(targets) > _FILES:
+        rest = targets[_FILES:]
+        amount = f"{counted(sum(t['chunks'] for t in rest), 'chunk')}, "
+        amount += human_size(sum(t["bytes"] for t in rest))
+        say(f"  and {counted(len(rest), 'more file')}  {amount}  (--json lists all)")
 
 
 def _show_table(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -104,10 +109,10 @@ def _tree(
 
 def _attributes(node: Array | Group, indent: str) -> Iterator[str]:
     """Yield a line for each attribute, and for the fill value of an array."""
-    if isinstance(node, Array) and node.fill_value is not None:
-        yield f"{indent}    _FillValue = {node.fill_value}"
+    if isinstance(node, Array) and node.fill_value is not None and _FILL not in node.attributes:
+        yield f"{indent}    {_FILL} = {node.fill_value}"
     for name, value in node.attributes.items():
-        if name in ("_FillValue", TYPES):
+        if name == TYPES:
             continue
         text = json.dumps(value, ensure_ascii=False)
         yield f"{indent}    {name} = {text if len(text) <= _LONG else f'{text[:_LONG]}...'}"
@@ -115,12 +120,9 @@ def _attributes(node: Array | Group, indent: str) -> Iterator[str]:
 
 def _span(span: Mapping[str, Any]) -> str:
     """Return the first and the last value of a coordinate, in words."""
-    if span["size"] == 1:
-        text = f"{span['first']}"
-    else:
-        text = f"{span['first']} .. {span['last']}"
+    rest = f" .. {span['last']}" if span["size"] > 1 else ""
     units = f" {span['units']}" if span["units"] else ""
-    return f"{text}{units}"
+    return f"{span['first']}{rest}{units}"
 
 
 def _line(array: Array, entry: Mapping[str, Any]) -> str:

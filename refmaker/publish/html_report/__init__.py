@@ -20,9 +20,10 @@ class Description(dict[str, Any]):
     """What is in a reference set, as JSON values; a notebook shows it as a table."""
 
     def __repr__(self) -> str:
+        arrays, files = counted(len(self["arrays"]), "array"), counted(len(self["targets"]), "file")
+        stored = f"{human_size(self['stored'])} stored in {files}"
         lines = [
-            f"<Description of {self['input'] or 'a set'}: {counted(len(self['arrays']), 'array')},"
-            f" {human_size(self['stored'])} stored in {counted(len(self['targets']), 'file')}>",
+            f"<Description of {self['input'] or 'a set'}: {arrays}, {stored}>",
             *(f"{entry['path']}  {entry['shape']}  {entry['dtype']}" for entry in self["arrays"]),
         ]
         lines[21:] = [f"... and {len(lines) - 21:,} more"] if len(lines) > 21 else []
@@ -64,8 +65,9 @@ def describe(refs: ReferenceSet | str | os.PathLike[str], name: str = "") -> Des
     Returns
     -------
     Description
-        A dict of JSON values: ``groups``, ``arrays`` (shape, chunks, codecs, counts, bytes stored), files
-        that chunks lie in (``targets``), their ``protocols``, ``packages`` needed to decode,
+        A dict of JSON values: ``groups``, ``arrays`` (shape, chunks, codecs, counts, bytes
+        stored), first and last values of coordinates (``spans``), files that chunks lie in
+        (``targets``), their ``protocols``, ``packages`` needed to decode,
         ``nbytes`` decoded and ``stored``, objects ``skipped``, ``warnings``, ``advice``, and
         ``summary``, a table that depends on the format: images, variables, volumes.
 

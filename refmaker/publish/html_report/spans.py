@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.codecs.chunk_values import inlined_values
 from refmaker.errors import RefmakerError
-from refmaker.model.tree import Array
 
 if TYPE_CHECKING:
-    from refmaker.model import Group
+    from refmaker.model import Array, Group
 
 __all__ = ["spans"]
 
@@ -50,7 +49,7 @@ def _ends(array: Array) -> tuple[Any, Any, str] | None:
     except RefmakerError:
         # What a damaged set cannot tell, `verify` says; here it is left out.
         return None
-    if values.dtype.kind not in "iufSU":
+    if values.dtype.kind not in "iufSU" or not values.size:
         return None
     ends = [values[0].item(), values[-1].item()]
     if values.dtype.kind in "SU":
