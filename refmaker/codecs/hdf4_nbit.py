@@ -40,7 +40,7 @@ class HDF4Nbit(DecodeOnly):
     codec_id = "refmaker.hdf4_nbit"
     fields = ("dtype", "start", "bits", "sign", "ones", "count")
 
-    def __init__(  # noqa: PLR0913 - the header of an element has as many
+    def __init__(
         self,
         dtype: str,
         start: int,
@@ -85,5 +85,5 @@ class HDF4Nbit(DecodeOnly):
             values = np.where(
                 negative, values | whole.type(above), values & whole.type(all_bits & ~above)
             )
-        stored = values.astype(whole.newbyteorder(kind.str[0]), copy=False)
+        stored = values.astype(kind.str.replace("i", "u"), copy=False)
         return deliver(self.codec_id, stored.view(np.uint8), out)

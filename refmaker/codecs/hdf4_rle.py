@@ -24,8 +24,8 @@ class HDF4RLE(DecodeOnly):
     """Runs of one byte, and mixed bytes, each behind a byte that counts them.
 
     Coder 1 of the compression headers (HDF Specification 4.2, section 3.6.3, ``crle.c``), and the
-    older encoding of raster images (DFTAG_RLE, ``dfrle.c``). A count with the top bit set is followed
-    by one byte that is repeated, any other by as many bytes.
+    older encoding of raster images (DFTAG_RLE, ``dfrle.c``). A count with the top bit set is
+    followed by one byte that is repeated, any other by as many bytes.
 
     Parameters
     ----------
@@ -54,10 +54,9 @@ class HDF4RLE(DecodeOnly):
         """
         raw = input_bytes(buf)
         counts = self._counts(raw)
-        parts = [np.empty(0, np.uint8)]
-        for first in range(0, counts.size, _BATCH):
-            parts.append(self._expanded(raw, counts[first : first + _BATCH]))
-        found = np.concatenate(parts)
+        batches = [counts[first : first + _BATCH] for first in range(0, counts.size, _BATCH)]
+        parts = [self._expanded(raw, batch) for batch in batches]
+        found = np.concatenate([np.empty(0, np.uint8), *parts])
         if found.size < self.size:
             raise CodecError(f"{self.codec_id}: {raw.size} bytes do not hold {self.size}")
         return deliver(self.codec_id, found[: self.size], out)

@@ -247,7 +247,7 @@ def _encoded(array: Array, codec: Mapping[str, Any] | None) -> Array:
 def _cut(element: Element, nbytes: int) -> NDArray[np.int64]:
     """Return the bytes of the places that hold the first bytes of an element."""
     start = np.cumsum(element.length) - element.length
-    length = np.clip(nbytes - start, 0, element.length)
+    length: NDArray[np.int64] = np.clip(nbytes - start, 0, element.length)
     return length[length > 0]
 
 

@@ -220,7 +220,8 @@ class _Places:
         self.length = np.where(there, known.length[at], NOWHERE)
         self._scattered = there & known.special[at]
         self._data = np.where(there, known.ref[at], 0)
-        return there & (self.offset != NOWHERE) & (self.length != NOWHERE)
+        kept: NDArray[np.bool_] = there & (self.offset != NOWHERE) & (self.length != NOWHERE)
+        return kept
 
     def _headers(self, offset: NDArray[np.int64]) -> NDArray[Any]:
         source, size = self._tables.elements.source, _HEADER.itemsize

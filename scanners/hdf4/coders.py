@@ -67,7 +67,7 @@ class Coder:
         if self.number == 2:
             return self._nbit(nbytes, dtype)
         if self.number == 5:
-            pixels, scanline, mask, bits, block = self.parameters
+            _, scanline, mask, bits, block = self.parameters
             return {
                 "id": "refmaker.hdf4_szip",
                 "size": nbytes,

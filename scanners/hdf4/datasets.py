@@ -1,8 +1,8 @@
 """Scientific data sets: what they are called, of which shape and type they are, what hangs there.
 
-Implements DFTAG_NDG and what it lists (HDF Specification 4.2, section 3.3.3), and the Vgroups of the
-netCDF interface (``cdf.c``): one of the class ``Var0.0`` for each variable, with its dimensions, its
-attributes and its DFTAG_NDG.
+Implements DFTAG_NDG and what it lists (HDF Specification 4.2, section 3.3.3), and the Vgroups of
+the netCDF interface (``cdf.c``): one of the class ``Var0.0`` for each variable, with its
+dimensions, its attributes and its DFTAG_NDG.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def read_geometry(elements: Elements, tag: int, ref: int) -> Geometry:
         If its elements are of no type that can be read.
     """
     raw = elements.read(tag, ref)
-    members = {found: r for found, r in struct.iter_unpack(">HH", raw[: len(raw) & ~3])}
+    members: dict[int, int] = dict(struct.iter_unpack(">HH", raw[: len(raw) & ~3]))
     if DIMENSIONS not in members:
         raise FormatError("a data set without dimensions")
     raw = elements.read(DIMENSIONS, members[DIMENSIONS])

@@ -117,13 +117,7 @@ def _blocks(source: Source, report: ScanReport) -> list[bytes]:
     at, left = 4, source.size
     while at:
         try:
-            if at in seen:
-                raise FormatError("a cycle of blocks of descriptors", offset=at)
-            seen.add(at)
-            block, at = _block(source, at)
-            left -= len(block)
-            if left < 0:
-                raise LimitError("more descriptors than the file has room for", offset=at)
+            block, following = _block(source, at, seen, left)
         except (FormatError, LimitError) as error:
             if not found:
                 raise
@@ -131,11 +125,15 @@ def _blocks(source: Source, report: ScanReport) -> list[bytes]:
             report.add("/data descriptors", Outcome.SKIPPED, reason, "hdf4-descriptors")
             return found
         found.append(block)
+        seen.add(at)
+        at, left = following, left - len(block)
     return found
 
 
-def _block(source: Source, at: int) -> tuple[bytes, int]:
+def _block(source: Source, at: int, seen: set[int], left: int) -> tuple[bytes, int]:
     """Return the descriptors of one block, and where the next one begins."""
+    if at in seen:
+        raise FormatError("a cycle of blocks of descriptors", offset=at)
     head = source.read_upto(at, _HEAD + _USUAL * _ROW.itemsize)
     if len(head) < _HEAD:
         raise TruncatedError("a block of descriptors lies past the end of the file", offset=at)
@@ -143,6 +141,8 @@ def _block(source: Source, at: int) -> tuple[bytes, int]:
     size = count * _ROW.itemsize
     if not count or at + _HEAD + size > source.size:
         raise TruncatedError(f"a block of {count} descriptors", offset=at)
+    if size > left:
+        raise LimitError("more descriptors than the file has room for", offset=at)
     if len(head) < _HEAD + size:
         head += source.read(at + len(head), _HEAD + size - len(head))
     return head[_HEAD : _HEAD + size], following

@@ -1,7 +1,7 @@
 """HDF-EOS2: what the structural metadata of a file say of its grids and swaths.
 
-Implements the attribute ``StructMetadata`` (HDF-EOS Library User's Guide, volume 1), and the Vgroups
-that hold the members of a structure.
+Implements the attribute ``StructMetadata`` (HDF-EOS Library User's Guide, volume 1), and the
+Vgroups that hold the members of a structure.
 """
 
 from __future__ import annotations
@@ -109,10 +109,9 @@ def _structure(kind: str, name: str, said: Mapping[str, Any]) -> Structure:
             if isinstance(one.get(key), str) and all(isinstance(axis, str) for axis in axes):
                 target[one[key]] = tuple(axes)
     for one in _groups(said.get("DimensionMap")):
-        names = one.get("GeoDimension"), one.get("DataDimension")
-        numbers = one.get("Offset"), one.get("Increment")
-        if all(isinstance(n, str) for n in names) and all(isinstance(n, int) for n in numbers):
-            found.maps.append(DimensionMap(*map(str, names), *numbers))
+        said_so = [one.get(key) for key in ("GeoDimension", "DataDimension", "Offset", "Increment")]
+        if all(map(isinstance, said_so, (str, str, int, int))):
+            found.maps.append(DimensionMap(*said_so))
     return found
 
 

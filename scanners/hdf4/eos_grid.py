@@ -1,7 +1,7 @@
 """Grids of HDF-EOS2: coordinates of their pixels, and the grid mapping.
 
-Implements the grid interface of the HDF-EOS Library User's Guide, volume 1: the corners are those of
-the outermost pixels, and pixels are registered at their centre unless the file says otherwise.
+Implements the grid interface of the HDF-EOS Library User's Guide, volume 1: the corners are those
+of the outermost pixels, and pixels are registered at their centre unless the file says otherwise.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ import numpy as np
 
 from refmaker.errors import MissingDependencyError, UnsupportedError
 from refmaker.model.inline import inline_array
-from refmaker.scanners.hdf4.projections import angle, knows_figure, proj_text
+from refmaker.scanners.hdf4.projections import (
+    angle,
+    cf_attributes,
+    knows_figure,
+    proj_text,
+)
 from refmaker.scanning.pixel_grid import (
     LARGEST,
     crs_attributes,
@@ -130,9 +135,12 @@ def _reference(grid: Structure, name: str) -> tuple[Any, dict[str, Any]]:
         ) from error
     try:
         crs = pyproj.CRS.from_proj4(text)
-        return crs, crs_attributes(crs)
+        attributes = cf_attributes(name, parameters) | crs_attributes(crs)
     except pyproj.exceptions.ProjError as error:
         told = " ".join(str(error).split())
         raise UnsupportedError(
             f"its projection is not understood ({told})", code="hdf4-projection"
         ) from error
+    if "semi_major_axis" not in attributes and crs.ellipsoid is not None:
+        attributes["earth_radius"] = crs.ellipsoid.semi_major_metre
+    return crs, attributes

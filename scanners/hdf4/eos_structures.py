@@ -1,4 +1,4 @@
-"""The grids and swaths of a file as groups: what belongs to each, its dimensions, its coordinates."""
+"""The grids and swaths of a file as groups: what belongs to each, dimensions, coordinates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 from refmaker.errors import RefmakerError
 from refmaker.model.report import Outcome
 from refmaker.scanners.hdf4.attributes import Attributes
-from refmaker.scanners.hdf4.datasets import NDG
 from refmaker.scanners.hdf4.eos import Structure, read_structures, structure_members
 from refmaker.scanners.hdf4.eos_grid import GRID_MAPPING, grid_coordinates
 from refmaker.scanners.hdf4.eos_swath import geolocation_of, map_notes
@@ -52,7 +51,7 @@ class Structures:
         for _, name in self._known:
             counts[name] = counts.get(name, 0) + 1
         # A grid and a swath of one name are told apart by what they are.
-        self._homes = {
+        self._homes: dict[tuple[str, str], tuple[str, ...]] = {
             key: (key_name(key[1] if counts[key[1]] == 1 else f"{key[1]}_{key[0].lower()}"),)
             for key in self._known
         }

@@ -1,7 +1,8 @@
 """Swaths of HDF-EOS2: which geolocation fields belong to a data field.
 
-Implements the swath interface of the HDF-EOS Library User's Guide, volume 1. Geolocation fields keep
-their own dimensions: where a dimension map makes them coarser than the data, nothing is interpolated.
+Implements the swath interface of the HDF-EOS Library User's Guide, volume 1. Geolocation fields
+keep their own dimensions: where a dimension map makes them coarser than the data, nothing is
+interpolated.
 """
 
 from __future__ import annotations

@@ -60,8 +60,8 @@ class Placing:
         element : tuple of int
             Tag and reference number, by which Vgroups know it.
         several : bool
-            Whether others in the same group have that name: those are told apart by the Vgroups that
-            they lie in, or else by their reference numbers.
+            Whether others in the same group have that name: those are told apart by the Vgroups
+            that they lie in, or else by their reference numbers.
         group : bool
             Whether it is a group, which others lie in.
         """

@@ -14,7 +14,7 @@ from refmaker.errors import UnsupportedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["angle", "knows_figure", "proj_text"]
+__all__ = ["angle", "cf_attributes", "knows_figure", "proj_text"]
 
 _ELLIPSOIDS: Final[dict[int, tuple[float, float]]] = {
     0: (6378206.4, 6356583.8),
@@ -87,6 +87,36 @@ def proj_text(name: str, parameters: Sequence[float], sphere: int | None, zone: 
     return f"{build(said)} {figure} +units=m +no_defs"
 
 
+def cf_attributes(name: str, parameters: Sequence[float]) -> dict[str, Any]:
+    """Return what CF's grid mapping has of a projection and pyproj leaves out, mostly on spheres.
+
+    Parameters
+    ----------
+    name, parameters
+        As for `proj_text`.
+    """
+    said = [*parameters, *(0.0,) * 13][:13]
+    longitude, latitude = angle(said[4]), angle(said[5])
+    false = {"false_easting": said[6], "false_northing": said[7]}
+    if name == "GCTP_PS":
+        return {"latitude_of_projection_origin": math.copysign(90, latitude)}
+    if name == "GCTP_LAMAZ":
+        return {
+            "grid_mapping_name": "lambert_azimuthal_equal_area",
+            "longitude_of_projection_origin": longitude,
+            "latitude_of_projection_origin": latitude,
+            **false,
+        }
+    if name in ("GCTP_CEA", "GCTP_BCEA"):
+        return {
+            "grid_mapping_name": "lambert_cylindrical_equal_area",
+            "longitude_of_central_meridian": longitude,
+            "standard_parallel": _true_latitude(said[5]),
+            **false,
+        }
+    return {}
+
+
 def knows_figure(parameters: Sequence[float], sphere: int | None) -> bool:
     """Whether the figure of the earth is told, not taken from GCTP's default."""
     return (sphere is not None and sphere >= 0) or any(parameters[:2])
@@ -155,9 +185,13 @@ def _centred(projection: str, said: Sequence[float]) -> str:
     return f"+proj={projection} +lat_0={latitude!r} +lon_0={longitude!r} {_shifts(said)}"
 
 
-def _true_scale(projection: str, said: Sequence[float]) -> str:
+def _true_latitude(packed: float) -> float:
     # Files have 300 degrees for 60: only the sine and cosine are used, and PROJ wants a latitude.
-    longitude, true = angle(said[4]), abs((angle(said[5]) + 90) % 180 - 90)
+    return abs((angle(packed) + 90) % 180 - 90)
+
+
+def _true_scale(projection: str, said: Sequence[float]) -> str:
+    longitude, true = angle(said[4]), _true_latitude(said[5])
     return f"+proj={projection} +lat_ts={true!r} +lon_0={longitude!r} {_shifts(said)}"
 
 

@@ -55,7 +55,7 @@ def open_hdf4(source: Source) -> Iterator[HDF4Reader]:
         If the library does not open the file.
     """
     try:
-        from pyhdf import HDF, SD, V, VS, error, hdfext  # noqa: F401 - V and VS add to HDF
+        from pyhdf import HDF, SD, VS, V, error, hdfext  # noqa: F401 - V and VS add to HDF
     except ImportError as missing:
         raise MissingDependencyError(
             "reading HDF4 natively needs pyhdf", hint="pip install pyhdf, or 'refmaker[hdf4]'"
@@ -67,7 +67,7 @@ def open_hdf4(source: Source) -> Iterator[HDF4Reader]:
             path = os.path.join(folder, "file.hdf")
             with open(path, "wb") as copy:
                 copy.write(source.read(0, source.size))
-        library = ctypes.CDLL(hdfext._hdfext.__file__)
+        library = ctypes.CDLL(hdfext._hdfext.__file__)  # noqa: SLF001 - its file
         library.HXsetdir(os.fsencode(os.path.dirname(path)))
         try:
             datasets = SD.SD(path)
@@ -165,7 +165,8 @@ class HDF4Reader:
         values = np.asarray(values)
         if array.dtype.kind == "S" and values.dtype.kind != "S":
             values = values.view("S1")
-        return values.reshape(extents).astype(array.dtype, copy=False)
+        found: NDArray[Any] = values.reshape(extents).astype(array.dtype, copy=False)
+        return found
 
     # Vdatas
 

@@ -6,8 +6,6 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from refmaker.errors import LimitError, RefmakerError, TruncatedError, UnsupportedError
 from refmaker.model import Array, Group
 from refmaker.model.attribute_types import impossible_missing
@@ -35,6 +33,8 @@ from refmaker.scanners.hdf4.vgroups import VDATA, read_vgroups
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy as np
 
     from refmaker.io.related_files import RelatedFiles
     from refmaker.io.source import Source
