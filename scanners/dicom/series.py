@@ -40,6 +40,7 @@ from refmaker.scanners.dicom.grouping import (
     parts_of_concatenation,
     sorted_out,
 )
+from refmaker.scanners.dicom.mosaic_layout import picture_positions
 from refmaker.scanners.dicom.pixels import frame_count, is_told
 from refmaker.scanners.dicom.tags import (
     COLUMNS,
@@ -270,6 +271,7 @@ def _of_frames(headers: Sequence[Header], records: FrameAttributes) -> list[Imag
     spacing = records.numbers(PIXEL_SPACING, 2)
     source = _source(headers, len(records))
     position = _dose_positions(headers, records, position, orientation)
+    position = picture_positions(headers, position)
     extent = headers[0].integer(ROWS) or 1, headers[0].integer(COLUMNS) or 1
     # Frames with a position and frames without one are no stack together.
     placed = np.array(np.isfinite(position).all(axis=1), bool)
