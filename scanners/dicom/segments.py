@@ -15,6 +15,7 @@ import numpy as np
 
 from refmaker.errors import FormatError
 from refmaker.model.inline import inline_array
+from refmaker.scanners.dicom.codes import code_text
 from refmaker.scanners.dicom.metadata import presentable
 
 if TYPE_CHECKING:
@@ -30,12 +31,6 @@ __all__ = ["label_flags", "segment_coordinates", "segment_lists", "srgb"]
 SEGMENT_SEQUENCE, SEGMENTATION_TYPE = 0x00620002, 0x00620001
 _NUMBER, _LABEL, _CATEGORY, _TYPE = 0x00620004, 0x00620005, 0x00620003, 0x0062000F
 _CIELAB, _ALGORITHM = 0x0062000D, 0x00620008
-_VALUE, _LONG_VALUE, _SCHEME = 0x00080100, 0x00080119, 0x00080102
-_PUBLIC = frozenset(
-    {"SCT", "SRT", "SNM3", "DCM", "FMA", "NCIT", "RADLEX", "UMLS", "MSH", "LN", "UCUM"}
-)
-"""Coding schemes (PS3.16, annex 8) that anybody can look up, in capitals."""
-_CODE = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 _WHITE = np.array([0.95047, 1.0, 1.08883])
 """D65, which writers of these colours use, although ICC profiles have D50 (PS3.3, C.10.7.1.1)."""
 _TO_RGB = np.array(
@@ -186,9 +181,4 @@ def _described(item: Dataset) -> dict[str, Any]:
 
 def _coded(item: Dataset, tag: int) -> str:
     """Return the code of a sequence as ``scheme:value``, empty if it is not a public one."""
-    for code in item.items(tag)[:1]:
-        scheme = code.text(_SCHEME)
-        value = code.text(_VALUE) or code.text(_LONG_VALUE)
-        if scheme.upper() in _PUBLIC and _CODE.fullmatch(value):
-            return f"{scheme}:{value}"
-    return ""
+    return next((code_text(code) for code in item.items(tag)[:1]), "")

@@ -27,6 +27,13 @@ from refmaker.scanners.dicom.frame_attributes import (
     FrameAttributes,
 )
 from refmaker.scanners.dicom.frame_columns import separating
+from refmaker.scanners.dicom.frame_vectors import (
+    described_columns,
+    frame_numbers,
+    has_vectors,
+    reconstructed_places,
+    vector_grid,
+)
 from refmaker.scanners.dicom.geometry import (
     Stack,
     normal,
@@ -122,7 +129,7 @@ class Image:
         """Names of the dimensions in front of rows and columns."""
         if self.stack is not None or self.tiles is not None:
             return (*self.grid.names, "z")
-        return ("frame",) if self.grid.shape else ()
+        return self.grid.names
 
     @property
     def one_run(self) -> bool:
@@ -194,7 +201,14 @@ class _Instance:
 
     @classmethod
     def read(cls, parts: list[Header]) -> _Instance:
-        return cls(parts, [frame_elements(header, frame_count(header)) for header in parts])
+        groups = []
+        for header in parts:
+            frames = frame_count(header)
+            shared, own = frame_elements(header, frames)
+            if not own and frames > 1 and has_vectors(header):
+                own = frame_numbers(header, frames)
+            groups.append((shared, own))
+        return cls(parts, groups)
 
 
 _UNTOLD = "nothing tells where its frames belong: they stay in a row"
@@ -272,6 +286,8 @@ def _of_frames(headers: Sequence[Header], records: FrameAttributes) -> list[Imag
     source = _source(headers, len(records))
     position = _dose_positions(headers, records, position, orientation)
     position = picture_positions(headers, position)
+    if len(headers) == 1 and has_vectors(headers[0]):
+        position, orientation = reconstructed_places(headers[0], records) or (position, orientation)
     extent = headers[0].integer(ROWS) or 1, headers[0].integer(COLUMNS) or 1
     # Frames with a position and frames without one are no stack together.
     placed = np.array(np.isfinite(position).all(axis=1), bool)
@@ -326,7 +342,13 @@ def _image(
     warnings: list[str] = []
     found = stack(position, orientation)
     grid: FrameGrid | None = None
-    if found is not None:
+    if len(headers) == 1 and len(records) > 1 and has_vectors(headers[0]):
+        slot = None if found is None else found.slot
+        columns += described_columns(headers[0], columns)
+        grid, note = vector_grid(headers[0], columns, len(records), slot)
+        warnings += [note] if note else []
+        found = found if grid is not None else None
+    elif found is not None:
         segmentation = headers[0].text(SOP_CLASS_UID) == SEGMENTATION
         order = [c for c in columns if c.name == "segment"] if segmentation else columns
         grid = discover(found.slot, found.size, order or columns, sparse=segmentation)

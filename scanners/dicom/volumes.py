@@ -17,6 +17,7 @@ from refmaker.scanners.dicom.mr_acquisition import mr_acquisition
 from refmaker.scanners.dicom.notes import Note, damaged_numbers
 from refmaker.scanners.dicom.placing import frames_of, moved
 from refmaker.scanners.dicom.probe import probe
+from refmaker.scanners.dicom.real_world import real_world_values
 from refmaker.scanners.dicom.rescaling import rescaling
 from refmaker.scanners.dicom.segments import label_flags, segment_coordinates
 
@@ -94,18 +95,19 @@ def volume(image: Image, choices: DICOMOptions, suffix: str = "") -> Volume:
     attributes |= _plane(image) | {"photometric": frames.photometric}
     tables, unclear = lookup_tables(image.headers, differing(image.headers))
     scaling, arrays, unscaled = rescaling(image)
+    quantities, mapped, unmapped = real_world_values(image)
     plain = (*image.warnings, *frames.warnings, *unclear, *filter(None, (unclear_tiles,)))
-    notes = [*damaged_numbers(image), *unscaled, *refused, *timing]
+    notes = [*damaged_numbers(image), *unscaled, *unmapped, *refused, *timing]
     odd = [*plain, *(note.text for note in notes)]
     attributes |= {"oddities": odd} if odd else {}
     fill = 0 if "segment" in image.grid.names else array.fill_value
     array = replace(
         array,
-        attributes={**dict(array.attributes), **attributes, **scaling},
+        attributes={**dict(array.attributes), **attributes, **quantities, **scaling},
         fill_value=fill,
     )
     probe(array, choices.probe, choices.storage_options)
-    members = {"image": array, **members, **arrays, **tables}
+    members = {"image": array, **members, **arrays, **mapped, **tables}
     return Volume(image, _suffixed(members, suffix), (*plain, *(note.located for note in notes)))
 
 
