@@ -35,6 +35,9 @@ GROUPS = frozenset(
     {
         0x00209113,  # Plane Position
         0x00209116,  # Plane Orientation
+        0x0020930E,  # Plane Position (Volume)
+        0x0020930F,  # Plane Orientation (Volume)
+        0x00220031,  # Ophthalmic Frame Location
         0x00289110,  # Pixel Measures
         0x00289145,  # Pixel Value Transformation
         0x00209111,  # Frame Content

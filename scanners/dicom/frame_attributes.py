@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["FrameAttributes", "clock_seconds"]
 
 POSITION, ORIENTATION = 0x00200032, 0x00200037
+POSITION_IN_VOLUME, ORIENTATION_IN_VOLUME = 0x00209301, 0x00209302
+"""Of ultrasound: in axes of the transducer's volume (PS3.3, C.8.24.2), not of the patient."""
 PIXEL_SPACING = 0x00280030
 INTERCEPT, SLOPE = 0x00281052, 0x00281053
 
@@ -79,6 +81,11 @@ class FrameAttributes:
         if tag not in self.tags:
             return [default] * len(self.own)
         return [own.get(tag, default) for own in self.own]
+
+    @property
+    def in_volume(self) -> bool:
+        """Whether frames lie in the axes of a volume of ultrasound, not of the patient."""
+        return self.present(POSITION_IN_VOLUME) and not self.present(POSITION)
 
     def _once(self, tag: int) -> tuple[list[Element | None], int]:
         """Return the element of each frame, or of one where all have the same; how often."""

@@ -40,6 +40,8 @@ _COUNTS = frozenset(
     {"temporal_position", "echo_number", "segment", "acquisition_number", *VECTORS.values()}
 )
 _BIG = 2.0**53
+_REFERENCE_COORDINATES = 0x00220032
+"""Where a frame of a tomography of the eye begins and ends in its reference image (row, column)."""
 _TEXTS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("complex_component", (0x00089208,)),
     ("image_type", (0x00089007, 0x00080008)),
@@ -63,6 +65,9 @@ def separating(records: FrameAttributes) -> list[Column]:
         tag = next((tag for tag in tags if records.present(tag)), None)
         if tag is not None:
             found[name] = Column(name, _whole(name, records.number(tag)), units, tag=tag)
+    if records.present(_REFERENCE_COORDINATES):
+        values = records.numbers(_REFERENCE_COORDINATES, 4)
+        found["reference_coordinates"] = Column("reference_coordinates", values, separates=False)
     diffusion = diffusion_column(records)
     if diffusion is not None:
         found[diffusion.name] = diffusion

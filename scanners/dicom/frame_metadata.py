@@ -108,7 +108,8 @@ def _vectors(image: Image, name: str, dimension: str) -> dict[str, Array]:
             return {}
         units = {}
     else:
-        values, units = image.position, {"units": "mm", "axes": "LPS"}
+        axes = "volume" if image.records.in_volume else "LPS"
+        values, units = image.position, {"units": "mm", "axes": axes}
     column = Column(name, values)
     names, shape = image.names, image.grid.shape
     found = coordinates(column, image.grid.cell, names, shape)

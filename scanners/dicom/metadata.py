@@ -112,12 +112,14 @@ _NAMES = """
 00200012 acquisition_number
 00200013 instance_number
 00200060 laterality
+00200062 image_laterality
 00200100 temporal_position_identifier
 00200105 number_of_temporal_positions
 00200110 temporal_resolution
 00201002 images_in_acquisition
 00201041 slice_location
 00209311 dimension_organization_type
+00220039 ophthalmic_image_orientation
 00280002 samples_per_pixel
 00280004 photometric_interpretation
 00280030 pixel_spacing

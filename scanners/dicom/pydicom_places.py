@@ -50,6 +50,8 @@ _TEXTS = {
     "image_type": ("FrameType", "ImageType"),
     "optical_path": ("OpticalPathIdentifier",),
 }
+_POSITION = ("ImagePositionPatient", "ImagePositionVolume")
+_ORIENTATION = ("ImageOrientationPatient", "ImageOrientationVolume")
 _CLOCKS = (
     (
         "FrameAcquisitionDateTime",
@@ -213,7 +215,7 @@ def positions(frames: Sequence[FrameReading]) -> NDArray[np.float64]:
     planes = [slice_plane(f.dataset, f.frame) for f in frames]
     if all(plane is not None for plane in planes):
         return np.array([plane[0] for plane in planes if plane is not None])
-    found = np.array([vector(f.get("ImagePositionPatient"), 3) for f in frames])
+    found = np.array([vector(f.get(*_POSITION), 3) for f in frames])
     offsets = frames[0].dataset.get("GridFrameOffsetVector")
     if offsets is None or len(offsets) != len(frames):
         return found
@@ -239,7 +241,7 @@ def _places(
     planes = [slice_plane(f.dataset, f.frame) for f in frames]
     cosines = np.array(
         [
-            vector(f.get("ImageOrientationPatient"), 6) if plane is None else plane[1]
+            vector(f.get(*_ORIENTATION), 6) if plane is None else plane[1]
             for f, plane in zip(frames, planes, strict=True)
         ]
     )
