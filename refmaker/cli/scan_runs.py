@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from refmaker.cli.progress import ProgressShown
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError, UnsupportedError
 from refmaker.io.files import STANDARD, many_files
+from refmaker.io.known_heads import with_heads
 from refmaker.io.source import local_path
 from refmaker.scanning.protocol import JoiningScanner, MultiFileScanner
 from refmaker.storage.formats import format_of_name
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from refmaker.scanning.many_files import Scanned
     from refmaker.scanning.options import ScanOptions
 
-__all__ = ["Job", "collector", "scan_collection", "scan_cube", "scan_each"]
+__all__ = ["Job", "collector", "looked_at", "scan_collection", "scan_cube", "scan_each"]
 
 
 _WRITING, _WAITING = 8, 64
@@ -167,12 +168,20 @@ def _scanned(url: str, job: Job) -> ReferenceSet:
     return refmaker.scan(url, job.storage_options, isolate=job.isolate, **how)
 
 
+def looked_at(inputs: Inputs, job: Job) -> Inputs:
+    """Return inputs with the beginnings of those that tell the format, to be read only once."""
+    from refmaker.scanning.multi_file import first_heads
+
+    return replace(inputs, heads=first_heads(inputs.urls, job.storage_options, job.format))
+
+
 def collector(inputs: Inputs, job: Job) -> MultiFileScanner | None:
     """Return the scanner of the first inputs, if its objects are spread over many files."""
     from refmaker.scanning.multi_file import find_collector
 
     try:
-        return find_collector(inputs.urls[:_LOOKED_AT], job.storage_options, job.format)
+        urls = inputs.urls[:_LOOKED_AT]
+        return find_collector(urls, with_heads(job.storage_options, inputs.heads), job.format)
     except (UnsupportedError, UnknownFormatError):
         return None
 
@@ -189,8 +198,9 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
     from refmaker.scanning.multi_file import find_collector, scan_together
 
     urls = inputs.urls
+    storage_options = with_heads(job.storage_options, inputs.heads)
     try:
-        scanner = find_collector(urls, job.storage_options, job.format)
+        scanner = find_collector(urls, storage_options, job.format)
     except (UnsupportedError, UnknownFormatError) as error:
         where = "standard output" if out == STANDARD else f"one reference set, {out}"
         raise LookupError(f"several inputs cannot be written to {where}: {error}") from error
@@ -204,7 +214,7 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
         refs = ReferenceSet(
             *scan_together(
                 urls,
-                job.storage_options,
+                storage_options,
                 format=scanner.name,
                 options=job.options,
                 isolate="always" if apart or job.timeout is not None else "never",

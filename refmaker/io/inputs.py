@@ -28,6 +28,8 @@ from refmaker.io.stores import STORE_DOCUMENTS, resolve_store, store_document, s
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from refmaker.io.known_heads import FirstBytes
+
 __all__ = ["Inputs", "expand_inputs"]
 
 _MAGIC = re.compile(r"[*?\[]")
@@ -46,10 +48,13 @@ class Inputs:
     searched : frozenset of str
         Those that were found in a directory or below a prefix, not named: among them may be
         files of other kinds.
+    heads : tuple of FirstBytes
+        What was read a moment ago of some of them, see `refmaker.io.known_heads`.
     """
 
     urls: tuple[str, ...]
     searched: frozenset[str]
+    heads: tuple[FirstBytes, ...] = ()
 
 
 def expand_inputs(
