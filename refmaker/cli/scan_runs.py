@@ -12,9 +12,11 @@ from refmaker.cli.output import FAILED, IGNORED, Account, counted
 from refmaker.cli.progress import ProgressShown
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError, UnsupportedError
+from refmaker.io.archive_members import PACKED
 from refmaker.io.files import STANDARD, many_files
 from refmaker.io.known_heads import with_heads
 from refmaker.io.source import local_path
+from refmaker.scanning.archives import placed_in_archives
 from refmaker.scanning.protocol import JoiningScanner, MultiFileScanner
 from refmaker.storage.formats import format_of_name
 
@@ -202,6 +204,9 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
     try:
         scanner = find_collector(urls, storage_options, job.format)
     except (UnsupportedError, UnknownFormatError) as error:
+        if getattr(error, "code", "") == PACKED:
+            job.account.failed(urls[0], error)
+            return
         where = "standard output" if out == STANDARD else f"one reference set, {out}"
         raise LookupError(f"several inputs cannot be written to {where}: {error}") from error
     label = urls[0] if len(urls) == 1 else f"{counted(len(urls), 'file')}, {urls[0]} ... {urls[-1]}"
@@ -244,7 +249,8 @@ def _scan_parts(inputs: Inputs, out: str, job: Job, scanner: JoiningScanner, lab
             bad.append(file)
 
     try:
-        refs = ReferenceSet(*scanner.join(good(), job.options))
+        group, report = scanner.join(good(), job.options)
+        refs = ReferenceSet(placed_in_archives(group, report, job.storage_options), report)
         for file in bad:
             refs.report.warn(f"{file.url} is not in the set: {file.error}")
         job.write(refs, inputs.urls[0], out)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import RefmakerError, TruncatedError
 from refmaker.io.known_heads import FirstBytes, head_of
 from refmaker.io.local_file import LocalFile, local_path
-from refmaker.model.report import Cost, Fingerprint
+from refmaker.model.report import Cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -181,6 +181,9 @@ def _read_remote(
         if known is None:
             break
         at_hand += 1
+        # It was asked for on behalf of who reads it now.
+        cost.requests += 1
+        cost.bytes_read += len(known.data)
         yield known
     places = places[at_hand:]
     if not places:
@@ -245,20 +248,27 @@ def _outside(url: str, start: int) -> TruncatedError:
 def _remote(
     url: str, start: int, options: Mapping[str, Any], length: int, cost: Cost
 ) -> FirstBytes:
+    from refmaker.io.archive_members import open_member
     from refmaker.io.remote_file import RemoteFile
 
     own = Cost()
     try:
-        ranges = RemoteFile.open(url, options, own, start=start, first=length, largest=_WHOLE)
+        ranges = open_member(url, options, own, 0 if start else length) or RemoteFile.open(
+            url, options, own, start=start, first=length, largest=_WHOLE
+        )
         size = ranges.fingerprint.size
-        if not ranges.head and size > start:
-            ranges.head = ranges.fetch([(start, min(start + length, size))])
+        if start and start >= size:
+            return FirstBytes(url, b"", None, _outside(url, start))
+        stop = min(start + length, size)
+        came = ranges.head[0] if ranges.head else (start, b"")
+        if came[0] + len(came[1]) < stop:
+            (came,) = ranges.fetch([(start, stop)])
     except RefmakerError as error:
         return FirstBytes(url, b"", None, error.located(url=url))
     finally:
         cost.requests += own.requests
         cost.bytes_read += own.bytes_read
-    return _piece(url, start, length, ranges)
+    return FirstBytes(url, came[1][start - came[0] :][:length], ranges.fingerprint)
 
 
 _WHOLE, _STRAY = 512 * 1024**2, 16 * 1024**2

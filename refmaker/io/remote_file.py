@@ -186,7 +186,12 @@ class RemoteFile:
         file = cls(url, options, policy, cost)
         known = None if start else head_of(url, storage_options)
         if known is not None and known.fingerprint is not None:
-            file.fingerprint, file.head = known.fingerprint, [(0, known.data)]
+            file.fingerprint = known.fingerprint
+            if known.data:
+                # It was asked for on behalf of who reads it now.
+                file.head = [(0, known.data)]
+                file._cost.requests += 1
+                file._cost.bytes_read += len(known.data)
         else:
             file.fingerprint = file._described(start, first, largest)
         if file._http is not None:

@@ -10,6 +10,7 @@ from refmaker.errors import RefmakerError, UnknownFormatError, UnsupportedError
 from refmaker.io.first_bytes import REMOTE, read_first_bytes
 from refmaker.io.known_heads import with_heads
 from refmaker.io.local_file import local_path
+from refmaker.scanning.archives import placed_in_archives
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import SNIFF_BYTES, MultiFileScanner, choose
 from refmaker.scanning.worker import Worker
@@ -173,5 +174,6 @@ def _collect(
     assert isinstance(scanner, MultiFileScanner)  # noqa: S101 - looked at before
     started = time.perf_counter()
     group, report = scanner.collect(urls, storage_options, options)
+    group = placed_in_archives(group, report, storage_options)
     report.seconds = time.perf_counter() - started
     return group, report
