@@ -318,6 +318,8 @@ def _remote(name: str, storage_options: Mapping[str, Any] | None) -> Found:
 
     try:
         fs, path = url_to_fs(name, **dict(storage_options or {}))
+        # What was listed earlier in this process need not be all that is there now.
+        fs.invalidate_cache()
         found = fs.glob(path, detail=True) if pattern else fs.find(path, detail=True)
         names = [n for n, info in found.items() if info.get("type") != "directory"]
         if pattern:
