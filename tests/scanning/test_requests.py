@@ -5,6 +5,7 @@ from __future__ import annotations
 import boto3
 import h5py
 import numpy as np
+import pydicom
 import pytest
 import tifffile
 from click.testing import CliRunner
@@ -17,7 +18,6 @@ from refmaker.io.first_bytes import read_first_bytes
 from refmaker.io.known_heads import FirstBytes, with_heads
 from refmaker.io.source import Source
 from refmaker.model.report import Cost, Fingerprint
-from refmaker.testing import open_stock
 from refmaker.testing.http import RangeServer
 from tests.scanners.dicom.image_files import save, slice_of
 
@@ -168,5 +168,9 @@ def test_a_series_of_the_imaging_commons(bucket, tmp_path):
     asked.clear()
     refmaker.scan(refs.urls()[0], options)
     assert len(asked) == 1
-    values = open_stock(refs.group, options)["image"][...]
-    np.testing.assert_array_equal(values, refmaker.open_group(refs, options)["image"][...])
+    values = refmaker.open_group(refs, storage_options=options)["image"][...]
+    for number in range(COUNT):
+        dicom(tmp_path / "a.dcm", number)
+        np.testing.assert_array_equal(
+            values[number], pydicom.dcmread(tmp_path / "a.dcm").pixel_array
+        )
