@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from refmaker.scanners.fits.header import Header
 
-__all__ = ["tile_codec", "tile_settings"]
+__all__ = ["FUNPACK", "tile_codec", "tile_settings"]
 
-_FUNPACK: Final = "funpack of cfitsio makes a plain image of it"
+FUNPACK: Final = "funpack of cfitsio makes a plain image of it"
 _DITHERS: Final = {
     "": 0,
     "NONE": 0,
@@ -37,7 +37,7 @@ _INTEGERS: Final = ("RICE_1", "HCOMPRESS_1", "PLIO_1")
 
 
 def _refuse(what: str, code: str) -> UnsupportedError:
-    return UnsupportedError(f"{what} cannot be decoded", code=code, hint=_FUNPACK)
+    return UnsupportedError(f"{what} cannot be decoded", code=code, hint=FUNPACK)
 
 
 def tile_settings(

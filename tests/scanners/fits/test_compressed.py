@@ -131,7 +131,7 @@ def test_hcompress(tmp_path, kind, shape, tile, scale, smooth):
         np.testing.assert_array_equal(decode_array(array), true)
 
 
-@pytest.mark.parametrize("kind", ["u1", "i2", "u2", "i4"])
+@pytest.mark.parametrize("kind", ["u1", "i2", "i4"])
 @pytest.mark.parametrize(("shape", "tile"), SHAPES)
 @pytest.mark.parametrize("sparse", [False, True])
 def test_plio(tmp_path, kind, shape, tile, sparse):
@@ -142,10 +142,15 @@ def test_plio(tmp_path, kind, shape, tile, sparse):
     np.testing.assert_array_equal(decode_array(assert_equal(path, chunk_bytes=4000)), true)
 
 
-@pytest.mark.parametrize("algorithm", ["RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1", "PLIO_1"])
-@pytest.mark.parametrize("kind", ["u1", "i2", "u2", "i4", "f4", "f8"])
+KINDS = ["u1", "i2", "u2", "i4", "f4", "f8"]
+WRITTEN = [(name, kind) for name in ("RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1") for kind in KINDS]
+
+
+@pytest.mark.parametrize(("algorithm", "kind"), WRITTEN + [("PLIO_1", kind) for kind in KINDS[:4]])
 def test_what_cfitsio_writes(tmp_path, algorithm, kind):
     true = np.nan_to_num(image(kind, (45, 70)))
+    if algorithm == "PLIO_1":
+        true = np.abs(true)
     path = tmp_path / "a.fits"
     with fitsio.FITS(path, "rw") as file:
         file.write(true, compress=algorithm, extname="SCI", tile_dims=(16, 35))
