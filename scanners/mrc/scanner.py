@@ -15,6 +15,8 @@ from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.mrc.declared import FORMAT
 from refmaker.scanners.mrc.header import read_header
 from refmaker.scanning.declaration import DeclaredScanner
+from refmaker.scanning.ngff_volumes import described_volumes
+from refmaker.scanning.protocol import setting_values
 from refmaker.scanning.raw_data import (
     RawData,
     UnpackedHead,
@@ -80,7 +82,10 @@ class MRCScanner(DeclaredScanner, declaration=FORMAT):
         else:
             add_raw_array(members, _DATA, data, report, options)
             _account(header, data, report)
-        return Group(members), report
+        told, problems = described_volumes(members, setting_values(self, options)["ngff"])
+        for problem in problems:
+            report.warn(f"not described as NGFF: {problem}")
+        return Group(members, told), report
 
     @contextmanager
     def native(self, source: Source) -> Iterator[LibraryReader]:

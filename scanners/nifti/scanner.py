@@ -14,6 +14,8 @@ from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.nifti.declared import FORMAT
 from refmaker.scanners.nifti.header import read_header
 from refmaker.scanning.declaration import DeclaredScanner
+from refmaker.scanning.ngff_volumes import described_volumes
+from refmaker.scanning.protocol import setting_values
 from refmaker.scanning.raw_data import (
     RawData,
     UnpackedHead,
@@ -94,7 +96,10 @@ class NIfTIScanner(DeclaredScanner, declaration=FORMAT):
                 add_raw_array(members, _DATA, data, report, options)
                 if _DATA in members:
                     _coordinates(header, members, report)
-        return Group(members), report
+        told, problems = described_volumes(members, setting_values(self, options)["ngff"])
+        for problem in problems:
+            report.warn(f"not described as NGFF: {problem}")
+        return Group(members, told), report
 
     @contextmanager
     def native(self, source: Source) -> Iterator[LibraryReader]:
@@ -227,7 +232,13 @@ def _orientation(header: Header, report: ScanReport) -> dict[str, Any]:
         elif code > 0:
             report.warn(f"/{_DATA}: its {name} holds no affine; it is left out")
     best = header.affine()
-    return found if best is None else {**found, "affine": best.tolist()}
+    if best is None:
+        return found
+    found["affine"] = best.tolist()
+    if len(header.shape) >= 3:
+        # Of the last three dimensions in the order of the array, as other volumes have it.
+        found["affine_ras"] = best[:, [2, 1, 0, 3]].tolist()
+    return found
 
 
 def _remarks(fields: Any) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.nrrd.declared import FORMAT
 from refmaker.scanners.nrrd.header import read_header
 from refmaker.scanning.declaration import DeclaredScanner
+from refmaker.scanning.ngff_volumes import described_volumes
+from refmaker.scanning.protocol import setting_values
 from refmaker.scanning.raw_data import RawData, add_coordinate, add_raw_array
 
 if TYPE_CHECKING:
@@ -38,6 +40,13 @@ __all__ = ["NRRDScanner"]
 _DATA = "data"
 _AXIS = "nrrd_axis"
 _CODECS = {"gzip": "gzip", "gz": "gzip", "bzip2": "bz2", "bz2": "bz2"}
+_SPACES = {
+    **dict.fromkeys(("right-anterior-superior", "ras"), (1.0, 1.0, 1.0)),
+    **dict.fromkeys(("left-anterior-superior", "las"), (-1.0, 1.0, 1.0)),
+    **dict.fromkeys(("left-posterior-superior", "lps"), (-1.0, -1.0, 1.0)),
+}
+"""Spaces of the patient, and what their axes are times those of RAS."""
+_LENGTHS = {"": "mm", "mm": "mm", "um": "um", "m": "m"}
 _LINES = 1024**2
 """Bytes of lines that are skipped before the data."""
 _PLAIN = (
@@ -89,7 +98,10 @@ class NRRDScanner(DeclaredScanner, declaration=FORMAT):
                 add_raw_array(members, _DATA, data, report, options)
                 if _DATA in members:
                     _coordinates(header, members, report)
-        return Group(members), report
+        told, problems = described_volumes(members, setting_values(self, options)["ngff"])
+        for problem in problems:
+            report.warn(f"not described as NGFF: {problem}")
+        return Group(members, told), report
 
     @contextmanager
     def native(self, source: Source) -> Iterator[LibraryReader]:
@@ -209,7 +221,28 @@ def _attributes(header: Header) -> dict[str, Any]:
         found["space_origin"] = origin[0]
     if header.pairs:
         found["key_values"] = header.pairs
-    return found
+    return found | _anatomical(header)
+
+
+def _anatomical(header: Header) -> dict[str, Any]:
+    """Return where voxels lie in the patient, if the space says so (format, section 5)."""
+    signs = _SPACES.get(header.fields.get("space", "").strip().lower())
+    directions, origin = header.vectors("space directions"), header.vectors("space origin")
+    names, spatial = header.axes()
+    known = signs and directions and origin and origin[0] is not None and len(spatial) == 3
+    if not known or len(directions or ()) != len(names):
+        return {}
+    vectors = [(directions or [])[axis] for axis in reversed(spatial)] + [(origin or [])[0]]
+    if any(vector is None or len(vector) != 3 for vector in vectors):
+        return {}
+    units = set(header.words("space units", 3) or ["mm"])
+    if len(units) > 1 or not units <= _LENGTHS.keys():
+        return {}
+    matrix = np.eye(4)
+    matrix[:3] = np.array(signs)[:, None] * np.array(vectors).T
+    found: dict[str, Any] = {"affine_ras": (matrix + 0.0).tolist()}
+    found["affine_dimensions"] = [names[axis] for axis in reversed(spatial)]
+    return found | {"spatial_units": _LENGTHS[units.pop()]}
 
 
 def _coordinates(header: Header, members: dict[str, Any], report: ScanReport) -> None:
