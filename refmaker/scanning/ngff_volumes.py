@@ -82,7 +82,7 @@ def described_volumes(
         if isinstance(one, str):
             problems.append(f"{path}: {one}")
             continue
-        omero = omero if found else _window(array, name or path)
+        omero = omero if found else _window(array, members, name or path)
         found.append(one)
     return (image_metadata(version, multiscales=found, omero=omero) if found else {}), problems
 
@@ -200,11 +200,14 @@ def _placed(affine: NDArray[np.float64], lead: int, scale: Sequence[float]) -> N
     return matrix + 0.0
 
 
-def _window(array: Array, name: str) -> dict[str, Any]:
+def _window(array: Array, members: Mapping[str, Array | Group], name: str) -> dict[str, Any]:
     """Return the window in which an image is to be shown, in stored values, as ``omero``."""
     attributes = array.attributes
     center, width = (_first(attributes.get(f"window_{name}")) for name in ("center", "width"))
-    if center is None or width is None or width <= 0 or "rescale" in attributes:
+    if center is None or width is None or width <= 0:
+        return {}
+    if any(other.startswith(("rescale_", "modality_lut")) for other in members):
+        # It is one of values that no reader of NGFF makes of the stored ones.
         return {}
     if array.dtype.kind not in "iu":
         return {}

@@ -245,7 +245,13 @@ def _placed(
     kept = {key: array.attributes[key] for key in _KEPT if key in array.attributes}
     kept |= {k: v for k, v in array.attributes.items() if k.startswith(("flag_", "segment"))}
     place = {key: source.array.attributes[key] for key in _PLACE if key in source.array.attributes}
-    placed = replace(array, shape=shape, chunks=chunks, fill_value=0, attributes={**kept, **place})
+    placed = replace(
+        array,
+        shape=shape,
+        chunks=chunks,
+        fill_value=0 if chunks.absent else None,
+        attributes={**kept, **place},
+    )
     image = volume.image
     part = replace(
         image,
