@@ -196,27 +196,19 @@ def find_volume(  # noqa: PLR0913 - what the functions for each library pass on
 
 def _chosen(group: Group, path: str | None) -> str:
     """Return the path of the volume that is meant."""
-    if path is not None:
-        path = path.strip("/")
-        try:
-            node = group[path]
-        except KeyError:
-            node = None
-        if isinstance(node, Group):
-            inside = [f"{path}/{name}" for name in _volumes(node)]
-            if len(inside) == 1:
-                return inside[0]
-        if not isinstance(node, Array):
-            raise MetadataError("there is no such array", path=path, hint=_listed(group))
+    path = (path or "").strip("/")
+    try:
+        node = group[path] if path else group
+    except KeyError:
+        raise MetadataError("there is no such array", path=path, hint=_listed(group)) from None
+    if isinstance(node, Array):
         return path
-    volumes = _volumes(group)
-    # Of labels and the like beside an image, the image is meant.
-    outer = [name for name in volumes if "labels" not in name.split("/")]
+    # Of an image and its labels, the image is meant.
+    outer = [name for name in _volumes(node) if "labels" not in name.split("/")]
     if len(outer) == 1:
-        return outer[0]
-    told = f"{len(outer)} volumes" if outer else "no volume: an array over z, y and x"
-    raise MetadataError(f"there is {told}" if not outer else f"there are {told}",
-                        hint=_listed(group))  # fmt: skip
+        return f"{path}/{outer[0]}" if path else outer[0]
+    told = f"there are {len(outer)} volumes" if outer else "there is no array over z, y and x"
+    raise MetadataError(told, path=path or None, hint=_listed(group))
 
 
 def _volumes(group: Group) -> list[str]:
