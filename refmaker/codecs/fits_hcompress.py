@@ -6,7 +6,7 @@ coded as bit planes, each as a quadtree of Huffman codes or as it is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 

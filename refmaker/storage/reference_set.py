@@ -511,7 +511,7 @@ def _header(refs: ReferenceSet) -> dict[str, Any]:
     return json_writer.header(__version__, refs.report, origins)
 
 
-_WITHOUT = {"NGFF 0.5": "`settings={'ngff': '0.4'}`", "GeoZarr": "`settings={'geozarr': 'no'}`"}
+_WITHOUT = {"NGFF": "`settings={'ngff': '0.4'}`", "GeoZarr": "`settings={'geozarr': 'no'}`"}
 
 
 def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
@@ -553,7 +553,7 @@ def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
     raise UnsupportedError(
         f"{names[form]} holds Zarr version 2{why}",
         code="zarr-format",
-        hint=f"{hint}, or scan with {_WITHOUT[told]}" if told else hint,
+        hint=f"{hint}, or scan with {_WITHOUT[told.split()[0]]}" if told else hint,
     )
 
 

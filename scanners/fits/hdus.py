@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from refmaker.errors import FormatError, LimitError, RefmakerError
 from refmaker.model.report import Outcome
 from refmaker.scanners.fits.header import BLOCK, read_header
-from refmaker.scanning.names import key_name
 from refmaker.scanners.fits.packed import PackedSource
+from refmaker.scanning.names import key_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
