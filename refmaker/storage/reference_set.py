@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError, printable
 from refmaker.model.report import Fingerprint, ScanReport
@@ -281,6 +282,28 @@ class ReferenceSet(Editable):
             group = made_for(group, stored, for_reader, self.report.warn)
         return replace(self, group=group, stored=stored)
 
+    def document(self) -> bytes:
+        """Return the content of the file that `write` makes of a set that is `prepared`.
+
+        Returns
+        -------
+        bytes
+            JSON, compact or not, with URLs in full.
+
+        Raises
+        ------
+        MetadataError, PolicyError
+            As for `write`.
+        ValueError
+            If the set is not prepared, or to be stored in another form.
+        """
+        if self.stored is None or self.stored.form not in ("json", "compact"):
+            raise ValueError("the set is not prepared to be JSON")
+        _check_names(self, secrets=False)
+        file = io.BytesIO()
+        _write_document(self, file, self.stored, _header(self))
+        return file.getvalue()
+
     def rewrite(self, prefixes: Mapping[str, str]) -> ReferenceSet:
         """Return the set with other names of the files that it points into.
 
@@ -476,7 +499,6 @@ def _write(
     stored: StoredForm,
 ) -> None:
     from refmaker.io.files import STANDARD, replacing
-    from refmaker.storage import json_writer
 
     if stored.relative:
         from refmaker.storage import rewrite
@@ -492,14 +514,19 @@ def _write(
         parquet.write(refs.group, out, header, storage_options)
         return
     with replacing(out, storage_options) as file:
-        if stored.form == "compact":
-            from refmaker.storage import compact
+        _write_document(refs, file, stored, header)
 
-            compact.write(refs.group, file, header)
-        else:
-            json_writer.write(
-                refs.group, file, header, stored.zarr_format, plain=not stored.templates
-            )
+
+def _write_document(
+    refs: ReferenceSet, file: IO[bytes], stored: StoredForm, header: dict[str, Any]
+) -> None:
+    """Write a set to a file that is open, as JSON in one of its forms."""
+    from refmaker.storage import compact, json_writer
+
+    if stored.form == "compact":
+        compact.write(refs.group, file, header)
+    else:
+        json_writer.write(refs.group, file, header, stored.zarr_format, plain=not stored.templates)
 
 
 def _header(refs: ReferenceSet) -> dict[str, Any]:

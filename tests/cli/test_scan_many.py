@@ -90,7 +90,9 @@ def killed_and_resumed(tmp_path, count, kills):
 def records(text):
     import json
 
-    return [json.loads(line) for line in text.splitlines()]
+    *found, last = [json.loads(line) for line in text.splitlines()]
+    assert last["summary"]["inputs"] == len(found)
+    return found
 
 
 def check_records(told, again, count):
