@@ -70,8 +70,6 @@ def corner(data: Buffer, stored: Sequence[int], shape: Sequence[int], itemsize: 
     ----------
     data : ndarray of uint8
         The chunk's elements in C order.
-    stored : sequence of int
-        Its extents.
     shape : sequence of int
         How many elements count, at most as many.
     itemsize : int

@@ -147,8 +147,6 @@ def attribute_values(
         Tells from its name whether an attribute has to be the same everywhere.
     found : Findings
         Gets the differences that are none to be passed over.
-    path : str
-        The node.
     policy : callable
         Tells from its name what to do with one of the others: "drop", "error" or "first".
     hint : callable
@@ -156,8 +154,6 @@ def attribute_values(
 
     Returns
     -------
-    dict
-        The attributes.
     list of str
         Names of those that were left out, or taken from the first.
     """
@@ -234,16 +230,12 @@ def compare_arrays(
 
     Parameters
     ----------
-    path : str
-        The variable.
     arrays : iterable of (int, Array)
         Number of an input, and its array.
     found : Findings
         Gets the differences of each field.
     fields : sequence of str
         Names of the fields of `Array`.
-    hints : mapping of str to str
-        Remedies by field.
     """
     items = iter(arrays)
     first, base = next(items)

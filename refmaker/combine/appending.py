@@ -150,15 +150,6 @@ def _is_icechunk(target: str | os.PathLike[str]) -> bool:
 def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions) -> Appended:
     """Add inputs to a set in memory; what is returned is another set.
 
-    Parameters
-    ----------
-    base : ReferenceSet
-        What is there.
-    found : sequence of Member
-        The inputs.
-    options : CombineOptions
-        How to combine.
-
     Raises
     ------
     MetadataError, SourceChangedError, SourceError

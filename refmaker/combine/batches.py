@@ -31,8 +31,6 @@ def combine_in_batches(
     ----------
     sets : iterable of ReferenceSet, str or os.PathLike
         The inputs; taken as they are needed.
-    storage_options : mapping, optional
-        Passed to fsspec.
     options : CombineOptions
         How to combine; its ``batch`` says how many inputs at a time.
 

@@ -43,8 +43,6 @@ def combine_members(
     ----------
     members : sequence of Member
         At least one.
-    options : CombineOptions
-        How.
     part : bool
         Whether there are more inputs, so that variables that options name may be in those.
 

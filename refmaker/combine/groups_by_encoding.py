@@ -27,7 +27,6 @@ def group_by_encoding(members: Sequence[Member], options: CombineOptions) -> lis
 
     Parameters
     ----------
-    members : sequence of Member
     options : CombineOptions
         Attributes that it settles do not tell kinds apart.
 
@@ -77,10 +76,6 @@ def combine_by_encoding(
     ----------
     members : sequence of Member
         At least one.
-    options : CombineOptions
-        How.
-    combine_alike : callable
-        Combines inputs of one kind.
 
     Raises
     ------

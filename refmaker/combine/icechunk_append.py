@@ -64,12 +64,8 @@ def append_icechunk(
 
     Parameters
     ----------
-    target : str or os.PathLike
-        The repository.
     found : sequence of Member
         The inputs. Those of whose file a chunk is there are passed over.
-    options : CombineOptions
-        How to combine them.
     storage_options : mapping, optional
         As for `refmaker.storage.icechunk.write`.
 

@@ -60,8 +60,6 @@ def gap_fill(array: Array, *, absent: bool) -> tuple[bool, Any]:
 
     Parameters
     ----------
-    array : Array
-        The variable.
     absent : bool
         Whether chunks are absent in an input; then what they read as must not change.
     """
@@ -97,8 +95,6 @@ def join(
     ----------
     path, items, context, crossed
         As for `refmaker.combine.variables.combine_variable`.
-    layout : VariableGrid
-        The cube's geometry.
     like : Array
         Gives dtype, fill value and attributes.
 

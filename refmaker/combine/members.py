@@ -68,10 +68,6 @@ def members(
 
     Parameters
     ----------
-    sets : iterable of ReferenceSet, str or os.PathLike
-        The inputs.
-    storage_options : mapping, optional
-        Passed to fsspec.
     drop : collection of str
         Names or paths of variables and groups to leave out.
     preprocess : callable, optional

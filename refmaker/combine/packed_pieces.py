@@ -62,8 +62,6 @@ def taken_apart(path: str, items: Sequence[Item], context: Context) -> PackedIte
 
     Parameters
     ----------
-    path : str
-        The variable.
     items : sequence of (int, Array)
         Number of each input, and its array.
     context : Context
@@ -174,12 +172,8 @@ def in_pieces(
 
     Parameters
     ----------
-    path : str
-        The variable.
     made : Array
         The packed values of the cube.
-    layout : VariableGrid
-        Its geometry.
     packed : PackedItems
         How each input has packed them.
     context : Context

@@ -69,10 +69,6 @@ def of_attribute(name: str, path: str, options: CombineOptions, *, timed: bool) 
 
     Parameters
     ----------
-    name, path : str
-        The attribute and its variable.
-    options : CombineOptions
-        How to combine.
     timed : bool
         Whether the variable holds times.
     """
@@ -93,8 +89,6 @@ def of_storage(path: str, *, inline: bool = False, cut: bool = False, uneven: bo
 
     Parameters
     ----------
-    path : str
-        The variable.
     inline : bool
         Whether the values of single inputs might be encoded as the others' are.
     cut : bool
@@ -115,8 +109,6 @@ def of_placement(path: str, *, cut: bool, uneven: bool = True) -> str:
 
     Parameters
     ----------
-    path : str
-        The variable.
     cut, uneven : bool
         Whether chunks can be cut, as nothing is compressed, and whether Zarr version 3 would
         have them as they are.
@@ -131,8 +123,6 @@ def of_size(path: str, name: str, *, labelled: bool, alone: bool) -> str:
 
     Parameters
     ----------
-    path, name : str
-        The variable and the dimension.
     labelled : bool
         Whether it has a coordinate.
     alone : bool
@@ -161,8 +151,6 @@ def differing_static(
 
     Parameters
     ----------
-    path : str
-        The variable.
     array : Array
         It, in the first input.
     siblings : iterable of (str, sequence of (int, Array))

@@ -73,12 +73,6 @@ def select(name: str, selector: Any, context: Context, trees: Trees) -> Selected
 
     Parameters
     ----------
-    name : str
-        The dimension.
-    selector : object
-        As in the table above.
-    context : Context
-        The inputs.
     trees : Trees
         Their groups and arrays, with times in the same units.
 
@@ -375,8 +369,6 @@ def coordinate_array(labels: NDArray[Any], name: str) -> Array:
     ----------
     labels : ndarray, shape (n,)
         Numbers, texts or dates.
-    name : str
-        The dimension.
     """
     attributes: dict[str, Any] = {}
     values = np.asarray(labels)

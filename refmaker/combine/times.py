@@ -145,8 +145,6 @@ def microseconds(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray
 
     Parameters
     ----------
-    values : ndarray
-        Numbers.
     attributes : mapping
         ``units``.
 
@@ -186,8 +184,6 @@ def dates(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[Any]:
 
     Parameters
     ----------
-    values : ndarray
-        Numbers.
     attributes : mapping
         ``units`` and ``calendar``.
 
@@ -221,10 +217,6 @@ def dates(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[Any]:
 def dates_of_texts(values: NDArray[Any]) -> NDArray[Any]:
     """Return dates that are written out, such as ``2024-01-01_06:00:00``, as datetime64[us].
 
-    Parameters
-    ----------
-    values : ndarray of str
-
     Raises
     ------
     MetadataError
@@ -245,13 +237,8 @@ def dates_of_texts(values: NDArray[Any]) -> NDArray[Any]:
 def whole_units(values: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
     """Return dates as whole numbers of the largest unit since 1970-01-01 that allows it.
 
-    Parameters
-    ----------
-    values : ndarray of datetime64
-
     Returns
     -------
-    ndarray of int64
     str
         ``days`` to ``microseconds``.
     """
@@ -274,8 +261,6 @@ def in_same_units(trees: Trees, context: Context) -> Trees:
 
     Parameters
     ----------
-    trees : Trees
-        All groups of all inputs.
     context : Context
         The inputs, and how to combine them; its findings get what cannot be done.
 

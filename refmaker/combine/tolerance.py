@@ -31,8 +31,6 @@ def brought_together(trees: Trees, context: Context) -> Trees:
 
     Parameters
     ----------
-    trees : Trees
-        All groups of all inputs.
     context : Context
         The inputs, and how to combine them; its findings get what is near, but not the same.
 
@@ -224,12 +222,8 @@ def apart(path: str, one: Item, other: Item, context: Context) -> tuple[str, str
 
     Parameters
     ----------
-    path : str
-        The variable.
     one, other : (int, Array)
         Inputs, and their arrays, which differ.
-    context : Context
-        The inputs.
 
     Returns
     -------

@@ -71,8 +71,6 @@ def combine_variable(
 
     Parameters
     ----------
-    path : str
-        Its path.
     items : sequence of (int, Array)
         The inputs that have it, in order, and their arrays.
     axes : sequence of ConcatDimension or None

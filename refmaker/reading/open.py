@@ -315,8 +315,6 @@ def open_array(store: Store, path: str) -> zarr.Array[Any]:
     ----------
     store : zarr.abc.store.Store
         The set: a `RefmakerStore`.
-    path : str
-        The array.
     """
     import zarr
 

@@ -58,8 +58,6 @@ class XarrayStore(ZarrStore):
 
         Parameters
         ----------
-        name : str
-            The variable.
         *array : zarr.Array
             What older versions of xarray have at hand.
         """

@@ -111,8 +111,6 @@ def scan_source(
         The file, which stays open.
     format : str, optional
         Name of the scanner to use.
-    options : ScanOptions, optional
-        How to scan.
     """
     started = time.perf_counter()
     scanner = choose(source.read_upto(0, SNIFF_BYTES), source.url, format)
@@ -132,8 +130,6 @@ def scan_part(
         The file, which stays open.
     format : str, optional
         Name of the scanner to use.
-    options : ScanOptions, optional
-        How to scan.
 
     Raises
     ------

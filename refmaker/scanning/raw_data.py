@@ -93,11 +93,6 @@ class RawData:
 class UnpackedHead:
     """The first bytes of a file, of what it unpacks to if it is a gzip stream.
 
-    Parameters
-    ----------
-    source : Source
-        The file.
-
     Attributes
     ----------
     codec : dict or None
@@ -175,10 +170,6 @@ def add_raw_array(
     ----------
     members : dict
         Gets the array, unless the file does not hold it.
-    name : str
-        Its name.
-    data : RawData
-        Where it lies.
     report : ScanReport
         Gets a row for it, and a warning if every read of it is one of the whole file.
     options : ScanOptions
@@ -280,8 +271,6 @@ def open_beside(files: RelatedFiles, source: Source, endings: Sequence[str]) -> 
     ----------
     files : RelatedFiles
         Opens files beside the scanned one.
-    source : Source
-        The scanned file.
     endings : sequence of str
         Those of the other file with their dots, tried in turn, as they are and in capitals;
         the empty one is the name without any.
@@ -325,8 +314,6 @@ def unpacked_file(source: Source, stack: ExitStack) -> Any:
     ----------
     source : Source
         A local file is opened in place, any other is read into memory.
-    stack : ExitStack
-        Closes it.
     """
     if source.path is None:
         file: Any = io.BytesIO(source.read(0, source.size))

@@ -130,7 +130,6 @@ class _NumberedTexts:
 
         Parameters
         ----------
-        window : Window
         start, width : ndarray of int64, shape (n,)
             Where they are.
 

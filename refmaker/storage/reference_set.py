@@ -332,8 +332,6 @@ def made_of(group: Group, report: ScanReport, sets: Iterable[ReferenceSet]) -> R
 
     Parameters
     ----------
-    group, report
-        What was made.
     sets : iterable of ReferenceSet
         What it was made of; each was asked whether it may name its files.
     """

@@ -46,8 +46,6 @@ def new_prefixes(urls: Sequence[str], prefixes: Sequence[tuple[str, str]]) -> di
 
     Parameters
     ----------
-    urls : sequence of str
-        All URLs of a set.
     prefixes : sequence of (str, str)
         Old and new beginnings. Each URL takes the first that fits; a prefix fits whole parts
         of a path, so that ``/data/run1`` is no beginning of ``/data/run10/a.nc``.
@@ -99,13 +97,6 @@ def _check_distinct(urls: Sequence[str], renaming: Mapping[str, str]) -> None:
 def relative(urls: Sequence[str], out: str | os.PathLike[str]) -> dict[str, str]:
     """Return each URL as a path relative to the folder in which a reference set lies.
 
-    Parameters
-    ----------
-    urls : sequence of str
-        All URLs of a set.
-    out : str or os.PathLike
-        Where the set is written.
-
     Raises
     ------
     MetadataError
@@ -133,8 +124,6 @@ def absolute(urls: Sequence[str], base: str | os.PathLike[str]) -> dict[str, str
     ----------
     urls : sequence of str
         All URLs of a set; those that are absolute are left out.
-    base : str or os.PathLike
-        Where the set lies.
 
     Raises
     ------

@@ -160,22 +160,10 @@ def compare_array(
 
     Parameters
     ----------
-    path : str
-        Its path in the set.
     array : Array
         What the set says of it.
-    store : zarr.abc.store.Store
-        The set, open.
-    native : LibraryReader
-        What knows the true values.
-    numbers : sequence of int
-        Flat numbers of the chunks.
     limit : int
         Bytes of a chunk up to which it is compared.
-
-    Returns
-    -------
-    ArrayCheck
     """
     from refmaker.reading.open import open_array
 

@@ -27,8 +27,6 @@ def file_axes(array: Array, native: Array) -> tuple[int | None, ...]:
     ----------
     array : Array
         The array of a set; dimensions that joining has added stand before those of the file.
-    native : Array
-        The file's array.
 
     Returns
     -------

@@ -52,10 +52,6 @@ def assemble(
     ----------
     table : MessageTable
         The fields of one file, or of many.
-    urls : sequence of str
-        The files.
-    values : dict
-        Of the scanner's settings.
     options : ScanOptions
         Say up to what size grid definitions are inlined.
     report : ScanReport
@@ -207,8 +203,6 @@ def _grids(table: FieldRows) -> tuple[list[FieldGrid], NDArray[np.int64], dict[i
 
     Returns
     -------
-    list of FieldGrid
-        Distinct grids.
     ndarray of int64
         Number of the grid of each definition; -1 where it cannot be read.
     dict

@@ -37,10 +37,6 @@ def join(
     ----------
     parts : iterable of (bytes, ScanReport)
         Of the files, each of which counts once.
-    values : dict
-        Of the scanner's settings.
-    options : ScanOptions
-        As for a scan.
     """
     known: dict[bytes, bytes] = {}
     by_url: dict[str, tuple[FileFields, ScanReport]] = {}
@@ -82,19 +78,7 @@ def collect(
     values: dict[str, str],
     options: ScanOptions,
 ) -> tuple[Group, ScanReport]:
-    """Return one reference set of many files; see `GRIBScanner.collect`.
-
-    Parameters
-    ----------
-    urls : sequence of str
-        The files.
-    storage_options : mapping or None
-        Passed to fsspec.
-    values : dict
-        Of the scanner's settings.
-    options : ScanOptions
-        As for a scan.
-    """
+    """Return one reference set of many files; see `GRIBScanner.collect`."""
     names = sorted(dict.fromkeys(urls))
 
     cost = Cost()
@@ -128,8 +112,6 @@ def parts_of(
 
     Parameters
     ----------
-    group : Group
-        The root group.
     report : ScanReport
         What the set says of itself.
     values : dict

@@ -116,8 +116,6 @@ class Concepts:
 
         Parameters
         ----------
-        concept : str
-            Its name.
         otherwise : str, optional
             Centre whose lists stand in where none fits.
         """

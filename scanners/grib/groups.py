@@ -87,8 +87,6 @@ class Builder:
 
         Parameters
         ----------
-        number : int
-            The grid.
         name : {"latitude", "longitude"}
             Which.
 
@@ -119,8 +117,6 @@ class Builder:
 
         Parameters
         ----------
-        grid : tuple of int
-            The grid of chunks.
         rows : ndarray of int64, shape (n,)
             Rows of the table.
         index : ndarray of int64, shape (n,)

@@ -57,10 +57,6 @@ def map_files(
     ----------
     urls : sequence of str
         The files, in the order in which they are returned.
-    storage_options : mapping or None
-        Passed to fsspec.
-    values : mapping
-        Of the scanner's settings.
     cost : Cost
         Counted up with the requests for lists and for last messages.
     """

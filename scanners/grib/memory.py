@@ -44,8 +44,6 @@ def remembered(files: Sequence[FileFields], options: ScanOptions) -> dict[str, A
     ----------
     files : sequence of FileFields
         In the order of the set's sources.
-    options : ScanOptions
-        How they were scanned.
     """
     kinds: dict[bytes, int] = {}
     firsts: list[FileFields] = []
@@ -80,8 +78,6 @@ def regained(
 
     Parameters
     ----------
-    group : Group
-        The root group.
     report : ScanReport
         What the set says of itself.
     values : dict

@@ -50,13 +50,7 @@ _NOT_HERE = frozenset({
 
 
 def table_names(sections: Sections) -> Names | None:
-    """Return what ecCodes calls fields of a template; None where the table does not say.
-
-    Parameters
-    ----------
-    sections : Sections
-        Of one of them.
-    """
+    """Return what ecCodes calls fields of a template; None where the table does not say."""
     if "ECCODES_DEFINITION_PATH" in os.environ or "GRIB_DEFINITION_PATH" in os.environ:
         return None
     try:

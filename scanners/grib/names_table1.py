@@ -30,11 +30,6 @@ _UNSUPPORTED = frozenset({"localElementNumber"})
 def names1(sections: Sections) -> Names | None:
     """Return what ecCodes calls fields of a template; None where the table does not say.
 
-    Parameters
-    ----------
-    sections : Sections
-        Of one of them.
-
     Raises
     ------
     UnsureError

@@ -84,8 +84,6 @@ def read_products(kind: ProductTemplate, rows: NDArray[np.uint8]) -> Product:
 
     Parameters
     ----------
-    kind : ProductTemplate
-        What they are.
     rows : ndarray of uint8, shape (n, width)
         Their octets.
     """
@@ -141,8 +139,6 @@ def section4(kind: ProductTemplate, row: bytes) -> bytes:
 
     Parameters
     ----------
-    kind : ProductTemplate
-        Of the row.
     row : bytes
         Section 1, and section 4 from its tenth octet on.
     """
@@ -156,8 +152,6 @@ def undated(kind: ProductTemplate, row: bytes, blanked: bytes) -> bytes:
 
     Parameters
     ----------
-    kind : ProductTemplate
-        Of the row.
     row : bytes
         Octets of a field.
     blanked : bytes
@@ -177,8 +171,6 @@ def dated(kind: ProductTemplate, row: bytes, reference: int, until: int) -> byte
 
     Parameters
     ----------
-    kind : ProductTemplate
-        Of the row.
     row : bytes
         What `undated` has returned.
     reference, until : int

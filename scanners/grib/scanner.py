@@ -80,8 +80,6 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
 
         Parameters
         ----------
-        source : Source
-            The file.
         options : ScanOptions
             As for `scan`.
 
@@ -155,8 +153,6 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
         ----------
         urls : sequence of str
             The files: of one forecast hour, run or member each, as a rule.
-        storage_options : mapping or None
-            Passed to fsspec.
         options : ScanOptions
             As for `scan`.
 
@@ -195,13 +191,6 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
     ) -> Iterator[LibraryReader]:
         """Open many files with ecCodes.
 
-        Parameters
-        ----------
-        urls : sequence of str
-            The files.
-        storage_options : mapping or None
-            Passed to fsspec.
-
         Raises
         ------
         MissingDependencyError
@@ -215,11 +204,6 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
     @contextmanager
     def native(self, source: Source) -> Iterator[LibraryReader]:
         """Open the file with ecCodes.
-
-        Parameters
-        ----------
-        source : Source
-            The file.
 
         Raises
         ------

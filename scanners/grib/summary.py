@@ -19,11 +19,6 @@ _SECONDS = {"seconds": 1, "hours": 3600}
 def summary(root: Group) -> list[dict[str, Any]]:
     """Return one row for each variable of a reference set.
 
-    Parameters
-    ----------
-    root : Group
-        In any layout.
-
     Returns
     -------
     list of dict

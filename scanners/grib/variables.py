@@ -114,8 +114,6 @@ def variables(
         Fields that can be placed.
     grid : ndarray of int64
         Number of the grid of each row of `shared`; equal grids have one number.
-    labels : list of str
-        Short name of each grid.
     place : callable
         A layout: names, sections and label of a grid to a place.
 

@@ -44,12 +44,8 @@ def read_columns(
 
     Parameters
     ----------
-    dataset : OpenDataset
-        The dataset.
     budget : int
         Bytes of values that may be read.
-    names : sequence of str
-        Names of its dimensions.
     path_of : callable
         Gives the path of a referenced object.
     warn : callable

@@ -51,8 +51,6 @@ def padded(
         The dataset as it stands in the file, its fill value what HDF5 stores.
     shape : tuple of int
         Extents, none smaller than the array's.
-    dataset : OpenDataset
-        The dataset.
     source : Source
         The file, to look into chunks that the dataset's end cuts.
     budget : int

@@ -84,11 +84,6 @@ class StructureKey:
 def outline_of(source: Source) -> StructureKey:
     """Return the outline of a file.
 
-    Parameters
-    ----------
-    source : Source
-        A local file.
-
     Raises
     ------
     StructureMismatchError

@@ -201,16 +201,8 @@ def recipe_for(
 
     Parameters
     ----------
-    array : Array
-        What became of the dataset.
     dataset : OpenDataset
         The dataset, in the hands of h5py.
-    outline : StructureKey
-        The outline of its file.
-    number : int
-        The dataset's number there.
-    source : Source
-        The file.
 
     Raises
     ------

@@ -58,8 +58,6 @@ def virtual_array(
 
     Parameters
     ----------
-    dataset : OpenDataset
-        A dataset with virtual layout.
     find : callable
         Gives the array of a dataset, by file name (``"."`` is the same file) and path.
     expect : callable

@@ -90,8 +90,6 @@ def layouts(header: Header, size: int, report: ScanReport) -> list[VariableStora
 
     Parameters
     ----------
-    header : Header
-        The file's header.
     size : int
         Bytes of the file.
     report : ScanReport

@@ -29,8 +29,6 @@ def axis_coordinate(axis: Axis, size: int, factor: float = 1.0) -> Array | None:
     ----------
     axis : Axis
         The axis at the base level.
-    size : int
-        Its extent at this level.
     factor : float
         How much farther neighbours are apart at this level.
     """
@@ -49,8 +47,6 @@ def centres(transform: Sequence[float], width: int, height: int) -> tuple[Any, A
 
     Parameters
     ----------
-    transform : sequence of float
-        GDAL's geotransform, without rotation.
     width, height : int
         Pixels.
 
@@ -67,15 +63,7 @@ def centres(transform: Sequence[float], width: int, height: int) -> tuple[Any, A
 
 
 def spatial_reference(geo: Georeference, transform: Sequence[float] | None) -> Array:
-    """Return the scalar that carries the grid mapping, as CF and rioxarray have it.
-
-    Parameters
-    ----------
-    geo : Georeference
-        Where the image is.
-    transform : sequence of float, optional
-        GDAL's geotransform of this level.
-    """
+    """Return the scalar that carries the grid mapping, as CF and rioxarray have it."""
     attributes: dict[str, Any] = dict(geo.crs)
     if transform is not None:
         attributes["GeoTransform"] = " ".join(repr(float(value)) for value in transform)

@@ -43,8 +43,6 @@ def group_pages(pages: Pages, numbers: NDArray[np.int64]) -> list[NDArray[np.int
 
     Parameters
     ----------
-    pages : Pages
-        All pages.
     numbers : ndarray of int64
         Those to group, ascending.
     """
@@ -66,8 +64,6 @@ def images_of(pages: Pages, numbers: NDArray[np.int64]) -> list[Image]:
 
     Parameters
     ----------
-    pages : Pages
-        All pages.
     numbers : ndarray of int64
         Those to look at, ascending.
     """

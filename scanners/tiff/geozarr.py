@@ -34,17 +34,7 @@ _DIMENSIONS = ["y", "x"]
 
 
 def array_attributes(geo: Georeference, array: Array, base: Sequence[int]) -> dict[str, Any]:
-    """Return the attributes of the pixels of one level; none if the image has no transform.
-
-    Parameters
-    ----------
-    geo : Georeference
-        Of the image.
-    array : Array
-        The level.
-    base : sequence of int
-        Shape of the largest level.
-    """
+    """Return the attributes of the pixels of one level; none if the image has no transform."""
     placed = _placed(geo, array, base)
     if not placed:
         return {}
@@ -64,8 +54,6 @@ def group_attributes(geo: Georeference, levels: Sequence[tuple[str, Array]]) -> 
 
     Parameters
     ----------
-    geo : Georeference
-        Of the image.
     levels : sequence of (str, Array)
         Path below the group and pixels of each level, the largest first.
     """

@@ -49,8 +49,6 @@ def image_array(  # noqa: PLR0913 - what an array is made of
 
     Parameters
     ----------
-    pages : Pages
-        Where the pages are from.
     numbers : ndarray of int64, shape (prod(prefix),)
         One page for each place, in C order of `prefix`; -1 where there is none, which makes
         absent chunks.
@@ -58,8 +56,6 @@ def image_array(  # noqa: PLR0913 - what an array is made of
         Extents of the leading dimensions; ``()`` for a single page.
     names : sequence of str
         One name for each dimension of the result.
-    attributes : mapping
-        Of the array; JSON values.
     options : ScanOptions
         ``chunk_bytes`` is the target to which uncompressed contiguous data are cut or joined.
     sample_axis : int
@@ -246,8 +242,6 @@ def following_array(
 
     Parameters
     ----------
-    pages : Pages
-        Where the page is from.
     page : int
         The page whose data come first; uncompressed, in one piece.
     prefix : sequence of int
@@ -255,8 +249,6 @@ def following_array(
     names : sequence of str
         One name for each dimension of the result: leading ones, y, x, and s if the page has
         several samples side by side; s before y and x if it has them one after another.
-    attributes : mapping
-        Of the array; JSON values.
     options : ScanOptions
         ``chunk_bytes`` is the target to which the data are cut.
     skip : int

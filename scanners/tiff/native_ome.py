@@ -48,8 +48,6 @@ def ome_images(text: str, file: Callable[[str, str], Any]) -> list[list[NativeIm
 
     Parameters
     ----------
-    text : str
-        The document.
     file : callable
         Returns the tifffile.TiffFile of a UUID and a name; None if it is not there.
     """

@@ -45,13 +45,6 @@ def is_ome(description: str) -> bool:
 def companion_pages(text: str, siblings: RelatedTIFFs) -> Pages:
     """Return the pages of the first file that a companion file names and that is there.
 
-    Parameters
-    ----------
-    text : str
-        The companion's OME-XML.
-    siblings : RelatedTIFFs
-        Opens files by their names.
-
     Raises
     ------
     SourceNotFoundError
@@ -84,12 +77,8 @@ def read_images(
 
     Parameters
     ----------
-    pages : Pages
-        Of the scanned file.
     text : str
         Its OME-XML, or that of its companion file.
-    siblings : RelatedTIFFs
-        Opens the other files.
     report : ScanReport
         Gets a warning for what the description says wrongly.
     fill : bool
@@ -101,12 +90,8 @@ def read_images(
 
     Returns
     -------
-    Pages
-        Of all files.
     list of Image
         As far as the pages are as described.
-    str
-        The document that describes them.
 
     Raises
     ------
@@ -331,8 +316,6 @@ def below(pages: Pages, numbers: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
     Parameters
     ----------
-    pages : Pages
-        All pages.
     numbers : ndarray of int64
         Those of the base level; -1 where there is none.
 

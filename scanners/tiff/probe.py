@@ -53,14 +53,10 @@ def probed(
 
     Parameters
     ----------
-    pages : Pages
-        All pages.
     numbers : ndarray of int64, shape (m,)
         Those that the segments are of; all of one kind.
     code : ChunkCodecs
         How they should be decoded.
-    found : Segments
-        Where they lie.
     mode : {"auto", "all", "none"}
         How many to look at.
 

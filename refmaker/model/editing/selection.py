@@ -22,13 +22,6 @@ def select(root: Group, names: Iterable[str]) -> Group:
     With a variable go those that its attributes name by the CF conventions (coordinates, bounds,
     grid mapping, ...) and the coordinates of its dimensions, which may lie in groups above.
 
-    Parameters
-    ----------
-    root : Group
-        The root group.
-    names : iterable of str
-        Paths of arrays and groups.
-
     Raises
     ------
     MetadataError
@@ -95,13 +88,6 @@ def _pruned(root: Group, kept: set[str]) -> Group:
 
 def drop(root: Group, names: Iterable[str]) -> Group:
     """Return all but what is named; lists of coordinates lose the names of what has gone.
-
-    Parameters
-    ----------
-    root : Group
-        The root group.
-    names : iterable of str
-        Paths of arrays and groups.
 
     Raises
     ------

@@ -50,10 +50,6 @@ def read_btree1(grid: ChunkGrid) -> Steps[ChunkIndexEntries]:
     grid : ChunkGrid
         The dataset's chunk grid; its layout holds the address of the root.
 
-    Returns
-    -------
-    ChunkIndexEntries
-
     Raises
     ------
     FormatError, TruncatedError

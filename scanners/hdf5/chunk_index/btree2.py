@@ -72,10 +72,6 @@ def read_btree2(grid: ChunkGrid) -> Steps[ChunkIndexEntries]:
     grid : ChunkGrid
         The dataset's chunk grid; its layout holds the address of the header.
 
-    Returns
-    -------
-    ChunkIndexEntries
-
     Raises
     ------
     FormatError, TruncatedError

@@ -33,8 +33,6 @@ def chunk_iter_is_wrong(layout: DataLayoutMessage, maxshape: Sequence[int | None
 
     Parameters
     ----------
-    layout : DataLayoutMessage
-        The dataset's layout.
     maxshape : sequence of int or None
         Largest extent; None where unlimited.
 
@@ -56,10 +54,6 @@ def chunk_index_reader(
 
     Parameters
     ----------
-    layout : DataLayoutMessage
-        The dataset's layout.
-    superblock : Superblock
-        The file's superblock.
     shape : sequence of int
         Current extent in elements.
     maxshape : sequence of int or None
@@ -112,10 +106,6 @@ def read_chunk_index(
         See :func:`chunk_index_reader`.
     read_blocks : callable
         See :func:`..lockstep.run`.
-
-    Returns
-    -------
-    ChunkIndexEntries
 
     Raises
     ------

@@ -128,10 +128,6 @@ def read_extensible_array(grid: ChunkGrid) -> Steps[ChunkIndexEntries]:
     grid : ChunkGrid
         The dataset's chunk grid; its layout holds the address of the header.
 
-    Returns
-    -------
-    ChunkIndexEntries
-
     Raises
     ------
     FormatError, TruncatedError

@@ -24,10 +24,6 @@ def single_columns(grid: ChunkGrid) -> ChunkIndexEntries:
     grid : ChunkGrid
         The chunk grid, of one chunk.
 
-    Returns
-    -------
-    ChunkIndexEntries
-
     Raises
     ------
     FormatError, TruncatedError
@@ -57,10 +53,6 @@ def implicit_columns(grid: ChunkGrid) -> ChunkIndexEntries:
     ----------
     grid : ChunkGrid
         The chunk grid; no dimension may be unlimited.
-
-    Returns
-    -------
-    ChunkIndexEntries
 
     Raises
     ------
