@@ -219,7 +219,6 @@ class DICOM(DecodeOnly):
         return expand_422(cells) if self.ybr422 else cells
 
     def _image(self, raw: Buffer) -> NDArray[Any]:
-        """Return the samples of one compressed image."""
         data = raw.tobytes()
         if self.encoding == "jpeg":
             space = "RGB" if self.rgb else None

@@ -182,13 +182,7 @@ def _numbered(found: Sequence[Member]) -> list[Member]:
 
 
 def _sorted_out(base: ReferenceSet, found: Sequence[Member]) -> tuple[list[Member], list[str]]:
-    """Return the inputs that are new, and the names of those that are there.
-
-    Raises
-    ------
-    SourceChangedError
-        If one was there, and is another file now.
-    """
+    """Return the inputs that are new, and the names of those that are there."""
     known: dict[str, Fingerprint | None] = {}
     for _, array in base.group.arrays():
         # Sets of other tools remember no fingerprints.

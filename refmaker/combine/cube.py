@@ -119,7 +119,6 @@ def _format(members: Sequence[Member]) -> str:
 def _group(
     path: str, trees: Trees, plan: coordinates.CubeAxes, context: Context, report: ScanReport
 ) -> dict[str, Array | Group]:
-    """Return the variables of one group, combined."""
     options = context.options
     names = trees.arrays[path]
     made: dict[str, Array | Group] = dict(plan.new_coordinates(path, names))
@@ -166,7 +165,6 @@ class _Variable:
 
     @property
     def is_coordinate(self) -> bool:
-        """Whether it is the coordinate of a dimension."""
         return self.items[0][1].dimension_names == (self.path.rpartition("/")[2],)
 
 

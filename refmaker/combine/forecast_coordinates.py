@@ -201,7 +201,6 @@ def _read(
     path: str,
     member: Member,
 ) -> ForecastCoordinates:
-    """Read the coordinates."""
     items = [(member, f"/{path}{called}", one) for called, one in arrays.values()]
     values = dict(zip(arrays, read_values(items), strict=True))
     found = {}

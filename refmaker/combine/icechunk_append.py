@@ -174,13 +174,7 @@ def _check_stays(
     options: CombineOptions,
     name: str,
 ) -> None:
-    """Refuse inputs that come before what is there: its chunks keep their places.
-
-    Raises
-    ------
-    MetadataError
-        With the coordinate.
-    """
+    """Refuse inputs that come before what is there: its chunks keep their places."""
     found = Findings(both, options)
     trees = times.in_same_units(Trees.of(both, found), Context(both, options, found))
     for path, names in trees.arrays.items():

@@ -101,7 +101,6 @@ def known_calendar(attributes: Mapping[str, Any]) -> str:
 
 
 def _distance(units: str, other: str, calendar: str) -> int:
-    """Return the microseconds from the reference of other units to that of `units`."""
     try:
         import cftime
     except ImportError as error:
@@ -120,13 +119,7 @@ def _distance(units: str, other: str, calendar: str) -> int:
 
 
 def _counted(values: NDArray[Any], unit: str) -> NDArray[np.int64]:
-    """Return times in a unit as microseconds, rounded to one.
-
-    Raises
-    ------
-    MetadataError
-        If the unit has no constant length, or a time is out of reach.
-    """
+    """Return times in a unit as microseconds, rounded to one."""
     if unit not in _MICROSECONDS:
         raise MetadataError(f"{unit!r} have no constant length")
     size = _MICROSECONDS[unit]

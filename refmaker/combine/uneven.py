@@ -121,13 +121,7 @@ def _first_wide(items: Sequence[Item], layout: VariableGrid) -> int | None:
 
 
 def _shortened(array: Array, axis: int) -> Array:
-    """Return an array whose padded chunks along a dimension have shorter ranges.
-
-    Raises
-    ------
-    MetadataError
-        If a chunk has another length than its elements.
-    """
+    """Return an array whose padded chunks along a dimension have shorter ranges."""
     along, table = edges_of(array, axis), array.chunks
     padded = along.stored > along.lengths
     # Of what is in a repository no range is known, nor can it be changed.

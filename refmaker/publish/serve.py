@@ -265,7 +265,6 @@ class _Endpoint:
         self._outgoing = outgoing
 
     async def answer(self, request: Request) -> Response:
-        """Answer one request."""
         from starlette.responses import PlainTextResponse
 
         key = request.path_params["key"]

@@ -213,7 +213,6 @@ def _inlined(column: Any) -> dict[int, bytes]:
 
 
 def _table(folder: ReadableFolder, path: str, array: Array, size: int) -> ChunkTable:
-    """Return the chunks of one array."""
     grid = chunk_grid(array.shape, array.chunk_shape)
     numbers = sorted(
         int(match[1]) for match in map(_NAME.fullmatch, folder.names(path)) if match is not None

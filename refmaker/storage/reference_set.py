@@ -429,13 +429,7 @@ _WITHOUT = {"NGFF 0.5": "`settings={'ngff': '0.4'}`", "GeoZarr": "`settings={'ge
 
 
 def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
-    """Return the version of Zarr to write.
-
-    Raises
-    ------
-    UnsupportedError
-        If the form has another one.
-    """
+    """Return the version of Zarr to write."""
     from refmaker.errors import UnsupportedError
     from refmaker.model.zarr_v3 import convention_of_version_3, needs_version_3, zarr_format_of
 

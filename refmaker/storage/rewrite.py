@@ -154,7 +154,6 @@ def _leaves(folder: str, path: str) -> bool:
 
 
 def _whole(url: str | os.PathLike[str]) -> str:
-    """Return an absolute path or URL."""
     name = os.fspath(url).rstrip("/")
     path = local_path(name)
     return name if path is None else os.path.abspath(path)

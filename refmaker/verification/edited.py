@@ -75,13 +75,7 @@ class EditedReader:
             return None
 
     def _there(self, array: Array) -> Array:
-        """Return the array that an edited one comes from.
-
-        Raises
-        ------
-        NotComparableError
-            If the file has none.
-        """
+        """Return the array that an edited one comes from."""
         origin = array.origin
         there = None if origin is None else self._scanned().get(origin.path)
         if origin is None or there is None or there.shape != origin.shape:

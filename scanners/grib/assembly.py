@@ -122,7 +122,6 @@ def _groups(
     table: MessageTable, grid: NDArray[np.int64], builder: Builder,
     place: Callable[[Names, Sections, str], ArrayPath],
 ) -> Iterator[_Made]:  # fmt: skip
-    """Place fields by a layout."""
     from refmaker.scanners.grib.layouts import grid_labels
     from refmaker.scanners.grib.variables import variables
 

@@ -99,7 +99,6 @@ def _answers(asked: Sequence[Sections]) -> list[Names]:
 
 
 def _here(asked: Sequence[Sections]) -> list[Names]:
-    """Ask in this process."""
     load_proj_before_eccodes()
     return [names_of(sections) for sections in asked]
 

@@ -144,7 +144,6 @@ def _edition2(
 def _identification(
     kind: ProductTemplate, row: bytes, names: Names, *, member: bool
 ) -> Iterator[Found]:
-    """Read section 1."""
     if kind.identification < 21:
         yield secondary("identification", row[: kind.identification])
         return

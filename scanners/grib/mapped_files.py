@@ -134,7 +134,6 @@ class _Mapping:
                 return
 
     def _read(self, some: Sequence[tuple[ListedFile, Sequence[int]]]) -> None:
-        """Read the messages of some lines of files."""
         self._at_once(lambda item: read_messages(item[0], item[1], self._options), some)
 
     def files(self) -> list[Part | RefmakerError]:
@@ -242,7 +241,6 @@ def _warn(walked: Part | RefmakerError, text: str) -> None:
 
 
 def _mapped(file: ListedFile, tables: MappedFields) -> Part:
-    """Return a file that is known from its list."""
     report = ScanReport(file.url, format="grib")
     if file.fingerprint is not None:
         report.sources = {file.url: file.fingerprint}

@@ -171,6 +171,5 @@ def _fill(
 
 
 def _files_of(table: ChunkTable, numbers: Mapping[str, int]) -> NDArray[np.int64]:
-    """Return the number of each chunk's file."""
     known = np.array([numbers[url] for url in table.urls], np.int64)
     return np.full(table.referenced, known[0]) if table.url is None else known[table.url]

@@ -245,7 +245,6 @@ def _date2(when: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _forecast(product: Product, rows: NDArray[np.uint8], base: int, octets: TemplateOctets) -> None:
-    """Read forecast time and interval."""
     at = base + octets.unit
     width = octets.width
     amount = big_endian(rows[:, at + 1 : at + 1 + width], signed=True)

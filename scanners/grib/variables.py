@@ -175,7 +175,6 @@ def _products(
 
 
 def _identity(table: MessageTable, rows: NDArray[np.int64]) -> Identity:
-    """Return the identity of fields of one product."""
     shared = table.shared
     return shared.identities[int(shared.template[table.row[rows[0]]])]
 

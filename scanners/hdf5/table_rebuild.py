@@ -164,7 +164,6 @@ TableRebuilder = _Move | _Inline | _Chunks | _InlineChunk
 def _columns(
     layout: DataLayoutMessage, of: _Chunks, source: Source, outline: StructureKey
 ) -> ChunkIndexEntries:
-    """Read a chunk index."""
     reader = chunk_index_reader(layout, outline.superblock, of.shape, of.maxshape)
     try:
         requests = next(reader)

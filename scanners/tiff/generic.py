@@ -28,8 +28,6 @@ _STEPS = (2, 3, 4)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Stack:
-    """Equal pages."""
-
     numbers: NDArray[np.int64]
     size: tuple[int, int]
     look: tuple[object, ...]

@@ -99,7 +99,6 @@ def _conventions(*names: str) -> list[dict[str, str]]:
 
 
 def _extents(array: Array, shape: Sequence[int] | None = None) -> tuple[int, int]:
-    """Return rows and columns."""
     names = array.dimension_names or ()
     sizes = dict(zip(names, array.shape if shape is None else shape, strict=True))
     return sizes["y"], sizes["x"]

@@ -313,7 +313,6 @@ class Builder:
     def _coordinates(
         self, plan: _ArrayDimensions, array: Array, base: tuple[int, ...]
     ) -> dict[str, Array]:
-        """Return the coordinates of one level by name."""
         image = plan.image
         sizes = dict(zip(plan.names, array.shape, strict=True))
         whole = dict(zip(plan.names, base, strict=True))

@@ -102,7 +102,6 @@ def _levels(pixels: Element, file: Callable[[str, str], Any]) -> list[NativeImag
 
 
 def _page(places: dict[int, tuple[Any, int]], below: int, number: int) -> Any:
-    """Return the page of a plane, or the page of one of its SubIFDs."""
     if number not in places:
         return None
     page = _whole(*places[number])

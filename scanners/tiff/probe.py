@@ -143,13 +143,7 @@ def _chosen(
 def _decoded_bytes(
     data: bytes, steps: tuple[Mapping[str, Any], ...], expected: int, full: int
 ) -> int:
-    """Return how many bytes a segment has when decoded; many too many count as a few.
-
-    Raises
-    ------
-    CodecError
-        If they are fewer than they have to be, or another image's.
-    """
+    """Return how many bytes a segment has when decoded; many too many count as a few."""
     for step in steps[:-1]:
         data = bytes(_codec(step).decode(data))
     step = steps[-1]

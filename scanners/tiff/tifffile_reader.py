@@ -94,7 +94,6 @@ class TifffileReader:
         return image
 
     def _region(self, image: NativeImage, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
-        """Return a region, plane by plane."""
         names = array.dimension_names or ()
         lead = tuple(at for at, name in enumerate(names) if name not in "yx")
         rows, columns = (region[names.index(name)] for name in "yx")
