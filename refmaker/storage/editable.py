@@ -41,6 +41,11 @@ class Editable:
         With a variable go its coordinates and what else its attributes name by the CF conventions:
         bounds, grid mapping, cell measures, ancillary variables, terms of formulas.
 
+        Parameters
+        ----------
+        names : str or iterable of str
+            Paths of arrays and groups.
+
         Raises
         ------
         MetadataError
@@ -52,6 +57,11 @@ class Editable:
 
     def drop(self, names: str | Iterable[str]) -> Self:
         """Return all but some arrays and groups, as ``dataset.drop_vars`` does.
+
+        Parameters
+        ----------
+        names : str or iterable of str
+            Paths of arrays and groups.
 
         Raises
         ------
@@ -75,6 +85,8 @@ class Editable:
             Old names to new ones; a name stands for the variable and the dimension.
         group : str
             Path of the group whose members are renamed. Its dimensions are those of all below.
+        **more
+            More of them.
 
         Raises
         ------
@@ -96,8 +108,12 @@ class Editable:
 
         Parameters
         ----------
+        indexers : mapping of str to slice or int, optional
+            By dimension.
         group : str
             Path of the group whose arrays are cut, and those of all groups below.
+        **more
+            More of them.
 
         Raises
         ------
@@ -140,6 +156,8 @@ class Editable:
 
         Parameters
         ----------
+        names : str or iterable of str
+            The dimensions.
         group : str
             Path of the group whose arrays lose them, and those of all groups below.
 
@@ -164,6 +182,8 @@ class Editable:
             The array or group; empty for the root.
         attributes : mapping, optional
             Values in JSON terms, or numpy's.
+        **more
+            More of them.
 
         Raises
         ------
@@ -185,6 +205,10 @@ class Editable:
         coords : mapping, optional
             By name: a scalar, values along the dimension of that name, or a tuple of dimensions,
             values and, if wanted, attributes. Dates become times of the CF conventions.
+        group : str
+            Path of the group.
+        **more
+            More of them.
 
         Raises
         ------
