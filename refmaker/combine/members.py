@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError
 from refmaker.model import Array, Group
-from refmaker.model.editing.places import map_arrays
 from refmaker.storage.reference_set import ReferenceSet, made_of
 
 if TYPE_CHECKING:
@@ -105,9 +104,7 @@ def combined_set(group: Group, report: ScanReport, members: Iterable[Member]) ->
     found = list(members)
     if len(found) > 1:
         # What many were joined to begins at no one place of a file.
-        group = map_arrays(
-            group, lambda _, a: replace(a, origin=a.origin.joined()) if a.origin else a
-        )
+        group = group.map_arrays(lambda a: replace(a, origin=a.origin.joined()) if a.origin else a)
     return made_of(group, report, [member.refs for member in found])
 
 

@@ -353,7 +353,6 @@ def _with_origins(group: Group, origins: Any, name: str) -> Group:
     """Return a group whose edited arrays know where they come from."""
     if not origins:
         return group
-    from refmaker.model.editing.places import map_arrays
     from refmaker.model.origin import Origin
 
     if not isinstance(origins, dict):
@@ -362,8 +361,8 @@ def _with_origins(group: Group, origins: Any, name: str) -> Group:
         known = {path: Origin.from_dict(document) for path, document in origins.items()}
     except MetadataError as error:
         raise error.located(url=name, path="refmaker") from error
-    return map_arrays(
-        group, lambda path, array: replace(array, origin=known[path]) if path in known else array
+    return group.map_paths(
+        lambda path, array: replace(array, origin=known[path]) if path in known else array
     )
 
 
