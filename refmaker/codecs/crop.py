@@ -46,13 +46,7 @@ class Crop(DecodeOnly):
         self.nbytes = bounded("nbytes", nbytes, 1, MAX_CHUNK)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Return the range, ``nbytes`` bytes.
-
-        Raises
-        ------
-        CodecError
-            If the bytes end before it does.
-        """
+        """Return the range, ``nbytes`` bytes."""
         data = input_bytes(buf)
         end = self.offset + self.nbytes
         if data.size < end:
