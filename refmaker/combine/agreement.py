@@ -194,7 +194,7 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> bool:
         return False
     left, right = one[name], other[name]
     if name in _NUMBERS:
-        return _alike(left, right)
+        return _equal(left, right)
     return bool(left == right) or dumps(left) == dumps(right)
 
 
@@ -202,12 +202,12 @@ def _redundant(name: str, nodes: Sequence[tuple[int, Mapping[str, Any]]]) -> boo
     """Whether ``missing_value`` says nowhere more than ``_FillValue`` does."""
     return name == "missing_value" and all(
         name not in attributes
-        or ("_FillValue" in attributes and _alike(attributes[name], attributes["_FillValue"]))
+        or ("_FillValue" in attributes and _equal(attributes[name], attributes["_FillValue"]))
         for _, attributes in nodes
     )
 
 
-def _alike(one: Any, other: Any) -> bool:
+def _equal(one: Any, other: Any) -> bool:
     left, right = number_of(one), number_of(other)
     if isinstance(left, float) and isinstance(right, float):
         return left == right or (math.isnan(left) and math.isnan(right))

@@ -194,7 +194,7 @@ def _tell(
     context.found.say(
         path,
         f"{context.name(one)} and {context.name(other)} have different values at {where}",
-        f"let what differs have the dimension (`static='vary'`), {remedies.drop(path)}"
+        f"let what differs have the dimension (`compat='vary'`), {remedies.drop(path)}"
         if crossed
         else "keep the first (`duplicates='first'`), keep the last (`duplicates='last'`)",
     )

@@ -89,7 +89,7 @@ def taken_apart(path: str, items: Sequence[Item], context: Context) -> PackedIte
     if len(known) < len(items) or not _differ(known):
         return None
     holes = zip(arrays, known, strict=True)
-    if not _alike(known) or not all(_holes_are_missing(*one) for one in holes):
+    if not _same_packing(known) or not all(_holes_are_missing(*one) for one in holes):
         return None
     left = sorted({name for array in arrays for name in _RAW if name in array.attributes})
     if left:
@@ -126,7 +126,7 @@ def _differ(pieces: Sequence[Pieces]) -> bool:
     return any(one.axis >= 0 or any(packing != first for packing in one.packing) for one in pieces)
 
 
-def _alike(pieces: Sequence[Pieces]) -> bool:
+def _same_packing(pieces: Sequence[Pieces]) -> bool:
     """Whether inputs pack in the same kind of way."""
 
     def kind(packing: Packing) -> Any:

@@ -81,7 +81,7 @@ def of_attribute(name: str, path: str, options: CombineOptions, *, timed: bool) 
         return f"{kept}{of_storage(path, inline=True)}"
     if name in UNSETTLED:
         return of_storage(path)
-    return f"say which one counts (`attributes={{{name!r}: 'first'}}`)"
+    return f"say which one counts (`combine_attrs={{{name!r}: 'first'}}`)"
 
 
 def of_storage(path: str, *, inline: bool = False, cut: bool = False, uneven: bool = False) -> str:
@@ -164,11 +164,11 @@ def differing_static(
     found: list[str] = []
     vary = "let what differs have the dimension"
     if names == (leaf,) and array.shape == (1,) and lacking:
-        found.append(f"{vary} instead of its own (`squeeze={leaf!r}` and `static='vary'`)")
+        found.append(f"{vary} instead of its own (`squeeze={leaf!r}` and `compat='vary'`)")
     if names == (leaf,):
         found.append("make the union of grids (`join='outer'`)")
     elif lacking:
-        found.append(f"{vary} (`static='vary'`)")
+        found.append(f"{vary} (`compat='vary'`)")
     known = dict(siblings)
     if not joined:
         along = [name for name, items in known.items() if _tells(items)]

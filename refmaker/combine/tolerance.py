@@ -128,11 +128,11 @@ def _on_one_line(path: str, items: Sequence[Item], near: float, context: Context
         same = old.dtype.newbyteorder("=") == dtype and bool(np.array_equal(new, old))
         changed.append((i, array if same else _rewritten(new, array)))
     if stated and bool(np.any(made != every)):
-        context.warnings[_told(path, stated)] = None
+        context.warnings[_tolerance_note(path, stated)] = None
     return changed
 
 
-def _told(path: str, near: float) -> str:
+def _tolerance_note(path: str, near: float) -> str:
     return f"{path}: values that differ by up to {near:g} are those of the first"
 
 
@@ -198,7 +198,7 @@ def _elementwise(path: str, items: Sequence[Item], near: float, context: Context
             moved = True
         changed.append((i, array if like is None else replace(like, attributes=array.attributes)))
     if moved:
-        context.warnings[_told(path, near)] = None
+        context.warnings[_tolerance_note(path, near)] = None
     return changed
 
 

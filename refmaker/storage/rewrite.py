@@ -102,10 +102,10 @@ def relative(urls: Sequence[str], out: str | os.PathLike[str]) -> dict[str, str]
     MetadataError
         If a file lies in another store than the reference set.
     """
-    store, folder = _place(posixpath.dirname(_whole(out)))
+    store, folder = _store_and_path(posixpath.dirname(_whole(out)))
     found = {}
     for url in urls:
-        its_store, path = _place(_whole(url))
+        its_store, path = _store_and_path(_whole(url))
         if its_store != store or "::" in url:
             raise MetadataError(
                 "a path relative to the reference set needs both to lie in the same store",
@@ -130,7 +130,7 @@ def absolute(urls: Sequence[str], base: str | os.PathLike[str]) -> dict[str, str
     MetadataError
         If a path leads out of its store.
     """
-    store, folder = _place(posixpath.dirname(_whole(base)))
+    store, folder = _store_and_path(posixpath.dirname(_whole(base)))
     found = {}
     for url in urls:
         if "://" in url or url.startswith("/"):
@@ -159,7 +159,7 @@ def _whole(url: str | os.PathLike[str]) -> str:
     return name if path is None else os.path.abspath(path)
 
 
-def _place(url: str) -> tuple[str, str]:
+def _store_and_path(url: str) -> tuple[str, str]:
     """Split a URL into the store and the path in it."""
     if local_path(url) is not None:
         return "", url

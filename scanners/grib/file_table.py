@@ -104,7 +104,7 @@ def file_table(
     found = FieldList() if found is None else found
     with HeaderReader(source) as reader:
         walk = MessageWalk(reader, found)
-        walk_file(walk, source, values["sidecar"], report, known)
+        walk_file(walk, source, values["index-files"], report, known)
     if not found.mark():
         raise nothing_found(walk.damage, head)
     for text in gaps_in_words(walk.gaps, _WARNINGS, source):

@@ -31,7 +31,7 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
     suffixes : tuple of str
         Usual file name endings.
     settings : tuple of Setting
-        ``layout``, ``sidecar``, ``probes`` and ``precision``.
+        ``grib-grouping``, ``index-files``, ``probes`` and ``precision``.
     """
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
@@ -100,7 +100,7 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
         options : ScanOptions
             As for `scan`.
         """
-        return setting_values(self, options)["sidecar"] == "map"
+        return setting_values(self, options)["index-files"] == "map"
 
     def join(
         self, parts: Iterable[tuple[bytes, ScanReport]], options: ScanOptions

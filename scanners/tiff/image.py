@@ -87,7 +87,7 @@ def image_array(  # noqa: PLR0913 - what an array is made of
     if numbers.size != math.prod(prefix) or not there.size:
         raise MetadataError(f"{numbers.size} pages for {prefix}, {there.size} of them given")
     pages.tried[numbers[there]] = True
-    page = _alike(pages, numbers[there])
+    page = _common_page(pages, numbers[there])
     place = DimensionOrder.of(pages.facts(page), prefix, sample_axis, merge_samples)
     chunks = _chunks(pages, numbers, place, options)
     table = _table(pages, chunk_grid(place.shape, chunks.shape), chunks)
@@ -105,7 +105,7 @@ def image_array(  # noqa: PLR0913 - what an array is made of
     )
 
 
-def _alike(pages: Pages, numbers: NDArray[np.int64]) -> int:
+def _common_page(pages: Pages, numbers: NDArray[np.int64]) -> int:
     """Return the first of some pages, if all are of one kind that can be referenced."""
     page = int(numbers[0])
     kinds = pages.kind[numbers]

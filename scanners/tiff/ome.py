@@ -240,7 +240,7 @@ def _image(
     for block in pixels.data:
         file = number[names[block.uuid, block.name]]
         if file >= 0:
-            told += _place(block, chains[file], numbers)
+            told += not _assign_pages(block, chains[file], numbers)
     if told:
         report.warn(f"{what}: {told} blocks of planes lie outside of the image or the file")
     present = numbers[numbers >= 0]
@@ -277,15 +277,15 @@ def _broken(pages: Pages) -> bool:
     )
 
 
-def _place(block: Data, chain: NDArray[np.int64], numbers: NDArray[np.int64]) -> bool:
-    """Enter the pages of one block; return whether some of it has no place."""
+def _assign_pages(block: Data, chain: NDArray[np.int64], numbers: NDArray[np.int64]) -> bool:
+    """Enter the pages of one block; return whether all have a place."""
     if min(block.first, block.page, block.count) < 0:
-        return True
+        return False
     count = block.count or chain.size - block.page
     fits = min(count, numbers.size - block.first, chain.size - block.page)
     if fits > 0:
         numbers[block.first : block.first + fits] = chain[block.page : block.page + fits]
-    return fits < min(count, numbers.size - block.first)
+    return fits >= min(count, numbers.size - block.first)
 
 
 def _mismatch(

@@ -127,7 +127,7 @@ class TifffileReader:
     def _scanned(self, layout: str) -> Group:
         if layout not in self._made:
             chosen = {
-                "layout": layout,
+                "tiff-axes": layout,
                 "missing-files": "fill",
                 "damaged-pages": "absent",
                 "probe": "none",
