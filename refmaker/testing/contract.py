@@ -61,6 +61,7 @@ FOREIGN: dict[str, bytes] = {
     "tiff": b"II*\0\x08\0\0\0" + bytes(100),
     "grib": b"GRIB\0\0\0\x01" + bytes(100),
     "dicom": bytes(128) + b"DICM" + bytes(100),
+    "hdf4": b"\x0e\x03\x13\x01\0\x01\0\0\0\0" + bytes(100),
     "fits": b"SIMPLE  =                    T".ljust(80) + bytes(100),
     "dmrpp": b'<Dataset xmlns="http://xml.opendap.org/ns/DAP/4.0#"'
     b' xmlns:dmrpp="http://xml.opendap.org/dap/dmrpp/1.0.0#">',

@@ -14,11 +14,12 @@ from refmaker.model import Array, Group
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.fits.attributes import header_attributes
 from refmaker.scanners.fits.declared import FORMAT
-from refmaker.scanners.fits.hdus import DATA, HDU, find_hdus, key_name
+from refmaker.scanners.fits.hdus import DATA, HDU, find_hdus
 from refmaker.scanners.fits.images import image_array
 from refmaker.scanners.fits.tables import BinaryTable
 from refmaker.scanners.fits.tiles import compressed_array
 from refmaker.scanning.declaration import DeclaredScanner
+from refmaker.scanning.names import key_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
