@@ -154,13 +154,7 @@ class FITSTiles(DecodeOnly):
             raise MetadataError(f"{self.codec_id}: chunks {self.chunk} of tiles {self.tile}")
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Return the elements of a chunk, C order, with zeros beyond the edge of the image.
-
-        Raises
-        ------
-        CodecError
-            If no chunk has so many bytes, or they cannot be decoded.
-        """
+        """Return the elements of a chunk, C order, with zeros beyond the edge of the image."""
         data = input_bytes(buf)
         number = self._numbers.get(data.size)
         if number is None:

@@ -151,8 +151,6 @@ def run_in_workers(
 
     Parameters
     ----------
-    queue : Tasks
-        The tasks.
     jobs : int
         Processes at most; started when there is something for them to do.
     timeout : float, optional
@@ -407,14 +405,10 @@ def scan_on_executor(
     ----------
     executor : concurrent.futures.Executor
         Each of its threads keeps a process of its own for scanning.
-    queue : Queue
-        The files.
     window : int
         Files under way at a time.
     timeout : float, optional
         Seconds that a file may take; 1800 by default.
-    run : callable
-        What is submitted.
     """
     from concurrent.futures import FIRST_COMPLETED, wait
 

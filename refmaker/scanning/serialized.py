@@ -143,8 +143,6 @@ def _report(report: ScanReport) -> dict[str, Any]:
 
 
 class _Reader:
-    """A position in the columns."""
-
     def __init__(self, data: memoryview) -> None:
         self._data = data
         self._at = 0

@@ -439,8 +439,6 @@ def made_of(group: Group, report: ScanReport, sets: Iterable[ReferenceSet]) -> R
 
     Parameters
     ----------
-    group, report
-        What was made.
     sets : iterable of ReferenceSet
         What it was made of; each was asked whether it may name its files.
     """
@@ -462,7 +460,6 @@ def _with_origins(group: Group, origins: Any, name: str) -> Group:
     """Return a group whose edited arrays know where they come from."""
     if not origins:
         return group
-    from refmaker.model.editing.places import map_arrays
     from refmaker.model.origin import Origin
 
     if not isinstance(origins, dict):
@@ -471,8 +468,8 @@ def _with_origins(group: Group, origins: Any, name: str) -> Group:
         known = {path: Origin.from_dict(document) for path, document in origins.items()}
     except MetadataError as error:
         raise error.located(url=name, path="refmaker") from error
-    return map_arrays(
-        group, lambda path, array: replace(array, origin=known[path]) if path in known else array
+    return group.map_paths(
+        lambda path, array: replace(array, origin=known[path]) if path in known else array
     )
 
 
@@ -542,13 +539,7 @@ _WITHOUT = {"NGFF": "`settings={'ngff': '0.4'}`", "GeoZarr": "`settings={'geozar
 
 
 def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
-    """Return the version of Zarr to write.
-
-    Raises
-    ------
-    UnsupportedError
-        If the form has another one.
-    """
+    """Return the version of Zarr to write."""
     from refmaker.errors import UnsupportedError
     from refmaker.model.zarr_v3 import convention_of_version_3, needs_version_3, zarr_format_of
 

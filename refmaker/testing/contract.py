@@ -21,6 +21,7 @@ import os
 import pickle
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numcodecs
@@ -83,7 +84,7 @@ def _tidy(path: str) -> str:
 _LEVELLED = frozenset({"bz2", "gzip", "zlib", "zstd"})
 
 
-class ScannerContract:
+class ScannerContract(ABC):
     """Tests of one scanner over a few well-formed files.
 
     Attributes
@@ -95,17 +96,17 @@ class ScannerContract:
 
     crashes: ClassVar[bool] = False
 
+    @abstractmethod
     def scanner(self) -> Scanner:
-        """Return the scanner; every subclass has to say."""
-        raise NotImplementedError
+        """Return the scanner."""
 
+    @abstractmethod
     def files(self, folder: Path) -> dict[str, Path]:
-        """Write small files, below 1 MB each, and return them by name; every subclass has to."""
-        raise NotImplementedError
+        """Write small files, below 1 MB each, and return them by name."""
 
+    @abstractmethod
     def native_objects(self, path: Path) -> set[str]:
         """Return the names of all objects that the format's own library sees in a file."""
-        raise NotImplementedError
 
     def companions(self, path: Path) -> list[Path]:  # noqa: ARG002 - for subclasses
         """Return the files that go with one, in its folder or below it."""

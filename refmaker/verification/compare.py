@@ -214,22 +214,10 @@ def compare_array(
 
     Parameters
     ----------
-    path : str
-        Its path in the set.
     array : Array
         What the set says of it.
-    store : zarr.abc.store.Store
-        The set, open.
-    native : LibraryReader
-        What knows the true values.
-    numbers : sequence of int
-        Flat numbers of the chunks.
     limit : int
         Bytes of a chunk up to which it is compared.
-
-    Returns
-    -------
-    ArrayCheck
     """
     from refmaker.reading.open import open_array
 
@@ -265,7 +253,7 @@ def compare_array(
             continue
         except Exception as error:  # noqa: BLE001 - the format's library may raise anything
             missed += 1
-            native_reason = native_reason or f"no native values: {_told(error)}"
+            native_reason = native_reason or f"no native values: {_format_error(error)}"
             continue
         compared += 1
         difference = _difference(array, virtual, true, region, tolerance)
@@ -299,7 +287,7 @@ def _unopened(array: Array, error: BaseException) -> str:
             return f"nothing that is installed decodes {name!r}: pip install {package_of(name)}"
         except Exception:  # noqa: BLE001 - a codec that refuses its own configuration
             break
-    return f"zarr cannot open it: {_told(error)}"
+    return f"zarr cannot open it: {_format_error(error)}"
 
 
 def _difference(
@@ -319,7 +307,7 @@ def _difference(
             # Alone, numpy cuts a text behind its last character.
             read = read.astype(max(read.dtype, array.dtype, key=lambda kind: kind.itemsize))
     except Exception as error:  # noqa: BLE001 - a codec or filesystem may raise anything
-        return f"[{where}] cannot be read: {_told(error)}"
+        return f"[{where}] cannot be read: {_format_error(error)}"
     true = np.asarray(true)
     if read.shape != true.shape:
         return f"[{where}] has shape {read.shape}, natively {true.shape}"
@@ -387,7 +375,7 @@ def _same_object(left: Any, right: Any) -> bool:
     return type(left) is type(right) and bool(left == right)
 
 
-def _told(error: BaseException) -> str:
+def _format_error(error: BaseException) -> str:
     """Return an exception in one line, with the cause that a wrapping filesystem hides."""
     cause = error.__cause__ or error
     return " ".join(f"{type(cause).__name__}: {cause}".rstrip(": ").split())

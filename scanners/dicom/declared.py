@@ -85,16 +85,18 @@ FORMAT = FormatDeclaration(
             ("no", "yes"),
         ),
         Setting(
-            "bits",
+            "unused-bits",
             "check",
             "trust that bits of a sample beyond BitsStored are clean; readers need no codec then",
             ("check", "trust"),
+            former=("bits",),
         ),
         Setting(
-            "slides",
+            "slide-axes",
             "ngff",
             "order of a slide's axes: colour first, as NGFF wants it, or native, as stored",
             ("ngff", "native"),
+            former=("slides",),
         ),
         Setting(
             "probe",

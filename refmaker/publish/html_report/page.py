@@ -41,12 +41,8 @@ def page(refs: ReferenceSet, store: Store | None, *, title: str) -> str:
 
     Parameters
     ----------
-    refs : ReferenceSet
-        What is shown.
     store : zarr.abc.store.Store or None
         The same, open, for quick looks at the values; without it there are none.
-    title : str
-        Its name.
 
     Raises
     ------
