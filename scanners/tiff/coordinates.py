@@ -26,8 +26,6 @@ def axis_coordinate(axis: Axis, size: int, factor: float = 1.0) -> Array | None:
     ----------
     axis : Axis
         The axis at the base level.
-    size : int
-        Its extent at this level.
     factor : float
         How much farther neighbours are apart at this level.
     """
@@ -42,15 +40,7 @@ def axis_coordinate(axis: Axis, size: int, factor: float = 1.0) -> Array | None:
 
 
 def spatial_reference(geo: Georeference, transform: Sequence[float] | None) -> Array:
-    """Return the scalar that carries the grid mapping, as CF and rioxarray have it.
-
-    Parameters
-    ----------
-    geo : Georeference
-        Where the image is.
-    transform : sequence of float, optional
-        GDAL's geotransform of this level.
-    """
+    """Return the scalar that carries the grid mapping, as CF and rioxarray have it."""
     attributes: dict[str, Any] = dict(geo.crs)
     if transform is not None:
         attributes["GeoTransform"] = geotransform_text(transform)

@@ -27,11 +27,6 @@ _ESRI = "ESRI PE String = "
 def grid_mapping(keys: Mapping[int, Key]) -> tuple[dict[str, Any], str]:
     """Return the attributes of the CF grid mapping that GeoKeys describe.
 
-    Parameters
-    ----------
-    keys : mapping of int to Key
-        The GeoKeys.
-
     Returns
     -------
     dict

@@ -28,8 +28,6 @@ def geographic(
 
     Parameters
     ----------
-    geo : Georeference
-        Of the image.
     sizes, whole : mapping of str to int
         Extents of the dimensions at this level, and at the largest.
     """
