@@ -250,10 +250,6 @@ def fixed_state(
     ----------
     before : list, optional
         What `look` said of a local file before it was scanned; None of a remote one.
-    report : ScanReport
-        The account of the scan.
-    storage_options : mapping, optional
-        Passed to fsspec.
     """
     if report.missing or len(report.sources) != 1 or report.url not in report.sources:
         return None

@@ -38,7 +38,7 @@ def test_tiles_fill_the_matrix(tmp_path):
     assert group["image"].dimension_names == ("c", "y", "x")
     assert group["image"].shape == (3, 10, 13)
     assert np.array_equal(read(group), true)
-    native, _ = collect([str(tmp_path / "slide")], slides="native")
+    native, _ = collect([str(tmp_path / "slide")], **{"slide-axes": "native"})
     assert native["image"].dimension_names == ("y", "x", "c")
     assert np.array_equal(open_stock(native)["image"][...], true)
     assert not any(str(codec["id"]).startswith("refmaker") for codec in native["image"].codecs)
@@ -269,7 +269,7 @@ HERE = [name for name in NAMES if (CORPUS / f"highdicom__{name}.dcm").exists()]
 @pytest.mark.parametrize("name", HERE)
 def test_real_slides_are_as_highdicom_and_wsidicom_read_them(name):
     path = CORPUS / f"highdicom__{name}.dcm"
-    group, _ = collect([str(path)], slides="native")
+    group, _ = collect([str(path)], **{"slide-axes": "native"})
     found = np.asarray(open_stock(group)["image"][...])
     image = highdicom.imread(path)
     true = image.get_total_pixel_matrix(
