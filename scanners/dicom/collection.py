@@ -77,6 +77,7 @@ class Collection:
         identifiers = Identifiers()
         identifiers.add(self.headers)
         if choices.selection.identifies or choices.uids == "keep":
+            report.sensitive = True
             report.warn("the set may identify the patient: more than safe attributes was asked for")
         found = audit(tree.group, identifiers, uids=choices.uids != "keep")
         if not found:
