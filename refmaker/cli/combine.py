@@ -65,8 +65,14 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         "--squeeze", cls=More, **_MANY,
         help="Leave out a dimension that has one element in every input.",
     ),
-    _declared("--shared", **_MANY, help="A variable that is the same in all inputs."),
-    _declared("--varying", cls=More, **_MANY, help="A coordinate that gets a new dimension, too."),
+    _declared(
+        "--identical-variables", cls=Option, former=["--shared"], **_MANY,
+        help="A variable that is the same in all inputs.",
+    ),
+    _declared(
+        "--concat-variables", cls=More, former=["--varying"], **_MANY,
+        help="A coordinate that gets a new dimension, too.",
+    ),
     _declared("--drop", **_MANY, help="Leave a variable or group out."),
     _declared(
         "--order", type=click.Choice(["coordinate", "given"]), default="coordinate",
@@ -86,13 +92,14 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     _declared("--regular", cls=More, **_MANY, help="Complete a coordinate to equal distances."),
     _declared(
-        "--attributes", multiple=True, metavar="[NAME=]drop|error|first",
+        "--combine-attrs", cls=Option, former=["--attributes"], multiple=True,
+        metavar="[NAME=]drop|error|first",
         help="What to do with attributes that differ: those that do not change what values mean,"
         " or NAME, whatever it means.  [default: drop]",
     ),
     _declared(
-        "--static", type=click.Choice(["compare", "first", "vary"]), default="compare",
-        show_default=True,
+        "--compat", cls=Option, former=["--static"],
+        type=click.Choice(["compare", "first", "vary"]), default="compare", show_default=True,
         help="Compare what lacks the dimension, take the first, or give the dimension to what"
         " differs.",
     ),
@@ -186,8 +193,8 @@ def combine_options(values: Mapping[str, Any], form: str = "json") -> Any:
     return CombineOptions(
         concat=values["concat"] or None,
         coords={name: _selector(text) for name, text in values["coords"]},
-        shared=values["shared"],
-        varying=values["varying"],
+        identical_variables=values["identical_variables"],
+        concat_variables=values["concat_variables"],
         squeeze=values["squeeze"],
         drop=values["drop"],
         order=values["order"],
@@ -195,8 +202,8 @@ def combine_options(values: Mapping[str, Any], form: str = "json") -> Any:
         duplicates=values["duplicates"],
         join=values["join"],
         regular=values["regular"],
-        attributes=_attributes(values["attributes"]),
-        static=values["static"],
+        combine_attrs=_attributes(values["combine_attrs"]),
+        compat=values["compat"],
         tolerance=_tolerance(values["tolerance"]),
         fill={name: _value(text) for name, text in values["fill"]},
         times="reencode" if values["reencode_times"] else values["times"],
@@ -224,10 +231,10 @@ def _attributes(given: Sequence[str]) -> dict[str, str]:
         if word not in ("drop", "error", "first") or (equals and not name):
             raise click.BadParameter(
                 f"{text!r} is neither drop, error or first, nor NAME= and one of them",
-                param_hint="--attributes",
+                param_hint="--combine-attrs",
             )
         if name in UNSETTLED:
-            raise click.BadParameter(f"{name}: {unsettled(name)}", param_hint="--attributes")
+            raise click.BadParameter(f"{name}: {unsettled(name)}", param_hint="--combine-attrs")
         chosen[name or "*"] = word
     return chosen
 

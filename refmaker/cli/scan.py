@@ -221,11 +221,11 @@ def command(ctx: click.Context, /, **values: Any) -> None:
         targets = outputs(inputs.urls, values["out"], values["name_template"])
         _check(inputs.urls, targets, job)
         scan_each(inputs, targets, job)
-    account.tell_readers()
+    account.finish()
     if (
         INPUT_FAILED in account.statuses
-        or account.statuses == {IGNORED}
-        or (job.strict and account.statuses & {"partial", IGNORED})
+        or account.statuses.keys() == {IGNORED}
+        or (job.strict and account.statuses.keys() & {"partial", IGNORED})
     ):
         ctx.exit(FAILED)
 

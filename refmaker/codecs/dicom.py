@@ -148,13 +148,7 @@ class DICOM(DecodeOnly):
         return [down, across, count]
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Decode one chunk.
-
-        Raises
-        ------
-        CodecError
-            If the bytes are not what the configuration says, or not a whole chunk.
-        """
+        """Decode one chunk."""
         raw = input_bytes(buf)
         if self.multipart:
             raw = np.frombuffer(only_part(raw.tobytes()), np.uint8)
@@ -180,13 +174,7 @@ class DICOM(DecodeOnly):
         return self.skip is not None or self.multipart
 
     def shareable(self, buf: Any) -> bytes:
-        """Return a chunk with zeros in place of all elements but the pixels, and a bare message.
-
-        Raises
-        ------
-        CodecError
-            If the chunk is no deflate stream that reaches to the end of the pixels.
-        """
+        """Return a chunk with zeros in place of all elements but the pixels, and a bare message."""
         if self.multipart:
             return wrapped(only_part(bytes(buf)))
         if self.skip is None:
@@ -229,7 +217,6 @@ class DICOM(DecodeOnly):
         return expand_422(cells) if self.ybr422 else cells
 
     def _image(self, raw: Buffer) -> NDArray[Any]:
-        """Return the samples of one compressed image."""
         data = raw.tobytes()
         if self.encoding == "jpeg":
             space = "RGB" if self.rgb else None

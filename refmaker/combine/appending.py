@@ -150,15 +150,6 @@ def _is_icechunk(target: str | os.PathLike[str]) -> bool:
 def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions) -> Appended:
     """Add inputs to a set in memory; what is returned is another set.
 
-    Parameters
-    ----------
-    base : ReferenceSet
-        What is there.
-    found : sequence of Member
-        The inputs.
-    options : CombineOptions
-        How to combine.
-
     Raises
     ------
     MetadataError, SourceChangedError, SourceError
@@ -191,13 +182,7 @@ def _numbered(found: Sequence[Member]) -> list[Member]:
 
 
 def _sorted_out(base: ReferenceSet, found: Sequence[Member]) -> tuple[list[Member], list[str]]:
-    """Return the inputs that are new, and the names of those that are there.
-
-    Raises
-    ------
-    SourceChangedError
-        If one was there, and is another file now.
-    """
+    """Return the inputs that are new, and the names of those that are there."""
     known: dict[str, Fingerprint | None] = {}
     for _, array in base.group.arrays():
         # Sets of other tools remember no fingerprints.

@@ -251,10 +251,6 @@ def fixed_state(
     ----------
     before : list, optional
         What `look` said of a local file before it was scanned; None of a remote one.
-    report : ScanReport
-        The account of the scan.
-    storage_options : mapping, optional
-        Passed to fsspec.
     """
     if (
         report.sensitive

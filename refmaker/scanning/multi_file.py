@@ -60,10 +60,6 @@ def find_collector(
 
     Parameters
     ----------
-    urls : sequence of str
-        The files.
-    storage_options : mapping, optional
-        Passed to fsspec.
     format : str, optional
         Name of the scanner to use, whatever the files hold.
 
@@ -134,8 +130,6 @@ def scan_together(
 
     Parameters
     ----------
-    urls : sequence of str
-        The files.
     storage_options, format, options
         As in `refmaker.scanning.one_file.scan`.
     isolate : {"auto", "always", "never"}

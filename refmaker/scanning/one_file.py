@@ -112,8 +112,6 @@ def scan_source(
         The file, which stays open.
     format : str, optional
         Name of the scanner to use.
-    options : ScanOptions, optional
-        How to scan.
     """
     started = time.perf_counter()
     scanner = choose(source.read_upto(0, SNIFF_BYTES), source.url, format)
@@ -133,8 +131,6 @@ def scan_part(
         The file, which stays open.
     format : str, optional
         Name of the scanner to use.
-    options : ScanOptions, optional
-        How to scan.
 
     Raises
     ------

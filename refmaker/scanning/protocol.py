@@ -38,6 +38,7 @@ __all__ = [
     "LibraryReader",
     "MismatchError",
     "MultiFileScanner",
+    "RemarkingReader",
     "Scanner",
     "Setting",
     "Summarizer",
@@ -133,6 +134,15 @@ class TolerantReader(LibraryReader, Protocol):
 
     def tolerance(self, path: str, array: Array) -> Tolerance | None:
         """Return how far values of an array may be off; None for those that must be equal."""
+        ...
+
+
+@runtime_checkable
+class RemarkingReader(LibraryReader, Protocol):
+    """A reader that knows what a file says of itself, such as checksums, and whether it is so."""
+
+    def remark(self, path: str) -> str:
+        """Return what is to be told of an array though its values are equal; empty for nothing."""
         ...
 
 
@@ -279,21 +289,22 @@ def setting_values(scanner: Scanner, options: ScanOptions) -> dict[str, str]:
     own = {setting.name: setting for setting in getattr(scanner, "settings", ())}
     values = {name: setting.default for name, setting in own.items()}
     known = all_settings() if options.settings else {}
-    today = {old: name for name, (setting, _) in known.items() for old in setting.former}
     for given, value in options.settings.items():
-        name = today.get(given, given)
-        if name not in known:
+        # Several formats may have had one name for what are different settings now.
+        names = [name for name, (one, _) in known.items() if given in (name, *one.former)]
+        if not names:
             raise MetadataError(
                 f"no format has a setting {given!r}",
                 hint=f"known: {', '.join(sorted(known)) or 'none'}",
             )
-        choices = known[name][0].choices
+        choices = [choice for name in names for choice in known[name][0].choices]
         if choices and value not in choices:
             raise MetadataError(
-                f"setting {name} is {value!r}", hint=f"it can be {', '.join(choices)}"
+                f"setting {' or '.join(names)} is {value!r}", hint=f"it can be {', '.join(choices)}"
             )
-        if name in own and (not own[name].choices or value in own[name].choices):
-            values[name] = value
+        for name in set(names) & own.keys():
+            if not own[name].choices or value in own[name].choices:
+                values[name] = value
     return values
 
 

@@ -127,8 +127,6 @@ def read_record(data: bytes, size: int) -> ParquetRecord:
     ----------
     data : bytes
         Content of a file ``refs.<k>.parq``.
-    size : int
-        Rows of a record.
 
     Raises
     ------
@@ -215,7 +213,6 @@ def _inlined(column: Any) -> dict[int, bytes]:
 
 
 def _table(folder: ReadableFolder, path: str, array: Array, size: int) -> ChunkTable:
-    """Return the chunks of one array."""
     grid = chunk_grid(array.shape, array.chunk_shape)
     numbers = sorted(
         int(match[1]) for match in map(_NAME.fullmatch, folder.names(path)) if match is not None

@@ -94,18 +94,10 @@ def open_oracle(
 
     Parameters
     ----------
-    refs : ReferenceSet
-        The set.
     storage_options : mapping or None
         Passed to fsspec for its files.
-    store : zarr.abc.store.Store
-        The set, open.
     whole : bool
         Whether every file of a set of many is looked at for coordinates, or some of them.
-
-    Yields
-    ------
-    Oracle
 
     Raises
     ------

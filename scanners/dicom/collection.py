@@ -86,7 +86,7 @@ class Collection:
     def _audit(self, tree: Tree, choices: DICOMOptions, report: ScanReport) -> None:
         identifiers = Identifiers()
         identifiers.add(self.headers)
-        if choices.selection.identifies or choices.uids == "keep":
+        if choices.identifies:
             report.sensitive = True
             report.warn("the set may identify the patient: more than safe attributes was asked for")
         found = audit(tree.group, identifiers, uids=choices.uids != "keep")

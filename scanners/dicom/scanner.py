@@ -203,8 +203,10 @@ class DICOMScanner(DeclaredScanner, declaration=FORMAT):
             selection(values["metadata"]),
             uids=values["uids"],
             salt=salt,
-            trust_bits=values["bits"] == "trust",
-            slides=values["slides"],
+            trust_bits=values["unused-bits"] == "trust",
+            slides=values["slide-axes"],
             strict=values["fail-on-phi"] == "yes",
             probe=values["probe"],
+            ngff=values["ngff"],
+            series_names=values["series-names"],
         )

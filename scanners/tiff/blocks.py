@@ -29,8 +29,6 @@ def read_rows(source: Source, offsets: NDArray[np.int64], length: int) -> NDArra
 
     Parameters
     ----------
-    source : Source
-        The file.
     offsets : ndarray of int64, shape (n,)
         First byte of each row.
     length : int

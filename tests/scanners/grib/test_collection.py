@@ -241,8 +241,8 @@ def test_a_file_that_fails_is_named_and_the_next_run_adds_it(archive, tmp_path):
 
 
 def test_appending_keeps_the_layout(archive, tmp_path):
-    whole = written(tmp_path, "whole.json", archive, "--layout", "flat").read_bytes()
-    target = written(tmp_path, "part.json", archive[:3], "--layout", "flat")
+    whole = written(tmp_path, "whole.json", archive, "--grib-grouping", "flat").read_bytes()
+    target = written(tmp_path, "part.json", archive[:3], "--grib-grouping", "flat")
     CliRunner().invoke(main, ["append", str(target), *map(str, archive[3:])])
     assert target.read_bytes() == whole
 

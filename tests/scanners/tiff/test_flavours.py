@@ -99,7 +99,7 @@ def test_verify_knows_every_layout(layout, tmp_path):
     data = flavours.smooth(2, 3, 32, 32)
     tifffile.imwrite(tmp_path / "a.ome.tif", data, photometric="minisblack", ome=True,
                      metadata={"axes": "ZCYX"}, compression="zlib")  # fmt: skip
-    options = ScanOptions(settings={"layout": layout})
+    options = ScanOptions(settings={"tiff-axes": layout})
     checks = verify(ReferenceSet(*scan(tmp_path / "a.ome.tif", options=options)), sample=None)
     assert checks
     assert all(check.ok for check in checks), checks
