@@ -97,12 +97,17 @@ class HDF4Reader:
         The images.
     library : ctypes.CDLL
         The library itself.
+
+    Attributes
+    ----------
+    images : ImageReader
+        The images.
     """
 
     def __init__(
         self, datasets: Any, groups: Any, tables: Any, images: ImageReader, library: Any
     ) -> None:
-        self._library, self._images = library, images
+        self._library, self.images = library, images
         self._datasets, self._tables = datasets, tables
         self._inside, self._names = _vgroups(groups)
         self._known: dict[int, tuple[str, int]] = {}
@@ -124,7 +129,7 @@ class HDF4Reader:
         index = self._index(parts)
         if index is not None:
             return self._dataset(index, array, region)
-        image = self._images.read(parts[-1], array)
+        image = self.images.read(parts[-1], array)
         found = self._field(parts, array) if image is None else image
         return found[region or ...]
 

@@ -111,7 +111,7 @@ class Raw:
         assert LIBRARY.SDendaccess(dataset) == 0
 
     def fill(self, dataset, value):
-        assert LIBRARY.SDsetfillvalue(dataset, pointer(np.array([value]))) == 0
+        assert LIBRARY.SDsetfillvalue(dataset, pointer(np.atleast_1d(value))) == 0
 
     def chunks(self, dataset, shape, coder=PLAIN, *info):
         """Lay a data set out in chunks, as the union HDF_CHUNK_DEF tells."""
@@ -198,10 +198,15 @@ def chunked(path):
                 ("zip", DEFLATE, (6,)),
             ):  # fmt: skip
                 one = made.create(f"{kind}_{name}", CODES[kind], (13, 17))
-                made.chunks(one, (5, 6), coder, *info)
                 made.fill(one, np.array(77, kind))
+                made.chunks(one, (5, 6), coder, *info)
                 made.write(one, values(kind, (13, 17))[:10, :12])
                 made.end(one)
+        one = made.create("late", CODES["i2"], (8, 8))
+        made.chunks(one, (4, 4))
+        made.fill(one, np.array(77, "i2"))
+        made.write(one, np.ones((4, 4), "i2"))
+        made.end(one)
         one = made.create("unfilled", CODES["f4"], (8, 8))
         made.chunks(one, (4, 4))
         made.write(one, np.ones((4, 4), "f4"))
