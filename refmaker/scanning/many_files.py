@@ -221,12 +221,21 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
     if option_fields:
         options = replace(options or ScanOptions(), **option_fields)
     found = inputs if isinstance(inputs, Inputs) else expand_inputs(inputs, storage_options)
+    heads = {head.url: head for head in found.heads}
     run = _Run(
         found,
         None if cache is False else open_cache(cache),
         on_progress,
         [
-            Task(number, url, storage_options, format, options or ScanOptions(), part=parts)
+            Task(
+                number,
+                url,
+                storage_options,
+                format,
+                options or ScanOptions(),
+                part=parts,
+                head=heads.get(url),
+            )
             for number, url in enumerate(found.urls)
         ],
         eager=jobs is not None,

@@ -295,7 +295,9 @@ class _WorkerSlot:
         """Give the worker its next task; return the pipe of the answer."""
         self.task = self.next.popleft()
         self.started = True
-        call = self.task.call(tuple(task.url for task in self.next))
+        # Of some the beginning is at hand, and comes with the task.
+        ahead = (task.url for task in self.next if getattr(task, "head", None) is None)
+        call = self.task.call(tuple(ahead))
         pipe = self._worker.post(self.task.url, *call)
         # Loading Python takes its time, which is not the task's.
         self._due = time.monotonic() + self._limit if self._worker.working else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, SourceChangedError, SourceError, WorkerError
+from refmaker.io.known_heads import with_heads
 from refmaker.io.source import Source, local_path
 from refmaker.scanning.cache import fixed_state, look
 from refmaker.scanning.one_file import scan_part, scan_source
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future, ThreadPoolExecutor
 
+    from refmaker.io.known_heads import FirstBytes
     from refmaker.scanning.cache import State
     from refmaker.scanning.options import ScanOptions
 
@@ -55,6 +57,8 @@ class Task:
         How often it was tried.
     part : bool
         Whether its part of a set of many files is wanted, and no set of its own.
+    head : FirstBytes, optional
+        What was read of it to tell the format.
     """
 
     number: int
@@ -65,10 +69,13 @@ class Task:
     key: str = ""
     attempts: int = 0
     part: bool = False
+    head: FirstBytes | None = None
 
     def call(self, following: tuple[str, ...] = ()) -> tuple[Any, ...]:
         """Return what is called for it, with the files that the worker will be given next."""
-        how = self.storage_options, self.format, self.options
+        # Tried again, it is read again.
+        heads = () if self.head is None or self.attempts else (self.head,)
+        how = with_heads(self.storage_options, heads), self.format, self.options
         return answer, self.url, *how, following, self.part
 
     def failed(self, error: RefmakerError) -> TaskResult:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import MetadataError
+from refmaker.errors import MetadataError, printable
 from refmaker.model.report import Fingerprint, ScanReport
 from refmaker.storage.editable import Editable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import xarray as xr
+
     from refmaker.io.policy import Policy
-    from refmaker.model import Group
+    from refmaker.model import Array, Group
     from refmaker.storage.formats import StoredForm
     from refmaker.storage.readers import Summary
 
@@ -67,10 +70,83 @@ class ReferenceSet(Editable):
 
         return used_urls(self.group, self.report.sources)
 
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """Every array of the set by its path, such as ``"group/name"``."""
+        return dict(self.group.arrays())
+
+    def __getitem__(self, path: str) -> Array | Group:
+        """Return an array or a group.
+
+        Parameters
+        ----------
+        path : str
+            Its path, such as ``"group/name"``.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        node: Array | Group = self.group
+        for name in path.strip("/").split("/") if path.strip("/") else ():
+            members = getattr(node, "members", {})
+            if name not in members:
+                near = get_close_matches(path.strip("/"), [at for at, _ in self.group.walk()], 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise KeyError(f"{path!r} is not in the set{hint}")
+            node = members[name]
+        return node
+
+    def open(self, **options: Any) -> xr.Dataset:
+        """Open it with xarray; values are read when they are used.
+
+        Parameters
+        ----------
+        **options
+            As for `refmaker.open_dataset`, such as ``group="x"`` or ``chunks={}``.
+
+        Examples
+        --------
+        >>> refmaker.scan("air.nc").open()    # doctest: +SKIP
+        """
+        import xarray as xr
+
+        return xr.open_dataset(self, engine=_engine(), **options)  # type: ignore[arg-type]
+
+    def open_tree(self, **options: Any) -> xr.DataTree:
+        """Open all of its groups with xarray; see `open`."""
+        import xarray as xr
+
+        return xr.open_datatree(self, engine=_engine(), **options)  # type: ignore[arg-type]
+
     def __repr__(self) -> str:
-        arrays = [array for _, array in self.group.arrays()]
-        chunks = sum(array.chunks.present for array in arrays)
-        return f"<ReferenceSet of {self.report.url!r}: {len(arrays)} arrays, {chunks} chunks>"
+        from refmaker.model.display import text_tree, totals
+
+        title = f"<ReferenceSet of {printable(self._title())}>"
+        return "\n".join([title, totals(self.group), *text_tree(self.group)])
+
+    def _title(self) -> str:
+        form = f" ({self.report.format})" if self.report.format else ""
+        return f"{self.report.url!r}{form}" if self.report.url else f"no file{form}"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from refmaker.model.amounts import counted
+        from refmaker.model.display import document, html_table, html_tree, totals
+
+        urls = self.urls()
+        notes: list[tuple[str, str]] = [
+            ("files", counted(len(urls), "file") + (f": {printable(urls[0])}" if urls else ""))
+        ]
+        notes += [("skipped", f"{row.path}: {row.reason}") for row in self.report.skipped]
+        notes += [("warning", text) for text in self.report.warnings]
+        return document(
+            f"ReferenceSet of {printable(self._title())}",
+            totals(self.group),
+            html_tree(self.group),
+            html_table((), notes[:40]),
+        )
 
     def write(  # noqa: PLR0913 - each is a choice of its own
         self,
@@ -327,6 +403,14 @@ class ReferenceSet(Editable):
         return found
 
 
+def _engine() -> Any:
+    """Return xarray's engine of this package; asked for by name, xarray would load all others."""
+    from importlib.metadata import entry_points
+
+    (found,) = entry_points(group="xarray.backends", name="refmaker")
+    return found.load()
+
+
 def made_of(group: Group, report: ScanReport, sets: Iterable[ReferenceSet]) -> ReferenceSet:
     """Return a set made of others, which is trusted no further than they are.
 
@@ -427,7 +511,7 @@ def _header(refs: ReferenceSet) -> dict[str, Any]:
     return json_writer.header(__version__, refs.report, origins)
 
 
-_WITHOUT = {"NGFF 0.5": "`settings={'ngff': '0.4'}`", "GeoZarr": "`settings={'geozarr': 'no'}`"}
+_WITHOUT = {"NGFF": "`settings={'ngff': '0.4'}`", "GeoZarr": "`settings={'geozarr': 'no'}`"}
 
 
 def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
@@ -469,7 +553,7 @@ def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
     raise UnsupportedError(
         f"{names[form]} holds Zarr version 2{why}",
         code="zarr-format",
-        hint=f"{hint}, or scan with {_WITHOUT[told]}" if told else hint,
+        hint=f"{hint}, or scan with {_WITHOUT[told.split()[0]]}" if told else hint,
     )
 
 

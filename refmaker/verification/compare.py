@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refmaker.codecs import package_of
-from refmaker.scanning.protocol import MismatchError, TolerantReader
+from refmaker.errors import printable
+from refmaker.model.amounts import counted
+from refmaker.scanning.protocol import MismatchError, RemarkingReader, TolerantReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,12 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayCheck",
+    "ArrayChecks",
     "NotComparableError",
     "chosen_chunks",
     "compare_array",
     "near_values",
     "same_values",
 ]
+
+_SHOWN = 20
+"""Arrays that are not equal, in text."""
 
 
 class NotComparableError(Exception):
@@ -50,7 +57,8 @@ class ArrayCheck:
     passed_over : int
         Chosen chunks that were never written, and for which no file says so.
     reason : str
-        Why the first chunk differs, or why chunks could not be compared; else empty.
+        Why the first chunk differs, or why chunks could not be compared; else what the file
+        says of itself and is not so, such as a checksum, or empty.
     uncompared : int
         Chosen chunks that hold data and could not be compared.
     metadata : str
@@ -93,6 +101,11 @@ class ArrayCheck:
             return "given"
         return "empty" if self.passed_over and not self.compared else "equal"
 
+    @property
+    def why(self) -> str:
+        """What differs, or why something could not be compared; else empty."""
+        return "; ".join(filter(None, (self.metadata, self.reason)))
+
     def as_dict(self) -> dict[str, Any]:
         """Return the check as a JSON object, in the form that ``verify --json`` prints."""
         return {
@@ -126,6 +139,47 @@ class ArrayCheck:
             self.given + other.given,
             self.edited or other.edited,
         )
+
+
+class ArrayChecks(list[ArrayCheck]):
+    """What comparing came to, for each array in the order of the set."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that was to be compared was, and is equal."""
+        return all(check.ok for check in self)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many arrays have each verdict."""
+        return dict(Counter(check.verdict for check in self))
+
+    def summary(self) -> str:
+        """Return how many arrays are equal, in a line."""
+        counts = self.counts
+        words = ("equal", "different", "not compared", "empty", "given")
+        told = [f"{counts.get(word, 0):,} {word}" for word in words if word in {"equal", *counts}]
+        return f"{counted(len(self), 'array')}: {', '.join(told)}"
+
+    def __repr__(self) -> str:
+        bad = [check for check in self if not check.ok]
+        lines = [f"<ArrayChecks of {self.summary()}>"]
+        lines += [f"{check.verdict}: {check.path}: {check.why}" for check in bad[:_SHOWN]]
+        lines += [f"... and {len(bad) - _SHOWN:,} more"] if len(bad) > _SHOWN else []
+        return "\n".join(map(printable, lines))
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: what is not equal first."""
+        from refmaker.model.display import document, html_table
+
+        checks = sorted(self, key=lambda check: check.ok)[:1000]
+        rows = [
+            (check.verdict, check.path, f"{check.compared:,} of {check.chunks:,}", check.why)
+            for check in checks
+        ]
+        bad = [number for number, check in enumerate(checks) if not check.ok]
+        names = ("verdict", "array", "chunks compared", "why")
+        return document("Verification", self.summary(), html_table(names, rows, bad))
 
 
 def chosen_chunks(array: Array, path: str, sample: int | None, seed: int) -> Sequence[int]:
@@ -217,13 +271,16 @@ def compare_array(
         difference = _difference(array, virtual, true, region, tolerance)
         equal += not difference
         reason = reason or difference
+    reason = reason or native_reason
+    if equal and not reason and isinstance(native, RemarkingReader):
+        reason = native.remark(path)
     return ArrayCheck(
         path,
         array.chunks.size,
         compared,
         equal,
         compared - equal,
-        reason or native_reason,
+        reason,
         passed,
         missed,
     )

@@ -76,7 +76,7 @@ class Collection:
     def _audit(self, tree: Tree, choices: DICOMOptions, report: ScanReport) -> None:
         identifiers = Identifiers()
         identifiers.add(self.headers)
-        if choices.selection.identifies or choices.uids == "keep":
+        if choices.identifies:
             report.warn("the set may identify the patient: more than safe attributes was asked for")
         found = audit(tree.group, identifiers, uids=choices.uids != "keep")
         if not found:
@@ -119,6 +119,9 @@ def read_all(urls: Sequence[str], choices: DICOMOptions, cost: Cost) -> Collecti
     found = Collection()
     named = _read(found, urls, choices, cost)
     known = {header.url for header in found.headers} | found.failures.keys()
+    # Names in directories are in capitals, whatever those of the files are in.
+    letters = {url.lower(): url for url in known}
+    named = [letters.get(url.lower(), url) for url in named]
     # What a directory names is no directory again: so there is no circle.
     _read(found, [url for url in dict.fromkeys(named) if url not in known], choices, cost)
     return found
@@ -131,7 +134,8 @@ def _read(found: Collection, urls: Sequence[str], choices: DICOMOptions, cost: C
         if isinstance(header, Failure):
             found.failures[header.url] = header.error
         elif header.pixels is None and is_directory(header):
-            files, found.directories[header.url] = directory_files(header)
+            options = choices.storage_options
+            files, found.directories[header.url] = directory_files(header, options)
             named += files
         else:
             found.headers.append(header)

@@ -103,5 +103,19 @@ FORMAT = FormatDeclaration(
             "name: one of each array, all or none",
             ("auto", "all", "none"),
         ),
+        Setting(
+            "series-names",
+            "number",
+            "names of the groups of several series: series-1, by modality and series number such "
+            "as CT-3, or by series description, which may identify the patient",
+            ("number", "modality", "description"),
+        ),
+        Setting(
+            "ngff",
+            "0.4",
+            "version of the NGFF metadata of slides and volumes; 0.5 and 0.6 go with Zarr version "
+            "3, and 0.6 has the affine",
+            ("0.4", "0.5", "0.6", "no"),
+        ),
     ),
 )

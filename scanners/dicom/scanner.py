@@ -197,4 +197,6 @@ class DICOMScanner(DeclaredScanner, declaration=FORMAT):
             slides=values["slides"],
             strict=values["fail-on-phi"] == "yes",
             probe=values["probe"],
+            ngff=values["ngff"],
+            series_names=values["series-names"],
         )

@@ -15,9 +15,10 @@ import numpy as np
 from refmaker.codecs.checks import MAX_CHUNK
 from refmaker.errors import FormatError, LimitError, TruncatedError, UnsupportedError
 from refmaker.model import Array, ChunkTable, chunk_grid
-from refmaker.scanners.fits.columns import table_columns
+from refmaker.scanners.fits.columns import HEAP_BYTES, table_columns
 from refmaker.scanners.fits.images import DTYPES, coding, dimension_names
-from refmaker.scanners.fits.tile_codec import tile_codec, tile_settings
+from refmaker.scanners.fits.packed import GUNZIP, PackedSource
+from refmaker.scanners.fits.tile_codec import FUNPACK, tile_codec, tile_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.fits.columns import Column
     from refmaker.scanners.fits.hdus import HDU
     from refmaker.scanners.fits.header import Header
+    from refmaker.scanners.fits.images import Coding
     from refmaker.scanning.options import ScanOptions
 
 __all__ = ["compressed_array"]
@@ -40,7 +42,6 @@ _MAX_RANK: Final = 32
 _LOOSE: Final = 4096
 """Bytes between tiles that a chunk may have besides its tiles."""
 _COLUMNS: Final = ("COMPRESSED_DATA", "GZIP_COMPRESSED_DATA", "UNCOMPRESSED_DATA")
-_HEAP: Final = {"B": 1, "A": 1, "L": 1, "I": 2, "J": 4, "E": 4, "K": 8, "D": 8}
 _NUMBERS: Final = {"E": ">f4", "D": ">f8", "J": ">i4", "I": ">i2", "K": ">i8", "B": "u1"}
 
 
@@ -94,14 +95,14 @@ class _Table:
             column = self.columns.get(name)
             if column is None:
                 continue
-            if column.code not in "PQ" or column.inner not in _HEAP or column.repeat != 1:
+            if column.code not in "PQ" or column.inner not in HEAP_BYTES or column.repeat != 1:
                 raise FormatError(f"{name} holds no descriptors", offset=self.start)
             found = self.field(column, ">i4" if column.code == "P" else ">i8").astype(np.int64)
             here = (kind == 255) & (found[:, 0] != 0)
             if here.any() and (np.abs(found[here]).max() >= 2**48 or found[here].min() < 0):
                 raise FormatError(f"{name}: descriptors lead out of the file", offset=self.start)
             start[here] = self.heap + found[here, 1]
-            size[here] = found[here, 0] * _HEAP[column.inner]
+            size[here] = found[here, 0] * HEAP_BYTES[column.inner]
             kind[here] = number
         if (kind == 255).any():
             tile = int(np.flatnonzero(kind == 255)[0])
@@ -114,7 +115,12 @@ class _Table:
 
 
 def compressed_array(
-    hdu: HDU, source: Source, options: ScanOptions, report: ScanReport, *, primary: bool
+    hdu: HDU,
+    source: Source | PackedSource,
+    options: ScanOptions,
+    report: ScanReport,
+    *,
+    primary: bool,
 ) -> Array:
     """Return the array of a tile-compressed image.
 
@@ -122,7 +128,7 @@ def compressed_array(
     ----------
     hdu : HDU
         A binary table with ``ZIMAGE = T``.
-    source : Source
+    source : Source or PackedSource
         The file; the table is read, its heap is not.
     options : ScanOptions
         ``chunk_bytes`` tells how much neighbouring tiles may have together, decoded.
@@ -139,6 +145,12 @@ def compressed_array(
         If the algorithm is none of those that are decoded.
     """
     header = hdu.header
+    if isinstance(source, PackedSource):
+        raise UnsupportedError(
+            "tiles that are compressed, in a file that is compressed as a whole",
+            code="fits-gzip",
+            hint=GUNZIP,
+        )
     if hdu.end > source.size:
         raise TruncatedError(
             f"its data end at byte {hdu.end}, the file at {source.size}", offset=header.data
@@ -149,7 +161,9 @@ def compressed_array(
         raise FormatError(f"ZBITPIX is {bitpix}", offset=header.start)
     # Of integers, ZBLANK is what BLANK is in the image; of floats, it belongs to the compression.
     blank = "ZBLANK" if bitpix > 0 and "BLANK" not in header.keywords else "BLANK"
-    made = coding(header, bitpix, hdu.below("data"), report, ("BSCALE", "BZERO", blank))
+    made = coding(header, bitpix, hdu.below("data"), report, ("BSCALE", "BZERO", blank, "BUNIT"))
+    if header.text("ZCMPTYPE") == "PLIO_1":
+        _plio_offset(header, bitpix, made)
     names = dimension_names(hdu, len(shape), primary=primary)
     if not math.prod(shape):
         whole = tuple(max(1, extent) for extent in shape)
@@ -168,6 +182,12 @@ def compressed_array(
         {name: rows.numbers(header, name) for name in ("ZSCALE", "ZZERO", "ZBLANK")},
         tiles.kind,
     )
+    if made.dtype.kind == "u" and not made.filters:
+        if bool(tiles.kind.any()):
+            raise UnsupportedError(
+                "unsigned integers under PLIO_1 and gzip", code="fits-plio-1", hint=FUNPACK
+            )
+        settings["dtype"] = made.dtype.str
     if int(tiles.size.max()) > MAX_CHUNK:
         raise LimitError("a tile takes more than 4 GiB", offset=header.data)
     target = min(options.chunk_bytes or 0, MAX_CHUNK // 2)
@@ -196,6 +216,19 @@ def compressed_array(
         dimension_names=names,
         attributes=made.attributes,
     )
+
+
+def _plio_offset(header: Header, bitpix: int, made: Coding) -> None:
+    """Take back BZERO where PLIO_1, which knows no negative numbers, holds unsigned ones.
+
+    The standard is silent; cfitsio, which alone writes such images, compresses the values
+    themselves.
+    """
+    if bitpix != 16 or header.keywords.get("BZERO") != 32768:
+        return
+    if header.keywords.get("BSCALE", 1) != 1:
+        raise UnsupportedError("PLIO_1 with BZERO and BSCALE", code="fits-plio-1", hint=FUNPACK)
+    made.filters, made.attributes = (), dict(made.attributes)
 
 
 def _shapes(header: Header) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.scanners.zarr.keys import Places
+    from refmaker.scanning.key_store import Places
 
 __all__ = ["Sharding", "inner_table", "is_sharded", "sharding_of"]
 

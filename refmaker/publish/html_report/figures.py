@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import MissingDependencyError
-from refmaker.publish.html_report.amounts import human_size
+from refmaker.model.amounts import human_size
 from refmaker.publish.html_report.byte_map import FREE, SHARED
 
 if TYPE_CHECKING:
