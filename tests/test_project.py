@@ -23,7 +23,7 @@ def test_one_version() -> None:
     assert PROJECT["version"] == version
     assert f"\nversion: {version}\n" in read("CITATION.cff")
     assert f'version = "{version}"' in read("packaging/meta.yaml")
-    assert re.search(r"^## \[(.*?)\]", read("CHANGELOG.md"), re.M)[1] in (version, "Unreleased")
+    assert re.search(r"^## \[(.*?)\]", read("CHANGELOG.md"), re.MULTILINE)[1] in (version, "Unreleased")
 
 
 def test_the_recipe_asks_for_what_the_project_asks_for() -> None:
@@ -35,7 +35,7 @@ def test_the_recipe_asks_for_what_the_project_asks_for() -> None:
 def test_classifiers_name_the_pythons_that_are_tested() -> None:
     named = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
     workflow = read(".github/workflows/tests.yml")
-    assert sorted(named) == sorted(re.findall(r"^ +(3\.\d+)$", workflow, re.M))
+    assert sorted(named) == sorted(re.findall(r"^ +(3\.\d+)$", workflow, re.MULTILINE))
     assert f">={min(named, key=lambda text: int(text[2:]))}" == PROJECT["requires-python"]
 
 
