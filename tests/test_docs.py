@@ -16,7 +16,9 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
+from PIL import Image
 
 import refmaker
 from refmaker.cli import main
@@ -91,6 +93,17 @@ def test_the_figure_is_up_to_date_and_well_formed():
     drawn = ET.fromstring(figure.figure())  # noqa: S314 - drawn here
     assert drawn.attrib["aria-label"]
     assert "http" not in figure.figure().replace("http://www.w3.org/2000/svg", "")
+
+
+def test_pictures_are_up_to_date_and_small():
+    drawn = script("pictures")
+    for name, picture in drawn.pictures().items():
+        path = drawn.FOLDER / name
+        assert path.stat().st_size < 100_000
+        kept = np.asarray(Image.open(path).convert("RGB"), int)
+        assert kept.shape == picture.shape, "run: python docs/scripts/pictures.py"
+        # Other versions of libraries may round otherwise, which changes single pixels.
+        assert (abs(kept - picture).max(axis=-1) > 2).mean() < 1e-3, name
 
 
 @pytest.mark.parametrize("verb", VERBS)
