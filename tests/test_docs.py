@@ -18,6 +18,8 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from phantom import write_slide, write_study
 from PIL import Image
 
 import refmaker
@@ -245,6 +247,21 @@ def test_blocks_marked_as_runnable_run(page, tmp_path, monkeypatch):
             # kerchunk is imported by one page, and its libraries warn as they like.
             warnings.simplefilter("ignore")
             exec(compile(block, name_of(page), "exec"), space)  # noqa: S102 - our own pages
+
+
+def test_commands_of_the_study_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_study("study")
+    write_slide("slide")
+    page = (DOCS / "tasks" / "study.md").read_text()
+    lines = re.findall(r"^\$ refmaker (.*)$", page, re.MULTILINE)
+    ran = [line.split() for line in lines if not line.startswith("serve")]
+    assert [words[0] for words in ran] == ["scan", "info", "scan", "scan", "materialize"]
+    for words in ran:
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 0, done.output
+    assert "/study-1/CT-2/labels/SEG-301" in refmaker.open_datatree("study.json").groups
+    assert (tmp_path / "study.ome.zarr" / "study-1" / "series-1" / "zarr.json").exists()
 
 
 def test_some_blocks_are_runnable():
