@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.codecs.chunk_values import plain_values
 from refmaker.combine.forecast import VIEW
+from refmaker.combine.members import Member
+from refmaker.combine.values import read_values
 from refmaker.errors import RefmakerError
 from refmaker.io.folders import open_folder
 from refmaker.io.local_file import local_path
@@ -27,7 +28,7 @@ from refmaker.model.zarr_v2 import array_document, dumps
 from refmaker.storage import parquet
 from refmaker.storage.formats import StoredForm
 from refmaker.storage.parquet_reader import read_metadata, read_table
-from refmaker.storage.reference_set import check_names, header_of, opened
+from refmaker.storage.reference_set import ReferenceSet, check_names, header_of, opened
 from refmaker.storage.rewrite import is_relative
 from refmaker.storage.tree import assemble
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
     from refmaker.combine.options import Appended, CombineOptions
     from refmaker.io.folders import ReadableFolder
-    from refmaker.storage.reference_set import ReferenceSet
 
     Extend = Callable[[ReferenceSet], Appended]
 
@@ -136,7 +136,7 @@ def _read(name: str) -> _Base:
     if is_relative(header) or header.get("parts") or header.get("origins"):
         raise _Unlike
     whole = assemble(tree, lambda _, a: ChunkTable.empty(chunk_grid(a.shape, a.chunk_shape)))
-    if VIEW in whole.attributes or size != parquet.record_size_of(whole):
+    if VIEW in whole.attributes:
         raise _Unlike
     dim = _dimension(whole)
     small = {
@@ -217,9 +217,9 @@ def _row(array: Array, start: int) -> int:
 
 def _values(array: Array) -> NDArray[Any]:
     """Return the values of an array that is kept inline."""
-    values = plain_values(array)
-    if values is None or values.dtype.hasobject:
+    if array.chunks.referenced or array.dtype.hasobject:
         raise _Unlike
+    (values,) = read_values([(Member(0, ReferenceSet(Group())), "", array)])
     return values
 
 
@@ -247,7 +247,8 @@ def _grown(base: _Base, made: Group) -> tuple[Group, dict[str, parquet.Grown]]:
                 followed = True
             arrays[path] = inline_like(values, new, new.dimension_names or ())
     group = map_arrays(made, lambda path, _: arrays[path])
-    if not followed or parquet.record_size_of(group) != base.record_size:
+    # Records of a small set are as small, and would become many.
+    if not followed or base.record_size < parquet.record_size_of(group, largest=False):
         raise _Unlike
     return group, grown
 

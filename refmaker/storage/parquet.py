@@ -182,10 +182,18 @@ def _metadata(group: Group, record_size: int, header: Mapping[str, Any] | None) 
     return dumps(content).encode()
 
 
-def record_size_of(group: Group) -> int:
-    """Return the rows of a record that `write` takes for a set."""
-    largest = max((array.chunks.size for _, array in group.arrays()), default=1)
-    return max(1, min(largest, _RECORD if largest <= _MANY else _LARGE_RECORD))
+def record_size_of(group: Group, *, largest: bool = True) -> int:
+    """Return the rows of a record that `write` takes for a set.
+
+    Parameters
+    ----------
+    group : Group
+        The set.
+    largest : bool
+        Whether records of very large sets are larger.
+    """
+    size = max((array.chunks.size for _, array in group.arrays()), default=1)
+    return max(1, min(size, _LARGE_RECORD if largest and size > _MANY else _RECORD))
 
 
 def _check_place(name: str) -> None:

@@ -70,7 +70,8 @@ def both_ways(tmp_path, base, new, monkeypatch, **options):
 
 
 @pytest.mark.parametrize(
-    ("old", "steps", "chunk"), [(5, 1, 1), (4, 2, 1), (9, 1, 1), (3, 3, 1), (3, 4, 2), (5, 2, 2)]
+    ("old", "steps", "chunk"),
+    [(5, 1, 1), (4, 2, 1), (9, 1, 1), (3, 3, 1), (3, 4, 2), (5, 2, 2), (6, 15, 5)],
 )
 def test_it_gives_the_files_that_reading_all_of_it_gives(tmp_path, monkeypatch, old, steps, chunk):
     parts = [dataset(k * steps, steps, shape=SHAPE) for k in range(old + 3)]
