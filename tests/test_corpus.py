@@ -7,6 +7,7 @@ reads, and every object is accounted for. The shares are printed and may only im
 from __future__ import annotations
 
 import csv
+import re
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -16,11 +17,14 @@ import netCDF4
 import numpy as np
 import pytest
 import tifffile
+from astropy.io import fits
 
 from refmaker.errors import RefmakerError, WorkerError
 from refmaker.io.source import Source
+from refmaker.model import Group
 from refmaker.model.report import Outcome
 from refmaker.scanners.dicom import DICOMScanner
+from refmaker.scanners.fits import FITSScanner
 from refmaker.scanners.grib import GRIBScanner
 from refmaker.scanners.tiff.directory import is_tiff, read_directory
 from refmaker.scanning.protocol import SNIFF_BYTES, choose
@@ -38,6 +42,8 @@ SHARES = {
     ("corpus", "grib"): (80, 1791, 1),
     ("corpus", "tiff"): (165, 366, 73),
     ("corpus", "dicom"): (167, 664, 108),
+    ("corpus", "fits"): (13, 142, 1),
+    ("corpus_more", "fits"): (9, 61, 1),
     ("corpus_more", "hdf5"): (89, 2769, 31),
     ("corpus_more", "netcdf3"): (14, 463, 0),
     ("corpus_more", "grib"): (55, 1073, 0),
@@ -281,7 +287,55 @@ class DICOM:
         return "" if lossy and most <= 1 else f"other values, by up to {most}"
 
 
-FORMATS = {"dicom": DICOM(), "hdf5": HDF5(), "netcdf3": NetCDF3(), "grib": GRIB(), "tiff": TIFF()}
+class FITS:
+    """FITS, read by astropy."""
+
+    # Astropy does not open it: what follows an empty image is no header.
+    broken = frozenset({"pillow__hopper_naxis_zero.fits"})
+    unreadable = frozenset()
+
+    def __init__(self):
+        self.group = None
+
+    @contextmanager
+    def open(self, path):
+        with Source(path) as source, FITSScanner().native(source) as native:
+            yield path, native
+
+    def objects(self, file):
+        return {"/"}
+
+    def misnamed(self, path, group):
+        """Compare units and their columns with those that astropy finds."""
+        self.group = group
+        parts = [group, *(part for part in group.members.values() if isinstance(part, Group))]
+        with fits.open(path) as units:
+            if len(units) != len(parts):
+                return [f"{len(parts)} units, astropy finds {len(units)}"]
+            missing = [
+                {re.sub(r"[/\\]", "_", name) for name in unit.columns.names} - set(part.members)
+                for unit, part in zip(units, parts, strict=True)
+                if isinstance(unit, fits.BinTableHDU | fits.TableHDU)
+            ]
+        return [f"no columns {sorted(names)}" for names in missing if names]
+
+    def difference(self, file, name, found):
+        array, native = self.group[name], file[1]
+        true = native.read(name, array, tuple(slice(0, extent) for extent in array.shape))
+        tolerance = native.tolerance(name, array)
+        same = same_values(np.asarray(found).astype(array.dtype), true)
+        near = tolerance is not None and np.allclose(found, true, rtol=0, atol=tolerance.absolute)
+        return "" if same or near else "other values"
+
+
+FORMATS = {
+    "fits": FITS(),
+    "dicom": DICOM(),
+    "hdf5": HDF5(),
+    "netcdf3": NetCDF3(),
+    "grib": GRIB(),
+    "tiff": TIFF(),
+}
 
 
 @cache

@@ -169,9 +169,7 @@ def _equal(
     return _inlined(lists, made, source, shape, names)
 
 
-def _ragged(
-    lists: Lists, made: Coding, source: Source, options: ScanOptions, along: str
-) -> Array:
+def _ragged(lists: Lists, made: Coding, source: Source, options: ScanOptions, along: str) -> Array:
     """Return all elements behind each other, shape (elements,)."""
     total = int(lists.count.sum())
     if not total:
@@ -247,6 +245,6 @@ def _texts(lists: Lists, source: Source, options: ScanOptions, rows: str) -> Arr
     table = ChunkTable.inline((1,), {0: data}) if count else ChunkTable.empty((0,))
     filters: tuple[Mapping[str, Any], ...] = (TEXTS,)
     return Array(
-        (count,), (max(1, count),), np.dtype(object), table, filters=filters, fill_value="",
+        (count,), (max(1, count),), np.dtype(object), table, filters=filters,
         dimension_names=(rows,),
     )  # fmt: skip
