@@ -44,7 +44,7 @@ class FITSASCIIColumn(DecodeOnly):
     codec_id = "refmaker.fits_ascii"
     fields = ("row", "start", "width", "dtype", "decimals", "null", "missing")
 
-    def __init__(  # noqa: PLR0913 - what a header says of a field
+    def __init__(
         self,
         row: int,
         start: int,

@@ -70,6 +70,7 @@ def linear_coordinates(
         ``units``, ``long_name`` and, where there is one, the ``standard_name`` of CF.
     """
     header, rank = hdu.header, len(array.shape)
+    dimensions = array.dimension_names or ()
     if not any(_SETS.fullmatch(name) for name in header.keywords):
         return {}
     coupled = _coupled(header, rank)
@@ -78,7 +79,7 @@ def linear_coordinates(
         return {}  # no matrix that any library inverts
     found: dict[str, Array] = {}
     for number in sorted(lone):
-        extent, name = array.shape[rank - number], array.dimension_names[rank - number]
+        extent, name = array.shape[rank - number], dimensions[rank - number]
         axis = _axis(header, number)
         if axis is None or not 0 < extent <= min(_MAX_VALUES, options.inline_budget // 8):
             continue

@@ -19,10 +19,11 @@ from tests.scanners.fits.test_tables import columns
 
 
 def units():
-    text = fits.TableHDU.from_columns(
-        [fits.Column("x", "F12.3", array=np.arange(300.0)), fits.Column("t", "A3", array=["abc"] * 300)],
-        name="TEXT",
-    )  # fmt: skip
+    fields = [
+        fits.Column("x", "F12.3", array=np.arange(300.0)),
+        fits.Column("t", "A3", array=["abc"] * 300),
+    ]
+    text = fits.TableHDU.from_columns(fields, name="TEXT")
     return [
         fits.PrimaryHDU(files.values("u2", (60, 41))),
         fits.ImageHDU(files.values("u8", (5, 30, 17)), name="SCI"),
