@@ -7,6 +7,7 @@ reads, and every object is accounted for. The shares are printed and may only im
 from __future__ import annotations
 
 import csv
+import re
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -16,12 +17,15 @@ import netCDF4
 import numpy as np
 import pytest
 import tifffile
+from astropy.io import fits
 from pyhdf.SD import SD
 
 from refmaker.errors import RefmakerError, WorkerError
 from refmaker.io.source import Source
+from refmaker.model import Group
 from refmaker.model.report import Outcome
 from refmaker.scanners.dicom import DICOMScanner
+from refmaker.scanners.fits import FITSScanner
 from refmaker.scanners.grib import GRIBScanner
 from refmaker.scanners.hdf4 import HDF4Scanner
 from refmaker.scanners.tiff.directory import is_tiff, read_directory
@@ -42,6 +46,8 @@ SHARES = {
     ("corpus", "tiff"): (165, 366, 73),
     ("corpus", "dicom"): (167, 664, 108),
     ("corpus_more", "hdf4"): (7, 55, 5),
+    ("corpus", "fits"): (13, 142, 1),
+    ("corpus_more", "fits"): (9, 61, 1),
     ("corpus_more", "hdf5"): (89, 2769, 31),
     ("corpus_more", "netcdf3"): (14, 463, 0),
     ("corpus_more", "grib"): (55, 1073, 0),
@@ -328,8 +334,50 @@ class DICOM:
         return "" if lossy and most <= 1 else f"other values, by up to {most}"
 
 
+class FITS:
+    """FITS, read by astropy."""
+
+    # Astropy does not open it: what follows an empty image is no header.
+    broken = frozenset({"pillow__hopper_naxis_zero.fits"})
+    unreadable = frozenset()
+
+    def __init__(self):
+        self.group = None
+
+    @contextmanager
+    def open(self, path):
+        with Source(path) as source, FITSScanner().native(source) as native:
+            yield path, native
+
+    def objects(self, file):
+        return {"/"}
+
+    def misnamed(self, path, group):
+        """Compare units and their columns with those that astropy finds."""
+        self.group = group
+        parts = [group, *(part for part in group.members.values() if isinstance(part, Group))]
+        with fits.open(path) as units:
+            if len(units) != len(parts):
+                return [f"{len(parts)} units, astropy finds {len(units)}"]
+            missing = [
+                {re.sub(r"[/\\]", "_", name) for name in unit.columns.names} - set(part.members)
+                for unit, part in zip(units, parts, strict=True)
+                if isinstance(unit, fits.BinTableHDU | fits.TableHDU)
+            ]
+        return [f"no columns {sorted(names)}" for names in missing if names]
+
+    def difference(self, file, name, found):
+        array, native = self.group[name], file[1]
+        true = native.read(name, array, tuple(slice(0, extent) for extent in array.shape))
+        tolerance = native.tolerance(name, array)
+        same = same_values(np.asarray(found).astype(array.dtype), true)
+        near = tolerance is not None and np.allclose(found, true, rtol=0, atol=tolerance.absolute)
+        return "" if same or near else "other values"
+
+
 FORMATS = {
     "dicom": DICOM(),
+    "fits": FITS(),
     "hdf4": HDF4(),
     "hdf5": HDF5(),
     "netcdf3": NetCDF3(),
