@@ -184,9 +184,7 @@ def decode_hcompress(raw: Buffer, count: int, *, smooth: bool) -> NDArray[np.int
     return _inverse(values, scale if smooth else 0).reshape(-1)
 
 
-def _coefficients(
-    bits: _Bits, rows: int, columns: int, planes: list[int]
-) -> NDArray[np.int64]:
+def _coefficients(bits: _Bits, rows: int, columns: int, planes: list[int]) -> NDArray[np.int64]:
     """Return the coefficients of the transform, shape (rows, columns), before scaling."""
     values = np.zeros((rows, columns), np.int64)
     top, left = (rows + 1) // 2, (columns + 1) // 2
