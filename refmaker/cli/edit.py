@@ -32,7 +32,6 @@ class _Dimension(click.ParamType):  # type: ignore[type-arg]  # generic in newer
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, Any]:
-        """Return both; None for no value."""
         if isinstance(value, tuple):
             return value
         name, equals, text = str(value).partition("=")

@@ -274,11 +274,9 @@ class _Formatter(logging.Formatter):
     """Puts each record on one line, and tracebacks below."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - overridden
-        """Return the line."""
         return printable(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - overridden
-        """Return the lines of a traceback."""
         return "\n".join(map(printable, super().formatException(ei).split("\n")))
 
 

@@ -24,7 +24,7 @@ from refmaker.cli.options import (
 )
 from refmaker.cli.output import FAILED as INPUT_FAILED
 from refmaker.cli.output import IGNORED, Account
-from refmaker.cli.scan_runs import Job, collector, scan_collection, scan_cube, scan_each
+from refmaker.cli.scan_runs import Job, collector, looked_at, scan_collection, scan_cube, scan_each
 from refmaker.cli.settings import SettingsCommand, take_settings
 from refmaker.cli.targets import DEFAULT_NAME, is_single, outputs
 from refmaker.errors import RefmakerError
@@ -193,6 +193,7 @@ def command(ctx: click.Context, /, **values: Any) -> None:
     if joined:
         out = _single(values["out"])
         _check(inputs.urls, [out], job)
+        inputs = looked_at(inputs, job)
         scanner = collector(inputs, job)
         alone = len(inputs.urls) == 1
         if isinstance(scanner, JoiningScanner) and not alone:
@@ -209,6 +210,7 @@ def command(ctx: click.Context, /, **values: Any) -> None:
             scan_cube(inputs, out, job, combine_options(values, form))
     elif is_single(inputs, values["out"]) and values["out"] is not None:
         _check(inputs.urls, [values["out"]], job)
+        inputs = looked_at(inputs, job)
         try:
             scan_collection(inputs, values["out"], job)
         except LookupError as error:
@@ -219,11 +221,11 @@ def command(ctx: click.Context, /, **values: Any) -> None:
         targets = outputs(inputs.urls, values["out"], values["name_template"])
         _check(inputs.urls, targets, job)
         scan_each(inputs, targets, job)
-    account.tell_readers()
+    account.finish()
     if (
         INPUT_FAILED in account.statuses
-        or account.statuses == {IGNORED}
-        or (job.strict and account.statuses & {"partial", IGNORED})
+        or account.statuses.keys() == {IGNORED}
+        or (job.strict and account.statuses.keys() & {"partial", IGNORED})
     ):
         ctx.exit(FAILED)
 

@@ -75,8 +75,6 @@ def plan(trees: Trees, context: Context) -> CubeAxes:
 
     Parameters
     ----------
-    trees : Trees
-        All groups of all inputs.
     context : Context
         The inputs, and how to combine them.
     """

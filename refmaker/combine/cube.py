@@ -44,8 +44,6 @@ def combine_members(
     ----------
     members : sequence of Member
         At least one.
-    options : CombineOptions
-        How.
     part : bool
         Whether there are more inputs, so that variables that options name may be in those.
 
@@ -99,7 +97,7 @@ def check_names(members: Sequence[Member], options: CombineOptions) -> None:
     MetadataError
         With the names that there are.
     """
-    words = ("shared", "varying", "fill", "tolerance")
+    words = ("identical_variables", "concat_variables", "fill", "tolerance")
     if not any(getattr(options, word) for word in words):
         return
     paths = {path for member in members for path, _ in member.refs.group.arrays()}
@@ -122,7 +120,6 @@ def _format(members: Sequence[Member]) -> str:
 def _group(
     path: str, trees: Trees, plan: coordinates.CubeAxes, context: Context, report: ScanReport
 ) -> dict[str, Array | Group]:
-    """Return the variables of one group, combined."""
     options = context.options
     names = trees.arrays[path]
     made: dict[str, Array | Group] = dict(plan.new_coordinates(path, names))
@@ -138,13 +135,13 @@ def _group(
         if not path and name in plan.new:
             continue
         axes = _axes(path, items[0][1], trees, plan)
-        varying = name in options.varying or inner in options.varying
-        fixed = name in auxiliary or name in options.shared or inner in options.shared
+        varying = not {name, inner}.isdisjoint(options.concat_variables)
+        fixed = name in auxiliary or not {name, inner}.isdisjoint(options.identical_variables)
         one = _Variable(path, inner, items, axes, name in mappings, names)
         new = plan.new_axes() if varying or not fixed else ()
         if varying:
             new = _with_lacking(one, new, plan, context)
-        if options.static == "vary" and not varying:
+        if options.compat == "vary" and not varying:
             array = _varied(one, new, plan, context)
         else:
             array = _combined(one, new, plan, context)
@@ -169,7 +166,6 @@ class _Variable:
 
     @property
     def is_coordinate(self) -> bool:
-        """Whether it is the coordinate of a dimension."""
         return self.items[0][1].dimension_names == (self.path.rpartition("/")[2],)
 
 

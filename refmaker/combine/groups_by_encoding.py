@@ -27,7 +27,6 @@ def group_by_encoding(members: Sequence[Member], options: CombineOptions) -> lis
 
     Parameters
     ----------
-    members : sequence of Member
     options : CombineOptions
         Attributes that it settles do not tell kinds apart.
 
@@ -71,16 +70,12 @@ def combine_by_encoding(
     options: CombineOptions,
     combine_alike: Callable[[Sequence[Member], CombineOptions], ReferenceSet],
 ) -> ReferenceSet:
-    """Combine inputs of each kind to a group ``era_0`` and following; one kind to the root.
+    """Combine inputs of each kind to a group ``encoding_0`` and following; one kind to the root.
 
     Parameters
     ----------
     members : sequence of Member
         At least one.
-    options : CombineOptions
-        How.
-    combine_alike : callable
-        Combines inputs of one kind.
 
     Raises
     ------
@@ -93,7 +88,7 @@ def combine_by_encoding(
     report = ScanReport("")
     groups: dict[str, Array | Group] = {}
     for number, kind in enumerate(kinds):
-        name = f"era_{number}"
+        name = f"encoding_{number}"
         refs = combine_alike(_numbered(kind), options)
         groups[name] = refs.group
         report.extend(replace(row, path=f"/{name}{row.path}") for row in refs.report.rows)

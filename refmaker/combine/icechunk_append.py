@@ -64,12 +64,8 @@ def append_icechunk(
 
     Parameters
     ----------
-    target : str or os.PathLike
-        The repository.
     found : sequence of Member
         The inputs. Those of whose file a chunk is there are passed over.
-    options : CombineOptions
-        How to combine them.
     storage_options : mapping, optional
         As for `refmaker.storage.icechunk.write`.
 
@@ -178,13 +174,7 @@ def _check_stays(
     options: CombineOptions,
     name: str,
 ) -> None:
-    """Refuse inputs that come before what is there: its chunks keep their places.
-
-    Raises
-    ------
-    MetadataError
-        With the coordinate.
-    """
+    """Refuse inputs that come before what is there: its chunks keep their places."""
     found = Findings(both, options)
     trees = times.in_same_units(Trees.of(both, found), Context(both, options, found))
     for path, names in trees.arrays.items():

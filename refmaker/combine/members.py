@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError
 from refmaker.model import Array, Group
-from refmaker.model.editing.places import map_arrays
 from refmaker.storage.reference_set import ReferenceSet, made_of
 
 if TYPE_CHECKING:
@@ -68,10 +67,6 @@ def members(
 
     Parameters
     ----------
-    sets : iterable of ReferenceSet, str or os.PathLike
-        The inputs.
-    storage_options : mapping, optional
-        Passed to fsspec.
     drop : collection of str
         Names or paths of variables and groups to leave out.
     preprocess : callable, optional
@@ -109,9 +104,7 @@ def combined_set(group: Group, report: ScanReport, members: Iterable[Member]) ->
     found = list(members)
     if len(found) > 1:
         # What many were joined to begins at no one place of a file.
-        group = map_arrays(
-            group, lambda _, a: replace(a, origin=a.origin.joined()) if a.origin else a
-        )
+        group = group.map_arrays(lambda a: replace(a, origin=a.origin.joined()) if a.origin else a)
     return made_of(group, report, [member.refs for member in found])
 
 

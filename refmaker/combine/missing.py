@@ -24,8 +24,6 @@ def filled(trees: Trees, context: Context) -> Trees:
 
     Parameters
     ----------
-    trees : Trees
-        All groups of all inputs.
     context : Context
         The inputs, and how to combine them; its findings get values that do not fit.
     """

@@ -45,8 +45,6 @@ def split_chunks(array: Array, chunk_shape: Sequence[int]) -> Array:
 
     Parameters
     ----------
-    array : Array
-        Without codecs, in C order.
     chunk_shape : sequence of int
         Elements of the new chunks along each dimension.
 
@@ -105,8 +103,6 @@ def split_to_common(items: Sequence[Item], layout: VariableGrid) -> list[Item]:
     ----------
     items : sequence of (int, Array)
         The inputs.
-    layout : VariableGrid
-        The cube's geometry.
 
     Returns
     -------
@@ -139,16 +135,10 @@ def split_along(trees: Trees, chunks: Mapping[str, int], context: Context) -> Tr
 
     Parameters
     ----------
-    trees : Trees
-        All groups of all inputs.
     chunks : mapping of str to int
         Sizes; dimensions that are not named stay.
     context : Context
         Its findings get sizes that chunks cannot be cut to, its warnings compressed variables.
-
-    Returns
-    -------
-    Trees
     """
     arrays = {
         path: {

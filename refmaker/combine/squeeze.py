@@ -25,8 +25,6 @@ def squeezed(trees: Trees, context: Context) -> Trees:
 
     Parameters
     ----------
-    trees : Trees
-        All groups of all inputs.
     context : Context
         The inputs, and how to combine them; its findings get what cannot be left out.
     """

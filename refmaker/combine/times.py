@@ -101,7 +101,6 @@ def known_calendar(attributes: Mapping[str, Any]) -> str:
 
 
 def _distance(units: str, other: str, calendar: str) -> int:
-    """Return the microseconds from the reference of other units to that of `units`."""
     try:
         import cftime
     except ImportError as error:
@@ -120,13 +119,7 @@ def _distance(units: str, other: str, calendar: str) -> int:
 
 
 def _counted(values: NDArray[Any], unit: str) -> NDArray[np.int64]:
-    """Return times in a unit as microseconds, rounded to one.
-
-    Raises
-    ------
-    MetadataError
-        If the unit has no constant length, or a time is out of reach.
-    """
+    """Return times in a unit as microseconds, rounded to one."""
     if unit not in _MICROSECONDS:
         raise MetadataError(f"{unit!r} have no constant length")
     size = _MICROSECONDS[unit]
@@ -145,8 +138,6 @@ def microseconds(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray
 
     Parameters
     ----------
-    values : ndarray
-        Numbers.
     attributes : mapping
         ``units``.
 
@@ -186,8 +177,6 @@ def dates(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[Any]:
 
     Parameters
     ----------
-    values : ndarray
-        Numbers.
     attributes : mapping
         ``units`` and ``calendar``.
 
@@ -221,10 +210,6 @@ def dates(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[Any]:
 def dates_of_texts(values: NDArray[Any]) -> NDArray[Any]:
     """Return dates that are written out, such as ``2024-01-01_06:00:00``, as datetime64[us].
 
-    Parameters
-    ----------
-    values : ndarray of str
-
     Raises
     ------
     MetadataError
@@ -245,13 +230,8 @@ def dates_of_texts(values: NDArray[Any]) -> NDArray[Any]:
 def whole_units(values: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
     """Return dates as whole numbers of the largest unit since 1970-01-01 that allows it.
 
-    Parameters
-    ----------
-    values : ndarray of datetime64
-
     Returns
     -------
-    ndarray of int64
     str
         ``days`` to ``microseconds``.
     """
@@ -274,8 +254,6 @@ def in_same_units(trees: Trees, context: Context) -> Trees:
 
     Parameters
     ----------
-    trees : Trees
-        All groups of all inputs.
     context : Context
         The inputs, and how to combine them; its findings get what cannot be done.
 

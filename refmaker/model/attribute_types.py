@@ -37,8 +37,6 @@ def number_type(dtype: np.dtype[Any], value: Any) -> str | None:
 
     Parameters
     ----------
-    dtype : numpy.dtype
-        The type in the file.
     value : object
         The value in JSON terms; where it holds text such as ``"NaN"`` only the type tells that
         it is a number.
@@ -70,8 +68,6 @@ def merge_types(nodes: Sequence[Mapping[str, Any]], kept: Mapping[str, Any]) -> 
 
     Parameters
     ----------
-    nodes : sequence of mapping
-        The attributes of each.
     kept : mapping
         The attributes of what is made of them.
     """
@@ -88,11 +84,6 @@ def typed_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
     One element alone becomes a scalar, as in all readers of netCDF. Attributes that were given
     other values since, which do not fit the type, are returned as they are.
-
-    Parameters
-    ----------
-    attributes : mapping
-        As in a document.
     """
     types = _types(attributes)
     found = {name: value for name, value in attributes.items() if name != TYPES}

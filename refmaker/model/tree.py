@@ -229,8 +229,12 @@ class Group:
 
     def map_arrays(self, change: Callable[[Array], Array]) -> Group:
         """Return a group of the same tree with what `change` makes of every array."""
+        return self.map_paths(lambda _, array: change(array))
+
+    def map_paths(self, change: Callable[[str, Array], Array]) -> Group:
+        """Return a group of the same tree; `change` is given every array with its path."""
         found = {
-            path: change(node) if isinstance(node, Array) else replace(node, members={})
+            path: change(path, node) if isinstance(node, Array) else replace(node, members={})
             for path, node in self.walk()
         }
         root = nested(found)

@@ -9,6 +9,7 @@ x of LPS; else the affine alone says where a volume lies, which NGFF has from 0.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["described_volumes", "volume_multiscale"]
+    from refmaker.model.report import ScanReport
+
+__all__ = ["described_volumes", "volume_multiscale", "with_ngff"]
 
 _SPACE = re.compile(r"([zyx])(_\d+)?")
 _NUMBER = re.compile(r"_\d+$")
@@ -46,6 +49,14 @@ _EVEN = 1e-3
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _ALONG = 1e-6
 """How far axes may be from those of LPS for a translation to say where they begin."""
+
+
+def with_ngff(group: Group, version: str, report: ScanReport) -> Group:
+    """Return a group whose attributes describe its volumes; what cannot be is a warning."""
+    told, problems = described_volumes(group.members, version)
+    for problem in problems:
+        report.warn(f"not described as NGFF: {problem}")
+    return replace(group, attributes={**group.attributes, **told})
 
 
 def described_volumes(

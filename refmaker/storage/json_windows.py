@@ -371,8 +371,6 @@ def next_piece(text: bytes, start: int, limit: int, *, first: bool, find_refs: b
 
     Parameters
     ----------
-    text : bytes
-        The document.
     start : int
         Where the first of them begins, in the object or behind a comma.
     limit : int

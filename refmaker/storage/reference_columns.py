@@ -120,7 +120,6 @@ class _NumberedTexts:
         return len(self._known)
 
     def number(self, text: bytes) -> int:
-        """Return the number of one text."""
         return self._known.setdefault(text, len(self._known))
 
     def numbers(
@@ -130,7 +129,6 @@ class _NumberedTexts:
 
         Parameters
         ----------
-        window : Window
         start, width : ndarray of int64, shape (n,)
             Where they are.
 

@@ -124,10 +124,6 @@ class ChunkGrid(NamedTuple):
 def chunk_key(key: str) -> tuple[str, tuple[int, ...], bool] | None:
     """Split the key of a chunk.
 
-    Parameters
-    ----------
-    key : str
-
     Returns
     -------
     path : str
@@ -247,8 +243,6 @@ class ReferenceIndex:
 
         Parameters
         ----------
-        group : Group
-            The root group.
         header : mapping, optional
             Content of the member ``refmaker``.
         zarr_format : {2, 3}, optional

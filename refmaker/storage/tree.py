@@ -48,8 +48,6 @@ def add_document(tree: Tree, key: str, value: Any, url: str = "") -> bool:
 
     Parameters
     ----------
-    tree : dict
-        Changed in place.
     key : str
         Such as ``"group/array/.zarray"``.
     value : str, bytes or dict

@@ -142,13 +142,6 @@ class JoinedValues:
         """Return the values of an array of which one position was taken, if a file has them.
 
         Of sets that were joined before nobody knows any more which position that was.
-
-        Raises
-        ------
-        NotComparableError
-            If no file has any of it.
-        MismatchError
-            If files have others.
         """
         axes = () if array.origin is None else array.origin.axes
         gone = [i for i, axis in enumerate(axes) if axis is None]
@@ -318,7 +311,6 @@ class JoinedValues:
             yield path, str(axis)
 
     def _part(self, url: str, kept: set[str]) -> _Part:
-        """Open a file, and return what it has."""
         part = _Part(url)
         file = self._files[url]
         pairs: dict[Dimension, Pairs] = defaultdict(list)

@@ -109,8 +109,6 @@ def array_from_manifest(array: Any, report: ScanReport) -> Array:
     ----------
     array : virtualizarr.manifests.ManifestArray
         Metadata of Zarr version 3 and a manifest.
-    report : ScanReport
-        Takes warnings.
 
     Raises
     ------

@@ -47,10 +47,11 @@ FORMAT = FormatDeclaration(
             former=("trust-stride",),
         ),
         Setting(
-            "layout",
+            "tiff-axes",
             "auto",
-            "order of a TIFF's dimensions: as NGFF has it, as stored, or what fits the image",
+            "order of dimensions: as NGFF has it, as stored, or what fits the image",
             ("auto", "ngff", "native"),
+            former=("layout",),
         ),
         Setting(
             "ngff",

@@ -109,8 +109,6 @@ class Builder:
 
         Parameters
         ----------
-        image : Image
-            The image.
         path : str
             Of its group, ``""`` for the root.
         flat : bool
@@ -118,10 +116,6 @@ class Builder:
 
         Returns
         -------
-        members : dict
-            Arrays and groups by name.
-        attributes : dict
-            Of the group.
         described : bool
             Whether the attributes are those of an NGFF image.
         """
@@ -319,7 +313,6 @@ class Builder:
     def _coordinates(
         self, plan: _ArrayDimensions, array: Array, base: tuple[int, ...]
     ) -> dict[str, Array]:
-        """Return the coordinates of one level by name."""
         image = plan.image
         sizes = dict(zip(plan.names, array.shape, strict=True))
         whole = dict(zip(plan.names, base, strict=True))

@@ -29,13 +29,7 @@ _RGB = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"), ("alpha", "F
 
 
 def problem(names: Sequence[str]) -> str:
-    """Return why NGFF cannot describe an image; empty if it can.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Its dimensions, in order.
-    """
+    """Return why NGFF cannot describe an image; empty if it can."""
     custom = [name for name in names if name != "t" and name not in _SPACE]
     if len(custom) > 1:
         return f"NGFF has room for one axis besides time and space, not for {', '.join(custom)}"
@@ -57,18 +51,10 @@ def image_attributes(  # noqa: PLR0913 - what the document is made of
 
     Parameters
     ----------
-    name : str
-        Of the image.
-    axes : sequence of Axis
-        One for each dimension.
     paths : sequence of str
         Of the arrays, largest level first, below the group.
-    shapes : sequence of tuple of int
-        Of the arrays.
     channels : sequence of Channel
         One for each place of the channel axis.
-    dtype : numpy.dtype
-        Of the arrays.
     version : {"0.4", "0.5", "0.6"}
         Of NGFF.
     bits : int, optional
@@ -139,10 +125,6 @@ def channel_labels(
     ----------
     channels : sequence of Channel
         What the file tells: of channels, of all samples, or nothing.
-    count : int
-        Channels.
-    samples : int
-        Of each channel.
     color : bool
         Whether the samples are red, green and blue.
     """
@@ -164,8 +146,6 @@ def series_attributes(names: Sequence[str], version: str) -> tuple[Mapping[str, 
 
     Parameters
     ----------
-    names : sequence of str
-        The images' groups.
     version : {"0.4", "0.5", "0.6"}
         Of NGFF.
     """

@@ -44,14 +44,10 @@ def filled_up(
 
     Parameters
     ----------
-    pages : Pages
-        Where the pages are from.
     numbers : ndarray of int64, shape (m,)
         The pages.
     code : ChunkCodecs
         How they are decoded.
-    found : Segments
-        Where their strips lie.
     tail_rows : int
         Rows of the last strip of each.
     budget : int

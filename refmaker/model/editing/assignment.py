@@ -36,8 +36,6 @@ def assign_attrs(root: Group, path: str, attributes: Mapping[str, Any]) -> Group
 
     Parameters
     ----------
-    root : Group
-        The root group.
     path : str
         The array or group; empty for the root.
     attributes : mapping
@@ -146,13 +144,9 @@ def assign_coords(root: Group, coords: Mapping[str, Any], group: str = "") -> Gr
 
     Parameters
     ----------
-    root : Group
-        The root group.
     coords : mapping
         By name: a scalar; values along the dimension of that name; or a tuple of dimensions,
         values and, if wanted, attributes. Dates become times of the CF conventions.
-    group : str
-        Path of the group.
 
     Raises
     ------

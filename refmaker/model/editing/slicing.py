@@ -50,8 +50,6 @@ def isel(
 
     Parameters
     ----------
-    root : Group
-        The root group.
     indexers : mapping of str to slice or int
         By dimension; negative positions count from the end.
     group : str
@@ -78,10 +76,6 @@ def squeeze(root: Group, names: Sequence[str], group: str = "", *, values: Value
 
     Parameters
     ----------
-    root : Group
-        The root group.
-    names : sequence of str
-        The dimensions.
     group, values
         As for `isel`.
 

@@ -45,15 +45,6 @@ class Look:
 def look_at(store: Store, path: str, array: Array) -> Look | None:
     """Read a part of an array that shows what is in it.
 
-    Parameters
-    ----------
-    store : zarr.abc.store.Store
-        The reference set, open.
-    path : str
-        The array.
-    array : Array
-        What is known of it.
-
     Returns
     -------
     Look or None

@@ -23,6 +23,6 @@ def test_it_runs_and_counts_requests(tmp_path):
     assert {name: run["count"] for name, run in found["runs"].items()} == dict.fromkeys(
         ("headers", "directory", "frames", "enhanced"), 20
     )
-    assert found["requests"]["GET"] == found["requests"]["read"] == 20
+    assert found["requests"]["GET"] == found["requests"]["files"] == 20
     assert "HEAD" not in found["requests"]
     assert found["requests"]["bodies"] <= 20 * 64 * 1024

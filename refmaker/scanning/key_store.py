@@ -1,4 +1,4 @@
-"""What a store holds: bytes by keys, in a folder, local or remote, or in a zip archive."""
+"""What a store of keys holds, such as one of Zarr: bytes by keys, and chunks among them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,26 @@ from refmaker.errors import FormatError, LimitError, RefmakerError, UnsupportedE
 from refmaker.io.listing import Listing, list_folder
 from refmaker.io.local_file import local_path
 from refmaker.io.many_files import FileRange, read_ranges
-from refmaker.io.stores import STORE_DOCUMENTS, StoreURL
+from refmaker.io.stores import StoreURL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
     from refmaker.io.source import Source
+    from refmaker.model.report import Fingerprint, ScanReport
+    from refmaker.scanning.chunk_keys import ChunkKeys
 
-__all__ = ["DOCUMENT_MOST", "FolderStore", "KeyStore", "Places", "read_documents", "root_of"]
+__all__ = [
+    "DOCUMENT_MOST",
+    "FolderStore",
+    "KeyStore",
+    "Places",
+    "StoredChunks",
+    "flat_numbers",
+    "read_documents",
+]
 
 DOCUMENT_MOST = 64 * 1024**2
 """Bytes of a metadata document; real ones stay far below."""
@@ -39,6 +49,8 @@ class Places:
         Bytes of each.
     whole : bool
         Whether each value is a file of its own, in the order of the files; else all lie in one.
+    files : ndarray of int32, shape (n,), optional
+        The number of each value's file, where several lie in one of several files.
     """
 
     def __init__(
@@ -48,17 +60,18 @@ class Places:
         length: NDArray[np.int64],
         *,
         whole: bool,
+        files: NDArray[np.int32] | None = None,
     ) -> None:
         self.urls, self.offset, self.length, self.whole = urls, offset, length, whole
+        self.files = np.arange(len(urls), dtype=np.int32) if whole else files
 
     def url(self, number: int) -> str:
         """Return the file of one value."""
-        return self.urls[number] if self.whole else self.urls[0]
+        return self.urls[0 if self.files is None else int(self.files[number])]
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of a chunk table whose rows are the values."""
-        file = np.arange(len(self.urls), dtype=np.int32) if self.whole else None
-        return {"offset": self.offset, "length": self.length, "url": file}
+        return {"offset": self.offset, "length": self.length, "url": self.files}
 
 
 class KeyStore(Protocol):
@@ -175,28 +188,96 @@ def read_documents(store: KeyStore, numbers: Sequence[int]) -> list[bytes | Refm
     return found
 
 
-def root_of(names: Sequence[str], url: str) -> str:
-    """Return the folder in an archive that is the store: where the outermost document lies.
+class StoredChunks:
+    """Finds the chunks of arrays among the keys of a store that lists them.
 
-    Raises
-    ------
-    FormatError, UnsupportedError
-        If there is none, or more than one.
+    Parameters
+    ----------
+    store : KeyStore
+        The store.
+    report : ScanReport
+        Is told of files that are no chunks.
+    documents : collection of str
+        Names of the documents that stand beside chunks.
+
+    Attributes
+    ----------
+    sources : dict of str to Fingerprint
+        The files that are chunks of the arrays asked for so far.
     """
-    folders = {name.rpartition("/")[0] for name in names if _is_document(name)}
-    if not folders:
-        raise FormatError("the archive holds no Zarr store", url=url)
-    least = min(folder.count("/") if folder else -1 for folder in folders)
-    first = sorted(f for f in folders if (f.count("/") if f else -1) == least)
-    if len(first) > 1:
-        raise UnsupportedError(
-            f"the archive holds several stores: {', '.join(first[:3])}",
-            code="zarr-archive",
-            url=url,
-            hint="unpack it, and scan each",
-        )
-    return f"{first[0]}/" if first[0] else ""
+
+    def __init__(self, store: KeyStore, report: ScanReport, documents: Collection[str]) -> None:
+        self._store, self._report, self._documents = store, report, documents
+        self.sources: dict[str, Fingerprint] = {}
+
+    def placed(
+        self, path: str, keys: ChunkKeys, grid: tuple[int, ...]
+    ) -> tuple[NDArray[np.int64], Places]:
+        """Return positions in the grid, and places, of all chunks that are there, in C order.
+
+        Parameters
+        ----------
+        path : str
+            The array's path in the store.
+        keys : ChunkKeys
+            How its chunks are called.
+        grid : tuple of int
+            Chunks along each dimension.
+
+        Raises
+        ------
+        FormatError
+            If a chunk has no bytes.
+        UnsupportedError
+            If one is a link out of the store.
+        """
+        listing = self._store.listing
+        assert listing is not None  # noqa: S101 - looked at before
+        folder = f"{path}/" if path else ""
+        self._check_links(folder)
+        start, stop = listing.span(folder)
+        cut = len(folder)
+        below = [name[cut:] for name in listing.names[start:stop]]
+        own = [row for row, name in enumerate(below) if name not in self._documents]
+        below = [below[row] for row in own] if len(own) < len(below) else below
+        found = keys.place(below)
+        if found.strays:
+            self._warn(path, len(found.strays), "no chunks of it", found.strays[0])
+        at, rows = found.at, np.array(own, np.int64)[found.row] + start
+        inside = (at < np.array(grid, np.int64)).all(axis=1)
+        if not bool(inside.all()):
+            first = below[int(found.row[np.flatnonzero(~inside)[0]])]
+            self._warn(path, int((~inside).sum()), "chunks beyond its shape", first)
+            at, rows = at[inside], rows[inside]
+        order = np.argsort(flat_numbers(at, grid), kind="stable")
+        at, rows = at[order], rows[order]
+        places = self._store.places(rows)
+        if places.length.size and not bool(places.length.all()):
+            key = listing.names[int(rows[int(np.argmin(places.length))])]
+            raise FormatError(f"the chunk {key!r} has no bytes", url=self._store.url(key))
+        if places.whole:
+            prints = listing.fingerprints(rows.tolist())
+            self.sources.update(zip(places.urls, prints, strict=True))
+        return at, places
+
+    def _warn(self, path: str, count: int, what: str, first: str) -> None:
+        self._report.warn(f"/{path}: files in it that are {what}: {count}, the first {first!r}")
+
+    def _check_links(self, folder: str) -> None:
+        """Refuse an array with chunks that are links to elsewhere."""
+        listing = self._store.listing
+        assert listing is not None  # noqa: S101 - as above
+        link = next((name for name in listing.outside if name.startswith(folder)), None)
+        if link is not None:
+            raise UnsupportedError(
+                f"{link!r} is a link that leads out of the store",
+                code="external-outside",
+                hint="allow it with `follow_external=True`",
+            )
 
 
-def _is_document(name: str) -> bool:
-    return name.rpartition("/")[2] in STORE_DOCUMENTS
+def flat_numbers(at: NDArray[np.int64], grid: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return the flat numbers of positions in a grid."""
+    if not grid:
+        return np.zeros(len(at), np.int64)
+    return np.asarray(np.ravel_multi_index(tuple(at.T), grid), np.int64)
