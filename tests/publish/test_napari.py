@@ -282,7 +282,7 @@ def test_label_images_are_layers_of_labels(tmp_path):
     assert kinds == ["image"] * 4 + ["labels"] * 2
     named = {keywords["name"]: (data, keywords) for data, keywords, _ in found}
     image = named["study-1/series-1/image"][1]
-    assert image["contrast_limits"] == [-159.5, 239.5]  # of Hounsfield units, not stored values
+    assert image["contrast_limits"] == [-160.0, 239.0]  # of Hounsfield units, not stored values
     assert [keywords["visible"] for _, keywords, _ in found] == [True, *[False] * 5]
     _, organs, lesion = torso()
     for name, right in (("series-4", organs), ("series-3-segment-1", lesion)):
