@@ -96,7 +96,9 @@ def squeeze(root: Group, names: Sequence[str], group: str = "", *, values: Value
 
 def _cut_group(path: str, group: Group, indexers: Mapping[str, Index], values: Values) -> Group:
     members: dict[str, Array | Group] = {}
-    lost: dict[str, list[str]] = {dim: [] for dim, at in indexers.items() if not _is_slice(at)}
+    lost: dict[str, list[str]] = {
+        dim: [] for dim, at in indexers.items() if not isinstance(at, slice)
+    }
     for name, member in group.members.items():
         here = joined_path(path, name)
         if isinstance(member, Group):
@@ -116,10 +118,6 @@ def _cut_group(path: str, group: Group, indexers: Mapping[str, Index], values: V
             kept = [name for name in unlimited if name != dim]
             made = replace(made, attributes={**made.attributes, UNLIMITED: kept})
     return made
-
-
-def _is_slice(at: Index) -> bool:
-    return isinstance(at, slice)
 
 
 def _bounds(path: str, dim: str, at: Index, size: int) -> tuple[int, int]:
