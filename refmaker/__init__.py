@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from refmaker.publish import catalog as catalog
     from refmaker.publish.html_report import describe as describe
     from refmaker.publish.html_report import report as report
+    from refmaker.publish.imaging import fsl_gradients as fsl_gradients
+    from refmaker.publish.imaging import to_monai as to_monai
+    from refmaker.publish.imaging import to_nibabel as to_nibabel
+    from refmaker.publish.imaging import to_sitk as to_sitk
     from refmaker.publish.materialize import Materialized as Materialized
     from refmaker.publish.materialize import materialize as materialize
     from refmaker.publish.serve import serve as serve
@@ -77,6 +81,7 @@ __all__ = [
     "describe",
     "errors",
     "formats",
+    "fsl_gradients",
     "load",
     "materialize",
     "open_dataset",
@@ -90,6 +95,9 @@ __all__ = [
     "scan_many",
     "serve",
     "serving",
+    "to_monai",
+    "to_nibabel",
+    "to_sitk",
     "verify",
     "write",
 ]
@@ -101,6 +109,7 @@ _HOMES = {
     "refmaker.model.report": ("ScanReport",),
     "refmaker.patterns.cube": ("pattern",),
     "refmaker.publish.html_report": ("describe", "report"),
+    "refmaker.publish.imaging": ("fsl_gradients", "to_monai", "to_nibabel", "to_sitk"),
     "refmaker.publish.materialize": ("Materialized", "materialize"),
     "refmaker.publish.serve": ("serve", "serving"),
     "refmaker.reading.chunk_bytes": ("load",),

@@ -20,6 +20,8 @@ from refmaker.codecs.base import (
     library,
 )
 from refmaker.codecs.fits_dither import dequantize
+from refmaker.codecs.fits_hcompress import decode_hcompress
+from refmaker.codecs.fits_plio import decode_plio
 from refmaker.errors import CodecError, MetadataError
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMPRESSED", "COMPRESSIONS", "GZIPPED", "PLAIN", "FITSTiles"]
 
-COMPRESSIONS: Final = ("RICE_1", "GZIP_1", "GZIP_2", "NOCOMPRESS")
+COMPRESSIONS: Final = ("RICE_1", "GZIP_1", "GZIP_2", "NOCOMPRESS", "HCOMPRESS_1", "PLIO_1")
 COMPRESSED, GZIPPED, PLAIN = 0, 1, 2
 """How a tile is stored: by the image's algorithm, by gzip as it was, or as it was."""
 _MAX_RANK: Final = 32
@@ -58,7 +60,7 @@ class FITSTiles(DecodeOnly):
         Elements of the image, of a tile, and of a chunk along each dimension, in C order.
     dtype : str
         Type of the elements, big-endian as in ``ZBITPIX``.
-    compression : {"RICE_1", "GZIP_1", "GZIP_2", "NOCOMPRESS"}
+    compression : {"RICE_1", "GZIP_1", "GZIP_2", "NOCOMPRESS", "HCOMPRESS_1", "PLIO_1"}
         ``ZCMPTYPE``.
     lengths : str
         Bytes of each chunk, ``<u8`` in base64; no two are the same.
@@ -73,12 +75,15 @@ class FITSTiles(DecodeOnly):
         What stands for NaN in each tile (``<i4``); empty for nothing.
     dither, seed : int
         The method of subtractive dithering, and ``ZDITHER0``.
+    smooth : bool
+        Whether HCOMPRESS_1 smooths the image.
     """
 
     codec_id = "refmaker.fits_tiles"
     fields = (
         *("shape", "tile", "chunk", "dtype", "compression", "lengths", "offsets", "sizes"),
         *("kinds", "block", "width", "scales", "zeros", "blanks", "dither", "seed"),
+        "smooth",
     )
 
     def __init__(  # noqa: PLR0913 - what a header says of an image
@@ -100,6 +105,7 @@ class FITSTiles(DecodeOnly):
         blanks: str = "",
         dither: int = 0,
         seed: int = 1,
+        smooth: bool = False,
     ) -> None:
         self.shape = [bounded("shape", n, 1, 2**62) for n in shape]
         self.tile = [bounded("tile", n, 1, 2**62) for n in tile]
@@ -118,6 +124,7 @@ class FITSTiles(DecodeOnly):
         self.scales, self.zeros, self.blanks = scales, zeros, blanks
         self.dither = bounded("dither", dither, 0, 2)
         self.seed = bounded("seed", seed, 1, 10000)
+        self.smooth = bool(smooth)
         self._unpack()
 
     def _unpack(self) -> None:
@@ -185,7 +192,7 @@ class FITSTiles(DecodeOnly):
         quantized = self._scales.size > 0
         stored = self._stored(raw, ">i4" if quantized else self.dtype, count)
         if not quantized:
-            return stored
+            return self._fitting(stored)
         return dequantize(
             stored.astype(np.int32),
             float(self._scales[tile]),
@@ -202,10 +209,26 @@ class FITSTiles(DecodeOnly):
             return self._view(raw, dtype, count)
         if self.compression == "RICE_1":
             return self._rice(raw, count)
+        if self.compression == "HCOMPRESS_1":
+            return decode_hcompress(raw, count, smooth=self.smooth)
+        if self.compression == "PLIO_1":
+            return decode_plio(raw, count)
         unzipped = self._unzipped(raw, dtype, count)
         if self.compression == "GZIP_2":
             unzipped = unzipped.reshape(np.dtype(dtype).itemsize, -1).T.reshape(-1)
         return self._view(unzipped, dtype, count)
+
+    def _fitting(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Return integers in the type of the image, which has to hold them."""
+        kind = np.dtype(self.dtype)
+        if stored.dtype.itemsize <= kind.itemsize:
+            return stored.astype(kind, copy=False)
+        limits = np.iinfo(kind)
+        fitting = np.clip(stored, limits.min, limits.max)
+        # Rounding alone leads beyond the type, as in cfitsio.
+        if self.compression != "HCOMPRESS_1" and bool((fitting != stored).any()):
+            raise CodecError(f"{self.codec_id}: elements do not fit into {self.dtype}")
+        return np.asarray(fitting, kind)
 
     def _rice(self, raw: Buffer, count: int) -> NDArray[Any]:
         codecs = library("imagecodecs")

@@ -24,11 +24,12 @@ from refmaker.errors import (
 from refmaker.io.archive_directory import HEADER, Entry, behind_header, read_directory
 from refmaker.io.known_heads import HEADS, FirstBytes, with_heads
 from refmaker.io.local_file import LocalFile, local_path
-from refmaker.io.remote_file import Piece, RemoteFile
 from refmaker.model.report import Cost, Fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from refmaker.io.remote_file import Piece, RemoteFile
 
 __all__ = [
     "PACKED",
@@ -223,7 +224,7 @@ def _read(
         finally:
             local.close()
         return Archive(name, local.fingerprint, entries)
-    remote = RemoteFile.open(name.archive, storage_options, cost)
+    remote = _remote_file().open(name.archive, storage_options, cost)
 
     def read(offset: int, length: int) -> bytes:
         ((start, data),) = remote.fetch([(offset, offset + length)])
@@ -231,6 +232,13 @@ def _read(
 
     entries = read_directory(read, remote.fingerprint.size, name.kind, name.archive)
     return Archive(name, remote.fingerprint, entries)
+
+
+def _remote_file() -> type[RemoteFile]:
+    # Its client takes longer to load than all that names need.
+    from refmaker.io.remote_file import RemoteFile
+
+    return RemoteFile
 
 
 class MemberFile:
@@ -263,7 +271,7 @@ class MemberFile:
                 raise SourceChangedError("the archive changed while it was read", url=archive.url)
         else:
             known = with_heads(storage_options, [FirstBytes(archive.url, b"", found)])
-            self._file = RemoteFile.open(archive.url, known, cost)
+            self._file = _remote_file().open(archive.url, known, cost)
         offset = archive.known_offset(member)
         if offset is None:
             offset = self._open(archive, member, entry, first)
@@ -274,7 +282,7 @@ class MemberFile:
         if archive.name.kind != "zip":
             return archive.offset(member, b"")
         length = HEADER
-        if isinstance(self._file, RemoteFile):
+        if not isinstance(self._file, LocalFile):
             length += entry.name_length + _EXTRA + min(first, entry.size)
         length = min(length, archive.fingerprint.size - entry.start)
         ((_, data),) = self._pieces([(entry.start, entry.start + length)])

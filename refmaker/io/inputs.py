@@ -11,6 +11,7 @@
 ``s3://b/*.nc``     what fits there
 ``a.zip``           all members of an archive, unless it is a Zarr store; so is ``a.tar``
 ``zip://d::a.zip``  the members in a folder of it, or ``zip://*.nc::a.zip`` those that fit
+``x+https://h/p``   what a service such as DICOMweb calls so, whose scanner asks it
 ``list.s5cmd``      the objects that a manifest of the Imaging Data Commons copies
 ==================  ================================================================
 """
@@ -47,6 +48,8 @@ __all__ = ["Inputs", "expand_inputs", "means_many"]
 _MAGIC = re.compile(r"[*?\[]")
 _REMOTE_MAGIC = re.compile(r"[*\[]")
 """In a URL a question mark begins the query."""
+_SERVICE = re.compile(r"[a-z0-9.]+\+https?://")
+"""What answers questions about objects, each of which may be many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,7 @@ def means_many(name: str | os.PathLike[str]) -> bool:
     if not isinstance(name, str):
         return False
     lower = text.lower()
-    if text.startswith("@") or lower.endswith(_MANIFEST):
+    if _SERVICE.match(text) or text.startswith("@") or lower.endswith(_MANIFEST):
         return True
     if path is not None:
         return _MAGIC.search(text) is not None
@@ -164,6 +167,8 @@ def _expand(
         return _manifest(name, storage_options)
     if member_name(name) is not None:
         return [(name, _NAMED)]
+    if _SERVICE.match(name):
+        return [(name, _BELOW)]
     if local_path(name) is None:
         return _remote(name, storage_options)
     return _path(name) if os.path.lexists(name) or not _MAGIC.search(name) else _pattern(name)

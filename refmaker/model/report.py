@@ -168,6 +168,8 @@ class ScanReport:
         Every file that references point into.
     missing : list of str
         Files that were looked for and are not there; the scan would find more if they were.
+    sensitive : bool
+        Whether the set holds what tells of people, as somebody wished: no cache keeps it.
     parts : dict
         What the scanner needs to join more files to the set, as a JSON object; empty for most.
     requests, bytes_read, rounds : int
@@ -183,6 +185,7 @@ class ScanReport:
     warnings: list[str] = field(default_factory=list)
     sources: dict[str, Fingerprint] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list, kw_only=True)
+    sensitive: bool = field(default=False, kw_only=True)
     parts: dict[str, Any] = field(default_factory=dict, kw_only=True)
     requests: int = 0
     bytes_read: int = 0

@@ -63,6 +63,8 @@ class Picture:
         As napari calls them; ``pixel`` where the file tells none.
     channels : list of mapping
         What NGFF's ``omero`` says of each channel; empty if there is none.
+    labels : mapping, optional
+        NGFF's ``image-label``, of what is a label image.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Picture:
     translate: list[float]
     units: list[str]
     channels: list[Mapping[str, Any]] = field(default_factory=list)
+    labels: Mapping[str, Any] | None = None
 
 
 def napari_get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Layer]] | None:
@@ -109,7 +112,8 @@ def layers(path: str | Sequence[str]) -> list[Layer]:
     Returns
     -------
     list of tuple
-        Data (a dask array, or a list of them, largest first), keywords of a layer, and ``image``.
+        Data (a dask array, or a list of them, largest first), keywords of a layer, and ``image``
+        or ``labels``.
 
     Raises
     ------
@@ -122,11 +126,13 @@ def layers(path: str | Sequence[str]) -> list[Layer]:
     if not found:
         where = path if isinstance(path, str) else path[0]
         raise UnsupportedError("there is no image: no numbers over rows and columns", url=where)
-    return [
+    images = [picture for picture in found if picture.labels is None]
+    shown: list[Layer] = [
         (data, {**keywords, "visible": at == 0}, "image")
-        for at, picture in enumerate(found)
+        for at, picture in enumerate(images)
         for data, keywords in _split(picture)
     ]
+    return shown + [_label_layer(one, one.labels) for one in found if one.labels is not None]
 
 
 def pictures(path: str | Sequence[str]) -> list[Picture]:
@@ -157,7 +163,7 @@ def pictures(path: str | Sequence[str]) -> list[Picture]:
             levels = {_join(name, level["path"]): level for level in told["datasets"]}
             if all(_array(groups, level) is not None for level in levels):
                 taken.update(levels)
-                found.append(_ngff(groups, name, told, attributes.get("omero") or {}))
+                found.append(_ngff(groups, name, told, attributes))
     for name in [name for name in groups if (name.rpartition("/")[2] == "0")]:
         found.extend(_pyramids(groups, name.rpartition("/")[0], taken))
     for name, group in groups.items():
@@ -218,7 +224,10 @@ def _is_image(array: xr.DataArray) -> bool:
 
 
 def _ngff(
-    groups: Mapping[str, xr.Dataset], group: str, told: Mapping[str, Any], omero: Mapping[str, Any]
+    groups: Mapping[str, xr.Dataset],
+    group: str,
+    told: Mapping[str, Any],
+    attributes: Mapping[str, Any],
 ) -> Picture:
     """Return an image by its NGFF metadata (0.4, section 3.4; 0.5)."""
     levels = [_array(groups, _join(group, level["path"])) for level in told["datasets"]]
@@ -235,13 +244,20 @@ def _ngff(
         if "translation" in step:
             translate = [a + b for a, b in zip(translate, step["translation"], strict=True)]
     return Picture(
-        name=str(told.get("name") or group or "image"),
-        levels=[level for level in levels if level is not None],
+        name=_title(group, told),
+        levels=[_without_window(groups[group], level) for level in levels if level is not None],
         scale=scale,
         translate=translate,
         units=[_UNITS.get(str(axis.get("unit")), "pixel") for axis in axes],
-        channels=list(omero.get("channels") or ()),
+        channels=list((attributes.get("omero") or {}).get("channels") or ()),
+        labels=attributes.get("image-label"),
     )
+
+
+def _title(group: str, told: Mapping[str, Any]) -> str:
+    """Return what an image is called: by its path, if its name is that of its array."""
+    name, path = str(told.get("name") or group or "image"), told["datasets"][0]["path"]
+    return _join(group, name) if name == path else name
 
 
 def _pyramids(groups: Mapping[str, xr.Dataset], parent: str, taken: set[str]) -> Iterator[Picture]:
@@ -357,8 +373,8 @@ def _split(picture: Picture) -> Iterator[tuple[Any, dict[str, Any]]]:
     levels = picture.levels
     if channel is None:
         shown = _shown(picture, 0, first) if picture.channels else {}
-        if "contrast_limits" not in shown:
-            shown["contrast_limits"] = _window(first)
+        # NGFF's is one of stored values; these are scaled.
+        shown["contrast_limits"] = _window(first) or shown.get("contrast_limits")
         yield _data(levels), {**keywords, "name": picture.name, **_given(shown, first)}
         return
     name = first.dims[channel]
@@ -373,6 +389,37 @@ def _split(picture: Picture) -> Iterator[tuple[Any, dict[str, Any]]]:
         more = {"name": f"{picture.name} {label}", "blending": "additive"}
         data = _data([level[{name: at}] for level in levels])
         yield data, {**keywords, **more, **_given(shown, first)}
+
+
+def _label_layer(picture: Picture, told: Mapping[str, Any]) -> Layer:
+    """Return a label image as a layer: whole numbers, with colours and names where it has some."""
+    first = picture.levels[0]
+    stored = first.encoding.get("dtype", first.dtype)
+    # What no file holds is 0, and was masked.
+    whole = [level.fillna(0).astype(stored) for level in picture.levels]
+    keywords: dict[str, Any] = {
+        "name": picture.name,
+        "scale": picture.scale,
+        "translate": picture.translate,
+        "units": picture.units,
+        "axis_labels": [str(dim) for dim in first.dims],
+        "metadata": {"attributes": dict(first.attrs)},
+        "visible": False,
+    }
+    colours = {
+        int(one["label-value"]): [part / 255 for part in one["rgba"]]
+        for one in told.get("colors") or ()
+        if "rgba" in one
+    }
+    if colours:
+        clear = [0.0] * 4
+        keywords["colormap"] = {None: clear, 0: clear, **colours}
+    rows = list(told.get("properties") or ())
+    if rows:
+        names = list(dict.fromkeys(key for row in rows for key in row if key != "label-value"))
+        columns = {name: [row.get(name) for row in rows] for name in names}
+        keywords["features"] = {"index": [row["label-value"] for row in rows], **columns}
+    return _data(whole), keywords, "labels"
 
 
 def _data(levels: Sequence[xr.DataArray]) -> Any:

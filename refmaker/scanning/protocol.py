@@ -38,6 +38,7 @@ __all__ = [
     "LibraryReader",
     "MismatchError",
     "MultiFileScanner",
+    "RemarkingReader",
     "Scanner",
     "Setting",
     "Summarizer",
@@ -133,6 +134,15 @@ class TolerantReader(LibraryReader, Protocol):
 
     def tolerance(self, path: str, array: Array) -> Tolerance | None:
         """Return how far values of an array may be off; None for those that must be equal."""
+        ...
+
+
+@runtime_checkable
+class RemarkingReader(LibraryReader, Protocol):
+    """A reader that knows what a file says of itself, such as checksums, and whether it is so."""
+
+    def remark(self, path: str) -> str:
+        """Return what is to be told of an array though its values are equal; empty for nothing."""
         ...
 
 

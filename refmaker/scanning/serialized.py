@@ -35,6 +35,8 @@ _MAGIC = b"refmaker scan 1\n"
 _PART = b"refmaker part 1\n"
 _LEVEL = 1
 """Of zlib: columns shrink to a third, and it costs less than writing what is saved."""
+_SMALL = 1 << 15
+"""Bytes that are compressed with a window of 4 KiB."""
 _COSTS = ("requests", "bytes_read", "rounds", "seconds")
 
 
@@ -57,7 +59,15 @@ def serialize(group: Group, report: ScanReport) -> bytes:
     ]
     head = dumps({"nodes": nodes, "report": _report(report)}).encode()
     body = b"".join([struct.pack("<Q", len(head)), head, *columns])
-    return _MAGIC + struct.pack("<Q", len(body)) + zlib.compress(body, _LEVEL)
+    return _MAGIC + struct.pack("<Q", len(body)) + _compressed(body)
+
+
+def _compressed(body: bytes) -> bytes:
+    if len(body) > _SMALL:
+        return zlib.compress(body, _LEVEL)
+    # Clearing the memory of a large window takes longer than compressing so little.
+    small = zlib.compressobj(_LEVEL, wbits=12, memLevel=5)
+    return small.compress(body) + small.flush()
 
 
 def deserialize(data: bytes) -> tuple[Group, ScanReport]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.codecs import package_of
 from refmaker.errors import printable
 from refmaker.model.amounts import counted
-from refmaker.scanning.protocol import MismatchError, TolerantReader
+from refmaker.scanning.protocol import MismatchError, RemarkingReader, TolerantReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,7 +57,8 @@ class ArrayCheck:
     passed_over : int
         Chosen chunks that were never written, and for which no file says so.
     reason : str
-        Why the first chunk differs, or why chunks could not be compared; else empty.
+        Why the first chunk differs, or why chunks could not be compared; else what the file
+        says of itself and is not so, such as a checksum, or empty.
     uncompared : int
         Chosen chunks that hold data and could not be compared.
     metadata : str
@@ -258,13 +259,16 @@ def compare_array(
         difference = _difference(array, virtual, true, region, tolerance)
         equal += not difference
         reason = reason or difference
+    reason = reason or native_reason
+    if equal and not reason and isinstance(native, RemarkingReader):
+        reason = native.remark(path if array.origin is None else array.origin.path)
     return ArrayCheck(
         path,
         array.chunks.size,
         compared,
         equal,
         compared - equal,
-        reason or native_reason,
+        reason,
         passed,
         missed,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from refmaker.scanners.dicom.deidentification import IDENTITY_REMOVED, METHOD_CODES
 from refmaker.scanners.dicom.frame_vectors import VECTORS
 from refmaker.scanners.dicom.metadata import SAFE
 from refmaker.scanners.dicom.privacy import IDENTIFYING, UIDS
@@ -37,6 +38,7 @@ _COLOUR = {0x00282000, 0x00282002}
 _CINE = {0x00181065}
 _PHASE_ENCODING = {0x00189034}
 _PALETTE = {0x00281101, 0x00281102, 0x00281103, 0x00281201, 0x00281202, 0x00281203, 0x00283000}
+_REFERENCED_SERIES = {0x00081115}
 _SLIDE = {0x00480008, 0x00480105, 0x00480006, 0x00480007, 0x00480302, 0x00480303, 0x00620002}
 _STRUCTURE = {
     DIRECTORY_RECORD_SEQUENCE,
@@ -50,6 +52,7 @@ _STRUCTURE = {
 
 PARSED_TAGS: frozenset[int] = frozenset(
     _STRUCTURE
+    | {IDENTITY_REMOVED, METHOD_CODES}
     | _TIMES
     | _PLANE
     | _ENHANCED
@@ -61,6 +64,7 @@ PARSED_TAGS: frozenset[int] = frozenset(
     | _REAL_WORLD
     | VENDOR_TAGS
     | _PALETTE
+    | _REFERENCED_SERIES
     | _SLIDE
     | SAFE.keys()
     | IDENTIFYING.keys()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import FormatError, MetadataError, UnknownFormatError
@@ -110,13 +111,18 @@ class DICOMScanner(DeclaredScanner, declaration=FORMAT):
             If the set would hold identifiers, and ``fail-on-phi`` forbids it.
         """
         from refmaker.scanners.dicom.collection import read_all
+        from refmaker.scanners.dicom.dicomweb import SCHEME, services
 
+        if services(urls):
+            # A frame is what a service sends: no less, no more; and it costs a request.
+            settings = {**options.settings, "probe": "none"}
+            options = replace(options, chunk_bytes=None, settings=settings)
         choices = self._choices(options, storage_options)
-        report = ScanReport(urls[0] if urls else "", format=self.name)
+        report = ScanReport(urls[0].removeprefix(SCHEME) if urls else "", format=self.name)
         cost = Cost()
         found = read_all(urls, choices, cost)
         if not found.headers and not found.directories:
-            if len(found.failures) == 1:
+            if len(found.failures) == 1 or (found.services and found.failures):
                 raise next(iter(found.failures.values()))
             raise UnknownFormatError(
                 f"none of {len(urls)} files is a DICOM file that can be read",
@@ -165,10 +171,14 @@ class DICOMScanner(DeclaredScanner, declaration=FORMAT):
             If pydicom is not installed.
         """
         from refmaker.scanners.dicom.collection import read_all
+        from refmaker.scanners.dicom.dicomweb import services
         from refmaker.scanners.dicom.pydicom_reader import PydicomReader
         from refmaker.scanning.options import ScanOptions
 
-        choices = self._choices(ScanOptions(settings={"probe": "none"}), storage_options)
+        options = ScanOptions(settings={"probe": "none"})
+        if services(urls):
+            options = replace(options, chunk_bytes=None)
+        choices = self._choices(options, storage_options)
         found = read_all(urls, choices, Cost())
         tree = found.planted(choices, ScanReport("", format=self.name))
         yield PydicomReader(tree, storage_options)
@@ -197,4 +207,6 @@ class DICOMScanner(DeclaredScanner, declaration=FORMAT):
             slides=values["slide-axes"],
             strict=values["fail-on-phi"] == "yes",
             probe=values["probe"],
+            ngff=values["ngff"],
+            series_names=values["series-names"],
         )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.dicom.series import Image
     from refmaker.scanners.dicom.values import Dataset
 
-__all__ = ["label_flags", "segment_coordinates", "segment_lists", "srgb"]
+__all__ = ["is_label_map", "label_flags", "segment_coordinates", "segment_lists", "srgb"]
 
 SEGMENT_SEQUENCE, SEGMENTATION_TYPE = 0x00620002, 0x00620001
 _NUMBER, _LABEL, _CATEGORY, _TYPE = 0x00620004, 0x00620005, 0x00620003, 0x0062000F
@@ -131,6 +131,11 @@ def segment_coordinates(image: Image, uid: Callable[[str], str] | None = None) -
     return arrays
 
 
+def is_label_map(header: Header) -> bool:
+    """Tell whether the values of an instance's pixels are numbers of segments."""
+    return header.text(SEGMENTATION_TYPE).upper() == "LABELMAP"
+
+
 def label_flags(header: Header) -> dict[str, Any]:
     """Return what the values of a label map are, as attributes of the array of its pixels.
 
@@ -141,7 +146,7 @@ def label_flags(header: Header) -> dict[str, Any]:
         ``segment_rgb`` in the same order where every segment has one; empty for what is no label
         map.
     """
-    if header.text(SEGMENTATION_TYPE).upper() != "LABELMAP" or SEGMENT_SEQUENCE not in header:
+    if not is_label_map(header) or SEGMENT_SEQUENCE not in header:
         return {}
     known = _segments(header)
     if not known:

@@ -22,7 +22,7 @@ from refmaker.scanners.dicom.metadata import attribute_values
 from refmaker.scanners.dicom.optical_paths import colour_profile, optical_paths
 from refmaker.scanners.dicom.placing import joined
 from refmaker.scanners.dicom.probe import probe
-from refmaker.scanners.dicom.pyramid import multiscale
+from refmaker.scanners.dicom.pyramid import pyramid_attributes
 from refmaker.scanners.dicom.segments import label_flags, segment_lists
 
 if TYPE_CHECKING:
@@ -274,9 +274,10 @@ def _place(
         found.members["associated"] = Group(beside)
     if choices.slides == "ngff" and levels and all(level.tiles.regular for level in levels):
         arrays = [level.array for level in levels]
-        told = multiscale(paths, arrays, [level.tiles for level in levels])
+        tiles, version = [level.tiles for level in levels], choices.ngff
+        told = pyramid_attributes(paths, arrays, tiles, version) if version != "no" else {}
         found.attributes |= told
-        if not told:
+        if not told and version != "no":
             found.warnings.append("the axes of the slide are none that NGFF knows")
 
 

@@ -20,7 +20,7 @@ from refmaker.scanners.dicom.placing import frames_of, moved
 from refmaker.scanners.dicom.probe import probe
 from refmaker.scanners.dicom.real_world import real_world_values
 from refmaker.scanners.dicom.rescaling import rescaling
-from refmaker.scanners.dicom.segments import label_flags, segment_coordinates
+from refmaker.scanners.dicom.segments import is_label_map, label_flags, segment_coordinates
 
 if TYPE_CHECKING:
     from refmaker.model import Array
@@ -67,8 +67,8 @@ def volume(image: Image, choices: DICOMOptions, suffix: str = "") -> Volume:
         If an instance cannot be referenced; names the file.
     """
     tiles, unclear_tiles = common_mosaic(image)
-    if tiles is not None:
-        # Slices are taken from whole pictures.
+    if tiles is not None or is_label_map(image.header):
+        # Slices are taken from whole pictures, or put beside those of another series.
         choices = replace(choices, options=replace(choices.options, chunk_bytes=None))
     frames = frames_of(image, choices)
     array = frames.array

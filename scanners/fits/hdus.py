@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from refmaker.errors import FormatError, LimitError, RefmakerError
 from refmaker.model.report import Outcome
 from refmaker.scanners.fits.header import BLOCK, read_header
+from refmaker.scanners.fits.packed import PackedSource
 from refmaker.scanning.names import key_name
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class HDU:
         return f"/{self.group}/{name}" if self.group else f"/{name}"
 
 
-def find_hdus(source: Source, report: ScanReport) -> Iterator[HDU]:
+def find_hdus(source: Source | PackedSource, report: ScanReport) -> Iterator[HDU]:
     """Yield all header and data units, in file order.
 
     A header that cannot be read after the first one ends the walk with a row in the report: where
@@ -68,7 +69,7 @@ def find_hdus(source: Source, report: ScanReport) -> Iterator[HDU]:
 
     Parameters
     ----------
-    source : Source
+    source : Source or PackedSource
         The file.
     report : ScanReport
         Told of what is behind the last unit, and of names that were changed.
@@ -81,11 +82,13 @@ def find_hdus(source: Source, report: ScanReport) -> Iterator[HDU]:
     at, index, budget = 0, 0, _HEADERS
     names = {DATA}
     while at < source.size:
-        head = source.read_upto(at, min(BLOCK, source.size - at))
-        if index and not head.startswith(b"XTENSION"):
-            _rest(head, source.size - at, at, report)
-            return
         try:
+            if isinstance(source, PackedSource) and source.ends_at(at):
+                return
+            head = source.read_upto(at, min(BLOCK, source.size - at))
+            if index and not head.startswith(b"XTENSION"):
+                _rest(head, source.size - at, at, report)
+                return
             if not index and head[:9] != b"SIMPLE  =":
                 raise FormatError(f"not a FITS file: it starts with {head[:9]!r}", offset=0)
             if budget <= 0:
@@ -96,7 +99,8 @@ def find_hdus(source: Source, report: ScanReport) -> Iterator[HDU]:
             if not index:
                 raise
             reason = f"{error}; what follows it cannot be found"
-            report.add(_unused(f"HDU{index}", index, names), Outcome.SKIPPED, reason, "fits-header")
+            code = "fits-gzip" if isinstance(source, PackedSource) else "fits-header"
+            report.add(_unused(f"HDU{index}", index, names), Outcome.SKIPPED, reason, code)
             return
         budget -= header.data - at
         group = _name(header, index, names, report) if index else ""

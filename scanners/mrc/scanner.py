@@ -19,6 +19,8 @@ from refmaker.scanners.mrc.extended_header import FEI_FIELDS, section_values
 from refmaker.scanners.mrc.header import read_header
 from refmaker.scanning.compressed_file import UnpackedHead, unpacked_file
 from refmaker.scanning.declaration import DeclaredScanner
+from refmaker.scanning.ngff_volumes import with_ngff
+from refmaker.scanning.protocol import setting_values
 from refmaker.scanning.raw_data import DATA, Block, RawData, finite, scan_raw_file
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class MRCScanner(DeclaredScanner, declaration=FORMAT):
             lambda _: _data(header, head, source),
             lambda members, data: _account(header, head, data, members, report),
         )
-        return group, report
+        return with_ngff(group, setting_values(self, options)["ngff"], report), report
 
     @contextmanager
     def native(self, source: Source) -> Iterator[LibraryReader]:

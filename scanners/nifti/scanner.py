@@ -15,6 +15,8 @@ from refmaker.scanners.nifti.declared import FORMAT
 from refmaker.scanners.nifti.header import read_header
 from refmaker.scanning.compressed_file import UnpackedHead, unpacked_file
 from refmaker.scanning.declaration import DeclaredScanner
+from refmaker.scanning.ngff_volumes import with_ngff
+from refmaker.scanning.protocol import setting_values
 from refmaker.scanning.raw_data import (
     DATA,
     Block,
@@ -95,7 +97,7 @@ class NIfTIScanner(DeclaredScanner, declaration=FORMAT):
             lambda members, _: _coordinates(header, members, report),
         )
         _extensions(header, head, report)
-        return group, report
+        return with_ngff(group, setting_values(self, options)["ngff"], report), report
 
     @contextmanager
     def native(self, source: Source) -> Iterator[LibraryReader]:
@@ -225,7 +227,11 @@ def _orientation(header: Header, report: ScanReport) -> dict[str, Any]:
     best = header.affine()
     if best is None:
         return found
-    return {**found, "affine": best.tolist(), "space": "right-anterior-superior"}
+    found |= {"affine": best.tolist(), "space": "right-anterior-superior"}
+    if len(header.shape) >= 3:
+        # Of the last three dimensions in the order of the array, as other volumes have it.
+        found["affine_ras"] = best[:, [2, 1, 0, 3]].tolist()
+    return found
 
 
 def _remarks(fields: Any) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from refmaker.scanners.nrrd.declared import FORMAT
 from refmaker.scanners.nrrd.header import AXIS, TEXTS, read_header
 from refmaker.scanners.nrrd.text_values import text_values
 from refmaker.scanning.declaration import DeclaredScanner
+from refmaker.scanning.ngff_volumes import with_ngff
+from refmaker.scanning.protocol import setting_values
 from refmaker.scanning.raw_data import Block, RawData, add_coordinate, scan_raw_file
 
 if TYPE_CHECKING:
@@ -30,6 +32,13 @@ if TYPE_CHECKING:
 __all__ = ["NRRDScanner"]
 
 _CODECS = {"gzip": "gzip", "gz": "gzip", "bzip2": "bz2", "bz2": "bz2"}
+_SPACES = {
+    **dict.fromkeys(("right-anterior-superior", "ras"), (1.0, 1.0, 1.0)),
+    **dict.fromkeys(("left-anterior-superior", "las"), (-1.0, 1.0, 1.0)),
+    **dict.fromkeys(("left-posterior-superior", "lps"), (-1.0, -1.0, 1.0)),
+}
+"""Spaces of the patient, and what their axes are times those of RAS."""
+_LENGTHS = {"": "mm", "mm": "mm", "um": "um", "m": "m"}
 _PLAIN = (
     "space", "content", "measurement frame", "old min", "old max", "min", "max", "units",
     "space units",
@@ -74,7 +83,7 @@ class NRRDScanner(DeclaredScanner, declaration=FORMAT):
             lambda _: _data(header, source, options),
             lambda members, _: _coordinates(header, members, report),
         )
-        return group, report
+        return with_ngff(group, setting_values(self, options)["ngff"], report), report
 
     @contextmanager
     def native(self, source: Source) -> Iterator[LibraryReader]:
@@ -143,7 +152,28 @@ def _attributes(header: Header) -> dict[str, Any]:
         found["space_origin"] = origin[0]
     if header.pairs:
         found["key_values"] = header.pairs
-    return found
+    return found | _anatomical(header)
+
+
+def _anatomical(header: Header) -> dict[str, Any]:
+    """Return where voxels lie in the patient, if the space says so (format, section 5)."""
+    signs = _SPACES.get(header.fields.get("space", "").strip().lower())
+    directions, origin = header.vectors("space directions"), header.vectors("space origin")
+    names, spatial = header.axes()
+    known = signs and directions and origin and origin[0] is not None and len(spatial) == 3
+    if not known or len(directions or ()) != len(names):
+        return {}
+    vectors = [(directions or [])[axis] for axis in reversed(spatial)] + [(origin or [])[0]]
+    if any(vector is None or len(vector) != 3 for vector in vectors):
+        return {}
+    units = set(header.words("space units", 3) or ["mm"])
+    if len(units) > 1 or not units <= _LENGTHS.keys():
+        return {}
+    matrix = np.eye(4)
+    matrix[:3] = np.array(signs)[:, None] * np.array(vectors).T
+    found: dict[str, Any] = {"affine_ras": (matrix + 0.0).tolist()}
+    found["affine_dimensions"] = [names[axis] for axis in reversed(spatial)]
+    return found | {"spatial_units": _LENGTHS[units.pop()]}
 
 
 def _coordinates(header: Header, members: dict[str, Any], report: ScanReport) -> None:

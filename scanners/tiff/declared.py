@@ -56,8 +56,8 @@ FORMAT = FormatDeclaration(
         Setting(
             "ngff",
             "0.4",
-            "version of the NGFF metadata of TIFF pyramids; 0.5 goes with Zarr version 3",
-            ("0.4", "0.5"),
+            "version of the NGFF metadata of TIFF pyramids; 0.5 and 0.6 go with Zarr version 3",
+            ("0.4", "0.5", "0.6"),
         ),
         Setting(
             "geozarr",

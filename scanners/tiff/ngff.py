@@ -1,7 +1,6 @@
 """OME-NGFF metadata: ``multiscales``, ``omero`` and the layout of several images.
 
-Implements NGFF 0.4 and, for output in Zarr version 3, 0.5, whose attributes are those of 0.4
-under the key ``ome``.
+Implements NGFF 0.4 and, for output in Zarr version 3, 0.5 and 0.6.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ import numpy as np
 
 from refmaker.scanners.tiff.image_model import Channel
 from refmaker.scanners.tiff.units import TIMES
+from refmaker.scanning.ngff import Axis as NGFFAxis
+from refmaker.scanning.ngff import Level, image_metadata, multiscale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,50 +55,36 @@ def image_attributes(  # noqa: PLR0913 - what the document is made of
         Of the arrays, largest level first, below the group.
     channels : sequence of Channel
         One for each place of the channel axis.
-    version : {"0.4", "0.5"}
+    version : {"0.4", "0.5", "0.6"}
         Of NGFF.
     bits : int, optional
         Bits of an element that are in use.
     """
-    datasets = []
-    for path, shape in zip(paths, shapes, strict=True):
-        scale = [
-            (axis.scale or 1.0) * (base / extent if extent else 1.0)
-            for axis, base, extent in zip(axes, shapes[0], shape, strict=True)
-        ]
-        transformations = [{"type": "scale", "scale": scale}]
-        datasets.append({"path": path, "coordinateTransformations": transformations})
-    multiscale: dict[str, Any] = {"name": name, "axes": [_axis(axis) for axis in axes]}
-    multiscale["datasets"] = datasets
-    found: dict[str, Any] = {}
-    if version == "0.4":
-        multiscale = {"version": "0.4", **multiscale}
-    else:
-        found["version"] = version
-    found["multiscales"] = [multiscale]
+    levels = [
+        Level(
+            path,
+            tuple(
+                (axis.scale or 1.0) * (base / extent if extent else 1.0)
+                for axis, base, extent in zip(axes, shapes[0], shape, strict=True)
+            ),
+        )
+        for path, shape in zip(paths, shapes, strict=True)
+    ]
+    image = multiscale(name, [_axis(axis) for axis in axes], levels, version)
+    omero: dict[str, Any] = {}
     if channels:
         shown = [_channel(one, at, len(channels), dtype, bits) for at, one in enumerate(channels)]
-        found["omero"] = {
-            "name": name,
-            "channels": shown,
-            "rdefs": {"model": "greyscale" if len(shown) == 1 else "color"},
-        }
-        if version == "0.4":
-            found["omero"]["version"] = version
-    return found if version == "0.4" else {"ome": found}
+        model = "greyscale" if len(shown) == 1 else "color"
+        omero = {"name": name, "channels": shown, "rdefs": {"model": model}}
+    return image_metadata(version, multiscales=[image], omero=omero)
 
 
-def _axis(axis: Axis) -> dict[str, str]:
-    kind = {"t": "time", "c": "channel"}.get(axis.name)
+def _axis(axis: Axis) -> NGFFAxis:
+    kind = {"t": "time", "c": "channel"}.get(axis.name, "")
     kind = "space" if axis.name in _SPACE else kind
-    found = {"name": axis.name}
-    if kind is not None:
-        found["type"] = kind
     # A unit of the wrong kind would be no unit of NGFF's.
     fitting = kind in ("time", "space") and (axis.unit in TIMES) == (kind == "time")
-    if axis.unit is not None and fitting:
-        found["unit"] = axis.unit
-    return found
+    return NGFFAxis(axis.name, kind, axis.unit if axis.unit is not None and fitting else "")
 
 
 def _channel(
@@ -159,7 +146,7 @@ def series_attributes(names: Sequence[str], version: str) -> tuple[Mapping[str, 
 
     Parameters
     ----------
-    version : {"0.4", "0.5"}
+    version : {"0.4", "0.5", "0.6"}
         Of NGFF.
     """
     if version == "0.4":
