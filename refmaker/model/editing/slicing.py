@@ -11,10 +11,10 @@ import numpy as np
 from refmaker.errors import LimitError, MetadataError
 from refmaker.model.chunk_table import ChunkTable, count
 from refmaker.model.editing.companions import with_coordinate
-from refmaker.model.editing.places import at_group, group_of, joined_path, keep_pieces, unknown
+from refmaker.model.editing.places import at_group, group_of, keep_pieces, unknown
 from refmaker.model.editing.volumes import cut_volume
 from refmaker.model.inline import inline_like
-from refmaker.model.tree import Array, Group, chunk_grid
+from refmaker.model.tree import Array, Group, chunk_grid, joined_path
 from refmaker.model.zarr_v2 import UNLIMITED
 
 if TYPE_CHECKING:
