@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from refmaker import ReferenceSet
+    from refmaker.model.report import ScanReport
 
 __all__ = [
     "COMBINING",
+    "amounts",
     "combine_options",
     "combining",
     "combining_rarely",
@@ -303,14 +305,17 @@ def expanded(inputs: Sequence[str], storage_options: Mapping[str, Any] | None) -
     return found
 
 
-def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
-    """Print warnings and what was skipped; return what there is."""
+def tell(report: ScanReport) -> None:
+    """Print warnings and what was skipped."""
+    for row in report.skipped:
+        say(f"skipped: {row.path}: {as_flags(row.reason)} [{row.code}]", err=True)
+    for warning in report.warnings:
+        say(f"warning: {as_flags(warning)}", err=True)
+
+
+def amounts(refs: ReferenceSet) -> dict[str, int]:
+    """Return what there is of a set."""
     arrays = [array for _, array in refs.group.arrays()]
-    if not quiet:
-        for row in refs.report.skipped:
-            say(f"skipped: {row.path}: {as_flags(row.reason)} [{row.code}]", err=True)
-        for warning in refs.report.warnings:
-            say(f"warning: {as_flags(warning)}", err=True)
     chunks = sum(array.chunks.present for array in arrays)
     return {"arrays": len(arrays), "chunks": chunks, "sources": len(refs.report.sources)}
 
@@ -374,7 +379,9 @@ def command(**values: Any) -> None:
         zarr_format=_asked(options, form),
         **values["readable"],
     )
-    counts = tell(refs, quiet=values["quiet"] or values["as_json"])
+    if not values["quiet"] and not values["as_json"]:
+        tell(refs.report)
+    counts = amounts(refs)
     if values["as_json"]:
         told = {"warnings": list(refs.report.warnings), "skipped": len(refs.report.skipped)}
         print_json({"inputs": len(inputs), "output": out, "format": form, "status": "ok"}

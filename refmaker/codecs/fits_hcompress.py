@@ -88,6 +88,7 @@ class _Bits:
         """Return the values of the next `count` Huffman codes."""
         found: list[NDArray[np.uint8]] = []
         limit = 8 * _WINDOW
+        positions: list[int] | NDArray[np.int32]
         while count:
             if not 0 <= self._at - self._base < limit or self._base < 0:
                 self._look_up()
@@ -217,8 +218,8 @@ def _quadrant(bits: _Bits, values: NDArray[np.int64], planes: int) -> None:
         else:
             raise CodecError(f"{_NAME}: HCOMPRESS_1 bit planes of the kind {kind}")
         corners <<= 1
-        for number, corner in enumerate(corners):
-            corner |= codes >> (3 - number) & 1
+        for number in range(4):
+            corners[number] |= codes >> (3 - number) & 1
     for number, corner in enumerate(corners):
         part = values[number >> 1 :: 2, number & 1 :: 2]
         part[...] = corner[: part.shape[0], : part.shape[1]]

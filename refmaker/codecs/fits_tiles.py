@@ -228,7 +228,7 @@ class FITSTiles(DecodeOnly):
         # Rounding alone leads beyond the type, as in cfitsio.
         if self.compression != "HCOMPRESS_1" and bool((fitting != stored).any()):
             raise CodecError(f"{self.codec_id}: elements do not fit into {self.dtype}")
-        return fitting.astype(kind)
+        return np.asarray(fitting, kind)
 
     def _rice(self, raw: Buffer, count: int) -> NDArray[Any]:
         codecs = library("imagecodecs")

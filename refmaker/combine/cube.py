@@ -13,6 +13,7 @@ from refmaker.combine.members import combined_set
 from refmaker.combine.variables import combine_variable, static_variable
 from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.model import Array, Group
+from refmaker.model.ngff import fitting_attributes
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.model.zarr_v2 import UNLIMITED
 from refmaker.storage.rectilinear import uneven_note
@@ -315,6 +316,7 @@ def _assembled(
         if unlimited:
             attributes[UNLIMITED] = list(unlimited)
         group = Group(done[path], attributes)
+        group = replace(group, attributes=fitting_attributes(group))
         if not path:
             return group
         parent, _, name = path.rpartition("/")

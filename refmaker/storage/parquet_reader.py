@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from refmaker.errors import LimitError, MetadataError, RefmakerError
 from refmaker.io.folders import ReadableFolder, open_folder
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
-from refmaker.storage.parquet import METADATA, arrow
+from refmaker.storage.parquet import METADATA, RECORD_NAME, arrow
 from refmaker.storage.text import BASE64
 from refmaker.storage.tree import Tree, add_document, assemble
 
@@ -22,11 +21,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["RECORD_LIMIT", "ParquetRecord", "read", "read_metadata", "read_record"]
+__all__ = [
+    "RECORD_LIMIT", "ParquetRecord", "read", "read_metadata", "read_record", "read_table",
+]  # fmt: skip
 
 RECORD_LIMIT = 1 << 23
 """Rows of one record; compressed, any number of equal rows is but a few bytes."""
-_NAME = re.compile(r"refs\.(0|[1-9][0-9]{0,17})\.parq")
 _COLUMNS = ("path", "offset", "size", "raw")
 
 
@@ -88,7 +88,10 @@ def read(
     arrow()
     folder = open_folder(url, storage_options)
     tree, size, header = read_metadata(folder)
-    return assemble(tree, lambda path, array: _table(folder, path, array, size), folder.url), header
+    return (
+        assemble(tree, lambda path, array: read_table(folder, path, array, size), folder.url),
+        header,
+    )
 
 
 def read_metadata(folder: ReadableFolder) -> tuple[Tree, int, dict[str, Any]]:
@@ -212,11 +215,32 @@ def _inlined(column: Any) -> dict[int, bytes]:
     return found
 
 
-def _table(folder: ReadableFolder, path: str, array: Array, size: int) -> ChunkTable:
+def read_table(
+    folder: ReadableFolder, path: str, array: Array, size: int, first: int = 0
+) -> ChunkTable:
+    """Return the chunks of one array.
+
+    Parameters
+    ----------
+    folder : ReadableFolder
+        The set.
+    path : str
+        The array.
+    array : Array
+        Gives the grid.
+    size : int
+        Rows of a record.
+    first : int
+        Number of the first record that is read; chunks of those before it are left out.
+
+    Raises
+    ------
+    SourceError, MetadataError, LimitError
+        As for `read`.
+    """
     grid = chunk_grid(array.shape, array.chunk_shape)
-    numbers = sorted(
-        int(match[1]) for match in map(_NAME.fullmatch, folder.names(path)) if match is not None
-    )
+    found = (int(m[1]) for m in map(RECORD_NAME.fullmatch, folder.names(path)) if m is not None)
+    numbers = sorted(number for number in found if number >= first)
     number_of: dict[str, int] = {}
     columns: list[ParquetRecord] = []
     index: list[NDArray[np.int64]] = []

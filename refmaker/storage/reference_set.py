@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from refmaker.storage.formats import StoredForm
     from refmaker.storage.readers import Summary
 
-__all__ = ["ReferenceSet", "made_of"]
+__all__ = ["ReferenceSet", "check_names", "header_of", "made_of", "opened", "read_as"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -214,14 +214,14 @@ class ReferenceSet(Editable):
         stored = self.stored_as(
             form, templates, for_reader, relative=relative, zarr_format=zarr_format
         )
-        _check_names(self, secrets=secrets)
+        check_names(self, secrets=secrets)
         refs = self.prepared(stored, for_reader)
         if form == "icechunk":
             from refmaker.storage import icechunk
 
             if relative:
                 raise MetadataError("Icechunk knows no relative paths", url=os.fspath(out))
-            icechunk.write(refs.group, out, self.report.sources, storage_options, _header(refs))
+            icechunk.write(refs.group, out, self.report.sources, storage_options, header_of(refs))
             return
         _write(refs, out, storage_options, stored)
 
@@ -299,9 +299,9 @@ class ReferenceSet(Editable):
         """
         if self.stored is None or self.stored.form not in ("json", "compact"):
             raise ValueError("the set is not prepared to be JSON")
-        _check_names(self, secrets=False)
+        check_names(self, secrets=False)
         file = io.BytesIO()
-        _write_document(self, file, self.stored, _header(self))
+        _write_document(self, file, self.stored, header_of(self))
         return file.getvalue()
 
     def rewrite(self, prefixes: Mapping[str, str]) -> ReferenceSet:
@@ -397,33 +397,83 @@ class ReferenceSet(Editable):
             If something in it cannot be expressed; or it is an Icechunk repository, and icechunk
             is older than version 2.
         """
-        from refmaker.storage import rewrite
         from refmaker.storage.detect import reference_form
 
-        name = os.fspath(url)
-        form = reference_form(url, storage_options)
-        group, header, stored = _read(name, form, storage_options)
-        report = ScanReport(name, format=str(header.get("format", "")))
-        sources = header.get("sources", {})
-        if not isinstance(sources, dict):
-            raise MetadataError("'sources' is no JSON object", url=name, path="refmaker")
-        for source, known in sources.items():
-            report.sources[source] = Fingerprint.from_dict(known)
-        parts = header.get("parts")
-        report.parts = parts if isinstance(parts, dict) else {}
-        group = _with_origins(group, header.get("origins", {}), name)
-        found = cls(
-            group,
-            report,
-            (name,),
-            None if allow is None else tuple(allow),
-            zarr_format=stored.zarr_format,
-            stored=stored,
-        )
-        if stored.relative:
-            urls = rewrite.used_urls(group, sources)
-            return _renamed(found, rewrite.absolute(urls, name))
-        return found
+        return read_as(reference_form(url, storage_options), url, storage_options, allow=allow)
+
+
+def read_as(
+    form: str,
+    url: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    allow: Iterable[str] | None = None,
+) -> ReferenceSet:
+    """Read a set of which is known how it is stored; otherwise as `ReferenceSet.read`.
+
+    Parameters
+    ----------
+    form : {"json", "parquet", "icechunk"}
+        As `refmaker.storage.detect.reference_form` tells it.
+    url, storage_options, allow
+        As for `ReferenceSet.read`.
+    """
+    name = os.fspath(url)
+    group, header, stored = _read(name, form, storage_options)
+    return opened(group, header, stored, name, allow=allow)
+
+
+def opened(
+    group: Group,
+    header: Mapping[str, Any],
+    stored: StoredForm,
+    name: str,
+    *,
+    allow: Iterable[str] | None = None,
+) -> ReferenceSet:
+    """Return the set that was read from a place.
+
+    Parameters
+    ----------
+    group : Group
+        The root group.
+    header : mapping
+        The member ``refmaker``.
+    stored : StoredForm
+        How it is stored.
+    name : str
+        Where it lies.
+    allow : iterable of str, optional
+        As for `ReferenceSet.read`.
+
+    Raises
+    ------
+    MetadataError
+        If the header is none.
+    """
+    from refmaker.storage import rewrite
+
+    report = ScanReport(name, format=str(header.get("format", "")))
+    sources = header.get("sources", {})
+    if not isinstance(sources, dict):
+        raise MetadataError("'sources' is no JSON object", url=name, path="refmaker")
+    for source, known in sources.items():
+        report.sources[source] = Fingerprint.from_dict(known)
+    parts = header.get("parts")
+    report.parts = parts if isinstance(parts, dict) else {}
+    group = _with_origins(group, header.get("origins", {}), name)
+    found = ReferenceSet(
+        group,
+        report,
+        (name,),
+        None if allow is None else tuple(allow),
+        zarr_format=stored.zarr_format,
+        stored=stored,
+    )
+    if stored.relative:
+        urls = rewrite.used_urls(group, sources)
+        return _renamed(found, rewrite.absolute(urls, name))
+    return found
 
 
 def _engine() -> Any:
@@ -473,7 +523,7 @@ def _with_origins(group: Group, origins: Any, name: str) -> Group:
     )
 
 
-def _check_names(refs: ReferenceSet, *, secrets: bool) -> None:
+def check_names(refs: ReferenceSet, *, secrets: bool) -> None:
     """Refuse to write what was not to be named, or not to be shown."""
     from refmaker.errors import has_secret
 
@@ -504,7 +554,7 @@ def _write(
             raise MetadataError("standard output lies nowhere that paths could be relative to")
         urls = rewrite.used_urls(refs.group, refs.report.sources)
         refs = _renamed(refs, rewrite.relative(urls, out))
-    header = _header(refs) | ({"relative": "true"} if stored.relative else {})
+    header = header_of(refs) | ({"relative": "true"} if stored.relative else {})
     if stored.form == "parquet":
         from refmaker.storage import parquet
 
@@ -526,7 +576,7 @@ def _write_document(
         json_writer.write(refs.group, file, header, stored.zarr_format, plain=not stored.templates)
 
 
-def _header(refs: ReferenceSet) -> dict[str, Any]:
+def header_of(refs: ReferenceSet) -> dict[str, Any]:
     """Return what every form remembers of a set, besides its references."""
     from refmaker._version import __version__
     from refmaker.storage import json_writer

@@ -71,7 +71,7 @@ def _acquired(header: Header, frame: NDArray[np.int64]) -> NDArray[np.float64] |
             raise FormatError("fewer increments than frames", path=tag_text(FRAME_TIME_VECTOR))
         # There is no increment before the first frame, whatever stands there.
         return np.asarray(np.cumsum([0.0, *steps[1:]])[frame], np.float64)
-    return None if step is None else frame * step
+    return None if step is None else np.asarray(frame * step, np.float64)
 
 
 def _shown(header: Header, frame: NDArray[np.int64]) -> list[Column]:

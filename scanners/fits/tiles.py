@@ -111,6 +111,8 @@ class _Table:
         if outside.any():
             tile = int(np.flatnonzero(outside)[0])
             raise FormatError(f"tile {tile} lies outside of the heap", offset=int(start[tile]))
+        if int(size.max()) > MAX_CHUNK:
+            raise LimitError("a tile takes more than 4 GiB", offset=self.start)
         return _Tiles(start, size, kind)
 
 
@@ -145,16 +147,7 @@ def compressed_array(
         If the algorithm is none of those that are decoded.
     """
     header = hdu.header
-    if isinstance(source, PackedSource):
-        raise UnsupportedError(
-            "tiles that are compressed, in a file that is compressed as a whole",
-            code="fits-gzip",
-            hint=GUNZIP,
-        )
-    if hdu.end > source.size:
-        raise TruncatedError(
-            f"its data end at byte {hdu.end}, the file at {source.size}", offset=header.data
-        )
+    file = _at_hand(hdu, source)
     shape, tile = _shapes(header)
     bitpix = header.integer("ZBITPIX")
     if bitpix not in DTYPES:
@@ -162,16 +155,14 @@ def compressed_array(
     # Of integers, ZBLANK is what BLANK is in the image; of floats, it belongs to the compression.
     blank = "ZBLANK" if bitpix > 0 and "BLANK" not in header.keywords else "BLANK"
     made = coding(header, bitpix, hdu.below("data"), report, ("BSCALE", "BZERO", blank, "BUNIT"))
-    if header.text("ZCMPTYPE") == "PLIO_1":
-        _plio_offset(header, bitpix, made)
     names = dimension_names(hdu, len(shape), primary=primary)
     if not math.prod(shape):
         whole = tuple(max(1, extent) for extent in shape)
-        table = ChunkTable.empty(chunk_grid(shape, whole))
-        return Array(shape, whole, made.dtype, table, dimension_names=names)
+        empty = ChunkTable.empty(chunk_grid(shape, whole))
+        return Array(shape, whole, made.dtype, empty, dimension_names=names)
     if math.prod(tile) * 8 > MAX_CHUNK:
         raise LimitError(f"tiles of {tile} elements are too large", offset=header.start)
-    rows = _Table(hdu, source)
+    rows = _Table(hdu, file)
     grid = chunk_grid(shape, tile)
     if rows.rows != math.prod(grid):
         raise FormatError(f"{rows.rows} rows for {math.prod(grid)} tiles", offset=header.start)
@@ -182,14 +173,9 @@ def compressed_array(
         {name: rows.numbers(header, name) for name in ("ZSCALE", "ZZERO", "ZBLANK")},
         tiles.kind,
     )
-    if made.dtype.kind == "u" and not made.filters:
-        if bool(tiles.kind.any()):
-            raise UnsupportedError(
-                "unsigned integers under PLIO_1 and gzip", code="fits-plio-1", hint=FUNPACK
-            )
+    if header.text("ZCMPTYPE") == "PLIO_1" and made.dtype == np.dtype(">u2"):
+        _take_back_offset(tiles, made)
         settings["dtype"] = made.dtype.str
-    if int(tiles.size.max()) > MAX_CHUNK:
-        raise LimitError("a tile takes more than 4 GiB", offset=header.data)
     target = min(options.chunk_bytes or 0, MAX_CHUNK // 2)
     chunk, first, size, offsets = _bundles(shape, tile, tiles, target // made.dtype.itemsize)
     lengths = _distinct(first, size, source.size)
@@ -218,17 +204,31 @@ def compressed_array(
     )
 
 
-def _plio_offset(header: Header, bitpix: int, made: Coding) -> None:
-    """Take back BZERO where PLIO_1, which knows no negative numbers, holds unsigned ones.
+def _at_hand(hdu: HDU, source: Source | PackedSource) -> Source:
+    """Return the file; refuse one that does not hold the tiles as they are."""
+    if isinstance(source, PackedSource):
+        raise UnsupportedError(
+            "tiles that are compressed, in a file that is compressed as a whole",
+            code="fits-gzip",
+            hint=GUNZIP,
+        )
+    if hdu.end > source.size:
+        raise TruncatedError(
+            f"its data end at byte {hdu.end}, the file at {source.size}", offset=hdu.header.data
+        )
+    return source
 
-    The standard is silent; cfitsio, which alone writes such images, compresses the values
-    themselves.
+
+def _take_back_offset(tiles: _Tiles, made: Coding) -> None:
+    """Forget BZERO where PLIO_1, which knows no negative numbers, holds the unsigned ones.
+
+    The standard is silent; cfitsio, which alone writes such images, compresses values themselves.
     """
-    if bitpix != 16 or header.keywords.get("BZERO") != 32768:
-        return
-    if header.keywords.get("BSCALE", 1) != 1:
-        raise UnsupportedError("PLIO_1 with BZERO and BSCALE", code="fits-plio-1", hint=FUNPACK)
-    made.filters, made.attributes = (), dict(made.attributes)
+    if bool(tiles.kind.any()):
+        raise UnsupportedError(
+            "unsigned integers under PLIO_1 and gzip", code="fits-plio-1", hint=FUNPACK
+        )
+    made.filters = ()
 
 
 def _shapes(header: Header) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -26,6 +26,8 @@ __all__ = ["ATTRIBUTE_KINDS", "Attributes", "text_of"]
 
 ATTRIBUTE_KINDS: Final = ("Attr0.0", "RIATTR0.0N", "RIATTR0.0C")
 """Classes of the Vdatas that are attributes."""
+_UNNAMED: Final = "RIATTR0.0"
+"""Name of all Vdatas that hold attributes of images."""
 _OWN: Final = (DIMENSIONS, UNLIMITED, TYPES)
 
 
@@ -88,7 +90,10 @@ class Attributes:
     def add_vdatas(
         self, elements: Elements, vdatas: Mapping[int, VData], refs: Iterable[int]
     ) -> None:
-        """Add those that Vdatas hold, each named like its Vdata; others are passed over."""
+        """Add those that Vdatas hold; others are passed over.
+
+        Each is named like its Vdata, those of images like its field.
+        """
         for ref in refs:
             vdata = vdatas.get(ref)
             if vdata is None or len(vdata.fields) != 1 or vdata.kind not in ATTRIBUTE_KINDS:
@@ -99,7 +104,8 @@ class Attributes:
                 where = f"{self._path}@{vdata.name}"
                 self._report.add(where, Outcome.SKIPPED, str(error), "hdf4-attribute")
             else:
-                self.add(vdata.name, values)
+                named = not vdata.name.startswith(_UNNAMED)
+                self.add(vdata.name if named else vdata.fields[0].name, values)
 
     def replace(self, name: str, value: float) -> None:
         """Give an attribute another value, a number of 8 bytes."""

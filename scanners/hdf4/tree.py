@@ -25,6 +25,7 @@ from refmaker.scanners.hdf4.datasets import (
 from refmaker.scanners.hdf4.descriptors import Descriptors
 from refmaker.scanners.hdf4.elements import Elements
 from refmaker.scanners.hdf4.eos_structures import Structures
+from refmaker.scanners.hdf4.images import IMAGE, find_images, image_array, palette_array
 from refmaker.scanners.hdf4.placing import Placing
 from refmaker.scanners.hdf4.predecessors import Predecessors
 from refmaker.scanners.hdf4.tables import Table
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from refmaker.io.source import Source
     from refmaker.model.report import ScanReport
     from refmaker.scanners.hdf4.datasets import Dataset
+    from refmaker.scanners.hdf4.images import Image
     from refmaker.scanners.hdf4.vdata import VData
     from refmaker.scanning.options import ScanOptions
 
@@ -96,6 +98,8 @@ class Tree:
             self._add_scale(name, values, said)
         for vdata in tables:
             self._add_table(vdata, names)
+        for image in find_images(self._tables):
+            self._add_image(image)
         return self._assembled()
 
     def _home(self, tag: int, ref: int, name: str) -> tuple[str, ...]:
@@ -177,6 +181,27 @@ class Tree:
             self._report.add(where, Outcome.SKIPPED, "a Vdata without fields", "hdf4-vdata")
         elif not single:
             self._table_group(own, vdata)
+
+    def _add_image(self, image: Image) -> None:
+        """Add an image and its palette, each with a row."""
+        path = self._placing.place((), image.name, (IMAGE, image.ref), several=False)
+        where = "/" + "/".join(path)
+        said = Attributes(where, self._report)
+        said.add_vdatas(self._tables.elements, self._tables.vdatas, image.attributes)
+        try:
+            array = image_array(self._tables, self._maker, image, path[-1])
+        except RefmakerError as error:
+            self._report.add(where, Outcome.SKIPPED, str(error), _code(error))
+        else:
+            self._keep(path, replace(array, attributes=said.document()))
+        own = self._placing.place((), f"{image.name}_palette", (IMAGE, image.ref), several=False)
+        try:
+            palette = palette_array(self._tables, image, own[-1])
+        except RefmakerError as error:
+            self._report.add("/" + own[-1], Outcome.SKIPPED, str(error), _code(error))
+        else:
+            if palette is not None:
+                self._keep(own, palette)
 
     def _table_group(self, path: tuple[str, ...], vdata: VData) -> None:
         where = "/" + "/".join(path)

@@ -12,6 +12,7 @@ from refmaker.errors import LimitError, MetadataError
 from refmaker.model.chunk_table import ChunkTable, count
 from refmaker.model.editing.companions import with_coordinate
 from refmaker.model.editing.places import at_group, group_of, joined_path, keep_pieces, unknown
+from refmaker.model.editing.volumes import cut_volume
 from refmaker.model.inline import inline_like
 from refmaker.model.tree import Array, Group, chunk_grid
 from refmaker.model.zarr_v2 import UNLIMITED
@@ -152,7 +153,8 @@ def _cut(path: str, array: Array, indexers: Mapping[str, Index], values: Values)
     origin = array.origin
     for axis, (low, _) in enumerate(bounds):
         origin = origin and origin.cut(axis - len(bounds), low)
-    made = replace(_taken(path, array, bounds, single, values), origin=origin)
+    placed = cut_volume(array, bounds, single)
+    made = replace(_taken(path, array, bounds, single, values), origin=origin, attributes=placed)
     for axis in sorted(single, reverse=True):
         made = _without(made, axis)
     return made

@@ -74,7 +74,7 @@ def equal_to_pydicom(paths, group):
     with DICOMScanner().native_collection(paths, None) as native:
         for name, array in group.arrays():
             true = native.read(name, array, tuple(slice(0, n) for n in array.shape))
-            assert np.array_equal(opened(group)[name][...], true), name
+            np.testing.assert_array_equal(opened(group)[name][...], true, err_msg=name)
 
 
 @pytest.mark.parametrize("normal", [(0, 0, -1), (0, 0, 1)])

@@ -88,15 +88,6 @@ def test_scaled_columns_and_missing_values(tmp_path):
         np.testing.assert_allclose(opened["x"].to_numpy(), true)
 
 
-def test_columns_in_the_heap_cost_nothing_else(tmp_path):
-    ragged = np.array([np.arange(i % 4) for i in range(ROWS)], dtype=object)
-    made = [fits.Column("x", "J", array=np.arange(ROWS)), fits.Column("v", "PJ()", array=ragged)]
-    path = write(tmp_path / "a.fits", made)
-    group, report = files.scan(path)
-    assert [(row.path, row.code) for row in report.skipped] == [("/EVENTS/v", "fits-heap")]
-    np.testing.assert_array_equal(decode_array(group["EVENTS/x"]), np.arange(ROWS))
-
-
 def test_undefined_logicals_are_told_from_false(tmp_path):
     table = ("BITPIX  = 8", "NAXIS   = 2", "NAXIS1  = 1", "NAXIS2  = 3", "TFIELDS = 1")
     path = tmp_path / "a.fits"
