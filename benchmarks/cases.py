@@ -66,13 +66,16 @@ def command(tool: str, path: Path, out: Path) -> list[str]:
 
 
 FORMATS = {
-    "hdf5": "HDF5, netCDF4", "tiff": "TIFF", "grib": "GRIB", "dicom": "DICOM", "zarr": "Zarr",
-    "dmrpp": "DMR++", "combine": "files to a cube", "open": "opening a set", "read": "reading",
+    "hdf5": "HDF5, netCDF4", "hdf4": "HDF4", "tiff": "TIFF", "grib": "GRIB", "dicom": "DICOM",
+    "fits": "FITS", "zarr": "Zarr", "dmrpp": "DMR++", "combine": "files to a cube",
+    "open": "opening a set", "read": "reading",
 }  # fmt: skip
 
 
 def _cases() -> tuple[Case, ...]:
     hdf5 = ("refmaker", "kerchunk-hdf", "virtualizarr")
+    hdf4 = ("refmaker", "kerchunk-hdf4", "virtualizarr-hdf4")
+    fits = ("refmaker", "kerchunk-fits", "virtualizarr-fits")
     pages = ("refmaker", "tifffile", "virtual-tiff")
     indexes = ("refmaker", "gribberish", "eccodes", "cfgrib")
     slices = ("refmaker", "pydicom", "simpleitk")
@@ -92,6 +95,10 @@ def _cases() -> tuple[Case, ...]:
          ("hdf5", "btree-v1", 0.2, 0, ".h5"), hdf5, {"kerchunk-hdf": 8}, "climate-small"),
         ("chunks-1m", "hdf5", "a million chunks",
          ("hdf5", "btree-v1", 1, 0, ".h5"), hdf5, none, "climate-small"),
+        ("hdf4-few", "hdf4", "14 data sets of 4 chunks", ("hdf4", "few", 4, 4, ".hdf"), hdf4, none,
+         ""),
+        ("hdf4", "hdf4", "200 data sets of 30 chunks", ("hdf4", "many", 30, 2, ".hdf"), hdf4,
+         {"kerchunk-hdf4": 6, "virtualizarr-hdf4": 8}, "hdf4-few"),
         ("pages-few", "tiff", "20 pages", ("tiff", "pages", 0.0004, 0, ".tif"), pages, none, ""),
         ("pages", "tiff", "50,000 pages", ("tiff", "pages", 1, 0, ".tif"), pages,
          {"tifffile": 5}, "pages-few"),
@@ -108,6 +115,10 @@ def _cases() -> tuple[Case, ...]:
         ("slice", "dicom", "one slice", ("dicom", "series", 1, 1, ""), slices, none, ""),
         ("slices", "dicom", "a series of 2,000 slices", ("dicom", "series", 2000, 2, ""), slices,
          {"pydicom": 4}, "slice"),
+        ("fits", "fits", "one image of 64 MiB", ("fits", "image", 1, 1, ".fits"), fits,
+         {"virtualizarr-fits": 4}, ""),
+        ("fits-many", "fits", "200 images", ("fits", "many images", 1, 1, ".fits"), fits,
+         {"virtualizarr-fits": 4}, "fits"),
         ("zarr-2", "zarr", "version 2, 10,000 chunks",
          ("store", "v2-dots", 10000, 16, ".zarr"), stores, {"virtualizarr-zarr": 4}, ""),
         ("zarr-3", "zarr", "version 3, 10,000 chunks",

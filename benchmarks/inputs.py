@@ -56,6 +56,19 @@ def dmrpp(name: str, count: float, path: Path) -> None:
     make_document(name, int(count), path)
 
 
+def hdf4(name: str, count: float, path: Path) -> None:
+    from hdf4 import make
+
+    make(path, *{"many": (200, int(count)), "few": (14, int(count))}[name])
+
+
+def fits(name: str, count: float, path: Path) -> None:
+    from fits import make
+
+    del count
+    make(name, path)
+
+
 def document(name: str, count: float, path: Path) -> None:
     from documents import document as text
 
@@ -86,7 +99,7 @@ def write(kind: str, name: str, count: float, path: Path) -> None:
 
 KINDS = {
     found.__name__: found
-    for found in (hdf5, tiff, grib, dicom, days, store, dmrpp, document, values)
+    for found in (hdf5, hdf4, tiff, grib, dicom, fits, days, store, dmrpp, document, values)
 }
 
 if __name__ == "__main__":

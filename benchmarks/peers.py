@@ -109,12 +109,49 @@ def kerchunk_grib(path: str, out: str) -> int:
     return len(found)
 
 
+def kerchunk_hdf4(path: str, out: str) -> int:
+    from kerchunk.hdf4 import HDF4ToZarr
+
+    return _dumped(HDF4ToZarr(path).translate(), out)
+
+
+def kerchunk_fits(path: str, out: str) -> int:
+    from astropy.io import fits
+    from kerchunk.fits import process_file
+
+    with fits.open(path) as file:  # without a list of units it takes the first one alone
+        units = [number for number, unit in enumerate(file) if unit.is_image and unit.shape]
+    return _dumped(process_file(path, extension=units), out)
+
+
+def virtualizarr_hdf4(path: str, _: str) -> int:
+    """Its manifests alone."""
+    from virtualizarr.parsers import HDF4Parser
+
+    return _manifests(HDF4Parser(), path)
+
+
+def virtualizarr_fits(path: str, _: str) -> int:
+    """Its manifests alone."""
+    from virtualizarr.parsers import FITSParser
+
+    return _manifests(FITSParser(), path)
+
+
+def _manifests(parser: Any, path: str) -> int:
+    store = parser(f"file://{path}", _registry())
+    arrays = store._group.arrays.values()  # noqa: SLF001 - nothing public tells it
+    return max(len(array.manifest.dict()) for array in arrays)
+
+
 def _dumped(found: dict[str, Any], out: str) -> int:
     import ujson
 
+    refs = found.get("refs", found)
+    texts = {key: row.decode() if isinstance(row, bytes) else row for key, row in refs.items()}
     with open(out, "w") as file:
-        ujson.dump(found, file)
-    return _most(found["refs"])
+        ujson.dump(found | {"refs": texts} if refs is not found else texts, file)
+    return _most(refs)
 
 
 def _most(keys: Iterable[str]) -> int:
@@ -143,9 +180,7 @@ def virtualizarr_zarr(path: str, _: str) -> int:
     """Its manifests alone: arrays without names of dimensions are not written by it."""
     from virtualizarr.parsers import ZarrParser
 
-    store = ZarrParser()(f"file://{path}", _registry())
-    arrays = store._group.arrays.values()  # noqa: SLF001 - nothing public tells it
-    return max(len(array.manifest.dict()) for array in arrays)
+    return _manifests(ZarrParser(), path)
 
 
 def _virtual(parser: Any, path: str, out: str) -> int:
@@ -266,9 +301,10 @@ WORK: dict[str, Callable[[str, str], int]] = {
     found.__name__.replace("_", "-"): found
     for found in (
         refmaker, refmaker_combine, refmaker_open, refmaker_read, stock_open, stock_read,
-        h5py_read, kerchunk_hdf, kerchunk_combine, kerchunk_grib, virtualizarr, virtualizarr_dmrpp,
-        virtualizarr_zarr, virtualizarr_combine, tifffile, virtual_tiff,
-        gribberish, eccodes, cfgrib, gribscan, pydicom, simpleitk,
+        h5py_read, kerchunk_hdf, kerchunk_hdf4, kerchunk_fits, kerchunk_grib, kerchunk_combine,
+        virtualizarr, virtualizarr_hdf4, virtualizarr_fits, virtualizarr_dmrpp, virtualizarr_zarr,
+        virtualizarr_combine, tifffile, virtual_tiff, gribberish, eccodes, cfgrib, gribscan,
+        pydicom, simpleitk,
     )
 }  # fmt: skip
 

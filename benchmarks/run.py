@@ -51,11 +51,27 @@ def installed(tool: str) -> bool:
     return importlib.util.find_spec(PACKAGES[tool.split("-", maxsplit=1)[0]]) is not None
 
 
+def able(tool: str, path: Path, out: Path) -> bool:
+    """Whether a tool does its work with an input; a peer that does not is told, and left out.
+
+    This run writes bytecode, and brings files into memory: it counts nowhere.
+    """
+    try:
+        cost(command(tool, path, out))
+    except RuntimeError as error:
+        if tool.startswith("refmaker"):
+            raise
+        print(f"{tool} is left out: {str(error).strip().splitlines()[-1]}", flush=True)
+        return False
+    return True
+
+
 def measured(case: Case, tools: list[str], folder: Path, scale: float, rounds: int) -> Any:
     """Return the figures of every tool on one input."""
     path = path_of(case, folder, scale)
     tiny = path_of(next(one for one in CASES if one.name == case.tiny), folder, scale)
     with tempfile.TemporaryDirectory(dir=folder) as out:
+        tools = [tool for tool in tools if able(tool, path, Path(out, "out.json"))]
         for attempt in range(2):
             found, loads = _rounds(case, tools, path, Path(out, "out.json"), rounds)
             steady = max(loads) <= STEADY * min(loads)
@@ -73,15 +89,12 @@ def measured(case: Case, tools: list[str], folder: Path, scale: float, rounds: i
 def _rounds(case: Case, tools: list[str], path: Path, out: Path, rounds: int) -> Any:
     loads: list[float] = [_load()]
     runs: dict[str, list[Cost]] = {tool: [] for tool in tools}
-    for number in range(rounds + 1):
+    for _ in range(rounds):
         for tool in tools:
-            if number > 1 and runs[tool][-1].cpu > LONG:
+            if runs[tool] and runs[tool][-1].cpu > LONG:
                 continue
             out.unlink(missing_ok=True)
-            done = cost(command(tool, path, out))
-            # The first round writes bytecode, and brings files into memory.
-            if number or done.cpu > LONG:
-                runs[tool].append(done)
+            runs[tool].append(cost(command(tool, path, out)))
     loads.append(_load())
     found = {tool: least(done)._asdict() for tool, done in runs.items()}
     print(f"{case.name}: " + ", ".join(f"{t} {f['cpu']:.3f}" for t, f in found.items()), flush=True)

@@ -16,6 +16,8 @@ BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 NAMES = {
     "kerchunk": "kerchunk", "virtualizarr": "VirtualiZarr", "tifffile": "tifffile",
     "virtualizarr-zarr": "VirtualiZarr, nothing written",
+    "virtualizarr-hdf4": "VirtualiZarr, nothing written",
+    "virtualizarr-fits": "VirtualiZarr, nothing written",
     "virtual-tiff": "virtual-tiff", "gribberish": "gribberish, its mapping alone",
     "eccodes": "ecCodes, a list of keys", "cfgrib": "cfgrib, its index", "gribscan": "gribscan",
     "pydicom": "pydicom, headers alone", "simpleitk": "SimpleITK, finding the series alone",
