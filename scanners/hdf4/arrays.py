@@ -15,6 +15,7 @@ from refmaker.errors import FormatError, UnsupportedError
 from refmaker.model import Array, ChunkTable, chunk_grid
 from refmaker.model.contiguous import contiguous_table, pieces_between_cuts
 from refmaker.scanners.hdf4.chunk_tables import ChunkPlaces, read_chunk_header, read_chunk_table
+from refmaker.scanners.hdf4.coders import REPACK
 from refmaker.scanners.hdf4.linked import HOLE
 from refmaker.scanners.hdf4.number_types import DEFAULT_FILL
 
@@ -182,7 +183,7 @@ class ArrayMaker:
                 f"its compressed data hold {element.size} bytes, its shape {meaning.shape} needs "
                 f"{meaning.nbytes}",
                 code="hdf4-size",
-                hint="hrepack of the HDF tools can write the file anew",
+                hint=REPACK,
             )
         codec = element.coder.codec(element.size, meaning.dtype) if element.coder else None
         return self.encoded(element, meaning, codec)
@@ -282,5 +283,5 @@ def _scattered(nbytes: int, places: int) -> UnsupportedError:
         f"its {nbytes} bytes lie in {places} places, cut where no chunk can begin, and are more "
         "than is inlined",
         code="hdf4-linked",
-        hint="raise `inline_budget`, or write the file anew by hrepack",
+        hint=f"raise `inline_budget`; or {REPACK}",
     )

@@ -15,7 +15,7 @@ import numpy as np
 
 from refmaker.errors import FormatError, TruncatedError, UnsupportedError
 from refmaker.model import ChunkTable, chunk_grid
-from refmaker.scanners.hdf4.coders import CODER_BYTES, Coder, read_coder
+from refmaker.scanners.hdf4.coders import CODER_BYTES, REPACK, Coder, read_coder
 from refmaker.scanners.hdf4.elements import COMPRESSED
 from refmaker.scanners.hdf4.vdata import RECORDS
 from refmaker.scanners.hdf4.vgroups import VDATA
@@ -253,7 +253,7 @@ class _Found:
             raise UnsupportedError(
                 "chunks of which only some are compressed",
                 code="hdf4-chunks",
-                hint="hrepack of the HDF tools can write the file anew",
+                hint=REPACK,
             )
         nbytes, coder = self._header.nbytes, self._header.coder
         row = self._row[written]
@@ -293,7 +293,7 @@ class _Found:
                 raise UnsupportedError(
                     "its chunks lie in several places each, and are more than is inlined",
                     code="hdf4-linked",
-                    hint="raise `inline_budget`, or write the file anew by hrepack",
+                    hint=f"raise `inline_budget`; or {REPACK}",
                 )
             if element.coder is not None or element.chunked is not None:
                 raise FormatError("a chunk that is compressed by itself")

@@ -15,6 +15,7 @@ import numpy as np
 from refmaker.errors import FormatError, RefmakerError, UnsupportedError
 from refmaker.model import Array, ChunkTable
 from refmaker.scanners.hdf4.arrays import Meaning
+from refmaker.scanners.hdf4.coders import REPACK
 from refmaker.scanners.hdf4.number_types import dtype_of_element
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _codec(coder: int, meaning: Meaning) -> dict[str, Any]:
     raise UnsupportedError(
         f"an image compressed by {name}",
         code="hdf4-coder",
-        hint="hrepack of the HDF tools can write it with another compression",
+        hint=REPACK,
     )
 
 
