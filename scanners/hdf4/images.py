@@ -186,6 +186,8 @@ def _codec(coder: int, meaning: Meaning) -> dict[str, Any]:
 def _description(tables: FileTables, image: Image) -> tuple[int, int, np.dtype[Any], int, int, int]:
     """Return width, height, type, components, interlace and compression of an image."""
     elements = tables.elements
+    if IMAGE not in image.members and _OLD_SIZE not in image.members:
+        raise FormatError("an image without a description")
     if IMAGE not in image.members:
         width, height = _unpack(">HH", elements.read(_OLD_SIZE, image.members[_OLD_SIZE]))
         coder = next(code for tag, code in _OLD_DATA.items() if tag in image.members)

@@ -108,9 +108,12 @@ def test_a_data_set_without_dimensions(tmp_path):
     group, _ = files.scan(path)
     assert group["scalar"].shape == ()
     assert decode_array(group["scalar"]) == 5
-    with Source(path) as source, HDF4Scanner().native(source) as native:
-        with pytest.raises(FormatError, match="without dimensions"):
-            native.read("scalar", group["scalar"], ())
+    with (
+        Source(path) as source,
+        HDF4Scanner().native(source) as native,
+        pytest.raises(FormatError, match="without dimensions"),
+    ):
+        native.read("scalar", group["scalar"], ())
 
 
 def test_scales_are_coordinates(tmp_path):
