@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["column_values"]
 
 
-def column_values(
-    raw: Any, scaled: Any, heap: bytes, name: str, array: Array
-) -> NDArray[Any]:
+def column_values(raw: Any, scaled: Any, heap: bytes, name: str, array: Array) -> NDArray[Any]:
     """Return a column, unscaled but for unsigned integers.
 
     Parameters

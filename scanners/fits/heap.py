@@ -169,9 +169,7 @@ def _equal(
     return _inlined(lists, made, source, shape, names)
 
 
-def _ragged(
-    lists: Lists, made: Coding, source: Source, options: ScanOptions, along: str
-) -> Array:
+def _ragged(lists: Lists, made: Coding, source: Source, options: ScanOptions, along: str) -> Array:
     """Return all elements behind each other, shape (elements,)."""
     total = int(lists.count.sum())
     if not total:

@@ -81,7 +81,9 @@ def sky_coordinates(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of keywords that astropy mends
         try:
-            found = pixel_positions(Header.fromstring(text), array.shape, options.inline_budget // 8)
+            found = pixel_positions(
+                Header.fromstring(text), array.shape, options.inline_budget // 8
+            )
         except (ValueError, MemoryError, KeyError, TypeError) as error:
             report.warn(f"{where} is left out: {error}")
             return {}

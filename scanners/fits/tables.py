@@ -239,9 +239,7 @@ class BinaryTable(RowTable):
             made.attributes |= units
         return {name: self._column(column, name, made, inner)}
 
-    def _column(
-        self, column: Column, name: str, made: Coding, inner: tuple[int, ...]
-    ) -> Array:
+    def _column(self, column: Column, name: str, made: Coding, inner: tuple[int, ...]) -> Array:
         names = (self.row_dimension, *(f"{name}_{axis}" for axis in range(len(inner), 0, -1)))
         nbytes = column.width * self.rows
         small = nbytes <= self._options.inline_threshold and self.rows * self.width <= _READ
