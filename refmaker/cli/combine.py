@@ -14,6 +14,8 @@ from refmaker.cli.options import (
     Pair,
     as_json,
     help_all,
+    out_format,
+    overwrite,
     readable_rarely,
     storage_options,
     verbosity,
@@ -24,15 +26,17 @@ from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.spelling import as_flags
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
-from refmaker.storage.formats import FORMATS, format_of_name
+from refmaker.storage.formats import format_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from refmaker import ReferenceSet
+    from refmaker.model.report import ScanReport
 
 __all__ = [
     "COMBINING",
+    "amounts",
     "combine_options",
     "combining",
     "combining_rarely",
@@ -303,14 +307,17 @@ def expanded(inputs: Sequence[str], storage_options: Mapping[str, Any] | None) -
     return found
 
 
-def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
-    """Print warnings and what was skipped; return what there is."""
+def tell(report: ScanReport) -> None:
+    """Print warnings and what was skipped."""
+    for row in report.skipped:
+        say(f"skipped: {row.path}: {as_flags(row.reason)} [{row.code}]", err=True)
+    for warning in report.warnings:
+        say(f"warning: {as_flags(warning)}", err=True)
+
+
+def amounts(refs: ReferenceSet) -> dict[str, int]:
+    """Return what there is of a set."""
     arrays = [array for _, array in refs.group.arrays()]
-    if not quiet:
-        for row in refs.report.skipped:
-            say(f"skipped: {row.path}: {as_flags(row.reason)} [{row.code}]", err=True)
-        for warning in refs.report.warnings:
-            say(f"warning: {as_flags(warning)}", err=True)
     chunks = sum(array.chunks.present for array in arrays)
     return {"arrays": len(arrays), "chunks": chunks, "sources": len(refs.report.sources)}
 
@@ -318,18 +325,8 @@ def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
 @click.command("combine")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--out", required=True, metavar="OUT", help="The combined reference set.")
-@click.option(
-    "--out-format",
-    type=click.Choice(FORMATS),
-    cls=Option,
-    former=["--to"],
-    help="Form of OUT.  [default: by its ending]",
-)
-@click.option(
-    "--overwrite/--no-overwrite",
-    default=False,
-    help="Replace an existing reference set, and nothing else.",
-)
+@out_format("Form of OUT.  [default: by its ending]")
+@overwrite
 @zarr_format_rarely
 @readable_rarely
 @combining
@@ -374,7 +371,9 @@ def command(**values: Any) -> None:
         zarr_format=_asked(options, form),
         **values["readable"],
     )
-    counts = tell(refs, quiet=values["quiet"] or values["as_json"])
+    if not values["quiet"] and not values["as_json"]:
+        tell(refs.report)
+    counts = amounts(refs)
     if values["as_json"]:
         told = {"warnings": list(refs.report.warnings), "skipped": len(refs.report.skipped)}
         print_json({"inputs": len(inputs), "output": out, "format": form, "status": "ok"}

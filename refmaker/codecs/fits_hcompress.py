@@ -88,6 +88,7 @@ class _Bits:
         """Return the values of the next `count` Huffman codes."""
         found: list[NDArray[np.uint8]] = []
         limit = 8 * _WINDOW
+        positions: list[int] | NDArray[np.int32]
         while count:
             if not 0 <= self._at - self._base < limit or self._base < 0:
                 self._look_up()
@@ -184,9 +185,7 @@ def decode_hcompress(raw: Buffer, count: int, *, smooth: bool) -> NDArray[np.int
     return _inverse(values, scale if smooth else 0).reshape(-1)
 
 
-def _coefficients(
-    bits: _Bits, rows: int, columns: int, planes: list[int]
-) -> NDArray[np.int64]:
+def _coefficients(bits: _Bits, rows: int, columns: int, planes: list[int]) -> NDArray[np.int64]:
     """Return the coefficients of the transform, shape (rows, columns), before scaling."""
     values = np.zeros((rows, columns), np.int64)
     top, left = (rows + 1) // 2, (columns + 1) // 2
@@ -219,8 +218,8 @@ def _quadrant(bits: _Bits, values: NDArray[np.int64], planes: int) -> None:
         else:
             raise CodecError(f"{_NAME}: HCOMPRESS_1 bit planes of the kind {kind}")
         corners <<= 1
-        for number, corner in enumerate(corners):
-            corner |= codes >> (3 - number) & 1
+        for number in range(4):
+            corners[number] |= codes >> (3 - number) & 1
     for number, corner in enumerate(corners):
         part = values[number >> 1 :: 2, number & 1 :: 2]
         part[...] = corner[: part.shape[0], : part.shape[1]]

@@ -13,7 +13,9 @@ from refmaker.combine.members import combined_set
 from refmaker.combine.variables import combine_variable, static_variable
 from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.model import Array, Group
+from refmaker.model.ngff import fitting_attributes
 from refmaker.model.report import Outcome, ScanReport
+from refmaker.model.tree import joined_path
 from refmaker.model.zarr_v2 import UNLIMITED
 from refmaker.storage.rectilinear import uneven_note
 
@@ -125,7 +127,7 @@ def _group(
     auxiliary = _auxiliary(names)
     mappings = _mappings(names)
     for name, items in names.items():
-        inner = f"{path}/{name}" if path else name
+        inner = joined_path(path, name)
         coordinate = plan.coordinate(path, name)
         if coordinate is not None:
             made[name] = coordinate
@@ -315,6 +317,7 @@ def _assembled(
         if unlimited:
             attributes[UNLIMITED] = list(unlimited)
         group = Group(done[path], attributes)
+        group = replace(group, attributes=fitting_attributes(group))
         if not path:
             return group
         parent, _, name = path.rpartition("/")

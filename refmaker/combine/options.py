@@ -14,6 +14,7 @@ from refmaker._moved import current_names, former_keywords
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from refmaker.model.report import ScanReport
     from refmaker.storage.reference_set import ReferenceSet
 
 __all__ = ["PACKING", "UNSETTLED", "Appended", "CombineOptions", "unsettled"]
@@ -254,9 +255,13 @@ class Appended:
     added, known : list of str
         Files that were added, and those that had been there.
     refs : ReferenceSet, optional
-        The set as it is now; None for an Icechunk repository, of which only parts are read.
+        The set as it is now; None where only parts of it were read: of an Icechunk repository, and
+        of Parquet to which inputs were added by what is new.
+    report : ScanReport, optional
+        What is to be said of the set where `refs` is None; not of an Icechunk repository.
     """
 
     added: list[str]
     known: list[str]
     refs: ReferenceSet | None = None
+    report: ScanReport | None = None

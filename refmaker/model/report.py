@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import MetadataError, printable
 
@@ -29,8 +29,7 @@ _SHOWN = 20
 """Objects that were skipped, and warnings, of a report in text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """How a source looked when it was scanned, to notice when it changes.
 
     Parameters
@@ -168,6 +167,8 @@ class ScanReport:
         Every file that references point into.
     missing : list of str
         Files that were looked for and are not there; the scan would find more if they were.
+    sensitive : bool
+        Whether the set holds what tells of people, as somebody wished: no cache keeps it.
     parts : dict
         What the scanner needs to join more files to the set, as a JSON object; empty for most.
     requests, bytes_read, rounds : int
@@ -183,6 +184,7 @@ class ScanReport:
     warnings: list[str] = field(default_factory=list)
     sources: dict[str, Fingerprint] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list, kw_only=True)
+    sensitive: bool = field(default=False, kw_only=True)
     parts: dict[str, Any] = field(default_factory=dict, kw_only=True)
     requests: int = 0
     bytes_read: int = 0

@@ -49,6 +49,8 @@ class Places:
         Bytes of each.
     whole : bool
         Whether each value is a file of its own, in the order of the files; else all lie in one.
+    files : ndarray of int32, shape (n,), optional
+        The number of each value's file, where several lie in one of several files.
     """
 
     def __init__(
@@ -58,17 +60,18 @@ class Places:
         length: NDArray[np.int64],
         *,
         whole: bool,
+        files: NDArray[np.int32] | None = None,
     ) -> None:
         self.urls, self.offset, self.length, self.whole = urls, offset, length, whole
+        self.files = np.arange(len(urls), dtype=np.int32) if whole else files
 
     def url(self, number: int) -> str:
         """Return the file of one value."""
-        return self.urls[number] if self.whole else self.urls[0]
+        return self.urls[0 if self.files is None else int(self.files[number])]
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of a chunk table whose rows are the values."""
-        file = np.arange(len(self.urls), dtype=np.int32) if self.whole else None
-        return {"offset": self.offset, "length": self.length, "url": file}
+        return {"offset": self.offset, "length": self.length, "url": self.files}
 
 
 class KeyStore(Protocol):

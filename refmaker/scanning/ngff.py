@@ -19,7 +19,8 @@ __all__ = ["VERSIONS", "Axis", "Level", "image_metadata", "multiscale", "rank_pr
 
 VERSIONS = ("0.4", "0.5", "0.6")
 _INTRINSIC, _PATIENT = "physical", "LPS"
-_TOWARDS = {"z": "superior", "y": "posterior", "x": "left"}
+"""Coordinate systems: along the axes of the image; in the patient, x towards left, y towards
+posterior, z towards superior."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +139,12 @@ def multiscale(
 
 
 def _patient_axes(axes: Sequence[Axis]) -> list[dict[str, str]]:
-    """Return the axes in the patient: those of space are named and told by their direction."""
-    spatial = iter("zyx")
-    found = []
-    for axis in axes:
-        if axis.kind != "space":
-            found.append(axis.document())
-            continue
-        name = next(spatial)
-        told = {"longName": f"towards {_TOWARDS[name]}"}
-        found.append(Axis(name, "space", axis.unit).document() | told)
-    return found
+    """Return the axes in the patient: those of space are z, y and x, whatever the image's are."""
+    names = iter("zyx")
+    return [
+        (Axis(next(names), "space", axis.unit) if axis.kind == "space" else axis).document()
+        for axis in axes
+    ]
 
 
 def image_metadata(version: str, **parts: Any) -> dict[str, Any]:

@@ -5,28 +5,26 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import IO, TYPE_CHECKING, Any
 
-from refmaker.errors import MetadataError, printable
+from refmaker.errors import MetadataError
 from refmaker.model.report import Fingerprint, ScanReport
+from refmaker.storage.displayed import Displayed
 from refmaker.storage.editable import Editable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import xarray as xr
-
     from refmaker.io.policy import Policy
-    from refmaker.model import Array, Group
+    from refmaker.model import Group
     from refmaker.storage.formats import StoredForm
     from refmaker.storage.readers import Summary
 
-__all__ = ["ReferenceSet", "made_of"]
+__all__ = ["ReferenceSet", "check_names", "header_of", "made_of", "opened", "read_as"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ReferenceSet(Editable):
+class ReferenceSet(Editable, Displayed):
     """Groups and arrays whose chunks are byte ranges of other files.
 
     Parameters
@@ -70,84 +68,6 @@ class ReferenceSet(Editable):
         from refmaker.storage.rewrite import used_urls
 
         return used_urls(self.group, self.report.sources)
-
-    @property
-    def arrays(self) -> dict[str, Array]:
-        """Every array of the set by its path, such as ``"group/name"``."""
-        return dict(self.group.arrays())
-
-    def __getitem__(self, path: str) -> Array | Group:
-        """Return an array or a group.
-
-        Parameters
-        ----------
-        path : str
-            Its path, such as ``"group/name"``.
-
-        Raises
-        ------
-        KeyError
-            If there is none.
-        """
-        node: Array | Group = self.group
-        for name in path.strip("/").split("/") if path.strip("/") else ():
-            members = getattr(node, "members", {})
-            if name not in members:
-                near = get_close_matches(path.strip("/"), [at for at, _ in self.group.walk()], 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise KeyError(f"{path!r} is not in the set{hint}")
-            node = members[name]
-        return node
-
-    def open(self, **options: Any) -> xr.Dataset:
-        """Open it with xarray; values are read when they are used.
-
-        Parameters
-        ----------
-        **options
-            As for `refmaker.open_dataset`, such as ``group="x"`` or ``chunks={}``.
-
-        Examples
-        --------
-        >>> refmaker.scan("air.nc").open()    # doctest: +SKIP
-        """
-        import xarray as xr
-
-        return xr.open_dataset(self, engine=_engine(), **options)  # type: ignore[arg-type]
-
-    def open_tree(self, **options: Any) -> xr.DataTree:
-        """Open all of its groups with xarray; see `open`."""
-        import xarray as xr
-
-        return xr.open_datatree(self, engine=_engine(), **options)  # type: ignore[arg-type]
-
-    def __repr__(self) -> str:
-        from refmaker.model.display import text_tree, totals
-
-        title = f"<ReferenceSet of {printable(self._title())}>"
-        return "\n".join([title, totals(self.group), *text_tree(self.group)])
-
-    def _title(self) -> str:
-        form = f" ({self.report.format})" if self.report.format else ""
-        return f"{self.report.url!r}{form}" if self.report.url else f"no file{form}"
-
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows."""
-        from refmaker.model.amounts import counted
-        from refmaker.model.display import document, html_table, html_tree, totals
-
-        urls = self.urls()
-        notes: list[tuple[str, str]] = [
-            ("files", counted(len(urls), "file") + (f": {printable(urls[0])}" if urls else ""))
-        ]
-        notes += [("skipped", f"{row.path}: {row.reason}") for row in self.report.skipped]
-        notes += [("warning", text) for text in self.report.warnings]
-        return document(
-            f"ReferenceSet of {printable(self._title())}",
-            totals(self.group),
-            html_tree(self.group),
-            html_table((), notes[:40]),
-        )
 
     def write(  # noqa: PLR0913 - each is a choice of its own
         self,
@@ -214,14 +134,14 @@ class ReferenceSet(Editable):
         stored = self.stored_as(
             form, templates, for_reader, relative=relative, zarr_format=zarr_format
         )
-        _check_names(self, secrets=secrets)
+        check_names(self, secrets=secrets)
         refs = self.prepared(stored, for_reader)
         if form == "icechunk":
             from refmaker.storage import icechunk
 
             if relative:
                 raise MetadataError("Icechunk knows no relative paths", url=os.fspath(out))
-            icechunk.write(refs.group, out, self.report.sources, storage_options, _header(refs))
+            icechunk.write(refs.group, out, self.report.sources, storage_options, header_of(refs))
             return
         _write(refs, out, storage_options, stored)
 
@@ -299,9 +219,9 @@ class ReferenceSet(Editable):
         """
         if self.stored is None or self.stored.form not in ("json", "compact"):
             raise ValueError("the set is not prepared to be JSON")
-        _check_names(self, secrets=False)
+        check_names(self, secrets=False)
         file = io.BytesIO()
-        _write_document(self, file, self.stored, _header(self))
+        _write_document(self, file, self.stored, header_of(self))
         return file.getvalue()
 
     def rewrite(self, prefixes: Mapping[str, str]) -> ReferenceSet:
@@ -397,41 +317,83 @@ class ReferenceSet(Editable):
             If something in it cannot be expressed; or it is an Icechunk repository, and icechunk
             is older than version 2.
         """
-        from refmaker.storage import rewrite
         from refmaker.storage.detect import reference_form
 
-        name = os.fspath(url)
-        form = reference_form(url, storage_options)
-        group, header, stored = _read(name, form, storage_options)
-        report = ScanReport(name, format=str(header.get("format", "")))
-        sources = header.get("sources", {})
-        if not isinstance(sources, dict):
-            raise MetadataError("'sources' is no JSON object", url=name, path="refmaker")
-        for source, known in sources.items():
-            report.sources[source] = Fingerprint.from_dict(known)
-        parts = header.get("parts")
-        report.parts = parts if isinstance(parts, dict) else {}
-        group = _with_origins(group, header.get("origins", {}), name)
-        found = cls(
-            group,
-            report,
-            (name,),
-            None if allow is None else tuple(allow),
-            zarr_format=stored.zarr_format,
-            stored=stored,
-        )
-        if stored.relative:
-            urls = rewrite.used_urls(group, sources)
-            return _renamed(found, rewrite.absolute(urls, name))
-        return found
+        return read_as(reference_form(url, storage_options), url, storage_options, allow=allow)
 
 
-def _engine() -> Any:
-    """Return xarray's engine of this package; asked for by name, xarray would load all others."""
-    from importlib.metadata import entry_points
+def read_as(
+    form: str,
+    url: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    allow: Iterable[str] | None = None,
+) -> ReferenceSet:
+    """Read a set of which is known how it is stored; otherwise as `ReferenceSet.read`.
 
-    (found,) = entry_points(group="xarray.backends", name="refmaker")
-    return found.load()
+    Parameters
+    ----------
+    form : {"json", "parquet", "icechunk"}
+        As `refmaker.storage.detect.reference_form` tells it.
+    url, storage_options, allow
+        As for `ReferenceSet.read`.
+    """
+    name = os.fspath(url)
+    group, header, stored = _read(name, form, storage_options)
+    return opened(group, header, stored, name, allow=allow)
+
+
+def opened(
+    group: Group,
+    header: Mapping[str, Any],
+    stored: StoredForm,
+    name: str,
+    *,
+    allow: Iterable[str] | None = None,
+) -> ReferenceSet:
+    """Return the set that was read from a place.
+
+    Parameters
+    ----------
+    group : Group
+        The root group.
+    header : mapping
+        The member ``refmaker``.
+    stored : StoredForm
+        How it is stored.
+    name : str
+        Where it lies.
+    allow : iterable of str, optional
+        As for `ReferenceSet.read`.
+
+    Raises
+    ------
+    MetadataError
+        If the header is none.
+    """
+    from refmaker.storage import rewrite
+
+    report = ScanReport(name, format=str(header.get("format", "")))
+    sources = header.get("sources", {})
+    if not isinstance(sources, dict):
+        raise MetadataError("'sources' is no JSON object", url=name, path="refmaker")
+    for source, known in sources.items():
+        report.sources[source] = Fingerprint.from_dict(known)
+    parts = header.get("parts")
+    report.parts = parts if isinstance(parts, dict) else {}
+    group = _with_origins(group, header.get("origins", {}), name)
+    found = ReferenceSet(
+        group,
+        report,
+        (name,),
+        None if allow is None else tuple(allow),
+        zarr_format=stored.zarr_format,
+        stored=stored,
+    )
+    if stored.relative:
+        urls = rewrite.used_urls(group, sources)
+        return _renamed(found, rewrite.absolute(urls, name))
+    return found
 
 
 def made_of(group: Group, report: ScanReport, sets: Iterable[ReferenceSet]) -> ReferenceSet:
@@ -473,7 +435,7 @@ def _with_origins(group: Group, origins: Any, name: str) -> Group:
     )
 
 
-def _check_names(refs: ReferenceSet, *, secrets: bool) -> None:
+def check_names(refs: ReferenceSet, *, secrets: bool) -> None:
     """Refuse to write what was not to be named, or not to be shown."""
     from refmaker.errors import has_secret
 
@@ -504,7 +466,7 @@ def _write(
             raise MetadataError("standard output lies nowhere that paths could be relative to")
         urls = rewrite.used_urls(refs.group, refs.report.sources)
         refs = _renamed(refs, rewrite.relative(urls, out))
-    header = _header(refs) | ({"relative": "true"} if stored.relative else {})
+    header = header_of(refs) | ({"relative": "true"} if stored.relative else {})
     if stored.form == "parquet":
         from refmaker.storage import parquet
 
@@ -526,7 +488,7 @@ def _write_document(
         json_writer.write(refs.group, file, header, stored.zarr_format, plain=not stored.templates)
 
 
-def _header(refs: ReferenceSet) -> dict[str, Any]:
+def header_of(refs: ReferenceSet) -> dict[str, Any]:
     """Return what every form remembers of a set, besides its references."""
     from refmaker._version import __version__
     from refmaker.storage import json_writer

@@ -261,7 +261,7 @@ def compare_array(
         reason = reason or difference
     reason = reason or native_reason
     if equal and not reason and isinstance(native, RemarkingReader):
-        reason = native.remark(path)
+        reason = native.remark(path if array.origin is None else array.origin.path)
     return ArrayCheck(
         path,
         array.chunks.size,

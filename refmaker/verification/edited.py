@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.scanning.protocol import TolerantReader
+from refmaker.scanning.protocol import RemarkingReader, TolerantReader
 from refmaker.verification.compare import NotComparableError
 
 if TYPE_CHECKING:
@@ -73,6 +73,11 @@ class EditedReader:
             return self._reader.tolerance(array.origin.path, self._there(array))
         except NotComparableError:
             return None
+
+    def remark(self, path: str) -> str:
+        """Return what the file's own reader has to tell of an array with its path there."""
+        told = isinstance(self._reader, RemarkingReader)
+        return self._reader.remark(path) if told else ""  # type: ignore[attr-defined]
 
     def _there(self, array: Array) -> Array:
         """Return the array that an edited one comes from."""

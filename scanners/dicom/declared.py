@@ -57,9 +57,12 @@ def _element(head: bytes, at: int) -> tuple[int, int] | None:
     return None
 
 
-def _sniff(head: bytes, url: str) -> float:  # noqa: ARG001 - endings tell nothing in DICOM
-    """Return 1.0 with ``DICM`` behind the preamble, less for elements without one."""
-    return resembles(head)
+def _sniff(head: bytes, url: str) -> float:
+    """Return 1.0 with ``DICM`` behind the preamble, less for elements without one.
+
+    The URL of a DICOMweb service is no file's; endings tell nothing in DICOM.
+    """
+    return 1.0 if url.startswith("dicomweb+") else resembles(head)
 
 
 FORMAT = FormatDeclaration(

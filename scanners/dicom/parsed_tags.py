@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from refmaker.scanners.dicom.deidentification import IDENTITY_REMOVED, METHOD_CODES
 from refmaker.scanners.dicom.frame_vectors import VECTORS
 from refmaker.scanners.dicom.metadata import SAFE
 from refmaker.scanners.dicom.privacy import IDENTIFYING, UIDS
@@ -51,6 +52,7 @@ _STRUCTURE = {
 
 PARSED_TAGS: frozenset[int] = frozenset(
     _STRUCTURE
+    | {IDENTITY_REMOVED, METHOD_CODES}
     | _TIMES
     | _PLANE
     | _ENHANCED

@@ -15,6 +15,7 @@ from refmaker.errors import FormatError, RefmakerError, UnsupportedError
 from refmaker.model import Array, Group
 from refmaker.model.report import Outcome
 from refmaker.scanners.dicom.copies import distinct
+from refmaker.scanners.dicom.deidentification import method_codes, privacy_notes
 from refmaker.scanners.dicom.label_images import SeriesMembers, label_images
 from refmaker.scanners.dicom.metadata import attribute_values
 from refmaker.scanners.dicom.series import images
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tree", "code_of", "plant", "short_names"]
 
-_MODALITY, _SERIES_NUMBER, _BURNED_IN = 0x00080060, 0x00200011, 0x00280301
+_MODALITY, _SERIES_NUMBER = 0x00080060, 0x00200011
 _SERIES = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID})
 _RETRIES = 64
 """Instances of one image that may turn out to be damaged before the image is given up."""
@@ -275,9 +276,7 @@ def _describe(pixels: Sequence[Header], branch: _Branch, choices: DICOMOptions) 
             if len({header.elements.get(tag) for header in pixels}) == 1:
                 value = attribute_values(pixels[0], [tag]).get(tag)
                 branch.attributes |= {} if value is None else {name: value}
-    burned = sum(
-        header.text(_BURNED_IN).upper() == "YES" for header in pixels if _BURNED_IN in header
-    )
-    if burned:
-        note = f"{burned} instances say that text is burned into their pixels"
-        branch.warnings.append(("", note))
+        codes = method_codes(pixels)
+        branch.attributes |= {"deidentification": codes} if codes else {}
+    notes = privacy_notes(pixels, identifies=choices.identifies)
+    branch.warnings += [("", note) for note in notes]

@@ -17,8 +17,8 @@ import numpy as np
 from refmaker.errors import FormatError, MissingDependencyError
 from refmaker.scanners.fits.astropy_tables import column_values
 from refmaker.scanners.fits.checksums import wrong_sums
+from refmaker.scanning.compressed_file import unpacked_file
 from refmaker.scanning.protocol import Tolerance
-from refmaker.scanning.raw_data import unpacked_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,17 +64,17 @@ def open_fits(source: Source) -> Iterator[AstropyReader]:
         warnings.simplefilter("ignore")  # astropy warns of cards that it would write otherwise
         try:
             content = unpacked_file(source, stack).read()
-            views = [
+            raw, scaled, plain = (
                 stack.enter_context(fits.open(BytesIO(content), lazy_load_hdus=False, **how))
                 for how in (
                     {"do_not_scale_image_data": True},
                     {"uint": True},
                     {"disable_image_compression": True},
                 )
-            ]
+            )
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise FormatError(f"astropy refuses it: {error}", url=source.url) from error
-        yield AstropyReader(*views, content)
+        yield AstropyReader(raw, scaled, plain, content)
 
 
 class AstropyReader:
@@ -159,7 +159,7 @@ class AstropyReader:
         """Return a lossy image of small integers: in wider ones, which do not overflow."""
         from astropy.io import fits
 
-        stored = {8: np.dtype("u1"), 16: np.dtype("i2")}[self._plain[number].header["ZBITPIX"]]
+        stored: Any = {8: np.uint8, 16: np.int16}[self._plain[number].header["ZBITPIX"]]
         with fits.open(BytesIO(self._content), disable_image_compression=True) as opened:
             table = opened[number]
             table.header["ZBITPIX"] = 32
@@ -170,7 +170,7 @@ class AstropyReader:
         values = np.clip(values, limits.min, limits.max)
         if shifted:
             values = values + int(self._plain[number].header["BZERO"])
-        return values.astype(array.dtype)
+        return np.asarray(values, array.dtype)
 
     def _coordinate(self, number: int, name: str, array: Array) -> NDArray[Any]:
         """Return coordinates as astropy.wcs computes them, in the units of the header."""
@@ -185,11 +185,12 @@ class AstropyReader:
             pixels = np.zeros((array.shape[0], world.naxis))
             pixels[:, at] = np.arange(array.shape[0])
             values = world.all_pix2world(pixels, 0)[:, at]
-            return values / _factor(str(header.get(f"CUNIT{at + 1}", "")), world.wcs.cunit[at])
+            unit = str(header.get(f"CUNIT{at + 1}", ""))
+            return np.asarray(values / _factor(unit, world.wcs.cunit[at]))
         sides = len(shape) - 1 - world.wcs.lng, len(shape) - 1 - world.wcs.lat
         grid = np.meshgrid(*(np.arange(shape[side]) for side in sides), indexing="ij")
         plane = world.celestial.all_pix2world(*grid, 0)[int(name != "longitude")]
-        return plane if sides[0] < sides[1] else plane.T
+        return np.asarray(plane if sides[0] < sides[1] else plane.T)
 
     def _number(self, group: str) -> int:
         """Return which unit a group stands for."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["linear_coordinates"]
 
-_SETS: Final = re.compile(r"(?:CRVAL|CDELT|CRPIX|CTYPE)[0-9]+")
+_SETS: Final = re.compile(r"(?:CRVAL|CDELT|CRPIX|CTYPE)[0-9]+|CD[0-9]+_[0-9]+")
 _MATRIX: Final = re.compile(r"(PC|CD)([0-9]+)_([0-9]+)")
 _OLD_MATRIX: Final = re.compile(r"(PC|CD)([0-9]{3})([0-9]{3})")
 _DISTORTED: Final = re.compile(r"(?:CPDIS|CQDIS|CPERR|CQERR|DP|DQ)([0-9]+).*")
@@ -70,13 +70,17 @@ def linear_coordinates(
         ``units``, ``long_name`` and, where there is one, the ``standard_name`` of CF.
     """
     header, rank = hdu.header, len(array.shape)
+    dimensions = array.dimension_names or ()
     if not any(_SETS.fullmatch(name) for name in header.keywords):
         return {}
     coupled = _coupled(header, rank)
+    lone = set(range(1, rank + 1)) - coupled
+    if any(_element(header, axis, axis) == ("CD", 0.0) for axis in lone):
+        return {}  # no matrix that any library inverts
     found: dict[str, Array] = {}
-    for number in range(1, rank + 1):
-        extent, name = array.shape[rank - number], array.dimension_names[rank - number]
-        axis = None if number in coupled else _axis(header, number)
+    for number in sorted(lone):
+        extent, name = array.shape[rank - number], dimensions[rank - number]
+        axis = _axis(header, number)
         if axis is None or not 0 < extent <= min(_MAX_VALUES, options.inline_budget // 8):
             continue
         pixels = np.arange(1, extent + 1, dtype=np.float64)

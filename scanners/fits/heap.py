@@ -41,16 +41,16 @@ class Lists(NamedTuple):
     """The lists of a column: bytes of an element, and for each row count and first byte."""
 
     itemsize: int
-    count: NDArray[np.int64]
+    counts: NDArray[np.int64]
     start: NDArray[np.int64]
 
     @property
     def nbytes(self) -> int:
         """Bytes of all elements."""
-        return int(self.count.sum()) * self.itemsize
+        return int(self.counts.sum()) * self.itemsize
 
 
-def read_lists(table: BinaryTable, column: Column, source: Source) -> Lists:
+def read_lists(table: BinaryTable, column: Column) -> Lists:
     """Return where the lists of a column lie.
 
     Raises
@@ -122,17 +122,17 @@ def list_arrays(
     FormatError, LimitError
         As for `read_lists`.
     """
-    lists = read_lists(table, column, source)
+    lists = read_lists(table, column)
     rows = table.row_dimension
     if column.inner == "A":
         return {names[0]: _texts(lists, source, options, rows)}
-    if lists.count.size and int(lists.count.min()) == int(lists.count.max()) > 0:
-        shape = lists.count.size, int(lists.count[0])
+    if lists.counts.size and int(lists.counts.min()) == int(lists.counts.max()) > 0:
+        shape = lists.counts.size, int(lists.counts[0])
         return {names[0]: _equal(lists, made, source, options, shape, (rows, f"{names[0]}_1"))}
     along = f"{names[0]}_element"
     values = _ragged(lists, made, source, options, along)
     attributes = {"sample_dimension": along, "long_name": f"number of elements of {names[0]}"}
-    counts = inline_array(lists.count, (rows,), attributes)
+    counts = inline_array(lists.counts, (rows,), attributes)
     return {names[0]: values, names[1]: counts}
 
 
@@ -171,11 +171,11 @@ def _equal(
 
 def _ragged(lists: Lists, made: Coding, source: Source, options: ScanOptions, along: str) -> Array:
     """Return all elements behind each other, shape (elements,)."""
-    total = int(lists.count.sum())
+    total = int(lists.counts.sum())
     if not total:
         return _array(made, ChunkTable.empty((0,)), (0,), (1,), (along,))
-    used = lists.count > 0
-    start, nbytes = lists.start[used], lists.count[used] * lists.itemsize
+    used = lists.counts > 0
+    start, nbytes = lists.start[used], lists.counts[used] * lists.itemsize
     follows = bool((start[1:] == (start + nbytes)[:-1]).all())
     if lists.nbytes > options.inline_threshold and follows:
         chunk, table = strided_table(
@@ -207,7 +207,7 @@ def _inlined(
 
 def _pieces(lists: Lists, source: Source) -> list[bytes]:
     """Return the bytes of each list."""
-    sizes = (lists.count * lists.itemsize).tolist()
+    sizes = (lists.counts * lists.itemsize).tolist()
     starts = lists.start.tolist()
     used = [(start, size) for start, size in zip(starts, sizes, strict=True) if size]
     found = iter(source.read_many(used) if used else ())
@@ -241,10 +241,10 @@ def _texts(lists: Lists, source: Source, options: ScanOptions, rows: str) -> Arr
     if not b"".join(raw).isascii():
         raise UnsupportedError("texts that are not ASCII", code="fits-text")
     data = encode_texts(piece.decode("ascii") for piece in raw)
-    count = lists.count.size
+    count = lists.counts.size
     table = ChunkTable.inline((1,), {0: data}) if count else ChunkTable.empty((0,))
     filters: tuple[Mapping[str, Any], ...] = (TEXTS,)
     return Array(
-        (count,), (max(1, count),), np.dtype(object), table, filters=filters, fill_value="",
+        (count,), (max(1, count),), np.dtype(object), table, filters=filters,
         dimension_names=(rows,),
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Longitude and latitude of every pixel, by astropy.
 
-Implements nothing itself: astropy.wcs knows the projections of section 8.3 of the FITS Standard 4.0.
+The projections are those of section 8.3 of the FITS Standard 4.0, as astropy.wcs knows them.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def sky_coordinates(
     if found is None:
         return {}
     axes, values = found
-    dimensions = [array.dimension_names[axis] for axis in sorted(axes)]
+    names = array.dimension_names or ()
+    dimensions = [names[axis] for axis in sorted(axes)]
     made = {}
     for name, axis, plane in zip((LONGITUDE, LATITUDE), axes, values, strict=True):
         kind = header.text(f"CTYPE{len(array.shape) - axis}")

@@ -77,8 +77,7 @@ def tile_settings(
         "dtype": DTYPES[bitpix].str,
         "compression": algorithm,
     }
-    scales, zeros = columns["ZSCALE"], columns["ZZERO"]
-    quantized = bitpix < 0 and scales is not None and zeros is not None
+    quantized = _quantized(header, columns, kinds) if bitpix < 0 else {}
     if bitpix < 0 and not quantized and algorithm in _INTEGERS and bool((kinds == 0).any()):
         raise UnsupportedError(
             f"floats that are not quantised, under {algorithm}: libraries read them differently",
@@ -89,24 +88,32 @@ def tile_settings(
         settings |= _rice(header, 4 if quantized else abs(bitpix) // 8)
     elif algorithm == "HCOMPRESS_1":
         settings["smooth"] = _smooth(header)
-    if not quantized or scales is None or zeros is None:
-        return settings
+    return settings | quantized
+
+
+def _quantized(
+    header: Header, columns: Mapping[str, NDArray[Any] | None], kinds: NDArray[np.uint8]
+) -> dict[str, Any]:
+    """Return how floats were quantised; nothing if they were not."""
+    scales, zeros = columns["ZSCALE"], columns["ZZERO"]
+    if scales is None or zeros is None:
+        return {}
     told = kinds == 0
     if not bool(np.isfinite(scales[told]).all() and np.isfinite(zeros[told]).all()):
         raise FormatError("ZSCALE or ZZERO is not finite", offset=header.start)
-    settings |= {"scales": scales.astype("<f8"), "zeros": zeros.astype("<f8")}
+    found: dict[str, Any] = {"scales": scales.astype("<f8"), "zeros": zeros.astype("<f8")}
     blanks = columns["ZBLANK"]
     if blanks is not None:
-        settings["blanks"] = blanks.astype("<i4")
+        found["blanks"] = blanks.astype("<i4")
     method = header.text("ZQUANTIZ")
     if method not in _DITHERS:
         raise _refuse(f"the quantisation {method!r}", "fits-quantisation")
-    settings["dither"] = _DITHERS[method]
-    if settings["dither"]:
-        settings["seed"] = header.integer("ZDITHER0")
-        if not 1 <= settings["seed"] <= 10000:
-            raise FormatError(f"ZDITHER0 is {settings['seed']}", offset=header.start)
-    return settings
+    found["dither"] = _DITHERS[method]
+    if found["dither"]:
+        found["seed"] = header.integer("ZDITHER0")
+        if not 1 <= found["seed"] <= 10000:
+            raise FormatError(f"ZDITHER0 is {found['seed']}", offset=header.start)
+    return found
 
 
 def _plain(name: str) -> str:

@@ -166,9 +166,9 @@ class ArrayMaker:
         )
         return _array(meaning, chunk, table)
 
-    def _inlined(self, element: Element, meaning: Meaning) -> Array:
+    def _inlined(self, element: Element, meaning: Meaning, *, encoded: bool = False) -> Array:
         """Return an array of one chunk whose bytes are kept in the reference set."""
-        nbytes = element.stored if element.coder is not None else meaning.nbytes
+        nbytes = element.stored if encoded else meaning.nbytes
         if nbytes > max(self._options.inline_budget, self._options.inline_threshold):
             raise _scattered(nbytes, element.offset.size)
         table = ChunkTable.inline((1,) * len(meaning.shape), {0: element.read(nbytes)})
@@ -184,10 +184,31 @@ class ArrayMaker:
                 hint="hrepack of the HDF tools can write the file anew",
             )
         codec = element.coder.codec(element.size, meaning.dtype) if element.coder else None
+        return self.encoded(element, meaning, codec)
+
+    def encoded(self, element: Element, meaning: Meaning, codec: Mapping[str, Any] | None) -> Array:
+        """Return an array of one chunk that a codec decodes.
+
+        Parameters
+        ----------
+        element : Element
+            Its bytes.
+        meaning : Meaning
+            What they are.
+        codec : mapping or None
+            A configuration of numcodecs.
+
+        Raises
+        ------
+        UnsupportedError
+            If they lie in several places and are more than is inlined.
+        """
+        if not element.written or not meaning.nbytes:
+            return self._absent(meaning)
         small = meaning.nbytes <= self._options.inline_threshold
         few = element.stored <= 2 * self._options.inline_threshold + 64
         if (small and few) or not element.single:
-            return _encoded(self._inlined(element, meaning), codec)
+            return _encoded(self._inlined(element, meaning, encoded=True), codec)
         grid = (1,) * len(meaning.shape)
         table = ChunkTable.from_columns(
             grid, (element.source.url,), offset=element.offset, length=element.length

@@ -227,11 +227,8 @@ class _Places:
         source, size = self._tables.elements.source, _HEADER.itemsize
         if offset.size and int(offset.max()) + size > source.size:
             raise TruncatedError("the header of a chunk lies past the end of the file")
-        order = np.argsort(offset, kind="stable")
-        head = np.empty(offset.size, _HEADER)
-        blocks = source.read_blocks(offset[order].astype(np.uint64), size)
-        head[order] = blocks.reshape(-1).view(_HEADER)
-        return head
+        rows = self._tables.elements.windows.read_rows(offset, size)
+        return rows.reshape(-1).view(_HEADER)
 
     def _check(self) -> None:
         offset, length = self.offset[self.kept], self.length[self.kept]

@@ -14,6 +14,7 @@ import numpy as np
 from refmaker.errors import FormatError, LimitError, TruncatedError
 from refmaker.model.report import Outcome
 from refmaker.scanners.hdf4.declared import MAGIC
+from refmaker.scanners.hdf4.windows import Windows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,8 +32,6 @@ _HEAD, _EMPTY = 6, (1, 108)
 _USUAL: Final = 16
 """Descriptors of a block where nobody chose another number."""
 _SPECIAL, _USER = 0x4000, 0x8000
-_WINDOW: Final = 1024**2
-"""Bytes that are read ahead from remote files: blocks lie close to what they describe."""
 
 
 class Descriptor(NamedTuple):
@@ -60,6 +59,8 @@ class Descriptors:
 
     Attributes
     ----------
+    windows : Windows
+        Reads the file.
     tag, ref : ndarray of int64, shape (n,)
         What names an element; the tag without the bit that marks special elements.
     offset, length : ndarray of int64, shape (n,)
@@ -74,10 +75,10 @@ class Descriptors:
     """
 
     def __init__(self, source: Source, report: ScanReport) -> None:
-        source.cluster(_WINDOW)
+        self.windows = Windows(source)
         if source.read_upto(0, 4) != MAGIC:
             raise FormatError("not an HDF4 file: it starts otherwise", offset=0)
-        rows = np.frombuffer(b"".join(_blocks(source, report)), _ROW)
+        rows = np.frombuffer(b"".join(_blocks(self.windows, source.size, report)), _ROW)
         rows = rows[~np.isin(rows["tag"], _EMPTY)]
         tag = rows["tag"].astype(np.int64)
         self.special = ((tag & _SPECIAL) != 0) & (tag < _USER)
@@ -110,14 +111,16 @@ class Descriptors:
         return np.where(self._keys[at] == wanted, self._rows[at], -1)
 
 
-def _blocks(source: Source, report: ScanReport) -> list[bytes]:
+def _blocks(windows: Windows, size: int, report: ScanReport) -> list[bytes]:
     """Return the descriptors of all blocks; what cannot be read costs those from there on."""
     found: list[bytes] = []
     seen: set[int] = set()
-    at, left = 4, source.size
+    at, left = 4, size
     while at:
         try:
-            block, following = _block(source, at, seen, left)
+            if at in seen:
+                raise _cycle(at)
+            block, following = _block(windows, at, left)
         except (FormatError, LimitError) as error:
             if not found:
                 raise
@@ -130,19 +133,21 @@ def _blocks(source: Source, report: ScanReport) -> list[bytes]:
     return found
 
 
-def _block(source: Source, at: int, seen: set[int], left: int) -> tuple[bytes, int]:
+def _cycle(at: int) -> FormatError:
+    return FormatError("a cycle of blocks of descriptors", offset=at)
+
+
+def _block(windows: Windows, at: int, left: int) -> tuple[bytes, int]:
     """Return the descriptors of one block, and where the next one begins."""
-    if at in seen:
-        raise FormatError("a cycle of blocks of descriptors", offset=at)
-    head = source.read_upto(at, _HEAD + _USUAL * _ROW.itemsize)
+    head = windows.read_upto(at, _HEAD + _USUAL * _ROW.itemsize)
     if len(head) < _HEAD:
         raise TruncatedError("a block of descriptors lies past the end of the file", offset=at)
     count, following = struct.unpack_from(">HI", head)
     size = count * _ROW.itemsize
-    if not count or at + _HEAD + size > source.size:
-        raise TruncatedError(f"a block of {count} descriptors", offset=at)
+    if not count:
+        raise FormatError("a block without descriptors", offset=at)
     if size > left:
         raise LimitError("more descriptors than the file has room for", offset=at)
     if len(head) < _HEAD + size:
-        head += source.read(at + len(head), _HEAD + size - len(head))
+        head += windows.read(at + len(head), _HEAD + size - len(head))
     return head[_HEAD : _HEAD + size], following

@@ -7,7 +7,6 @@ Implements the special elements of the HDF Specification 4.2, section 3.6, as ``
 from __future__ import annotations
 
 import struct
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -36,8 +35,6 @@ LINKED, EXTERNAL, COMPRESSED, CHUNKED = 1, 2, 3, 5
 _COMPRESSED_DATA: Final = 40
 _MAX_METADATA: Final = 64 * 1024**2
 """Bytes of one element that is read while scanning."""
-_WINDOW: Final = 16 * 1024
-_WINDOWS: Final = 256
 _MAX_NAME: Final = 4096
 
 
@@ -122,9 +119,10 @@ class Elements:
 
     def __init__(self, source: Source, descriptors: Descriptors, files: RelatedFiles) -> None:
         self.source = source
+        self.windows = descriptors.windows
+        self.head = descriptors.windows.read
         self.descriptors = descriptors
         self._files = files
-        self._windows: OrderedDict[int, bytes] = OrderedDict()
         self._left = source.fingerprint.revisit_limit
 
     def locate(self, tag: int, ref: int) -> Element:
@@ -145,23 +143,6 @@ class Elements:
         if found.special:
             return self._special(found)
         return self._plain(found.offset, found.length)
-
-    def head(self, offset: int, length: int) -> bytes:
-        """Return bytes of the file, by way of windows that serve many small reads."""
-        if length > _WINDOW or offset < 0:
-            return self.source.read(offset, length)
-        first, last = offset // _WINDOW, (offset + length - 1) // _WINDOW
-        data = self._window(first)
-        if last != first:
-            data += self._window(last)
-        at = offset - first * _WINDOW
-        found = data[at : at + length]
-        if len(found) < length:
-            raise TruncatedError(
-                f"{length} bytes are needed where the file has {self.source.size} in all",
-                offset=offset,
-            )
-        return found
 
     def read(self, tag: int, ref: int) -> bytes:
         """Return the bytes of an element that describes others.
@@ -197,15 +178,6 @@ class Elements:
         self._left -= nbytes
         if self._left < 0 or nbytes > min(_MAX_METADATA, self.source.size):
             raise LimitError(f"{nbytes} bytes that describe data, in a file of {self.source.size}")
-
-    def _window(self, number: int) -> bytes:
-        found = self._windows.get(number)
-        if found is None:
-            found = self.source.read_upto(number * _WINDOW, _WINDOW)
-            self._windows[number] = found
-            if len(self._windows) > _WINDOWS:
-                self._windows.popitem(last=False)
-        return found
 
     def _nothing(self) -> Element:
         none = np.empty(0, np.int64)

@@ -109,9 +109,11 @@ def _structure(kind: str, name: str, said: Mapping[str, Any]) -> Structure:
             if isinstance(one.get(key), str) and all(isinstance(axis, str) for axis in axes):
                 target[one[key]] = tuple(axes)
     for one in _groups(said.get("DimensionMap")):
-        said_so = [one.get(key) for key in ("GeoDimension", "DataDimension", "Offset", "Increment")]
-        if all(map(isinstance, said_so, (str, str, int, int))):
-            found.maps.append(DimensionMap(*said_so))
+        told: list[Any] = [
+            one.get(key) for key in ("GeoDimension", "DataDimension", "Offset", "Increment")
+        ]
+        if all(map(isinstance, told, (str, str, int, int))):
+            found.maps.append(DimensionMap(*told))
     return found
 
 

@@ -65,6 +65,7 @@ def linked_blocks(
     if total < 0 or block <= 0:
         raise FormatError(f"linked blocks of {block} bytes for {total}")
     offsets, lengths = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    first_table = True
     seen: set[int] = set()
     left, ref = total, first
     while ref and left > 0:
@@ -76,12 +77,25 @@ def linked_blocks(
             raise FormatError(f"a table of linked blocks, {ref}, without entries")
         ref = int(table[0])
         offset, length = _ranges(file, table[1:], block)
+        alike = slice(int(first_table), None)
+        _check_sizes(length[alike], block, left - int(length[: alike.start].sum()))
+        first_table = False
         offsets.append(offset)
         lengths.append(length)
         left -= int(length.sum())
     if left > 0:
         raise FormatError(f"linked blocks hold {total - left} bytes of {total}")
     return _joined(np.concatenate(offsets), np.concatenate(lengths), total)
+
+
+def _check_sizes(length: NDArray[np.int64], block: int, left: int) -> None:
+    """Refuse blocks of another size than the header tells: the library takes them for as large.
+
+    The one that the element ends in only has to reach as far.
+    """
+    end = np.cumsum(length)
+    if bool((length[end < left] != block).any()):
+        raise FormatError(f"linked blocks of other sizes than {block} bytes")
 
 
 def _even(raw: bytes) -> bytes:

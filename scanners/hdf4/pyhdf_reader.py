@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from refmaker.errors import FormatError, MissingDependencyError
+from refmaker.scanners.hdf4.pyhdf_images import ImageReader
 from refmaker.scanning.names import key_name
 
 if TYPE_CHECKING:
@@ -68,7 +69,12 @@ def open_hdf4(source: Source) -> Iterator[HDF4Reader]:
             with open(path, "wb") as copy:
                 copy.write(source.read(0, source.size))
         library = ctypes.CDLL(hdfext._hdfext.__file__)  # noqa: SLF001 - its file
-        library.HXsetdir(os.fsencode(os.path.dirname(path)))
+        try:
+            library.HXsetdir(os.fsencode(os.path.dirname(path)))
+        except AttributeError as hidden:
+            raise MissingDependencyError(
+                "this build of pyhdf hides the HDF library", hint="use another build of pyhdf"
+            ) from hidden
         try:
             datasets = SD.SD(path)
             stack.callback(datasets.end)
@@ -80,7 +86,9 @@ def open_hdf4(source: Source) -> Iterator[HDF4Reader]:
             stack.callback(tables.end)
         except error.HDF4Error as refused:
             raise FormatError(f"the HDF library refuses it: {refused}", url=source.url) from refused
-        yield HDF4Reader(library, datasets, groups, tables)
+        images = ImageReader(library, os.fsencode(path))
+        stack.callback(images.close)
+        yield HDF4Reader(datasets, groups, tables, images, library)
 
 
 class HDF4Reader:
@@ -88,14 +96,23 @@ class HDF4Reader:
 
     Parameters
     ----------
-    library : ctypes.CDLL
-        The library itself.
     datasets, groups, tables : object
         pyhdf's interfaces to data sets, Vgroups and Vdatas.
+    images : ImageReader
+        The images.
+    library : ctypes.CDLL
+        The library itself.
+
+    Attributes
+    ----------
+    images : ImageReader
+        The images.
     """
 
-    def __init__(self, library: Any, datasets: Any, groups: Any, tables: Any) -> None:
-        self._library = library
+    def __init__(
+        self, datasets: Any, groups: Any, tables: Any, images: ImageReader, library: Any
+    ) -> None:
+        self._library, self.images = library, images
         self._datasets, self._tables = datasets, tables
         self._inside, self._names = _vgroups(groups)
         self._known: dict[int, tuple[str, int]] = {}
@@ -117,7 +134,9 @@ class HDF4Reader:
         index = self._index(parts)
         if index is not None:
             return self._dataset(index, array, region)
-        return self._field(parts, array)[region or ...]
+        image = self.images.read(parts[-1], array)
+        found = self._field(parts, array) if image is None else image
+        return found[region or ...]
 
     # Data sets
 

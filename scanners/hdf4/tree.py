@@ -12,6 +12,7 @@ from refmaker.model.attribute_types import impossible_missing
 from refmaker.model.inline import inline_array
 from refmaker.model.report import Outcome
 from refmaker.model.tree import nested
+from refmaker.scanners.hdf4.annotations import annotate, file_annotations
 from refmaker.scanners.hdf4.arrays import ArrayMaker, Meaning
 from refmaker.scanners.hdf4.attributes import ATTRIBUTE_KINDS, Attributes
 from refmaker.scanners.hdf4.calibration import Calibration
@@ -25,7 +26,8 @@ from refmaker.scanners.hdf4.datasets import (
 from refmaker.scanners.hdf4.descriptors import Descriptors
 from refmaker.scanners.hdf4.elements import Elements
 from refmaker.scanners.hdf4.eos_structures import Structures
-from refmaker.scanners.hdf4.placing import Placing
+from refmaker.scanners.hdf4.images import IMAGE, IMAGES, find_images, image_array, palette_array
+from refmaker.scanners.hdf4.placing import NETCDF, Placing
 from refmaker.scanners.hdf4.predecessors import Predecessors
 from refmaker.scanners.hdf4.tables import Table
 from refmaker.scanners.hdf4.vdata import read_vdatas
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from refmaker.io.source import Source
     from refmaker.model.report import ScanReport
     from refmaker.scanners.hdf4.datasets import Dataset
+    from refmaker.scanners.hdf4.images import Image
     from refmaker.scanners.hdf4.vdata import VData
     from refmaker.scanning.options import ScanOptions
 
@@ -86,6 +89,7 @@ class Tree:
         datasets = netcdf_datasets(self._tables)
         others = Predecessors(self._tables, datasets)
         datasets += others.datasets()
+        annotate(self._tables, datasets)
         tables = [vdata for vdata in self._tables.vdatas.values() if _is_table(vdata)]
         self._structures.add_coordinates(self._found, self._placing)
         names = Counter((self._home(NDG, one.ref, one.name), one.name) for one in datasets)
@@ -96,6 +100,8 @@ class Tree:
             self._add_scale(name, values, said)
         for vdata in tables:
             self._add_table(vdata, names)
+        for image in find_images(self._tables):
+            self._add_image(image)
         return self._assembled()
 
     def _home(self, tag: int, ref: int, name: str) -> tuple[str, ...]:
@@ -178,6 +184,27 @@ class Tree:
         elif not single:
             self._table_group(own, vdata)
 
+    def _add_image(self, image: Image) -> None:
+        """Add an image and its palette, each with a row."""
+        path = self._placing.place((), image.name, (IMAGE, image.ref), several=False)
+        where = "/" + "/".join(path)
+        said = Attributes(where, self._report)
+        said.add_vdatas(self._tables.elements, self._tables.vdatas, image.attributes)
+        try:
+            array = image_array(self._tables, self._maker, image, path[-1])
+        except RefmakerError as error:
+            self._report.add(where, Outcome.SKIPPED, str(error), _code(error))
+        else:
+            self._keep(path, replace(array, attributes=said.document()))
+        own = self._placing.place((), f"{image.name}_palette", (IMAGE, image.ref), several=False)
+        try:
+            palette = palette_array(self._tables, image, own[-1])
+        except RefmakerError as error:
+            self._report.add("/" + own[-1], Outcome.SKIPPED, str(error), _code(error))
+        else:
+            if palette is not None:
+                self._keep(own, palette)
+
     def _table_group(self, path: tuple[str, ...], vdata: VData) -> None:
         where = "/" + "/".join(path)
         said = Attributes(where, self._report)
@@ -200,8 +227,23 @@ class Tree:
             reason = "it was never written: all of it is the fill value"
             self._report.add(where, Outcome.REFERENCED, reason, "absent")
 
+    def _vgroup_attributes(self) -> dict[str, Any]:
+        """Return the attributes of Vgroups that are no groups here, by the Vgroup's name."""
+        found: dict[str, Any] = {}
+        for vgroup in self._tables.vgroups.values():
+            if vgroup.ref in self._structures.vgroups or vgroup.kind in NETCDF:
+                continue
+            images = vgroup.kind == IMAGES
+            refs = vgroup.refs(VDATA) if images else vgroup.attributes
+            said = Attributes(f"/{vgroup.name}", self._report)
+            said.add_vdatas(self._tables.elements, self._tables.vdatas, refs)
+            prefix = "" if images else f"{vgroup.name}."
+            found.update({f"{prefix}{name}": value for name, value in said.values.items()})
+        return found
+
     def _assembled(self) -> Group:
-        nodes: dict[str, Array | Group] = {"": Group(attributes=self._attributes)}
+        attributes = file_annotations(self._tables) | self._vgroup_attributes() | self._attributes
+        nodes: dict[str, Array | Group] = {"": Group(attributes=attributes)}
         groups: dict[tuple[str, ...], dict[tuple[str, ...], Array]] = defaultdict(dict)
         for path, array in self._found.items():
             groups[path[:-1]][path] = array

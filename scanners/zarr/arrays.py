@@ -24,6 +24,8 @@ from refmaker.storage.tree import array_of, strict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from refmaker.model.report import Fingerprint, ScanReport
     from refmaker.scanners.zarr.hierarchy import Node
     from refmaker.scanners.zarr.shards import Sharding
@@ -89,17 +91,17 @@ class ArrayBuilder:
     def _array_v3(self, node: Node) -> Array:
         """Return the array of a node of version 3."""
         from refmaker.model.zarr_v3_reader import array_from_document_v3
-        from refmaker.scanners.zarr.shards import is_sharded, sharding_of
+        from refmaker.scanners.zarr.shards import shardings_of
 
         document = node.document
-        sharding = sharding_of(document) if is_sharded(document) else None
-        array = array_from_document_v3(document if sharding is None else sharding.document)
+        shardings = shardings_of(document)
+        array = array_from_document_v3(shardings[-1].document if shardings else document)
         array = replace(array, attributes=strict(array.attributes))
         keys = keys_v3(document, len(array.shape))
-        if sharding is None:
-            table = self._table(node.path, keys, array.chunks.grid)
+        if shardings:
+            table = self._inner_table(node.path, keys, array.shape, shardings)
         else:
-            table = self._inner_table(node.path, keys, array.shape, sharding)
+            table = self._table(node.path, keys, array.chunks.grid)
         found = replace(array, chunks=table)
 
         def warn(text: str) -> None:
@@ -138,13 +140,25 @@ class ArrayBuilder:
         return [self._store.url(folder + keys.key(at)) for at in np.ndindex(*grid)]
 
     def _inner_table(
-        self, path: str, keys: ChunkKeys, shape: Sequence[int], sharding: Sharding
+        self, path: str, keys: ChunkKeys, shape: Sequence[int], shardings: Sequence[Sharding]
     ) -> ChunkTable:
-        """Return the table of the inner chunks of shards."""
-        grid = chunk_grid(shape, sharding.shards)
+        """Return the table of the inner chunks of shards, of the innermost ones."""
+        from refmaker.scanners.zarr.shards import shards_in
+
+        outer, *within = shardings
+        grid = chunk_grid(shape, outer.shards)
         if self._store.listing is None:
-            return self._assumed_inner(path, keys, grid, shape, sharding)
-        at, places = self._chunks.placed(path, keys, grid)
+            table = self._assumed_inner(path, keys, grid, shape, outer)
+        else:
+            table = self._indexed(shape, outer, *self._chunks.placed(path, keys, grid))
+        for sharding in within:
+            table = self._indexed(shape, sharding, *shards_in(table))
+        return table
+
+    def _indexed(
+        self, shape: Sequence[int], sharding: Sharding, at: NDArray[np.int64], places: Places
+    ) -> ChunkTable:
+        """Return the table of the inner chunks of shards whose places are known."""
         size = sharding.index_bytes
         short = np.flatnonzero(places.length < size)
         if short.size:

@@ -490,6 +490,67 @@ def test_affines_of_both_libraries_are_one(tmp_path_factory, numbers, shape, fli
         assert image.dataobj[tuple(at)] == other.GetPixel(at) == values[tuple(at)]
 
 
+@pytest.mark.parametrize("kind", ["dicom", "sheared", "nifti", "nrrd"])
+def test_a_part_of_a_volume_lies_where_it_lay(tmp_path, kind):
+    values = np.random.default_rng(3).integers(-200, 200, (4, 5, 6)).astype("i2")
+    if kind == "nifti":
+        affine = np.eye(4)
+        affine[:3] = [[-1.9, 0.2, 0.3, 10], [0.1, 2.9, -0.5, -5.5], [0.2, 0.4, 3.9, 7]]
+        path = str(write(tmp_path / "a.nii", values, 1, "<", affine=affine))
+    elif kind == "nrrd":
+        header = {"space": "LPS", "space directions": np.eye(3) * 2.0, "kinds": ["domain"] * 3}
+        path = str(tmp_path / "a.nrrd")
+        nrrd.write(
+            path,
+            values,
+            {**header, "space origin": [1.0, 2, 3], "encoding": "raw"},
+            index_order="F",
+        )
+    else:
+        shear = 0.4 if kind == "sheared" else 0.0
+        path, _ = stack(tmp_path / "a", orientation=OBLIQUE, shear=shear, count=6)
+    options = {"settings": {"ngff": "0.4"}, "inline_threshold": 0}
+    whole = refmaker.scan(path, options=refmaker.ScanOptions(**options, chunk_bytes=1))
+    name = next(name for name in ("image", "data") if name in whole.group.members)
+    part = whole.isel(z=slice(2, 5))
+    image, other = refmaker.to_nibabel(whole), refmaker.to_nibabel(part)
+    assert np.allclose(other.affine @ [1, 2, 0, 1], image.affine @ [1, 2, 2, 1])
+    assert np.array_equal(np.asarray(other.dataobj), np.asarray(image.dataobj)[..., 2:5])
+    # What describes the whole does not describe a part.
+    assert "multiscales" in whole.group.attributes
+    assert "multiscales" not in part.group.attributes
+    array = part.group[name].attributes
+    assert not {"sform", "qform", "space_origin"} & array.keys()
+    if "origin" in array:
+        assert np.allclose(array["origin"], np.array(array["affine"])[:3, 3])
+    with pytest.raises(UnsupportedError):
+        refmaker.to_nibabel(whole.isel(z=2), name)
+    assert "affine_ras" not in whole.isel(z=2).group[name].attributes
+    renamed = whole.rename(z="s")
+    assert "multiscales" not in renamed.group.attributes
+
+
+def test_missing_slices_are_counted_from_the_first_of_a_part(tmp_path):
+    folder, _ = stack(tmp_path / "a", count=7)
+    for path in (tmp_path / "a").iterdir():
+        if sitk.ReadImage(str(path)).GetMetaData("0020|0013").strip() == "4":
+            path.unlink()
+    whole = refmaker.scan(folder)
+    assert whole.group["image"].attributes["missing_slices"] == [3]
+    assert whole.isel(z=slice(2, 7)).group["image"].attributes["missing_slices"] == [1]
+    assert "missing_slices" not in whole.isel(z=slice(4, 7)).group["image"].attributes
+
+
+def test_joined_volumes_are_not_described_as_one_of_them(tmp_path):
+    folder, _ = stack(tmp_path / "a")
+    sets = [refmaker.scan(folder).expand_dims("run", at) for at in range(2)]
+    assert all("multiscales" not in one.group.attributes for one in sets)
+    joined = refmaker.combine(sets, concat="run")
+    assert joined.group["image"].shape == (2, 4, 6, 5)
+    assert "multiscales" not in joined.group.attributes
+    assert refmaker.to_nibabel(joined).shape == (5, 6, 4, 2)
+
+
 def test_written_sets_remember_all_of_it(study, tmp_path):
     refs = refmaker.scan(study)
     for name in ("a.json", "a.parquet"):

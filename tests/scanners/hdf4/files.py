@@ -111,7 +111,7 @@ class Raw:
         assert LIBRARY.SDendaccess(dataset) == 0
 
     def fill(self, dataset, value):
-        assert LIBRARY.SDsetfillvalue(dataset, pointer(np.array([value]))) == 0
+        assert LIBRARY.SDsetfillvalue(dataset, pointer(np.atleast_1d(value))) == 0
 
     def chunks(self, dataset, shape, coder=PLAIN, *info):
         """Lay a data set out in chunks, as the union HDF_CHUNK_DEF tells."""
@@ -198,10 +198,15 @@ def chunked(path):
                 ("zip", DEFLATE, (6,)),
             ):  # fmt: skip
                 one = made.create(f"{kind}_{name}", CODES[kind], (13, 17))
-                made.chunks(one, (5, 6), coder, *info)
                 made.fill(one, np.array(77, kind))
+                made.chunks(one, (5, 6), coder, *info)
                 made.write(one, values(kind, (13, 17))[:10, :12])
                 made.end(one)
+        one = made.create("late", CODES["i2"], (8, 8))
+        made.chunks(one, (4, 4))
+        made.fill(one, np.array(77, "i2"))
+        made.write(one, np.ones((4, 4), "i2"))
+        made.end(one)
         one = made.create("unfilled", CODES["f4"], (8, 8))
         made.chunks(one, (4, 4))
         made.write(one, np.ones((4, 4), "f4"))
@@ -280,4 +285,41 @@ def tables(path, rows=50):
     one.detach()
     vs.end()
     made.close()
+    return path
+
+
+JPEG = 7
+
+
+def images(path, *, jpeg=False):
+    """Write raster images: of one and of three components, of each interlace, compressed."""
+    grey = values("u1", (20, 30))
+    colour = np.stack([grey, grey[::-1], 2 * grey[:, ::-1]], 2)
+    file_id = LIBRARY.Hopen(str(path).encode(), 4, 0)
+    group = LIBRARY.GRstart(file_id)
+    wanted = [
+        ("grey", grey, 0, None), ("colour", colour, 0, None), ("rle", grey, 0, (RLE,)),
+        ("zip", colour, 0, (DEFLATE, 6)), ("long", grey.astype("i4"), 0, None),
+        ("float", grey.astype("f4"), 0, None),
+    ]  # fmt: skip
+    if jpeg:
+        wanted += [("photo", grey, 0, (JPEG, 90, 1)), ("colour photo", colour, 0, (JPEG, 90, 1))]
+    for name, array, interlace, coding in wanted:
+        count = array.shape[2] if array.ndim > 2 else 1
+        size = integers(array.shape[1], array.shape[0])
+        code = CODES[array.dtype.str[1:]]
+        one = LIBRARY.GRcreate(group, name.encode(), count, code, interlace, size)
+        if coding:
+            info = integers(*coding[1:], *(0,) * 8)
+            assert LIBRARY.GRsetcompress(one, coding[0], info) == 0
+        pixels = np.ascontiguousarray(array)
+        assert LIBRARY.GRwriteimage(one, integers(0, 0), None, size, pointer(pixels)) == 0
+        if name == "grey":
+            colours = np.arange(768, dtype="u1").reshape(256, 3)
+            palette = LIBRARY.GRgetlutid(one, 0)
+            assert LIBRARY.GRwritelut(palette, 3, 21, 0, 256, pointer(colours)) == 0
+            assert LIBRARY.GRsetattr(one, b"gain", CODES["f4"], 1, pointer(np.float32([2.5]))) == 0
+        LIBRARY.GRendaccess(one)
+    LIBRARY.GRend(group)
+    LIBRARY.Hclose(file_id)
     return path

@@ -3,6 +3,7 @@
 from pyhdf import HDF, SD
 from pyhdf.HDF import HC
 
+from refmaker.io.source import Source
 from refmaker.scanners.hdf4 import HDF4Scanner
 from refmaker.testing import ScannerContract
 from tests.scanners.hdf4 import eos_files, files
@@ -23,6 +24,7 @@ class TestHDF4(ScannerContract):
             "little": files.little(folder / "little.hdf"),
             "external": files.external(folder / "external.hdf"),
             "tables": files.tables(folder / "tables.hdf"),
+            "images": files.images(folder / "images.hdf"),
             "eos": eos_files.write(folder / "eos.hdf", structures()),
         }
 
@@ -40,6 +42,9 @@ class TestHDF4(ScannerContract):
         datasets = SD.SD(str(path))
         found.update(f"/{name}" for name in datasets.datasets())
         datasets.end()
+        if path.name == "images.hdf":
+            with Source(path) as source, HDF4Scanner().native(source) as native:
+                found.update(f"/{name}" for name in native.images.names)
         if path.name == "tables.hdf":
             file = HDF.HDF(str(path), HC.READ)
             tables = file.vstart()
