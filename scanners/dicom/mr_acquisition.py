@@ -249,9 +249,9 @@ def _frame_times(image: Image) -> dict[str, Array]:
     else:
         return {}
     shape = image.grid.shape
-    times = np.full(int(np.prod(shape)), np.nan)
-    times[image.grid.cell] = values
-    times = times.reshape(-1, shape[-1])
+    cells = np.full(int(np.prod(shape)), np.nan)
+    cells[image.grid.cell] = values
+    times: NDArray[np.float64] = np.asarray(cells.reshape(-1, shape[-1]), np.float64)
     known = np.isfinite(times)
     first = np.where(known, times, np.inf).min(axis=1, keepdims=True)
     times = np.where(known, times - np.where(np.isfinite(first), first, 0), np.nan)
