@@ -16,6 +16,7 @@ from refmaker.cli.options import (
     More,
     as_json,
     help_all,
+    overwrite,
     readable,
     storage_options,
     verbosity,
@@ -155,12 +156,7 @@ _GIVEN = ParameterSource.COMMANDLINE
 @zarr_format_rarely
 @readable
 @click.option("--strict", is_flag=True, help="Exit with 1 if any object was skipped.")
-@click.option(
-    "--overwrite/--no-overwrite",
-    default=False,
-    show_default=True,
-    help="Replace existing reference files; nothing else is ever replaced.",
-)
+@overwrite
 @click.option(
     "--stats", is_flag=True, help="Add time, requests and bytes read to each line.", cls=More
 )
