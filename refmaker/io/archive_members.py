@@ -268,9 +268,9 @@ class MemberFile:
         *,
         unpack: bool = False,
     ) -> None:
-        known, found = archive.entries.get(member), archive.fingerprint
-        packed = unpack and known is not None and bool(known.packed)
-        entry = known if packed and known is not None else archive.entry(member)
+        there, found = archive.entries.get(member), archive.fingerprint
+        packed = unpack and there is not None and bool(there.packed)
+        entry = there if there is not None and packed else archive.entry(member)
         self._base, self._unpacked = 0, None if not packed else b""
         self.fingerprint = Fingerprint(entry.size, found.mtime, found.etag)
         self.head: list[Piece] = []
