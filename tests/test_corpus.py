@@ -7,6 +7,7 @@ reads, and every object is accounted for. The shares are printed and may only im
 from __future__ import annotations
 
 import csv
+import re
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -16,12 +17,17 @@ import netCDF4
 import numpy as np
 import pytest
 import tifffile
+from astropy.io import fits
+from pyhdf.SD import SD
 
 from refmaker.errors import RefmakerError, WorkerError
 from refmaker.io.source import Source
+from refmaker.model import Group
 from refmaker.model.report import Outcome
 from refmaker.scanners.dicom import DICOMScanner
+from refmaker.scanners.fits import FITSScanner
 from refmaker.scanners.grib import GRIBScanner
+from refmaker.scanners.hdf4 import HDF4Scanner
 from refmaker.scanners.tiff.directory import is_tiff, read_directory
 from refmaker.scanning.protocol import SNIFF_BYTES, choose
 from refmaker.testing import open_stock
@@ -33,11 +39,15 @@ from tests.watched import LIMIT, WatchedWorker
 
 HERE = Path(__file__).parent
 SHARES = {
+    ("corpus", "hdf4"): (11, 116, 7),
     ("corpus", "hdf5"): (124, 2893, 82),
     ("corpus", "netcdf3"): (23, 223, 2),
     ("corpus", "grib"): (80, 1791, 1),
     ("corpus", "tiff"): (165, 366, 73),
     ("corpus", "dicom"): (167, 664, 108),
+    ("corpus_more", "hdf4"): (7, 55, 5),
+    ("corpus", "fits"): (13, 142, 1),
+    ("corpus_more", "fits"): (9, 61, 1),
     ("corpus_more", "hdf5"): (89, 2769, 31),
     ("corpus_more", "netcdf3"): (14, 463, 0),
     ("corpus_more", "grib"): (55, 1073, 0),
@@ -231,6 +241,49 @@ class TIFF:
         return "" if same else "other values"
 
 
+class HDF4:
+    """HDF4 and HDF-EOS2, read by the HDF library."""
+
+    broken = frozenset()
+    unreadable = frozenset(
+        {
+            # pyhdf's build of the library has no SZIP; see scanners/hdf4/test_real_files.py.
+            ("hdf4__sds_szipped.dat", "TwoDimsInt32"),
+            ("hdf4__sds_compressed.hdf", "SDSszip"),
+        }
+    )
+
+    def __init__(self):
+        self.group = None
+
+    @contextmanager
+    def open(self, path):
+        with Source(path) as source, HDF4Scanner().native(source) as native:
+            yield path, native
+
+    def objects(self, file):
+        """Return what the library lists, but for values of dimensions, which nobody may have."""
+        datasets = SD(str(file[0]))
+        listed = [datasets.select(index) for index in range(datasets.info()[0])]
+        names = {one.info()[0] for one in listed if not one.iscoordvar()}
+        datasets.end()
+        found = {path.rpartition("/")[2]: path for path, _ in self.group.arrays()}
+        return {"/", *(found.get(name, name) for name in names), *file[1].images.names}
+
+    def misnamed(self, path, group):
+        self.group = group
+        return []
+
+    def difference(self, file, name, found):
+        array = self.group[name]
+        true = file[1].read(name, array, tuple(slice(0, extent) for extent in array.shape))
+        if same_values(np.asarray(found).astype(array.dtype), true.astype(array.dtype)):
+            return ""
+        most = np.abs(found.astype(np.float64) - true.astype(np.float64)).max()
+        lossy = array.compressor == {"id": "imagecodecs_jpeg"}
+        return "" if lossy and most <= 1 else f"other values, by up to {most}"
+
+
 _CT = "cornerstone__CTImage.dcm_JPEG"
 
 
@@ -281,7 +334,56 @@ class DICOM:
         return "" if lossy and most <= 1 else f"other values, by up to {most}"
 
 
-FORMATS = {"dicom": DICOM(), "hdf5": HDF5(), "netcdf3": NetCDF3(), "grib": GRIB(), "tiff": TIFF()}
+class FITS:
+    """FITS, read by astropy."""
+
+    # Astropy does not open it: what follows an empty image is no header.
+    broken = frozenset({"pillow__hopper_naxis_zero.fits"})
+    unreadable = frozenset()
+
+    def __init__(self):
+        self.group = None
+
+    @contextmanager
+    def open(self, path):
+        with Source(path) as source, FITSScanner().native(source) as native:
+            yield path, native
+
+    def objects(self, file):
+        return {"/"}
+
+    def misnamed(self, path, group):
+        """Compare units and their columns with those that astropy finds."""
+        self.group = group
+        parts = [group, *(part for part in group.members.values() if isinstance(part, Group))]
+        with fits.open(path) as units:
+            if len(units) != len(parts):
+                return [f"{len(parts)} units, astropy finds {len(units)}"]
+            missing = [
+                {re.sub(r"[/\\]", "_", name) for name in unit.columns.names} - set(part.members)
+                for unit, part in zip(units, parts, strict=True)
+                if isinstance(unit, fits.BinTableHDU | fits.TableHDU)
+            ]
+        return [f"no columns {sorted(names)}" for names in missing if names]
+
+    def difference(self, file, name, found):
+        array, native = self.group[name], file[1]
+        true = native.read(name, array, tuple(slice(0, extent) for extent in array.shape))
+        tolerance = native.tolerance(name, array)
+        same = same_values(np.asarray(found).astype(array.dtype), true)
+        near = tolerance is not None and np.allclose(found, true, rtol=0, atol=tolerance.absolute)
+        return "" if same or near else "other values"
+
+
+FORMATS = {
+    "dicom": DICOM(),
+    "fits": FITS(),
+    "hdf4": HDF4(),
+    "hdf5": HDF5(),
+    "netcdf3": NetCDF3(),
+    "grib": GRIB(),
+    "tiff": TIFF(),
+}
 
 
 @cache
@@ -324,9 +426,9 @@ class Examiner:
             return report, [f"{name} in a broken file" for name, _ in group.arrays()]
         with kind.open(path) as file:
             rows = {row.path.strip("/") for row in report.rows}
+            misnamed = kind.misnamed(path, group)
             names = {name.strip("/") for name in kind.objects(file)}
-            wrong = [f"no row for {name}" for name in sorted(names - rows)]
-            wrong += kind.misnamed(path, group)
+            wrong = [f"no row for {name}" for name in sorted(names - rows)] + misnamed
             stock = open_stock(group)
             for name, _ in group.arrays():
                 if (path.name, name) in kind.unreadable:

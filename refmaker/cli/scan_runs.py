@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,8 +12,11 @@ from refmaker.cli.output import FAILED, IGNORED, Account, counted
 from refmaker.cli.progress import ProgressShown
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError, UnsupportedError
+from refmaker.io.archive_members import PACKED
 from refmaker.io.files import STANDARD, many_files, replacing
+from refmaker.io.known_heads import with_heads
 from refmaker.io.source import local_path
+from refmaker.scanning.archives import placed_in_archives
 from refmaker.scanning.protocol import JoiningScanner, MultiFileScanner
 from refmaker.storage.formats import format_of_name
 
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
     Maker = Callable[[Group, ScanReport], "_Content"]
 
-__all__ = ["Job", "collector", "scan_collection", "scan_cube", "scan_each"]
+__all__ = ["Job", "collector", "looked_at", "scan_collection", "scan_cube", "scan_each"]
 
 
 _WRITING, _WAITING = 8, 64
@@ -225,12 +228,21 @@ def _scanned(url: str, job: Job) -> ReferenceSet:
     return refmaker.scan(url, job.storage_options, isolate=job.isolate, **how)
 
 
+def looked_at(inputs: Inputs, job: Job) -> Inputs:
+    """Return inputs with the beginnings of those that tell the format, to be read only once."""
+    from refmaker.scanning.multi_file import first_heads
+
+    known = with_heads(job.storage_options, inputs.heads)
+    return replace(inputs, heads=(*inputs.heads, *first_heads(inputs.urls, known, job.format)))
+
+
 def collector(inputs: Inputs, job: Job) -> MultiFileScanner | None:
     """Return the scanner of the first inputs, if its objects are spread over many files."""
     from refmaker.scanning.multi_file import find_collector
 
     try:
-        return find_collector(inputs.urls[:_LOOKED_AT], job.storage_options, job.format)
+        urls = inputs.urls[:_LOOKED_AT]
+        return find_collector(urls, with_heads(job.storage_options, inputs.heads), job.format)
     except (UnsupportedError, UnknownFormatError):
         return None
 
@@ -247,9 +259,13 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
     from refmaker.scanning.multi_file import find_collector, scan_together
 
     urls = inputs.urls
+    storage_options = with_heads(job.storage_options, inputs.heads)
     try:
-        scanner = find_collector(urls, job.storage_options, job.format)
+        scanner = find_collector(urls, storage_options, job.format)
     except (UnsupportedError, UnknownFormatError) as error:
+        if getattr(error, "code", "") == PACKED:
+            job.account.failed(urls[0], error)
+            return
         where = "standard output" if out == STANDARD else f"one reference set, {out}"
         raise LookupError(f"several inputs cannot be written to {where}: {error}") from error
     label = urls[0] if len(urls) == 1 else f"{counted(len(urls), 'file')}, {urls[0]} ... {urls[-1]}"
@@ -262,7 +278,7 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
         refs = ReferenceSet(
             *scan_together(
                 urls,
-                job.storage_options,
+                storage_options,
                 format=scanner.name,
                 options=job.options,
                 isolate="always" if apart or job.timeout is not None else "never",
@@ -292,7 +308,8 @@ def _scan_parts(inputs: Inputs, out: str, job: Job, scanner: JoiningScanner, lab
             bad.append(file)
 
     try:
-        refs = ReferenceSet(*scanner.join(good(), job.options))
+        group, report = scanner.join(good(), job.options)
+        refs = ReferenceSet(placed_in_archives(group, report, job.storage_options), report)
         for file in bad:
             refs.report.warn(f"{file.url} is not in the set: {file.error}")
         job.write(refs, inputs.urls[0], out)

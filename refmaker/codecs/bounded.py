@@ -108,13 +108,7 @@ class Bounded:
         return self.codec.encode(data)
 
     def decode(self, data: Any, out: Any = None) -> Any:
-        """Decode.
-
-        Raises
-        ------
-        CodecError
-            If the bytes decode to more.
-        """
+        """Decode."""
         stream = _STREAMS.get(self.codec_id)
         if stream is not None and type(self.codec).__module__.partition(".")[0] == "numcodecs":
             return stream(self.codec, memoryview(_contiguous(data)), self.most)

@@ -20,6 +20,8 @@ from refmaker.codecs.base import (
     library,
 )
 from refmaker.codecs.fits_dither import dequantize
+from refmaker.codecs.fits_hcompress import decode_hcompress
+from refmaker.codecs.fits_plio import decode_plio
 from refmaker.errors import CodecError, MetadataError
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMPRESSED", "COMPRESSIONS", "GZIPPED", "PLAIN", "FITSTiles"]
 
-COMPRESSIONS: Final = ("RICE_1", "GZIP_1", "GZIP_2", "NOCOMPRESS")
+COMPRESSIONS: Final = ("RICE_1", "GZIP_1", "GZIP_2", "NOCOMPRESS", "HCOMPRESS_1", "PLIO_1")
 COMPRESSED, GZIPPED, PLAIN = 0, 1, 2
 """How a tile is stored: by the image's algorithm, by gzip as it was, or as it was."""
 _MAX_RANK: Final = 32
@@ -58,10 +60,11 @@ class FITSTiles(DecodeOnly):
         Elements of the image, of a tile, and of a chunk along each dimension, in C order.
     dtype : str
         Type of the elements, big-endian as in ``ZBITPIX``.
-    compression : {"RICE_1", "GZIP_1", "GZIP_2", "NOCOMPRESS"}
+    compression : {"RICE_1", "GZIP_1", "GZIP_2", "NOCOMPRESS", "HCOMPRESS_1", "PLIO_1"}
         ``ZCMPTYPE``.
     lengths : str
-        Bytes of each chunk, ``<u8`` in base64; no two are the same.
+        Bytes of each chunk, ``<u8`` in base64; no two are the same. Empty, with all other lists,
+        where each chunk is one whole tile, which nothing tells from the others.
     offsets, sizes, kinds : str
         For each tile its first byte in its chunk (``<u4``), its bytes (``<u4``) and how it is
         stored (``u1``).
@@ -73,12 +76,15 @@ class FITSTiles(DecodeOnly):
         What stands for NaN in each tile (``<i4``); empty for nothing.
     dither, seed : int
         The method of subtractive dithering, and ``ZDITHER0``.
+    smooth : bool
+        Whether HCOMPRESS_1 smooths the image.
     """
 
     codec_id = "refmaker.fits_tiles"
     fields = (
         *("shape", "tile", "chunk", "dtype", "compression", "lengths", "offsets", "sizes"),
         *("kinds", "block", "width", "scales", "zeros", "blanks", "dither", "seed"),
+        "smooth",
     )
 
     def __init__(  # noqa: PLR0913 - what a header says of an image
@@ -89,10 +95,10 @@ class FITSTiles(DecodeOnly):
         chunk: Sequence[int],
         dtype: str,
         compression: str,
-        lengths: str,
-        offsets: str,
-        sizes: str,
-        kinds: str,
+        lengths: str = "",
+        offsets: str = "",
+        sizes: str = "",
+        kinds: str = "",
         block: int = 32,
         width: int = 4,
         scales: str = "",
@@ -100,6 +106,7 @@ class FITSTiles(DecodeOnly):
         blanks: str = "",
         dither: int = 0,
         seed: int = 1,
+        smooth: bool = False,
     ) -> None:
         self.shape = [bounded("shape", n, 1, 2**62) for n in shape]
         self.tile = [bounded("tile", n, 1, 2**62) for n in tile]
@@ -118,7 +125,18 @@ class FITSTiles(DecodeOnly):
         self.scales, self.zeros, self.blanks = scales, zeros, blanks
         self.dither = bounded("dither", dither, 0, 2)
         self.seed = bounded("seed", seed, 1, 10000)
-        self._unpack()
+        self.smooth = bool(smooth)
+        self._alone = not lengths
+        if self._alone:
+            self._check_alone()
+        else:
+            self._unpack()
+
+    def _check_alone(self) -> None:
+        """Refuse lists where each chunk is one tile."""
+        lists = (self.offsets, self.sizes, self.kinds, self.scales, self.zeros, self.blanks)
+        if any(lists) or self.chunk != self.tile or self.dither:
+            raise MetadataError(f"{self.codec_id}: chunks are not told apart by their lengths")
 
     def _unpack(self) -> None:
         """Read the lists, and compare how long they are."""
@@ -147,14 +165,11 @@ class FITSTiles(DecodeOnly):
             raise MetadataError(f"{self.codec_id}: chunks {self.chunk} of tiles {self.tile}")
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Return the elements of a chunk, C order, with zeros beyond the edge of the image.
-
-        Raises
-        ------
-        CodecError
-            If no chunk has so many bytes, or they cannot be decoded.
-        """
+        """Return the elements of a chunk, C order, with zeros beyond the edge of the image."""
         data = input_bytes(buf)
+        if self._alone:
+            made = self._fitting(self._stored(data, self.dtype, math.prod(self.tile)))
+            return deliver(self.codec_id, made.view(np.uint8), out)
         number = self._numbers.get(data.size)
         if number is None:
             raise CodecError(f"{self.codec_id}: no chunk has {data.size} bytes")
@@ -191,7 +206,7 @@ class FITSTiles(DecodeOnly):
         quantized = self._scales.size > 0
         stored = self._stored(raw, ">i4" if quantized else self.dtype, count)
         if not quantized:
-            return stored
+            return self._fitting(stored)
         return dequantize(
             stored.astype(np.int32),
             float(self._scales[tile]),
@@ -208,10 +223,26 @@ class FITSTiles(DecodeOnly):
             return self._view(raw, dtype, count)
         if self.compression == "RICE_1":
             return self._rice(raw, count)
+        if self.compression == "HCOMPRESS_1":
+            return decode_hcompress(raw, count, smooth=self.smooth)
+        if self.compression == "PLIO_1":
+            return decode_plio(raw, count)
         unzipped = self._unzipped(raw, dtype, count)
         if self.compression == "GZIP_2":
             unzipped = unzipped.reshape(np.dtype(dtype).itemsize, -1).T.reshape(-1)
         return self._view(unzipped, dtype, count)
+
+    def _fitting(self, stored: NDArray[Any]) -> NDArray[Any]:
+        """Return integers in the type of the image, which has to hold them."""
+        kind = np.dtype(self.dtype)
+        if stored.dtype.itemsize <= kind.itemsize:
+            return stored.astype(kind, copy=False)
+        limits = np.iinfo(kind)
+        fitting = np.clip(stored, limits.min, limits.max)
+        # Rounding alone leads beyond the type, as in cfitsio.
+        if self.compression != "HCOMPRESS_1" and bool((fitting != stored).any()):
+            raise CodecError(f"{self.codec_id}: elements do not fit into {self.dtype}")
+        return np.asarray(fitting, kind)
 
     def _rice(self, raw: Buffer, count: int) -> NDArray[Any]:
         codecs = library("imagecodecs")

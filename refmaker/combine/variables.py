@@ -45,15 +45,21 @@ def _can_be_cut(items: Sequence[Item]) -> bool:
     return not any(array.codecs or array.order != "C" for _, array in items)
 
 
+def _can_be_encoded(items: Sequence[Item]) -> bool:
+    """Tell whether codecs encode: those of this package only decode."""
+    return not any(c["id"].startswith("refmaker.") for _, array in items for c in array.codecs)
+
+
 def _hints(path: str, items: Sequence[Item]) -> dict[str, str]:
     """Return what helps where a field of arrays differs."""
     cut = _can_be_cut(items)
-    stored = remedies.of_storage(path, inline=True)
+    inline = _can_be_encoded(items)
+    stored = remedies.of_storage(path, inline=inline)
     return {
         "dtype": remedies.of_storage(path),
         "fill_value": remedies.of_storage(path),
         "dimension_names": remedies.drop(path),
-        "chunk_shape": remedies.of_storage(path, inline=True, cut=cut, uneven=True),
+        "chunk_shape": remedies.of_storage(path, inline=inline, cut=cut, uneven=True),
         **dict.fromkeys(("codecs", "order"), stored),
     }
 
@@ -71,8 +77,6 @@ def combine_variable(
 
     Parameters
     ----------
-    path : str
-        Its path.
     items : sequence of (int, Array)
         The inputs that have it, in order, and their arrays.
     axes : sequence of ConcatDimension or None
@@ -359,7 +363,7 @@ def _tell_twice(
     where = layout.where(cell)
     one, other = (items[k][0] for k in pair)
     if crossed:
-        hint = f"let what differs have the dimension (`static='vary'`), {remedies.drop(path)}"
+        hint = f"let what differs have the dimension (`compat='vary'`), {remedies.drop(path)}"
         text = "have different values, and it lacks the dimension that tells them apart"
     else:
         hint = "keep the first (`duplicates='first'`), keep the last (`duplicates='last'`)"
@@ -406,7 +410,7 @@ def static_variable(
     agreement.compare_arrays(path, items, found, names, hints)
     if len(found.lines) > before:
         return None
-    if context.options.static != "first":
+    if context.options.compat != "first":
         for i, array in items[1:]:
             if _same_inlined(base, array) or equal_values(path, (first, base), (i, array), context):
                 continue
@@ -475,7 +479,7 @@ def equal_values(path: str, one: Item, other: Item, context: Context) -> bool:
             f"comparing it would read {left.nbytes} bytes of {context.name(k)}",
             url=context.name(k),
             path=path,
-            hint="take the first input's unseen (`static='first'`), or raise the limit"
+            hint="take the first input's unseen (`compat='first'`), or raise the limit"
             f" (`compare_budget={left.nbytes}`)",
         )
     values = read_values([(context.members[n], path, a) for n, a in (one, other)])

@@ -212,7 +212,6 @@ class _LoopQueue:
         return None if wish.future.cancelled() else wish
 
     def _flush(self) -> None:
-        """Send what has gathered."""
         self._timer = None
         waiting, self._waiting = self._waiting, {}
         if len(self._active) >= self._plan.width and self._plan.ahead > 0:

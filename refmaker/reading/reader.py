@@ -415,7 +415,6 @@ class Reader:
 
 
 def _is_array(data: bytes) -> bool:
-    """Whether a document of version 3 is that of an array."""
     try:
         return bool(json.loads(data).get("node_type") == "array")
     except (ValueError, RecursionError, AttributeError):

@@ -139,8 +139,6 @@ def wait(ends: Iterable[Pipe], seconds: float | None) -> list[Pipe]:
 
     Parameters
     ----------
-    ends : iterable of Pipe
-        Those to look at.
     seconds : float, optional
         How long to wait for the first; for ever by default.
     """

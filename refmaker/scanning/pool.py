@@ -151,8 +151,6 @@ def run_in_workers(
 
     Parameters
     ----------
-    queue : Tasks
-        The tasks.
     jobs : int
         Processes at most; started when there is something for them to do.
     timeout : float, optional
@@ -349,7 +347,9 @@ class _WorkerSlot:
         task = self.next.popleft()
         self.posted.append(task)
         self.started = True
-        call = task.call(tuple(task.url for task in self.next))
+        # Of some the beginning is at hand, and comes with the task.
+        ahead = (task.url for task in self.next if getattr(task, "head", None) is None)
+        call = task.call(tuple(ahead))
         pipe = self._worker.post(task.url, *call)
         if len(self.posted) == 1:
             # Loading Python takes its time, which is not the task's.
@@ -405,14 +405,10 @@ def scan_on_executor(
     ----------
     executor : concurrent.futures.Executor
         Each of its threads keeps a process of its own for scanning.
-    queue : Queue
-        The files.
     window : int
         Files under way at a time.
     timeout : float, optional
         Seconds that a file may take; 1800 by default.
-    run : callable
-        What is submitted.
     """
     from concurrent.futures import FIRST_COMPLETED, wait
 

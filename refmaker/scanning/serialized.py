@@ -50,7 +50,11 @@ def serialize(group: Group, report: ScanReport) -> bytes:
     """
     columns: list[bytes] = []
     nodes = [
-        [path, attributes_document(node), *(_array(node, columns) if _is_array(node) else ())]
+        [
+            path,
+            attributes_document(node),
+            *(_array(node, columns) if isinstance(node, Array) else ()),
+        ]
         for path, node in group.walk()
     ]
     head = dumps({"nodes": nodes, "report": _report(report)}).encode()
@@ -108,10 +112,6 @@ def deserialize_part(data: bytes) -> tuple[bytes, ScanReport]:
         raise MetadataError(f"not the part of a file: {error}") from error
 
 
-def _is_array(node: Array | Group) -> bool:
-    return isinstance(node, Array)
-
-
 def _array(array: Any, columns: list[bytes]) -> tuple[Any, ...]:
     """Put away the columns of an array, and return the rest."""
     table = array.chunks
@@ -143,8 +143,6 @@ def _report(report: ScanReport) -> dict[str, Any]:
 
 
 class _Reader:
-    """A position in the columns."""
-
     def __init__(self, data: memoryview) -> None:
         self._data = data
         self._at = 0

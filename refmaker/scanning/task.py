@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, SourceChangedError, SourceError, WorkerError
+from refmaker.io.known_heads import with_heads
 from refmaker.io.source import Source, local_path
 from refmaker.scanning.cache import fixed_state, look
 from refmaker.scanning.one_file import scan_part, scan_source
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Future, ThreadPoolExecutor
 
+    from refmaker.io.known_heads import FirstBytes
     from refmaker.model import Group
     from refmaker.model.report import ScanReport
     from refmaker.scanning.cache import State
@@ -59,6 +61,8 @@ class Task:
         How often it was tried.
     part : bool
         Whether its part of a set of many files is wanted, and no set of its own.
+    head : FirstBytes, optional
+        What was read of it to tell the format.
     finish : callable, optional
         Called with the set where it was made; what it returns comes back.
     """
@@ -71,6 +75,7 @@ class Task:
     key: str = ""
     attempts: int = 0
     part: bool = False
+    head: FirstBytes | None = None
     finish: Finish | None = None
 
     def call(self, following: tuple[str, ...] = ()) -> tuple[Any, ...]:
@@ -123,7 +128,9 @@ def answer(task: Task, following: tuple[str, ...] = ()) -> TaskResult:
     url = task.url
     before = look(url) if task.key and local_path(url) is not None else None
     try:
-        with _opened.take(url, task.storage_options, following) as source:
+        # Tried again, it is read again.
+        heads = () if task.head is None or task.attempts else (task.head,)
+        with _opened.take(url, with_heads(task.storage_options, heads), following) as source:
             if task.part:
                 piece, report = scan_part(source, task.format, task.options)
                 found = TaskResult(serialize_part(piece, report))

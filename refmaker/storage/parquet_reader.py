@@ -130,8 +130,6 @@ def read_record(data: bytes, size: int) -> ParquetRecord:
     ----------
     data : bytes
         Content of a file ``refs.<k>.parq``.
-    size : int
-        Rows of a record.
 
     Raises
     ------

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError
 from refmaker.model.report import Fingerprint, ScanReport
+from refmaker.storage.displayed import Displayed
 from refmaker.storage.editable import Editable
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ __all__ = ["ReferenceSet", "check_names", "header_of", "made_of", "opened", "rea
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ReferenceSet(Editable):
+class ReferenceSet(Editable, Displayed):
     """Groups and arrays whose chunks are byte ranges of other files.
 
     Parameters
@@ -67,11 +68,6 @@ class ReferenceSet(Editable):
         from refmaker.storage.rewrite import used_urls
 
         return used_urls(self.group, self.report.sources)
-
-    def __repr__(self) -> str:
-        arrays = [array for _, array in self.group.arrays()]
-        chunks = sum(array.chunks.present for array in arrays)
-        return f"<ReferenceSet of {self.report.url!r}: {len(arrays)} arrays, {chunks} chunks>"
 
     def write(  # noqa: PLR0913 - each is a choice of its own
         self,
@@ -405,8 +401,6 @@ def made_of(group: Group, report: ScanReport, sets: Iterable[ReferenceSet]) -> R
 
     Parameters
     ----------
-    group, report
-        What was made.
     sets : iterable of ReferenceSet
         What it was made of; each was asked whether it may name its files.
     """
@@ -428,7 +422,6 @@ def _with_origins(group: Group, origins: Any, name: str) -> Group:
     """Return a group whose edited arrays know where they come from."""
     if not origins:
         return group
-    from refmaker.model.editing.places import map_arrays
     from refmaker.model.origin import Origin
 
     if not isinstance(origins, dict):
@@ -437,8 +430,8 @@ def _with_origins(group: Group, origins: Any, name: str) -> Group:
         known = {path: Origin.from_dict(document) for path, document in origins.items()}
     except MetadataError as error:
         raise error.located(url=name, path="refmaker") from error
-    return map_arrays(
-        group, lambda path, array: replace(array, origin=known[path]) if path in known else array
+    return group.map_paths(
+        lambda path, array: replace(array, origin=known[path]) if path in known else array
     )
 
 
@@ -504,17 +497,11 @@ def header_of(refs: ReferenceSet) -> dict[str, Any]:
     return json_writer.header(__version__, refs.report, origins)
 
 
-_WITHOUT = {"NGFF 0.5": "`settings={'ngff': '0.4'}`", "GeoZarr": "`settings={'geozarr': 'no'}`"}
+_WITHOUT = {"NGFF": "`settings={'ngff': '0.4'}`", "GeoZarr": "`settings={'geozarr': 'no'}`"}
 
 
 def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
-    """Return the version of Zarr to write.
-
-    Raises
-    ------
-    UnsupportedError
-        If the form has another one.
-    """
+    """Return the version of Zarr to write."""
     from refmaker.errors import UnsupportedError
     from refmaker.model.zarr_v3 import convention_of_version_3, needs_version_3, zarr_format_of
 
@@ -546,7 +533,7 @@ def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
     raise UnsupportedError(
         f"{names[form]} holds Zarr version 2{why}",
         code="zarr-format",
-        hint=f"{hint}, or scan with {_WITHOUT[told]}" if told else hint,
+        hint=f"{hint}, or scan with {_WITHOUT[told.split()[0]]}" if told else hint,
     )
 
 

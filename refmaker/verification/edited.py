@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.scanning.protocol import TolerantReader
+from refmaker.scanning.protocol import RemarkingReader, TolerantReader
 from refmaker.verification.compare import NotComparableError
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ def file_axes(array: Array, native: Array) -> tuple[int | None, ...]:
     ----------
     array : Array
         The array of a set; dimensions that joining has added stand before those of the file.
-    native : Array
-        The file's array.
 
     Returns
     -------
@@ -76,14 +74,13 @@ class EditedReader:
         except NotComparableError:
             return None
 
-    def _there(self, array: Array) -> Array:
-        """Return the array that an edited one comes from.
+    def remark(self, path: str) -> str:
+        """Return what the file's own reader has to tell of an array with its path there."""
+        told = isinstance(self._reader, RemarkingReader)
+        return self._reader.remark(path) if told else ""  # type: ignore[attr-defined]
 
-        Raises
-        ------
-        NotComparableError
-            If the file has none.
-        """
+    def _there(self, array: Array) -> Array:
+        """Return the array that an edited one comes from."""
         origin = array.origin
         there = None if origin is None else self._scanned().get(origin.path)
         if origin is None or there is None or there.shape != origin.shape:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import re
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refmaker.errors import FormatError, MissingDependencyError
+from refmaker.scanners.fits.astropy_tables import column_values
+from refmaker.scanners.fits.checksums import wrong_sums
+from refmaker.scanning.compressed_file import unpacked_file
+from refmaker.scanning.protocol import Tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +32,9 @@ __all__ = ["AstropyReader", "open_fits"]
 
 _SHIFTS = ("fixedscaleoffset", "refmaker.fits_unsigned")
 """Codecs of integers that astropy makes of others when it scales."""
+_AXIS = re.compile(r"(?:.*_)?NAXIS([0-9]+)")
+_ROUNDING = 1e-12
+"""How far coordinates may be off, as a part of the largest one: astropy converts units."""
 
 
 @contextmanager
@@ -37,7 +44,7 @@ def open_fits(source: Source) -> Iterator[AstropyReader]:
     Parameters
     ----------
     source : Source
-        Read into memory.
+        Read into memory, unpacked if it is a gzip stream.
 
     Raises
     ------
@@ -53,70 +60,137 @@ def open_fits(source: Source) -> Iterator[AstropyReader]:
             "reading FITS natively needs astropy",
             hint="pip install astropy, or 'refmaker[fits]'",
         ) from error
-    content = source.read(0, source.size)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # astropy warns of every card that it would write otherwise
+    with ExitStack() as stack, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # astropy warns of cards that it would write otherwise
         try:
-            raw = fits.open(BytesIO(content), do_not_scale_image_data=True, lazy_load_hdus=False)
-            scaled = fits.open(BytesIO(content), uint=True, lazy_load_hdus=False)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            content = unpacked_file(source, stack).read()
+            raw, scaled, plain = (
+                stack.enter_context(fits.open(BytesIO(content), lazy_load_hdus=False, **how))
+                for how in (
+                    {"do_not_scale_image_data": True},
+                    {"uint": True},
+                    {"disable_image_compression": True},
+                )
+            )
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise FormatError(f"astropy refuses it: {error}", url=source.url) from error
-        with raw, scaled:
-            yield AstropyReader(raw, scaled)
+        yield AstropyReader(raw, scaled, plain, content)
 
 
 class AstropyReader:
-    """A file opened by astropy twice: with elements as stored, and with unsigned integers.
+    """A file opened by astropy three times.
 
     Parameters
     ----------
-    raw, scaled : astropy.io.fits.HDUList
-        The file, without and with scaling.
+    raw, scaled, plain : astropy.io.fits.HDUList
+        The file without scaling, with unsigned integers, and with compressed images as tables.
+    content : bytes
+        The file, unpacked.
     """
 
-    def __init__(self, raw: Any, scaled: Any) -> None:
-        self._raw = raw
-        self._scaled = scaled
+    def __init__(self, raw: Any, scaled: Any, plain: Any, content: bytes) -> None:
+        self._raw, self._scaled, self._plain = raw, scaled, plain
+        self._content = content
+        self._wrong: dict[int, str] = {}
+        """What is wrong with the checksums of the units that were looked at."""
 
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
-        """Return the true values of a region of one array, in the array's dtype."""
+        """Return the true values of a region of one array, in the array's dtype.
+
+        Raises
+        ------
+        FormatError
+            If astropy has no such array, or one of another type.
+        """
         group, _, name = path.strip("/").rpartition("/")
         number = self._number(group)
-        if not self._raw[number].is_image:
-            return self._column(number, name, array)[region or ...]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if any(config["id"] in _SHIFTS for config in array.filters):
-                values = np.asarray(self._scaled[number].data)
+            if not self._raw[number].is_image:
+                tables = self._raw[number], self._scaled[number]
+                values = column_values(*tables, self._heap(number), name, array)
+            elif name == "data":
+                values = self._image(number, array)
             else:
-                values = np.asarray(self._raw[number].data)
-        kinds = values.dtype.kind, values.dtype.itemsize
-        if kinds != (array.dtype.kind, array.dtype.itemsize) and values.size:
+                values = self._coordinate(number, name, array)
+        if values.dtype.kind != array.dtype.kind and values.size:
             raise FormatError(f"astropy reads {values.dtype}, not {array.dtype}", path=path)
-        return values.reshape(array.shape)[region or ...].astype(array.dtype, copy=False)
+        found = values.reshape(array.shape)[region or ...]
+        return found.astype(array.dtype, copy=False)
 
-    def _column(self, number: int, name: str, array: Array) -> NDArray[Any]:
-        """Return a column of a binary table, unscaled but for unsigned integers."""
-        unit = self._raw[number]
-        names = [re.sub(r"[/\\\x00-\x1f]", "_", column.name) for column in unit.columns]
-        told = re.search(r"_col([0-9]+)$", name)
-        at = names.index(name) if name in names else int(told[1]) - 1 if told else -1
-        if not 0 <= at < len(names):
-            raise FormatError("astropy has no such column", path=name)
-        records = unit.data.view(np.ndarray)
-        values = records[records.dtype.names[at]]
-        bits = re.match(r"([0-9]*)X", str(unit.columns[at].format))
-        if bits:  # with TDIM, astropy takes bits for bytes: of these, those of the column
-            flat = np.ascontiguousarray(values).reshape(len(values), -1)
-            values = flat[:, : -(-int(bits[1] or 1) // 8)]
-        elif array.filters:
-            values = np.asarray(self._scaled[number].data.field(at))
+    def tolerance(self, path: str, array: Array) -> Tolerance | None:
+        """Return how far coordinates may be off; everything else is equal bit for bit."""
+        group, _, name = path.strip("/").rpartition("/")
+        number = self._number(group)
+        if not self._raw[number].is_image or name == "data":
+            return None
+        largest = np.abs(self._coordinate(number, name, array)).max(initial=0.0)
+        return Tolerance(absolute=float(largest) * _ROUNDING)
+
+    def remark(self, path: str) -> str:
+        """Return whether DATASUM or CHECKSUM of an array's unit contradict the file."""
+        number = self._number(path.strip("/").rpartition("/")[0])
+        if number not in self._wrong:
+            self._wrong[number] = wrong_sums(self._plain[number], self._content)
+        return self._wrong[number]
+
+    def _heap(self, number: int) -> bytes:
+        """Return the bytes behind the rows of a table, as its offsets count."""
+        header, place = self._plain[number].header, self._plain[number].fileinfo()
+        rows = header["NAXIS1"] * header["NAXIS2"]
+        start = place["datLoc"] + header.get("THEAP", rows)
+        return self._content[start : place["datLoc"] + place["datSpan"]]
+
+    def _image(self, number: int, array: Array) -> NDArray[Any]:
+        """Return an image, unscaled but for unsigned integers."""
+        shifted = any(config["id"] in _SHIFTS for config in array.filters)
+        plain = self._plain[number].header
+        if plain.get("ZCMPTYPE") == "HCOMPRESS_1" and plain["ZBITPIX"] in (8, 16):
+            return self._rounded(number, array, shifted=shifted)
+        if plain.get("ZCMPTYPE") == "PLIO_1" and array.dtype.kind == "u" and not shifted:
+            # Of these, BZERO says nothing: so cfitsio, which writes them.
+            return np.asarray(self._raw[number].data).view(array.dtype.newbyteorder("="))
+        values = np.asarray((self._scaled if shifted else self._raw)[number].data)
         if values.dtype.itemsize != array.dtype.itemsize and values.size:
-            raise FormatError(f"astropy reads {values.dtype}, not {array.dtype}", path=name)
-        if array.dtype.kind == "S":
-            return np.ascontiguousarray(values).view(array.dtype).reshape(array.shape)
-        found: NDArray[Any] = values.reshape(array.shape).astype(array.dtype, copy=False)
-        return found
+            raise FormatError(f"astropy reads {values.dtype}, not {array.dtype}")
+        return values
+
+    def _rounded(self, number: int, array: Array, *, shifted: bool) -> NDArray[Any]:
+        """Return a lossy image of small integers: in wider ones, which do not overflow."""
+        from astropy.io import fits
+
+        stored: Any = {8: np.uint8, 16: np.int16}[self._plain[number].header["ZBITPIX"]]
+        with fits.open(BytesIO(self._content), disable_image_compression=True) as opened:
+            table = opened[number]
+            table.header["ZBITPIX"] = 32
+            for name in ("BSCALE", "BZERO"):
+                table.header.remove(name, ignore_missing=True)
+            values = np.asarray(fits.CompImageHDU(bintable=table).data)
+        limits = np.iinfo(stored)
+        values = np.clip(values, limits.min, limits.max)
+        if shifted:
+            values = values + int(self._plain[number].header["BZERO"])
+        return np.asarray(values, array.dtype)
+
+    def _coordinate(self, number: int, name: str, array: Array) -> NDArray[Any]:
+        """Return coordinates as astropy.wcs computes them, in the units of the header."""
+        from astropy.wcs import WCS
+
+        header = self._raw[number].header
+        shape = self._raw[number].shape
+        world = WCS(header)
+        axis = _AXIS.fullmatch(name)
+        if axis:
+            at = int(axis[1]) - 1
+            pixels = np.zeros((array.shape[0], world.naxis))
+            pixels[:, at] = np.arange(array.shape[0])
+            values = world.all_pix2world(pixels, 0)[:, at]
+            unit = str(header.get(f"CUNIT{at + 1}", ""))
+            return np.asarray(values / _factor(unit, world.wcs.cunit[at]))
+        sides = len(shape) - 1 - world.wcs.lng, len(shape) - 1 - world.wcs.lat
+        grid = np.meshgrid(*(np.arange(shape[side]) for side in sides), indexing="ij")
+        plane = world.celestial.all_pix2world(*grid, 0)[int(name != "longitude")]
+        return np.asarray(plane if sides[0] < sides[1] else plane.T)
 
     def _number(self, group: str) -> int:
         """Return which unit a group stands for."""
@@ -133,3 +207,12 @@ class AstropyReader:
             if re.sub(r"[/\\]", "_", group) in {re.sub(r"[/\\]", "_", one) for one in names}:
                 return number
         raise FormatError("astropy has no such unit", path=group)
+
+
+def _factor(given: str, made: Any) -> float:
+    """Return by how much astropy's values are larger than those in the unit of the header."""
+    from astropy import units
+
+    if not given.strip() or made == units.dimensionless_unscaled:
+        return 1.0
+    return float(units.Unit(given.strip(), parse_strict="silent").to(made))

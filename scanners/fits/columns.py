@@ -14,7 +14,7 @@ from refmaker.errors import FormatError
 if TYPE_CHECKING:
     from refmaker.scanners.fits.header import Header
 
-__all__ = ["Column", "table_columns"]
+__all__ = ["HEAP_BYTES", "Column", "table_columns"]
 
 _FORM: Final = re.compile(r"([0-9]*)([LXBIJKAEDCMPQ])(.*)")
 _BYTES: Final = {
@@ -24,6 +24,8 @@ _BYTES: Final = {
     **dict.fromkeys("KDCP", 8),
     **dict.fromkeys("MQ", 16),
 }
+HEAP_BYTES: Final = {code: width for code, width in _BYTES.items() if code not in "XPQ"}
+"""Bytes of the elements that lists in the heap may have."""
 _MAX_FIELDS: Final = 999
 
 

@@ -6,13 +6,14 @@ special records, which have no header.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from refmaker.errors import FormatError, LimitError, RefmakerError
 from refmaker.model.report import Outcome
 from refmaker.scanners.fits.header import BLOCK, read_header
+from refmaker.scanners.fits.packed import PackedSource
+from refmaker.scanning.names import key_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,13 +22,12 @@ if TYPE_CHECKING:
     from refmaker.model.report import ScanReport
     from refmaker.scanners.fits.header import Header
 
-__all__ = ["DATA", "HDU", "find_hdus", "key_name"]
+__all__ = ["DATA", "HDU", "find_hdus"]
 
 DATA: Final = "data"
 """Name of the array of an image."""
 _HEADERS: Final = 64 * 1024**2
 """Bytes of all headers of a file; real files stay far below."""
-_UNFIT: Final = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class HDU:
         return f"/{self.group}/{name}" if self.group else f"/{name}"
 
 
-def find_hdus(source: Source, report: ScanReport) -> Iterator[HDU]:
+def find_hdus(source: Source | PackedSource, report: ScanReport) -> Iterator[HDU]:
     """Yield all header and data units, in file order.
 
     A header that cannot be read after the first one ends the walk with a row in the report: where
@@ -69,7 +69,7 @@ def find_hdus(source: Source, report: ScanReport) -> Iterator[HDU]:
 
     Parameters
     ----------
-    source : Source
+    source : Source or PackedSource
         The file.
     report : ScanReport
         Told of what is behind the last unit, and of names that were changed.
@@ -82,11 +82,13 @@ def find_hdus(source: Source, report: ScanReport) -> Iterator[HDU]:
     at, index, budget = 0, 0, _HEADERS
     names = {DATA}
     while at < source.size:
-        head = source.read_upto(at, min(BLOCK, source.size - at))
-        if index and not head.startswith(b"XTENSION"):
-            _rest(head, source.size - at, at, report)
-            return
         try:
+            if isinstance(source, PackedSource) and source.ends_at(at):
+                return
+            head = source.read_upto(at, min(BLOCK, source.size - at))
+            if index and not head.startswith(b"XTENSION"):
+                _rest(head, source.size - at, at, report)
+                return
             if not index and head[:9] != b"SIMPLE  =":
                 raise FormatError(f"not a FITS file: it starts with {head[:9]!r}", offset=0)
             if budget <= 0:
@@ -97,7 +99,8 @@ def find_hdus(source: Source, report: ScanReport) -> Iterator[HDU]:
             if not index:
                 raise
             reason = f"{error}; what follows it cannot be found"
-            report.add(_unused(f"HDU{index}", index, names), Outcome.SKIPPED, reason, "fits-header")
+            code = "fits-gzip" if isinstance(source, PackedSource) else "fits-header"
+            report.add(_unused(f"HDU{index}", index, names), Outcome.SKIPPED, reason, code)
             return
         budget -= header.data - at
         group = _name(header, index, names, report) if index else ""
@@ -128,12 +131,6 @@ def _name(header: Header, index: int, names: set[str], report: ScanReport) -> st
         report.warn(f"the extension {index}, {wanted!r}, is named {chosen!r} here")
     names.add(chosen)
     return chosen
-
-
-def key_name(name: str) -> str:
-    """Return a name that can be part of a Zarr key: as it is, if it can."""
-    fit = _UNFIT.sub("_", name)
-    return f"_{fit}" if fit.startswith(".") or not fit else fit
 
 
 def _unused(name: str, index: int, names: set[str]) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from refmaker.io.source import Source
     from refmaker.scanners.fits.cards import Card, Value
+    from refmaker.scanners.fits.packed import PackedSource
 
 __all__ = ["BLOCK", "Header", "read_header"]
 
@@ -127,12 +128,12 @@ class Header:
         return abs(self.bitpix) // 8 * count * (parameters + elements)
 
 
-def read_header(source: Source, start: int, budget: int) -> Header:
+def read_header(source: Source | PackedSource, start: int, budget: int) -> Header:
     """Read the header that starts at a byte.
 
     Parameters
     ----------
-    source : Source
+    source : Source or PackedSource
         The file.
     start : int
         First byte of the header.

@@ -6,14 +6,13 @@ fastest, physical value = BZERO + BSCALE x stored value, BLANK for integers with
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from refmaker.errors import FormatError, TruncatedError, UnsupportedError
-from refmaker.model import Array, ChunkTable, chunk_grid
-from refmaker.model.contiguous import contiguous_table
+from refmaker.model import Array
+from refmaker.scanners.fits.packed import place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
     from refmaker.model.report import ScanReport
     from refmaker.scanners.fits.hdus import HDU
     from refmaker.scanners.fits.header import Header
+    from refmaker.scanners.fits.packed import PackedSource
     from refmaker.scanning.options import ScanOptions
 
-__all__ = ["DTYPES", "Coding", "coding", "dimension_names", "image_array"]
+__all__ = ["DTYPES", "Coding", "coding", "dimension_names", "image_array", "scaling"]
 
 DTYPES: Final[dict[int, np.dtype[Any]]] = {
     8: np.dtype("|u1"),
@@ -49,7 +49,7 @@ class Coding:
     filters : tuple of dict
         Codecs that make it of the stored type.
     attributes : dict
-        ``scale_factor``, ``add_offset``, ``_FillValue``.
+        ``units``, ``scale_factor``, ``add_offset``, ``_FillValue``.
     fill_value : object
         The same missing value as a scalar; None if there is none.
     """
@@ -66,7 +66,7 @@ def coding(
     bitpix: int,
     path: str,
     report: ScanReport,
-    keys: tuple[str, str, str] = ("BSCALE", "BZERO", "BLANK"),
+    keys: tuple[str, str, str, str] = ("BSCALE", "BZERO", "BLANK", "BUNIT"),
 ) -> Coding:
     """Return how stored elements become values.
 
@@ -81,7 +81,7 @@ def coding(
     report : ScanReport
         Told of keywords that mean nothing.
     keys : tuple of str
-        The keywords of factor, offset and missing value.
+        The keywords of factor, offset, missing value and unit.
 
     Raises
     ------
@@ -89,10 +89,10 @@ def coding(
         If a factor or an offset is no number, or the factor is 0.
     """
     stored = DTYPES[bitpix]
-    scale, zero = _number(header, keys[0], 1), _number(header, keys[1], 0)
-    if scale == 0:
-        raise FormatError(f"{keys[0]} is 0: all values would be the same", offset=header.start)
+    scale, zero = scaling(header, keys[0], keys[1])
     made = Coding(stored)
+    if header.text(keys[3]):
+        made.attributes["units"] = header.text(keys[3])
     shift = 0
     if scale == 1 and zero == _other_kind(bitpix):
         shift = int(zero)
@@ -114,6 +114,20 @@ def coding(
         made.attributes["_FillValue"] = blank + shift
         made.fill_value = made.dtype.type(blank + shift)
     return made
+
+
+def scaling(header: Header, factor: str, offset: str) -> tuple[int | float, int | float]:
+    """Return the factor and the offset that two keywords give; 1 and 0 where they are missing.
+
+    Raises
+    ------
+    FormatError
+        If one is no number, or the factor is 0.
+    """
+    scale, zero = _number(header, factor, 1), _number(header, offset, 0)
+    if scale == 0:
+        raise FormatError(f"{factor} is 0: all values would be the same", offset=header.start)
+    return scale, zero
 
 
 def _number(header: Header, name: str, default: int) -> int | float:
@@ -163,7 +177,7 @@ def dimension_names(hdu: HDU, rank: int, *, primary: bool) -> tuple[str, ...]:
 
 def image_array(
     hdu: HDU,
-    source: Source,
+    source: Source | PackedSource,
     options: ScanOptions,
     report: ScanReport,
     *,
@@ -175,7 +189,7 @@ def image_array(
     ----------
     hdu : HDU
         A primary unit or IMAGE extension with at least one axis.
-    source : Source
+    source : Source or PackedSource
         The file; small data are read.
     options : ScanOptions
         Thresholds.
@@ -195,31 +209,21 @@ def image_array(
     _check(hdu, source)
     shape = header.axes[::-1]
     made = coding(header, header.bitpix, hdu.below("data"), report)
-    itemsize = made.dtype.itemsize
-    nbytes = math.prod(shape) * itemsize
-    whole = tuple(max(1, extent) for extent in shape)
-    if not nbytes:
-        chunk, table = whole, ChunkTable.empty(chunk_grid(shape, whole))
-    elif nbytes <= options.inline_threshold:
-        chunk = whole
-        table = ChunkTable.inline((1,) * len(shape), {0: source.read(header.data, nbytes)})
-    else:
-        chunk, table = contiguous_table(
-            shape, itemsize, header.data, source.url, options.chunk_bytes
-        )
+    placed = place(source, shape, made.dtype.itemsize, header.data, options)
     return Array(
         shape,
-        chunk,
+        placed.chunk,
         made.dtype,
-        table,
+        placed.table,
         fill_value=made.fill_value,
-        filters=made.filters,
+        filters=(*made.filters, *placed.filters),
+        compressor=placed.compressor,
         dimension_names=dimension_names(hdu, len(shape), primary=primary),
         attributes=made.attributes,
     )
 
 
-def _check(hdu: HDU, source: Source) -> None:
+def _check(hdu: HDU, source: Source | PackedSource) -> None:
     """Refuse what is no single array inside the file."""
     header = hdu.header
     if hdu.index == 0 and header.keywords.get("SIMPLE") is not True:

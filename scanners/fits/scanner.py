@@ -7,23 +7,31 @@ images, contiguous: each image is one affine table of byte ranges.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from refmaker.errors import FormatError, LimitError, RefmakerError, TruncatedError, UnsupportedError
 from refmaker.model import Array, Group
 from refmaker.model.report import Outcome, ScanReport
+from refmaker.scanners.fits.ascii_tables import ASCIITable
 from refmaker.scanners.fits.attributes import header_attributes
+from refmaker.scanners.fits.coordinates import linear_coordinates
 from refmaker.scanners.fits.declared import FORMAT
-from refmaker.scanners.fits.hdus import DATA, HDU, find_hdus, key_name
+from refmaker.scanners.fits.hdus import DATA, HDU, find_hdus
 from refmaker.scanners.fits.images import image_array
+from refmaker.scanners.fits.packed import PackedSource, open_packed
+from refmaker.scanners.fits.sky import sky_coordinates
 from refmaker.scanners.fits.tables import BinaryTable
 from refmaker.scanners.fits.tiles import compressed_array
 from refmaker.scanning.declaration import DeclaredScanner
+from refmaker.scanning.names import key_name
+from refmaker.scanning.protocol import setting_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from refmaker.io.source import Source
+    from refmaker.scanners.fits.columns import Column
     from refmaker.scanning.options import ScanOptions
     from refmaker.scanning.protocol import LibraryReader
 
@@ -42,7 +50,8 @@ class FITSScanner(DeclaredScanner, declaration=FORMAT):
             The file.
         options : ScanOptions
             Images of up to ``inline_threshold`` bytes are inlined, others cut towards
-            ``chunk_bytes``.
+            ``chunk_bytes``; the setting ``fits-wcs`` tells which coordinates they get,
+            ``fits-tiles`` what the chunks of compressed ones are.
 
         Returns
         -------
@@ -60,14 +69,28 @@ class FITSScanner(DeclaredScanner, declaration=FORMAT):
         report = ScanReport(source.url, format=self.name)
         root: dict[str, Array | Group] = {}
         attributes = {}
-        for hdu in find_hdus(source, report):
+        settings = setting_values(self, options)
+        wcs, tiles = settings["fits-wcs"], settings["fits-tiles"]
+        file = open_packed(source)
+        for hdu in find_hdus(file, report):
             report.add(hdu.path, Outcome.GROUP)
-            members = _members(hdu, source, options, report, primary=DATA in root)
+            members = _members(hdu, file, options, report, primary=DATA in root, tiles=tiles)
+            if wcs != "none" and DATA in members:
+                image = members[DATA]
+                members |= linear_coordinates(hdu, image, options, report)
+                if wcs == "2d":
+                    sky = sky_coordinates(hdu, file, image, options, report)
+                    members |= _with_positions(image, sky)
             if hdu.index:
                 root[hdu.group] = Group(members, header_attributes(hdu, report))
             else:
                 attributes = header_attributes(hdu, report)
                 root.update(members)
+        if isinstance(file, PackedSource):
+            report.warn(
+                "the file is compressed with gzip as a whole: reading any of it reads and unpacks "
+                "all of it"
+            )
         return Group(root, attributes), report
 
     @contextmanager
@@ -93,7 +116,13 @@ class FITSScanner(DeclaredScanner, declaration=FORMAT):
 
 
 def _members(
-    hdu: HDU, source: Source, options: ScanOptions, report: ScanReport, *, primary: bool
+    hdu: HDU,
+    source: Source | PackedSource,
+    options: ScanOptions,
+    report: ScanReport,
+    *,
+    primary: bool,
+    tiles: str,
 ) -> dict[str, Array]:
     """Return the arrays of a unit; data that cannot be referenced get a row that says why."""
     if not hdu.header.axes:
@@ -103,8 +132,10 @@ def _members(
     path = hdu.below(DATA)
     try:
         _known_kind(hdu)
-        make = compressed_array if _compressed(hdu) else image_array
-        array = make(hdu, source, options, report, primary=primary)
+        if _compressed(hdu):
+            array = compressed_array(hdu, source, options, report, primary=primary, wanted=tiles)
+        else:
+            array = image_array(hdu, source, options, report, primary=primary)
     except RefmakerError as error:
         report.add(path, Outcome.SKIPPED, str(error), _code(error))
         return {}
@@ -112,32 +143,59 @@ def _members(
     return {DATA: array}
 
 
+def _with_positions(image: Array, sky: dict[str, Array]) -> dict[str, Array]:
+    """Return longitude and latitude, and an image that names them as its coordinates."""
+    if not sky:
+        return {}
+    attributes = dict(image.attributes) | {"coordinates": " ".join(sky)}
+    return {DATA: replace(image, attributes=attributes), **sky}
+
+
 def _columns(
-    hdu: HDU, source: Source, options: ScanOptions, report: ScanReport, *, primary: bool
+    hdu: HDU,
+    source: Source | PackedSource,
+    options: ScanOptions,
+    report: ScanReport,
+    *,
+    primary: bool,
 ) -> dict[str, Array]:
-    """Return the columns of a binary table; each that cannot be referenced gets its row."""
+    """Return the columns of a table; each that cannot be referenced gets its row."""
+    kind = ASCIITable if hdu.header.text("XTENSION") == "TABLE" else BinaryTable
     try:
-        table = BinaryTable(hdu, source, options, report, primary=primary)
+        table = kind(hdu, source, options, report, primary=primary)
     except RefmakerError as error:
         report.add(hdu.below(DATA), Outcome.SKIPPED, str(error), _code(error))
         return {}
     members: dict[str, Array] = {}
-    names: set[str] = set()
-    for column in table.columns:
+    names = _column_names(hdu, table.columns, report)
+    used = set(names)
+    for name, column in zip(names, table.columns, strict=True):
+        counts = f"{name}_count"
+        while counts in used:
+            counts = f"{counts}_"
+        try:
+            found = table.arrays(column, name, counts)
+        except RefmakerError as error:
+            report.add(hdu.below(name), Outcome.SKIPPED, str(error), _code(error))
+            continue
+        members |= found
+        used |= found.keys()
+        for member, array in found.items():
+            _account(hdu.below(member), array, report)
+    return members
+
+
+def _column_names(hdu: HDU, columns: Sequence[Column], report: ScanReport) -> list[str]:
+    """Return what columns are called: their names, changed where those are no keys or not alone."""
+    names: dict[str, None] = {}
+    for column in columns:
         name = key_name(column.name)
         while name in names:
             name = f"{name}_col{column.number}"
         if name != column.name:
             report.warn(f"{hdu.path}: the column {column.name!r} is named {name!r} here")
-        names.add(name)
-        path = hdu.below(name)
-        try:
-            members[name] = table.array(column, name)
-        except RefmakerError as error:
-            report.add(path, Outcome.SKIPPED, str(error), _code(error))
-        else:
-            _account(path, members[name], report)
-    return members
+        names[name] = None
+    return list(names)
 
 
 def _account(path: str, array: Array, report: ScanReport) -> None:
@@ -161,10 +219,10 @@ def _code(error: RefmakerError) -> str:
 
 
 def _is_table(hdu: HDU) -> bool:
-    """Whether a unit is a binary table that holds columns."""
+    """Whether a unit is a table that holds columns."""
     header = hdu.header
     packed = {header.keywords.get("ZIMAGE"), header.keywords.get("ZTABLE")}
-    kind = header.text("XTENSION") in ("BINTABLE", "A3DTABLE")
+    kind = header.text("XTENSION") in ("BINTABLE", "A3DTABLE", "TABLE")
     return kind and hdu.index > 0 and True not in packed and len(header.axes) == 2
 
 
@@ -183,7 +241,7 @@ def _known_kind(hdu: HDU) -> None:
     if kind in ("IMAGE", "IUEIMAGE") or (kind == "BINTABLE" and _compressed(hdu)):
         return
     refused = {
-        "TABLE": ("fits-ascii-table", "an ASCII table", "astropy.io.fits reads it"),
+        "TABLE": ("fits-table", "an ASCII table with other than 2 axes", "it is damaged"),
         "BINTABLE": ("fits-table", "a binary table with other than 2 axes", "it is damaged"),
     }
     code, what, hint = refused.get(

@@ -1,4 +1,4 @@
-"""Binary tables: an array for every column whose elements lie in the rows.
+"""Binary tables: an array for every column.
 
 Implements section 7.3 of the FITS Standard 4.0. A chunk is a run of whole rows, of which the codec
 ``refmaker.fits_column`` takes the column's bytes.
@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from refmaker.errors import TruncatedError, UnsupportedError
-from refmaker.model import Array, ChunkTable
+from refmaker.model import Array, ChunkTable, chunk_grid
 from refmaker.model.contiguous import piece_shape
 from refmaker.scanners.fits.columns import table_columns
+from refmaker.scanners.fits.heap import list_arrays
 from refmaker.scanners.fits.images import Coding, coding, dimension_names
+from refmaker.scanners.fits.packed import GUNZIP, PackedSource, place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.fits.hdus import HDU
     from refmaker.scanning.options import ScanOptions
 
-__all__ = ["BinaryTable"]
+__all__ = ["BinaryTable", "RowTable"]
 
 _NUMBERS: Final = {"B": 8, "I": 16, "J": 32, "K": 64, "E": -32, "D": -64}
 """Types that may be scaled, as the BITPIX of the same type."""
@@ -38,14 +40,14 @@ _DIMENSIONS: Final = re.compile(r"\( *[0-9]+ *(?:, *[0-9]+ *)*\)")
 _MAX_RANK: Final = 32
 
 
-class BinaryTable:
-    """A binary table whose columns become arrays.
+class RowTable:
+    """The rows of a table, of which a codec takes a column.
 
     Parameters
     ----------
     hdu : HDU
         The extension.
-    source : Source
+    source : Source or PackedSource
         The file; a table of up to 1 MiB is read where a column is small enough to be inlined.
     options : ScanOptions
         Thresholds.
@@ -54,21 +56,33 @@ class BinaryTable:
     primary : bool
         Whether the root has an image; see `dimension_names`.
 
+    Attributes
+    ----------
+    width, rows : int
+        Bytes of a row, and how many there are.
+    row_dimension : str
+        Name of the dimension of all rows.
+
     Raises
     ------
-    FormatError, TruncatedError
-        If the columns make no sense, or the rows lie beyond the end of the file.
+    TruncatedError
+        If the rows lie beyond the end of the file.
     """
 
     def __init__(
-        self, hdu: HDU, source: Source, options: ScanOptions, report: ScanReport, *, primary: bool
+        self,
+        hdu: HDU,
+        source: Source | PackedSource,
+        options: ScanOptions,
+        report: ScanReport,
+        *,
+        primary: bool,
     ) -> None:
         header = hdu.header
         self._hdu, self._source, self._options, self._report = hdu, source, options, report
-        self._width, self._rows = header.axes
-        self.columns = table_columns(header)
-        self._row_dimension = dimension_names(hdu, 2, primary=primary)[0]
-        end = header.data + self._width * self._rows
+        self.width, self.rows = header.axes
+        self.row_dimension = dimension_names(hdu, 2, primary=primary)[0]
+        end = header.data + self.width * self.rows
         if end > source.size:
             raise TruncatedError(
                 f"its rows end at byte {end}, the file at {source.size}",
@@ -77,74 +91,66 @@ class BinaryTable:
             )
         self._content: np.ndarray[Any, np.dtype[np.uint8]] | None = None
 
-    def array(self, column: Column, name: str) -> Array:
-        """Return a column as an array, shape (rows, ...).
+    def read(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """Return the rows, shape (rows, bytes of a row)."""
+        if self._content is None:
+            raw = self._source.read(self._hdu.header.data, self.rows * self.width)
+            self._content = np.frombuffer(raw, np.uint8).reshape(self.rows, self.width)
+        return self._content
+
+    def taken(
+        self, inner: tuple[int, ...], names: tuple[str, ...], made: Coding, codec: Mapping[str, Any]
+    ) -> Array:
+        """Return what a codec takes out of runs of whole rows, shape (rows, ...).
 
         Parameters
         ----------
-        column : Column
-            One of `columns`.
-        name : str
-            What it is called here.
-
-        Raises
-        ------
-        UnsupportedError
-            If its elements lie in the heap, or are scaled in a way that attributes do not tell.
-        FormatError
-            If its keywords make no sense.
+        inner : tuple of int
+            Shape of the elements of one row.
+        names : tuple of str
+            Of the dimensions.
+        made : Coding
+            What the elements mean.
+        codec : mapping
+            Its configuration.
         """
-        where = self._hdu.below(name)
-        made = self._coding(column, where)
-        inner = self._inner(column, where)
-        if column.code == "A":
-            if not column.width:
-                raise UnsupportedError("texts without characters", code="fits-empty-column")
-            made, inner = Coding(np.dtype(f"|S{inner[-1]}")), inner[:-1]
-        shape = (self._rows, *inner)
-        names = (self._row_dimension, *(f"{name}_{axis}" for axis in range(len(inner), 0, -1)))
-        compressor: Mapping[str, Any] | None = None
-        nbytes = column.width * self._rows
-        if not nbytes:
-            chunk = tuple(max(1, extent) for extent in shape)
-            shape_grid = tuple(-(-n // c) for n, c in zip(shape, chunk, strict=True))
-            table = ChunkTable.empty(shape_grid)
-        elif nbytes <= self._options.inline_threshold and self._rows * self._width <= _READ:
-            chunk = shape
-            part = self._read()[:, column.start : column.start + column.width]
-            table = ChunkTable.inline((1,) * len(shape), {0: part.tobytes()})
+        filters, compressor = made.filters, codec
+        if not self.rows or not self.width or 0 in inner:
+            chunk, table = self._none(inner)
+        elif isinstance(self._source, PackedSource):
+            flat = (self.rows * self.width, *(1,) * len(inner))
+            placed = place(self._source, flat, 1, self._hdu.header.data, self._options)
+            chunk, table = (self.rows, *inner), placed.table
+            filters = (*filters, codec, *placed.filters)
+            compressor = placed.compressor or {}
+        elif self.rows * self.width <= self._options.inline_threshold:
+            chunk = (self.rows, *inner)
+            table = ChunkTable.inline((1,) * len(chunk), {0: self.read().tobytes()})
         else:
             chunk, table = self._pieces(inner)
-            compressor = {
-                "id": "refmaker.fits_column",
-                "row": self._width,
-                "start": column.start,
-                "width": column.width,
-            }
         return Array(
-            shape,
+            (self.rows, *inner),
             chunk,
             made.dtype,
             table,
             fill_value=made.fill_value,
-            filters=made.filters,
-            compressor=compressor,
+            filters=filters,
+            compressor=compressor or None,
             dimension_names=names,
             attributes=made.attributes,
         )
 
-    def _read(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """Return the rows, shape (rows, bytes of a row)."""
-        if self._content is None:
-            raw = self._source.read(self._hdu.header.data, self._rows * self._width)
-            self._content = np.frombuffer(raw, np.uint8).reshape(self._rows, self._width)
-        return self._content
+    def _none(self, inner: tuple[int, ...]) -> tuple[tuple[int, ...], ChunkTable]:
+        """Return chunk shape and table of a column without elements."""
+        shape = (self.rows, *inner)
+        chunk = tuple(max(1, extent) for extent in shape)
+        return chunk, ChunkTable.empty(chunk_grid(shape, chunk))
 
     def _pieces(self, inner: tuple[int, ...]) -> tuple[tuple[int, ...], ChunkTable]:
         """Return chunk shape and table: runs of whole rows."""
         target = self._options.chunk_bytes
-        (rows,) = piece_shape((self._rows,), self._width, target)
-        count, nbytes = self._rows // rows, rows * self._width
+        (rows,) = piece_shape((self.rows,), self.width, target)
+        count, nbytes = self.rows // rows, rows * self.width
         offset = np.arange(count, dtype=np.uint64) * np.uint64(nbytes)
         table = ChunkTable.from_columns(
             (count, *(1,) * len(inner)),
@@ -154,25 +160,126 @@ class BinaryTable:
         )
         return (rows, *inner), table
 
-    def _coding(self, column: Column, where: str) -> Coding:
-        """Return what the stored elements mean."""
-        header, number = self._hdu.header, column.number
+
+class BinaryTable(RowTable):
+    """A binary table whose columns become arrays.
+
+    Attributes
+    ----------
+    columns : list of Column
+        Its columns.
+    start, rows_end, heap, end : int
+        First byte of the rows, the one behind them, the one that offsets of lists count from, and
+        the one behind the heap.
+
+    Raises
+    ------
+    FormatError
+        If the columns make no sense; else as for `RowTable`.
+    """
+
+    def __init__(
+        self,
+        hdu: HDU,
+        source: Source | PackedSource,
+        options: ScanOptions,
+        report: ScanReport,
+        *,
+        primary: bool,
+    ) -> None:
+        super().__init__(hdu, source, options, report, primary=primary)
+        header = hdu.header
+        self.columns = table_columns(header)
+        nbytes = self.width * self.rows
+        self.start, self.rows_end = header.data, header.data + nbytes
+        self.heap = header.data + header.integer("THEAP", nbytes)
+        self.end = min(hdu.end, source.size)
+
+    def arrays(self, column: Column, name: str, counts: str) -> dict[str, Array]:
+        """Return a column as arrays.
+
+        Parameters
+        ----------
+        column : Column
+            One of `columns`.
+        name, counts : str
+            What it is called here, and what the numbers of elements of its lists would be.
+
+        Returns
+        -------
+        dict of str to Array
+            One array of shape (rows, ...); for lists as `list_arrays`.
+
+        Raises
+        ------
+        UnsupportedError
+            If its elements are scattered over the heap, or scaled in a way that attributes do
+            not tell.
+        FormatError, LimitError
+            If its keywords or lists make no sense.
+        """
+        where = self._hdu.below(name)
         if column.code in "PQ":
-            raise UnsupportedError(
-                f"its elements, of the type {column.inner!r}, lie in the heap, in lists of "
-                "different lengths",
-                code="fits-heap",
-                hint="astropy.io.fits reads it",
+            if isinstance(self._source, PackedSource):
+                raise UnsupportedError(
+                    "lists in the heap of a file that is compressed as a whole",
+                    code="fits-gzip",
+                    hint=GUNZIP,
+                )
+            made = self._coding(column, column.inner, where)
+            names = name, counts
+            return list_arrays(self, column, names, made, self._source, self._options)
+        made = self._coding(column, column.code, where)
+        inner = self._inner(column, where)
+        if column.code == "A":
+            if not column.width:
+                raise UnsupportedError("texts without characters", code="fits-empty-column")
+            units = made.attributes
+            made, inner = Coding(np.dtype(f"|S{inner[-1]}")), inner[:-1]
+            made.attributes |= units
+        return {name: self._column(column, name, made, inner)}
+
+    def _column(self, column: Column, name: str, made: Coding, inner: tuple[int, ...]) -> Array:
+        names = (self.row_dimension, *(f"{name}_{axis}" for axis in range(len(inner), 0, -1)))
+        nbytes = column.width * self.rows
+        small = nbytes <= self._options.inline_threshold and self.rows * self.width <= _READ
+        if nbytes and small:
+            shape = (self.rows, *inner)
+            part = self.read()[:, column.start : column.start + column.width]
+            table = ChunkTable.inline((1,) * len(shape), {0: part.tobytes()})
+            return Array(
+                shape,
+                shape,
+                made.dtype,
+                table,
+                fill_value=made.fill_value,
+                filters=made.filters,
+                dimension_names=names,
+                attributes=made.attributes,
             )
-        keys = f"TSCAL{number}", f"TZERO{number}", f"TNULL{number}"
-        if column.code in _NUMBERS:
-            return coding(header, _NUMBERS[column.code], where, self._report, keys)
+        codec = {
+            "id": "refmaker.fits_column",
+            "row": self.width,
+            "start": column.start,
+            "width": column.width,
+        }
+        return self.taken(inner, names, made, codec if nbytes else {})
+
+    def _coding(self, column: Column, code: str, where: str) -> Coding:
+        """Return what the stored elements of a type mean."""
+        header, number = self._hdu.header, column.number
+        keys = f"TSCAL{number}", f"TZERO{number}", f"TNULL{number}", f"TUNIT{number}"
+        if code in _NUMBERS:
+            return coding(header, _NUMBERS[code], where, self._report, keys)
         if any(header.keywords.get(key) not in (None, *plain) for key, plain in _plain(keys)):
             raise UnsupportedError(
-                f"{keys[0]} and {keys[1]} of a column of the type {column.code!r}",
+                f"{keys[0]} and {keys[1]} of a column of the type {code!r}",
                 code="fits-scaling",
             )
-        return Coding(np.dtype(_OTHERS.get(column.code, "|S1")))
+        made = Coding(np.dtype(_OTHERS.get(code, "|S1")))
+        if header.text(keys[3]):
+            made.attributes["units"] = header.text(keys[3])
+        return made
 
     def _inner(self, column: Column, where: str) -> tuple[int, ...]:
         """Return the dimensions of an element of the column, in C order; characters are one."""
@@ -190,6 +297,6 @@ class BinaryTable:
         return () if count == 1 and column.code != "X" else (count,)
 
 
-def _plain(keys: tuple[str, str, str]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+def _plain(keys: tuple[str, str, str, str]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
     """Return the keywords of scaling with the values that change nothing."""
     return (keys[0], (1,)), (keys[1], (0,))

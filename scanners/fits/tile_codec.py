@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from refmaker.scanners.fits.header import Header
 
-__all__ = ["tile_codec", "tile_settings"]
+__all__ = ["FUNPACK", "tile_codec", "tile_settings"]
 
-_FUNPACK: Final = "funpack of cfitsio makes a plain image of it"
+FUNPACK: Final = "funpack of cfitsio makes a plain image of it"
 _DITHERS: Final = {
     "": 0,
     "NONE": 0,
@@ -31,11 +31,13 @@ _DITHERS: Final = {
     "SUBTRACTIVE_DITHER_2": 2,
 }
 _ALIASES: Final = {"RICE_ONE": "RICE_1"}
-_KNOWN: Final = ("RICE_1", "GZIP_1", "GZIP_2", "NOCOMPRESS")
+_KNOWN: Final = ("RICE_1", "GZIP_1", "GZIP_2", "NOCOMPRESS", "HCOMPRESS_1", "PLIO_1")
+_INTEGERS: Final = ("RICE_1", "HCOMPRESS_1", "PLIO_1")
+"""Algorithms that know integers only."""
 
 
 def _refuse(what: str, code: str) -> UnsupportedError:
-    return UnsupportedError(f"{what} cannot be decoded", code=code, hint=_FUNPACK)
+    return UnsupportedError(f"{what} cannot be decoded", code=code, hint=FUNPACK)
 
 
 def tile_settings(
@@ -75,29 +77,43 @@ def tile_settings(
         "dtype": DTYPES[bitpix].str,
         "compression": algorithm,
     }
-    scales, zeros = columns["ZSCALE"], columns["ZZERO"]
-    quantized = bitpix < 0 and scales is not None and zeros is not None
+    quantized = _quantized(header, columns, kinds) if bitpix < 0 else {}
+    if bitpix < 0 and not quantized and algorithm in _INTEGERS and bool((kinds == 0).any()):
+        raise UnsupportedError(
+            f"floats that are not quantised, under {algorithm}: libraries read them differently",
+            code="fits-unquantised",
+            hint="write the image anew from its source, as GZIP_2 or quantised",
+        )
     if algorithm == "RICE_1":
-        width = 4 if quantized else abs(bitpix) // 8
-        settings |= _rice(header, width, quantized=quantized, bitpix=bitpix)
-    if not quantized or scales is None or zeros is None:
-        return settings
+        settings |= _rice(header, 4 if quantized else abs(bitpix) // 8)
+    elif algorithm == "HCOMPRESS_1":
+        settings["smooth"] = _smooth(header)
+    return settings | quantized
+
+
+def _quantized(
+    header: Header, columns: Mapping[str, NDArray[Any] | None], kinds: NDArray[np.uint8]
+) -> dict[str, Any]:
+    """Return how floats were quantised; nothing if they were not."""
+    scales, zeros = columns["ZSCALE"], columns["ZZERO"]
+    if scales is None or zeros is None:
+        return {}
     told = kinds == 0
     if not bool(np.isfinite(scales[told]).all() and np.isfinite(zeros[told]).all()):
         raise FormatError("ZSCALE or ZZERO is not finite", offset=header.start)
-    settings |= {"scales": scales.astype("<f8"), "zeros": zeros.astype("<f8")}
+    found: dict[str, Any] = {"scales": scales.astype("<f8"), "zeros": zeros.astype("<f8")}
     blanks = columns["ZBLANK"]
     if blanks is not None:
-        settings["blanks"] = blanks.astype("<i4")
+        found["blanks"] = blanks.astype("<i4")
     method = header.text("ZQUANTIZ")
     if method not in _DITHERS:
         raise _refuse(f"the quantisation {method!r}", "fits-quantisation")
-    settings["dither"] = _DITHERS[method]
-    if settings["dither"]:
-        settings["seed"] = header.integer("ZDITHER0")
-        if not 1 <= settings["seed"] <= 10000:
-            raise FormatError(f"ZDITHER0 is {settings['seed']}", offset=header.start)
-    return settings
+    found["dither"] = _DITHERS[method]
+    if found["dither"]:
+        found["seed"] = header.integer("ZDITHER0")
+        if not 1 <= found["seed"] <= 10000:
+            raise FormatError(f"ZDITHER0 is {found['seed']}", offset=header.start)
+    return found
 
 
 def _plain(name: str) -> str:
@@ -106,24 +122,31 @@ def _plain(name: str) -> str:
     return plain if plain and plain.isascii() else "compression"
 
 
-def _rice(header: Header, width: int, *, quantized: bool, bitpix: int) -> dict[str, Any]:
-    if bitpix < 0 and not quantized:
-        raise UnsupportedError(
-            "floats that are not quantised, under RICE_1: libraries read them differently",
-            code="fits-unquantised",
-            hint=_FUNPACK,
-        )
-    given = {
+def _parameters(header: Header) -> dict[str, Any]:
+    """Return what ``ZNAMEn`` and ``ZVALn`` say of the algorithm."""
+    return {
         header.text(f"ZNAME{i}"): header.keywords.get(f"ZVAL{i}")
         for i in range(1, 10)
         if f"ZNAME{i}" in header.keywords
     }
+
+
+def _rice(header: Header, width: int) -> dict[str, Any]:
+    given = _parameters(header)
     block, told = given.get("BLOCKSIZE", 32), given.get("BYTEPIX", 4)
-    if told != width:
+    if told not in (width, 4):
         raise _refuse(f"RICE_1 with BYTEPIX {told!r} for elements of {width} bytes", "fits-rice")
     if isinstance(block, bool) or not isinstance(block, int) or not 1 <= block <= 2**16:
         raise FormatError(f"BLOCKSIZE is {block!r}", offset=header.start)
-    return {"block": block, "width": width}
+    return {"block": block, "width": told}
+
+
+def _smooth(header: Header) -> bool:
+    """Return whether HCOMPRESS_1 smooths the image."""
+    given = _parameters(header).get("SMOOTH", 0)
+    if not isinstance(given, int):
+        raise FormatError(f"SMOOTH is {given!r}", offset=header.start)
+    return bool(given)
 
 
 def tile_codec(

@@ -15,9 +15,11 @@ import numpy as np
 from refmaker.codecs.checks import MAX_CHUNK
 from refmaker.errors import FormatError, LimitError, TruncatedError, UnsupportedError
 from refmaker.model import Array, ChunkTable, chunk_grid
-from refmaker.scanners.fits.columns import table_columns
+from refmaker.scanners.fits.columns import HEAP_BYTES, table_columns
 from refmaker.scanners.fits.images import DTYPES, coding, dimension_names
-from refmaker.scanners.fits.tile_codec import tile_codec, tile_settings
+from refmaker.scanners.fits.packed import GUNZIP, PackedSource
+from refmaker.scanners.fits.single_tiles import is_single, single_codecs
+from refmaker.scanners.fits.tile_codec import FUNPACK, tile_codec, tile_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.fits.columns import Column
     from refmaker.scanners.fits.hdus import HDU
     from refmaker.scanners.fits.header import Header
+    from refmaker.scanners.fits.images import Coding
     from refmaker.scanning.options import ScanOptions
 
 __all__ = ["compressed_array"]
@@ -40,7 +43,6 @@ _MAX_RANK: Final = 32
 _LOOSE: Final = 4096
 """Bytes between tiles that a chunk may have besides its tiles."""
 _COLUMNS: Final = ("COMPRESSED_DATA", "GZIP_COMPRESSED_DATA", "UNCOMPRESSED_DATA")
-_HEAP: Final = {"B": 1, "A": 1, "L": 1, "I": 2, "J": 4, "E": 4, "K": 8, "D": 8}
 _NUMBERS: Final = {"E": ">f4", "D": ">f8", "J": ">i4", "I": ">i2", "K": ">i8", "B": "u1"}
 
 
@@ -94,14 +96,14 @@ class _Table:
             column = self.columns.get(name)
             if column is None:
                 continue
-            if column.code not in "PQ" or column.inner not in _HEAP or column.repeat != 1:
+            if column.code not in "PQ" or column.inner not in HEAP_BYTES or column.repeat != 1:
                 raise FormatError(f"{name} holds no descriptors", offset=self.start)
             found = self.field(column, ">i4" if column.code == "P" else ">i8").astype(np.int64)
             here = (kind == 255) & (found[:, 0] != 0)
             if here.any() and (np.abs(found[here]).max() >= 2**48 or found[here].min() < 0):
                 raise FormatError(f"{name}: descriptors lead out of the file", offset=self.start)
             start[here] = self.heap + found[here, 1]
-            size[here] = found[here, 0] * _HEAP[column.inner]
+            size[here] = found[here, 0] * HEAP_BYTES[column.inner]
             kind[here] = number
         if (kind == 255).any():
             tile = int(np.flatnonzero(kind == 255)[0])
@@ -110,11 +112,19 @@ class _Table:
         if outside.any():
             tile = int(np.flatnonzero(outside)[0])
             raise FormatError(f"tile {tile} lies outside of the heap", offset=int(start[tile]))
+        if int(size.max()) > MAX_CHUNK:
+            raise LimitError("a tile takes more than 4 GiB", offset=self.start)
         return _Tiles(start, size, kind)
 
 
 def compressed_array(
-    hdu: HDU, source: Source, options: ScanOptions, report: ScanReport, *, primary: bool
+    hdu: HDU,
+    source: Source | PackedSource,
+    options: ScanOptions,
+    report: ScanReport,
+    *,
+    primary: bool,
+    wanted: str = "auto",
 ) -> Array:
     """Return the array of a tile-compressed image.
 
@@ -122,7 +132,7 @@ def compressed_array(
     ----------
     hdu : HDU
         A binary table with ``ZIMAGE = T``.
-    source : Source
+    source : Source or PackedSource
         The file; the table is read, its heap is not.
     options : ScanOptions
         ``chunk_bytes`` tells how much neighbouring tiles may have together, decoded.
@@ -130,6 +140,8 @@ def compressed_array(
         Told of keywords that mean nothing.
     primary : bool
         Whether the root has an image; see `dimension_names`.
+    wanted : {"auto", "single"}
+        The setting ``fits-tiles``.
 
     Raises
     ------
@@ -139,25 +151,22 @@ def compressed_array(
         If the algorithm is none of those that are decoded.
     """
     header = hdu.header
-    if hdu.end > source.size:
-        raise TruncatedError(
-            f"its data end at byte {hdu.end}, the file at {source.size}", offset=header.data
-        )
+    file = _at_hand(hdu, source)
     shape, tile = _shapes(header)
     bitpix = header.integer("ZBITPIX")
     if bitpix not in DTYPES:
         raise FormatError(f"ZBITPIX is {bitpix}", offset=header.start)
     # Of integers, ZBLANK is what BLANK is in the image; of floats, it belongs to the compression.
     blank = "ZBLANK" if bitpix > 0 and "BLANK" not in header.keywords else "BLANK"
-    made = coding(header, bitpix, hdu.below("data"), report, ("BSCALE", "BZERO", blank))
+    made = coding(header, bitpix, hdu.below("data"), report, ("BSCALE", "BZERO", blank, "BUNIT"))
     names = dimension_names(hdu, len(shape), primary=primary)
     if not math.prod(shape):
         whole = tuple(max(1, extent) for extent in shape)
-        table = ChunkTable.empty(chunk_grid(shape, whole))
-        return Array(shape, whole, made.dtype, table, dimension_names=names)
+        empty = ChunkTable.empty(chunk_grid(shape, whole))
+        return Array(shape, whole, made.dtype, empty, dimension_names=names)
     if math.prod(tile) * 8 > MAX_CHUNK:
         raise LimitError(f"tiles of {tile} elements are too large", offset=header.start)
-    rows = _Table(hdu, source)
+    rows = _Table(hdu, file)
     grid = chunk_grid(shape, tile)
     if rows.rows != math.prod(grid):
         raise FormatError(f"{rows.rows} rows for {math.prod(grid)} tiles", offset=header.start)
@@ -168,34 +177,70 @@ def compressed_array(
         {name: rows.numbers(header, name) for name in ("ZSCALE", "ZZERO", "ZBLANK")},
         tiles.kind,
     )
-    if int(tiles.size.max()) > MAX_CHUNK:
-        raise LimitError("a tile takes more than 4 GiB", offset=header.data)
-    target = min(options.chunk_bytes or 0, MAX_CHUNK // 2)
-    chunk, first, size, offsets = _bundles(shape, tile, tiles, target // made.dtype.itemsize)
-    lengths = _distinct(first, size, source.size)
-    config = settings | {"shape": list(shape), "tile": list(tile), "chunk": list(chunk)}
-    nbytes = math.prod(shape) * made.dtype.itemsize
-    if first.size == 1 and nbytes <= options.inline_threshold:
-        chunk_data = source.read(int(first[0]), int(lengths[0]))
-        table = ChunkTable.inline((1,) * len(shape), {0: chunk_data})
+    if header.text("ZCMPTYPE") == "PLIO_1" and made.dtype == np.dtype(">u2"):
+        _take_back_offset(tiles, made)
+        settings["dtype"] = made.dtype.str
+    if is_single(wanted, settings, tiles.kind, shape, tile, made.dtype.itemsize, options):
+        dtype, filters, compressor = single_codecs(settings, made, tile)
+        chunk, table = tile, _table(source.url, grid, tiles.start, tiles.size)
     else:
-        table = ChunkTable.from_columns(
-            chunk_grid(shape, chunk),
-            (source.url,),
-            offset=first.astype(np.uint64),
-            length=lengths.astype(np.uint64),
-        )
+        dtype, filters = made.dtype, made.filters
+        target = min(options.chunk_bytes or 0, MAX_CHUNK // 2)
+        chunk, first, size, offsets = _bundles(shape, tile, tiles, target // dtype.itemsize)
+        lengths = _distinct(first, size, source.size)
+        config = settings | {"shape": list(shape), "tile": list(tile), "chunk": list(chunk)}
+        compressor = tile_codec(config, lengths, offsets, tiles.size, tiles.kind)
+        table = _table(source.url, chunk_grid(shape, chunk), first, lengths)
+        if first.size == 1 and math.prod(shape) * dtype.itemsize <= options.inline_threshold:
+            data = source.read(int(first[0]), int(lengths[0]))
+            table = ChunkTable.inline((1,) * len(shape), {0: data})
     return Array(
         shape,
         chunk,
-        made.dtype,
+        dtype,
         table,
         fill_value=made.fill_value,
-        filters=made.filters,
-        compressor=tile_codec(config, lengths, offsets, tiles.size, tiles.kind),
+        filters=filters,
+        compressor=compressor,
         dimension_names=names,
         attributes=made.attributes,
     )
+
+
+def _table(
+    url: str, grid: tuple[int, ...], first: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> ChunkTable:
+    """Return chunks by their first bytes and lengths."""
+    return ChunkTable.from_columns(
+        grid, (url,), offset=first.astype(np.uint64), length=lengths.astype(np.uint64)
+    )
+
+
+def _at_hand(hdu: HDU, source: Source | PackedSource) -> Source:
+    """Return the file; refuse one that does not hold the tiles as they are."""
+    if isinstance(source, PackedSource):
+        raise UnsupportedError(
+            "tiles that are compressed, in a file that is compressed as a whole",
+            code="fits-gzip",
+            hint=GUNZIP,
+        )
+    if hdu.end > source.size:
+        raise TruncatedError(
+            f"its data end at byte {hdu.end}, the file at {source.size}", offset=hdu.header.data
+        )
+    return source
+
+
+def _take_back_offset(tiles: _Tiles, made: Coding) -> None:
+    """Forget BZERO where PLIO_1, which knows no negative numbers, holds the unsigned ones.
+
+    The standard is silent; cfitsio, which alone writes such images, compresses values themselves.
+    """
+    if bool(tiles.kind.any()):
+        raise UnsupportedError(
+            "unsigned integers under PLIO_1 and gzip", code="fits-plio-1", hint=FUNPACK
+        )
+    made.filters = ()
 
 
 def _shapes(header: Header) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -1,7 +1,11 @@
 """FITS files for tests, written by astropy, and headers written card by card."""
 
+import gzip
+import tempfile
 import warnings
+from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
@@ -54,4 +58,19 @@ def scan(path, **fields):
 
 def in_memory(path):
     """Open a file with astropy, so that nothing holds on to it."""
-    return fits.open(BytesIO(path.read_bytes()))
+    raw = path.read_bytes()
+    return fits.open(BytesIO(gzip.decompress(raw) if path.suffix == ".gz" else raw))
+
+
+@contextmanager
+def temporary(*units):
+    """Write units to a file that is there for a while: for tests of properties."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield write(Path(folder) / "a.fits", *units)
+
+
+def packed(path, **settings):
+    """Return the gzip file of a file, beside it."""
+    found = path.with_name(path.name + ".gz")
+    found.write_bytes(gzip.compress(path.read_bytes(), **settings))
+    return found
