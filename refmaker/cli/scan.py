@@ -169,10 +169,10 @@ def command(ctx: click.Context, /, **values: Any) -> None:
     """Scan files, and write a reference file for each, or one for all.
 
     INPUT is a path or any URL that fsspec knows, a folder, a pattern such as 'a/**/*.nc' or
-    s3://bucket/*.nc, a prefix such as s3://bucket/folder/; @list.txt and - (standard input) name
-    files, one a line. What cannot be referenced is skipped and named on standard error; an input
-    that fails does not stop the others. A run of many inputs that was interrupted goes on where
-    it was when it is given again with --overwrite.
+    s3://bucket/*.nc, a prefix such as s3://bucket/folder/, an archive (x.zip, x.tar); @list.txt
+    and - (standard input) name files, one a line. What cannot be referenced is skipped and named on
+    standard error; an input that fails does not stop the others. A run of many inputs that was
+    interrupted goes on where it was when it is given again with --overwrite.
 
     \b
     Example:

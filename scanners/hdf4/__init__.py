@@ -3,14 +3,18 @@
 ``descriptors``, ``elements``, ``linked``, ``coders``, ``chunk_tables``
     The data descriptors of a file, and where the bytes of an element lie: in one place, in linked
     blocks, in another file, compressed, in chunks.
-``vgroups``, ``vdata``, ``number_types``, ``attributes``
-    Vgroups, Vdatas and what their members mean.
-``datasets``, ``predecessors``
+``windows``
+    Small pieces of a file, read in few larger ones.
+``vgroups``, ``vdata``, ``number_types``, ``attributes``, ``annotations``
+    Vgroups, Vdatas, what their members mean, and what is said of objects.
+``datasets``, ``predecessors``, ``calibration``
     Scientific data sets: by the Vgroups of the netCDF interface, and those without.
 ``arrays``, ``tables``, ``images``
     Arrays of scientific data sets, of the fields of Vdatas, and of raster images.
-``odl``, ``eos``, ``eos_grid``, ``eos_swath``, ``projections``
+``odl``, ``eos``, ``eos_structures``, ``eos_grid``, ``eos_swath``, ``projections``
     HDF-EOS2: its structural metadata, grids with their coordinates, and swaths.
+``placing``, ``tree``
+    Names that are taken once, and the whole of a file.
 ``declared``, ``scanner``, ``pyhdf_reader``, ``pyhdf_images``
     The scanner, and the HDF library as a reader to verify with.
 """

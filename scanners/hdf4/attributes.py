@@ -40,17 +40,24 @@ class Attributes:
         The object, for messages.
     report : ScanReport
         Gets a row for each that has no place.
+
+    Attributes
+    ----------
+    numbers : dict of str to ndarray
+        Those that are numbers, shape (n,), as the file has them.
+    values : dict of str to object
+        All, as JSON values.
     """
 
     def __init__(self, path: str, report: ScanReport) -> None:
         self._path = path
         self._report = report
         self.numbers: dict[str, NDArray[Any]] = {}
-        self._values: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}
         self._types: dict[str, str] = {}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._values
+        return name in self.values
 
     def add(self, name: str, values: NDArray[Any] | str) -> None:
         """Add an attribute: numbers, characters, or a text.
@@ -67,13 +74,13 @@ class Attributes:
             reason = "references use an attribute of this name themselves"
             self._report.add(where, Outcome.SKIPPED, reason, "name")
             return
-        if name in self._values:
+        if name in self.values:
             return
         if isinstance(values, str):
-            self._values[name] = values
+            self.values[name] = values
             return
         if values.dtype.kind == "S":
-            self._values[name] = self._text(where, values.tobytes(), name)
+            self.values[name] = self._text(where, values.tobytes(), name)
             return
         self.numbers[name] = values
         found = [json_number(value) for value in values.tolist()]
@@ -82,7 +89,7 @@ class Attributes:
                 f"{where} has values that JSON cannot hold; readers see text such as 'NaN'"
             )
         value = found[0] if len(found) == 1 else found
-        self._values[name] = value
+        self.values[name] = value
         code = number_type(values.dtype, value)
         if code is not None:
             self._types[name] = code
@@ -109,23 +116,23 @@ class Attributes:
 
     def replace(self, name: str, value: float) -> None:
         """Give an attribute another value, a number of 8 bytes."""
-        self._values[name] = value
+        self.values[name] = value
         self._types.pop(name, None)
         self.numbers[name] = np.array([value])
 
     def remove(self, name: str) -> None:
         """Leave an attribute out."""
-        self._values.pop(name, None)
+        self.values.pop(name, None)
         self._types.pop(name, None)
         self.numbers.pop(name, None)
 
     def get(self, name: str) -> Any:
         """Return the value of an attribute; None if there is none of that name."""
-        return self._values.get(name)
+        return self.values.get(name)
 
     def document(self) -> dict[str, Any]:
         """Return all as JSON values, with a record of the types of numbers."""
-        return with_types(self._values, self._types)
+        return with_types(self.values, self._types)
 
     def _text(self, where: str, raw: bytes, name: str) -> str:
         # Writers in C count the terminating null; a fill value may be a null itself.

@@ -39,12 +39,14 @@ class Structures:
     ----------
     attributes : dict
         Attributes of the groups, by path.
+    vgroups : set of int
+        Reference numbers of the Vgroups that make up structures.
     """
 
     def __init__(self, tables: FileTables, attributes: Mapping[str, Any]) -> None:
         self._tables = tables
         self._known = read_structures(attributes)
-        self._members, vgroups = structure_members(tables.vgroups)
+        self._members, self.vgroups = structure_members(tables.vgroups)
         for key in dict.fromkeys(self._members.values()):
             self._known.setdefault(key, Structure(*key))
         counts: dict[str, int] = {}
@@ -59,7 +61,7 @@ class Structures:
         self._extents: dict[tuple[str, ...], dict[str, int]] = {}
         self.attributes: dict[tuple[str, ...], dict[str, Any]] = {}
         for key, home in self._homes.items():
-            self.attributes[home] = self._said(key, home, vgroups)
+            self.attributes[home] = self._said(key, home)
 
     def home(self, tag: int, ref: int, name: str) -> tuple[str, ...]:
         """Return the group of an object; the root's is empty.
@@ -139,14 +141,12 @@ class Structures:
             return {}, names
         return {"grid_mapping": GRID_MAPPING}, tuple(there.get(axis, axis) for axis in names)
 
-    def _said(
-        self, key: tuple[str, str], home: tuple[str, ...], vgroups: set[int]
-    ) -> dict[str, Any]:
+    def _said(self, key: tuple[str, str], home: tuple[str, ...]) -> dict[str, Any]:
         """Return the attributes of a structure's group."""
         found = Attributes("/" + "/".join(home), self._tables.report)
         refs = [ref for (tag, ref), owner in self._members.items() if tag == VDATA and owner == key]
         for vgroup in self._tables.vgroups.values():
-            if vgroup.ref in vgroups and vgroup.kind == key[0] and vgroup.name == key[1]:
+            if vgroup.ref in self.vgroups and vgroup.kind == key[0] and vgroup.name == key[1]:
                 refs += vgroup.attributes
         found.add_vdatas(self._tables.elements, self._tables.vdatas, refs)
         return found.document() | map_notes(self._known[key])

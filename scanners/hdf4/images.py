@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.hdf4.datasets import FileTables
     from refmaker.scanners.hdf4.vgroups import VGroup
 
-__all__ = ["IMAGE", "Image", "find_images", "image_array", "palette_array"]
+__all__ = ["IMAGE", "IMAGES", "Image", "find_images", "image_array", "palette_array"]
 
 IMAGE, _DATA, _COMPRESSED, _GROUP = 300, 302, 303, 306
 _PALETTE, _OLD_SIZE, _OLD_PALETTE = 301, 200, 201
@@ -33,6 +33,8 @@ _OLD_DATA: Final = {202: 0, 203: 11, 204: 12}
 _RLE, _JPEG, _COLOUR_JPEG = 11, 16, 15
 _REFUSED: Final = {12: "IMCOMP", 13: "JPEG of version 4", 14: "JPEG of version 4"}
 _KIND: Final = "RI0.0"
+IMAGES: Final = "RIG0.0"
+"""Class of the Vgroup of all images; there is one, which may have attributes."""
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from refmaker.scanners.hdf4.vgroups import VGROUP
 from refmaker.scanning.names import key_name
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from refmaker.model.report import ScanReport
     from refmaker.scanners.hdf4.vgroups import VGroup
 
-__all__ = ["Placing"]
+__all__ = ["NETCDF", "Placing"]
 
-_NETCDF = ("CDF0.0", "Var0.0", "Dim0.0", "UDim0.0")
-_DEPTH = 16
+NETCDF: Final = ("CDF0.0", "Var0.0", "Dim0.0", "UDim0.0")
+"""Classes of the Vgroups of the netCDF interface."""
+_DEPTH: Final = 16
 
 
 class Placing:
@@ -32,7 +33,7 @@ class Placing:
 
     def __init__(self, vgroups: Mapping[int, VGroup], report: ScanReport) -> None:
         self._report = report
-        self._vgroups = {r: group for r, group in vgroups.items() if group.kind not in _NETCDF}
+        self._vgroups = {r: group for r, group in vgroups.items() if group.kind not in NETCDF}
         self._parent: dict[tuple[int, int], int] = {}
         for ref, group in self._vgroups.items():
             for member in group.members:

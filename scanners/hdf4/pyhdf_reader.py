@@ -69,7 +69,12 @@ def open_hdf4(source: Source) -> Iterator[HDF4Reader]:
             with open(path, "wb") as copy:
                 copy.write(source.read(0, source.size))
         library = ctypes.CDLL(hdfext._hdfext.__file__)  # noqa: SLF001 - its file
-        library.HXsetdir(os.fsencode(os.path.dirname(path)))
+        try:
+            library.HXsetdir(os.fsencode(os.path.dirname(path)))
+        except AttributeError as hidden:
+            raise MissingDependencyError(
+                "this build of pyhdf hides the HDF library", hint="use another build of pyhdf"
+            ) from hidden
         try:
             datasets = SD.SD(path)
             stack.callback(datasets.end)

@@ -12,6 +12,7 @@ from refmaker.model.attribute_types import impossible_missing
 from refmaker.model.inline import inline_array
 from refmaker.model.report import Outcome
 from refmaker.model.tree import nested
+from refmaker.scanners.hdf4.annotations import annotate, file_annotations
 from refmaker.scanners.hdf4.arrays import ArrayMaker, Meaning
 from refmaker.scanners.hdf4.attributes import ATTRIBUTE_KINDS, Attributes
 from refmaker.scanners.hdf4.calibration import Calibration
@@ -25,8 +26,8 @@ from refmaker.scanners.hdf4.datasets import (
 from refmaker.scanners.hdf4.descriptors import Descriptors
 from refmaker.scanners.hdf4.elements import Elements
 from refmaker.scanners.hdf4.eos_structures import Structures
-from refmaker.scanners.hdf4.images import IMAGE, find_images, image_array, palette_array
-from refmaker.scanners.hdf4.placing import Placing
+from refmaker.scanners.hdf4.images import IMAGE, IMAGES, find_images, image_array, palette_array
+from refmaker.scanners.hdf4.placing import NETCDF, Placing
 from refmaker.scanners.hdf4.predecessors import Predecessors
 from refmaker.scanners.hdf4.tables import Table
 from refmaker.scanners.hdf4.vdata import read_vdatas
@@ -88,6 +89,7 @@ class Tree:
         datasets = netcdf_datasets(self._tables)
         others = Predecessors(self._tables, datasets)
         datasets += others.datasets()
+        annotate(self._tables, datasets)
         tables = [vdata for vdata in self._tables.vdatas.values() if _is_table(vdata)]
         self._structures.add_coordinates(self._found, self._placing)
         names = Counter((self._home(NDG, one.ref, one.name), one.name) for one in datasets)
@@ -225,8 +227,23 @@ class Tree:
             reason = "it was never written: all of it is the fill value"
             self._report.add(where, Outcome.REFERENCED, reason, "absent")
 
+    def _vgroup_attributes(self) -> dict[str, Any]:
+        """Return the attributes of Vgroups that are no groups here, by the Vgroup's name."""
+        found: dict[str, Any] = {}
+        for vgroup in self._tables.vgroups.values():
+            if vgroup.ref in self._structures.vgroups or vgroup.kind in NETCDF:
+                continue
+            images = vgroup.kind == IMAGES
+            refs = vgroup.refs(VDATA) if images else vgroup.attributes
+            said = Attributes(f"/{vgroup.name}", self._report)
+            said.add_vdatas(self._tables.elements, self._tables.vdatas, refs)
+            prefix = "" if images else f"{vgroup.name}."
+            found.update({f"{prefix}{name}": value for name, value in said.values.items()})
+        return found
+
     def _assembled(self) -> Group:
-        nodes: dict[str, Array | Group] = {"": Group(attributes=self._attributes)}
+        attributes = file_annotations(self._tables) | self._vgroup_attributes() | self._attributes
+        nodes: dict[str, Array | Group] = {"": Group(attributes=attributes)}
         groups: dict[tuple[str, ...], dict[tuple[str, ...], Array]] = defaultdict(dict)
         for path, array in self._found.items():
             groups[path[:-1]][path] = array

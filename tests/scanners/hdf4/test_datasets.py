@@ -216,6 +216,23 @@ def test_fields_of_vdatas(tmp_path):
     assert files.unequal(path) == ([], 9)
 
 
+def test_attributes_of_vgroups_are_those_of_the_root(tmp_path):
+    from pyhdf import HDF
+    from pyhdf.HDF import HC
+
+    path = files.codings(tmp_path / "codings.hdf")
+    opened = HDF.HDF(str(path), HC.WRITE)
+    vgroups = opened.vgstart()
+    one = vgroups.create("Swath")
+    one.attr("SwathHeader").set(HC.CHAR8, "NumberScans=97;")
+    one.detach()
+    vgroups.end()
+    opened.close()
+    group, _ = files.scan(path)
+    assert group.attributes["Swath.SwathHeader"] == "NumberScans=97;"
+    assert group.attributes["title"] == "made for tests"
+
+
 def test_images(tmp_path):
     path = files.images(tmp_path / "images.hdf", jpeg=True)
     group, report = files.scan(path)

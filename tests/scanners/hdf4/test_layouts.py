@@ -275,6 +275,24 @@ def test_chunks_listed_twice_are_refused(tmp_path):
     assert "twice" in refused(path).reason
 
 
+def test_annotations(tmp_path):
+    made = Maker()
+    ref = made.dataset(RAMP)
+    made.add(100, b"a label\0")
+    made.add(101, b"first")
+    made.add(101, b"second")
+    made.add(104, struct.pack(">HH", 720, ref) + b"ramp")
+    made.add(105, struct.pack(">HH", 720, ref) + b"counts up")
+    made.add(105, struct.pack(">HH", 1965, 99) + b"of a Vgroup")
+    group, report = files.scan(made.write(tmp_path / "file.hdf"))
+    assert group.attributes == {"file_label": "a label", "file_description": ["first", "second"]}
+    ((_, array),) = group.arrays()
+    assert (array.attributes["label"], array.attributes["description"]) == ("ramp", "counts up")
+    (row,) = report.skipped
+    assert row.code == "hdf4-annotation"
+    assert "1965/99" in row.reason
+
+
 def test_elements_never_written(tmp_path):
     made = Maker()
     made.dataset(RAMP, made.add(702, b"", nowhere=True))
