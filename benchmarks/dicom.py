@@ -123,7 +123,9 @@ def requests(folder: Path, count: int) -> dict[str, int]:
         listed, out = os.path.join(where, "list.txt"), os.path.join(where, "out.json")
         Path(listed).write_text("\n".join(map(server.url, names)))
         call = [sys.executable, "-m", "refmaker", "scan", f"@{listed}", "-o", out, "--json"]
-        told = json.loads(subprocess.run(call, check=True, capture_output=True).stdout)
+        # The record of the set comes first, the summary after it.
+        done = subprocess.run(call, check=True, capture_output=True)
+        told = json.loads(done.stdout.splitlines()[0])
         asked = {**server.counts.requests, "bodies": server.counts.bodies}
     return {"files": len(names), "referenced": told["referenced"], **asked}
 

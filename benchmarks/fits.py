@@ -3,8 +3,8 @@
 *Scan*: every tool scans every input in processes of its own: one that scans it once, imports
 included (*whole*), and one that scans it four times, of which the cheapest of the last three counts
 (*warm*). Of compressed images the peers make nothing that can be read; astropy's opening of the
-file and its table stands beside refmaker's scan instead. *Read*: whole processes that read
-an image of 4096 x 4096 elements three times, by refmaker as Zarr (64 chunks) and by astropy; the cheaper of
+file and its table stands beside refmaker's scan instead. *Read*: processes that read an image of
+4096 x 4096 elements three times, by refmaker as Zarr (64 chunks) and by astropy; the cheaper of
 the last two counts. CPU seconds of all threads.
 """
 

@@ -23,10 +23,9 @@ def test_one_version() -> None:
     assert PROJECT["version"] == version
     assert f"\nversion: {version}\n" in read("CITATION.cff")
     assert f'version = "{version}"' in read("packaging/meta.yaml")
-    assert re.search(r"^## \[(.*?)\]", read("CHANGELOG.md"), re.MULTILINE)[1] in (
-        version,
-        "Unreleased",
-    )
+    newest = re.search(r"^## \[(.*?)\]", read("CHANGELOG.md"), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] in (version, "Unreleased")
 
 
 def test_the_recipe_asks_for_what_the_project_asks_for() -> None:

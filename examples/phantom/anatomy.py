@@ -62,4 +62,5 @@ def diffusion(b_value: float, direction: np.ndarray, shape: tuple[int, int, int]
     along = float(direction[0]) ** 2
     decay = np.where(fibres, 0.3e-3 + 1.4e-3 * along, 0.8e-3)
     signal = np.where(head, 900.0, 15.0) * np.exp(-b_value * decay)
-    return np.rint(signal + np.random.default_rng(int(b_value)).normal(0, 5, shape)).clip(0)
+    noise = np.random.default_rng([int(b_value), *np.rint(np.abs(direction) * 10).astype(int)])
+    return np.rint(signal + noise.normal(0, 5, shape)).clip(0)

@@ -14,6 +14,8 @@ from refmaker.cli.options import (
     Pair,
     as_json,
     help_all,
+    out_format,
+    overwrite,
     readable_rarely,
     storage_options,
     verbosity,
@@ -24,7 +26,7 @@ from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.spelling import as_flags
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
-from refmaker.storage.formats import FORMATS, format_of_name
+from refmaker.storage.formats import format_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -323,18 +325,8 @@ def amounts(refs: ReferenceSet) -> dict[str, int]:
 @click.command("combine")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--out", required=True, metavar="OUT", help="The combined reference set.")
-@click.option(
-    "--out-format",
-    type=click.Choice(FORMATS),
-    cls=Option,
-    former=["--to"],
-    help="Form of OUT.  [default: by its ending]",
-)
-@click.option(
-    "--overwrite/--no-overwrite",
-    default=False,
-    help="Replace an existing reference set, and nothing else.",
-)
+@out_format("Form of OUT.  [default: by its ending]")
+@overwrite
 @zarr_format_rarely
 @readable_rarely
 @combining

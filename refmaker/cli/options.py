@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.errors import printable
-from refmaker.storage.formats import TARGETS
+from refmaker.storage.formats import FORMATS, TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +26,8 @@ __all__ = [
     "Pair",
     "as_json",
     "help_all",
+    "out_format",
+    "overwrite",
     "readable",
     "readable_rarely",
     "storage_options",
@@ -188,6 +190,21 @@ _storage = click.option(
     metavar="KEY=VALUE",
     help="Option for fsspec, such as anon=true; may be repeated.",
 )
+
+
+overwrite = click.option(
+    "--overwrite/--no-overwrite",
+    default=False,
+    show_default=True,
+    help="Replace existing sets, nothing else.",
+)
+
+
+def out_format(text: str) -> Callable[..., Any]:
+    """Add ``--out-format`` with a text for the help."""
+    return click.option(
+        "--out-format", type=click.Choice(FORMATS), help=text, cls=Option, former=["--to"]
+    )
 
 
 def as_json(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.options import Option, Pair, as_json, readable, storage_options, verbosity
+from refmaker.cli.options import (
+    Option,
+    Pair,
+    as_json,
+    out_format,
+    overwrite,
+    readable,
+    storage_options,
+    verbosity,
+)
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.spelling import as_flags
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
-from refmaker.storage.formats import FORMATS, format_of_name
+from refmaker.storage.formats import format_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,19 +103,8 @@ _KEYWORDS = (
     former=["--varying"],
 )
 @click.option("-f", "--format", metavar="NAME", help="Take this scanner, whatever the content.")
-@click.option(
-    "--out-format",
-    type=click.Choice(FORMATS),
-    help="Form of OUT.  [default: by its ending]",
-    cls=Option,
-    former=["--to"],
-)
-@click.option(
-    "--overwrite/--no-overwrite",
-    default=False,
-    show_default=True,
-    help="Replace an existing reference set; nothing else is ever replaced.",
-)
+@out_format("Form of OUT.  [default: by its ending]")
+@overwrite
 @readable
 @storage_options
 @as_json

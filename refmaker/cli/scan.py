@@ -16,6 +16,7 @@ from refmaker.cli.options import (
     More,
     as_json,
     help_all,
+    overwrite,
     readable,
     storage_options,
     verbosity,
@@ -155,12 +156,7 @@ _GIVEN = ParameterSource.COMMANDLINE
 @zarr_format_rarely
 @readable
 @click.option("--strict", is_flag=True, help="Exit with 1 if any object was skipped.")
-@click.option(
-    "--overwrite/--no-overwrite",
-    default=False,
-    show_default=True,
-    help="Replace existing reference files; nothing else is ever replaced.",
-)
+@overwrite
 @click.option(
     "--stats", is_flag=True, help="Add time, requests and bytes read to each line.", cls=More
 )
@@ -173,10 +169,10 @@ def command(ctx: click.Context, /, **values: Any) -> None:
     """Scan files, and write a reference file for each, or one for all.
 
     INPUT is a path or any URL that fsspec knows, a folder, a pattern such as 'a/**/*.nc' or
-    s3://bucket/*.nc, a prefix such as s3://bucket/folder/; @list.txt and - (standard input) name
-    files, one a line. What cannot be referenced is skipped and named on standard error; an input
-    that fails does not stop the others. A run of many inputs that was interrupted goes on where
-    it was when it is given again with --overwrite.
+    s3://bucket/*.nc, a prefix such as s3://bucket/folder/, an archive (x.zip, x.tar); @list.txt
+    and - (standard input) name files, one a line. What cannot be referenced is skipped and named on
+    standard error; an input that fails does not stop the others. A run of many inputs that was
+    interrupted goes on where it was when it is given again with --overwrite.
 
     \b
     Example:

@@ -232,7 +232,8 @@ def looked_at(inputs: Inputs, job: Job) -> Inputs:
     """Return inputs with the beginnings of those that tell the format, to be read only once."""
     from refmaker.scanning.multi_file import first_heads
 
-    return replace(inputs, heads=first_heads(inputs.urls, job.storage_options, job.format))
+    known = with_heads(job.storage_options, inputs.heads)
+    return replace(inputs, heads=(*inputs.heads, *first_heads(inputs.urls, known, job.format)))
 
 
 def collector(inputs: Inputs, job: Job) -> MultiFileScanner | None:

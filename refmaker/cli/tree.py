@@ -9,6 +9,7 @@ from refmaker.cli.output import counted, human_size, print_table, say
 from refmaker.cli.spelling import as_flags
 from refmaker.model import Array, Group
 from refmaker.model.attribute_types import TYPES
+from refmaker.model.tree import joined_path
 from refmaker.storage.readers import in_words
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _tree(
     members = list(group.members.items())
     for i, (name, node) in enumerate(members, 1):
         last = i == len(members)
-        below = f"{path}/{name}" if path else name
+        below = joined_path(path, name)
         branch, deeper = ("└── ", "    ") if last else ("├── ", "│   ")
         if isinstance(node, Group):
             yield f"{indent}{branch}{name}/"

@@ -63,7 +63,8 @@ class FITSTiles(DecodeOnly):
     compression : {"RICE_1", "GZIP_1", "GZIP_2", "NOCOMPRESS", "HCOMPRESS_1", "PLIO_1"}
         ``ZCMPTYPE``.
     lengths : str
-        Bytes of each chunk, ``<u8`` in base64; no two are the same.
+        Bytes of each chunk, ``<u8`` in base64; no two are the same. Empty, with all other lists,
+        where each chunk is one whole tile, which nothing tells from the others.
     offsets, sizes, kinds : str
         For each tile its first byte in its chunk (``<u4``), its bytes (``<u4``) and how it is
         stored (``u1``).
@@ -94,10 +95,10 @@ class FITSTiles(DecodeOnly):
         chunk: Sequence[int],
         dtype: str,
         compression: str,
-        lengths: str,
-        offsets: str,
-        sizes: str,
-        kinds: str,
+        lengths: str = "",
+        offsets: str = "",
+        sizes: str = "",
+        kinds: str = "",
         block: int = 32,
         width: int = 4,
         scales: str = "",
@@ -125,7 +126,17 @@ class FITSTiles(DecodeOnly):
         self.dither = bounded("dither", dither, 0, 2)
         self.seed = bounded("seed", seed, 1, 10000)
         self.smooth = bool(smooth)
-        self._unpack()
+        self._alone = not lengths
+        if self._alone:
+            self._check_alone()
+        else:
+            self._unpack()
+
+    def _check_alone(self) -> None:
+        """Refuse lists where each chunk is one tile."""
+        lists = (self.offsets, self.sizes, self.kinds, self.scales, self.zeros, self.blanks)
+        if any(lists) or self.chunk != self.tile or self.dither:
+            raise MetadataError(f"{self.codec_id}: chunks are not told apart by their lengths")
 
     def _unpack(self) -> None:
         """Read the lists, and compare how long they are."""
@@ -156,6 +167,9 @@ class FITSTiles(DecodeOnly):
     def decode(self, buf: Any, out: Any = None) -> Any:
         """Return the elements of a chunk, C order, with zeros beyond the edge of the image."""
         data = input_bytes(buf)
+        if self._alone:
+            made = self._fitting(self._stored(data, self.dtype, math.prod(self.tile)))
+            return deliver(self.codec_id, made.view(np.uint8), out)
         number = self._numbers.get(data.size)
         if number is None:
             raise CodecError(f"{self.codec_id}: no chunk has {data.size} bytes")

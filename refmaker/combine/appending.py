@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.combine.batches import second_pass_options
 from refmaker.combine.cube import check_names, combine_members
 from refmaker.combine.forecast import VIEW
-from refmaker.combine.members import Member, members
+from refmaker.combine.members import Member, members, numbered
 from refmaker.combine.options import Appended, CombineOptions
 from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.io.local_file import local_path
@@ -177,7 +177,7 @@ def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions)
             "a set that was split into groups (`incompatible='split'`) cannot be appended to",
             hint="combine all inputs anew",
         )
-    new = combine_members(_numbered(fresh), options, part=True)
+    new = combine_members(numbered(fresh), options, part=True)
     both = [
         Member(0, base, found[0].storage_options),
         Member(1, new, found[0].storage_options),
@@ -188,10 +188,6 @@ def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions)
     report.url, report.format = base.report.url, base.report.format or new.report.format
     report.rows[:] = new.report.rows
     return Appended(added, known, replace(joined, zarr_format=base.zarr_format))
-
-
-def _numbered(found: Sequence[Member]) -> list[Member]:
-    return [replace(member, number=i) for i, member in enumerate(found)]
 
 
 def _sorted_out(base: ReferenceSet, found: Sequence[Member]) -> tuple[list[Member], list[str]]:

@@ -15,6 +15,7 @@ from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.model import Array, Group
 from refmaker.model.ngff import fitting_attributes
 from refmaker.model.report import Outcome, ScanReport
+from refmaker.model.tree import joined_path
 from refmaker.model.zarr_v2 import UNLIMITED
 from refmaker.storage.rectilinear import uneven_note
 
@@ -126,7 +127,7 @@ def _group(
     auxiliary = _auxiliary(names)
     mappings = _mappings(names)
     for name, items in names.items():
-        inner = f"{path}/{name}" if path else name
+        inner = joined_path(path, name)
         coordinate = plan.coordinate(path, name)
         if coordinate is not None:
             made[name] = coordinate

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.codecs import decoding
 from refmaker.combine.agreement import MEANING
-from refmaker.combine.members import Member, combined_set
+from refmaker.combine.members import Member, combined_set, numbered
 from refmaker.combine.times import known_calendar
 from refmaker.model import Array, Group
 from refmaker.model.report import ScanReport
@@ -89,7 +89,7 @@ def combine_by_encoding(
     groups: dict[str, Array | Group] = {}
     for number, kind in enumerate(kinds):
         name = f"encoding_{number}"
-        refs = combine_alike(_numbered(kind), options)
+        refs = combine_alike(numbered(kind), options)
         groups[name] = refs.group
         report.extend(replace(row, path=f"/{name}{row.path}") for row in refs.report.rows)
         report.sources.update(refs.report.sources)
@@ -98,7 +98,3 @@ def combine_by_encoding(
         for warning in refs.report.warnings:
             report.warn(f"{name}: {warning}")
     return combined_set(Group(groups), report, members)
-
-
-def _numbered(members: Sequence[Member]) -> list[Member]:
-    return [Member(i, member.refs, member.storage_options) for i, member in enumerate(members)]

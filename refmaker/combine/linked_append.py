@@ -22,7 +22,6 @@ from refmaker.errors import RefmakerError
 from refmaker.io.folders import open_folder
 from refmaker.io.local_file import local_path
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
-from refmaker.model.editing.places import map_arrays
 from refmaker.model.inline import inline_like
 from refmaker.model.zarr_v2 import array_document, dumps
 from refmaker.storage import parquet
@@ -144,15 +143,11 @@ def _read(name: str) -> _Base:
         for path, array in whole.arrays()
         if not _is_long(array, dim)
     }
-    whole = map_arrays(
-        whole, lambda path, a: replace(a, chunks=small[path]) if path in small else a
-    )
+    whole = whole.map_paths(lambda path, a: replace(a, chunks=small[path]) if path in small else a)
     long = {path: array for path, array in whole.arrays() if path not in small}
     start = _start(whole, dim, long)
     tables: dict[str, ChunkTable] = {}
-    part = map_arrays(
-        whole, lambda path, array: _cut(folder, path, array, dim, start, size, tables)
-    )
+    part = whole.map_paths(lambda path, array: _cut(folder, path, array, dim, start, size, tables))
     refs = opened(part, header, StoredForm("parquet", templates=False), name)
     return _Base(whole, dim, start, tables, size, refs)
 
@@ -246,7 +241,7 @@ def _grown(base: _Base, made: Group) -> tuple[Group, dict[str, parquet.Grown]]:
                 _check_follows(values)
                 followed = True
             arrays[path] = inline_like(values, new, new.dimension_names or ())
-    group = map_arrays(made, lambda path, _: arrays[path])
+    group = made.map_paths(lambda path, _: arrays[path])
     # Records of a small set are as small, and would become many.
     if not followed or base.record_size < parquet.record_size_of(group, largest=False):
         raise _Unlike

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from refmaker.model.report import ScanReport
 
-__all__ = ["Member", "combined_set", "members"]
+__all__ = ["Member", "combined_set", "members", "numbered"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +97,11 @@ def members(
     if not found:
         raise MetadataError("there is nothing to combine")
     return found
+
+
+def numbered(found: Iterable[Member]) -> list[Member]:
+    """Return inputs with their places among one another."""
+    return [replace(member, number=i) for i, member in enumerate(found)]
 
 
 def combined_set(group: Group, report: ScanReport, members: Iterable[Member]) -> ReferenceSet:

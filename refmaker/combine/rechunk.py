@@ -10,6 +10,7 @@ import numpy as np
 
 from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable, chunk_grid
+from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -142,7 +143,7 @@ def split_along(trees: Trees, chunks: Mapping[str, int], context: Context) -> Tr
     """
     arrays = {
         path: {
-            name: _cut(f"{path}/{name}" if path else name, items, chunks, context)
+            name: _cut(joined_path(path, name), items, chunks, context)
             for name, items in names.items()
         }
         for path, names in trees.arrays.items()

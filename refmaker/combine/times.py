@@ -15,6 +15,7 @@ import numpy as np
 from refmaker.combine import remedies
 from refmaker.combine.values import inline_like, read_values
 from refmaker.errors import MetadataError, MissingDependencyError
+from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,6 +134,15 @@ def _counted(values: NDArray[Any], unit: str) -> NDArray[np.int64]:
     return whole.astype(np.int64) * size + np.rint(part * size).astype(np.int64)
 
 
+def _check_plain(values: NDArray[Any], attributes: Mapping[str, Any]) -> None:
+    """Refuse times that are packed or missing."""
+    if any(name in attributes for name in ("scale_factor", "add_offset")):
+        raise MetadataError("packed times are not decoded")
+    fill = attributes.get("_FillValue", attributes.get("missing_value"))
+    if isinstance(fill, int | float) and bool(np.any(values == fill)):
+        raise MetadataError("a time is missing")
+
+
 def microseconds(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[np.int64]:
     """Return times since their own epoch, or durations, as whole microseconds.
 
@@ -149,11 +159,7 @@ def microseconds(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray
     units = str(attributes.get("units", "")).strip()
     parsed = _parsed(units)
     word = units.lower() if parsed is None else parsed[0]
-    if any(name in attributes for name in ("scale_factor", "add_offset")):
-        raise MetadataError("packed times are not decoded")
-    fill = attributes.get("_FillValue", attributes.get("missing_value"))
-    if isinstance(fill, int | float) and bool(np.any(values == fill)):
-        raise MetadataError("a time is missing")
+    _check_plain(values, attributes)
     return _counted(values, _NAMES.get(word, word))
 
 
@@ -189,11 +195,7 @@ def dates(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[Any]:
     parsed = _parsed(units)
     if parsed is None:
         raise MetadataError(f"{units!r} are no units of times")
-    if any(name in attributes for name in ("scale_factor", "add_offset")):
-        raise MetadataError("packed times are not decoded")
-    fill = attributes.get("_FillValue", attributes.get("missing_value"))
-    if isinstance(fill, int | float) and bool(np.any(values == fill)):
-        raise MetadataError("a time is missing")
+    _check_plain(values, attributes)
     calendar = _calendar(attributes)
     if calendar not in _GREGORIAN:
         raise MetadataError(
@@ -269,7 +271,7 @@ def in_same_units(trees: Trees, context: Context) -> Trees:
         for name, items in list(names.items()):
             if not _differ(items):
                 continue
-            inner = f"{path}/{name}" if path else name
+            inner = joined_path(path, name)
             group = [name, *_bounds(items, names)]
             group += [n for n in _followers(name, names) if n not in group]
             try:

@@ -9,6 +9,7 @@ import numpy as np
 
 from refmaker.combine.values import inline_like, read_values, widened
 from refmaker.errors import LimitError
+from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +46,7 @@ def brought_together(trees: Trees, context: Context) -> Trees:
         for name, items in list(names.items()):
             if len(items) < 2:
                 continue
-            inner = f"{path}/{name}" if path else name
+            inner = joined_path(path, name)
             near = _tolerance(name, inner, names, owners, context)
             line = all(array.dimension_names == (name,) for _, array in items)
             kinds = {array.dtype.newbyteorder("=") for _, array in items}

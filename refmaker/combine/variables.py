@@ -45,15 +45,21 @@ def _can_be_cut(items: Sequence[Item]) -> bool:
     return not any(array.codecs or array.order != "C" for _, array in items)
 
 
+def _can_be_encoded(items: Sequence[Item]) -> bool:
+    """Tell whether codecs encode: those of this package only decode."""
+    return not any(c["id"].startswith("refmaker.") for _, array in items for c in array.codecs)
+
+
 def _hints(path: str, items: Sequence[Item]) -> dict[str, str]:
     """Return what helps where a field of arrays differs."""
     cut = _can_be_cut(items)
-    stored = remedies.of_storage(path, inline=True)
+    inline = _can_be_encoded(items)
+    stored = remedies.of_storage(path, inline=inline)
     return {
         "dtype": remedies.of_storage(path),
         "fill_value": remedies.of_storage(path),
         "dimension_names": remedies.drop(path),
-        "chunk_shape": remedies.of_storage(path, inline=True, cut=cut, uneven=True),
+        "chunk_shape": remedies.of_storage(path, inline=inline, cut=cut, uneven=True),
         **dict.fromkeys(("codecs", "order"), stored),
     }
 

@@ -35,13 +35,13 @@ from refmaker.errors import (
 from refmaker.io.archive_directory import archive_kind
 from refmaker.io.archive_members import MemberName, member_name, open_archive
 from refmaker.io.files import STANDARD, read_file
+from refmaker.io.known_heads import FirstBytes
 from refmaker.io.local_file import local_path
 from refmaker.io.stores import STORE_DOCUMENTS, resolve_store, store_document, store_documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from refmaker.io.known_heads import FirstBytes
 
 __all__ = ["Inputs", "expand_inputs", "means_many"]
 
@@ -64,7 +64,8 @@ class Inputs:
         Those that were found in a directory or below a prefix, not named: among them may be
         files of other kinds.
     heads : tuple of FirstBytes
-        What was read a moment ago of some of them, see `refmaker.io.known_heads`.
+        What was read a moment ago of some of them, or how a store has listed them; see
+        `refmaker.io.known_heads`.
     """
 
     urls: tuple[str, ...]
@@ -98,10 +99,11 @@ def expand_inputs(
     """
     given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     found: list[tuple[str, str]] = []
+    listed: dict[str, FirstBytes] = {}
     for item in given:
         name = os.fspath(item)
         if isinstance(item, str):
-            found += _expand(name, storage_options, stdin)
+            found += _expand(name, storage_options, stdin, listed)
         else:
             found += _path(name)
     found = [
@@ -119,7 +121,8 @@ def expand_inputs(
         if how == _NAMED or not (url in named or url in seen):
             urls.append(url)
             seen.add(url)
-    return Inputs(tuple(urls), frozenset(url for url, how in found if how == _BELOW) - named)
+    searched = frozenset(url for url, how in found if how == _BELOW) - named
+    return Inputs(tuple(urls), searched, tuple(listed.values()))
 
 
 _MANIFEST = ".s5cmd"
@@ -155,22 +158,25 @@ def means_many(name: str | os.PathLike[str]) -> bool:
 
 
 def _expand(
-    name: str, storage_options: Mapping[str, Any] | None, stdin: Iterable[str] | None
+    name: str,
+    storage_options: Mapping[str, Any] | None,
+    stdin: Iterable[str] | None,
+    listed: dict[str, FirstBytes],
 ) -> Found:
-    """Return the files that one input means."""
+    """Return the files that one input means, and note how those look that a store has listed."""
     if name == STANDARD:
         return _listed(sys.stdin if stdin is None else stdin, "standard input")
     if name.startswith("@"):
         text = read_file(name[1:], storage_options).decode("utf-8", "surrogateescape")
         return _listed(text.split("\n"), name)
     if name.lower().endswith(_MANIFEST):
-        return _manifest(name, storage_options)
+        return _manifest(name, storage_options, listed)
     if member_name(name) is not None:
         return [(name, _NAMED)]
     if _SERVICE.match(name):
         return [(name, _BELOW)]
     if local_path(name) is None:
-        return _remote(name, storage_options)
+        return _remote(name, storage_options, listed)
     return _path(name) if os.path.lexists(name) or not _MAGIC.search(name) else _pattern(name)
 
 
@@ -185,7 +191,9 @@ def _listed(lines: Iterable[str], name: str) -> Found:
     return [(url, _NAMED) for url in urls]
 
 
-def _manifest(name: str, storage_options: Mapping[str, Any] | None) -> Found:
+def _manifest(
+    name: str, storage_options: Mapping[str, Any] | None, listed: dict[str, FirstBytes]
+) -> Found:
     """Return what the lines ``cp s3://bucket/series/* .`` of a manifest name."""
     found: Found = []
     for number, line in enumerate(read_file(name, storage_options).decode().splitlines(), 1):
@@ -195,7 +203,7 @@ def _manifest(name: str, storage_options: Mapping[str, Any] | None) -> Found:
         named = [word for word in words if "://" in word]
         if words[0] not in ("cp", "sync") or not named:
             raise MetadataError(f"line {number} is no command that copies from a store", url=name)
-        found += _remote(named[0], storage_options)
+        found += _remote(named[0], storage_options, listed)
     return found
 
 
@@ -309,7 +317,9 @@ def _object(path: str) -> str | None:
     return store_document(path) if os.path.isdir(path) else path
 
 
-def _remote(name: str, storage_options: Mapping[str, Any] | None) -> Found:
+def _remote(
+    name: str, storage_options: Mapping[str, Any] | None, listed: dict[str, FirstBytes]
+) -> Found:
     """Return what a URL means, which costs requests if it is a pattern or a prefix."""
     first, chained, rest = name.partition("::")
     pattern = _REMOTE_MAGIC.search(first) is not None
@@ -319,7 +329,7 @@ def _remote(name: str, storage_options: Mapping[str, Any] | None) -> Found:
             return [(resolved, _NAMED)]
     from fsspec.core import url_to_fs
 
-    from refmaker.io.remote_file import explained
+    from refmaker.io.remote_file import explained, fingerprint_of
 
     try:
         fs, path = url_to_fs(name, **dict(storage_options or {}))
@@ -333,7 +343,12 @@ def _remote(name: str, storage_options: Mapping[str, Any] | None) -> Found:
     except Exception as error:
         # The edge to libraries of other people: every store has its own way to fail.
         raise (error if isinstance(error, RefmakerError) else explained(error, name)) from error
-    urls = store_documents(sorted(str(fs.unstrip_protocol(n)) + chained + rest for n in names))
+    whole = {n: str(fs.unstrip_protocol(n)) + chained + rest for n in names}
+    urls = store_documents(sorted(whole.values()))
+    for n, info in found.items():
+        # A store that lists sizes need not be asked for them again.
+        if n in whole and info.get("size") is not None and not chained:
+            listed[whole[n]] = FirstBytes(whole[n], b"", fingerprint_of(info, whole[n]))
     if not urls:
         raise SourceNotFoundError(
             "no file fits" if pattern else "there are no files below this prefix",

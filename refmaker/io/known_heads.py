@@ -55,7 +55,8 @@ def with_heads(
     heads : iterable of FirstBytes
         What was read; those of files that could not be read do not count.
     """
-    known = {head.url: head for head in heads if head.fingerprint is not None}
+    known = dict((storage_options or {}).get(HEADS) or {})
+    known |= {head.url: head for head in heads if head.fingerprint is not None}
     return {**(storage_options or {}), HEADS: known} if known else storage_options
 
 

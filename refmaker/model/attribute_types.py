@@ -97,8 +97,10 @@ def typed_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def _typed(value: Any, dtype: np.dtype[Any]) -> Any:
     plain = _numbers(value)
     try:
-        loose = np.asarray(plain)
-        if loose.dtype.kind not in "iuf":
+        # Large integers beside small ones would become floats.
+        loose = np.asarray(plain, object) if dtype.kind in "iu" else np.asarray(plain)
+        numbers = {type(number) for number in loose.flat} if loose.dtype.hasobject else {int}
+        if loose.dtype.kind not in "iufO" or not numbers <= {int, float}:
             return None
         with np.errstate(over="ignore"):
             exact = loose.astype(dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import MetadataError, printable
 
@@ -29,8 +29,7 @@ _SHOWN = 20
 """Objects that were skipped, and warnings, of a report in text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """How a source looked when it was scanned, to notice when it changes.
 
     Parameters

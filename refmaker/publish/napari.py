@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, UnknownFormatError, UnsupportedError
+from refmaker.model.tree import joined_path
 from refmaker.storage.detect import detect
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def pictures(path: str | Sequence[str]) -> list[Picture]:
     for name, group in groups.items():
         attributes = group.attrs.get("ome", group.attrs)
         for told in attributes.get("multiscales") or ():
-            levels = {_join(name, level["path"]): level for level in told["datasets"]}
+            levels = {joined_path(name, level["path"]): level for level in told["datasets"]}
             if all(_array(groups, level) is not None for level in levels):
                 taken.update(levels)
                 found.append(_ngff(groups, name, told, attributes))
@@ -168,7 +169,7 @@ def pictures(path: str | Sequence[str]) -> list[Picture]:
         found.extend(_pyramids(groups, name.rpartition("/")[0], taken))
     for name, group in groups.items():
         for variable in group.data_vars:
-            inside = _join(name, str(variable))
+            inside = joined_path(name, str(variable))
             if inside not in taken and _is_image(group[variable]):
                 found.append(_plain(inside, [_without_window(group, group[variable])]))
     return found
@@ -204,10 +205,6 @@ def _without_window(group: xr.Dataset, array: xr.DataArray) -> xr.DataArray:
     return array
 
 
-def _join(group: str, name: str) -> str:
-    return f"{group}/{name}" if group else name
-
-
 def _array(groups: Mapping[str, xr.Dataset], path: str) -> xr.DataArray | None:
     group, _, name = path.rpartition("/")
     return groups[group].get(name) if group in groups else None
@@ -230,7 +227,7 @@ def _ngff(
     attributes: Mapping[str, Any],
 ) -> Picture:
     """Return an image by its NGFF metadata (0.4, section 3.4; 0.5)."""
-    levels = [_array(groups, _join(group, level["path"])) for level in told["datasets"]]
+    levels = [_array(groups, joined_path(group, level["path"])) for level in told["datasets"]]
     axes = told["axes"]
     scale, translate = [1.0] * len(axes), [0.0] * len(axes)
     # Those of the level come first, then those of all levels.
@@ -257,21 +254,21 @@ def _ngff(
 def _title(group: str, told: Mapping[str, Any]) -> str:
     """Return what an image is called: by its path, if its name is that of its array."""
     name, path = str(told.get("name") or group or "image"), told["datasets"][0]["path"]
-    return _join(group, name) if name == path else name
+    return joined_path(group, name) if name == path else name
 
 
 def _pyramids(groups: Mapping[str, xr.Dataset], parent: str, taken: set[str]) -> Iterator[Picture]:
     """Yield the images whose levels are groups ``0``, ``1``, ... without NGFF: those of GeoTIFF."""
-    for variable in groups[_join(parent, "0")].data_vars:
+    for variable in groups[joined_path(parent, "0")].data_vars:
         levels: list[xr.DataArray] = []
         while True:
-            path = _join(parent, f"{len(levels)}/{variable}")
+            path = joined_path(parent, f"{len(levels)}/{variable}")
             array = None if path in taken else _array(groups, path)
             if array is None or not _is_image(array) or not _is_level(array, levels):
                 break
             levels.append(array)
         if len(levels) > 1:
-            paths = [_join(parent, f"{at}/{variable}") for at in range(len(levels))]
+            paths = [joined_path(parent, f"{at}/{variable}") for at in range(len(levels))]
             taken.update(paths)
             yield _plain(paths[0], levels)
 

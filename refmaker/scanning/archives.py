@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from refmaker.io.archive_members import member_name, member_place
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -41,6 +39,10 @@ def placed_in_archives(
     named = [url for url in report.sources if url.startswith(_SCHEMES)]
     tables = [array.chunks for _, array in group.arrays()]
     used = {url for table in tables for url in table.urls if url.startswith(_SCHEMES)}
+    if not named and not used:
+        return group
+    from refmaker.io.archive_members import member_name, member_place
+
     places = {}
     for url in dict.fromkeys([*named, *sorted(used)]):
         if member_name(url) is not None:

@@ -230,7 +230,7 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
     if option_fields:
         options = replace(options or ScanOptions(), **option_fields)
     found = inputs if isinstance(inputs, Inputs) else expand_inputs(inputs, storage_options)
-    heads = {head.url: head for head in found.heads}
+    heads = {head.url: head for head in found.heads if head.data}
     every = Task(
         0, "", storage_options, format, options or ScanOptions(), part=parts, finish=finish
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from refmaker.io.known_heads import with_heads
 from refmaker.io.local_file import local_path
 from refmaker.storage.reference_set import ReferenceSet
 
@@ -114,7 +115,8 @@ def scan(
         found = expand_inputs(url, storage_options)
         alone = len(found.urls) == 1 and found.urls[0] not in found.searched
         if not (alone or _only_member(found.urls)):
-            return ReferenceSet(*scan_together(found.urls, storage_options, **how))
+            known = with_heads(storage_options, found.heads)
+            return ReferenceSet(*scan_together(found.urls, known, **how))
         single = found.urls[0]
     if cache is not False:
         return _scan_or_find(single, storage_options, cache, how)

@@ -50,7 +50,11 @@ def serialize(group: Group, report: ScanReport) -> bytes:
     """
     columns: list[bytes] = []
     nodes = [
-        [path, attributes_document(node), *(_array(node, columns) if _is_array(node) else ())]
+        [
+            path,
+            attributes_document(node),
+            *(_array(node, columns) if isinstance(node, Array) else ()),
+        ]
         for path, node in group.walk()
     ]
     head = dumps({"nodes": nodes, "report": _report(report)}).encode()
@@ -106,10 +110,6 @@ def deserialize_part(data: bytes) -> tuple[bytes, ScanReport]:
         if isinstance(error, MetadataError):
             raise
         raise MetadataError(f"not the part of a file: {error}") from error
-
-
-def _is_array(node: Array | Group) -> bool:
-    return isinstance(node, Array)
 
 
 def _array(array: Any, columns: list[bytes]) -> tuple[Any, ...]:

@@ -169,15 +169,15 @@ def _ranges(found: Any, inlined: dict[int, bytes]) -> ParquetRecord:
     pyarrow, _ = arrow()
     path = found.column("path").combine_chunks()
     if isinstance(path, pyarrow.ChunkedArray):
-        path = path.chunk(0) if path.num_chunks else pyarrow.array([], path.type)
+        path = path.chunk(0) if path.num_chunks else pyarrow.nulls(0, path.type)
     if not pyarrow.types.is_dictionary(path.type):
         path = path.dictionary_encode()
-    present = path.indices.is_valid().to_numpy(zero_copy_only=False)
+    present = _valid(path.indices)
     if inlined:
         # Where a row has both, readers take the bytes.
         present[np.fromiter(inlined, np.int64, len(inlined))] = False
     index = np.flatnonzero(present)
-    url = path.indices.fill_null(0).to_numpy(zero_copy_only=False)[present].astype(np.int32)
+    url = _numbers(path.indices.cast(pyarrow.int32()), np.int32)[present]
     offset, length = (_integers(found, name)[present] for name in ("offset", "size"))
     urls = path.dictionary.to_pylist()
     if not all(isinstance(text, str) for text in urls):
@@ -192,11 +192,29 @@ def _integers(found: Any, name: str) -> NDArray[np.int64]:
         return np.zeros(found.num_rows, np.int64)
     column = found.column(name)
     try:
-        whole = column.fill_null(0).cast(pyarrow.int64())
+        whole = column.cast(pyarrow.int64()).combine_chunks()
     except pyarrow.ArrowException as error:
         raise MetadataError(f"the column {name!r} does not hold integers: {error}") from error
-    values: NDArray[np.int64] = whole.to_numpy()
-    return values
+    if isinstance(whole, pyarrow.ChunkedArray):
+        whole = whole.chunk(0) if whole.num_chunks else pyarrow.nulls(0, pyarrow.int64())
+    values = _numbers(whole, np.int64)
+    return values if whole.null_count == 0 else np.where(_valid(whole), values, 0)
+
+
+def _numbers(array: Any, dtype: Any) -> NDArray[Any]:
+    """Return the numbers of an Arrow array of this type; Arrow's own way to do it loads pandas."""
+    if not len(array):
+        return np.empty(0, dtype)
+    return np.frombuffer(array.buffers()[1], dtype)[array.offset : array.offset + len(array)]
+
+
+def _valid(array: Any) -> NDArray[np.bool_]:
+    """Return which elements of an Arrow array are none that are missing."""
+    bits = array.buffers()[0]
+    if bits is None:
+        return np.ones(len(array), bool)
+    shown = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little").astype(bool)
+    return shown[array.offset : array.offset + len(array)]
 
 
 def _inlined(column: Any) -> dict[int, bytes]:

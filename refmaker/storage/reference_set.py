@@ -5,20 +5,18 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import IO, TYPE_CHECKING, Any
 
-from refmaker.errors import MetadataError, printable
+from refmaker.errors import MetadataError
 from refmaker.model.report import Fingerprint, ScanReport
+from refmaker.storage.displayed import Displayed
 from refmaker.storage.editable import Editable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import xarray as xr
-
     from refmaker.io.policy import Policy
-    from refmaker.model import Array, Group
+    from refmaker.model import Group
     from refmaker.storage.formats import StoredForm
     from refmaker.storage.readers import Summary
 
@@ -26,7 +24,7 @@ __all__ = ["ReferenceSet", "check_names", "header_of", "made_of", "opened", "rea
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ReferenceSet(Editable):
+class ReferenceSet(Editable, Displayed):
     """Groups and arrays whose chunks are byte ranges of other files.
 
     Parameters
@@ -70,84 +68,6 @@ class ReferenceSet(Editable):
         from refmaker.storage.rewrite import used_urls
 
         return used_urls(self.group, self.report.sources)
-
-    @property
-    def arrays(self) -> dict[str, Array]:
-        """Every array of the set by its path, such as ``"group/name"``."""
-        return dict(self.group.arrays())
-
-    def __getitem__(self, path: str) -> Array | Group:
-        """Return an array or a group.
-
-        Parameters
-        ----------
-        path : str
-            Its path, such as ``"group/name"``.
-
-        Raises
-        ------
-        KeyError
-            If there is none.
-        """
-        node: Array | Group = self.group
-        for name in path.strip("/").split("/") if path.strip("/") else ():
-            members = getattr(node, "members", {})
-            if name not in members:
-                near = get_close_matches(path.strip("/"), [at for at, _ in self.group.walk()], 1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise KeyError(f"{path!r} is not in the set{hint}")
-            node = members[name]
-        return node
-
-    def open(self, **options: Any) -> xr.Dataset:
-        """Open it with xarray; values are read when they are used.
-
-        Parameters
-        ----------
-        **options
-            As for `refmaker.open_dataset`, such as ``group="x"`` or ``chunks={}``.
-
-        Examples
-        --------
-        >>> refmaker.scan("air.nc").open()    # doctest: +SKIP
-        """
-        import xarray as xr
-
-        return xr.open_dataset(self, engine=_engine(), **options)  # type: ignore[arg-type]
-
-    def open_tree(self, **options: Any) -> xr.DataTree:
-        """Open all of its groups with xarray; see `open`."""
-        import xarray as xr
-
-        return xr.open_datatree(self, engine=_engine(), **options)  # type: ignore[arg-type]
-
-    def __repr__(self) -> str:
-        from refmaker.model.display import text_tree, totals
-
-        title = f"<ReferenceSet of {printable(self._title())}>"
-        return "\n".join([title, totals(self.group), *text_tree(self.group)])
-
-    def _title(self) -> str:
-        form = f" ({self.report.format})" if self.report.format else ""
-        return f"{self.report.url!r}{form}" if self.report.url else f"no file{form}"
-
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows."""
-        from refmaker.model.amounts import counted
-        from refmaker.model.display import document, html_table, html_tree, totals
-
-        urls = self.urls()
-        notes: list[tuple[str, str]] = [
-            ("files", counted(len(urls), "file") + (f": {printable(urls[0])}" if urls else ""))
-        ]
-        notes += [("skipped", f"{row.path}: {row.reason}") for row in self.report.skipped]
-        notes += [("warning", text) for text in self.report.warnings]
-        return document(
-            f"ReferenceSet of {printable(self._title())}",
-            totals(self.group),
-            html_tree(self.group),
-            html_table((), notes[:40]),
-        )
 
     def write(  # noqa: PLR0913 - each is a choice of its own
         self,
@@ -474,14 +394,6 @@ def opened(
         urls = rewrite.used_urls(group, sources)
         return _renamed(found, rewrite.absolute(urls, name))
     return found
-
-
-def _engine() -> Any:
-    """Return xarray's engine of this package; asked for by name, xarray would load all others."""
-    from importlib.metadata import entry_points
-
-    (found,) = entry_points(group="xarray.backends", name="refmaker")
-    return found.load()
 
 
 def made_of(group: Group, report: ScanReport, sets: Iterable[ReferenceSet]) -> ReferenceSet:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.model.tree import joined_path
 from refmaker.scanning.protocol import MismatchError
 from refmaker.verification.compare import NotComparableError, same_values
 from refmaker.verification.packed import as_decoded
@@ -306,7 +307,7 @@ class JoinedValues:
             home = group
             while home and f"{home}/{name}" not in self._arrays:
                 home = home.rpartition("/")[0]
-            yield (home if (f"{home}/{name}" if home else name) in self._arrays else group), name
+            yield (home if joined_path(home, name) in self._arrays else group), name
         for axis in range(len(array.dimension_names or ()), len(array.shape)):
             yield path, str(axis)
 

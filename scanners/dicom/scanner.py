@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import FormatError, MetadataError, UnknownFormatError
+from refmaker.io.first_bytes import REMOTE
+from refmaker.io.known_heads import FirstBytes, with_heads
 from refmaker.model.report import Cost, ScanReport
 from refmaker.scanners.dicom.declared import FORMAT, SALT
 from refmaker.scanning.declaration import DeclaredScanner
@@ -69,7 +71,9 @@ class DICOMScanner(DeclaredScanner, declaration=FORMAT):
         choices = self._choices(options, source.storage_options)
         header = read_one(source, choices)
         if header.pixels is None and is_directory(header):
-            return self.collect([source.url], source.storage_options, options)
+            head = FirstBytes(source.url, source.read_upto(0, REMOTE), source.fingerprint)
+            known = with_heads(source.storage_options, [head])
+            return self.collect([source.url], known, options)
         report = ScanReport(source.url, format=self.name)
         found = Collection([header])
         tree = found.planted(choices, report)

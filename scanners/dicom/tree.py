@@ -278,5 +278,5 @@ def _describe(pixels: Sequence[Header], branch: _Branch, choices: DICOMOptions) 
                 branch.attributes |= {} if value is None else {name: value}
         codes = method_codes(pixels)
         branch.attributes |= {"deidentification": codes} if codes else {}
-    notes = privacy_notes(pixels, identifies=choices.selection.identifies)
+    notes = privacy_notes(pixels, identifies=choices.identifies)
     branch.warnings += [("", note) for note in notes]

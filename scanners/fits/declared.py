@@ -24,5 +24,12 @@ FORMAT = FormatDeclaration(
             "latitude of every pixel by astropy besides, or none",
             ("1d", "2d", "none"),
         ),
+        Setting(
+            "fits-tiles",
+            "auto",
+            "chunks of compressed FITS images: neighbouring tiles together, or each tile where "
+            "all have one shape and the same meaning, which images of many files can share",
+            ("auto", "single"),
+        ),
     ),
 )

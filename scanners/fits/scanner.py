@@ -50,7 +50,8 @@ class FITSScanner(DeclaredScanner, declaration=FORMAT):
             The file.
         options : ScanOptions
             Images of up to ``inline_threshold`` bytes are inlined, others cut towards
-            ``chunk_bytes``; the setting ``fits-wcs`` tells which coordinates they get.
+            ``chunk_bytes``; the setting ``fits-wcs`` tells which coordinates they get,
+            ``fits-tiles`` what the chunks of compressed ones are.
 
         Returns
         -------
@@ -68,11 +69,12 @@ class FITSScanner(DeclaredScanner, declaration=FORMAT):
         report = ScanReport(source.url, format=self.name)
         root: dict[str, Array | Group] = {}
         attributes = {}
-        wcs = setting_values(self, options)["fits-wcs"]
+        settings = setting_values(self, options)
+        wcs, tiles = settings["fits-wcs"], settings["fits-tiles"]
         file = open_packed(source)
         for hdu in find_hdus(file, report):
             report.add(hdu.path, Outcome.GROUP)
-            members = _members(hdu, file, options, report, primary=DATA in root)
+            members = _members(hdu, file, options, report, primary=DATA in root, tiles=tiles)
             if wcs != "none" and DATA in members:
                 image = members[DATA]
                 members |= linear_coordinates(hdu, image, options, report)
@@ -120,6 +122,7 @@ def _members(
     report: ScanReport,
     *,
     primary: bool,
+    tiles: str,
 ) -> dict[str, Array]:
     """Return the arrays of a unit; data that cannot be referenced get a row that says why."""
     if not hdu.header.axes:
@@ -130,7 +133,7 @@ def _members(
     try:
         _known_kind(hdu)
         if _compressed(hdu):
-            array = compressed_array(hdu, source, options, report, primary=primary)
+            array = compressed_array(hdu, source, options, report, primary=primary, wanted=tiles)
         else:
             array = image_array(hdu, source, options, report, primary=primary)
     except RefmakerError as error:

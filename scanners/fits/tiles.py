@@ -18,6 +18,7 @@ from refmaker.model import Array, ChunkTable, chunk_grid
 from refmaker.scanners.fits.columns import HEAP_BYTES, table_columns
 from refmaker.scanners.fits.images import DTYPES, coding, dimension_names
 from refmaker.scanners.fits.packed import GUNZIP, PackedSource
+from refmaker.scanners.fits.single_tiles import is_single, single_codecs
 from refmaker.scanners.fits.tile_codec import FUNPACK, tile_codec, tile_settings
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def compressed_array(
     report: ScanReport,
     *,
     primary: bool,
+    wanted: str = "auto",
 ) -> Array:
     """Return the array of a tile-compressed image.
 
@@ -138,6 +140,8 @@ def compressed_array(
         Told of keywords that mean nothing.
     primary : bool
         Whether the root has an image; see `dimension_names`.
+    wanted : {"auto", "single"}
+        The setting ``fits-tiles``.
 
     Raises
     ------
@@ -176,31 +180,39 @@ def compressed_array(
     if header.text("ZCMPTYPE") == "PLIO_1" and made.dtype == np.dtype(">u2"):
         _take_back_offset(tiles, made)
         settings["dtype"] = made.dtype.str
-    target = min(options.chunk_bytes or 0, MAX_CHUNK // 2)
-    chunk, first, size, offsets = _bundles(shape, tile, tiles, target // made.dtype.itemsize)
-    lengths = _distinct(first, size, source.size)
-    config = settings | {"shape": list(shape), "tile": list(tile), "chunk": list(chunk)}
-    nbytes = math.prod(shape) * made.dtype.itemsize
-    if first.size == 1 and nbytes <= options.inline_threshold:
-        chunk_data = source.read(int(first[0]), int(lengths[0]))
-        table = ChunkTable.inline((1,) * len(shape), {0: chunk_data})
+    if is_single(wanted, settings, tiles.kind, shape, tile, made.dtype.itemsize, options):
+        dtype, filters, compressor = single_codecs(settings, made, tile)
+        chunk, table = tile, _table(source.url, grid, tiles.start, tiles.size)
     else:
-        table = ChunkTable.from_columns(
-            chunk_grid(shape, chunk),
-            (source.url,),
-            offset=first.astype(np.uint64),
-            length=lengths.astype(np.uint64),
-        )
+        dtype, filters = made.dtype, made.filters
+        target = min(options.chunk_bytes or 0, MAX_CHUNK // 2)
+        chunk, first, size, offsets = _bundles(shape, tile, tiles, target // dtype.itemsize)
+        lengths = _distinct(first, size, source.size)
+        config = settings | {"shape": list(shape), "tile": list(tile), "chunk": list(chunk)}
+        compressor = tile_codec(config, lengths, offsets, tiles.size, tiles.kind)
+        table = _table(source.url, chunk_grid(shape, chunk), first, lengths)
+        if first.size == 1 and math.prod(shape) * dtype.itemsize <= options.inline_threshold:
+            data = source.read(int(first[0]), int(lengths[0]))
+            table = ChunkTable.inline((1,) * len(shape), {0: data})
     return Array(
         shape,
         chunk,
-        made.dtype,
+        dtype,
         table,
         fill_value=made.fill_value,
-        filters=made.filters,
-        compressor=tile_codec(config, lengths, offsets, tiles.size, tiles.kind),
+        filters=filters,
+        compressor=compressor,
         dimension_names=names,
         attributes=made.attributes,
+    )
+
+
+def _table(
+    url: str, grid: tuple[int, ...], first: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> ChunkTable:
+    """Return chunks by their first bytes and lengths."""
+    return ChunkTable.from_columns(
+        grid, (url,), offset=first.astype(np.uint64), length=lengths.astype(np.uint64)
     )
 
 

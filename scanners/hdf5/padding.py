@@ -67,7 +67,11 @@ def padded(
         return _longer_strings(array, shape)
     fill = _fill_of(dataset)
     whole = array.chunks.inlined.get(0) if array.chunk_shape == array.shape else None
-    if whole is not None and not array.codecs and _nbytes(array, shape) <= _JOINED_MOST:
+    if (
+        whole is not None
+        and not array.codecs
+        and math.prod(shape) * array.dtype.itemsize <= _JOINED_MOST
+    ):
         return _joined(array, whole, shape, fill)
     stored = np.zeros((), array.dtype)[()] if array.fill_value is None else array.fill_value
     if array.chunks.absent and np.asarray(stored, array.dtype).tobytes() != fill.tobytes():
@@ -87,10 +91,6 @@ def _unsupported(why: str) -> UnsupportedError:
         code="padding",
         hint="rewrite the dataset at full length",
     )
-
-
-def _nbytes(array: Array, shape: tuple[int, ...]) -> int:
-    return math.prod(shape) * array.dtype.itemsize
 
 
 def _fill_of(dataset: OpenDataset) -> NDArray[Any]:

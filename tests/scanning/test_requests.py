@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import boto3
+import fsspec
 import h5py
 import numpy as np
 import pydicom
@@ -174,3 +175,20 @@ def test_a_series_of_the_imaging_commons(bucket, tmp_path):
         np.testing.assert_array_equal(
             values[number], pydicom.dcmread(tmp_path / "a.dcm").pixel_array
         )
+
+
+def test_stores_that_have_listed_files_are_not_asked_for_their_sizes(tmp_path, monkeypatch):
+    fs = fsspec.filesystem("memory")
+    for number in range(12):
+        dicom(tmp_path / "a.dcm", number)
+        fs.pipe(f"/listed/{number}.dcm", (tmp_path / "a.dcm").read_bytes())
+    asked = []
+    inner = type(fs).info
+    monkeypatch.setattr(type(fs), "info", lambda self, p, **k: asked.append(p) or inner(self, p))
+    try:
+        refs = refmaker.scan("memory://listed/*")
+        assert refs.group["image"].shape[0] == 12
+        assert refs.report.requests == 12
+        assert not [path for path in asked if path.endswith(".dcm")]
+    finally:
+        fs.rm("/listed", recursive=True)

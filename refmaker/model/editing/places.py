@@ -15,14 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 __all__ = [
-    "at_group", "dimension_sizes", "group_of", "joined_path", "keep_pieces", "settled",
+    "at_group", "dimension_sizes", "group_of", "keep_pieces", "settled",
     "stamped", "unknown",
 ]  # fmt: skip
-
-
-def joined_path(home: str, name: str) -> str:
-    """Return the path of a member of a group."""
-    return f"{home}/{name}" if home else name
 
 
 def unknown(name: str, known: Iterable[str], what: str = "array or group") -> MetadataError:

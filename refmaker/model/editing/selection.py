@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from refmaker.model.editing.companions import named_in, without_coordinates
-from refmaker.model.editing.places import at_group, joined_path, unknown
-from refmaker.model.tree import Array, Group, nested
+from refmaker.model.editing.places import at_group, unknown
+from refmaker.model.tree import Array, Group, joined_path, nested
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

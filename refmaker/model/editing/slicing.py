@@ -11,10 +11,10 @@ import numpy as np
 from refmaker.errors import LimitError, MetadataError
 from refmaker.model.chunk_table import ChunkTable, count
 from refmaker.model.editing.companions import with_coordinate
-from refmaker.model.editing.places import at_group, group_of, joined_path, keep_pieces, unknown
+from refmaker.model.editing.places import at_group, group_of, keep_pieces, unknown
 from refmaker.model.editing.volumes import cut_volume
 from refmaker.model.inline import inline_like
-from refmaker.model.tree import Array, Group, chunk_grid
+from refmaker.model.tree import Array, Group, chunk_grid, joined_path
 from refmaker.model.zarr_v2 import UNLIMITED
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ def squeeze(root: Group, names: Sequence[str], group: str = "", *, values: Value
 
 def _cut_group(path: str, group: Group, indexers: Mapping[str, Index], values: Values) -> Group:
     members: dict[str, Array | Group] = {}
-    lost: dict[str, list[str]] = {dim: [] for dim, at in indexers.items() if not _is_slice(at)}
+    lost: dict[str, list[str]] = {
+        dim: [] for dim, at in indexers.items() if not isinstance(at, slice)
+    }
     for name, member in group.members.items():
         here = joined_path(path, name)
         if isinstance(member, Group):
@@ -117,10 +119,6 @@ def _cut_group(path: str, group: Group, indexers: Mapping[str, Index], values: V
             kept = [name for name in unlimited if name != dim]
             made = replace(made, attributes={**made.attributes, UNLIMITED: kept})
     return made
-
-
-def _is_slice(at: Index) -> bool:
-    return isinstance(at, slice)
 
 
 def _bounds(path: str, dim: str, at: Index, size: int) -> tuple[int, int]:

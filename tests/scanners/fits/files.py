@@ -58,7 +58,8 @@ def scan(path, **fields):
 
 def in_memory(path):
     """Open a file with astropy, so that nothing holds on to it."""
-    return fits.open(BytesIO(path.read_bytes()))
+    raw = path.read_bytes()
+    return fits.open(BytesIO(gzip.decompress(raw) if path.suffix == ".gz" else raw))
 
 
 @contextmanager

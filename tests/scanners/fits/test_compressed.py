@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+import refmaker
+from refmaker.errors import MetadataError
 from refmaker.io.source import Source
 from refmaker.model.report import Outcome
 from refmaker.scanners.fits import FITSScanner
@@ -212,3 +214,60 @@ def test_missing_values_of_integers(tmp_path, name):
     path.write_bytes(raw[:end] + card + raw[end : end + 80] + raw[end + 160 :])
     array = files.scan(path)[0]["SCI/data"]
     assert (array.fill_value, array.attributes["_FillValue"]) == (77, 77)
+
+
+SINGLE = [
+    *((name, kind) for name in ("GZIP_1", "GZIP_2", "NOCOMPRESS") for kind in ("u2", "i4", "f4")),
+    *((name, kind) for name in ("RICE_1", "HCOMPRESS_1") for kind in ("u1", "u2", "i4")),
+    ("PLIO_1", "i2"),
+]
+
+
+@pytest.mark.parametrize(("algorithm", "kind"), SINGLE)
+def test_tiles_of_one_shape_are_combined_across_files(tmp_path, algorithm, kind):
+    true = [np.nan_to_num(image(kind, (48, 40), seed)) for seed in range(3)]
+    settings = {"compression_type": algorithm, "quantize_level": 0}
+    paths = [write(tmp_path / f"{i}.fits", t, (16, 20), **settings) for i, t in enumerate(true)]
+    sets = [refmaker.scan(str(path), settings={"fits-tiles": "single"}) for path in paths]
+    assert sets[0].group["SCI/data"].chunk_shape == (16, 20)
+    cube = refmaker.combine(sets, coords={"time": "index"})
+    np.testing.assert_array_equal(open_stock(cube.group)["SCI/data"][...], np.stack(true))
+    (check,) = [check for check in refmaker.verify(cube) if check.path == "SCI/data"]
+    assert check.ok
+    for chosen in (sets[0], refmaker.scan(str(paths[0]))):
+        assert all(check.ok for check in refmaker.verify(chosen))
+
+
+def test_large_tiles_of_integers_are_chunks_of_their_own(tmp_path):
+    true = image("i2", (400, 256))
+    path = write(tmp_path / "a.fits", true, (200, 256), compression_type="RICE_1")
+    array = assert_equal(path)
+    assert array.chunk_shape == (200, 256)
+    assert array.compressor["id"] == "imagecodecs_rcomp"
+    path = write(tmp_path / "b.fits", true, (150, 256), compression_type="RICE_1")
+    assert assert_equal(path).compressor["id"] == "refmaker.fits_tiles"
+
+
+def test_quantised_floats_of_many_files_are_not_combined(tmp_path):
+    sets = []
+    for seed in range(2):
+        path = write(tmp_path / f"{seed}.fits", image("f4", (48, 40), seed), (16, 20))
+        sets.append(refmaker.scan(str(path), settings={"fits-tiles": "single"}))
+    with pytest.raises(MetadataError, match="SCI/data") as caught:
+        refmaker.combine(sets, coords={"time": "index"})
+    assert "inline" not in str(caught.value)  # nothing encodes by that codec
+    split = refmaker.combine(sets, coords={"time": "index"}, incompatible="split")
+    arrays = [array for name, array in split.group.arrays() if name.endswith("SCI/data")]
+    assert [array.shape for array in arrays] == [(1, 48, 40)] * 2
+
+
+@pytest.mark.parametrize("old", [b"ZCMPTYPE", b"RICE_1  ", b"BLOCKSIZ", b"TFORM1  ", b"ZTILE1  "])
+def test_damaged_keywords_of_any_kind_cost_the_image_alone(tmp_path, old):
+    path = write(tmp_path / "a.fits", image("i2", (45, 70)), (15, 35), compression_type="RICE_1")
+    raw = path.read_bytes()
+    assert old in raw
+    path.write_bytes(raw.replace(old, b"Q" * len(old)))
+    group, report = files.scan(path)
+    assert "SCI" in group.members
+    for row in report.skipped:
+        assert row.path == "/SCI/data"

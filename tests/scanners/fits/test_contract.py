@@ -39,12 +39,28 @@ class TestFITS(ScannerContract):
                 quantize_method=2,
                 quantize_level=16,
             ),
+            fits.CompImageHDU(
+                image("i2", (45, 70)),
+                name="TRANSFORM",
+                tile_shape=(15, 70),
+                compression_type="HCOMPRESS_1",
+                hcomp_scale=4,
+                hcomp_smooth=1,
+            ),
+            fits.CompImageHDU(image("i4", (45, 70)), name="LISTS", compression_type="PLIO_1"),
         ]
+        fields = [
+            fits.Column("fixed", "F12.3", array=np.arange(400.0)),
+            fits.Column("name", "A5", array=np.full(400, "abc")),
+        ]
+        text = fits.TableHDU.from_columns(fields, name="TEXT")
         ragged = np.array([np.arange(i % 4) for i in range(300)], dtype=object)
         heap = fits.Column("heap", "PJ()", array=ragged)
         events = fits.BinTableHDU.from_columns([*columns(), heap], name="EVENTS")
+        table = files.write(folder / "table.fits", fits.PrimaryHDU(), events, text)
         return {
-            "table": files.write(folder / "table.fits", fits.PrimaryHDU(), events),
+            "table": table,
+            "packed": files.packed(files.write(folder / "packed.fits", *many)),
             "tiles": files.write(folder / "tiles.fits", fits.PrimaryHDU(), *tiles),
             "many": files.write(folder / "many.fits", *many),
             "plain": files.write(folder / "plain.fits", plain),

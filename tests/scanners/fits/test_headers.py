@@ -1,11 +1,12 @@
 """Header cards and units, as astropy reads them."""
 
+import numpy as np
 import pytest
 from astropy.io import fits
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refmaker.errors import FormatError, LimitError, TruncatedError
+from refmaker.errors import FormatError, LimitError, RefmakerError, TruncatedError
 from refmaker.model.report import Outcome
 from refmaker.scanners.fits import hdus
 from refmaker.scanners.fits.cards import parse_card
@@ -181,3 +182,68 @@ class Memory:
 
     def read_upto(self, offset, length):
         return self.raw[offset : offset + length]
+
+
+VALUES = st.one_of(
+    st.integers(-(10**17), 10**17),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.booleans(),
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=100),
+)
+NAMES = st.from_regex("Q[A-Z0-9_-]{0,6}", fullmatch=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(NAMES, VALUES, max_size=50), st.text("ab /'=&", max_size=200))
+def test_any_header_is_that_of_astropy(keywords, text):
+    unit = fits.PrimaryHDU()
+    unit.header.update(keywords)
+    unit.header["HISTORY"] = text
+    with files.temporary(unit) as path:
+        found = attributes(path)
+        with files.in_memory(path) as opened:
+            true = opened[0].header
+    for name in keywords:
+        value = true[name].rstrip(" ") if isinstance(true[name], str) else true[name]
+        assert found[name] == value
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_damaged_headers_are_refused_where_they_are_damaged(data):
+    whole = bytearray(MADE)
+    for _ in range(data.draw(st.integers(1, 5))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    whole = whole[: data.draw(st.integers(0, len(whole)))]
+    with files.temporary(fits.PrimaryHDU()) as path:
+        path.write_bytes(whole)
+        try:
+            group, report = files.scan(path)
+        except RefmakerError as error:
+            assert error.offset is not None or error.url  # noqa: PT017 - the damage decides
+            return
+    for name, array in group.arrays():
+        for number in range(array.chunks.size):
+            found = array.chunks.get(number)
+            if hasattr(found, "offset"):
+                assert found.offset + found.length <= len(whole), name
+    assert len(report.rows) >= 1
+
+
+def made():
+    """Return a file with a bit of everything."""
+    lists = np.array([np.arange(i % 4) for i in range(40)], dtype=object)
+    table = [fits.Column("x", "J", array=np.arange(40)), fits.Column("v", "PJ()", array=lists)]
+    text = [fits.Column("x", "F9.3", array=np.arange(9.0))]
+    image = np.arange(400, dtype="i2").reshape(20, 20)
+    units = [
+        fits.PrimaryHDU(image),
+        fits.CompImageHDU(image, name="RICE"),
+        fits.BinTableHDU.from_columns(table, name="EVENTS"),
+        fits.TableHDU.from_columns(text, name="TEXT"),
+    ]
+    with files.temporary(*units) as path:
+        return path.read_bytes()
+
+
+MADE = made()

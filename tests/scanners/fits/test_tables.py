@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 from astropy.io import fits
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import refmaker
 from refmaker.io.source import Source
@@ -141,3 +143,40 @@ def test_verify_says_equal(tmp_path):
     checks = refmaker.verify(refmaker.scan(str(path)))
     assert len(checks) == 16
     assert all(check.ok for check in checks), checks
+
+
+LETTERS = "LXBIJKAEDCM"
+BYTES = dict(zip(LETTERS, (1, 0.125, 1, 2, 4, 8, 1, 4, 8, 8, 16), strict=True))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(LETTERS), st.integers(1, 7)), min_size=1, max_size=6),
+    st.integers(1, 40),
+    st.sampled_from([{}, {"inline_threshold": 0}, {"inline_threshold": 0, "chunk_bytes": 40}]),
+    st.integers(0, 2**32),
+)
+def test_any_layout(columns, rows, fields, seed):
+    width = sum(int(np.ceil(repeat * BYTES[letter])) for letter, repeat in columns)
+    content = np.random.default_rng(seed).integers(0, 128, rows * width, np.uint8)
+    lines = ["XTENSION= 'BINTABLE'", "BITPIX  = 8", "NAXIS   = 2", f"NAXIS1  = {width}"]
+    lines += [f"NAXIS2  = {rows}", "PCOUNT  = 0", "GCOUNT  = 1", f"TFIELDS = {len(columns)}"]
+    lines.append("EXTNAME = 'EVENTS'")
+    for number, (letter, repeat) in enumerate(columns, start=1):
+        lines += [f"TFORM{number}  = '{repeat}{letter}'", f"TTYPE{number}  = 'c{number}'"]
+    unit = files.cards(*lines, data=content.tobytes())
+    with files.temporary(fits.PrimaryHDU()) as path:
+        path.write_bytes(files.simple("BITPIX  = 8", "NAXIS   = 0") + unit)
+        group = assert_equal(path, **fields)
+    assert list(group["EVENTS"].members) == [f"c{i + 1}" for i in range(len(columns))]
+
+
+def test_units_of_columns(tmp_path):
+    made = [
+        fits.Column("x", "J", array=np.arange(ROWS), unit="km s-1"),
+        fits.Column("flag", "L", array=np.ones(ROWS, bool), unit="none"),
+        fits.Column("name", "3A", array=np.full(ROWS, "abc"), unit="text"),
+    ]
+    group, _ = files.scan(write(tmp_path / "a.fits", made))
+    units = {name: array.attributes["units"] for name, array in group["EVENTS"].members.items()}
+    assert units == {"x": "km s-1", "flag": "none", "name": "text"}
