@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +22,7 @@ from measure import run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SLICES, FRAMES, REMOTE = 2000, 2000, 200
+SLICES, FRAMES, REMOTE, VOLUMES, MOSAICS = 3000, 2000, 1000, 500, 20
 POSITION = 0x00200032
 
 
@@ -114,15 +115,87 @@ def child(task: str, where: str, out: str) -> dict[str, float]:
 
 
 def requests(folder: Path, count: int) -> dict[str, int]:
-    """Read headers from a web server on this machine, and return what it was asked for."""
-    from refmaker.scanners.dicom.header import Header, read_headers
+    """Scan files of a web server on this machine as a whole command; return what it was asked."""
     from refmaker.testing.http import RangeServer
 
     names = [os.path.basename(path) for path in slices(str(folder))[:count]]
-    with RangeServer(folder) as server:
-        found = [isinstance(h, Header) for h in read_headers([server.url(n) for n in names])]
+    with RangeServer(folder) as server, tempfile.TemporaryDirectory() as where:
+        listed, out = os.path.join(where, "list.txt"), os.path.join(where, "out.json")
+        Path(listed).write_text("\n".join(map(server.url, names)))
+        call = [sys.executable, "-m", "refmaker", "scan", f"@{listed}", "-o", out, "--json"]
+        # The record of the set comes first, the summary after it.
+        done = subprocess.run(call, check=True, capture_output=True)
+        told = json.loads(done.stdout.splitlines()[0])
         asked = {**server.counts.requests, "bodies": server.counts.bodies}
-    return {"files": len(names), "read": sum(found), **asked}
+    return {"files": len(names), "referenced": told["referenced"], **asked}
+
+
+def scan_command(folder: Path, out: Path) -> float:
+    """Scan a folder by the command line, bytecode cached; return CPU seconds of the process."""
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(out.with_name("bytecode"))}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    call = [
+        sys.executable,
+        "-m",
+        "refmaker",
+        "scan",
+        str(folder),
+        "-o",
+        str(out),
+        "--overwrite",
+        "--quiet",
+    ]
+    process = subprocess.Popen(call, env=environment)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(call)} ended with {process.returncode}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def volumes_right(refs: Path, volumes: int) -> bool:
+    """Tell whether the array of the enhanced volumes holds what was written."""
+    import numpy as np
+    import zarr
+
+    import refmaker
+
+    image: Any = zarr.open_group(refmaker.open_store(str(refs)), mode="r")["image"]
+    if image.shape != (volumes, 36, 16, 16):
+        return False
+    true = np.arange(36 * 256).reshape(36, 16, 16) * 7
+    numbers = range(0, volumes, max(1, volumes // 8))
+    return all(np.array_equal(image[v], (true + 1000 * v) & 0xFFFF) for v in numbers)
+
+
+def mosaic_read(folder: Path, repeat: int) -> dict[str, float]:
+    """Decode volumes of mosaics, and count the requests that reading one takes."""
+    import numcodecs
+    import numpy as np
+    import zarr
+
+    import refmaker
+    from refmaker.scanners.dicom import DICOMScanner
+    from refmaker.scanning.options import ScanOptions
+    from refmaker.testing.http import RangeServer
+
+    with RangeServer(folder) as server:
+        names = [os.path.basename(path) for path in slices(str(folder))]
+        refs = refmaker.scan([server.url(name) for name in names])
+        image: Any = zarr.open_group(refmaker.open_store(refs), mode="r")["image"]
+        before = server.counts.requests["GET"]
+        volume = np.asarray(image[1])
+        asked = server.counts.requests["GET"] - before
+    if volume.shape != (36, 64, 64):
+        raise RuntimeError(f"a volume of {volume.shape}")
+    group, _ = DICOMScanner().collect(slices(str(folder)), None, ScanOptions())
+    codec = numcodecs.get_codec(dict(group["image"].compressor))
+    raw = Path(slices(str(folder))[0]).read_bytes()[-384 * 384 * 2 :]
+    codec.decode(raw)
+    started = time.process_time()
+    for _ in range(20 * repeat):
+        np.ascontiguousarray(codec.decode(raw))
+    return {"requests": asked, "cpu": (time.process_time() - started) / (20 * repeat)}
 
 
 class Bench:
@@ -133,10 +206,17 @@ class Bench:
         self.frames = max(8, round(FRAMES * scale))
         self.series = folder / f"series-{self.count}"
         self.enhanced = folder / f"enhanced-{self.frames}.dcm"
+        self.volume_count = max(8, round(VOLUMES * scale))
+        self.volumes = folder / f"volumes-{self.volume_count}"
+        self.mosaics = folder / f"mosaics-{MOSAICS}"
         self.out = folder / "dicom.json"
         self.repeat = repeat
         if len(slices(str(self.series))) != self.count:
             run("dicom_files.py", "series", self.series, self.count)
+        if len(slices(str(self.volumes))) != self.volume_count:
+            run("dicom_files.py", "volumes", self.volumes, self.volume_count)
+        if len(slices(str(self.mosaics))) != MOSAICS:
+            run("dicom_files.py", "mosaics", self.mosaics, MOSAICS)
         if not self.enhanced.exists():
             run("dicom_files.py", "enhanced", self.enhanced, self.frames)
 
@@ -162,9 +242,25 @@ def measured(bench: Bench, *, peers: bool) -> dict[str, Any]:
         "enhanced": bench.best("directory", bench.enhanced),
     }
     asked = requests(bench.series, min(REMOTE, bench.count))
+    refs = bench.out.with_name("volumes.json")
+    # The first run writes bytecode.
+    scan_command(bench.volumes, refs)
+    joined = min(scan_command(bench.volumes, refs) for _ in range(bench.repeat))
+    if not volumes_right(refs, bench.volume_count):
+        raise RuntimeError("the volumes are not what was written")
+    mosaics = mosaic_read(bench.mosaics, bench.repeat)
     targets = [
+        target("enhanced volumes, CPU s of the whole command", joined, None, 0.8),
+        target("enhanced volumes, MB of the set", refs.stat().st_size / 1e6, None, 1.0),
+        target("a volume of a mosaic, ms of decoding", mosaics["cpu"] * 1e3, None, 1.5),
+        target("a volume of a mosaic, requests", mosaics["requests"], None, 1),
         target("headers a CPU second", bench.count / found["headers"]["cpu"], 3000, None),
-        target("requests for each remote header", asked.get("GET", 0) / asked["files"], None, 1),
+        target(
+            "requests for each remote object of a whole scan",
+            asked.get("GET", 0) / asked["files"],
+            None,
+            1,
+        ),
         target("HEAD requests", asked.get("HEAD", 0), None, 0),
     ]
     if peers:

@@ -1,4 +1,4 @@
-"""Inputs of the DICOM benchmark: a series of slices, and one enhanced multi-frame file."""
+"""Inputs of the DICOM benchmark: series of slices, of enhanced volumes, of mosaics."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from pydicom.uid import (
     CTImageStorage,
     EnhancedMRImageStorage,
     ExplicitVRLittleEndian,
+    MRImageStorage,
     RLELossless,
 )
 
-__all__ = ["write_enhanced", "write_series"]
+__all__ = ["write_enhanced", "write_mosaics", "write_series", "write_volumes"]
 
-ROWS = 512
+ROWS, SLICES = 512, 36
 _TEXTS = {
     "AccessionNumber": "A1",
     "ConvolutionKernel": "STANDARD",
@@ -169,6 +170,67 @@ def write_enhanced(path: Path, count: int) -> None:
     made.save_as(path, enforce_file_format=True)
 
 
+def write_volumes(folder: Path, count: int) -> None:
+    """Write one enhanced MR file for each volume of 36 slices, as Siemens XA does.
+
+    The value of flat pixel p of volume v is (7 p + 1000 v) modulo 65536.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = np.arange(SLICES * 16 * 16, dtype=np.int64) * 7
+    for v in range(count):
+        made = _dataset(EnhancedMRImageStorage, ExplicitVRLittleEndian, v)
+        made.Modality, made.ImageType = "MR", ["ORIGINAL", "PRIMARY", "M", "NONE"]
+        made.SeriesNumber, made.AcquisitionNumber = 1, v + 1
+        minute, second = 10 + v // 60, v % 60
+        made.ContentTime = f"10{minute:02}{second:02}"
+        made.NumberOfFrames, made.Rows, made.Columns = SLICES, 16, 16
+        made.BitsAllocated = made.BitsStored = 16
+        made.HighBit, made.PixelRepresentation = 15, 0
+        measures, orientation, shared = Dataset(), Dataset(), Dataset()
+        measures.PixelSpacing, measures.SliceThickness = [2, 2], 3
+        orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        shared.PixelMeasuresSequence = Sequence([measures])
+        shared.PlaneOrientationSequence = Sequence([orientation])
+        made.SharedFunctionalGroupsSequence = Sequence([shared])
+        items = []
+        for s in range(SLICES):
+            item, content, position = Dataset(), Dataset(), Dataset()
+            content.FrameAcquisitionDateTime = f"2020010110{minute:02}{second:02}.{10 * s:03}000"
+            content.DimensionIndexValues = [1, s + 1]
+            position.ImagePositionPatient = [0, 0, 3 * s]
+            item.FrameContentSequence = Sequence([content])
+            item.PlanePositionSequence = Sequence([position])
+            items.append(item)
+        made.PerFrameFunctionalGroupsSequence = Sequence(items)
+        made.PixelData = ((pixels + 1000 * v) & 0xFFFF).astype("<u2").tobytes()
+        made.save_as(folder / f"{v:05d}.dcm", enforce_file_format=True)
+
+
+def write_mosaics(folder: Path, count: int) -> None:
+    """Write mosaics of 36 slices of 64 x 64 pixels, whose number stands in a private element."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for v in range(count):
+        made = _dataset(MRImageStorage, ExplicitVRLittleEndian, v)
+        made.Modality, made.ImageType = "MR", ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
+        made.AcquisitionNumber = v + 1
+        made.ImagePositionPatient, made.ImageOrientationPatient = [0, 0, 0], [1, 0, 0, 0, 1, 0]
+        made.PixelSpacing, made.SpacingBetweenSlices = [3, 3], 3
+        block = made.private_block(0x19, "SIEMENS MR HEADER", create=True)
+        block.add_new(0x0A, "US", SLICES)
+        made.Rows = made.Columns = 384
+        made.BitsAllocated = made.BitsStored = 16
+        made.HighBit = 15
+        made.PixelData = np.random.default_rng(v).integers(0, 4096, 384 * 384, "<i2").tobytes()
+        made.save_as(folder / f"{v:05d}.dcm", enforce_file_format=True)
+
+
+KINDS = {
+    "series": write_series,
+    "enhanced": write_enhanced,
+    "volumes": write_volumes,
+    "mosaics": write_mosaics,
+}
+
 if __name__ == "__main__":
     what, where, many = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-    (write_series if what == "series" else write_enhanced)(where, many)
+    KINDS[what](where, many)

@@ -192,7 +192,7 @@ def made(way: str, warm_up: str, url: str, *names: str) -> dict[str, Any]:
     from refmaker.scanning.options import ScanOptions
 
     GRIBScanner().collect([warm_up], None, ScanOptions())
-    options = ScanOptions(settings={"sidecar": "map" if way == "lists" else "verify"})
+    options = ScanOptions(settings={"index-files": "map" if way == "lists" else "verify"})
     cpu, wall = time.process_time(), time.perf_counter()
     group, report = GRIBScanner().collect([url + name for name in names], None, options)
     return {

@@ -20,7 +20,7 @@ def main() -> None:
             shelf / "catalog.yaml",
             shelf / "air.json",
             name="air",
-            description="Air temperature of a month, NCEP reanalysis",
+            description="Air temperature of a month",
         )
         # Entries name sets relative to the catalog, so that both move together.
         moved = shelf.rename(Path(folder) / "elsewhere")

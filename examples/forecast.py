@@ -16,12 +16,13 @@ def main() -> None:
 
     with TemporaryDirectory() as folder:
         references.write(f"{folder}/wind.json")
-        wind = refmaker.open_datatree(f"{folder}/wind.json")["surface/instant"].to_dataset()
+        tree = refmaker.open_datatree(f"{folder}/wind.json")
+        wind = tree["heightAboveGround/instant"].to_dataset()
         print(dict(wind.sizes))
 
         # Chunks are decoded from the bytes of the file when they are asked for. Points
         # outside of the forecast's area are missing.
-        speed = np.hypot(wind.u, wind.v)
+        speed = np.hypot(wind.u10, wind.v10)
         strongest = speed.max(("latitude", "longitude")).compute()
         hours = strongest.idxmax("step") / np.timedelta64(1, "h")
         print(f"strongest wind: {float(strongest.max()):.1f} m/s after {float(hours):.0f} hours")

@@ -24,7 +24,7 @@ from refmaker.errors import RefmakerError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from refmaker.combine import Appended as Appended
     from refmaker.combine import CombineOptions as CombineOptions
@@ -32,9 +32,14 @@ if TYPE_CHECKING:
     from refmaker.combine import best_estimate as best_estimate
     from refmaker.combine import combine as combine
     from refmaker.model.report import ScanReport as ScanReport
+    from refmaker.patterns.cube import pattern as pattern
     from refmaker.publish import catalog as catalog
     from refmaker.publish.html_report import describe as describe
     from refmaker.publish.html_report import report as report
+    from refmaker.publish.imaging import fsl_gradients as fsl_gradients
+    from refmaker.publish.imaging import to_monai as to_monai
+    from refmaker.publish.imaging import to_nibabel as to_nibabel
+    from refmaker.publish.imaging import to_sitk as to_sitk
     from refmaker.publish.materialize import Materialized as Materialized
     from refmaker.publish.materialize import materialize as materialize
     from refmaker.publish.serve import serve as serve
@@ -76,6 +81,7 @@ __all__ = [
     "describe",
     "errors",
     "formats",
+    "fsl_gradients",
     "load",
     "materialize",
     "open_dataset",
@@ -89,6 +95,9 @@ __all__ = [
     "scan_many",
     "serve",
     "serving",
+    "to_monai",
+    "to_nibabel",
+    "to_sitk",
     "verify",
     "write",
 ]
@@ -98,7 +107,9 @@ logging.getLogger("refmaker").addHandler(logging.NullHandler())
 _HOMES = {
     "refmaker.combine": ("Appended", "CombineOptions", "append", "best_estimate", "combine"),
     "refmaker.model.report": ("ScanReport",),
+    "refmaker.patterns.cube": ("pattern",),
     "refmaker.publish.html_report": ("describe", "report"),
+    "refmaker.publish.imaging": ("fsl_gradients", "to_monai", "to_nibabel", "to_sitk"),
     "refmaker.publish.materialize": ("Materialized", "materialize"),
     "refmaker.publish.serve": ("serve", "serving"),
     "refmaker.reading.chunk_bytes": ("load",),
@@ -140,85 +151,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
-
-
-def pattern(  # noqa: PLR0913 - each is a choice of its own
-    pattern: str,
-    like: str | os.PathLike[str],
-    values: Mapping[str, Any],
-    storage_options: Mapping[str, Any] | None = None,
-    *,
-    layout: str = "auto",
-    check: int = 2,
-    existing: bool = False,
-    shared: Collection[str] = (),
-    varying: Collection[str] = (),
-    format: str | None = None,  # noqa: A002 - the word users know
-) -> ReferenceSet:
-    """Make one reference set of many files from the pattern of their names and one of them.
-
-    Parameters
-    ----------
-    pattern : str
-        A path or URL with fields: ``{name:d}`` or ``{name:03d}`` for integers,
-        ``{name:%Y%m%d}`` for dates, ``{name}`` for texts.
-    like : str or os.PathLike
-        The one file that is scanned.
-    values : mapping of str to sequence
-        The values of each field: integers, dates or texts. Each field becomes a dimension
-        before those that variables have in the file, or takes the place of one of size 1 and
-        the same name.
-    storage_options : mapping, optional
-        Passed to fsspec.
-    layout : {"auto", "ranges", "file"}
-        "ranges" takes the chunks of every file to lie where they lie in `like`; "file" makes
-        each file one chunk, from which the codec ``refmaker.file`` reads a variable. By
-        default the former, if nothing is compressed, packed or counted from a date.
-    check : int
-        Files to compare with `like`.
-    existing : bool
-        Look which files are there; chunks of the others are absent.
-    shared : collection of str
-        More variables that are taken from `like`, besides the coordinates of dimensions.
-    varying : collection of str
-        Coordinates of dimensions that each file has its own of.
-    format : str, optional
-        Name of the scanner to use.
-
-    Returns
-    -------
-    ReferenceSet
-        The cube.
-
-    Raises
-    ------
-    MetadataError
-        If pattern, values and file do not fit together, or a compared file differs.
-    SourceError, UnknownFormatError, FormatError, UnsupportedError
-        If `like` cannot be scanned, or no compared file is there.
-
-    Examples
-    --------
-    >>> refs = refmaker.pattern(                                       # doctest: +SKIP
-    ...     "s3://bucket/{run:%Y%m%d}/{member:02d}.nc", "one.nc",
-    ...     {"run": ["2020-01-01", "2020-01-02"], "member": range(10)},
-    ... )
-    """
-    from refmaker.patterns.cube import cube
-
-    return cube(
-        pattern,
-        like,
-        values,
-        storage_options,
-        layout=layout,
-        check=check,
-        existing=existing,
-        shared=shared,
-        varying=varying,
-        format=format,
-    )
+    return sorted(__all__)
 
 
 def read(

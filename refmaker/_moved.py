@@ -1,13 +1,14 @@
-"""Modules under the names that third-party scanners and saved catalogs import them by."""
+"""Names of earlier versions: of modules, as scanners and catalogs import them, and of keywords."""
 
 from __future__ import annotations
 
+from functools import wraps
 from importlib import import_module
 from importlib.machinery import ModuleSpec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import ModuleType
 
 MOVED = {
@@ -66,3 +67,35 @@ class OldNames:
         """Give the module its own specification back; it has been executed already."""
         if module.__spec__ is not None and module.__spec__.loader_state:
             module.__spec__ = module.__spec__.loader_state[1]
+
+
+_Function = TypeVar("_Function", bound="Callable[..., Any]")
+
+
+def current_names(names: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return keywords by their names of today."""
+    found = dict(given)
+    for former in names.keys() & given.keys():
+        if names[former] in given:
+            raise TypeError(f"{former} is a former name of {names[former]}: give one")
+        found[names[former]] = found.pop(former)
+    return found
+
+
+def former_keywords(names: Mapping[str, str]) -> Callable[[_Function], _Function]:
+    """Let a function be called by former names of its keywords, too.
+
+    Parameters
+    ----------
+    names : mapping of str to str
+        Name until 0.1, and name since.
+    """
+
+    def understanding(function: _Function) -> _Function:
+        @wraps(function)
+        def called(*values: Any, **given: Any) -> Any:
+            return function(*values, **current_names(names, given))
+
+        return cast("_Function", called)
+
+    return understanding

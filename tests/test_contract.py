@@ -58,10 +58,17 @@ class _Spoiled:
 
 
 def _contract(scanner, files, objects=frozenset({"x", "y"})):
-    contract = ScannerContract()
-    contract.scanner = lambda: scanner
-    contract.native_objects = lambda path: set(objects)
-    return contract, files
+    said = {
+        "scanner": lambda self: scanner,
+        "files": lambda self, folder: files,
+        "native_objects": lambda self, path: set(objects),
+    }
+    return type("Contract", (ScannerContract,), said)(), files
+
+
+def test_every_subclass_has_to_say_what_it_tests():
+    with pytest.raises(TypeError, match=r"files.*native_objects.*scanner"):
+        ScannerContract()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import tifffile
 from astropy.io import fits
+from pyhdf.SD import SD
 
 from refmaker.errors import RefmakerError, WorkerError
 from refmaker.io.source import Source
@@ -26,6 +27,7 @@ from refmaker.model.report import Outcome
 from refmaker.scanners.dicom import DICOMScanner
 from refmaker.scanners.fits import FITSScanner
 from refmaker.scanners.grib import GRIBScanner
+from refmaker.scanners.hdf4 import HDF4Scanner
 from refmaker.scanners.tiff.directory import is_tiff, read_directory
 from refmaker.scanning.protocol import SNIFF_BYTES, choose
 from refmaker.testing import open_stock
@@ -37,11 +39,13 @@ from tests.watched import LIMIT, WatchedWorker
 
 HERE = Path(__file__).parent
 SHARES = {
+    ("corpus", "hdf4"): (11, 116, 7),
     ("corpus", "hdf5"): (124, 2893, 82),
     ("corpus", "netcdf3"): (23, 223, 2),
     ("corpus", "grib"): (80, 1791, 1),
     ("corpus", "tiff"): (165, 366, 73),
     ("corpus", "dicom"): (167, 664, 108),
+    ("corpus_more", "hdf4"): (7, 55, 5),
     ("corpus", "fits"): (13, 142, 1),
     ("corpus_more", "fits"): (9, 61, 1),
     ("corpus_more", "hdf5"): (89, 2769, 31),
@@ -237,6 +241,49 @@ class TIFF:
         return "" if same else "other values"
 
 
+class HDF4:
+    """HDF4 and HDF-EOS2, read by the HDF library."""
+
+    broken = frozenset()
+    unreadable = frozenset(
+        {
+            # pyhdf's build of the library has no SZIP; see scanners/hdf4/test_real_files.py.
+            ("hdf4__sds_szipped.dat", "TwoDimsInt32"),
+            ("hdf4__sds_compressed.hdf", "SDSszip"),
+        }
+    )
+
+    def __init__(self):
+        self.group = None
+
+    @contextmanager
+    def open(self, path):
+        with Source(path) as source, HDF4Scanner().native(source) as native:
+            yield path, native
+
+    def objects(self, file):
+        """Return what the library lists, but for values of dimensions, which nobody may have."""
+        datasets = SD(str(file[0]))
+        listed = [datasets.select(index) for index in range(datasets.info()[0])]
+        names = {one.info()[0] for one in listed if not one.iscoordvar()}
+        datasets.end()
+        found = {path.rpartition("/")[2]: path for path, _ in self.group.arrays()}
+        return {"/", *(found.get(name, name) for name in names), *file[1].images.names}
+
+    def misnamed(self, path, group):
+        self.group = group
+        return []
+
+    def difference(self, file, name, found):
+        array = self.group[name]
+        true = file[1].read(name, array, tuple(slice(0, extent) for extent in array.shape))
+        if same_values(np.asarray(found).astype(array.dtype), true.astype(array.dtype)):
+            return ""
+        most = np.abs(found.astype(np.float64) - true.astype(np.float64)).max()
+        lossy = array.compressor == {"id": "imagecodecs_jpeg"}
+        return "" if lossy and most <= 1 else f"other values, by up to {most}"
+
+
 _CT = "cornerstone__CTImage.dcm_JPEG"
 
 
@@ -329,8 +376,9 @@ class FITS:
 
 
 FORMATS = {
-    "fits": FITS(),
     "dicom": DICOM(),
+    "fits": FITS(),
+    "hdf4": HDF4(),
     "hdf5": HDF5(),
     "netcdf3": NetCDF3(),
     "grib": GRIB(),
@@ -378,9 +426,9 @@ class Examiner:
             return report, [f"{name} in a broken file" for name, _ in group.arrays()]
         with kind.open(path) as file:
             rows = {row.path.strip("/") for row in report.rows}
+            misnamed = kind.misnamed(path, group)
             names = {name.strip("/") for name in kind.objects(file)}
-            wrong = [f"no row for {name}" for name in sorted(names - rows)]
-            wrong += kind.misnamed(path, group)
+            wrong = [f"no row for {name}" for name in sorted(names - rows)] + misnamed
             stock = open_stock(group)
             for name, _ in group.arrays():
                 if (path.name, name) in kind.unreadable:

@@ -16,7 +16,11 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
+from click.testing import CliRunner
+from phantom import write_slide, write_study
+from PIL import Image
 
 import refmaker
 from refmaker.cli import main
@@ -91,6 +95,17 @@ def test_the_figure_is_up_to_date_and_well_formed():
     drawn = ET.fromstring(figure.figure())  # noqa: S314 - drawn here
     assert drawn.attrib["aria-label"]
     assert "http" not in figure.figure().replace("http://www.w3.org/2000/svg", "")
+
+
+def test_pictures_are_up_to_date_and_small():
+    drawn = script("pictures")
+    for name, picture in drawn.pictures().items():
+        path = drawn.FOLDER / name
+        assert path.stat().st_size < 100_000
+        kept = np.asarray(Image.open(path).convert("RGB"), int)
+        assert kept.shape == picture.shape, "run: python docs/scripts/pictures.py"
+        # Other versions of libraries may round otherwise, which changes single pixels.
+        assert (abs(kept - picture).max(axis=-1) > 2).mean() < 1e-3, name
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -232,6 +247,21 @@ def test_blocks_marked_as_runnable_run(page, tmp_path, monkeypatch):
             # kerchunk is imported by one page, and its libraries warn as they like.
             warnings.simplefilter("ignore")
             exec(compile(block, name_of(page), "exec"), space)  # noqa: S102 - our own pages
+
+
+def test_commands_of_the_study_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_study("study")
+    write_slide("slide")
+    page = (DOCS / "tasks" / "study.md").read_text()
+    lines = re.findall(r"^\$ refmaker (.*)$", page, re.MULTILINE)
+    ran = [line.split() for line in lines if not line.startswith("serve")]
+    assert [words[0] for words in ran] == ["scan", "info", "scan", "scan", "materialize"]
+    for words in ran:
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 0, done.output
+    assert "/study-1/CT-2/labels/SEG-301" in refmaker.open_datatree("study.json").groups
+    assert (tmp_path / "study.ome.zarr" / "study-1" / "series-1" / "zarr.json").exists()
 
 
 def test_some_blocks_are_runnable():

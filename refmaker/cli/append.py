@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.combine import combine_options, combining, expanded, tell
+from refmaker.cli.combine import amounts, combine_options, combining, expanded, tell
 from refmaker.cli.options import as_json, help_all, readable_rarely, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, say
 from refmaker.storage.detect import detect
@@ -55,8 +55,15 @@ def command(*, target: str, inputs: Sequence[str], scanning: bool, **values: Any
         target, sets, values["storage_options"], options=options, **values["readable"]
     )
     quiet = values["quiet"] or values["as_json"]
-    counts = {} if done.refs is None else tell(done.refs, quiet=quiet)
+    report = done.report if done.refs is None else done.refs.report
+    if report is not None and not quiet:
+        tell(report)
     if values["as_json"]:
+        whole = done.refs
+        if whole is None and done.report is not None:
+            # Only what is new was read; who asks for counts wants all of it.
+            whole = refmaker.read(target, values["storage_options"])
+        counts = {} if whole is None else amounts(whole)
         told = {"added": len(done.added), "known": len(done.known)}
         print_json({"inputs": len(names), "output": target, "status": "ok"} | told | counts)
     elif not quiet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ from refmaker.errors import RefmakerError, printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FAILED", "INTERRUPTED", "Boundary", "describe_error", "report_error"]
+__all__ = ["FAILED", "INTERRUPTED", "Boundary", "describe_error", "report_error", "tinted"]
 
 FAILED = 1
 INTERRUPTED = 130
@@ -32,8 +33,14 @@ def report_error(error: BaseException) -> None:
         text = as_flags(str(error))
     elif not isinstance(error, RefmakerError | OSError):
         text = f"{text}; this is a bug in refmaker, please report it with what -v prints"
-    click.echo("\n".join(map(printable, f"error: {text}".split("\n"))), err=True)
+    lines = "\n".join(map(printable, text.split("\n")))
+    click.echo(f"{tinted('error:', 'red')} {lines}", err=True)
     log.info("traceback", exc_info=error)
+
+
+def tinted(text: str, colour: str) -> str:
+    """Return a word in a colour, unless ``NO_COLOR`` is set; click drops it outside terminals."""
+    return text if os.environ.get("NO_COLOR") else click.style(text, fg=colour, bold=True)
 
 
 def describe_error(error: BaseException) -> Mapping[str, Any]:

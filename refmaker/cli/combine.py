@@ -14,6 +14,8 @@ from refmaker.cli.options import (
     Pair,
     as_json,
     help_all,
+    out_format,
+    overwrite,
     readable_rarely,
     storage_options,
     verbosity,
@@ -24,15 +26,17 @@ from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.spelling import as_flags
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
-from refmaker.storage.formats import FORMATS, format_of_name
+from refmaker.storage.formats import format_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from refmaker import ReferenceSet
+    from refmaker.model.report import ScanReport
 
 __all__ = [
     "COMBINING",
+    "amounts",
     "combine_options",
     "combining",
     "combining_rarely",
@@ -65,8 +69,14 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         "--squeeze", cls=More, **_MANY,
         help="Leave out a dimension that has one element in every input.",
     ),
-    _declared("--shared", **_MANY, help="A variable that is the same in all inputs."),
-    _declared("--varying", cls=More, **_MANY, help="A coordinate that gets a new dimension, too."),
+    _declared(
+        "--identical-variables", cls=Option, former=["--shared"], **_MANY,
+        help="A variable that is the same in all inputs.",
+    ),
+    _declared(
+        "--concat-variables", cls=More, former=["--varying"], **_MANY,
+        help="A coordinate that gets a new dimension, too.",
+    ),
     _declared("--drop", **_MANY, help="Leave a variable or group out."),
     _declared(
         "--order", type=click.Choice(["coordinate", "given"]), default="coordinate",
@@ -86,13 +96,14 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     _declared("--regular", cls=More, **_MANY, help="Complete a coordinate to equal distances."),
     _declared(
-        "--attributes", multiple=True, metavar="[NAME=]drop|error|first",
+        "--combine-attrs", cls=Option, former=["--attributes"], multiple=True,
+        metavar="[NAME=]drop|error|first",
         help="What to do with attributes that differ: those that do not change what values mean,"
         " or NAME, whatever it means.  [default: drop]",
     ),
     _declared(
-        "--static", type=click.Choice(["compare", "first", "vary"]), default="compare",
-        show_default=True,
+        "--compat", cls=Option, former=["--static"],
+        type=click.Choice(["compare", "first", "vary"]), default="compare", show_default=True,
         help="Compare what lacks the dimension, take the first, or give the dimension to what"
         " differs.",
     ),
@@ -186,8 +197,8 @@ def combine_options(values: Mapping[str, Any], form: str = "json") -> Any:
     return CombineOptions(
         concat=values["concat"] or None,
         coords={name: _selector(text) for name, text in values["coords"]},
-        shared=values["shared"],
-        varying=values["varying"],
+        identical_variables=values["identical_variables"],
+        concat_variables=values["concat_variables"],
         squeeze=values["squeeze"],
         drop=values["drop"],
         order=values["order"],
@@ -195,8 +206,8 @@ def combine_options(values: Mapping[str, Any], form: str = "json") -> Any:
         duplicates=values["duplicates"],
         join=values["join"],
         regular=values["regular"],
-        attributes=_attributes(values["attributes"]),
-        static=values["static"],
+        combine_attrs=_attributes(values["combine_attrs"]),
+        compat=values["compat"],
         tolerance=_tolerance(values["tolerance"]),
         fill={name: _value(text) for name, text in values["fill"]},
         times="reencode" if values["reencode_times"] else values["times"],
@@ -224,10 +235,10 @@ def _attributes(given: Sequence[str]) -> dict[str, str]:
         if word not in ("drop", "error", "first") or (equals and not name):
             raise click.BadParameter(
                 f"{text!r} is neither drop, error or first, nor NAME= and one of them",
-                param_hint="--attributes",
+                param_hint="--combine-attrs",
             )
         if name in UNSETTLED:
-            raise click.BadParameter(f"{name}: {unsettled(name)}", param_hint="--attributes")
+            raise click.BadParameter(f"{name}: {unsettled(name)}", param_hint="--combine-attrs")
         chosen[name or "*"] = word
     return chosen
 
@@ -296,14 +307,17 @@ def expanded(inputs: Sequence[str], storage_options: Mapping[str, Any] | None) -
     return found
 
 
-def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
-    """Print warnings and what was skipped; return what there is."""
+def tell(report: ScanReport) -> None:
+    """Print warnings and what was skipped."""
+    for row in report.skipped:
+        say(f"skipped: {row.path}: {as_flags(row.reason)} [{row.code}]", err=True)
+    for warning in report.warnings:
+        say(f"warning: {as_flags(warning)}", err=True)
+
+
+def amounts(refs: ReferenceSet) -> dict[str, int]:
+    """Return what there is of a set."""
     arrays = [array for _, array in refs.group.arrays()]
-    if not quiet:
-        for row in refs.report.skipped:
-            say(f"skipped: {row.path}: {as_flags(row.reason)} [{row.code}]", err=True)
-        for warning in refs.report.warnings:
-            say(f"warning: {as_flags(warning)}", err=True)
     chunks = sum(array.chunks.present for array in arrays)
     return {"arrays": len(arrays), "chunks": chunks, "sources": len(refs.report.sources)}
 
@@ -311,18 +325,8 @@ def tell(refs: ReferenceSet, *, quiet: bool) -> dict[str, int]:
 @click.command("combine")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--out", required=True, metavar="OUT", help="The combined reference set.")
-@click.option(
-    "--out-format",
-    type=click.Choice(FORMATS),
-    cls=Option,
-    former=["--to"],
-    help="Form of OUT.  [default: by its ending]",
-)
-@click.option(
-    "--overwrite/--no-overwrite",
-    default=False,
-    help="Replace an existing reference set, and nothing else.",
-)
+@out_format("Form of OUT.  [default: by its ending]")
+@overwrite
 @zarr_format_rarely
 @readable_rarely
 @combining
@@ -367,7 +371,9 @@ def command(**values: Any) -> None:
         zarr_format=_asked(options, form),
         **values["readable"],
     )
-    counts = tell(refs, quiet=values["quiet"] or values["as_json"])
+    if not values["quiet"] and not values["as_json"]:
+        tell(refs.report)
+    counts = amounts(refs)
     if values["as_json"]:
         told = {"warnings": list(refs.report.warnings), "skipped": len(refs.report.skipped)}
         print_json({"inputs": len(inputs), "output": out, "format": form, "status": "ok"}

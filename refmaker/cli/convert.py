@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.options import (
-    Option,
     Pair,
     as_json,
+    out_format,
+    overwrite,
     readable,
     storage_options,
     verbosity,
@@ -19,7 +20,7 @@ from refmaker.cli.options import (
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
-from refmaker.storage.formats import FORMATS, format_of_name
+from refmaker.storage.formats import format_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,13 +33,7 @@ __all__ = ["command"]
 @click.command("convert")
 @click.argument("source", metavar="FROM")
 @click.argument("out", metavar="TO")
-@click.option(
-    "--out-format",
-    type=click.Choice(FORMATS),
-    cls=Option,
-    former=["--to"],
-    help="Form of TO.  [default: by its ending, .parquet or .icechunk, else json]",
-)
+@out_format("Form of TO.  [default: by its ending, .parquet or .icechunk, else json]")
 @zarr_format
 @click.option(
     "--rewrite",
@@ -65,12 +60,7 @@ __all__ = ["command"]
     metavar="TIME",
     help="Latest run that counts for a view, such as 2024-01-15T06.",
 )
-@click.option(
-    "--overwrite/--no-overwrite",
-    default=False,
-    show_default=True,
-    help="Replace an existing reference set; nothing else is ever replaced.",
-)
+@overwrite
 @readable
 @storage_options
 @as_json

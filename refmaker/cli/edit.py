@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.options import SIZE, Pair, as_json, storage_options, verbosity
+from refmaker.cli.options import SIZE, Pair, as_json, overwrite, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
@@ -32,7 +32,6 @@ class _Dimension(click.ParamType):  # type: ignore[type-arg]  # generic in newer
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, Any]:
-        """Return both; None for no value."""
         if isinstance(value, tuple):
             return value
         name, equals, text = str(value).partition("=")
@@ -101,12 +100,7 @@ def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
     type=click.Choice(FORMATS),
     help="Form of TO.  [default: by its ending, .parquet or .icechunk, else json]",
 )
-@click.option(
-    "--overwrite/--no-overwrite",
-    default=False,
-    show_default=True,
-    help="Replace an existing reference set; nothing else is ever replaced.",
-)
+@overwrite
 @storage_options
 @as_json
 @verbosity

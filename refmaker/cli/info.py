@@ -19,11 +19,14 @@ __all__ = ["command"]
 
 @click.command("info")
 @click.argument("file")
+@click.option("-a", "--attributes", is_flag=True, help="Show attributes, as ncdump -h does.")
 @storage_options
 @as_json
 @verbosity
 def command(
+    *,
     file: str,
+    attributes: bool,
     storage_options: dict[str, Any] | None,
     as_json: bool,
     quiet: bool,  # noqa: ARG001 - the option is everywhere; what was asked for is still printed
@@ -36,6 +39,7 @@ def command(
     \b
     Example:
       refmaker info data.refs.json
+      refmaker info data.nc -a
       refmaker info data.nc --json
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
@@ -46,7 +50,7 @@ def command(
     if as_json:
         print_json(content)
     else:
-        show(content, refs.group)
+        show(content, refs.group, attributes=attributes)
 
 
 def _load(file: str, storage_options: Mapping[str, Any] | None) -> ReferenceSet:

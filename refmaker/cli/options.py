@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.errors import printable
-from refmaker.storage.formats import TARGETS
+from refmaker.storage.formats import FORMATS, TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +26,8 @@ __all__ = [
     "Pair",
     "as_json",
     "help_all",
+    "out_format",
+    "overwrite",
     "readable",
     "readable_rarely",
     "storage_options",
@@ -190,6 +192,21 @@ _storage = click.option(
 )
 
 
+overwrite = click.option(
+    "--overwrite/--no-overwrite",
+    default=False,
+    show_default=True,
+    help="Replace existing reference sets; nothing else is ever replaced.",
+)
+
+
+def out_format(text: str) -> Callable[..., Any]:
+    """Add ``--out-format`` with a text for the help."""
+    return click.option(
+        "--out-format", type=click.Choice(FORMATS), help=text, cls=Option, former=["--to"]
+    )
+
+
 def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--json``, and hand it to the command as the bool `as_json`."""
 
@@ -274,11 +291,9 @@ class _Formatter(logging.Formatter):
     """Puts each record on one line, and tracebacks below."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - overridden
-        """Return the line."""
         return printable(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - overridden
-        """Return the lines of a traceback."""
         return "\n".join(map(printable, super().formatException(ei).split("\n")))
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.boundary import describe_error, report_error
+from refmaker.cli.boundary import describe_error, report_error, tinted
 from refmaker.cli.spelling import as_flags
 from refmaker.errors import printable
 from refmaker.io.files import STANDARD
-from refmaker.publish.html_report.amounts import counted, human_size
+from refmaker.model.amounts import counted, human_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,9 +41,23 @@ def print_json(values: Mapping[str, Any]) -> None:
     click.echo(json.dumps(values, allow_nan=False))
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Print a line for people; names in it cannot break it, or reach the terminal's controls."""
-    click.echo(printable(text), err=err)
+def say(text: str, *, err: bool = False, mark: int = 0, good: bool = False) -> None:
+    """Print a line for people; names in it cannot break it, or reach the terminal's controls.
+
+    Parameters
+    ----------
+    text : str
+        The line.
+    err : bool
+        Print it on standard error.
+    mark : int
+        How many letters at its beginning are coloured, where colour is allowed.
+    good : bool
+        Green in place of red.
+    """
+    shown = printable(text)
+    head = tinted(shown[:mark], "green" if good else "red") if mark else ""
+    click.echo(head + shown[mark:], err=err)
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
@@ -71,7 +86,7 @@ class Account:
     as_json: bool
     quiet: bool
     stats: bool
-    statuses: set[str] = field(default_factory=set)
+    statuses: Counter[str] = field(default_factory=Counter)
     _readers: dict[str, Summary] = field(default_factory=dict)
     _early: dict[int, Callable[[], None]] = field(default_factory=dict)
     _next: int = 0
@@ -86,7 +101,7 @@ class Account:
     def done(self, url: str, out: str, report: ScanReport, *, cached: bool = False) -> None:
         """Tell of an input that was written."""
         status = "ok" if report.lossless else "partial"
-        self.statuses.add(status)
+        self.statuses[status] += 1
         if self.as_json:
             told = {"input": url, "output": out, "status": status, **report.as_dict()}
             readers = self._readers.pop(out, None)
@@ -116,16 +131,28 @@ class Account:
 
             say(in_words(self._readers.values()), err=STANDARD in self._readers)
 
+    def finish(self) -> None:
+        """Tell who reads what was written, and of several inputs how many ended how."""
+        self.tell_readers()
+        total = self.statuses.total()
+        if self.as_json:
+            print_json({"summary": {"inputs": total, **self.statuses}})
+        elif total > 1 and not self.quiet:
+            words = ("ok", "partial", IGNORED, FAILED)
+            told = [f"{self.statuses[word]:,} {word}" for word in words if self.statuses[word]]
+            say(f"{counted(total, 'input')}: {', '.join(told)}", err=True)
+
     def lost(self, url: str, report: ScanReport) -> None:
         """Tell people what is missing, and what they should know."""
         for row in report.skipped:
-            say(f"skipped: {url}: {row.path}: {as_flags(row.reason)} [{row.code}]", err=True)
+            text = f"skipped: {url}: {row.path}: {as_flags(row.reason)} [{row.code}]"
+            say(text, err=True, mark=len("skipped:"))
         for warning in report.warnings:
-            say(f"warning: {url}: {as_flags(warning)}", err=True)
+            say(f"warning: {url}: {as_flags(warning)}", err=True, mark=len("warning:"))
 
     def failed(self, url: str, error: BaseException, status: str = FAILED) -> None:
         """Tell of an input that could not be scanned or written, or is none of ours."""
-        self.statuses.add(status)
+        self.statuses[status] += 1
         if self.as_json:
             _record_failure(url, error, status)
         if status == FAILED:

@@ -6,22 +6,43 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.options import Option, Pair, as_json, readable, storage_options, verbosity
+from refmaker.cli.options import (
+    Option,
+    Pair,
+    as_json,
+    out_format,
+    overwrite,
+    readable,
+    storage_options,
+    verbosity,
+)
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.spelling import as_flags
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
-from refmaker.storage.formats import FORMATS, format_of_name
+from refmaker.storage.formats import format_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["command"]
 
+_KEYWORDS = (
+    "scanned_file", "chunk_source", "check_files", "allow_missing", "identical_variables",
+    "concat_variables", "format",
+)  # fmt: skip
+
 
 @click.command("pattern")
 @click.argument("pattern")
-@click.option("--like", required=True, metavar="FILE", help="The one file that is scanned.")
+@click.option(
+    "--scanned-file",
+    required=True,
+    metavar="FILE",
+    help="The one file that is scanned.",
+    cls=Option,
+    former=["--like"],
+)
 @click.option("-o", "--out", required=True, metavar="OUT", help="The reference set, or -.")
 @click.option(
     "--range",
@@ -40,37 +61,50 @@ __all__ = ["command"]
     help="Values of a field, one by one.",
 )
 @click.option(
-    "--layout",
+    "--chunk-source",
     type=click.Choice(["auto", "ranges", "file"]),
     default="auto",
     show_default=True,
+    cls=Option,
+    former=["--layout"],
     help="'ranges': chunks lie where they lie in FILE; 'file': each file is one chunk.",
 )
 @click.option(
-    "--check",
+    "--check-files",
     type=click.IntRange(min=0),
+    cls=Option,
+    former=["--check"],
     default=2,
     show_default=True,
     metavar="N",
     help="Files to compare with FILE.",
 )
-@click.option("--existing", is_flag=True, help="Look which files are there; the rest is absent.")
-@click.option("--shared", multiple=True, metavar="NAME", help="A variable to take from FILE.")
-@click.option("--varying", multiple=True, metavar="NAME", help="A coordinate of each file's own.")
-@click.option("-f", "--format", metavar="NAME", help="Take this scanner, whatever the content.")
 @click.option(
-    "--out-format",
-    type=click.Choice(FORMATS),
-    help="Form of OUT.  [default: by its ending]",
+    "--allow-missing",
+    is_flag=True,
+    help="Look which files are there; the rest is absent.",
     cls=Option,
-    former=["--to"],
+    former=["--existing"],
 )
 @click.option(
-    "--overwrite/--no-overwrite",
-    default=False,
-    show_default=True,
-    help="Replace an existing reference set; nothing else is ever replaced.",
+    "--identical-variables",
+    multiple=True,
+    metavar="NAME",
+    help="A variable to take from FILE.",
+    cls=Option,
+    former=["--shared"],
 )
+@click.option(
+    "--concat-variables",
+    multiple=True,
+    metavar="NAME",
+    help="A coordinate of each file's own.",
+    cls=Option,
+    former=["--varying"],
+)
+@click.option("-f", "--format", metavar="NAME", help="Take this scanner, whatever the content.")
+@out_format("Form of OUT.  [default: by its ending]")
+@overwrite
 @readable
 @storage_options
 @as_json
@@ -81,18 +115,19 @@ def command(*, pattern: str, **options: Any) -> None:
     PATTERN is a URL with fields: {name:03d} for integers, {name:%Y%m%d} for dates, {name} for
     texts. Each field becomes a dimension with the given values as its coordinate, before those
     that the variables have in FILE (or in the place of one of size 1 and the same name).
-    Coordinates of FILE's own dimensions are the same in all files, unless --varying says
-    otherwise.
+    Coordinates of FILE's own dimensions are the same in all files, unless
+    --concat-variables says otherwise.
 
     Where FILE is not compressed, every file's chunks are taken to lie at the same places; else
     each file is one chunk, decoded as a whole by refmaker's codec refmaker.file, which raises
     for files of another type, shape or packing. A file that is missing is a missing chunk with
-    --existing, and an error when it is read without.
+    --allow-missing, and an error when it is read without.
 
     \b
     Example:
-      refmaker pattern 's3://bucket/{run:%Y%m%d}/{level:d}/{member:02d}.nc' --like one.nc \\
-        --range run=2020-01-01:2020-01-31:1D --values level=1000,850 --range member=0:9 -o cube.json
+      refmaker pattern 's3://bucket/{run:%Y%m%d}/{level:d}/{member:02d}.nc' \\
+        --scanned-file one.nc --range run=2020-01-01:2020-01-31:1D --values level=1000,850 \\
+        --range member=0:9 -o cube.json
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
 
@@ -104,10 +139,8 @@ def command(*, pattern: str, **options: Any) -> None:
     check_folder(out)
     check_free(out, overwrite=options["overwrite"], storage_options=out_options)
     values = _values(pattern, options["ranges"], options["lists"])
-    names = ("layout", "check", "existing", "shared", "varying", "format")
-    refs = refmaker.pattern(
-        pattern, options["like"], values, storage, **{name: options[name] for name in names}
-    )
+    chosen = {name: options[name] for name in _KEYWORDS}
+    refs = refmaker.pattern(pattern, values=values, storage_options=storage, **chosen)
     form = options["out_format"] or format_of_name(out)
     check_free(out, overwrite=options["overwrite"], storage_options=out_options)
     refs.write(out, out_options, format=form, **options["readable"])

@@ -124,4 +124,5 @@ def _bar() -> Any:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
         console=Console(stderr=True),
+        transient=True,
     )

@@ -16,6 +16,7 @@ from refmaker.cli.options import (
     More,
     as_json,
     help_all,
+    overwrite,
     readable,
     storage_options,
     verbosity,
@@ -24,7 +25,7 @@ from refmaker.cli.options import (
 )
 from refmaker.cli.output import FAILED as INPUT_FAILED
 from refmaker.cli.output import IGNORED, Account
-from refmaker.cli.scan_runs import Job, collector, scan_collection, scan_cube, scan_each
+from refmaker.cli.scan_runs import Job, collector, looked_at, scan_collection, scan_cube, scan_each
 from refmaker.cli.settings import SettingsCommand, take_settings
 from refmaker.cli.targets import DEFAULT_NAME, is_single, outputs
 from refmaker.errors import RefmakerError
@@ -155,12 +156,7 @@ _GIVEN = ParameterSource.COMMANDLINE
 @zarr_format_rarely
 @readable
 @click.option("--strict", is_flag=True, help="Exit with 1 if any object was skipped.")
-@click.option(
-    "--overwrite/--no-overwrite",
-    default=False,
-    show_default=True,
-    help="Replace existing reference files; nothing else is ever replaced.",
-)
+@overwrite
 @click.option(
     "--stats", is_flag=True, help="Add time, requests and bytes read to each line.", cls=More
 )
@@ -173,10 +169,10 @@ def command(ctx: click.Context, /, **values: Any) -> None:
     """Scan files, and write a reference file for each, or one for all.
 
     INPUT is a path or any URL that fsspec knows, a folder, a pattern such as 'a/**/*.nc' or
-    s3://bucket/*.nc, a prefix such as s3://bucket/folder/; @list.txt and - (standard input) name
-    files, one a line. What cannot be referenced is skipped and named on standard error; an input
-    that fails does not stop the others. A run of many inputs that was interrupted goes on where
-    it was when it is given again with --overwrite.
+    s3://bucket/*.nc, a prefix such as s3://bucket/folder/, an archive (x.zip, x.tar); @list.txt
+    and - (standard input) name files, one a line. What cannot be referenced is skipped and named on
+    standard error; an input that fails does not stop the others. A run of many inputs that was
+    interrupted goes on where it was when it is given again with --overwrite.
 
     \b
     Example:
@@ -193,6 +189,7 @@ def command(ctx: click.Context, /, **values: Any) -> None:
     if joined:
         out = _single(values["out"])
         _check(inputs.urls, [out], job)
+        inputs = looked_at(inputs, job)
         scanner = collector(inputs, job)
         alone = len(inputs.urls) == 1
         if isinstance(scanner, JoiningScanner) and not alone:
@@ -209,6 +206,7 @@ def command(ctx: click.Context, /, **values: Any) -> None:
             scan_cube(inputs, out, job, combine_options(values, form))
     elif is_single(inputs, values["out"]) and values["out"] is not None:
         _check(inputs.urls, [values["out"]], job)
+        inputs = looked_at(inputs, job)
         try:
             scan_collection(inputs, values["out"], job)
         except LookupError as error:
@@ -219,11 +217,11 @@ def command(ctx: click.Context, /, **values: Any) -> None:
         targets = outputs(inputs.urls, values["out"], values["name_template"])
         _check(inputs.urls, targets, job)
         scan_each(inputs, targets, job)
-    account.tell_readers()
+    account.finish()
     if (
         INPUT_FAILED in account.statuses
-        or account.statuses == {IGNORED}
-        or (job.strict and account.statuses & {"partial", IGNORED})
+        or account.statuses.keys() == {IGNORED}
+        or (job.strict and account.statuses.keys() & {"partial", IGNORED})
     ):
         ctx.exit(FAILED)
 

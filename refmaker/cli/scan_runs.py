@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.cli.output import FAILED, IGNORED, Account, counted
 from refmaker.cli.progress import ProgressShown
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError, UnsupportedError
-from refmaker.io.files import STANDARD, many_files
+from refmaker.io.archive_members import PACKED
+from refmaker.io.files import STANDARD, many_files, replacing
+from refmaker.io.known_heads import with_heads
 from refmaker.io.source import local_path
+from refmaker.scanning.archives import placed_in_archives
 from refmaker.scanning.protocol import JoiningScanner, MultiFileScanner
 from refmaker.storage.formats import format_of_name
 
@@ -23,11 +26,15 @@ if TYPE_CHECKING:
 
     from refmaker import CombineOptions, ReferenceSet
     from refmaker.io.inputs import Inputs
+    from refmaker.model import Group
     from refmaker.model.report import ScanReport
     from refmaker.scanning.many_files import Scanned
     from refmaker.scanning.options import ScanOptions
+    from refmaker.storage.readers import Summary
 
-__all__ = ["Job", "collector", "scan_collection", "scan_cube", "scan_each"]
+    Maker = Callable[[Group, ScanReport], "_Content"]
+
+__all__ = ["Job", "collector", "looked_at", "scan_collection", "scan_cube", "scan_each"]
 
 
 _WRITING, _WAITING = 8, 64
@@ -68,8 +75,9 @@ class Job:
         if len(targets) > 1 and local_path(targets[0]) is not None:
             for folder in dict.fromkeys(os.path.dirname(out) or "." for out in targets):
                 os.makedirs(folder, exist_ok=True)
-        for url, out in zip(inputs, targets, strict=False):
+        for out in {os.path.dirname(out): out for out in targets}.values():
             check_folder(out)
+        for url, out in zip(inputs, targets, strict=False):
             self._check_free(url, out)
 
     def write(self, refs: ReferenceSet, url: str, out: str) -> None:
@@ -82,7 +90,24 @@ class Job:
         if not self.quiet:
             self.account.note_readers(out, made.readers())
 
-    def many(self, inputs: Inputs, *, parts: str = "") -> Iterator[Scanned]:
+    def put(self, made: _Content, url: str, out: str) -> None:
+        """Write what was made of a reference set; otherwise as `write`."""
+        self._check_free(url, out)
+        with replacing(out, self._options(url, out)) as file:
+            file.write(made.data)
+        if made.readers is not None:
+            self.account.note_readers(out, made.readers)
+
+    def maker(self, targets: Sequence[str]) -> Maker | None:
+        """Return what makes the content of files of sets, if all are to be files."""
+        if any(format_of_name(out) != "json" for out in targets):
+            return None
+        form = "compact" if self.compact else "json"
+        return partial(_content, form, self.zarr_format, self.readable, not self.quiet)
+
+    def many(
+        self, inputs: Inputs, *, parts: str = "", finish: Maker | None = None
+    ) -> Iterator[Scanned]:
         """Scan many files at a time, or get their parts of a set, and show how far that is."""
         from refmaker.scanning.many_files import scan_many
 
@@ -93,6 +118,7 @@ class Job:
                 format=parts or self.format,
                 options=self.options,
                 parts=bool(parts),
+                finish=finish,
                 jobs=0 if self.isolate == "never" else self.jobs,
                 dask=self.dask,
                 cache=self.cache,
@@ -124,8 +150,9 @@ def scan_each(inputs: Inputs, targets: Sequence[str], job: Job) -> None:
     local = all(local_path(out) is not None for out in targets)
     with many_files(), ThreadPoolExecutor(_WRITING if local else 1) as threads:
         written: deque[tuple[int, Future[Callable[[], None]]]] = deque()
-        for file in job.many(inputs):
-            future = threads.submit(_written, file, targets[file.number], job)
+        finish = job.maker(targets)
+        for file in job.many(inputs, finish=finish):
+            future = threads.submit(_written, file, targets[file.number], job, finish)
             written.append((file.number, future))
             while written and (written[0][1].done() or len(written) > _WAITING):
                 number, future = written.popleft()
@@ -134,17 +161,51 @@ def scan_each(inputs: Inputs, targets: Sequence[str], job: Job) -> None:
             account.in_turn(number, future.result())
 
 
-def _written(file: Scanned, out: str, job: Job) -> Callable[[], None]:
+class _Content(NamedTuple):
+    """What a reference set came to: the content of its file, its report, and who reads it."""
+
+    data: bytes
+    report: ScanReport
+    readers: Summary | None
+
+
+def _content(
+    form: str,
+    zarr_format: str | int,
+    readable: Mapping[str, Any],
+    told: bool,
+    group: Group,
+    report: ScanReport,
+) -> _Content:
+    """Make the content of the file of a reference set, in whichever process that is there."""
+    from refmaker import ReferenceSet
+
+    refs = ReferenceSet(group, report)
+    stored = refs.stored_as(form, **readable, zarr_format=zarr_format)
+    made = refs.prepared(stored, readable["for_reader"])
+    return _Content(made.document(), report, made.readers() if told else None)
+
+
+def _written(file: Scanned, out: str, job: Job, finish: Maker | None) -> Callable[[], None]:
     """Write the reference set of a file; return what tells how that ended."""
     account = job.account
     if file.error is not None:
         return partial(account.failed, file.url, file.error, IGNORED if file.foreign else FAILED)
     try:
-        refs = file.references()
-        job.write(refs, file.url, out)
+        made = file.made
+        if made is None:
+            refs = file.references()
+            report = refs.report
+            if finish is None:
+                job.write(refs, file.url, out)
+            else:
+                made = finish(refs.group, report)
+        if made is not None:
+            report = made.report
+            job.put(made, file.url, out)
     except Exception as error:  # noqa: BLE001 - one input never costs the others
         return partial(account.failed, file.url, error)
-    return partial(account.done, file.url, out, refs.report, cached=file.cached)
+    return partial(account.done, file.url, out, report, cached=file.cached)
 
 
 def _scan_alone(url: str, out: str, job: Job) -> None:
@@ -167,12 +228,21 @@ def _scanned(url: str, job: Job) -> ReferenceSet:
     return refmaker.scan(url, job.storage_options, isolate=job.isolate, **how)
 
 
+def looked_at(inputs: Inputs, job: Job) -> Inputs:
+    """Return inputs with the beginnings of those that tell the format, to be read only once."""
+    from refmaker.scanning.multi_file import first_heads
+
+    known = with_heads(job.storage_options, inputs.heads)
+    return replace(inputs, heads=(*inputs.heads, *first_heads(inputs.urls, known, job.format)))
+
+
 def collector(inputs: Inputs, job: Job) -> MultiFileScanner | None:
     """Return the scanner of the first inputs, if its objects are spread over many files."""
     from refmaker.scanning.multi_file import find_collector
 
     try:
-        return find_collector(inputs.urls[:_LOOKED_AT], job.storage_options, job.format)
+        urls = inputs.urls[:_LOOKED_AT]
+        return find_collector(urls, with_heads(job.storage_options, inputs.heads), job.format)
     except (UnsupportedError, UnknownFormatError):
         return None
 
@@ -189,9 +259,13 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
     from refmaker.scanning.multi_file import find_collector, scan_together
 
     urls = inputs.urls
+    storage_options = with_heads(job.storage_options, inputs.heads)
     try:
-        scanner = find_collector(urls, job.storage_options, job.format)
+        scanner = find_collector(urls, storage_options, job.format)
     except (UnsupportedError, UnknownFormatError) as error:
+        if getattr(error, "code", "") == PACKED:
+            job.account.failed(urls[0], error)
+            return
         where = "standard output" if out == STANDARD else f"one reference set, {out}"
         raise LookupError(f"several inputs cannot be written to {where}: {error}") from error
     label = urls[0] if len(urls) == 1 else f"{counted(len(urls), 'file')}, {urls[0]} ... {urls[-1]}"
@@ -204,7 +278,7 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
         refs = ReferenceSet(
             *scan_together(
                 urls,
-                job.storage_options,
+                storage_options,
                 format=scanner.name,
                 options=job.options,
                 isolate="always" if apart or job.timeout is not None else "never",
@@ -234,7 +308,8 @@ def _scan_parts(inputs: Inputs, out: str, job: Job, scanner: JoiningScanner, lab
             bad.append(file)
 
     try:
-        refs = ReferenceSet(*scanner.join(good(), job.options))
+        group, report = scanner.join(good(), job.options)
+        refs = ReferenceSet(placed_in_archives(group, report, job.storage_options), report)
         for file in bad:
             refs.report.warn(f"{file.url} is not in the set: {file.error}")
         job.write(refs, inputs.urls[0], out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +11,7 @@ import click
 from refmaker.cli.options import More
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from refmaker.scanning.protocol import Setting
 
@@ -36,24 +37,45 @@ class SettingsCommand(click.Command):
         from refmaker.scanning.protocol import all_settings
 
         taken = {name for parameter in self.params for name in parameter.opts}
-        found: list[click.Parameter] = []
-        for name, (setting, formats) in sorted(all_settings().items()):
+        known = sorted(all_settings().items())
+        shared = _shared_names()
+        found: list[click.Parameter] = [
+            click.Option([f"--{name}", _parameter(name)], hidden=True, envvar=_variable(name))
+            for name in shared
+        ]
+        for name, (setting, formats) in known:
             if f"--{name}" in taken:
                 log.warning("the setting %s of %s is an option already", name, ", ".join(formats))
                 continue
-            found.append(_option(setting, formats))
+            found.append(_option(setting, formats, shared))
         return found
 
 
-def _option(setting: Setting, formats: tuple[str, ...]) -> click.Option:
+def _shared_names() -> list[str]:
+    """Return former names that several settings of today had."""
+    from refmaker.scanning.protocol import all_settings
+
+    counts = Counter(old for setting, _ in all_settings().values() for old in setting.former)
+    return [name for name, count in counts.items() if count > 1]
+
+
+def _parameter(name: str) -> str:
+    return _PREFIX + name.replace("-", "_")
+
+
+def _variable(name: str) -> str:
+    return f"REFMAKER_SCAN_{name.replace('-', '_').upper()}"
+
+
+def _option(setting: Setting, formats: tuple[str, ...], shared: Sequence[str]) -> click.Option:
     text = f"{', '.join(formats)}: {setting.help}"
     return More(
-        [f"--{setting.name}", _PREFIX + setting.name.replace("-", "_")],
+        [f"--{setting.name}", _parameter(setting.name)],
         type=click.Choice(setting.choices) if setting.choices else str,
         metavar=None if setting.choices else "TEXT",
         help=f"{text}  [default: {setting.default or 'none'}]",
-        former=[f"--{name}" for name in setting.former],
-        envvar=f"REFMAKER_SCAN_{setting.name.replace('-', '_').upper()}",
+        former=[f"--{name}" for name in setting.former if name not in shared],
+        envvar=_variable(setting.name),
     )
 
 
@@ -61,5 +83,6 @@ def take_settings(values: Mapping[str, Any]) -> dict[str, str]:
     """Return the settings that were given, by name, from a command's parameters."""
     from refmaker.scanning.protocol import all_settings
 
-    given = {name: values.get(_PREFIX + name.replace("-", "_")) for name in all_settings()}
+    names = [*_shared_names(), *all_settings()]
+    given = {name: values.get(_parameter(name)) for name in names}
     return {name: value for name, value in given.items() if value is not None}

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from refmaker.errors import RefmakerError, SourceError, SourceNotFoundError
+from refmaker.io.archive_members import member_name
 from refmaker.io.files import STANDARD, read_file
 from refmaker.io.source import Source, local_path
 from refmaker.io.stores import store_folder
@@ -90,6 +91,10 @@ def _join(folder: str | None, name: str) -> str:
 def _named(template: str, number: int, url: str) -> str:
     """Return the output's file name for one input."""
     url = store_folder(url)
+    member = member_name(url)
+    if member is not None:
+        # In a folder named like the archive.
+        url = f"{os.path.splitext(member.archive)[0]}/{member.member}"
     path = url if local_path(url) is not None else urlsplit(url.rpartition("::")[2]).path
     base = os.path.basename(path.rstrip("/")) or "data"
     stem = os.path.splitext(base)[0]

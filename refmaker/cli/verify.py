@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,9 +13,8 @@ from refmaker.cli.progress import ProgressShown
 from refmaker.verification.verify import SAMPLE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from refmaker import ArrayCheck
+    from refmaker.verification.compare import ArrayChecks
 
 __all__ = ["command"]
 
@@ -86,7 +84,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     from the files. Libraries run in processes of their own: one that aborts or hangs costs the
     array that it was reading. The exit code is 1 if anything differs, data could not be
     compared (unless --allow-uncompared), or a file is missing, too short or changed. --json
-    prints a record for each file and each array.
+    prints a record for each file and each array, and one that sums up.
 
     \b
     Example:
@@ -120,20 +118,20 @@ def command(  # noqa: PLR0913 - one parameter for each option
         if as_json:
             print_json(check.as_dict())
         elif not quiet or not check.ok:
-            say(_line(check))
+            say(_line(check), mark=len(check.verdict), good=check.ok)
     if not (quiet or as_json):
         say(_summary(checks), err=True)
+    if as_json:
+        counts = {verdict.replace(" ", "_"): count for verdict, count in checks.counts.items()}
+        print_json({"summary": {"ok": not bad, "arrays": len(checks), **counts}})
     if bad:
         ctx.exit(FAILED)
 
 
-def _summary(checks: Sequence[ArrayCheck]) -> str:
+def _summary(checks: ArrayChecks) -> str:
     """Return how many arrays are equal, and what to do about the others."""
-    counts = Counter(check.verdict for check in checks)
-    words = ("equal", "different", "not compared", "empty", "given")
-    told = [f"{counts[word]:,} {word}" for word in words if counts[word] or word == "equal"]
-    text = f"{counted(len(checks), 'array')}: {', '.join(told)}"
-    if counts["different"]:
+    text = checks.summary()
+    if "different" in checks.counts:
         text += "; scan the files again, and report what differs then"
     return text
 
@@ -152,5 +150,4 @@ def _line(check: ArrayCheck) -> str:
         line += f", set by editing: {', '.join(check.edited)}"
     if check.different:
         line += f", {check.different:,} differ"
-    reasons = "; ".join(filter(None, (check.metadata, check.reason)))
-    return f"{line}: {reasons}" if reasons else line
+    return f"{line}: {check.why}" if check.why else line

@@ -113,8 +113,6 @@ class B3D(DecodeOnly):
 
         Parameters
         ----------
-        buf : bytes-like
-            The chunk as stored.
         out : writeable bytes-like, optional
             Receives the result; has exactly its size.
 

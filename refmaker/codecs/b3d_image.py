@@ -130,8 +130,6 @@ def restore_pixels(
     ----------
     values : ndarray of float32 or uint16
         What the predictor gives, in steps of quantisation.
-    camera : Camera
-        The parameters of the chunk.
 
     Returns
     -------
@@ -179,13 +177,6 @@ def fused_multiply_add(
     factor: NDArray[np.float32], scale: np.float32, addend: np.float32
 ) -> NDArray[np.float32]:
     """Compute ``factor * scale + addend`` with one rounding, as the GPU's instruction does.
-
-    Parameters
-    ----------
-    factor : ndarray of float32
-        The array to be scaled.
-    scale, addend : float32
-        Scalars.
 
     Returns
     -------

@@ -31,7 +31,8 @@ class DecodeOnly(Codec):  # type: ignore[misc]  # numcodecs carries no types
     """A codec that reads what another library wrote.
 
     Subclasses list the names of their configuration in `fields`, keep each as an attribute of
-    the same name in a form that JSON can hold, and implement ``decode``.
+    the same name in a form that JSON can hold, and implement ``decode``, which raises
+    `refmaker.errors.CodecError` for bytes that are not what the configuration says.
     """
 
     codec_id: ClassVar[str]

@@ -26,8 +26,6 @@ def unpack_bits(packed: Buffer, width: int, count: int) -> NDArray[Any]:
         At least ``ceil(width * count / 8)`` bytes; the caller has checked that.
     width : int
         Bits per value, 1..64.
-    count : int
-        Number of values.
 
     Returns
     -------

@@ -9,6 +9,7 @@ JPEG-LS, WebP) are asked first. What other codecs return is measured afterwards.
 from __future__ import annotations
 
 import struct
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,13 @@ UNSAID = 256 * 1024**2
 _SLACK = 64 * 1024
 _WIDER = 16
 """How many times larger than its values a filter may leave them: one byte kept as 16 at most."""
+_LARGE = 1 << 15
+"""Bytes of a stream that are worth loading another library."""
 _IMAGE = 4
 """How many times larger an image may say to be than what its decoder is asked to make of it."""
 _SAME = frozenset(
     {
-        *("fletcher32", "crc32", "crc32c", "adler32", "jenkins_lookup3", "shuffle", "delta"),
+        *("fletcher32", "crc32", "crc32c", "adler32", "jenkins_lookup3", "delta"),
         *("vlen-utf8", "vlen-bytes", "vlen-array", "json2", "msgpack2"),
     }
 )
@@ -74,6 +77,9 @@ def bound_after(codec: Any, most: int) -> int:
     name = "" if codec is None else codec.codec_id
     if name == "refmaker.crop":
         return most * _WIDER + _SLACK + int(codec.offset)
+    if name == "shuffle":
+        # Exactly as many, so that they are decoded to where they stay.
+        return most
     # What a filter leaves of the values is larger or smaller than they are, within reason.
     return most + 64 if name in _SAME else most * _WIDER + _SLACK
 
@@ -102,13 +108,7 @@ class Bounded:
         return self.codec.encode(data)
 
     def decode(self, data: Any, out: Any = None) -> Any:
-        """Decode.
-
-        Raises
-        ------
-        CodecError
-            If the bytes decode to more.
-        """
+        """Decode."""
         stream = _STREAMS.get(self.codec_id)
         if stream is not None and type(self.codec).__module__.partition(".")[0] == "numcodecs":
             return stream(self.codec, memoryview(_contiguous(data)), self.most)
@@ -164,9 +164,12 @@ def _unpacked(name: str, make: Callable[[], Any], data: memoryview, most: int) -
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _zlib(_: Any, data: memoryview, most: int) -> bytes:
+def _zlib(_: Any, data: memoryview, most: int) -> Any:
     import zlib
 
+    found: Any = _by_libdeflate(data, most)
+    if found is not None:
+        return found
     stream = zlib.decompressobj()
     found = stream.decompress(data, most + 1)
     if len(found) > most:
@@ -174,6 +177,28 @@ def _zlib(_: Any, data: memoryview, most: int) -> bytes:
     if not stream.eof:
         raise CodecError("the zlib stream ends too early")
     return found
+
+
+def _by_libdeflate(data: memoryview, most: int) -> Any:
+    """Return what a zlib stream (RFC 1950) decodes to, three times as fast; else None.
+
+    It writes to memory that is there beforehand. Streams that it does not take, or that hold more
+    than there is room for, are left to Python's own decompressor, which says what is wrong.
+    """
+    if most >= UNSAID or (len(data) < _LARGE and "imagecodecs" not in sys.modules):
+        # Loading the library takes as long as some thousand small chunks.
+        return None
+    import numpy as np
+
+    try:
+        import imagecodecs
+    except ImportError:
+        return None
+    decode: Any = imagecodecs.deflate_decode
+    try:
+        return decode(data, out=np.empty(most, "u1"))
+    except imagecodecs.DeflateError:
+        return None
 
 
 def _gzip(_: Any, data: memoryview, most: int) -> bytes:
@@ -201,7 +226,7 @@ def _lzma(codec: Any, data: memoryview, most: int) -> bytes:
     return _unpacked("lzma", make, data, most)
 
 
-_STREAMS: dict[str, Callable[[Any, memoryview, int], bytes]] = {
+_STREAMS: dict[str, Callable[[Any, memoryview, int], Any]] = {
     "zlib": _zlib,
     "gzip": _gzip,
     "bz2": _bz2,

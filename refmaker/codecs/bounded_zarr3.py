@@ -29,12 +29,7 @@ __all__ = ["bounded_codecs_v3", "largest_chunk"]
 
 
 def largest_chunk(metadata: Any) -> tuple[int, ...]:
-    """Return the extents of the largest chunk of an array of version 3.
-
-    Parameters
-    ----------
-    metadata : zarr.core.metadata.ArrayV3Metadata
-    """
+    """Return the extents of the largest chunk of an array of version 3."""
     grid = metadata.chunk_grid
     extents = getattr(grid, "chunk_shape", None)
     if extents is None:

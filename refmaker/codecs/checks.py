@@ -17,8 +17,8 @@ MAX_CHUNK = 2**32 - 1
 MAX_HEADER = 64 * 1024**2
 
 
-def library(module: str, package: str | None = None) -> Any:
-    """Import what a codec needs, at the time when it first decodes.
+def library(module: str, package: str | None = None, purpose: str = "to decode this chunk") -> Any:
+    """Import what a codec needs, at the time when it first decodes, or a format's own library.
 
     Parameters
     ----------
@@ -26,6 +26,8 @@ def library(module: str, package: str | None = None) -> Any:
         Name to import.
     package : str, optional
         Name to install, where it is another one.
+    purpose : str
+        What it is needed for.
 
     Raises
     ------
@@ -37,7 +39,7 @@ def library(module: str, package: str | None = None) -> Any:
     except ImportError as error:
         name = package or module.partition(".")[0]
         raise MissingDependencyError(
-            f"the package {name} is needed to decode this chunk: {error}",
+            f"the package {name} is needed {purpose}: {error}",
             hint=f"pip install {name}",
         ) from error
 

@@ -84,8 +84,6 @@ def decode_chunk(array: Array, raw: bytes, at: Sequence[Any] | None = None) -> N
     ----------
     array : Array
         How it is encoded.
-    raw : bytes
-        The chunk.
     at : sequence of int, optional
         Its position in the grid, where chunks are of different lengths.
 

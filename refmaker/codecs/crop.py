@@ -46,13 +46,7 @@ class Crop(DecodeOnly):
         self.nbytes = bounded("nbytes", nbytes, 1, MAX_CHUNK)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Return the range, ``nbytes`` bytes.
-
-        Raises
-        ------
-        CodecError
-            If the bytes end before it does.
-        """
+        """Return the range, ``nbytes`` bytes."""
         data = input_bytes(buf)
         end = self.offset + self.nbytes
         if data.size < end:
@@ -70,8 +64,6 @@ def corner(data: Buffer, stored: Sequence[int], shape: Sequence[int], itemsize: 
     ----------
     data : ndarray of uint8
         The chunk's elements in C order.
-    stored : sequence of int
-        Its extents.
     shape : sequence of int
         How many elements count, at most as many.
     itemsize : int

@@ -16,6 +16,7 @@ from refmaker.codecs.dicom_pixels import (
     swap_pairs,
     unpack_cells,
 )
+from refmaker.codecs.multipart import only_part, wrapped
 from refmaker.errors import CodecError, MetadataError
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ class DICOM(DecodeOnly):
     """One chunk of frames, from the bytes in the file to pixels.
 
     The steps, in the order in which they are taken, each only if the configuration names it:
-    a deflated data set is inflated up to its pixels; the headers of fragments are removed; the
-    frame is decompressed; swapped bytes, packed bits and halved chrominance are undone; planes
-    become samples; unused bits are cleared, or filled with the sign. That the result has the
-    size it should have is checked.
+    a message is opened; a deflated data set is inflated up to its pixels; the headers of
+    fragments are removed; the frame is decompressed; swapped bytes, packed bits and halved
+    chrominance are undone; planes become samples; unused bits are cleared, or filled with the
+    sign. That the result has the size it should have is checked.
 
     Parameters
     ----------
@@ -68,6 +69,8 @@ class DICOM(DecodeOnly):
         chunk, where a picture is a mosaic of them.
     skip : int, optional
         Bytes in front of the pixels in a deflated data set, which is what the chunk then is.
+    multipart : bool
+        Whether the frame is the only part of a message, as a service sends it.
     """
 
     codec_id = "refmaker.dicom"
@@ -85,6 +88,7 @@ class DICOM(DecodeOnly):
         "last",
         "skip",
         "tiles",
+        "multipart",
     )
 
     def __init__(  # noqa: PLR0913 - the steps are independent of one another
@@ -103,6 +107,7 @@ class DICOM(DecodeOnly):
         last: int | None = None,
         skip: int | None = None,
         tiles: Any = None,
+        multipart: bool = False,
     ) -> None:
         if not isinstance(shape, list | tuple) or len(shape) != 4:
             raise MetadataError(f"{self.codec_id}: shape {shape!r} is not four extents")
@@ -132,6 +137,7 @@ class DICOM(DecodeOnly):
         self.last = None if last is None else bounded("last", last, 0, _LARGEST)
         self.skip = None if skip is None else bounded("skip", skip, 0, _LARGEST)
         self.tiles = None if tiles is None else self._checked(tiles)
+        self.multipart = bool(multipart)
 
     def _checked(self, tiles: Any) -> list[int]:
         if not isinstance(tiles, list | tuple) or len(tiles) != 3:
@@ -142,14 +148,10 @@ class DICOM(DecodeOnly):
         return [down, across, count]
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Decode one chunk.
-
-        Raises
-        ------
-        CodecError
-            If the bytes are not what the configuration says, or not a whole chunk.
-        """
+        """Decode one chunk."""
         raw = input_bytes(buf)
+        if self.multipart:
+            raw = np.frombuffer(only_part(raw.tobytes()), np.uint8)
         if self.skip is not None:
             raw = self._inflated(raw)
         if self.fragments:
@@ -168,17 +170,13 @@ class DICOM(DecodeOnly):
 
     @property
     def rewrites(self) -> bool:
-        """Whether chunks are whole data sets, identifiers of the patient included."""
-        return self.skip is not None
+        """Whether chunks are whole data sets, or messages that name an instance."""
+        return self.skip is not None or self.multipart
 
     def shareable(self, buf: Any) -> bytes:
-        """Return a chunk with zeros in place of all elements but the pixels.
-
-        Raises
-        ------
-        CodecError
-            If the chunk is no deflate stream that reaches to the end of the pixels.
-        """
+        """Return a chunk with zeros in place of all elements but the pixels, and a bare message."""
+        if self.multipart:
+            return wrapped(only_part(bytes(buf)))
         if self.skip is None:
             return bytes(buf)
         pixels = self._inflated(input_bytes(buf))
@@ -219,7 +217,6 @@ class DICOM(DecodeOnly):
         return expand_422(cells) if self.ybr422 else cells
 
     def _image(self, raw: Buffer) -> NDArray[Any]:
-        """Return the samples of one compressed image."""
         data = raw.tobytes()
         if self.encoding == "jpeg":
             space = "RGB" if self.rgb else None

@@ -68,8 +68,6 @@ def unpack_cells(raw: Buffer, width: int, count: int) -> NDArray[Any]:
         The packed cells, with a part of a byte behind the last one.
     width : int
         1 or 12.
-    count : int
-        How many cells there are.
 
     Returns
     -------

@@ -35,13 +35,7 @@ class FITSColumn(DecodeOnly):
         self.width = bounded("width", width, 1, self.row - self.start)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Return the column's elements of all rows, C order.
-
-        Raises
-        ------
-        CodecError
-            If the chunk is not a whole number of rows.
-        """
+        """Return the column's elements of all rows, C order."""
         raw = input_bytes(buf)
         if raw.size % self.row:
             raise CodecError(

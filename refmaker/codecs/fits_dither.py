@@ -59,12 +59,8 @@ def dequantize(
 
     Parameters
     ----------
-    stored : ndarray of int32
-        Quantised values, shape (count,).
     scale, zero : float
         ``ZSCALE`` and ``ZZERO`` of the tile.
-    blank : int, optional
-        What stands for NaN.
     dither : {0, 1, 2}
         The method of subtractive dithering; 0 for none.
     seed : int

@@ -165,13 +165,7 @@ class FITSTiles(DecodeOnly):
             raise MetadataError(f"{self.codec_id}: chunks {self.chunk} of tiles {self.tile}")
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Return the elements of a chunk, C order, with zeros beyond the edge of the image.
-
-        Raises
-        ------
-        CodecError
-            If no chunk has so many bytes, or they cannot be decoded.
-        """
+        """Return the elements of a chunk, C order, with zeros beyond the edge of the image."""
         data = input_bytes(buf)
         if self._alone:
             made = self._fitting(self._stored(data, self.dtype, math.prod(self.tile)))

@@ -36,13 +36,7 @@ class FITSUnsigned(DecodeOnly):
         self.dtype = kind.str
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Return the elements as unsigned integers, in the same byte order.
-
-        Raises
-        ------
-        CodecError
-            If the chunk is not a whole number of elements.
-        """
+        """Return the elements as unsigned integers, in the same byte order."""
         raw, kind = input_bytes(buf), np.dtype(self.dtype)
         if raw.size % kind.itemsize:
             raise CodecError(

@@ -78,8 +78,6 @@ def decode_parts(
         A field of edition 2 whose packing does not depend on the grid.
     template : int
         Its template 5.x, for messages.
-    count : int
-        Number of values.
     dtype : numpy.dtype
         float64 or float32.
 
@@ -118,13 +116,6 @@ def grid_points(
     section: bytes, grid: GridDefinition
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ask ecCodes for the latitudes and longitudes of a grid.
-
-    Parameters
-    ----------
-    section : bytes
-        Grid definition section.
-    grid : GridDefinition
-        What was read from it.
 
     Returns
     -------

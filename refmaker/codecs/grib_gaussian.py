@@ -71,8 +71,6 @@ def gaussian_rows(parallels: int, first: float, rows: int, *, northwards: bool) 
         Number of parallels between a pole and the equator.
     first : float
         Latitude of the first row as the message gives it, rounded to its unit.
-    rows : int
-        Number of rows.
     northwards : bool
         Whether the following rows are to the north.
 

@@ -85,8 +85,6 @@ class SectionReader:
 
         Parameters
         ----------
-        rows : int
-            How many there are.
         size : int
             Octets of each.
         octet : int, optional

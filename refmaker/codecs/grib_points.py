@@ -37,11 +37,6 @@ KNOWN = LATLON | PROJECTED | _REDUCED | {"healpix"}
 def points(grid: GridDefinition) -> Points:
     """Return latitudes and longitudes of all points, in the order of the data put into rows.
 
-    Parameters
-    ----------
-    grid : GridDefinition
-        Grid definition.
-
     Returns
     -------
     tuple of two ndarrays of float64, each of the shape of the grid

@@ -121,10 +121,6 @@ def unpack_scaled(
         At least ``ceil(width * count / 8)`` bytes; the caller has checked that.
     width : int
         Bits per integer, 1..64.
-    count : int
-        Number of integers.
-    scale : Scale
-        Factors.
     dtype : numpy.dtype
         float64 or float32.
 

@@ -29,8 +29,6 @@ def arrange(values: NDArray[Any], shape: Sequence[int], scanning: int) -> NDArra
         Values in the order of the message.
     shape : sequence of int
         (rows, columns), possibly after dimensions of length 1, of n elements in all.
-    scanning : int
-        Scanning mode.
 
     Returns
     -------

@@ -43,13 +43,7 @@ class HDF5Bits(DecodeOnly):
         self.offset = bounded("offset", offset, 0, 8 * kind.itemsize - self.precision)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Return the elements as whole integers, in the same type and byte order.
-
-        Raises
-        ------
-        CodecError
-            If the chunk is not a whole number of elements.
-        """
+        """Return the elements as whole integers, in the same type and byte order."""
         raw = input_bytes(buf)
         stored = np.dtype(self.dtype)
         if raw.size % stored.itemsize:

@@ -61,13 +61,7 @@ class HDF5Bitshuffle(DecodeOnly):
         self.compression = compression
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Decompress and transpose one chunk back.
-
-        Raises
-        ------
-        CodecError
-            If the chunk is corrupt, or does not give `nbytes` bytes.
-        """
+        """Decompress and transpose one chunk back."""
         raw = input_bytes(buf)
         if self.compression == "none":
             expect(self.codec_id, raw.size, self.nbytes, "the chunk")

@@ -44,13 +44,7 @@ class HDF5Convert(DecodeOnly):
         self.dtype = target.str
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Convert the elements of one chunk.
-
-        Raises
-        ------
-        CodecError
-            If the chunk is not a whole number of elements, or HDF5 cannot convert them.
-        """
+        """Convert the elements of one chunk."""
         h5t = library("h5py.h5t")
         raw = input_bytes(buf)
         try:

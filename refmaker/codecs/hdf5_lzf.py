@@ -39,13 +39,7 @@ class HDF5Lzf(DecodeOnly):
         self.nbytes = bounded("nbytes", nbytes, 1, MAX_CHUNK)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Decompress one chunk.
-
-        Raises
-        ------
-        CodecError
-            If the stream is corrupt, or does not give `nbytes` bytes.
-        """
+        """Decompress one chunk."""
         raw = input_bytes(buf)
         try:
             decoded = library("imagecodecs").lzf_decode(raw, header=False, out=self.nbytes)

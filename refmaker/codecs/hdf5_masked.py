@@ -64,13 +64,7 @@ class HDF5Masked(DecodeOnly):
         self._variants = {mask: _without(self._codecs, mask) for mask in masked | {0}}
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Undo the filters that the chunk of this length went through.
-
-        Raises
-        ------
-        CodecError
-            If one of the filters cannot decode the chunk.
-        """
+        """Undo the filters that the chunk of this length went through."""
         raw = input_bytes(buf)
         key = str(raw.size)
         if key in self.padded:

@@ -47,13 +47,7 @@ class HDF5Nbit(DecodeOnly):
         self.byteorder = byteorder
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Unpack one chunk.
-
-        Raises
-        ------
-        CodecError
-            If the chunk is too short for its elements.
-        """
+        """Unpack one chunk."""
         raw = input_bytes(buf)
         needed = -(-self.count * self.precision // 8)
         if raw.size < needed:

@@ -67,13 +67,7 @@ class HDF5ScaleOffset(DecodeOnly):
         self._fill = int(words.view(f"<u{size}")[0]) if fill else None
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Unpack and rescale one chunk.
-
-        Raises
-        ------
-        CodecError
-            If the chunk is too short, or asks for more bits than an element has.
-        """
+        """Unpack and rescale one chunk."""
         raw = input_bytes(buf)
         if raw.size < 5:
             raise CodecError(f"{self.codec_id}: {raw.size} bytes hold no header")

@@ -191,11 +191,6 @@ if hasattr(os, "register_at_fork"):
 def check_available(filter_ids: Any) -> None:
     """Make sure that HDF5 finds every one of these filters.
 
-    Parameters
-    ----------
-    filter_ids : iterable of int
-        Filter ids.
-
     Raises
     ------
     UnsupportedError

@@ -52,13 +52,7 @@ class HDF5Zfp(DecodeOnly):
             raise MetadataError(f"{self.codec_id}: the header says {size} bytes, not {nbytes}")
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Decompress one chunk.
-
-        Raises
-        ------
-        CodecError
-            If the stream is corrupt, or does not give `nbytes` bytes.
-        """
+        """Decompress one chunk."""
         raw = input_bytes(buf)
         blocks, block_size, least = _blocks(self.header)
         if raw.size < -(-blocks * least // 8):

@@ -57,10 +57,6 @@ def packing_of(
 
     Parameters
     ----------
-    attributes : mapping
-        As in a document.
-    dtype : numpy.dtype
-        Type of the packed values.
     fill_value : object, optional
         A value that stands for missing ones beside those that the attributes name.
 
@@ -128,7 +124,6 @@ def unpacked(values: NDArray[Any], packing: Packing) -> NDArray[Any]:
     ----------
     values : ndarray
         Integers as wide as those of `packing`.
-    packing : Packing
 
     Returns
     -------

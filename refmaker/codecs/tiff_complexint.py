@@ -34,13 +34,7 @@ class TIFFComplexInt(DecodeOnly):
         self.byteorder = byteorder
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Return the complex numbers, shape (n,).
-
-        Raises
-        ------
-        CodecError
-            If the bytes are no whole number of pairs.
-        """
+        """Return the complex numbers, shape (n,)."""
         data = input_bytes(buf)
         if data.size % (self.bits // 4):
             raise CodecError(f"{self.codec_id}: {data.size} bytes are no whole number of pairs")

@@ -47,13 +47,7 @@ class TIFFFax(DecodeOnly):
             raise MetadataError(f"codec settings of {self.height} rows of {self.width} pixels")
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Return the pixels as booleans, filled up with 0 to `height` rows.
-
-        Raises
-        ------
-        CodecError
-            If they cannot be decoded.
-        """
+        """Return the pixels as booleans, filled up with 0 to `height` rows."""
         data = bytes(input_bytes(buf))
         try:
             rows = self._rows(data, self.height)

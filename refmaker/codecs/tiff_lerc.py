@@ -47,13 +47,7 @@ class TIFFLERC(DecodeOnly):
         self.alpha = bool(alpha)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Return the samples, shape (rows * width * samples,).
-
-        Raises
-        ------
-        CodecError
-            If it is no LERC, or its pixels are not of that number and type.
-        """
+        """Return the samples, shape (rows * width * samples,)."""
         imagecodecs = library("imagecodecs")
         try:
             values, mask = imagecodecs.lerc_decode(input_bytes(buf), masks=True)

@@ -39,13 +39,7 @@ class TIFFPad(DecodeOnly):
         self.over = bounded("over", over, 0, self.nbytes)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Return the strip's bytes, filled up or cut to ``nbytes``.
-
-        Raises
-        ------
-        CodecError
-            If there are fewer bytes than in a full strip, yet not as many as in the last.
-        """
+        """Return the strip's bytes, filled up or cut to ``nbytes``."""
         data = input_bytes(buf)
         if data.size < self.nbytes:
             if not self.tail <= data.size <= self.tail + self.over:

@@ -40,13 +40,7 @@ class TIFFPredictor(DecodeOnly):
         self.bits = bounded("bits", bits, 1, 32)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Return the samples as little-endian integers of the smallest size that holds them.
-
-        Raises
-        ------
-        CodecError
-            If the bytes are not those of a segment.
-        """
+        """Return the samples as little-endian integers of the smallest size that holds them."""
         itemsize = 1 if self.bits <= 8 else 2 if self.bits <= 16 else 4
         data = input_bytes(buf)
         expect(self.codec_id, data.size, math.prod(self.shape) * itemsize, "the segment")

@@ -31,13 +31,7 @@ class TIFFSamplesFirst(DecodeOnly):
         self.itemsize = bounded("itemsize", itemsize, 1, 16)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Return the bytes of the planes, one after another.
-
-        Raises
-        ------
-        CodecError
-            If the bytes are no whole number of pixels.
-        """
+        """Return the bytes of the planes, one after another."""
         data = input_bytes(buf)
         if data.size % (self.samples * self.itemsize):
             raise CodecError(f"{self.codec_id}: {data.size} bytes are no whole number of pixels")

@@ -32,7 +32,6 @@ This module is imported by ``import refmaker``, so it loads nothing heavy.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from refmaker.combine.options import Appended, CombineOptions
@@ -93,9 +92,7 @@ def combine(
     from refmaker.combine.cube import combine_members
     from refmaker.combine.members import members
 
-    if option_fields:
-        options = replace(options or CombineOptions(), **option_fields)
-    options = options or CombineOptions()
+    options = (options or CombineOptions()).changed(**option_fields)
     if options.batch is not None:
         from refmaker.combine.batches import combine_in_batches
 
@@ -209,7 +206,6 @@ def append(
     """
     from refmaker.combine import appending
 
-    if option_fields:
-        options = replace(options or CombineOptions(), **option_fields)
+    options = (options or CombineOptions()).changed(**option_fields)
     written = {"templates": templates, "for_reader": for_reader}
-    return appending.append(target, sets, storage_options, options or CombineOptions(), written)
+    return appending.append(target, sets, storage_options, options, written)

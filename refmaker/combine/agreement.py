@@ -147,8 +147,6 @@ def attribute_values(
         Tells from its name whether an attribute has to be the same everywhere.
     found : Findings
         Gets the differences that are none to be passed over.
-    path : str
-        The node.
     policy : callable
         Tells from its name what to do with one of the others: "drop", "error" or "first".
     hint : callable
@@ -156,8 +154,6 @@ def attribute_values(
 
     Returns
     -------
-    dict
-        The attributes.
     list of str
         Names of those that were left out, or taken from the first.
     """
@@ -198,7 +194,7 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> bool:
         return False
     left, right = one[name], other[name]
     if name in _NUMBERS:
-        return _alike(left, right)
+        return _equal(left, right)
     return bool(left == right) or dumps(left) == dumps(right)
 
 
@@ -206,12 +202,12 @@ def _redundant(name: str, nodes: Sequence[tuple[int, Mapping[str, Any]]]) -> boo
     """Whether ``missing_value`` says nowhere more than ``_FillValue`` does."""
     return name == "missing_value" and all(
         name not in attributes
-        or ("_FillValue" in attributes and _alike(attributes[name], attributes["_FillValue"]))
+        or ("_FillValue" in attributes and _equal(attributes[name], attributes["_FillValue"]))
         for _, attributes in nodes
     )
 
 
-def _alike(one: Any, other: Any) -> bool:
+def _equal(one: Any, other: Any) -> bool:
     left, right = number_of(one), number_of(other)
     if isinstance(left, float) and isinstance(right, float):
         return left == right or (math.isnan(left) and math.isnan(right))
@@ -234,16 +230,12 @@ def compare_arrays(
 
     Parameters
     ----------
-    path : str
-        The variable.
     arrays : iterable of (int, Array)
         Number of an input, and its array.
     found : Findings
         Gets the differences of each field.
     fields : sequence of str
         Names of the fields of `Array`.
-    hints : mapping of str to str
-        Remedies by field.
     """
     items = iter(arrays)
     first, base = next(items)

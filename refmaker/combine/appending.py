@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from refmaker.combine.batches import second_pass_options
 from refmaker.combine.cube import check_names, combine_members
 from refmaker.combine.forecast import VIEW
-from refmaker.combine.members import Member, members
+from refmaker.combine.members import Member, members, numbered
 from refmaker.combine.options import Appended, CombineOptions
 from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.io.local_file import local_path
 from refmaker.model.zarr_v3 import needs_version_3
-from refmaker.storage.detect import detect, reference_form
+from refmaker.storage.detect import reference_form
 from refmaker.storage.formats import StoredForm, format_of_name
-from refmaker.storage.reference_set import ReferenceSet
+from refmaker.storage.reference_set import ReferenceSet, read_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,26 +40,38 @@ def append(
     """
     options = replace(options, zarr_format="auto")
     found = members(sets, storage_options, options.drop, options.preprocess)
-    if _is_icechunk(target):
+    form = _form(target, storage_options)
+    if form == "icechunk":
         from refmaker.combine.icechunk_append import append_icechunk
 
         # icechunk's own storage in a folder does not tell of all conflicts.
         with _alone(target):
             return append_icechunk(target, found, options, storage_options)
-    form = reference_form(target, storage_options)
     with _alone(target):
         before = _state(target)
-        base = ReferenceSet.read(target, storage_options)
-        _refuse_views(base)
-        done = _rejoined(base, found, storage_options, options) or extend(base, found, options)
-        if done.added and done.refs is not None:
-            _check_version(base, done.refs, target)
+
+        def check() -> None:
             if _state(target) != before:
                 raise SourceChangedError(
                     "somebody else has changed the set meanwhile",
                     url=os.fspath(target),
                     hint="append again",
                 )
+
+        if form == "parquet" and written == {"templates": "auto", "for_reader": None}:
+            from refmaker.combine.linked_append import append_linked
+
+            linked = append_linked(
+                target, options, lambda part: extend(part, found, options), check
+            )
+            if linked is not None:
+                return linked
+        base = read_as(form, target, storage_options)
+        _refuse_views(base)
+        done = _rejoined(base, found, storage_options, options) or extend(base, found, options)
+        if done.added and done.refs is not None:
+            _check_version(base, done.refs, target)
+            check()
             stored = base.stored or StoredForm(form)
             if written["templates"] == "auto" and stored.form == "json" and not stored.templates:
                 written = {**written, "templates": "never"}
@@ -140,24 +152,16 @@ def _rejoined(
     return Appended(added, known, refs)
 
 
-def _is_icechunk(target: str | os.PathLike[str]) -> bool:
+def _form(target: str | os.PathLike[str], storage_options: Mapping[str, Any] | None) -> str:
+    """Return how a set is stored; of a place where nothing is yet, what its name says."""
     path = local_path(os.fspath(target))
-    if path is None or not os.path.exists(path):
-        return format_of_name(target) == "icechunk"
-    return detect(target).kind == "icechunk"
+    if path is not None and not os.path.exists(path) and format_of_name(target) == "icechunk":
+        return "icechunk"
+    return reference_form(target, storage_options)
 
 
 def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions) -> Appended:
     """Add inputs to a set in memory; what is returned is another set.
-
-    Parameters
-    ----------
-    base : ReferenceSet
-        What is there.
-    found : sequence of Member
-        The inputs.
-    options : CombineOptions
-        How to combine.
 
     Raises
     ------
@@ -173,7 +177,7 @@ def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions)
             "a set that was split into groups (`incompatible='split'`) cannot be appended to",
             hint="combine all inputs anew",
         )
-    new = combine_members(_numbered(fresh), options, part=True)
+    new = combine_members(numbered(fresh), options, part=True)
     both = [
         Member(0, base, found[0].storage_options),
         Member(1, new, found[0].storage_options),
@@ -186,18 +190,8 @@ def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions)
     return Appended(added, known, replace(joined, zarr_format=base.zarr_format))
 
 
-def _numbered(found: Sequence[Member]) -> list[Member]:
-    return [replace(member, number=i) for i, member in enumerate(found)]
-
-
 def _sorted_out(base: ReferenceSet, found: Sequence[Member]) -> tuple[list[Member], list[str]]:
-    """Return the inputs that are new, and the names of those that are there.
-
-    Raises
-    ------
-    SourceChangedError
-        If one was there, and is another file now.
-    """
+    """Return the inputs that are new, and the names of those that are there."""
     known: dict[str, Fingerprint | None] = {}
     for _, array in base.group.arrays():
         # Sets of other tools remember no fingerprints.

@@ -31,8 +31,6 @@ def combine_in_batches(
     ----------
     sets : iterable of ReferenceSet, str or os.PathLike
         The inputs; taken as they are needed.
-    storage_options : mapping, optional
-        Passed to fsspec.
     options : CombineOptions
         How to combine; its ``batch`` says how many inputs at a time.
 
@@ -71,8 +69,8 @@ def second_pass_options(options: CombineOptions) -> CombineOptions:
     # Dates from names may be in finer units in one cube than in another.
     times = "reencode" if options.coords else options.times
     return replace(
-        options, concat=concat, coords={}, times=times, shared=(), varying=(), drop=(),
-        batch=None, preprocess=None,
+        options, concat=concat, coords={}, times=times, identical_variables=(),
+        concat_variables=(), drop=(), batch=None, preprocess=None,
     )  # fmt: skip
 
 

@@ -177,16 +177,10 @@ def misaligned(
 
     Parameters
     ----------
-    path : str
-        The variable.
     items : sequence of (int, Array)
         The inputs, all of one chunk shape.
-    layout : VariableGrid
-        The cube's geometry.
     found : Findings, optional
         Gets the explanation.
-    hint : str
-        What helps.
     """
     bad: set[int] = set()
     numbers = np.array([i for i, _ in items], np.int64)
@@ -310,8 +304,6 @@ def filled_positions(
 
     Parameters
     ----------
-    layout : VariableGrid
-        The cube's geometry.
     regular : collection of str
         Names of the axes that were made regular.
     by_element : bool
@@ -344,8 +336,6 @@ def place(
     ----------
     items : sequence of (int, Array)
         Number of each input, and its array; all of one chunk shape.
-    layout : VariableGrid
-        The cube's geometry.
     lost : ndarray of int64, shape (n, 2), optional
         Pairs of an item's place and a cell that it gives up to another input.
     """

@@ -88,8 +88,6 @@ def labelled_axis(
 
     Parameters
     ----------
-    name : str
-        The dimension.
     vectors : sequence of ndarray, shape (n,), or None
         The coordinate in each input, if it has any; all of one dtype.
     options : CombineOptions

@@ -10,6 +10,7 @@ from refmaker.combine.agreement import MEANING, attribute_values
 from refmaker.model import Array, Group
 from refmaker.model.dtypes import encode_fill_value
 from refmaker.model.missing_values import FILL, with_declared_fill
+from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +129,7 @@ class Trees:
                     trees.arrays[home].setdefault(name, []).append(item)
         for path, names in trees.arrays.items():
             for name in names:
-                inner = f"{path}/{name}" if path else name
+                inner = joined_path(path, name)
                 if inner in trees.groups:
                     text = "it is a variable in one input, and a group in another"
                     found.say(inner, text, remedies.drop(inner))

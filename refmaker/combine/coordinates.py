@@ -13,6 +13,7 @@ from refmaker.combine.concat_dimensions import ConcatDimension, counted_axis, la
 from refmaker.combine.tolerance import apart
 from refmaker.combine.values import inline_like, read_values
 from refmaker.combine.variables import equal_values
+from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -75,8 +76,6 @@ def plan(trees: Trees, context: Context) -> CubeAxes:
 
     Parameters
     ----------
-    trees : Trees
-        All groups of all inputs.
     context : Context
         The inputs, and how to combine them.
     """
@@ -110,7 +109,7 @@ def _dimensions(trees: Trees, context: Context) -> dict[tuple[str, str], _Dimens
     homes: dict[tuple[str, str], _Dimension] = {}
     for path, names in trees.arrays.items():
         for name, items in names.items():
-            inner = f"{path}/{name}" if path else name
+            inner = joined_path(path, name)
             for i, array in items:
                 for n, extent in zip(array.dimension_names or (), array.shape, strict=False):
                     dimension = homes.get((path, n))

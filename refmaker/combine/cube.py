@@ -13,7 +13,9 @@ from refmaker.combine.members import combined_set
 from refmaker.combine.variables import combine_variable, static_variable
 from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.model import Array, Group
+from refmaker.model.ngff import fitting_attributes
 from refmaker.model.report import Outcome, ScanReport
+from refmaker.model.tree import joined_path
 from refmaker.model.zarr_v2 import UNLIMITED
 from refmaker.storage.rectilinear import uneven_note
 
@@ -43,8 +45,6 @@ def combine_members(
     ----------
     members : sequence of Member
         At least one.
-    options : CombineOptions
-        How.
     part : bool
         Whether there are more inputs, so that variables that options name may be in those.
 
@@ -98,7 +98,7 @@ def check_names(members: Sequence[Member], options: CombineOptions) -> None:
     MetadataError
         With the names that there are.
     """
-    words = ("shared", "varying", "fill", "tolerance")
+    words = ("identical_variables", "concat_variables", "fill", "tolerance")
     if not any(getattr(options, word) for word in words):
         return
     paths = {path for member in members for path, _ in member.refs.group.arrays()}
@@ -121,14 +121,13 @@ def _format(members: Sequence[Member]) -> str:
 def _group(
     path: str, trees: Trees, plan: coordinates.CubeAxes, context: Context, report: ScanReport
 ) -> dict[str, Array | Group]:
-    """Return the variables of one group, combined."""
     options = context.options
     names = trees.arrays[path]
     made: dict[str, Array | Group] = dict(plan.new_coordinates(path, names))
     auxiliary = _auxiliary(names)
     mappings = _mappings(names)
     for name, items in names.items():
-        inner = f"{path}/{name}" if path else name
+        inner = joined_path(path, name)
         coordinate = plan.coordinate(path, name)
         if coordinate is not None:
             made[name] = coordinate
@@ -137,13 +136,13 @@ def _group(
         if not path and name in plan.new:
             continue
         axes = _axes(path, items[0][1], trees, plan)
-        varying = name in options.varying or inner in options.varying
-        fixed = name in auxiliary or name in options.shared or inner in options.shared
+        varying = not {name, inner}.isdisjoint(options.concat_variables)
+        fixed = name in auxiliary or not {name, inner}.isdisjoint(options.identical_variables)
         one = _Variable(path, inner, items, axes, name in mappings, names)
         new = plan.new_axes() if varying or not fixed else ()
         if varying:
             new = _with_lacking(one, new, plan, context)
-        if options.static == "vary" and not varying:
+        if options.compat == "vary" and not varying:
             array = _varied(one, new, plan, context)
         else:
             array = _combined(one, new, plan, context)
@@ -168,7 +167,6 @@ class _Variable:
 
     @property
     def is_coordinate(self) -> bool:
-        """Whether it is the coordinate of a dimension."""
         return self.items[0][1].dimension_names == (self.path.rpartition("/")[2],)
 
 
@@ -319,6 +317,7 @@ def _assembled(
         if unlimited:
             attributes[UNLIMITED] = list(unlimited)
         group = Group(done[path], attributes)
+        group = replace(group, attributes=fitting_attributes(group))
         if not path:
             return group
         parent, _, name = path.rpartition("/")

@@ -168,19 +168,7 @@ class ForecastCoordinates:
 
 
 def find(group: Group, name: str, path: str, member: Member) -> ForecastCoordinates | None:
-    """Return the times of a variable; None if it is no forecast.
-
-    Parameters
-    ----------
-    group : Group
-        Holds the variable.
-    name : str
-        The variable.
-    path : str
-        Of the group, for messages.
-    member : Member
-        The set.
-    """
+    """Return the times of a variable; None if it is no forecast."""
     array = group.members[name]
     dimensions = () if not isinstance(array, Array) else array.dimension_names or ()
     if not isinstance(array, Array) or array.attributes.get("standard_name") in FORECAST.values():
@@ -213,7 +201,6 @@ def _read(
     path: str,
     member: Member,
 ) -> ForecastCoordinates:
-    """Read the coordinates."""
     items = [(member, f"/{path}{called}", one) for called, one in arrays.values()]
     values = dict(zip(arrays, read_values(items), strict=True))
     found = {}
@@ -311,14 +298,8 @@ def take(
 
     Parameters
     ----------
-    member : Member
-        The set.
     array : Array
         Small: its values are read, and kept in the set.
-    path : str
-        Of the array, for messages.
-    axes : sequence of int
-        The dimensions.
     at : tuple of ndarray, shape (n,)
         Positions along each.
     """

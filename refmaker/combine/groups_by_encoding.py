@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.codecs import decoding
 from refmaker.combine.agreement import MEANING
-from refmaker.combine.members import Member, combined_set
+from refmaker.combine.members import Member, combined_set, numbered
 from refmaker.combine.times import known_calendar
 from refmaker.model import Array, Group
 from refmaker.model.report import ScanReport
@@ -27,7 +27,6 @@ def group_by_encoding(members: Sequence[Member], options: CombineOptions) -> lis
 
     Parameters
     ----------
-    members : sequence of Member
     options : CombineOptions
         Attributes that it settles do not tell kinds apart.
 
@@ -71,16 +70,12 @@ def combine_by_encoding(
     options: CombineOptions,
     combine_alike: Callable[[Sequence[Member], CombineOptions], ReferenceSet],
 ) -> ReferenceSet:
-    """Combine inputs of each kind to a group ``era_0`` and following; one kind to the root.
+    """Combine inputs of each kind to a group ``encoding_0`` and following; one kind to the root.
 
     Parameters
     ----------
     members : sequence of Member
         At least one.
-    options : CombineOptions
-        How.
-    combine_alike : callable
-        Combines inputs of one kind.
 
     Raises
     ------
@@ -93,8 +88,8 @@ def combine_by_encoding(
     report = ScanReport("")
     groups: dict[str, Array | Group] = {}
     for number, kind in enumerate(kinds):
-        name = f"era_{number}"
-        refs = combine_alike(_numbered(kind), options)
+        name = f"encoding_{number}"
+        refs = combine_alike(numbered(kind), options)
         groups[name] = refs.group
         report.extend(replace(row, path=f"/{name}{row.path}") for row in refs.report.rows)
         report.sources.update(refs.report.sources)
@@ -103,7 +98,3 @@ def combine_by_encoding(
         for warning in refs.report.warnings:
             report.warn(f"{name}: {warning}")
     return combined_set(Group(groups), report, members)
-
-
-def _numbered(members: Sequence[Member]) -> list[Member]:
-    return [Member(i, member.refs, member.storage_options) for i, member in enumerate(members)]

@@ -27,6 +27,7 @@ from refmaker.errors import LimitError, MetadataError, SourceChangedError, Sourc
 from refmaker.model import Array, Group
 from refmaker.model.missing_values import FILL, missing_from_document
 from refmaker.model.report import ScanReport
+from refmaker.model.tree import joined_path
 from refmaker.model.zarr_v2 import dumps
 from refmaker.model.zarr_v3 import CROP, array_document_v3, group_document_v3
 from refmaker.model.zarr_v3_reader import array_from_document_v3
@@ -64,12 +65,8 @@ def append_icechunk(
 
     Parameters
     ----------
-    target : str or os.PathLike
-        The repository.
     found : sequence of Member
         The inputs. Those of whose file a chunk is there are passed over.
-    options : CombineOptions
-        How to combine them.
     storage_options : mapping, optional
         As for `refmaker.storage.icechunk.write`.
 
@@ -178,18 +175,12 @@ def _check_stays(
     options: CombineOptions,
     name: str,
 ) -> None:
-    """Refuse inputs that come before what is there: its chunks keep their places.
-
-    Raises
-    ------
-    MetadataError
-        With the coordinate.
-    """
+    """Refuse inputs that come before what is there: its chunks keep their places."""
     found = Findings(both, options)
     trees = times.in_same_units(Trees.of(both, found), Context(both, options, found))
     for path, names in trees.arrays.items():
         for dim in dims & names.keys():
-            inner = f"{path}/{dim}" if path else dim
+            inner = joined_path(path, dim)
             number, old = names[dim][0]
             if number != 0 or old.dimension_names != (dim,):
                 continue
@@ -242,7 +233,7 @@ def _group(
     """Return what is there of a group, with no references at all."""
     members: dict[str, Array | Group] = {}
     for key in old.keys():  # noqa: SIM118 - a group of Zarr, no mapping
-        inner = f"{path}/{key}" if path else key
+        inner = joined_path(path, key)
         node = new.members.get(key)
         if node is None:
             raise MetadataError("the inputs lack it", url=name, path=inner, hint=_ANEW)

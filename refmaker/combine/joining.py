@@ -60,8 +60,6 @@ def gap_fill(array: Array, *, absent: bool) -> tuple[bool, Any]:
 
     Parameters
     ----------
-    array : Array
-        The variable.
     absent : bool
         Whether chunks are absent in an input; then what they read as must not change.
     """
@@ -97,8 +95,6 @@ def join(
     ----------
     path, items, context, crossed
         As for `refmaker.combine.variables.combine_variable`.
-    layout : VariableGrid
-        The cube's geometry.
     like : Array
         Gives dtype, fill value and attributes.
 
@@ -198,7 +194,7 @@ def _tell(
     context.found.say(
         path,
         f"{context.name(one)} and {context.name(other)} have different values at {where}",
-        f"let what differs have the dimension (`static='vary'`), {remedies.drop(path)}"
+        f"let what differs have the dimension (`compat='vary'`), {remedies.drop(path)}"
         if crossed
         else "keep the first (`duplicates='first'`), keep the last (`duplicates='last'`)",
     )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError
 from refmaker.model import Array, Group
-from refmaker.model.editing.places import map_arrays
 from refmaker.storage.reference_set import ReferenceSet, made_of
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
     from refmaker.model.report import ScanReport
 
-__all__ = ["Member", "combined_set", "members"]
+__all__ = ["Member", "combined_set", "members", "numbered"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,10 +67,6 @@ def members(
 
     Parameters
     ----------
-    sets : iterable of ReferenceSet, str or os.PathLike
-        The inputs.
-    storage_options : mapping, optional
-        Passed to fsspec.
     drop : collection of str
         Names or paths of variables and groups to leave out.
     preprocess : callable, optional
@@ -104,14 +99,17 @@ def members(
     return found
 
 
+def numbered(found: Iterable[Member]) -> list[Member]:
+    """Return inputs with their places among one another."""
+    return [replace(member, number=i) for i, member in enumerate(found)]
+
+
 def combined_set(group: Group, report: ScanReport, members: Iterable[Member]) -> ReferenceSet:
     """Return a set made of others, which is trusted no further than they are."""
     found = list(members)
     if len(found) > 1:
         # What many were joined to begins at no one place of a file.
-        group = map_arrays(
-            group, lambda _, a: replace(a, origin=a.origin.joined()) if a.origin else a
-        )
+        group = group.map_arrays(lambda a: replace(a, origin=a.origin.joined()) if a.origin else a)
     return made_of(group, report, [member.refs for member in found])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from refmaker.combine.agreement import same_fill
 from refmaker.model.dtypes import encode_fill_value
+from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
     from refmaker.combine.context import Context, Trees
@@ -24,8 +25,6 @@ def filled(trees: Trees, context: Context) -> Trees:
 
     Parameters
     ----------
-    trees : Trees
-        All groups of all inputs.
     context : Context
         The inputs, and how to combine them; its findings get values that do not fit.
     """
@@ -35,7 +34,7 @@ def filled(trees: Trees, context: Context) -> Trees:
     arrays = {path: dict(names) for path, names in trees.arrays.items()}
     for path, names in arrays.items():
         for name, items in names.items():
-            inner = f"{path}/{name}" if path else name
+            inner = joined_path(path, name)
             if name in wanted or inner in wanted:
                 value = wanted.get(inner, wanted.get(name))
                 names[name] = [(i, _with(inner, i, array, value, context)) for i, array in items]

@@ -6,13 +6,15 @@ This module is imported by ``import refmaker``, so it loads nothing heavy.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
-from functools import wraps
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from refmaker._moved import current_names, former_keywords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from refmaker.model.report import ScanReport
     from refmaker.storage.reference_set import ReferenceSet
 
 __all__ = ["PACKING", "UNSETTLED", "Appended", "CombineOptions", "unsettled"]
@@ -21,7 +23,7 @@ _WORDS = {
     "order": ("coordinate", "given"),
     "duplicates": ("error", "first", "last"),
     "join": ("exact", "outer"),
-    "static": ("compare", "first", "vary"),
+    "compat": ("compare", "first", "vary"),
     "times": ("reencode", "keep"),
     "incompatible": ("error", "split"),
     "mismatched": ("error", "inline"),
@@ -32,10 +34,17 @@ PACKING = frozenset({"scale_factor", "add_offset", "_FillValue", "_Unsigned", "d
 """Attributes by which stored values become others."""
 _COUNTED = frozenset({"calendar", "leap_month", "leap_year", "month_lengths"})
 """Attributes by which times are counted."""
-_NAMES = ("concat", "shared", "varying", "squeeze", "regular", "drop")
+_NAMES = ("concat", "identical_variables", "concat_variables", "squeeze", "regular", "drop")
 UNSETTLED = PACKING | _COUNTED
 """Attributes of which no input's is right for the others."""
-_FORMER = {"eras": "incompatible", "odd": "mismatched"}
+_FORMER = {
+    "eras": "incompatible",
+    "odd": "mismatched",
+    "static": "compat",
+    "attributes": "combine_attrs",
+    "shared": "identical_variables",
+    "varying": "concat_variables",
+}
 """Names until 0.1, which are still understood."""
 
 _Class = TypeVar("_Class", bound=type)
@@ -49,16 +58,7 @@ def unsettled(name: str) -> str:
 
 def _with_former_names(cls: _Class) -> _Class:
     """Let a class be made with the former names of its fields, too."""
-    made: Any = vars(cls)["__init__"]
-
-    @wraps(made)
-    def __init__(self: Any, **given: Any) -> None:  # noqa: N807 - it takes that one's place
-        for former, name in _FORMER.items():
-            if former in given:
-                given[name] = given.pop(former)
-        made(self, **given)
-
-    type.__setattr__(cls, "__init__", __init__)
+    type.__setattr__(cls, "__init__", former_keywords(_FORMER)(vars(cls)["__init__"]))
     return cls
 
 
@@ -75,13 +75,13 @@ class CombineOptions:
     coords : mapping of str to selector
         Where the coordinate along a dimension comes from; see `refmaker.combine.selectors`.
         Its keys are dimensions to join along, too.
-    shared : sequence of str
+    identical_variables : sequence of str
         Variables that do not get a new dimension; they have to be the same in all inputs.
-    varying : sequence of str
+    concat_variables : sequence of str
         Coordinates and variables without the dimension that get it nevertheless.
     squeeze : sequence of str
         Dimensions of one element in every input that are left out; their coordinates become
-        scalars, which may differ between inputs and then get a dimension by `varying`.
+        scalars, which may differ between inputs and then get a dimension by `concat_variables`.
     drop : sequence of str
         Names or paths of variables and groups to leave out.
     order : {"coordinate", "given"}
@@ -95,11 +95,11 @@ class CombineOptions:
         grids that differ along other dimensions.
     regular : sequence of str
         Dimensions whose coordinate is completed to equal distances; the gaps are absent chunks.
-    attributes : {"drop", "error", "first"}, or mapping of str to these
+    combine_attrs : {"drop", "error", "first"}, or mapping of str to these
         What to do with attributes that differ and say nothing about what values mean. By name,
         it counts for attributes that do, too, such as ``units`` and ``missing_value``, but not
         for those by which values are packed; ``"*"`` stands for all that are not named.
-    static : {"compare", "first", "vary"}
+    compat : {"compare", "first", "vary"}
         Compare variables without the dimension, by value, or take the first input's unseen, or
         let those that differ have the dimension.
     tolerance : float, or mapping of str to float
@@ -143,8 +143,8 @@ class CombineOptions:
 
     concat: tuple[str, ...] | None = None
     coords: Mapping[str, Any] = field(default_factory=dict)
-    shared: tuple[str, ...] = ()
-    varying: tuple[str, ...] = ()
+    identical_variables: tuple[str, ...] = ()
+    concat_variables: tuple[str, ...] = ()
     squeeze: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     order: str = "coordinate"
@@ -152,8 +152,8 @@ class CombineOptions:
     duplicates: str = "error"
     join: str = "exact"
     regular: tuple[str, ...] = ()
-    attributes: str | Mapping[str, str] = "drop"
-    static: str = "compare"
+    combine_attrs: str | Mapping[str, str] = "drop"
+    compat: str = "compare"
     tolerance: float | Mapping[str, float] = 0.0
     fill: Mapping[str, Any] = field(default_factory=dict)
     times: str = "reencode"
@@ -187,23 +187,29 @@ class CombineOptions:
         if isinstance(self.chunks, str) and self.chunks != "common":
             raise ValueError(f"chunks is {self.chunks!r}, not 'common' or sizes by dimension")
 
+    def changed(self, **given: Any) -> CombineOptions:
+        """Return the same options but for some, which may bear former names."""
+        return replace(self, **current_names(_FORMER, given))
+
     def _check_attributes(self) -> None:
-        chosen = {"*": self.attributes} if isinstance(self.attributes, str) else self.attributes
+        chosen = (
+            {"*": self.combine_attrs} if isinstance(self.combine_attrs, str) else self.combine_attrs
+        )
         for name, word in chosen.items():
             if word not in _ATTRIBUTES:
-                raise ValueError(f"attributes is {word!r}, not one of {_ATTRIBUTES}")
+                raise ValueError(f"combine_attrs is {word!r}, not one of {_ATTRIBUTES}")
             if name in UNSETTLED:
-                raise ValueError(f"attributes names {name}: {unsettled(name)}")
+                raise ValueError(f"combine_attrs names {name}: {unsettled(name)}")
 
     def policy(self, name: str) -> str:
         """Return what to do with an attribute that differs: "drop", "error" or "first"."""
-        if isinstance(self.attributes, str):
-            return self.attributes
-        return self.attributes.get(name, self.attributes.get("*", "drop"))
+        if isinstance(self.combine_attrs, str):
+            return self.combine_attrs
+        return self.combine_attrs.get(name, self.combine_attrs.get("*", "drop"))
 
     def settles(self, name: str) -> bool:
         """Tell whether it was said of this very attribute what to do."""
-        return not isinstance(self.attributes, str) and name in self.attributes
+        return not isinstance(self.combine_attrs, str) and name in self.combine_attrs
 
     @property
     def given(self) -> list[str]:
@@ -214,7 +220,7 @@ class CombineOptions:
             name
             for name in differ
             if not name.endswith(("budget", "threshold"))
-            and not (name == "attributes" and not own[name])
+            and not (name == "combine_attrs" and not own[name])
             and name != "batch"
         ]
 
@@ -249,9 +255,13 @@ class Appended:
     added, known : list of str
         Files that were added, and those that had been there.
     refs : ReferenceSet, optional
-        The set as it is now; None for an Icechunk repository, of which only parts are read.
+        The set as it is now; None where only parts of it were read: of an Icechunk repository, and
+        of Parquet to which inputs were added by what is new.
+    report : ScanReport, optional
+        What is to be said of the set where `refs` is None; not of an Icechunk repository.
     """
 
     added: list[str]
     known: list[str]
     refs: ReferenceSet | None = None
+    report: ScanReport | None = None

@@ -62,8 +62,6 @@ def taken_apart(path: str, items: Sequence[Item], context: Context) -> PackedIte
 
     Parameters
     ----------
-    path : str
-        The variable.
     items : sequence of (int, Array)
         Number of each input, and its array.
     context : Context
@@ -91,7 +89,7 @@ def taken_apart(path: str, items: Sequence[Item], context: Context) -> PackedIte
     if len(known) < len(items) or not _differ(known):
         return None
     holes = zip(arrays, known, strict=True)
-    if not _alike(known) or not all(_holes_are_missing(*one) for one in holes):
+    if not _same_packing(known) or not all(_holes_are_missing(*one) for one in holes):
         return None
     left = sorted({name for array in arrays for name in _RAW if name in array.attributes})
     if left:
@@ -128,7 +126,7 @@ def _differ(pieces: Sequence[Pieces]) -> bool:
     return any(one.axis >= 0 or any(packing != first for packing in one.packing) for one in pieces)
 
 
-def _alike(pieces: Sequence[Pieces]) -> bool:
+def _same_packing(pieces: Sequence[Pieces]) -> bool:
     """Whether inputs pack in the same kind of way."""
 
     def kind(packing: Packing) -> Any:
@@ -174,12 +172,8 @@ def in_pieces(
 
     Parameters
     ----------
-    path : str
-        The variable.
     made : Array
         The packed values of the cube.
-    layout : VariableGrid
-        Its geometry.
     packed : PackedItems
         How each input has packed them.
     context : Context

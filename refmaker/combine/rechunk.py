@@ -10,6 +10,7 @@ import numpy as np
 
 from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable, chunk_grid
+from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,8 +46,6 @@ def split_chunks(array: Array, chunk_shape: Sequence[int]) -> Array:
 
     Parameters
     ----------
-    array : Array
-        Without codecs, in C order.
     chunk_shape : sequence of int
         Elements of the new chunks along each dimension.
 
@@ -105,8 +104,6 @@ def split_to_common(items: Sequence[Item], layout: VariableGrid) -> list[Item]:
     ----------
     items : sequence of (int, Array)
         The inputs.
-    layout : VariableGrid
-        The cube's geometry.
 
     Returns
     -------
@@ -139,20 +136,14 @@ def split_along(trees: Trees, chunks: Mapping[str, int], context: Context) -> Tr
 
     Parameters
     ----------
-    trees : Trees
-        All groups of all inputs.
     chunks : mapping of str to int
         Sizes; dimensions that are not named stay.
     context : Context
         Its findings get sizes that chunks cannot be cut to, its warnings compressed variables.
-
-    Returns
-    -------
-    Trees
     """
     arrays = {
         path: {
-            name: _cut(f"{path}/{name}" if path else name, items, chunks, context)
+            name: _cut(joined_path(path, name), items, chunks, context)
             for name, items in names.items()
         }
         for path, names in trees.arrays.items()

@@ -52,8 +52,6 @@ def repacked(
 
     Parameters
     ----------
-    path : str
-        The variable.
     items : sequence of (int, Array)
         The inputs.
     context : Context

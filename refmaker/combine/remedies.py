@@ -69,10 +69,6 @@ def of_attribute(name: str, path: str, options: CombineOptions, *, timed: bool) 
 
     Parameters
     ----------
-    name, path : str
-        The attribute and its variable.
-    options : CombineOptions
-        How to combine.
     timed : bool
         Whether the variable holds times.
     """
@@ -85,7 +81,7 @@ def of_attribute(name: str, path: str, options: CombineOptions, *, timed: bool) 
         return f"{kept}{of_storage(path, inline=True)}"
     if name in UNSETTLED:
         return of_storage(path)
-    return f"say which one counts (`attributes={{{name!r}: 'first'}}`)"
+    return f"say which one counts (`combine_attrs={{{name!r}: 'first'}}`)"
 
 
 def of_storage(path: str, *, inline: bool = False, cut: bool = False, uneven: bool = False) -> str:
@@ -93,8 +89,6 @@ def of_storage(path: str, *, inline: bool = False, cut: bool = False, uneven: bo
 
     Parameters
     ----------
-    path : str
-        The variable.
     inline : bool
         Whether the values of single inputs might be encoded as the others' are.
     cut : bool
@@ -115,8 +109,6 @@ def of_placement(path: str, *, cut: bool, uneven: bool = True) -> str:
 
     Parameters
     ----------
-    path : str
-        The variable.
     cut, uneven : bool
         Whether chunks can be cut, as nothing is compressed, and whether Zarr version 3 would
         have them as they are.
@@ -131,8 +123,6 @@ def of_size(path: str, name: str, *, labelled: bool, alone: bool) -> str:
 
     Parameters
     ----------
-    path, name : str
-        The variable and the dimension.
     labelled : bool
         Whether it has a coordinate.
     alone : bool
@@ -161,8 +151,6 @@ def differing_static(
 
     Parameters
     ----------
-    path : str
-        The variable.
     array : Array
         It, in the first input.
     siblings : iterable of (str, sequence of (int, Array))
@@ -176,11 +164,11 @@ def differing_static(
     found: list[str] = []
     vary = "let what differs have the dimension"
     if names == (leaf,) and array.shape == (1,) and lacking:
-        found.append(f"{vary} instead of its own (`squeeze={leaf!r}` and `static='vary'`)")
+        found.append(f"{vary} instead of its own (`squeeze={leaf!r}` and `compat='vary'`)")
     if names == (leaf,):
         found.append("make the union of grids (`join='outer'`)")
     elif lacking:
-        found.append(f"{vary} (`static='vary'`)")
+        found.append(f"{vary} (`compat='vary'`)")
     known = dict(siblings)
     if not joined:
         along = [name for name, items in known.items() if _tells(items)]

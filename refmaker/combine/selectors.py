@@ -73,12 +73,6 @@ def select(name: str, selector: Any, context: Context, trees: Trees) -> Selected
 
     Parameters
     ----------
-    name : str
-        The dimension.
-    selector : object
-        As in the table above.
-    context : Context
-        The inputs.
     trees : Trees
         Their groups and arrays, with times in the same units.
 
@@ -107,7 +101,7 @@ def select(name: str, selector: Any, context: Context, trees: Trees) -> Selected
             context.found.say(name, error.message, hint)
             return None
     try:
-        return Selected(_alike([np.atleast_1d(_plain(value)) for value in values]))
+        return Selected(_common_kind([np.atleast_1d(_plain(value)) for value in values]))
     except (TypeError, ValueError) as error:
         text = f"values of different kinds: {error}"
         context.found.say(name, text, remedies.counting(name))
@@ -264,7 +258,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _alike(vectors: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+def _common_kind(vectors: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     """Bring vectors to one dtype, without changing what they say."""
     kinds = {vector.dtype.kind for vector in vectors}
     if not (kinds <= set("iuf") or len(kinds) == 1) or not kinds <= set("iufMUbS"):
@@ -325,7 +319,7 @@ def _of_variables(name: str, selector: str, context: Context, trees: Trees) -> S
     attributes = context.attributes(path, [(m.number, array) for m, _, array in items], False)
     if len(context.found.lines) > before:
         return None
-    return Selected(_alike(values), replace(items[0][2], attributes=attributes), path)
+    return Selected(_common_kind(values), replace(items[0][2], attributes=attributes), path)
 
 
 def _is_letters(array: Array) -> bool:
@@ -350,7 +344,7 @@ def _of_texts(
     """Return texts as they are, or as the dates that they name."""
     texts = [np.array([_text(value) for value in one.tolist()], np.str_) for one in values]
     if word != "cf":
-        return Selected(_alike(texts))
+        return Selected(_common_kind(texts))
     try:
         return Selected([times.dates_of_texts(one) for one in texts])
     except MetadataError as error:
@@ -375,8 +369,6 @@ def coordinate_array(labels: NDArray[Any], name: str) -> Array:
     ----------
     labels : ndarray, shape (n,)
         Numbers, texts or dates.
-    name : str
-        The dimension.
     """
     attributes: dict[str, Any] = {}
     values = np.asarray(labels)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from refmaker.combine import remedies
 from refmaker.combine.values import inline_like, read_values
 from refmaker.model import Array, ChunkTable
+from refmaker.model.tree import joined_path
 from refmaker.model.zarr_v3 import in_pieces
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ def squeezed(trees: Trees, context: Context) -> Trees:
 
     Parameters
     ----------
-    trees : Trees
-        All groups of all inputs.
     context : Context
         The inputs, and how to combine them; its findings get what cannot be left out.
     """
@@ -36,7 +35,7 @@ def squeezed(trees: Trees, context: Context) -> Trees:
     arrays = {
         path: {
             name: [
-                (i, _without(f"{path}/{name}" if path else name, i, array, wanted, context))
+                (i, _without(joined_path(path, name), i, array, wanted, context))
                 for i, array in items
             ]
             for name, items in names.items()

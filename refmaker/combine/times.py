@@ -15,6 +15,7 @@ import numpy as np
 from refmaker.combine import remedies
 from refmaker.combine.values import inline_like, read_values
 from refmaker.errors import MetadataError, MissingDependencyError
+from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,7 +102,6 @@ def known_calendar(attributes: Mapping[str, Any]) -> str:
 
 
 def _distance(units: str, other: str, calendar: str) -> int:
-    """Return the microseconds from the reference of other units to that of `units`."""
     try:
         import cftime
     except ImportError as error:
@@ -120,13 +120,7 @@ def _distance(units: str, other: str, calendar: str) -> int:
 
 
 def _counted(values: NDArray[Any], unit: str) -> NDArray[np.int64]:
-    """Return times in a unit as microseconds, rounded to one.
-
-    Raises
-    ------
-    MetadataError
-        If the unit has no constant length, or a time is out of reach.
-    """
+    """Return times in a unit as microseconds, rounded to one."""
     if unit not in _MICROSECONDS:
         raise MetadataError(f"{unit!r} have no constant length")
     size = _MICROSECONDS[unit]
@@ -140,13 +134,20 @@ def _counted(values: NDArray[Any], unit: str) -> NDArray[np.int64]:
     return whole.astype(np.int64) * size + np.rint(part * size).astype(np.int64)
 
 
+def _check_plain(values: NDArray[Any], attributes: Mapping[str, Any]) -> None:
+    """Refuse times that are packed or missing."""
+    if any(name in attributes for name in ("scale_factor", "add_offset")):
+        raise MetadataError("packed times are not decoded")
+    fill = attributes.get("_FillValue", attributes.get("missing_value"))
+    if isinstance(fill, int | float) and bool(np.any(values == fill)):
+        raise MetadataError("a time is missing")
+
+
 def microseconds(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[np.int64]:
     """Return times since their own epoch, or durations, as whole microseconds.
 
     Parameters
     ----------
-    values : ndarray
-        Numbers.
     attributes : mapping
         ``units``.
 
@@ -158,11 +159,7 @@ def microseconds(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray
     units = str(attributes.get("units", "")).strip()
     parsed = _parsed(units)
     word = units.lower() if parsed is None else parsed[0]
-    if any(name in attributes for name in ("scale_factor", "add_offset")):
-        raise MetadataError("packed times are not decoded")
-    fill = attributes.get("_FillValue", attributes.get("missing_value"))
-    if isinstance(fill, int | float) and bool(np.any(values == fill)):
-        raise MetadataError("a time is missing")
+    _check_plain(values, attributes)
     return _counted(values, _NAMES.get(word, word))
 
 
@@ -186,8 +183,6 @@ def dates(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[Any]:
 
     Parameters
     ----------
-    values : ndarray
-        Numbers.
     attributes : mapping
         ``units`` and ``calendar``.
 
@@ -200,11 +195,7 @@ def dates(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[Any]:
     parsed = _parsed(units)
     if parsed is None:
         raise MetadataError(f"{units!r} are no units of times")
-    if any(name in attributes for name in ("scale_factor", "add_offset")):
-        raise MetadataError("packed times are not decoded")
-    fill = attributes.get("_FillValue", attributes.get("missing_value"))
-    if isinstance(fill, int | float) and bool(np.any(values == fill)):
-        raise MetadataError("a time is missing")
+    _check_plain(values, attributes)
     calendar = _calendar(attributes)
     if calendar not in _GREGORIAN:
         raise MetadataError(
@@ -220,10 +211,6 @@ def dates(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[Any]:
 
 def dates_of_texts(values: NDArray[Any]) -> NDArray[Any]:
     """Return dates that are written out, such as ``2024-01-01_06:00:00``, as datetime64[us].
-
-    Parameters
-    ----------
-    values : ndarray of str
 
     Raises
     ------
@@ -245,13 +232,8 @@ def dates_of_texts(values: NDArray[Any]) -> NDArray[Any]:
 def whole_units(values: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
     """Return dates as whole numbers of the largest unit since 1970-01-01 that allows it.
 
-    Parameters
-    ----------
-    values : ndarray of datetime64
-
     Returns
     -------
-    ndarray of int64
     str
         ``days`` to ``microseconds``.
     """
@@ -274,8 +256,6 @@ def in_same_units(trees: Trees, context: Context) -> Trees:
 
     Parameters
     ----------
-    trees : Trees
-        All groups of all inputs.
     context : Context
         The inputs, and how to combine them; its findings get what cannot be done.
 
@@ -291,7 +271,7 @@ def in_same_units(trees: Trees, context: Context) -> Trees:
         for name, items in list(names.items()):
             if not _differ(items):
                 continue
-            inner = f"{path}/{name}" if path else name
+            inner = joined_path(path, name)
             group = [name, *_bounds(items, names)]
             group += [n for n in _followers(name, names) if n not in group]
             try:

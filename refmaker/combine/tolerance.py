@@ -9,6 +9,7 @@ import numpy as np
 
 from refmaker.combine.values import inline_like, read_values, widened
 from refmaker.errors import LimitError
+from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,8 +32,6 @@ def brought_together(trees: Trees, context: Context) -> Trees:
 
     Parameters
     ----------
-    trees : Trees
-        All groups of all inputs.
     context : Context
         The inputs, and how to combine them; its findings get what is near, but not the same.
 
@@ -47,7 +46,7 @@ def brought_together(trees: Trees, context: Context) -> Trees:
         for name, items in list(names.items()):
             if len(items) < 2:
                 continue
-            inner = f"{path}/{name}" if path else name
+            inner = joined_path(path, name)
             near = _tolerance(name, inner, names, owners, context)
             line = all(array.dimension_names == (name,) for _, array in items)
             kinds = {array.dtype.newbyteorder("=") for _, array in items}
@@ -130,11 +129,11 @@ def _on_one_line(path: str, items: Sequence[Item], near: float, context: Context
         same = old.dtype.newbyteorder("=") == dtype and bool(np.array_equal(new, old))
         changed.append((i, array if same else _rewritten(new, array)))
     if stated and bool(np.any(made != every)):
-        context.warnings[_told(path, stated)] = None
+        context.warnings[_tolerance_note(path, stated)] = None
     return changed
 
 
-def _told(path: str, near: float) -> str:
+def _tolerance_note(path: str, near: float) -> str:
     return f"{path}: values that differ by up to {near:g} are those of the first"
 
 
@@ -200,7 +199,7 @@ def _elementwise(path: str, items: Sequence[Item], near: float, context: Context
             moved = True
         changed.append((i, array if like is None else replace(like, attributes=array.attributes)))
     if moved:
-        context.warnings[_told(path, near)] = None
+        context.warnings[_tolerance_note(path, near)] = None
     return changed
 
 
@@ -224,12 +223,8 @@ def apart(path: str, one: Item, other: Item, context: Context) -> tuple[str, str
 
     Parameters
     ----------
-    path : str
-        The variable.
     one, other : (int, Array)
         Inputs, and their arrays, which differ.
-    context : Context
-        The inputs.
 
     Returns
     -------

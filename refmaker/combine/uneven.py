@@ -32,13 +32,7 @@ __all__ = ["can_be_said", "edges_of", "uneven_grid"]
 
 
 def edges_of(array: Array, axis: int) -> Edges:
-    """Return how an array is cut along a dimension.
-
-    Parameters
-    ----------
-    array : Array
-    axis : int
-    """
+    """Return how an array is cut along a dimension."""
     along = None if array.edges is None else array.edges[axis]
     if along is not None:
         return along
@@ -52,12 +46,8 @@ def uneven_grid(
 
     Parameters
     ----------
-    path : str
-        The variable.
     items : sequence of (int, Array)
         Number of each input, and its array.
-    layout : VariableGrid
-        The cube's geometry.
     found : Findings
         Gets what is wrong.
     cut : bool
@@ -67,8 +57,6 @@ def uneven_grid(
     -------
     list of (int, Array)
         The inputs; padded chunks that are not encoded have shorter ranges.
-    VariableGrid
-        With edges.
 
     None where chunks reach into one another, or differ along other dimensions.
     """
@@ -133,13 +121,7 @@ def _first_wide(items: Sequence[Item], layout: VariableGrid) -> int | None:
 
 
 def _shortened(array: Array, axis: int) -> Array:
-    """Return an array whose padded chunks along a dimension have shorter ranges.
-
-    Raises
-    ------
-    MetadataError
-        If a chunk has another length than its elements.
-    """
+    """Return an array whose padded chunks along a dimension have shorter ranges."""
     along, table = edges_of(array, axis), array.chunks
     padded = along.stored > along.lengths
     # Of what is in a repository no range is known, nor can it be changed.
@@ -240,11 +222,8 @@ def can_be_said(path: str, array: Array, found: Findings) -> bool:
 
     Parameters
     ----------
-    path : str
-        The variable.
     array : Array
         As it is in the cube.
-    found : Findings
     """
     try:
         array_document_v3(array)

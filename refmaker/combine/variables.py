@@ -77,8 +77,6 @@ def combine_variable(
 
     Parameters
     ----------
-    path : str
-        Its path.
     items : sequence of (int, Array)
         The inputs that have it, in order, and their arrays.
     axes : sequence of ConcatDimension or None
@@ -365,7 +363,7 @@ def _tell_twice(
     where = layout.where(cell)
     one, other = (items[k][0] for k in pair)
     if crossed:
-        hint = f"let what differs have the dimension (`static='vary'`), {remedies.drop(path)}"
+        hint = f"let what differs have the dimension (`compat='vary'`), {remedies.drop(path)}"
         text = "have different values, and it lacks the dimension that tells them apart"
     else:
         hint = "keep the first (`duplicates='first'`), keep the last (`duplicates='last'`)"
@@ -412,7 +410,7 @@ def static_variable(
     agreement.compare_arrays(path, items, found, names, hints)
     if len(found.lines) > before:
         return None
-    if context.options.static != "first":
+    if context.options.compat != "first":
         for i, array in items[1:]:
             if _same_inlined(base, array) or equal_values(path, (first, base), (i, array), context):
                 continue
@@ -481,7 +479,7 @@ def equal_values(path: str, one: Item, other: Item, context: Context) -> bool:
             f"comparing it would read {left.nbytes} bytes of {context.name(k)}",
             url=context.name(k),
             path=path,
-            hint="take the first input's unseen (`static='first'`), or raise the limit"
+            hint="take the first input's unseen (`compat='first'`), or raise the limit"
             f" (`compare_budget={left.nbytes}`)",
         )
     values = read_values([(context.members[n], path, a) for n, a in (one, other)])

@@ -13,6 +13,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import LimitError
+from refmaker.io.archive_members import MemberFile, open_member
 from refmaker.io.remote_file import Piece, RemoteFile
 
 if TYPE_CHECKING:
@@ -85,12 +86,10 @@ class BlockCache:
         self._cost = cost
         self._lock = RLock()
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._ranges = RemoteFile.open(
-            url,
-            storage_options,
-            cost,
-            first=-(-FIRST // block_size) * block_size,
-            largest=CACHE,
+        first = -(-FIRST // block_size) * block_size
+        member = open_member(url, storage_options, cost, first)
+        self._ranges: MemberFile | RemoteFile = member or RemoteFile.open(
+            url, storage_options, cost, first=first, largest=CACHE
         )
         self.fingerprint = self._ranges.fingerprint
         self._size = self.fingerprint.size

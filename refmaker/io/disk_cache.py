@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Data = bytes | memoryview
 
-__all__ = ["ChunkCache"]
+__all__ = ["ChunkCache", "private_folder"]
 
 log = logging.getLogger(__name__)
 _SUFFIX = ".chunk"
@@ -33,13 +33,37 @@ _STALE = 3600.0
 """Seconds after which a temporary file was left by a process that died."""
 
 
+def private_folder(path: str) -> None:
+    """Make a folder, and those that it lies in, for their owner alone, whatever the umask allows.
+
+    Folders that are there already stay as they are.
+
+    Parameters
+    ----------
+    path : str
+        The folder.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    if os.path.isdir(path):
+        return
+    above = os.path.dirname(path)
+    if above != path:
+        private_folder(above)
+    with suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+
+
 class ChunkCache:
     """A folder of chunks.
 
     Parameters
     ----------
     folder : str
-        Made if it is not there.
+        Made if it is not there, for its owner alone, as all files in it are.
     limit : int
         Bytes that all entries may take together.
     sources : mapping of str to Fingerprint
@@ -89,8 +113,8 @@ class ChunkCache:
             return
         temporary = f"{path}.{secrets.token_hex(8)}.part"
         try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(temporary, "xb") as file:
+            private_folder(os.path.dirname(path))
+            with open(temporary, "xb", opener=_private) as file:
                 file.write(_digest(data))
                 file.write(data)
             os.replace(temporary, path)
@@ -126,6 +150,11 @@ class ChunkCache:
                 total -= size
         # Looked at again before the room is used up, since others write as well.
         return max(0, self._limit - total) // 4
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file that is nobody else's business, whatever the umask allows."""
+    return os.open(path, flags, 0o600)
 
 
 def _digest(data: Data) -> bytes:

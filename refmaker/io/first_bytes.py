@@ -8,16 +8,15 @@ listing.
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, TruncatedError
+from refmaker.io.known_heads import FirstBytes, head_of
 from refmaker.io.local_file import LocalFile, local_path
-from refmaker.model.report import Cost, Fingerprint
+from refmaker.model.report import Cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from refmaker.io.remote_file import RemoteFile
 
 __all__ = ["LOCAL", "REMOTE", "FirstBytes", "read_first_bytes", "read_pieces"]
-
-log = logging.getLogger("refmaker.io.first_bytes")
 
 LOCAL = 16 * 1024
 """Bytes read of a local file."""
@@ -41,28 +38,6 @@ _CONNECTIONS, _TOGETHER = 32, 16
 """Requests under way at a time, and those sent together over HTTP."""
 _AHEAD = 4
 """How many times as many heads are in memory as are being read."""
-
-
-@dataclass(frozen=True, slots=True)
-class FirstBytes:
-    """The first bytes of one file, or those from some place on, or why they could not be read.
-
-    Parameters
-    ----------
-    url : str
-        The absolute path or the URL, as it goes into references.
-    data : bytes
-        The bytes; all that there are of a short file.
-    fingerprint : Fingerprint, optional
-        The file as it was when they were read; None after a failure.
-    error : RefmakerError, optional
-        What went wrong.
-    """
-
-    url: str
-    data: bytes
-    fingerprint: Fingerprint | None
-    error: RefmakerError | None = None
 
 
 def read_first_bytes(
@@ -129,7 +104,6 @@ def _pieces(
         if near:
             yield from _read_local(run, local, cost)
         else:
-            cost.rounds += 1
             yield from _read_remote(run, options, remote, cost)
         start = stop
 
@@ -197,7 +171,24 @@ def _local(places: Sequence[tuple[str, int]], length: int, cost: Cost) -> list[F
 def _read_remote(
     places: Sequence[tuple[str, int]], options: Mapping[str, Any], length: int, cost: Cost
 ) -> Iterator[FirstBytes]:
-    """Yield bytes of remote files; those behind HTTP are asked for without a thread for each."""
+    """Yield bytes of remote files, those that are at hand without a request.
+
+    Of others those behind HTTP are asked for without a thread for each.
+    """
+    at_hand = 0
+    for place in places:
+        known = _known(*place, options, length)
+        if known is None:
+            break
+        at_hand += 1
+        # It was asked for on behalf of who reads it now.
+        cost.requests += 1
+        cost.bytes_read += len(known.data)
+        yield known
+    places = places[at_hand:]
+    if not places:
+        return
+    cost.rounds += 1
     if all(_is_http(url) for url, _ in places):
         batches = [places[at : at + _TOGETHER] for at in range(0, len(places), _TOGETHER)]
         threads = _CONNECTIONS // _TOGETHER
@@ -209,6 +200,15 @@ def _read_remote(
     yield from _ordered(
         singles, lambda batch: [_remote(*batch[0], options, length, cost)], _CONNECTIONS
     )
+
+
+def _known(url: str, start: int, options: Mapping[str, Any], length: int) -> FirstBytes | None:
+    """Return the first bytes of a file that were read before, if they are as many as are wanted."""
+    head = None if start else head_of(url, options)
+    if head is None or head.fingerprint is None:
+        return None
+    enough = len(head.data) >= min(length, head.fingerprint.size)
+    return FirstBytes(url, head.data[:length], head.fingerprint) if enough else None
 
 
 def _is_http(url: str) -> bool:
@@ -248,64 +248,27 @@ def _outside(url: str, start: int) -> TruncatedError:
 def _remote(
     url: str, start: int, options: Mapping[str, Any], length: int, cost: Cost
 ) -> FirstBytes:
-    from refmaker.io.policy import policy_of
+    from refmaker.io.archive_members import open_member
     from refmaker.io.remote_file import RemoteFile
 
-    piece = _from_s3(url, policy_of(url, options)[1], start, length)
-    if piece is not None:
-        cost.requests += 1
-        cost.bytes_read += len(piece.data)
-        return piece
     own = Cost()
     try:
-        ranges = RemoteFile.open(url, options, own, start=start, first=length, largest=_WHOLE)
+        ranges = open_member(url, options, own, 0 if start else length) or RemoteFile.open(
+            url, options, own, start=start, first=length, largest=_WHOLE
+        )
         size = ranges.fingerprint.size
-        if not ranges.head and size > start:
-            ranges.head = ranges.fetch([(start, min(start + length, size))])
+        if start and start >= size:
+            return FirstBytes(url, b"", None, _outside(url, start))
+        stop = min(start + length, size)
+        came = ranges.head[0] if ranges.head else (start, b"")
+        if came[0] + len(came[1]) < stop:
+            (came,) = ranges.fetch([(start, stop)])
     except RefmakerError as error:
         return FirstBytes(url, b"", None, error.located(url=url))
     finally:
         cost.requests += own.requests
         cost.bytes_read += own.bytes_read
-    return _piece(url, start, length, ranges)
-
-
-def _from_s3(url: str, options: Mapping[str, Any], start: int, length: int) -> FirstBytes | None:
-    """Fetch bytes of an object of S3, whose answer tells its size as HTTP's does.
-
-    Returns
-    -------
-    FirstBytes or None
-        None if it is no object of S3, or the request fails: what then asks again will say why.
-    """
-    if not url.startswith(("s3://", "s3a://")) or "::" in url:
-        return None
-    try:
-        from fsspec.asyn import sync
-        from fsspec.core import url_to_fs
-
-        fs, name = url_to_fs(url, **options)
-        answer, data = sync(fs.loop, _get_object, fs, name, start, start + length - 1)
-        size = int(str(answer["ContentRange"]).rpartition("/")[2])
-        etag, modified = str(answer["ETag"]).strip('"'), answer["LastModified"].timestamp()
-    except Exception as error:  # noqa: BLE001 - stores raise what they like
-        log.debug("%s: %s", url, type(error).__name__)
-        return None
-    if len(data) != min(size - start, length):
-        return None
-    return FirstBytes(url, data, Fingerprint(size, modified, etag))
-
-
-async def _get_object(fs: Any, name: str, first: int, last: int) -> tuple[Any, bytes]:
-    bucket, key, version = fs.split_path(name)
-    which = {} if version is None else {"VersionId": version}
-    answer = await fs._call_s3(  # noqa: SLF001 - nothing public gives the answer's headers
-        "get_object", Bucket=bucket, Key=key, Range=f"bytes={first}-{last}", **which
-    )
-    try:
-        return answer, await answer["Body"].read()
-    finally:
-        answer["Body"].close()
+    return FirstBytes(url, came[1][start - came[0] :][:length], ranges.fingerprint)
 
 
 _WHOLE, _STRAY = 512 * 1024**2, 16 * 1024**2

@@ -18,6 +18,8 @@ __all__ = ["Folder", "ReadableFolder", "new_folder", "open_folder", "replacing_f
 
 _BATCH = 256
 """Files that are uploaded together."""
+_HERE, _EXCHANGE = -100, 2
+"""``AT_FDCWD`` and ``RENAME_EXCHANGE`` of Linux."""
 
 
 class Folder(Protocol):
@@ -25,6 +27,14 @@ class Folder(Protocol):
 
     def put(self, name: str, data: bytes) -> None:
         """Write one file; `name` is relative, with ``/``."""
+        ...
+
+    def old(self, name: str) -> list[str]:
+        """Return the names of the files in a folder below the one that is replaced."""
+        ...
+
+    def keep(self, name: str) -> None:
+        """Take a file over from the folder that is replaced."""
         ...
 
 
@@ -140,24 +150,47 @@ def replacing_folder(
 
 
 class _LocalFolder:
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, old: str = "") -> None:
         self._root = root
+        self._old = old
         self._made: set[str] = set()
+        self._kept: set[str] = set()
 
     def put(self, name: str, data: bytes) -> None:
+        with open(self._place(name), "xb") as file:
+            file.write(data)
+
+    def old(self, name: str) -> list[str]:
+        with os.scandir(os.path.join(self._old, name)) as found:
+            return sorted(entry.name for entry in found)
+
+    def keep(self, name: str) -> None:
+        """Link a file, or copy it where that is not possible."""
+        old, new = os.path.join(self._old, name), self._place(name)
+        try:
+            os.link(old, new)
+        except OSError:
+            shutil.copyfile(old, new)
+        else:
+            self._kept.add(new)
+
+    def _place(self, name: str) -> str:
         path = os.path.join(self._root, name)
         folder = os.path.dirname(path)
         if folder not in self._made:
             os.makedirs(folder, exist_ok=True)
             self._made.add(folder)
-        with open(path, "xb") as file:
-            file.write(data)
+        return path
 
     def synchronise(self) -> None:
-        """Make everything durable; after the writing, so that the disk works meanwhile."""
+        """Make everything durable; after the writing, so that the disk works meanwhile.
+
+        Files that are linked were so before.
+        """
         for folder, _, files in os.walk(self._root):
-            for file in [".", *files]:
-                _synchronise(os.path.join(folder, file))
+            for path in (os.path.join(folder, file) for file in [".", *files]):
+                if path not in self._kept:
+                    _synchronise(path)
 
 
 @contextmanager
@@ -221,7 +254,7 @@ def _renaming(path: str, is_ours: Callable[[str], bool]) -> Iterator[_LocalFolde
     temporary, old = _aside(path, "part"), _aside(path, "old")
     _make(temporary, path)
     try:
-        folder = _LocalFolder(temporary)
+        folder = _LocalFolder(temporary, path)
         yield folder
         folder.synchronise()
         # What has come there in the meantime is as precious as what was there before.
@@ -235,8 +268,14 @@ def _renaming(path: str, is_ours: Callable[[str], bool]) -> Iterator[_LocalFolde
 
 
 def _exchange(new: str, path: str, old: str) -> None:
-    """Put a folder in another's place, which is moved aside; undone if it fails half-way."""
+    """Put a folder in another's place, which is moved aside.
+
+    In one step where the system can; else in two, undone if the second fails.
+    """
     moved = os.path.lexists(path)
+    if moved and _swapped(new, path):
+        os.rename(new, old)
+        return
     if moved:
         os.rename(path, old)
     try:
@@ -245,6 +284,17 @@ def _exchange(new: str, path: str, old: str) -> None:
         if moved:
             os.rename(old, path)
         raise
+
+
+def _swapped(one: str, other: str) -> bool:
+    """Exchange two folders of one place by ``renameat2`` of Linux; tell whether it was done."""
+    import ctypes
+
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (OSError, AttributeError, TypeError):
+        return False
+    return bool(rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0)
 
 
 def _check_old(path: str, is_ours: Callable[[str], bool]) -> None:
@@ -291,6 +341,14 @@ class _Upload:
         self._waiting[path] = data
         if len(self._waiting) >= _BATCH:
             self._send()
+
+    def old(self, name: str) -> list[str]:
+        """Refuse: folders in a store are not replaced."""
+        raise SourceError("nothing is there that could be kept", url=f"{self._root}/{name}")
+
+    def keep(self, name: str) -> None:
+        """Refuse: folders in a store are not replaced."""
+        raise SourceError("nothing is there that could be kept", url=f"{self._root}/{name}")
 
     def finish(self) -> None:
         self._send()

@@ -60,7 +60,8 @@ class Listing:
         states, sizes = self.states, self.sizes
         if numbers and isinstance(states[numbers[0]], Fingerprint):
             return [states[number] for number in numbers]
-        return [Fingerprint(sizes[number], states[number]) for number in numbers]
+        some = [(sizes[number], states[number], None) for number in numbers]
+        return list(map(Fingerprint._make, some))
 
 
 def list_folder(

@@ -21,7 +21,15 @@ from refmaker.model.report import Cost, Fingerprint
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CHANGED", "WHOLE", "LocalFile", "LocalFiles", "local_path", "read_local"]
+__all__ = [
+    "CHANGED",
+    "WHOLE",
+    "LocalFile",
+    "LocalFiles",
+    "local_path",
+    "positioned_read",
+    "read_local",
+]
 
 OPEN = 64
 """Files kept open."""
@@ -35,6 +43,31 @@ SMALL = 128 * 1024
 _NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 # A named pipe would be waited for, if it were opened in the ordinary way.
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+_seeking = Lock()
+
+
+def _seek_and_read(fd: int, length: int, start: int) -> bytes:
+    """Read where the system has no ``pread``: a place is shared by all who read a file."""
+    with _seeking:
+        os.lseek(fd, start, os.SEEK_SET)
+        return os.read(fd, length)
+
+
+def _fill_by_copy(fd: int, views: list[memoryview], start: int) -> int:
+    """Read into the one view where the system has no ``preadv``."""
+    (view,) = views
+    data = positioned_read(fd, min(len(view), _COPIED), start)
+    view[: len(data)] = data
+    return len(data)
+
+
+_COPIED = 64 * 1024**2
+"""Bytes that are read at once, and then copied."""
+positioned_read = getattr(os, "pread", _seek_and_read)
+"""``os.pread``, or what stands for it."""
+_positioned_fill = getattr(os, "preadv", _fill_by_copy)
 
 
 def local_path(url: str) -> str | None:
@@ -113,7 +146,7 @@ class LocalFile:
 
     def read(self, start: int, length: int) -> bytes:
         """Return a range that lies inside the file."""
-        data: bytes = self._try(os.pread, length, start)
+        data: bytes = self._try(positioned_read, length, start)
         if len(data) == length:
             return data
         # The system gives at most 2 GiB at a time.
@@ -124,7 +157,7 @@ class LocalFile:
     def fill(self, view: memoryview, start: int, done: int = 0) -> None:
         """Read what is missing of a range."""
         while done < len(view):
-            done += self._try(os.preadv, [view[done:]], start + done)
+            done += self._try(_positioned_fill, [view[done:]], start + done)
 
     def fill_now(self, view: memoryview, start: int) -> int:
         """Read as much of a range as is there without waiting for a disk, and return how much."""

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from refmaker.codecs import PACKAGES, scanner_codecs
 from refmaker.errors import PolicyError, UnsupportedError
 from refmaker.io.hosts import host_of, is_here
+from refmaker.io.known_heads import HEADS
 from refmaker.io.local_file import local_path
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def policy_of(url: str, storage_options: Mapping[str, Any] | None) -> tuple[Poli
         If the file may not be opened.
     """
     given = dict(storage_options or {})
+    given.pop(HEADS, None)
     policy = given.pop(_KEY, None)
     if policy is None:
         return Policy(url, scanned=True), given

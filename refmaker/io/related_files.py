@@ -6,6 +6,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from refmaker.errors import SourceNotFoundError, UnsupportedError
+from refmaker.io.archive_members import member_name
 from refmaker.io.source import Source
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class RelatedFiles:
         UnsupportedError
             If it leads out of that directory, and that was not allowed.
         """
-        home = posixpath.dirname(self._source.url.replace("\\", "/"))
+        member = member_name(self._source.url)
+        own = self._source.url if member is None else member.member
+        home = posixpath.dirname(own.replace("\\", "/"))
         name = name.replace("\\", "/") if self._backslashes else name
         absolute = name.startswith("/") or "::" in name or (len(name) > 1 and name[1] == ":")
         absolute = absolute or "://" in name
@@ -66,7 +69,8 @@ class RelatedFiles:
             if absolute:
                 return name
         # The path of a URL is joined as text: its host and query are none of our business.
-        return f"{home}/{inside}" if home else inside
+        joined = f"{home}/{inside}" if home else inside
+        return joined if member is None else member.url(joined)
 
     def open(self, name: str) -> Source:
         """Open a file by the name that the other file gives.

@@ -25,9 +25,11 @@ from refmaker.errors import (
     TruncatedError,
     redacted,
 )
+from refmaker.io.known_heads import head_of
 from refmaker.io.local_file import CHANGED, WHOLE
 from refmaker.io.policy import policy_of
 from refmaker.io.retries import RETRIES, http_time, may_pass, pause, status_of
+from refmaker.io.s3_object import read_object
 from refmaker.model.report import Cost, Fingerprint
 
 if TYPE_CHECKING:
@@ -182,7 +184,16 @@ class RemoteFile:
         """
         policy, options = policy_of(url, storage_options)
         file = cls(url, options, policy, cost)
-        file.fingerprint = file._described(start, first, largest)
+        known = None if start else head_of(url, storage_options)
+        if known is not None and known.fingerprint is not None:
+            file.fingerprint = known.fingerprint
+            if known.data:
+                # It was asked for on behalf of who reads it now.
+                file.head = [(0, known.data)]
+                file._cost.requests += 1
+                file._cost.bytes_read += len(known.data)
+        else:
+            file.fingerprint = file._described(start, first, largest)
         if file._http is not None:
             file._http.known = file.fingerprint
         return file
@@ -322,8 +333,15 @@ class RemoteFile:
         return found
 
     async def _describe(self, start: int, first: int, largest: int) -> Fingerprint:
-        """Ask for the file's description, over HTTP with some of its bytes."""
+        """Ask for the file's description, over HTTP and of S3 with some of its bytes."""
         if self._http is None:
+            piece = await read_object(self._fs, self._name, start, first) if first > 1 else None
+            if piece is not None:
+                self._cost.requests += 1
+                self._cost.rounds += 1
+                self._cost.bytes_read += len(piece.data)
+                self.head = [(start, piece.data)]
+                return piece.found
             (info,) = await self._persist([self._name], self._infos)
             return fingerprint_of(info, self.url)
         http = self._http

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = [
+    "N5_DOCUMENT",
     "STORE_DOCUMENTS",
     "StoreURL",
+    "is_n5_document",
     "is_store_document",
     "owners",
     "resolve_store",
@@ -28,6 +30,13 @@ __all__ = [
 
 STORE_DOCUMENTS = ("zarr.json", ".zmetadata", ".zgroup", ".zarray")
 """Names of the documents at the root of a Zarr store, the one that says most first."""
+N5_DOCUMENT = "attributes.json"
+"""Name of the documents of an N5 container; other things have such files, too."""
+_DOCUMENTS = (*STORE_DOCUMENTS, N5_DOCUMENT)
+_HEADERS = (".hdr", ".hdr.gz", ".nhdr")
+"""Endings of headers whose data lie in a file of the same name with another ending."""
+_N5_VERSION = re.compile(rb'"n5"\s*:\s*"\d')
+_N5_DATASET = {b"dimensions", b"blockSize", b"dataType"}
 _FIRST = re.compile(
     rb'\s*\{\s*"(?:metadata"\s*:\s*\{\s*"(?:[^"\\]|\\.)*\.z(?:group|array|attrs)"\s*:'
     rb'|zarr_consolidated_format"\s*:)'
@@ -55,6 +64,33 @@ def is_store_document(head: bytes, url: str) -> bool:
     head = head[:_LOOKED_AT]
     if head.lstrip()[:1] != b"{":
         return False
+    names, depth = _member_names(head)
+    if b"record_size" in names:
+        return False  # references as Parquet
+    if b"zarr_format" in names or _FIRST.match(head):
+        return True
+    # Attributes may fill the first bytes, and may stand first.
+    cut = depth > 0 and names <= {b"attributes", b"node_type", b"consolidated_metadata"}
+    return cut and _basename(url) == "zarr.json"
+
+
+def is_n5_document(head: bytes) -> bool:
+    """Tell from its first bytes whether a file is the document of an N5 container or dataset.
+
+    Parameters
+    ----------
+    head : bytes
+        The first bytes, or all of them.
+    """
+    head = head[:_LOOKED_AT]
+    if head.lstrip()[:1] != b"{":
+        return False
+    names, _ = _member_names(head)
+    return names >= _N5_DATASET or (b"n5" in names and _N5_VERSION.search(head) is not None)
+
+
+def _member_names(head: bytes) -> tuple[set[bytes], int]:
+    """Return the names of an object's members, as far as they show, and how deep its end lies."""
     depth = 0
     names = set()
     for token in _TOKEN.finditer(head):
@@ -65,13 +101,7 @@ def is_store_document(head: bytes, url: str) -> bool:
             depth -= 1
         elif depth == 1 and token[2]:
             names.add(token[1])
-    if b"record_size" in names:
-        return False  # references as Parquet
-    if b"zarr_format" in names or _FIRST.match(head):
-        return True
-    # Attributes may fill the first bytes, and may stand first.
-    cut = depth > 0 and names <= {b"attributes", b"node_type", b"consolidated_metadata"}
-    return cut and _basename(url) == "zarr.json"
+    return names, depth
 
 
 def store_document(folder: str) -> str | None:
@@ -80,7 +110,17 @@ def store_document(folder: str) -> str | None:
         path = os.path.join(folder, name)
         if os.path.isfile(path) and not (name == ".zmetadata" and _is_parquet(path)):
             return path
-    return None
+    path = os.path.join(folder, N5_DOCUMENT)
+    return path if os.path.isfile(path) and is_n5_document(_head(path)) else None
+
+
+def _head(path: str) -> bytes:
+    """Return the first bytes of a file; none if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(_HEAD)
+    except OSError:
+        return b""
 
 
 def _is_parquet(path: str) -> bool:
@@ -104,8 +144,8 @@ def resolve_store(
     Parameters
     ----------
     url : str or os.PathLike
-        A local folder, or a URL that ends in ``.zarr``, which costs a request for each document
-        that is not there.
+        A local folder, or a URL that ends in ``.zarr`` or ``.n5``, which costs a request for each
+        document that is not there.
     storage_options : mapping, optional
         Passed to fsspec.
     """
@@ -115,12 +155,12 @@ def resolve_store(
         found = store_document(path) if os.path.isdir(path) else None
         return name if found is None else found
     store = StoreURL(name.rstrip("/"))
-    if "::" in name or not store.path.endswith(".zarr"):
+    if "::" in name or not store.path.endswith((".zarr", ".n5")):
         return name
     from refmaker.errors import SourceNotFoundError
     from refmaker.io.source import Source
 
-    for document in STORE_DOCUMENTS:
+    for document in (N5_DOCUMENT,) if store.path.endswith(".n5") else STORE_DOCUMENTS:
         there = store.below(document)
         try:
             Source(there, storage_options).close()
@@ -132,7 +172,7 @@ def resolve_store(
 
 def store_folder(url: str) -> str:
     """Return the folder of a store that a document stands for; any other URL as it is."""
-    if _basename(url) not in STORE_DOCUMENTS:
+    if _basename(url) not in _DOCUMENTS:
         return url
     return StoreURL(url).parent().url if local_path(url) is None else os.path.dirname(url)
 
@@ -168,6 +208,8 @@ def _outermost(url: str, roots: Mapping[str, str]) -> str | None:
 def owners(urls: Iterable[str]) -> dict[str, str]:
     """Return which document stands for each of some files, where that is another one of them.
 
+    Documents are those of stores, and headers beside the files that they are of.
+
     Parameters
     ----------
     urls : iterable of str
@@ -177,16 +219,23 @@ def owners(urls: Iterable[str]) -> dict[str, str]:
     roots: dict[str, str] = {}
     for url in given:
         folder, _, name = url.rpartition("/")
-        if name in STORE_DOCUMENTS:
+        if name in _DOCUMENTS:
             roots.setdefault(folder, url)
-    if not roots:
+    headers = {_stem(url): url for url in given if url.endswith(_HEADERS)}
+    if not roots and not headers:
         return {}
     found = {}
     for url in given:
         root = _outermost(url, roots)
-        if root is not None and roots[root] != url:
-            found[url] = roots[root]
+        owner = headers.get(_stem(url)) if root is None else roots[root]
+        if owner is not None and owner != url:
+            found[url] = owner
     return found
+
+
+def _stem(url: str) -> str:
+    """Return a name without its last ending, before which that of a compression may stand."""
+    return os.path.splitext(url.removesuffix(".gz"))[0]
 
 
 def _basename(url: str) -> str:

@@ -37,8 +37,6 @@ def number_type(dtype: np.dtype[Any], value: Any) -> str | None:
 
     Parameters
     ----------
-    dtype : numpy.dtype
-        The type in the file.
     value : object
         The value in JSON terms; where it holds text such as ``"NaN"`` only the type tells that
         it is a number.
@@ -70,8 +68,6 @@ def merge_types(nodes: Sequence[Mapping[str, Any]], kept: Mapping[str, Any]) -> 
 
     Parameters
     ----------
-    nodes : sequence of mapping
-        The attributes of each.
     kept : mapping
         The attributes of what is made of them.
     """
@@ -88,11 +84,6 @@ def typed_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
     One element alone becomes a scalar, as in all readers of netCDF. Attributes that were given
     other values since, which do not fit the type, are returned as they are.
-
-    Parameters
-    ----------
-    attributes : mapping
-        As in a document.
     """
     types = _types(attributes)
     found = {name: value for name, value in attributes.items() if name != TYPES}
@@ -106,8 +97,10 @@ def typed_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def _typed(value: Any, dtype: np.dtype[Any]) -> Any:
     plain = _numbers(value)
     try:
-        loose = np.asarray(plain)
-        if loose.dtype.kind not in "iuf":
+        # Large integers beside small ones would become floats.
+        loose = np.asarray(plain, object) if dtype.kind in "iu" else np.asarray(plain)
+        numbers = {type(number) for number in loose.flat} if loose.dtype.hasobject else {int}
+        if loose.dtype.kind not in "iufO" or not numbers <= {int, float}:
             return None
         with np.errstate(over="ignore"):
             exact = loose.astype(dtype)

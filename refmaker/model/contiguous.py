@@ -18,7 +18,9 @@ from refmaker.model import ChunkTable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["contiguous_table", "piece_shape", "strided_table"]
+    from numpy.typing import NDArray
+
+__all__ = ["contiguous_table", "piece_shape", "pieces_between_cuts", "strided_table"]
 
 _SEARCH = 1 << 20
 """Largest number tried as a divisor; complete for extents up to its square."""
@@ -149,3 +151,44 @@ def strided_table(  # noqa: PLR0913 - the geometry of a record needs all of them
         chunk, grid = (1, *chunk), (count, *grid)
     length = np.full(pieces.size, nbytes, np.uint64)
     return chunk, ChunkTable.from_columns(grid, (url,), offset=pieces, length=length)
+
+
+def pieces_between_cuts(
+    shape: Sequence[int], itemsize: int, lengths: NDArray[np.int64], target: int | None
+) -> tuple[tuple[int, ...], NDArray[np.int64]] | None:
+    """Return the largest chunks of data in several places of which none lies in two of them.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Elements along each dimension, at least one along each.
+    itemsize : int
+        Bytes of an element.
+    lengths : ndarray of int64, shape (n,)
+        Bytes of each place, in order; together those of all elements.
+    target : int or None
+        As for `piece_shape`.
+
+    Returns
+    -------
+    chunk_shape : tuple of int
+        As of `piece_shape`.
+    starts : ndarray of int64, shape (chunks,)
+        First byte of each chunk in the data as if they were joined, in C order.
+
+    None if the data are cut inside of an element.
+    """
+    whole = math.prod(shape) * itemsize
+    common = math.gcd(whole, *np.cumsum(lengths)[:-1].tolist())
+    if common % itemsize:
+        return None
+    inner, axis = itemsize, len(shape) - 1
+    while axis > 0 and common % (inner * shape[axis]) == 0:
+        inner *= shape[axis]
+        axis -= 1
+    # Chunks tile the data in their order, so that their extent divides that of the dimension.
+    extent = math.gcd(common // inner, shape[axis])
+    part = piece_shape((extent, *shape[axis + 1 :]), itemsize, target)
+    chunk = (*(1,) * axis, *part)
+    nbytes = math.prod(part) * itemsize
+    return chunk, np.arange(whole // nbytes, dtype=np.int64) * nbytes

@@ -95,8 +95,6 @@ def encode_fill_value(value: Any, dtype: np.dtype[Any]) -> Any:
     ----------
     value : object
         A scalar of the dtype, or None.
-    dtype : numpy.dtype
-        The array's element type.
 
     Raises
     ------

@@ -78,10 +78,6 @@ def inline_array(
     ----------
     values : ndarray
         Numbers or texts of fixed length, of any shape. They are kept in little-endian order.
-    names : sequence of str
-        One name for each dimension.
-    attributes : mapping, optional
-        JSON values.
 
     Raises
     ------
@@ -133,8 +129,6 @@ def inline_like(values: NDArray[Any], like: Array, names: Sequence[str]) -> Arra
         Of any shape; objects are texts.
     like : Array
         Gives byte order, fill value, attributes and origin.
-    names : sequence of str
-        The dimensions.
     """
     values = values.astype(like.dtype, copy=False)
     if like.dtype.hasobject:

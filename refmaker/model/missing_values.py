@@ -54,8 +54,6 @@ def missing_document(value: Any, dtype: np.dtype[Any]) -> Any:
 
     Parameters
     ----------
-    value : object
-        A number of the dtype.
     dtype : numpy.dtype
         Of kind b, i, u or f.
     """
@@ -108,11 +106,6 @@ def with_declared_fill(array: Array) -> Array:
 
 def settled(array: Array) -> Array:
     """Return an array that says its missing value in both places, where one value is meant.
-
-    Parameters
-    ----------
-    array : Array
-        In memory.
 
     Returns
     -------

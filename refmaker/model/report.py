@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refmaker.errors import MetadataError
+from refmaker.errors import MetadataError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,8 +25,11 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+_SHOWN = 20
+"""Objects that were skipped, and warnings, of a report in text."""
+
+
+class Fingerprint(NamedTuple):
     """How a source looked when it was scanned, to notice when it changes.
 
     Parameters
@@ -146,7 +149,7 @@ class ObjectReport:
     code: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class ScanReport:
     """The account of one scan: a row for every object, warnings, sources, costs.
 
@@ -164,6 +167,8 @@ class ScanReport:
         Every file that references point into.
     missing : list of str
         Files that were looked for and are not there; the scan would find more if they were.
+    sensitive : bool
+        Whether the set holds what tells of people, as somebody wished: no cache keeps it.
     parts : dict
         What the scanner needs to join more files to the set, as a JSON object; empty for most.
     requests, bytes_read, rounds : int
@@ -179,6 +184,7 @@ class ScanReport:
     warnings: list[str] = field(default_factory=list)
     sources: dict[str, Fingerprint] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list, kw_only=True)
+    sensitive: bool = field(default=False, kw_only=True)
     parts: dict[str, Any] = field(default_factory=dict, kw_only=True)
     requests: int = 0
     bytes_read: int = 0
@@ -211,6 +217,40 @@ class ScanReport:
     def lossless(self) -> bool:
         """Whether every object of the file is in the reference set."""
         return not self.skipped
+
+    def __repr__(self) -> str:
+        form = f" ({self.format})" if self.format else ""
+        lines = [f"<ScanReport of {self.url!r}{form}: {self._counts()}>"]
+        lines += [
+            f"skipped: {row.path}: {row.reason} [{row.code}]" for row in self.skipped[:_SHOWN]
+        ]
+        lines += [f"warning: {text}" for text in self.warnings[:_SHOWN]]
+        return "\n".join(map(printable, lines))
+
+    def _counts(self) -> str:
+        counts = ((self.count(outcome), outcome.value) for outcome in Outcome)
+        return ", ".join(f"{count:,} {word}" for count, word in counts if count) or "no objects"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from refmaker.model.amounts import counted, human_size
+        from refmaker.model.display import document, html_table
+
+        rows = [*self.skipped, *(row for row in self.rows if row.outcome is not Outcome.SKIPPED)][
+            :1000
+        ]
+        cells = [(row.path, row.outcome.value, row.reason) for row in rows]
+        bad = [number for number, row in enumerate(rows) if row.outcome is Outcome.SKIPPED]
+        cost = (
+            f"{counted(self.requests, 'request')}, {human_size(self.bytes_read)} read in"
+            f" {self.seconds:.2g} s"
+        )
+        return document(
+            f"ScanReport of {printable(self.url)}",
+            self._counts(),
+            html_table(("object", "became", "why"), cells, bad),
+            html_table((), [("warning", text) for text in self.warnings] + [("cost", cost)]),
+        )
 
     def extend(self, rows: Iterable[ObjectReport]) -> None:
         """Account for many objects."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from refmaker.model.edges import Edges
     from refmaker.model.origin import Origin
 
-__all__ = ["Array", "ChunkTable", "Group", "Reference", "chunk_grid", "nested"]
+__all__ = ["Array", "ChunkTable", "Group", "Reference", "chunk_grid", "joined_path", "nested"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -229,8 +229,12 @@ class Group:
 
     def map_arrays(self, change: Callable[[Array], Array]) -> Group:
         """Return a group of the same tree with what `change` makes of every array."""
+        return self.map_paths(lambda _, array: change(array))
+
+    def map_paths(self, change: Callable[[str, Array], Array]) -> Group:
+        """Return a group of the same tree; `change` is given every array with its path."""
         found = {
-            path: change(node) if isinstance(node, Array) else replace(node, members={})
+            path: change(path, node) if isinstance(node, Array) else replace(node, members={})
             for path, node in self.walk()
         }
         root = nested(found)
@@ -245,9 +249,14 @@ class Group:
         return node
 
 
+def joined_path(home: str, name: str) -> str:
+    """Return the path of a member of a group."""
+    return f"{home}/{name}" if home else name
+
+
 def _below(path: str, group: Group) -> Iterator[tuple[str, Array | Group]]:
     for name, node in group.members.items():
-        yield f"{path}/{name}" if path else name, node
+        yield joined_path(path, name), node
 
 
 def nested(nodes: Mapping[str, Array | Group]) -> Array | Group:

@@ -136,8 +136,6 @@ def array_from_documents(
 
     Parameters
     ----------
-    zarray, zattrs : mapping
-        The documents.
     chunks : ChunkTable, optional
         Its chunks; none at all by default.
 

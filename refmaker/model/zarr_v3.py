@@ -95,7 +95,7 @@ def convention_of_version_3(group: Group) -> str:
     for _, node in group.walk():
         ome = node.attributes.get("ome") if isinstance(node, Group) else None
         if isinstance(ome, dict) and isinstance(ome.get("version"), str):
-            return "NGFF 0.5"
+            return f"NGFF {ome['version']}"
         if "zarr_conventions" in node.attributes:
             return "GeoZarr"
     return ""

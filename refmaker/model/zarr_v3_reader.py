@@ -103,8 +103,6 @@ def group_from_document_v3(
     ----------
     document : mapping
         The document; ``consolidated_metadata`` in it are passed over.
-    members : mapping of str to Array or Group, optional
-        What lies in the group.
 
     Raises
     ------
@@ -120,8 +118,6 @@ def array_from_document_v3(document: Mapping[str, Any], chunks: ChunkTable | Non
 
     Parameters
     ----------
-    document : mapping
-        The document.
     chunks : ChunkTable, optional
         Its chunks; none at all by default.
 
@@ -375,8 +371,6 @@ def codec_from_document_v3(name: str, configuration: Mapping[str, Any]) -> dict[
     ----------
     name : str
         As in ``codecs``.
-    configuration : mapping
-        As there.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """One scanned file, repeated over all values of a pattern.
 
-Two layouts are possible. ``ranges``: every file has its chunks at the same places as the one
+Chunks are found in two ways. ``ranges``: every file has its chunks at the same places as the one
 that was scanned, which is so for files of one program without compression. ``file``: each file is
 one chunk, from which the codec ``refmaker.file`` reads a variable; it also looks at every file's
 type, shape and packing, and raises where they differ.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker._moved import former_keywords
 from refmaker.errors import LimitError, MetadataError
 from refmaker.io.source import local_path
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
@@ -32,56 +33,105 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LAYOUTS", "cube"]
+__all__ = ["pattern"]
 
-LAYOUTS = ("auto", "ranges", "file")
+_SOURCES = ("auto", "ranges", "file")
+_FORMER = {
+    "like": "scanned_file",
+    "layout": "chunk_source",
+    "check": "check_files",
+    "existing": "allow_missing",
+    "shared": "identical_variables",
+    "varying": "concat_variables",
+}
+"""Names until 0.1, which are still understood."""
 _CHUNKS_LIMIT = 1 << 26
 
 
-def cube(  # noqa: PLR0913 - each is a choice of its own
+@former_keywords(_FORMER)
+def pattern(  # noqa: PLR0913 - each is a choice of its own
     pattern: str,
-    like: str | os.PathLike[str],
+    scanned_file: str | os.PathLike[str],
     values: Mapping[str, Any],
     storage_options: Mapping[str, Any] | None = None,
     *,
-    layout: str = "auto",
-    check: int = 2,
-    existing: bool = False,
-    shared: Collection[str] = (),
-    varying: Collection[str] = (),
+    chunk_source: str = "auto",
+    check_files: int = 2,
+    allow_missing: bool = False,
+    identical_variables: Collection[str] = (),
+    concat_variables: Collection[str] = (),
     format: str | None = None,  # noqa: A002 - the word users know
 ) -> ReferenceSet:
-    """Make the reference set of many files from their names and one of them.
+    """Make one reference set of many files from the pattern of their names and one of them.
 
-    The parameters are those of `refmaker.pattern`.
+    Parameters
+    ----------
+    pattern : str
+        A path or URL with fields: ``{name:d}`` or ``{name:03d}`` for integers,
+        ``{name:%Y%m%d}`` for dates, ``{name}`` for texts.
+    scanned_file : str or os.PathLike
+        The one file that is scanned.
+    values : mapping of str to sequence
+        The values of each field: integers, dates or texts. Each field becomes a dimension
+        before those that variables have in the file, or takes the place of one of size 1 and
+        the same name.
+    storage_options : mapping, optional
+        Passed to fsspec.
+    chunk_source : {"auto", "ranges", "file"}
+        "ranges" takes the chunks of every file to lie where they lie in `scanned_file`; "file"
+        makes each file one chunk, from which the codec ``refmaker.file`` reads a variable. By
+        default the former, if nothing is compressed, packed or counted from a date.
+    check_files : int
+        Files to compare with `scanned_file`.
+    allow_missing : bool
+        Look which files are there; chunks of the others are absent.
+    identical_variables : collection of str
+        More variables that are taken from `scanned_file`, besides the coordinates of dimensions.
+    concat_variables : collection of str
+        Coordinates of dimensions that each file has its own of.
+    format : str, optional
+        Name of the scanner to use.
+
+    Returns
+    -------
+    ReferenceSet
+        The cube.
 
     Raises
     ------
     MetadataError
-        If pattern, values and file do not fit together, or a sampled file differs.
+        If pattern, values and file do not fit together, or a compared file differs.
     SourceError, UnknownFormatError, FormatError, UnsupportedError
-        If the file cannot be scanned.
+        If `scanned_file` cannot be scanned, or no compared file is there.
+
+    Examples
+    --------
+    >>> refs = refmaker.pattern(                                       # doctest: +SKIP
+    ...     "s3://bucket/{run:%Y%m%d}/{member:02d}.nc", "one.nc",
+    ...     {"run": ["2020-01-01", "2020-01-02"], "member": range(10)},
+    ... )
     """
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout is {layout!r}, not one of {', '.join(LAYOUTS)}")
+    if chunk_source not in _SOURCES:
+        raise ValueError(f"chunk_source is {chunk_source!r}, not one of {', '.join(_SOURCES)}")
     path = local_path(pattern)
     # In references, as everywhere, local files are named by absolute paths.
     parsed = parse_pattern(pattern if path is None else os.path.abspath(path))
     taken = _values(parsed, values)
     options = ScanOptions(inline_threshold=0, chunk_bytes=None)
-    group, report = scan(like, storage_options, format=format, options=options)
-    plan, lost = _plan(group, report, set(parsed.kinds), layout, set(shared), set(varying))
+    group, report = scan(scanned_file, storage_options, format=format, options=options)
+    common, own = set(identical_variables), set(concat_variables)
+    plan, lost = _plan(group, report, set(parsed.kinds), chunk_source, common, own)
     plan = replace(plan, options=options)
     urls = parsed.urls(taken)
-    done = samples.check(plan, urls, check, storage_options) if check else []
-    there = samples.existing(urls, storage_options) if existing else np.ones(len(urls), bool)
+    done = samples.check(plan, urls, check_files, storage_options) if check_files else []
+    there = samples.existing(urls, storage_options) if allow_missing else np.ones(len(urls), bool)
     account = _report(parsed, plan, lost, report)
     account.sources.update(report.sources)
-    if existing and not bool(there.all()):
+    if allow_missing and not bool(there.all()):
         account.warn(f"{int((~there).sum())} of {len(urls)} files are not there")
-    if not done and check:
+    if not done and check_files:
         account.warn("no file was compared with the one that was scanned")
-    inlined, _ = scan(like, storage_options, format=plan.scanner)
+    inlined, _ = scan(scanned_file, storage_options, format=plan.scanner)
     return ReferenceSet(_assemble(group, inlined, plan, taken, urls, there), account)
 
 
@@ -109,7 +159,7 @@ def _plan(
     group: Group,
     report: ScanReport,
     fields: set[str],
-    layout: str,
+    chunk_source: str,
     shared: set[str],
     varying: set[str],
 ) -> tuple[FileAssumptions, dict[str, str]]:
@@ -132,15 +182,15 @@ def _plan(
     ranges = all(_fixed(array, report.url) for array in own.values()) and not any(
         array.codecs for array in common.values()
     )
-    if layout == "ranges" and not ranges:
+    if chunk_source == "ranges" and not ranges:
         names = [path for path, array in own.items() if not _fixed(array, report.url)]
         raise MetadataError(
             "the chunks cannot be at the same places in every file: compressed, inlined or packed"
             f" are {', '.join(names) or 'shared variables'}",
             url=report.url,
-            hint="take each file as one chunk: `layout='file'`",
+            hint="take each file as one chunk: `chunk_source='file'`",
         )
-    ranges = ranges and layout != "file"
+    ranges = ranges and chunk_source != "file"
     lost = {} if ranges else {
         path: "texts of variable length are not read from whole files"
         for path, array in own.items() if array.dtype.hasobject
@@ -216,7 +266,7 @@ def _assemble(
             done[path] = inlined[path]
     root = done[""]
     if not isinstance(root, Group):
-        raise MetadataError("the scanned file is a single array", url=plan.like)
+        raise MetadataError("the scanned file is a single array", url=plan.scanned_file)
     return root
 
 

@@ -41,7 +41,7 @@ class FileAssumptions:
 
     Parameters
     ----------
-    like : str
+    scanned_file : str
         The file that was scanned.
     scanner : str
         Its format.
@@ -53,7 +53,7 @@ class FileAssumptions:
         Variables that each file has its own of, and those that are taken from the scanned file.
     """
 
-    like: str
+    scanned_file: str
     scanner: str
     options: ScanOptions
     ranges: bool
@@ -145,7 +145,7 @@ def check(
         raise SourceNotFoundError(
             f"none of {len(order)} files that the pattern names is there",
             url=urls[0],
-            hint="look at the pattern and its values, or compare none: `check=0`",
+            hint="look at the pattern and its values, or compare none: `check_files=0`",
         )
     return done
 
@@ -161,7 +161,7 @@ def _compare(plan: FileAssumptions, url: str, storage_options: Mapping[str, Any]
                 f"not like the file that was scanned: {wrong}",
                 url=url,
                 path=path,
-                hint="`layout='file'` reads what lies elsewhere" if plan.ranges else None,
+                hint="`chunk_source='file'` reads what lies elsewhere" if plan.ranges else None,
             )
     for path, array in plan.shared.items():
         other = _array(group, path, url)
@@ -171,7 +171,7 @@ def _compare(plan: FileAssumptions, url: str, storage_options: Mapping[str, Any]
                 "its values are not those of the file that was scanned",
                 url=url,
                 path=path,
-                hint=f"take it from each file: `varying=[{path!r}]`",
+                hint=f"take it from each file: `concat_variables=[{path!r}]`",
             )
 
 
@@ -207,7 +207,7 @@ def _same_values(
     if difference(other, config_of(path, array, plan.scanner)) is not None:
         return False
     values = []
-    for name, known in ((plan.like, array), (url, other)):
+    for name, known in ((plan.scanned_file, array), (url, other)):
         with Source(name, storage_options) as source:
             scanner = choose(source.read_upto(0, 4096), name, plan.scanner)
             with scanner.native(source) as native:

@@ -52,15 +52,7 @@ class Placeholder:
 
 @dataclass(frozen=True)
 class UrlPattern:
-    """A pattern, parsed.
-
-    Parameters
-    ----------
-    text : str
-        As written.
-    tokens : tuple of str or Placeholder
-        Literals and fields, in order.
-    """
+    """A pattern, parsed."""
 
     text: str
     tokens: tuple[str | Placeholder, ...]
@@ -82,11 +74,6 @@ class UrlPattern:
 
     def urls(self, values: Mapping[str, Values]) -> list[str]:
         """Return the name of every file, in C order of the fields' first appearance.
-
-        Parameters
-        ----------
-        values : mapping of str to Values
-            The values of each field.
 
         Raises
         ------

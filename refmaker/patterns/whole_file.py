@@ -39,12 +39,8 @@ def config_of(path: str, array: Array, scanner: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    path : str
-        The variable.
     array : Array
         What the scanned file says of it.
-    scanner : str
-        Name of the format.
     """
     return {
         "id": CODEC_ID,

@@ -165,9 +165,7 @@ class _Target(Protocol):
         """Write a key, which appears whole or not at all."""
         ...
 
-    def remove(self, key: str) -> None:
-        """Remove a key."""
-        ...
+    def remove(self, key: str) -> None: ...
 
     def settle(self) -> None:
         """Return when what was written survives a loss of power."""
@@ -180,8 +178,6 @@ def _target(url: str, options: Mapping[str, Any]) -> _Target:
 
 
 class _Folder:
-    """A folder on this machine."""
-
     def __init__(self, path: str) -> None:
         self.url = path
         self._made: set[str] = set()

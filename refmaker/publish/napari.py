@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, UnknownFormatError, UnsupportedError
+from refmaker.model.tree import joined_path
 from refmaker.storage.detect import detect
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Picture:
         As napari calls them; ``pixel`` where the file tells none.
     channels : list of mapping
         What NGFF's ``omero`` says of each channel; empty if there is none.
+    labels : mapping, optional
+        NGFF's ``image-label``, of what is a label image.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Picture:
     translate: list[float]
     units: list[str]
     channels: list[Mapping[str, Any]] = field(default_factory=list)
+    labels: Mapping[str, Any] | None = None
 
 
 def napari_get_reader(path: str | Sequence[str]) -> Callable[[Any], list[Layer]] | None:
@@ -109,7 +113,8 @@ def layers(path: str | Sequence[str]) -> list[Layer]:
     Returns
     -------
     list of tuple
-        Data (a dask array, or a list of them, largest first), keywords of a layer, and ``image``.
+        Data (a dask array, or a list of them, largest first), keywords of a layer, and ``image``
+        or ``labels``.
 
     Raises
     ------
@@ -122,11 +127,13 @@ def layers(path: str | Sequence[str]) -> list[Layer]:
     if not found:
         where = path if isinstance(path, str) else path[0]
         raise UnsupportedError("there is no image: no numbers over rows and columns", url=where)
-    return [
+    images = [picture for picture in found if picture.labels is None]
+    shown: list[Layer] = [
         (data, {**keywords, "visible": at == 0}, "image")
-        for at, picture in enumerate(found)
+        for at, picture in enumerate(images)
         for data, keywords in _split(picture)
     ]
+    return shown + [_label_layer(one, one.labels) for one in found if one.labels is not None]
 
 
 def pictures(path: str | Sequence[str]) -> list[Picture]:
@@ -154,15 +161,15 @@ def pictures(path: str | Sequence[str]) -> list[Picture]:
     for name, group in groups.items():
         attributes = group.attrs.get("ome", group.attrs)
         for told in attributes.get("multiscales") or ():
-            levels = {_join(name, level["path"]): level for level in told["datasets"]}
+            levels = {joined_path(name, level["path"]): level for level in told["datasets"]}
             if all(_array(groups, level) is not None for level in levels):
                 taken.update(levels)
-                found.append(_ngff(groups, name, told, attributes.get("omero") or {}))
+                found.append(_ngff(groups, name, told, attributes))
     for name in [name for name in groups if (name.rpartition("/")[2] == "0")]:
         found.extend(_pyramids(groups, name.rpartition("/")[0], taken))
     for name, group in groups.items():
         for variable in group.data_vars:
-            inside = _join(name, str(variable))
+            inside = joined_path(name, str(variable))
             if inside not in taken and _is_image(group[variable]):
                 found.append(_plain(inside, [_without_window(group, group[variable])]))
     return found
@@ -198,10 +205,6 @@ def _without_window(group: xr.Dataset, array: xr.DataArray) -> xr.DataArray:
     return array
 
 
-def _join(group: str, name: str) -> str:
-    return f"{group}/{name}" if group else name
-
-
 def _array(groups: Mapping[str, xr.Dataset], path: str) -> xr.DataArray | None:
     group, _, name = path.rpartition("/")
     return groups[group].get(name) if group in groups else None
@@ -218,10 +221,13 @@ def _is_image(array: xr.DataArray) -> bool:
 
 
 def _ngff(
-    groups: Mapping[str, xr.Dataset], group: str, told: Mapping[str, Any], omero: Mapping[str, Any]
+    groups: Mapping[str, xr.Dataset],
+    group: str,
+    told: Mapping[str, Any],
+    attributes: Mapping[str, Any],
 ) -> Picture:
     """Return an image by its NGFF metadata (0.4, section 3.4; 0.5)."""
-    levels = [_array(groups, _join(group, level["path"])) for level in told["datasets"]]
+    levels = [_array(groups, joined_path(group, level["path"])) for level in told["datasets"]]
     axes = told["axes"]
     scale, translate = [1.0] * len(axes), [0.0] * len(axes)
     # Those of the level come first, then those of all levels.
@@ -235,27 +241,34 @@ def _ngff(
         if "translation" in step:
             translate = [a + b for a, b in zip(translate, step["translation"], strict=True)]
     return Picture(
-        name=str(told.get("name") or group or "image"),
-        levels=[level for level in levels if level is not None],
+        name=_title(group, told),
+        levels=[_without_window(groups[group], level) for level in levels if level is not None],
         scale=scale,
         translate=translate,
         units=[_UNITS.get(str(axis.get("unit")), "pixel") for axis in axes],
-        channels=list(omero.get("channels") or ()),
+        channels=list((attributes.get("omero") or {}).get("channels") or ()),
+        labels=attributes.get("image-label"),
     )
+
+
+def _title(group: str, told: Mapping[str, Any]) -> str:
+    """Return what an image is called: by its path, if its name is that of its array."""
+    name, path = str(told.get("name") or group or "image"), told["datasets"][0]["path"]
+    return joined_path(group, name) if name == path else name
 
 
 def _pyramids(groups: Mapping[str, xr.Dataset], parent: str, taken: set[str]) -> Iterator[Picture]:
     """Yield the images whose levels are groups ``0``, ``1``, ... without NGFF: those of GeoTIFF."""
-    for variable in groups[_join(parent, "0")].data_vars:
+    for variable in groups[joined_path(parent, "0")].data_vars:
         levels: list[xr.DataArray] = []
         while True:
-            path = _join(parent, f"{len(levels)}/{variable}")
+            path = joined_path(parent, f"{len(levels)}/{variable}")
             array = None if path in taken else _array(groups, path)
             if array is None or not _is_image(array) or not _is_level(array, levels):
                 break
             levels.append(array)
         if len(levels) > 1:
-            paths = [_join(parent, f"{at}/{variable}") for at in range(len(levels))]
+            paths = [joined_path(parent, f"{at}/{variable}") for at in range(len(levels))]
             taken.update(paths)
             yield _plain(paths[0], levels)
 
@@ -357,8 +370,8 @@ def _split(picture: Picture) -> Iterator[tuple[Any, dict[str, Any]]]:
     levels = picture.levels
     if channel is None:
         shown = _shown(picture, 0, first) if picture.channels else {}
-        if "contrast_limits" not in shown:
-            shown["contrast_limits"] = _window(first)
+        # NGFF's is one of stored values; these are scaled.
+        shown["contrast_limits"] = _window(first) or shown.get("contrast_limits")
         yield _data(levels), {**keywords, "name": picture.name, **_given(shown, first)}
         return
     name = first.dims[channel]
@@ -373,6 +386,37 @@ def _split(picture: Picture) -> Iterator[tuple[Any, dict[str, Any]]]:
         more = {"name": f"{picture.name} {label}", "blending": "additive"}
         data = _data([level[{name: at}] for level in levels])
         yield data, {**keywords, **more, **_given(shown, first)}
+
+
+def _label_layer(picture: Picture, told: Mapping[str, Any]) -> Layer:
+    """Return a label image as a layer: whole numbers, with colours and names where it has some."""
+    first = picture.levels[0]
+    stored = first.encoding.get("dtype", first.dtype)
+    # What no file holds is 0, and was masked.
+    whole = [level.fillna(0).astype(stored) for level in picture.levels]
+    keywords: dict[str, Any] = {
+        "name": picture.name,
+        "scale": picture.scale,
+        "translate": picture.translate,
+        "units": picture.units,
+        "axis_labels": [str(dim) for dim in first.dims],
+        "metadata": {"attributes": dict(first.attrs)},
+        "visible": False,
+    }
+    colours = {
+        int(one["label-value"]): [part / 255 for part in one["rgba"]]
+        for one in told.get("colors") or ()
+        if "rgba" in one
+    }
+    if colours:
+        clear = [0.0] * 4
+        keywords["colormap"] = {None: clear, 0: clear, **colours}
+    rows = list(told.get("properties") or ())
+    if rows:
+        names = list(dict.fromkeys(key for row in rows for key in row if key != "label-value"))
+        columns = {name: [row.get(name) for row in rows] for name in names}
+        keywords["features"] = {"index": [row["label-value"] for row in rows], **columns}
+    return _data(whole), keywords, "labels"
 
 
 def _data(levels: Sequence[xr.DataArray]) -> Any:

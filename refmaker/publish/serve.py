@@ -148,15 +148,8 @@ def serve(  # noqa: PLR0913 - each is a choice of its own
     RefmakerError
         As `refmaker.open_store`.
     """
-    app = application(
-        refs,
-        storage_options,
-        origins=origins,
-        hosts=_hosts(host),
-        zarr_format=zarr_format,
-        decoded=decoded,
-        **opening,
-    )
+    chosen = {"origins": origins, "zarr_format": zarr_format, "decoded": decoded, **opening}
+    app = application(refs, storage_options, hosts=_hosts(host), **chosen)
     server, listening, url = _server(app, host, port)
     if on_start is not None:
         on_start(url)
@@ -194,15 +187,8 @@ def serving(
     """
     import threading
 
-    app = application(
-        refs,
-        storage_options,
-        origins=origins,
-        hosts=_hosts(host),
-        zarr_format=zarr_format,
-        decoded=decoded,
-        **opening,
-    )
+    chosen = {"origins": origins, "zarr_format": zarr_format, "decoded": decoded, **opening}
+    app = application(refs, storage_options, hosts=_hosts(host), **chosen)
     server, listening, url = _server(app, host, port)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
@@ -265,7 +251,6 @@ class _Endpoint:
         self._outgoing = outgoing
 
     async def answer(self, request: Request) -> Response:
-        """Answer one request."""
         from starlette.responses import PlainTextResponse
 
         key = request.path_params["key"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from refmaker.errors import LimitError, MetadataError
 from refmaker.model import Array, ChunkTable, Group
-from refmaker.model.editing.places import map_arrays, unknown
+from refmaker.model.editing.places import unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,8 +82,7 @@ def load(
         path: replace(array, chunks=ChunkTable.inline(array.chunks.grid, chunks))
         for (path, array), chunks in zip(chosen.items(), found, strict=True)
     }
-    group = map_arrays(refs.group, inlined.get)
-    return replace(refs, group=group)
+    return replace(refs, group=refs.group.map_paths(inlined.get))
 
 
 def _size(refs: ReferenceSet, path: str, array: Array) -> int:

@@ -13,6 +13,7 @@ from refmaker.errors import LimitError, MetadataError, RefmakerError, SourceNotF
 from refmaker.io.folders import ReadableFolder
 from refmaker.model import chunk_grid
 from refmaker.model.chunk_table import ChunkTable, count
+from refmaker.model.tree import joined_path
 from refmaker.model.zarr_v2 import array_from_documents, dumps
 from refmaker.storage.parquet import METADATA
 from refmaker.storage.parquet_reader import read_metadata, read_record
@@ -82,7 +83,7 @@ class LazyParquetReferences:
         found = {}
         for path, named in tree.items():
             for name, document in named.items():
-                key = f"{path}/{name}" if path else name
+                key = joined_path(path, name)
                 found[key] = document
                 documents[key] = dumps(document).encode()
             if ".zarray" in named:

@@ -315,8 +315,6 @@ def open_array(store: Store, path: str) -> zarr.Array[Any]:
     ----------
     store : zarr.abc.store.Store
         The set: a `RefmakerStore`.
-    path : str
-        The array.
     """
     import zarr
 
@@ -397,7 +395,6 @@ def _for_xarray(
     reference_options: Mapping[str, Any] | None,
     kwargs: Mapping[str, Any],
 ) -> tuple[RefmakerStore, dict[str, Any]]:
-    """Return the store, and what xarray takes with it."""
     from refmaker.reading.xarray_store import StoreBackend
 
     ours = {name: value for name, value in kwargs.items() if name in _OPTIONS}

@@ -19,11 +19,6 @@ __all__ = ["Outgoing"]
 class Outgoing:
     """Reads the keys of a reference set as they may leave this machine.
 
-    Parameters
-    ----------
-    reader : Reader
-        The set.
-
     Attributes
     ----------
     version : int

@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from refmaker.storage.reference_index import Located
 
     Fetch = Callable[[str, int, int | None], Awaitable[bytes]]
+    Name = Callable[[str], str | None]
     Key = tuple[str, int, int | None]
 
 __all__ = ["Plan", "Planner"]
 
 _APART = 96
 """Requests that are sent ahead of their readers where chunks do not lie near one another."""
+_FIRST = 4
+"""As many for each reader at first: those who have read what they wanted waste no more."""
 _ROWS = 1 << 14
 """Chunks fetched ahead of their readers at most."""
 
@@ -75,10 +78,14 @@ class Planner:
         ``await fetch(url, start, stop)`` gives the bytes of one range.
     plan : Plan
         How.
+    name : callable, optional
+        The name by which `fetch` knows a URL of a table, or None for one that nothing may be
+        fetched of ahead; by default the URL itself.
     """
 
-    def __init__(self, fetch: Fetch, plan: Plan) -> None:
+    def __init__(self, fetch: Fetch, plan: Plan, name: Name = str) -> None:
         self._fetch = fetch
+        self._name = name
         self._plan = plan
         # Futures belong to one event loop, and so does everything that waits together.
         self._lanes: dict[asyncio.AbstractEventLoop, _LoopQueue] = {}
@@ -108,7 +115,7 @@ class Planner:
             if lane is None:
                 # A lane and its loop know one another, so that neither would ever go.
                 self._lanes = {k: v for k, v in self._lanes.items() if not k.is_closed()}
-                lane = self._lanes[loop] = _LoopQueue(self._fetch, self._plan, loop)
+                lane = self._lanes[loop] = _LoopQueue(self._fetch, self._plan, self._name, loop)
         return await lane.read(url, start, stop, located)
 
 
@@ -135,7 +142,8 @@ class _PendingRange:
 class _Walk(NamedTuple):
     """A walk through an array that is being read ahead."""
 
-    url: str
+    size: int
+    """Rows of the array's table."""
     last: int
     """Row of the last chunk that was fetched ahead."""
     step: int
@@ -148,8 +156,11 @@ class _Walk(NamedTuple):
 class _LoopQueue:
     """What waits in one event loop."""
 
-    def __init__(self, fetch: Fetch, plan: Plan, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, fetch: Fetch, plan: Plan, name: Name, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._fetch = fetch
+        self._name = name
         self._plan = plan
         self._waiting: dict[str, list[_PendingRange]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -193,72 +204,78 @@ class _LoopQueue:
             and located is not None
             and located.table is not None
             and located.row >= walk.trigger
-            and walk.url == url
+            and walk.size == located.table.referenced
         ):
             more = min(max(self._plan.ahead, 2 * walk.nbytes), self._plan.ahead_most)
-            self._issue(url, self._ahead(url, located.table, walk.last, walk.step, more))
+            for name, wishes in self._ahead(located.table, walk.last, walk.step, more).items():
+                self._issue(name, wishes)
         return None if wish.future.cancelled() else wish
 
     def _flush(self) -> None:
-        """Send what has gathered."""
         self._timer = None
         waiting, self._waiting = self._waiting, {}
-        crowded = len(self._active) >= self._plan.width and self._plan.ahead > 0
+        if len(self._active) >= self._plan.width and self._plan.ahead > 0:
+            wishes = [wish for some in waiting.values() for wish in some]
+            for table in {id(wish.table): wish.table for wish in wishes}.values():
+                for url, more in self._guess(table).items():
+                    waiting.setdefault(url, []).extend(more)
         for url, wishes in waiting.items():
-            self._issue(url, [*wishes, *(self._guess(url, wishes) if crowded else ())])
+            self._issue(url, wishes)
 
-    def _guess(self, url: str, wishes: list[_PendingRange]) -> list[_PendingRange]:
-        """Return what the readers of one file will want next, if they walk in even steps."""
-        table = wishes[-1].table
+    def _guess(self, table: ChunkTable | None) -> dict[str, list[_PendingRange]]:
+        """Return what the readers of one array will want next, if they walk in even steps."""
         mine = [wish for wish in self._active if wish.table is table]
         rows = np.array(sorted({wish.row for wish in mine}))
         if table is None or len(rows) < max(2, self._plan.width // 2):
-            return []
+            return {}
         steps = np.diff(rows)
         if bool((steps != steps[0]).any()):
-            return []
+            return {}
         nbytes = sum((wish.stop or 0) - wish.start for wish in mine)
         more = min(max(self._plan.ahead, nbytes), self._plan.ahead_most)
-        return self._ahead(url, table, int(rows[-1]), int(steps[0]), more)
+        apart = min(_APART, _FIRST * len(mine))
+        return self._ahead(table, int(rows[-1]), int(steps[0]), more, apart)
 
     def _ahead(
-        self, url: str, table: ChunkTable, last: int, step: int, most: int
-    ) -> list[_PendingRange]:
-        """Make wishes for rows behind the last one, as far as they lie in the same file."""
+        self, table: ChunkTable, last: int, step: int, most: int, requests: int = _APART
+    ) -> dict[str, list[_PendingRange]]:
+        """Make wishes for rows behind the last one, by the files that they lie in."""
         if last >= table.referenced:
-            return []
+            return {}
         rows = np.arange(last, min(table.referenced, last + step * _ROWS + 1), step)
         start = table.offset[rows].astype(np.int64)
         stop = start + table.length[rows].astype(np.int64)
-        near = start[1:] >= stop[:-1]
-        apart = start[1:] - stop[:-1] > self._plan.gap
-        near &= np.cumsum(apart) <= _APART
+        file = np.zeros(len(rows), np.int64) if table.url is None else table.url[rows]
+        other = file[1:] != file[:-1]
+        near = other | (start[1:] >= stop[:-1])
+        apart = other | (start[1:] - stop[:-1] > self._plan.gap)
+        near &= np.cumsum(apart) <= requests
         near &= np.cumsum(stop[1:] - start[1:]) <= most
-        if table.url is not None:
-            near &= table.url[rows[1:]] == table.url[last]
         far = np.flatnonzero(~near)
         count = int(far[0]) if far.size else near.size
-        wishes = []
-        for row, a, b in zip(
+        names = {i: self._name(table.urls[i]) for i in dict.fromkeys(file[1 : count + 1].tolist())}
+        found: dict[str, list[_PendingRange]] = {}
+        for row, url, a, b in zip(
             rows[1 : count + 1].tolist(),
+            map(names.get, file[1 : count + 1].tolist()),
             start[1 : count + 1].tolist(),
             stop[1 : count + 1].tolist(),
             strict=True,
         ):
-            key = (url, a, b)
-            if b > a and key not in self._kept:
-                wish = self._kept[key] = _PendingRange(self._create_future(), a, b, table, row)
+            if url is not None and b > a and (url, a, b) not in self._kept:
+                wish = _PendingRange(self._create_future(), a, b, table, row)
+                self._kept[url, a, b] = wish
                 self._kept_bytes += b - a
-                wishes.append(wish)
-        if wishes:
+                found.setdefault(url, []).append(wish)
+        if found:
             nbytes = int(np.sum(stop[1 : count + 1] - start[1 : count + 1]))
             end = int(rows[count])
             trigger = end - (end - last) // 2
-            self._walks[id(table)] = _Walk(url, end, step, trigger, nbytes)
+            self._walks[id(table)] = _Walk(table.referenced, end, step, trigger, nbytes)
             self._forget()
         else:
             self._walks.pop(id(table), None)
-        return wishes
+        return found
 
     def _forget(self) -> None:
         """Drop what nobody has asked for, the oldest first."""

@@ -223,8 +223,17 @@ class Reader:
             files = RemoteFiles(
                 self.policy, options.storage_options, self.sources, options.verify_sources
             )
-            self._far = files, Planner(files.fetch, options.plan)
+            self._far = files, Planner(files.fetch, options.plan, self._name_ahead)
         return self._far
+
+    def _name_ahead(self, url: str) -> str | None:
+        """Return the name of a file that nobody has asked for yet; None if it may not be read."""
+        found = self._resolve(url)
+        try:
+            self.policy.check_url(found)
+        except RefmakerError:
+            return None  # whoever asks for it will hear
+        return found if local_path(found) is None else None
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.location is not None:
@@ -406,7 +415,6 @@ class Reader:
 
 
 def _is_array(data: bytes) -> bool:
-    """Whether a document of version 3 is that of an array."""
     try:
         return bool(json.loads(data).get("node_type") == "array")
     except (ValueError, RecursionError, AttributeError):

@@ -48,13 +48,6 @@ _READ_ONLY = "store was opened in read-only mode and does not support writing"
 class RefmakerStore(Store):
     """The keys of a reference set; chunks are read from the files that hold them.
 
-    Parameters
-    ----------
-    reader : Reader
-        What is read.
-    read_only : bool
-        Always true.
-
     Raises
     ------
     ValueError

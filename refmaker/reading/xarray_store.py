@@ -58,8 +58,6 @@ class XarrayStore(ZarrStore):
 
         Parameters
         ----------
-        name : str
-            The variable.
         *array : zarr.Array
             What older versions of xarray have at hand.
         """
@@ -128,13 +126,7 @@ class _Records(BackendArray):
 
 
 def _only_group(reader: Reader) -> str | None:
-    """Return the group with arrays, if it is the only one; None for the root.
-
-    Raises
-    ------
-    MetadataError
-        If the root has no arrays, and several groups have some.
-    """
+    """Return the group with arrays, if it is the only one; None for the root."""
     groups = dict.fromkeys(path.rpartition("/")[0] for path in reader.array_paths())
     if "" in groups or not groups:
         return None
@@ -212,6 +204,5 @@ class StoreBackend(BackendEntrypoint):
         }
 
     def _store(self, store: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Return the store, and what xarray takes with it."""
         known = {"zarr_format": 2} if store.reader.version == 2 else {}
         return store, {**known, "consolidated": store.reader.consolidated, **kwargs}

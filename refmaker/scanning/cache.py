@@ -6,9 +6,10 @@ version of this package and of every scanner. It holds how the file looked, and 
 the file still looks so. Nothing in it is code, and it carries its own checksum.
 
 Not kept are results of files that were written to just before, whose next change might not show
-in their times; of files whose store tells neither time nor entity tag; and those that depend on
-other files, which may come and go: sets that reference several files, those for which files were
-looked for that are not there, and rows with a code that begins with one of `ELSEWHERE`.
+in their times; of files whose store tells neither time nor entity tag; those that hold what
+identifies people; and those that depend on other files, which may come and go: sets that
+reference several files, those for which files were looked for that are not there, and rows with a
+code that begins with one of `ELSEWHERE`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import RefmakerError
-from refmaker.io.disk_cache import ChunkCache
+from refmaker.io.disk_cache import ChunkCache, private_folder
 from refmaker.io.local_file import local_path
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class ScanCache:
         self.limit = limit
         # What others find in a user's archives is nobody else's business.
         with suppress(OSError):
-            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            private_folder(self.folder)
         self._store = ChunkCache(self.folder, limit, {})
 
     def key(
@@ -250,12 +251,13 @@ def fixed_state(
     ----------
     before : list, optional
         What `look` said of a local file before it was scanned; None of a remote one.
-    report : ScanReport
-        The account of the scan.
-    storage_options : mapping, optional
-        Passed to fsspec.
     """
-    if report.missing or len(report.sources) != 1 or report.url not in report.sources:
+    if (
+        report.sensitive
+        or report.missing
+        or len(report.sources) != 1
+        or report.url not in report.sources
+    ):
         return None
     if any(row.code.startswith(ELSEWHERE) for row in report.rows):
         return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DeclaredScanner", "FormatDeclaration", "Setting", "unpacked"]
+__all__ = ["NGFF", "DeclaredScanner", "FormatDeclaration", "Setting", "unpacked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,16 @@ class FormatDeclaration:
     suffixes: tuple[str, ...]
     sniff: Callable[[bytes, str], float]
     settings: tuple[Setting, ...] = ()
+
+
+NGFF = Setting(
+    "ngff",
+    "no",
+    "version of the NGFF metadata of volumes; 0.5 and 0.6 go with Zarr version 3, and 0.6 has the "
+    "affine",
+    ("no", "0.4", "0.5", "0.6"),
+)
+"""The choice of formats whose files are volumes."""
 
 
 class DeclaredScanner:

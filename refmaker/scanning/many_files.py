@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
+    from refmaker.model import Group
     from refmaker.model.report import ScanReport
     from refmaker.scanning.cache import ScanCache
 
@@ -66,6 +67,8 @@ class Scanned:
     foreign : bool
         Whether it only happened to lie in a directory that was an input: nothing in it is of a
         known format, and neither is its name.
+    made : object, optional
+        What `finish` returned, unless an earlier run had found the set.
     """
 
     number: int
@@ -75,6 +78,7 @@ class Scanned:
     cached: bool = False
     attempts: int = 1
     foreign: bool = False
+    made: Any = field(default=None, repr=False)
 
     def references(self) -> ReferenceSet:
         """Return the reference set, made anew with every call.
@@ -153,6 +157,7 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
     timeout: float | None = None,
     ordered: bool = True,
     parts: bool = False,
+    finish: Callable[[Group, ScanReport], object] | None = None,
     on_progress: Callable[[Progress], object] | None = None,
     **option_fields: Any,
 ) -> Iterator[Scanned]:
@@ -188,6 +193,10 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
     parts : bool
         Whether to yield the parts of one set of many files, for scanners that join files before
         they make a tree of them, such as that of GRIB.
+    finish : callable, optional
+        What to make of each set in the process that scans: a function of a module, or a
+        `functools.partial` of one, given the root group and the report. What it returns is
+        `Scanned.made`. Without the cache, the set itself is not sent.
     on_progress : callable, optional
         Called with a `Progress` whenever a file is finished.
     **option_fields
@@ -221,12 +230,16 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
     if option_fields:
         options = replace(options or ScanOptions(), **option_fields)
     found = inputs if isinstance(inputs, Inputs) else expand_inputs(inputs, storage_options)
+    heads = {head.url: head for head in found.heads if head.data}
+    every = Task(
+        0, "", storage_options, format, options or ScanOptions(), part=parts, finish=finish
+    )
     run = _Run(
         found,
         None if cache is False else open_cache(cache),
         on_progress,
         [
-            Task(number, url, storage_options, format, options or ScanOptions(), part=parts)
+            replace(every, number=number, url=url, head=heads.get(url))
             for number, url in enumerate(found.urls)
         ],
         eager=jobs is not None,
@@ -340,6 +353,7 @@ class _Run:
             foreign=task.url in self.inputs.searched
             and isinstance(found.error, UnknownFormatError)
             and not task.url.lower().endswith(_suffixes()),
+            made=found.made,
         )
 
     def _counted(self, file: Scanned) -> Scanned:

@@ -7,8 +7,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, UnknownFormatError, UnsupportedError
-from refmaker.io.first_bytes import read_first_bytes
+from refmaker.io.first_bytes import REMOTE, read_first_bytes
+from refmaker.io.known_heads import with_heads
 from refmaker.io.local_file import local_path
+from refmaker.scanning.archives import placed_in_archives
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import SNIFF_BYTES, MultiFileScanner, choose
 from refmaker.scanning.worker import Worker
@@ -16,14 +18,35 @@ from refmaker.scanning.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from refmaker.io.known_heads import FirstBytes
     from refmaker.model import Group
     from refmaker.model.report import ScanReport
 
-__all__ = ["find_collector", "scan_together"]
+__all__ = ["find_collector", "first_heads", "scan_together"]
 
 _FEW = 8
 """Remote files that are looked at to tell the format."""
 _OTHERWISE = "write one set for each into a folder, or join them along dimensions (`concat=...`)"
+
+
+def first_heads(
+    urls: Sequence[str],
+    storage_options: Mapping[str, Any] | None = None,
+    format: str | None = None,  # noqa: A002 - the word users know
+) -> tuple[FirstBytes, ...]:
+    """Return the first bytes of the remote files that are looked at to tell the format.
+
+    By `with_heads` they are handed on to whatever scans the files, which asks no second time.
+
+    Parameters
+    ----------
+    urls, storage_options, format
+        As for `find_collector`; where the format is given nobody looks.
+    """
+    far = [url for url in urls if local_path(url) is None][:_FEW]
+    if format is not None or len(far) < len(urls[:_FEW]):
+        return ()
+    return tuple(read_first_bytes(far, storage_options))
 
 
 def find_collector(
@@ -37,10 +60,6 @@ def find_collector(
 
     Parameters
     ----------
-    urls : sequence of str
-        The files.
-    storage_options : mapping, optional
-        Passed to fsspec.
     format : str, optional
         Name of the scanner to use, whatever the files hold.
 
@@ -59,10 +78,9 @@ def find_collector(
         for some in _looked_at(urls):
             if found and local_path(some[0]) is None:
                 break
-            heads = read_first_bytes(some, storage_options, local=SNIFF_BYTES, remote=SNIFF_BYTES)
-            for head in heads:
+            for head in read_first_bytes(some, storage_options, local=SNIFF_BYTES, remote=REMOTE):
                 try:
-                    scanner = choose(head.data, head.url)
+                    scanner = choose(head.data[:SNIFF_BYTES], head.url)
                     found[scanner.name] += 1
                 except UnknownFormatError as error:
                     problem = problem or head.error or error
@@ -112,8 +130,6 @@ def scan_together(
 
     Parameters
     ----------
-    urls : sequence of str
-        The files.
     storage_options, format, options
         As in `refmaker.scanning.one_file.scan`.
     isolate : {"auto", "always", "never"}
@@ -128,6 +144,7 @@ def scan_together(
     RefmakerError
         If nothing can be made of the files.
     """
+    storage_options = with_heads(storage_options, first_heads(urls, storage_options, format))
     name = find_collector(urls, storage_options, format).name
     options = options or ScanOptions()
     if isolate != "always":
@@ -151,5 +168,6 @@ def _collect(
     assert isinstance(scanner, MultiFileScanner)  # noqa: S101 - looked at before
     started = time.perf_counter()
     group, report = scanner.collect(urls, storage_options, options)
+    group = placed_in_archives(group, report, storage_options)
     report.seconds = time.perf_counter() - started
     return group, report

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from refmaker.errors import RefmakerError, UnsupportedError
+from refmaker.scanning.archives import placed_in_archives
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import SNIFF_BYTES, JoiningScanner, choose
 from refmaker.scanning.worker import Worker, can_fork
@@ -111,8 +112,6 @@ def scan_source(
         The file, which stays open.
     format : str, optional
         Name of the scanner to use.
-    options : ScanOptions, optional
-        How to scan.
     """
     started = time.perf_counter()
     scanner = choose(source.read_upto(0, SNIFF_BYTES), source.url, format)
@@ -132,8 +131,6 @@ def scan_part(
         The file, which stays open.
     format : str, optional
         Name of the scanner to use.
-    options : ScanOptions, optional
-        How to scan.
 
     Raises
     ------
@@ -151,7 +148,8 @@ def _scan_here(
     scanner: Scanner, source: Source, options: ScanOptions, started: float
 ) -> tuple[Group, ScanReport]:
     log.debug("%s: %s", source.url, scanner.name)
-    return _watched(scanner.scan, source, options, started)
+    group, report = _watched(scanner.scan, source, options, started)
+    return placed_in_archives(group, report, source.storage_options), report
 
 
 def _watched(

@@ -43,7 +43,9 @@ class Pipe:
         ConnectionError
             If the other end is closed.
         """
-        for data in (struct.pack("<Q", len(message)), message):
+        head = struct.pack("<Q", len(message))
+        # Most messages are short, and sent by one call of the system.
+        for data in (head + message,) if len(message) < _PART else (head, message):
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(self._number, rest[:_PART]) :]
@@ -137,8 +139,6 @@ def wait(ends: Iterable[Pipe], seconds: float | None) -> list[Pipe]:
 
     Parameters
     ----------
-    ends : iterable of Pipe
-        Those to look at.
     seconds : float, optional
         How long to wait for the first; for ever by default.
     """

@@ -35,6 +35,13 @@ _STARTING = 1.0
 _WARM, _ENOUGH = 2, 6
 """Files after which a process is as fast as it will be, and after which that is known."""
 
+_QUICK = 0.02
+"""Seconds for a file below which a process is given the next one before it has answered."""
+_PLENTY = 4
+"""Files that must be left for each process when it is."""
+_SHORT = 1 << 14
+"""Bytes of a message that fits into every pipe."""
+
 Answered = tuple[Any, Any]
 """A task, and what became of it."""
 
@@ -144,8 +151,6 @@ def run_in_workers(
 
     Parameters
     ----------
-    queue : Tasks
-        The tasks.
     jobs : int
         Processes at most; started when there is something for them to do.
     timeout : float, optional
@@ -178,11 +183,13 @@ def run_in_workers(
         finished: list[Answered] = []
         pace = _Throughput(eager=eager)
         while True:
-            _give_out(queue, idle, busy, finished, pace)
+            _give_out(queue, idle, busy, finished, pace, ahead)
             # Only now, with all hands busy again while the caller looks at what is done.
             yield from finished
             finished.clear()
             if not busy:
+                if any(hand.next for hand in idle):
+                    continue  # of a worker that has died before it was given them
                 if queue.wait is None:
                     return
                 time.sleep(queue.wait)
@@ -194,15 +201,16 @@ def run_in_workers(
             overdue = [pipe for pipe in busy if pipe not in ready and busy[pipe].left == 0]
             for pipe in [*ready, *overdue]:
                 hand = busy[pipe]
-                found = hand.answer(overdue=pipe in overdue)
+                task, found = hand.answer(overdue=pipe in overdue)
                 pace.note(answered=found is not None)
                 if found is None:
                     continue
-                del busy[pipe]
-                # Those used last come first again: no more processes than there is work for.
-                idle.appendleft(hand)
-                if not queue.again(hand.task, found):
-                    finished.append((hand.task, found))
+                if not hand.posted:
+                    del busy[pipe]
+                    # Those used last come first again: no more processes than there is work for.
+                    idle.appendleft(hand)
+                if not queue.again(task, found):
+                    finished.append((task, found))
 
 
 class _Throughput:
@@ -238,7 +246,15 @@ class _Throughput:
         now = time.monotonic()
         if self._done < _ENOUGH:
             return now - self._begun >= _STARTING
-        return (now - self._warm) / (self._done - _WARM) * left / running > _STARTING
+        return self._mean(now) * left / running > _STARTING
+
+    @property
+    def quick(self) -> bool:
+        """Whether files take so little that waiting for the next one counts."""
+        return self._done >= _ENOUGH and self._mean(time.monotonic()) < _QUICK
+
+    def _mean(self, now: float) -> float:
+        return (now - self._warm) / (self._done - _WARM)
 
 
 def _give_out(
@@ -247,6 +263,7 @@ def _give_out(
     busy: dict[Any, _WorkerSlot],
     finished: list[Answered],
     pace: _Throughput,
+    ahead: int,
 ) -> None:
     """Give every idle hand a task, its own next one first, then anybody's."""
     for _ in range(len(idle)):
@@ -268,17 +285,43 @@ def _give_out(
             raise
         except WorkerError as error:
             # It died while it had nothing to do.
-            finished.append((hand.task, hand.task.failed(error)))
+            finished.append(hand.lost(error))
+            idle.append(hand)
+    if ahead == 0 and pace.quick:
+        _give_second(queue, idle, busy, finished)
+
+
+def _give_second(
+    queue: Tasks,
+    idle: deque[_WorkerSlot],
+    busy: dict[Any, _WorkerSlot],
+    finished: list[Answered],
+) -> None:
+    """Give every hand that has one task the next, as long as there are plenty."""
+    for pipe, hand in list(busy.items()):
+        if queue.left < _PLENTY * len(busy):
+            return
+        if not hand.patient:
+            continue
+        hand.fill(queue)
+        if not hand.next:
+            return
+        try:
+            hand.begin()
+        except WorkerError as error:
+            del busy[pipe]
+            # It died at the first, whichever it could not be sent.
+            error.url = hand.posted[0].url
+            finished.append(hand.lost(error))
             idle.append(hand)
 
 
 class _WorkerSlot:
-    """A worker with the task that it is at, and those that it is given next."""
-
-    task: Any
+    """A worker with the tasks that it was sent, and those that it is given next."""
 
     def __init__(self, worker: Worker, limit: float, ahead: int, opening: float) -> None:
         self.next: deque[Any] = deque()
+        self.posted: deque[Any] = deque()
         self.started = False
         self._worker = worker
         self._limit = limit
@@ -291,14 +334,26 @@ class _WorkerSlot:
         while len(self.next) <= self._ahead and (task := queue.next()) is not None:
             self.next.append(task)
 
+    @property
+    def patient(self) -> bool:
+        """Whether the process can be sent another task while it is at work.
+
+        What does not fit into the pipe would wait for it, and it for what it answers to be read.
+        """
+        return self._worker.working and self._worker.sent < _SHORT and len(self.posted) == 1
+
     def begin(self) -> Any:
         """Give the worker its next task; return the pipe of the answer."""
-        self.task = self.next.popleft()
+        task = self.next.popleft()
+        self.posted.append(task)
         self.started = True
-        call = self.task.call(tuple(task.url for task in self.next))
-        pipe = self._worker.post(self.task.url, *call)
-        # Loading Python takes its time, which is not the task's.
-        self._due = time.monotonic() + self._limit if self._worker.working else None
+        # Of some the beginning is at hand, and comes with the task.
+        ahead = (task.url for task in self.next if getattr(task, "head", None) is None)
+        call = task.call(tuple(ahead))
+        pipe = self._worker.post(task.url, *call)
+        if len(self.posted) == 1:
+            # Loading Python takes its time, which is not the task's.
+            self._due = time.monotonic() + self._limit if self._worker.working else None
         return pipe
 
     @property
@@ -306,19 +361,35 @@ class _WorkerSlot:
         """Seconds that the task still has."""
         return None if self._due is None else max(0.0, self._due - time.monotonic())
 
-    def answer(self, *, overdue: bool) -> Any:
-        """Return what the worker says; None if it has only begun."""
+    def answer(self, *, overdue: bool) -> Answered:
+        """Return the task that the worker is at, and its answer; None if it has only begun."""
+        task = self.posted[0]
         try:
             if overdue:
-                raise self._worker.overdue(self.task.url, self._limit)
-            found = self._worker.receive(self.task.url)
+                raise self._worker.overdue(task.url, self._limit)
+            found = self._worker.receive(task.url)
         except WorkerNotStartedError:
             raise
         except RefmakerError as error:
-            return self.task.failed(error)
+            return self.lost(error)
+        self._due = time.monotonic() + self._limit
         if found is None:
-            self._due = time.monotonic() + self._limit + self._opening
-        return found
+            self._due += self._opening
+        else:
+            self.posted.popleft()
+        return task, found
+
+    def lost(self, error: RefmakerError) -> Answered:
+        """Return the task that the worker is at with an error for an answer.
+
+        What a worker that has died was sent behind it is taken back.
+        """
+        task = self.posted.popleft()
+        self._due = time.monotonic() + self._limit
+        if not self._worker.working:
+            self.next.extendleft(reversed(self.posted))
+            self.posted.clear()
+        return task, task.failed(error)
 
 
 def scan_on_executor(
@@ -334,14 +405,10 @@ def scan_on_executor(
     ----------
     executor : concurrent.futures.Executor
         Each of its threads keeps a process of its own for scanning.
-    queue : Queue
-        The files.
     window : int
         Files under way at a time.
     timeout : float, optional
         Seconds that a file may take; 1800 by default.
-    run : callable
-        What is submitted.
     """
     from concurrent.futures import FIRST_COMPLETED, wait
 

@@ -8,12 +8,14 @@ known of a format before its scanner is loaded stands in `refmaker.scanning.decl
 from __future__ import annotations
 
 import logging
+import shlex
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from refmaker.codecs.entry_points import EntryPoint, entry_points
 from refmaker.errors import MetadataError, MissingDependencyError, UnknownFormatError
+from refmaker.io.local_file import local_path
 from refmaker.scanning.declaration import FormatDeclaration, Setting
 
 if TYPE_CHECKING:
@@ -53,9 +55,10 @@ __all__ = [
 
 log = logging.getLogger("refmaker.scanning.protocol")
 
-_COMPRESSED = "it is compressed"
+_COMPRESSED, _ARCHIVE = "it is compressed", "it is a ZIP archive"
+_UNPACKED_BY = {"gzip": "gunzip -k", "bzip2": "bunzip2 -k", "xz": "unxz -k", "zstd": "unzstd"}
 _SIGNATURES = (
-    (b"PK\x03\x04", "it is a ZIP archive"),
+    (b"PK\x03\x04", _ARCHIVE),
     (b"\x1f\x8b", f"{_COMPRESSED} with gzip"),
     (b"BZh", f"{_COMPRESSED} with bzip2"),
     (b"\xfd7zXZ", f"{_COMPRESSED} with xz"),
@@ -286,21 +289,22 @@ def setting_values(scanner: Scanner, options: ScanOptions) -> dict[str, str]:
     own = {setting.name: setting for setting in getattr(scanner, "settings", ())}
     values = {name: setting.default for name, setting in own.items()}
     known = all_settings() if options.settings else {}
-    today = {old: name for name, (setting, _) in known.items() for old in setting.former}
     for given, value in options.settings.items():
-        name = today.get(given, given)
-        if name not in known:
+        # Several formats may have had one name for what are different settings now.
+        names = [name for name, (one, _) in known.items() if given in (name, *one.former)]
+        if not names:
             raise MetadataError(
                 f"no format has a setting {given!r}",
                 hint=f"known: {', '.join(sorted(known)) or 'none'}",
             )
-        choices = known[name][0].choices
+        choices = [choice for name in names for choice in known[name][0].choices]
         if choices and value not in choices:
             raise MetadataError(
-                f"setting {name} is {value!r}", hint=f"it can be {', '.join(choices)}"
+                f"setting {' or '.join(names)} is {value!r}", hint=f"it can be {', '.join(choices)}"
             )
-        if name in own and (not own[name].choices or value in own[name].choices):
-            values[name] = value
+        for name in set(names) & own.keys():
+            if not own[name].choices or value in own[name].choices:
+                values[name] = value
     return values
 
 
@@ -455,8 +459,15 @@ def choose(head: bytes, url: str, name: str | None = None) -> Scanner:
 
 def _hint(what: str, url: str) -> str:
     """Say what helps with a file that looks compressed or whose name tells a format."""
-    if what.startswith(_COMPRESSED):
-        return "unpack it, and scan what is in it"
+    if what == _ARCHIVE:
+        return f"scan what is in it: {shlex.quote(f'zip://::{url}')}"
+    program = _UNPACKED_BY.get(what.removeprefix(f"{_COMPRESSED} with "))
+    if program is not None:
+        if local_path(url) is None:
+            return "download it and unpack it, and scan what is in it"
+        if url.lower().endswith((".tgz", ".tbz2", ".txz")) or ".tar." in url.lower():
+            program = "tar -xf"
+        return f"unpack it, and scan what is in it: {program} {shlex.quote(url)}"
     for name, declared in declarations().items():
         if url.lower().endswith(declared.suffixes):
             return (

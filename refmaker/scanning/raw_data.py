@@ -1,66 +1,71 @@
-"""Files that are a header and one block of raw numbers, plain or compressed as a whole.
+"""Files that are a header and raw numbers, plain or compressed as a whole.
 
-What volumes have in common: where the block lies, whether the file holds it, which chunks it makes,
-and where its header lies if the file is compressed.
+What volumes have in common: where the numbers lie, whether the file holds them, which chunks they
+make, and the reference set around them.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
 import math
 import os
 import posixpath
-import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.codecs.checks import MAX_CHUNK, MAX_HEADER
-from refmaker.errors import FormatError, SourceNotFoundError, TruncatedError
-from refmaker.model import Array, ChunkTable, chunk_grid
+from refmaker.errors import FormatError, RefmakerError, SourceNotFoundError, UnsupportedError
+from refmaker.io.related_files import RelatedFiles
+from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.model.contiguous import contiguous_table
-from refmaker.model.inline import inline_array
-from refmaker.model.report import Outcome
+from refmaker.model.inline import encode_inline, inline_array
+from refmaker.model.report import Outcome, ScanReport
+from refmaker.scanning.compressed_file import compressed_chunk, compression_warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from contextlib import ExitStack
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from refmaker.io.related_files import RelatedFiles
+    from numpy.typing import NDArray
+
     from refmaker.io.source import Source
-    from refmaker.model.report import ScanReport
     from refmaker.scanning.options import ScanOptions
 
-__all__ = [
-    "RawData",
-    "UnpackedHead",
-    "add_coordinate",
-    "add_raw_array",
-    "finite",
-    "open_beside",
-    "unpacked_file",
-]
+__all__ = ["DATA", "Block", "RawData", "add_coordinate", "finite", "open_beside", "scan_raw_file"]
 
-_STEP = 64 * 1024
-_MAX_HEAD = 16 * 1024**2
-"""Unpacked bytes that a header with all that stands before the data may have."""
+DATA = "data"
+"""Name of the array."""
 _MAX_RANK = 32
 _INLINED_COORDINATE = 1 << 20
 """Values of a coordinate that is kept in the reference set."""
 
 
 @dataclass(frozen=True, slots=True)
-class RawData:
-    """A block of numbers in C order.
+class Block:
+    """Numbers in C order, without gaps.
 
     Parameters
     ----------
     source : Source
-        The file that holds it.
+        The file that holds them; of a closed one, size and fingerprint are all that is needed.
     offset : int
-        Its first byte; of what the file unpacks to, where it is compressed.
+        Their first byte; of what the file unpacks to, where it is compressed.
+    start : int
+        First byte of the compressed stream; the stream ends with the file.
+    """
+
+    source: Source
+    offset: int
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RawData:
+    """An array whose elements lie in C order in one block, or in several of the same size.
+
+    Parameters
+    ----------
+    blocks : tuple of Block
+        The blocks, one behind the other; of several, each holds whole rows of one dimension.
     dtype : numpy.dtype
         Element type in file byte order.
     shape : tuple of int
@@ -70,184 +75,180 @@ class RawData:
     attributes : mapping
         JSON values.
     codec : mapping, optional
-        The configuration of the codec that the file, from `start` on, is compressed with.
-    start : int
-        First byte of the compressed stream; the stream ends with the file.
+        The configuration of the codec that files, from where their streams start, are compressed
+        with.
+    values : bytes, optional
+        The elements themselves, where the file writes them as text; they are inlined.
     """
 
-    source: Source
-    offset: int
+    blocks: tuple[Block, ...]
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     dimension_names: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     codec: Mapping[str, Any] | None = None
-    start: int = 0
+    values: bytes | None = None
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the block."""
+        """Bytes of all elements."""
         return math.prod(self.shape) * self.dtype.itemsize
 
+    def block_shape(self) -> tuple[int, ...]:
+        """Return the extents of one block.
 
-class UnpackedHead:
-    """The first bytes of a file, of what it unpacks to if it is a gzip stream.
+        Raises
+        ------
+        FormatError
+            If so many blocks do not hold whole rows of a dimension each.
+        """
+        found, count = [], len(self.blocks)
+        for extent in self.shape:
+            parts = math.gcd(count, extent) if extent else 1
+            found.append(extent // parts)
+            count //= parts
+            if parts < extent:
+                break
+        if count > 1:
+            told = f"{len(self.blocks)} files do not hold equal parts of {self.shape}"
+            raise FormatError(told, url=self.blocks[0].source.url)
+        return (*found, *self.shape[len(found) :])
+
+
+def scan_raw_file(
+    source: Source,
+    report: ScanReport,
+    options: ScanOptions,
+    find: Callable[[RelatedFiles], RawData],
+    coordinates: Callable[[dict[str, Any], RawData], None],
+) -> Group:
+    """Return the group of a file that holds one array, called `DATA`.
 
     Parameters
     ----------
     source : Source
         The file.
-
-    Attributes
-    ----------
-    codec : dict or None
-        The configuration of the codec that unpacks the whole file.
-    """
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        packed = source.read_upto(0, 2) == b"\x1f\x8b"
-        self.codec: dict[str, Any] | None = {"id": "gzip", "level": 1} if packed else None
-        self._stream = zlib.decompressobj(31) if packed else None
-        self._known = bytearray()
-        self._at = 0
-
-    def read_upto(self, offset: int, length: int) -> bytes:
-        """Return the bytes of a range that are there.
-
-        Raises
-        ------
-        FormatError
-            If the range ends beyond any header, or the stream is damaged.
-        """
-        if offset + length > _MAX_HEAD:
-            raise FormatError(
-                f"a header that goes on to byte {offset + length}",
-                url=self._source.url,
-                offset=offset,
-            )
-        if self._stream is None:
-            return self._source.read_upto(offset, length)
-        self._unpack(offset + length)
-        return bytes(self._known[offset : offset + length])
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return exactly the bytes of a range.
-
-        Raises
-        ------
-        TruncatedError
-            If the file ends before it does.
-        FormatError
-            As for `read_upto`.
-        """
-        found = self.read_upto(offset, length)
-        if len(found) < length:
-            raise TruncatedError(
-                f"the header ends at byte {offset + len(found)}, {offset + length} are needed",
-                url=self._source.url,
-                offset=offset + len(found),
-            )
-        return found
-
-    def _unpack(self, end: int) -> None:
-        while self._stream is not None and len(self._known) < end and not self._stream.eof:
-            packed = self._stream.unconsumed_tail
-            if not packed:
-                packed = self._source.read_upto(self._at, _STEP)
-                self._at += len(packed)
-            if not packed:
-                return
-            try:
-                self._known += self._stream.decompress(packed, end - len(self._known))
-            except zlib.error as error:
-                raise FormatError(
-                    f"the gzip stream is damaged: {error}", url=self._source.url, offset=self._at
-                ) from error
-
-
-def add_raw_array(
-    members: dict[str, Any], name: str, data: RawData, report: ScanReport, options: ScanOptions
-) -> None:
-    """Add an array to the members of a group, and its row to the report.
-
-    Parameters
-    ----------
-    members : dict
-        Gets the array, unless the file does not hold it.
-    name : str
-        Its name.
-    data : RawData
-        Where it lies.
     report : ScanReport
-        Gets a row for it, and a warning if every read of it is one of the whole file.
+        Gets a row for the group and the array.
     options : ScanOptions
-        Data of up to ``inline_threshold`` bytes that are not compressed are inlined.
+        Data of up to ``inline_threshold`` bytes are inlined, others cut towards ``chunk_bytes``;
+        compressed ones are one chunk. ``follow_external`` allows data outside of the file's folder.
+    find : callable
+        Returns where the data lie; what it raises is why they are skipped.
+    coordinates : callable
+        Called with the group's members, if the array is among them, to add others.
     """
-    path = f"/{name}"
-    refused = _refusal(data)
-    if refused is not None:
-        report.add(path, Outcome.SKIPPED, *refused)
-        return
-    if data.source.url != report.url:
-        report.sources[data.source.url] = data.source.fingerprint
-    whole = tuple(max(1, extent) for extent in data.shape)
+    report.add("/", Outcome.GROUP)
+    members: dict[str, Any] = {}
+    with RelatedFiles(source, anywhere=options.follow_external) as files:
+        try:
+            data = find(files)
+            members[DATA] = _array(data, report, options)
+        except RefmakerError as error:
+            code = getattr(error, "code", f"{report.format}-data")
+            report.add(f"/{DATA}", Outcome.SKIPPED, str(error), code)
+        else:
+            coordinates(members, data)
+    return Group(members)
+
+
+def _array(data: RawData, report: ScanReport, options: ScanOptions) -> Array:
+    """Return the array of data, and add its row."""
+    if len(data.shape) > _MAX_RANK or min(data.shape, default=0) < 0:
+        url = data.blocks[0].source.url
+        raise UnsupportedError(f"its shape is {data.shape}", code="geometry", url=url)
+    part = data.block_shape()
+    _check_blocks(data, math.prod(part) * data.dtype.itemsize)
+    chunk = tuple(max(1, extent) for extent in data.shape)
     filters: tuple[Mapping[str, Any], ...] = ()
+    compressor = None
     outcome, reason, code = Outcome.REFERENCED, "", ""
     if data.nbytes == 0:
-        chunk, table = whole, ChunkTable.empty(chunk_grid(data.shape, whole))
+        table = ChunkTable.empty(chunk_grid(data.shape, chunk))
         reason, code = "it has no elements", "empty"
+    elif data.values is not None:
+        inlined = encode_inline(data.values, data.dtype.itemsize)
+        table, filters, compressor = inlined.table(chunk), inlined.filters, inlined.compressor
+        outcome, reason, code = Outcome.INLINED, "the file writes its values as text", "text"
     elif data.codec is not None:
-        chunk, table = whole, _whole_table(data)
-        filters = ({"id": "refmaker.crop", "offset": data.offset, "nbytes": data.nbytes},)
-        report.warn(
-            f"{path} is compressed with {data.codec['id']} as a whole: "
-            "reading any of it reads and unpacks all of it"
-        )
-    elif data.nbytes <= options.inline_threshold:
-        values = data.source.read(data.offset, data.nbytes)
-        chunk, table = whole, ChunkTable.inline((1,) * len(whole), {0: values})
+        chunk, compressor = part, data.codec
+        table, crop = _compressed_table(data, part)
+        filters = (crop,)
+        report.warn(compression_warning(f"/{DATA}", data.codec))
+    elif data.nbytes <= options.inline_threshold and len(data.blocks) == 1:
+        values = data.blocks[0].source.read(data.blocks[0].offset, data.nbytes)
+        table = ChunkTable.inline((1,) * len(chunk), {0: values})
         outcome, code = Outcome.INLINED, "small"
         reason = f"its {data.nbytes} bytes are within the inlining threshold"
     else:
-        chunk, table = contiguous_table(
-            data.shape, data.dtype.itemsize, data.offset, data.source.url, options.chunk_bytes
-        )
-    report.add(path, outcome, reason, code)
-    members[name] = Array(
+        chunk, table = _plain_table(data, part, options.chunk_bytes)
+    for block in data.blocks:
+        if block.source.url != report.url:
+            report.sources[block.source.url] = block.source.fingerprint
+    report.add(f"/{DATA}", outcome, reason, code)
+    return Array(
         data.shape,
         chunk,
         data.dtype,
         table,
         filters=filters,
-        compressor=data.codec if filters else None,
+        compressor=compressor,
         dimension_names=data.dimension_names,
         attributes=data.attributes,
     )
 
 
-def _refusal(data: RawData) -> tuple[str, str] | None:
-    """Return why the data cannot be referenced, and the reason's short form."""
-    if len(data.shape) > _MAX_RANK or min(data.shape, default=0) < 0:
-        return f"its shape is {data.shape}", "geometry"
-    if data.codec is None:
-        end = data.offset + data.nbytes
-        if data.offset < 0 or (data.nbytes and end > data.source.size):
-            return f"its data end at byte {end}, the file at {data.source.size}", "truncated"
-        return None
-    if not 0 <= data.offset <= MAX_HEADER:
-        return f"its data begin at byte {data.offset} of what the file unpacks to", "geometry"
-    if data.nbytes > MAX_CHUNK:
-        told = f"it is compressed as a whole and unpacks to {data.nbytes} bytes, more than a chunk"
-        return f"{told} may have; unpack the file, with gunzip or bunzip2", "limit"
-    return None
+def _check_blocks(data: RawData, nbytes: int) -> None:
+    """Refuse plain blocks that reach past the end of their file."""
+    if data.codec is not None or data.values is not None:
+        return
+    for block in data.blocks:
+        end, size = block.offset + nbytes, block.source.size
+        if block.offset < 0 or (nbytes and end > size):
+            told = f"its data end at byte {end}, the file at {size}"
+            raise UnsupportedError(told, code="truncated", url=block.source.url)
 
 
-def _whole_table(data: RawData) -> ChunkTable:
-    grid = (1,) * len(data.shape)
-    offset = np.array([data.start], np.uint64)
-    length = np.array([data.source.size - data.start], np.uint64)
-    return ChunkTable.from_columns(grid, (data.source.url,), offset=offset, length=length)
+def _plain_table(
+    data: RawData, part: tuple[int, ...], target: int | None
+) -> tuple[tuple[int, ...], ChunkTable]:
+    """Return chunk shape and table of blocks that are not compressed."""
+    first, itemsize = data.blocks[0], data.dtype.itemsize
+    chunk, table = contiguous_table(part, itemsize, first.offset, first.source.url, target)
+    if len(data.blocks) == 1:
+        return chunk, table
+    starts = np.array([block.offset for block in data.blocks], np.uint64)
+    offset = starts[:, None] + (table.offset - table.offset[0])
+    return chunk, _joined(data, chunk, offset, np.tile(table.length, len(starts)))
+
+
+def _compressed_table(data: RawData, part: tuple[int, ...]) -> tuple[ChunkTable, Mapping[str, Any]]:
+    """Return the table of blocks that are a chunk each, and the filter that all of them have."""
+    nbytes, rank = math.prod(part) * data.dtype.itemsize, len(part)
+    parts = [
+        compressed_chunk(block.source, block.offset, nbytes, rank, block.start)
+        for block in data.blocks
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    offset = np.array([table.offset for table, _ in parts], np.uint64)
+    length = np.array([table.length[0] for table, _ in parts], np.uint64)
+    return _joined(data, part, offset, length), parts[0][1]
+
+
+def _joined(
+    data: RawData, chunk: tuple[int, ...], offset: NDArray[Any], length: NDArray[Any]
+) -> ChunkTable:
+    """Return the table of several blocks, of which each has a row of offsets."""
+    files: dict[str, int] = {}
+    numbers = [files.setdefault(block.source.url, len(files)) for block in data.blocks]
+    return ChunkTable.from_columns(
+        chunk_grid(data.shape, chunk),
+        tuple(files),
+        offset=offset.reshape(-1),
+        length=length,
+        url=np.repeat(np.array(numbers, np.int32), offset.shape[1]),
+    )
 
 
 def add_coordinate(
@@ -316,21 +317,3 @@ def _candidates(stem: str, endings: Sequence[str]) -> Iterator[str]:
 def finite(values: Any) -> bool:
     """Whether all of some numbers are finite, so that JSON can hold them."""
     return bool(np.isfinite(np.asarray(values, np.float64)).all())
-
-
-def unpacked_file(source: Source, stack: ExitStack) -> Any:
-    """Return a binary file object of what a file holds, unpacked if it is a gzip stream.
-
-    Parameters
-    ----------
-    source : Source
-        A local file is opened in place, any other is read into memory.
-    stack : ExitStack
-        Closes it.
-    """
-    if source.path is None:
-        file: Any = io.BytesIO(source.read(0, source.size))
-    else:
-        file = stack.enter_context(io.FileIO(source.path))
-    packed = source.read_upto(0, 2) == b"\x1f\x8b"
-    return stack.enter_context(gzip.GzipFile(fileobj=file)) if packed else file

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from refmaker.io.known_heads import with_heads
 from refmaker.io.local_file import local_path
 from refmaker.storage.reference_set import ReferenceSet
 
@@ -41,8 +42,8 @@ def scan(
     Parameters
     ----------
     url : str, os.PathLike, or sequence of them
-        A path, or any URL that fsspec knows; a directory, a prefix that ends in ``/``, or a list
-        of files, directories and patterns.
+        A path, or any URL that fsspec knows; what means several files: a directory, a prefix
+        that ends in ``/``, a pattern, an archive; or a list of such.
     storage_options : mapping, optional
         Passed to fsspec.
     format : str, optional
@@ -111,8 +112,12 @@ def scan(
         from refmaker.io.inputs import expand_inputs
         from refmaker.scanning.multi_file import scan_together
 
-        urls = expand_inputs(url, storage_options).urls
-        return ReferenceSet(*scan_together(urls, storage_options, **how))
+        found = expand_inputs(url, storage_options)
+        alone = len(found.urls) == 1 and found.urls[0] not in found.searched
+        if not (alone or _only_member(found.urls)):
+            known = with_heads(storage_options, found.heads)
+            return ReferenceSet(*scan_together(found.urls, known, **how))
+        single = found.urls[0]
     if cache is not False:
         return _scan_or_find(single, storage_options, cache, how)
     return ReferenceSet(*scan_one(single, storage_options, **how))
@@ -120,6 +125,7 @@ def scan(
 
 def _single_file(url: Any, storage_options: Mapping[str, Any] | None) -> str | None:
     """Return what means one file or store; None for a list, a directory, a prefix."""
+    from refmaker.io.inputs import means_many
     from refmaker.io.stores import resolve_store
 
     if not isinstance(url, str | os.PathLike):
@@ -128,8 +134,14 @@ def _single_file(url: Any, storage_options: Mapping[str, Any] | None) -> str | N
     store = resolve_store(name, storage_options)
     if store != name:
         return store
-    path = local_path(name)
-    return None if (name.endswith("/") if path is None else os.path.isdir(path)) else name
+    return None if means_many(url) else name
+
+
+def _only_member(urls: Sequence[str]) -> bool:
+    """Whether that is all of an archive, which then stands for it."""
+    from refmaker.io.archive_members import member_name
+
+    return len(urls) == 1 and member_name(urls[0]) is not None
 
 
 def _scan_or_find(

@@ -35,6 +35,8 @@ _MAGIC = b"refmaker scan 1\n"
 _PART = b"refmaker part 1\n"
 _LEVEL = 1
 """Of zlib: columns shrink to a third, and it costs less than writing what is saved."""
+_SMALL = 1 << 15
+"""Bytes that are compressed with a window of 4 KiB."""
 _COSTS = ("requests", "bytes_read", "rounds", "seconds")
 
 
@@ -48,12 +50,24 @@ def serialize(group: Group, report: ScanReport) -> bytes:
     """
     columns: list[bytes] = []
     nodes = [
-        [path, attributes_document(node), *(_array(node, columns) if _is_array(node) else ())]
+        [
+            path,
+            attributes_document(node),
+            *(_array(node, columns) if isinstance(node, Array) else ()),
+        ]
         for path, node in group.walk()
     ]
     head = dumps({"nodes": nodes, "report": _report(report)}).encode()
     body = b"".join([struct.pack("<Q", len(head)), head, *columns])
-    return _MAGIC + struct.pack("<Q", len(body)) + zlib.compress(body, _LEVEL)
+    return _MAGIC + struct.pack("<Q", len(body)) + _compressed(body)
+
+
+def _compressed(body: bytes) -> bytes:
+    if len(body) > _SMALL:
+        return zlib.compress(body, _LEVEL)
+    # Clearing the memory of a large window takes longer than compressing so little.
+    small = zlib.compressobj(_LEVEL, wbits=12, memLevel=5)
+    return small.compress(body) + small.flush()
 
 
 def deserialize(data: bytes) -> tuple[Group, ScanReport]:
@@ -98,10 +112,6 @@ def deserialize_part(data: bytes) -> tuple[bytes, ScanReport]:
         raise MetadataError(f"not the part of a file: {error}") from error
 
 
-def _is_array(node: Array | Group) -> bool:
-    return isinstance(node, Array)
-
-
 def _array(array: Any, columns: list[bytes]) -> tuple[Any, ...]:
     """Put away the columns of an array, and return the rest."""
     table = array.chunks
@@ -133,8 +143,6 @@ def _report(report: ScanReport) -> dict[str, Any]:
 
 
 class _Reader:
-    """A position in the columns."""
-
     def __init__(self, data: memoryview) -> None:
         self._data = data
         self._at = 0

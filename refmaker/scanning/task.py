@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, SourceChangedError, SourceError, WorkerError
+from refmaker.io.known_heads import with_heads
 from refmaker.io.source import Source, local_path
 from refmaker.scanning.cache import fixed_state, look
 from refmaker.scanning.one_file import scan_part, scan_source
@@ -16,11 +17,16 @@ from refmaker.scanning.protocol import SNIFF_BYTES
 from refmaker.scanning.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Future, ThreadPoolExecutor
 
+    from refmaker.io.known_heads import FirstBytes
+    from refmaker.model import Group
+    from refmaker.model.report import ScanReport
     from refmaker.scanning.cache import State
     from refmaker.scanning.options import ScanOptions
+
+    Finish = Callable[[Group, ScanReport], object]
 
 __all__ = ["Task", "TaskResult", "answer", "answer_apart"]
 
@@ -55,6 +61,10 @@ class Task:
         How often it was tried.
     part : bool
         Whether its part of a set of many files is wanted, and no set of its own.
+    head : FirstBytes, optional
+        What was read of it to tell the format.
+    finish : callable, optional
+        Called with the set where it was made; what it returns comes back.
     """
 
     number: int
@@ -65,11 +75,12 @@ class Task:
     key: str = ""
     attempts: int = 0
     part: bool = False
+    head: FirstBytes | None = None
+    finish: Finish | None = None
 
     def call(self, following: tuple[str, ...] = ()) -> tuple[Any, ...]:
         """Return what is called for it, with the files that the worker will be given next."""
-        how = self.storage_options, self.format, self.options
-        return answer, self.url, *how, following, self.part
+        return answer, self, following
 
     def failed(self, error: RefmakerError) -> TaskResult:
         """Return the answer for a file that the worker did not survive."""
@@ -83,55 +94,62 @@ class TaskResult:
     Parameters
     ----------
     packed : bytes, optional
-        The reference set, or the part of one, and its report, if it was scanned.
+        The reference set, or the part of one, and its report, if it was scanned and is needed.
     error : RefmakerError, optional
-        Why not.
+        Why not, or why nothing could be made of it.
     passing : bool
         Whether it may help to try again.
     state : list, optional
         How the file looked, if that is fixed; see `refmaker.scanning.cache`.
+    made : object, optional
+        What was made of the reference set, if that was asked for.
     """
 
     packed: bytes | None = None
     error: RefmakerError | None = None
     passing: bool = False
     state: State | None = None
+    made: Any = None
 
 
-def answer(
-    url: str,
-    storage_options: Mapping[str, Any] | None,
-    format: str | None,  # noqa: A002 - as in scan()
-    options: ScanOptions,
-    following: tuple[str, ...] = (),
-    part: bool = False,
-) -> TaskResult:
+def answer(task: Task, following: tuple[str, ...] = ()) -> TaskResult:
     """Scan a file in this process; what this package raises is part of the answer.
 
     Parameters
     ----------
-    url, storage_options, format, options
-        As in `refmaker.scanning.one_file.scan`.
+    task : Task
+        The file. What is found of one with a key will be kept: then the set itself is sent even
+        where something is made of it, and how the file looked.
     following : tuple of str
         Remote files that will come next: they are opened while this one is scanned.
-    part : bool
-        Whether its part of a set of many files is wanted.
     """
     from refmaker.scanning.serialized import serialize, serialize_part
 
-    before = look(url) if local_path(url) is not None else None
+    url = task.url
+    before = look(url) if task.key and local_path(url) is not None else None
     try:
-        with _opened.take(url, storage_options, following) as source:
-            if part:
-                made, report = scan_part(source, format, options)
-                packed = serialize_part(made, report)
+        # Tried again, it is read again.
+        heads = () if task.head is None or task.attempts else (task.head,)
+        with _opened.take(url, with_heads(task.storage_options, heads), following) as source:
+            if task.part:
+                piece, report = scan_part(source, task.format, task.options)
+                found = TaskResult(serialize_part(piece, report))
             else:
-                group, report = scan_source(source, format, options)
-                packed = serialize(group, report)
-        return TaskResult(packed, state=fixed_state(before, report))
+                group, report = scan_source(source, task.format, task.options)
+                needed = bool(task.key) or task.finish is None
+                found = TaskResult(serialize(group, report) if needed else None)
+        if task.key:
+            found = replace(found, state=fixed_state(before, report))
     except RefmakerError as error:
         error.located(url=url)
         return TaskResult(error=error, passing=_may_pass(error))
+    if task.part or task.finish is None:
+        return found
+    try:
+        return replace(found, made=task.finish(group, report))
+    except RefmakerError as error:
+        # It was scanned, which is worth to be remembered.
+        return replace(found, error=error.located(url=url))
 
 
 class _Opened:

@@ -111,6 +111,11 @@ class Worker:
         Seconds without a call after which the process ends of itself; never by default.
     shared : bytes, optional
         What every call needs: sent once to each process, where `shared` returns it.
+
+    Attributes
+    ----------
+    sent : int
+        Bytes of the last call.
     """
 
     def __init__(self, idle: float | None = None, shared: bytes | None = None) -> None:
@@ -120,6 +125,7 @@ class Worker:
         self._pipe: Pipe | None = None
         self._ready = False
         self._owner = 0
+        self.sent = 0
 
     def __enter__(self) -> Self:
         return self
@@ -209,7 +215,9 @@ class Worker:
         try:
             if fresh:
                 pipe.send(self._shared or b"")
-            pipe.send(pickle.dumps((name, function, args, kwargs), pickle.HIGHEST_PROTOCOL))
+            message = pickle.dumps((name, function, args, kwargs), pickle.HIGHEST_PROTOCOL)
+            self.sent = len(message)
+            pipe.send(message)
         except ConnectionError as error:
             raise self._died(name) from error
         except BaseException:

@@ -21,13 +21,7 @@ _BYTES = 4
 
 
 def without_checksums(group: Group) -> tuple[Group, list[str]]:
-    """Return a group whose chunks end before their checksums, and the arrays that had any.
-
-    Parameters
-    ----------
-    group : Group
-        The root group.
-    """
+    """Return a group whose chunks end before their checksums, and the arrays that had any."""
     cut = {id(array): path for path, array in group.arrays() if _ends_with_checksum(array)}
     changed = group.map_arrays(lambda array: _cut(array) if id(array) in cut else array)
     return changed, list(cut.values())

@@ -95,8 +95,6 @@ def find_rule(path: str, table: ChunkTable) -> Rule | None:
 
     Parameters
     ----------
-    path : str
-        The array.
     table : ChunkTable
         Its chunks; the inlined ones are not part of the rule.
     """

@@ -89,8 +89,6 @@ def detect(
     url : str or os.PathLike
         ``-`` counts as a reference set. Of a URL that is no file the name decides; of one without
         ending two requests tell whether it is an Icechunk repository.
-    storage_options : mapping, optional
-        Passed to fsspec.
     format_of : callable, optional
         Given the first bytes of a file and its URL, the name of its format, or nothing.
 

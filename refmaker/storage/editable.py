@@ -222,10 +222,12 @@ class Editable:
 
     def _edited(self, change: Callable[[Group], Group]) -> Self:
         from refmaker.model.editing import settled, stamped
+        from refmaker.model.ngff import fitting
 
         own: Any = self
         try:
-            found: Self = replace(own, group=settled(change(stamped(self.group))))
+            group = fitting(settled(change(stamped(self.group))), self.group)
+            found: Self = replace(own, group=group)
         except RefmakerError as error:
             raise error.located(url=own.report.url or None) from error
         return found

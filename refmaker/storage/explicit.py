@@ -31,8 +31,6 @@ def explicit(group: Group, sources: Mapping[str, Fingerprint]) -> Group:
 
     Parameters
     ----------
-    group : Group
-        The root group.
     sources : mapping of str to Fingerprint
         Sizes of files. An array keeps its whole files where one of them is not known here.
     """

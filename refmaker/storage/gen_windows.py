@@ -24,13 +24,7 @@ KEPT = 64
 
 
 class GenWindows:
-    """Tables of the references near a key, computed when neighbours are asked for.
-
-    Parameters
-    ----------
-    rules : iterable of Rule
-        All rules of a document.
-    """
+    """Tables of the references near a key, computed when neighbours are asked for."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._by_prefix: dict[str, list[Rule]] = {}
@@ -43,11 +37,6 @@ class GenWindows:
 
     def find(self, key: str) -> tuple[ChunkTable, int] | None:
         """Return a table and the row of it that is a key's reference.
-
-        Parameters
-        ----------
-        key : str
-            One that a rule makes.
 
         Returns
         -------

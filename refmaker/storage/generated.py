@@ -106,10 +106,6 @@ def chunk_numbers(rule: Rule, grid: tuple[int, ...], start: int, stop: int) -> N
     ----------
     rule : Rule
         One whose keys are chunks of one array.
-    grid : tuple of int
-        The array's chunk grid.
-    start, stop : int
-        Row numbers.
 
     Raises
     ------

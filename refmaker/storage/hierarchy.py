@@ -74,7 +74,6 @@ def group_of(references: ReferenceIndex, url: str = "") -> Group:
 
     Parameters
     ----------
-    references : ReferenceIndex
     url : str
         Where they came from, for messages.
 

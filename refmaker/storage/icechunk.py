@@ -210,12 +210,8 @@ def put_chunks(
         As `library` returns it.
     store : icechunk.IcechunkStore
         Of a writable session; metadata may come before or after.
-    path : str
-        The array.
     table : ChunkTable
         Its chunks; absent ones stay as they are in the repository.
-    files : mapping of str to VirtualFile
-        The table's files by URL.
 
     Raises
     ------

@@ -56,12 +56,8 @@ def containers(
 
     Parameters
     ----------
-    icechunk : module
-        The library.
     locations : iterable of str
         As `location` returns them.
-    storage_options : mapping
-        As for fsspec.
 
     Returns
     -------
@@ -124,12 +120,8 @@ def credentials(icechunk: Any, prefix: str, options: Mapping[str, Any]) -> Any:
 
     Parameters
     ----------
-    icechunk : module
-        The library.
     prefix : str
         As `containers` returns them, or as a repository records them.
-    options : mapping
-        As for fsspec.
 
     Returns
     -------

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import LimitError, MetadataError, RefmakerError
 from refmaker.storage.formats import COMPACT
-from refmaker.storage.json_windows import DamagedTextError, loads, nesting, next_piece, not_json
+from refmaker.storage.json_text import DamagedTextError, loads, nesting
+from refmaker.storage.json_windows import next_piece, not_json
 from refmaker.storage.limits import DEFAULT, Limits
 from refmaker.storage.reference_columns import Columns
 from refmaker.storage.reference_index import METADATA, ChunkGrid, ReferenceIndex, chunk_place
@@ -265,7 +266,6 @@ class _Templates:
         return self._made
 
     def expand(self, text: str) -> str:
-        """Return what a text means."""
         from refmaker.templates import TemplateError
 
         try:
@@ -274,7 +274,6 @@ class _Templates:
             raise MetadataError(str(error)) from error
 
     def rules(self, entries: Any) -> Any:
-        """Return the rules of ``gen``."""
         if not isinstance(entries, list) or not all(isinstance(item, dict) for item in entries):
             raise MetadataError("the member 'gen' is no list of JSON objects", path="gen")
         if not entries:
@@ -327,7 +326,6 @@ class _Members:
             self._columns.add_rows(piece.window, piece.rows)
 
     def add(self, refs: Mapping[str, Any]) -> None:
-        """Add parsed members."""
         self._count(len(refs))
         for key, value in refs.items():
             if isinstance(value, list):
@@ -415,7 +413,6 @@ class _Members:
 
 
 def _document(key: str, data: bytes, limits: Limits) -> dict[str, Any]:
-    """Return a metadata document."""
     if nesting(data) > limits.nesting:
         raise LimitError(f"values nested more than {limits.nesting} deep", path=key)
     try:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refmaker.errors import LimitError, MetadataError
+from refmaker.storage.json_text import STEP, DamagedTextError, loads
 from refmaker.storage.reference_index import RANKS
 
 if TYPE_CHECKING:
@@ -25,13 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PAD",
-    "DamagedTextError",
     "Keys",
     "Piece",
     "Rows",
     "Window",
-    "loads",
-    "nesting",
     "next_piece",
     "not_json",
 ]
@@ -50,8 +48,6 @@ _SPAN = re.compile(
 )
 """What stands behind the second one."""
 _REFS = re.compile(rb'"refs"[ \t\r\n]*:[ \t\r\n]*\{')
-_STEP = np.zeros(256, np.int8)
-_STEP[[0x5B, 0x7B]], _STEP[[0x5D, 0x7D]] = 1, -1
 _SPACE = b" \t\r\n"
 _SLASH, _DOT, _BACKSLASH = 0x2F, 0x2E, 0x5C
 _COMMA, _QUOTE, _BACKSLASH = 0x2C, 0x22, 0x5C
@@ -353,7 +349,7 @@ class _Brackets(NamedTuple):
         ends = np.cumsum(width)
         at = np.repeat(start - (ends - width), width) + np.arange(int(ends[-1]))
         byte = window.bytes[at]
-        step = _STEP[byte]
+        step = STEP[byte]
         used = np.flatnonzero((step != 0) | (byte == _COMMA))
         depth = np.cumsum(step[used], dtype=np.int64)
         return cls(at[used], byte[used] == _COMMA, depth)
@@ -371,8 +367,6 @@ def next_piece(text: bytes, start: int, limit: int, *, first: bool, find_refs: b
 
     Parameters
     ----------
-    text : bytes
-        The document.
     start : int
         Where the first of them begins, in the object or behind a comma.
     limit : int
@@ -506,44 +500,6 @@ def _twice(text: bytes) -> str:
             return name[:200]
         seen.add(name)
     return ""
-
-
-class DamagedTextError(ValueError):
-    """Text that is not JSON: why, and the byte where it is noticed."""
-
-    def __init__(self, why: str, place: int) -> None:
-        super().__init__(f"{why} at byte {place}")
-        self.why = why
-        self.place = place
-
-
-def loads(text: bytes) -> Any:
-    """Parse JSON.
-
-    Raises
-    ------
-    DamagedTextError
-        If it is not JSON.
-    """
-    try:
-        decoded = text.decode()
-    except UnicodeDecodeError as error:
-        raise DamagedTextError("no UTF-8", error.start) from error
-    try:
-        return json.loads(decoded)
-    except json.JSONDecodeError as error:
-        raise DamagedTextError(error.msg, len(decoded[: error.pos].encode())) from error
-    except (ValueError, RecursionError) as error:
-        raise DamagedTextError(str(error), 0) from error
-
-
-def nesting(text: bytes) -> int:
-    """Return how deep the values of a JSON text nest; nothing is parsed."""
-    if text.count(b"[") + text.count(b"{") <= 1:
-        return text.count(b"[") + text.count(b"{")
-    parts = re.sub(rb"\\.", b"", text, flags=re.DOTALL).split(b'"')
-    bare = np.frombuffer(b"".join(parts[::2]), np.uint8)
-    return int(np.cumsum(_STEP[bare], dtype=np.int64).max(initial=0))
 
 
 def _too_deep(limit: int) -> LimitError:

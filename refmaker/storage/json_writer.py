@@ -112,8 +112,6 @@ def templated(tables: Iterable[ChunkTable]) -> tuple[dict[str, str], dict[str, s
 
     Returns
     -------
-    templates : dict of str to str
-        What each name stands for.
     texts : dict of str to str
         How each URL is written, as the inside of a JSON string.
 
@@ -199,10 +197,6 @@ def chunk_members(
 
     Parameters
     ----------
-    path : str
-        The array.
-    table : ChunkTable
-        Its chunks.
     names : mapping of str to str
         How each URL is written; see `templated`.
     zarr_format : {2, 3}
@@ -264,8 +258,6 @@ def header(version: str, report: ScanReport, origins: Mapping[str, Origin] | Non
 
     Parameters
     ----------
-    version : str
-        Of this package.
     report : ScanReport
         Tells format, files and their parts.
     origins : mapping of str to Origin, optional

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from refmaker.model import ChunkTable, Group
 
-__all__ = ["METADATA", "arrow", "write"]
+__all__ = ["METADATA", "RECORD_NAME", "Grown", "arrow", "grow", "record_size_of", "write"]
 
 METADATA = ".zmetadata"
 _RECORD = 10_000
@@ -46,6 +47,7 @@ _MANY = 4_000_000
 _EMPTY_RECORDS = 1000
 """Records of one array up to which those without any chunk are written, too."""
 _BASE64 = b"base64:"
+RECORD_NAME = re.compile(r"refs\.(0|[1-9][0-9]{0,17})\.parq")
 
 
 def arrow() -> tuple[Any, Any]:
@@ -106,19 +108,92 @@ def write(
     for path, _ in group.walk():
         _check_path(path)
     if record_size is None:
-        record_size = _default_record_size(group)
-    content = {"metadata": dict(documents(group)), "record_size": record_size}
-    content |= {"zarr_consolidated_format": 1} | ({"refmaker": dict(header)} if header else {})
+        record_size = record_size_of(group)
+    content = _metadata(group, record_size, header)
     with replacing_folder(out, storage_options, METADATA, _is_ours) as folder:
         for path, array in group.arrays():
             for number, data in _records(array.chunks, record_size):
                 folder.put(f"{path}/refs.{number}.parq", data)
-        folder.put(METADATA, dumps(content).encode())
+        folder.put(METADATA, content)
 
 
-def _default_record_size(group: Group) -> int:
-    largest = max((array.chunks.size for _, array in group.arrays()), default=1)
-    return max(1, min(largest, _RECORD if largest <= _MANY else _LARGE_RECORD))
+class Grown(NamedTuple):
+    """The chunks of an array from some record on.
+
+    Attributes
+    ----------
+    first : int
+        Number of the first record that is another than before.
+    table : ChunkTable
+        The chunks from there on, in the whole grid.
+    """
+
+    first: int
+    table: ChunkTable
+
+
+def grow(
+    group: Group,
+    out: str | os.PathLike[str],
+    header: Mapping[str, Any],
+    record_size: int,
+    grown: Mapping[str, Grown],
+) -> None:
+    """Replace a local set by one that has grown; records that stay are linked, not written.
+
+    Records never change in place, so that the old set and the new one can share them.
+
+    Parameters
+    ----------
+    group : Group
+        The whole set as it is to be; chunks count only of arrays that `grown` does not name.
+    out : str or os.PathLike
+        The folder of the set.
+    header : mapping
+        Content of the member ``refmaker``.
+    record_size : int
+        Rows of a record, as they are there.
+    grown : mapping of str to Grown
+        By path, the arrays of which records stay.
+
+    Raises
+    ------
+    SourceError, MetadataError, MissingDependencyError
+        As for `write`.
+    """
+    content = _metadata(group, record_size, header)
+    for path, _ in group.walk():
+        _check_path(path)
+    with replacing_folder(out, None, METADATA, _is_ours) as folder:
+        for path, array in group.arrays():
+            first, table = grown.get(path, (0, array.chunks))
+            for name in folder.old(path) if first else ():
+                match = RECORD_NAME.fullmatch(name)
+                if match is not None and int(match[1]) < first:
+                    folder.keep(f"{path}/{name}")
+            for number, data in _records(table, record_size, first):
+                folder.put(f"{path}/refs.{number}.parq", data)
+        folder.put(METADATA, content)
+
+
+def _metadata(group: Group, record_size: int, header: Mapping[str, Any] | None) -> bytes:
+    content = {"metadata": dict(documents(group)), "record_size": record_size}
+    content |= {"zarr_consolidated_format": 1} | ({"refmaker": dict(header)} if header else {})
+    return dumps(content).encode()
+
+
+def record_size_of(group: Group, *, largest: bool = True) -> int:
+    """Return the rows of a record that `write` takes for a set.
+
+    Parameters
+    ----------
+    group : Group
+        The set.
+    largest : bool
+        Whether records of very large sets are larger.
+    """
+    size = max((array.chunks.size for _, array in group.arrays()), default=1)
+    return max(1, min(size, _LARGE_RECORD if largest and size > _MANY else _RECORD))
 
 
 def _check_place(name: str) -> None:
@@ -145,8 +220,8 @@ def _is_ours(name: str) -> bool:
     return name == METADATA or (base.startswith("refs.") and base.endswith(".parq"))
 
 
-def _records(table: ChunkTable, size: int) -> Iterator[tuple[int, bytes]]:
-    """Yield number and content of every record of an array."""
+def _records(table: ChunkTable, size: int, first: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Yield number and content of every record of an array from one on."""
     pyarrow, _ = arrow()
     urls = pyarrow.array(table.urls, pyarrow.string())
     total = -(-table.size // size)
@@ -155,6 +230,8 @@ def _records(table: ChunkTable, size: int) -> Iterator[tuple[int, bytes]]:
         inlined.setdefault(number // size, {})[number % size] = data
     empty = None
     for number in _numbers(table, size, total, inlined):
+        if number < first:
+            continue
         low = number * size
         rows = slice(low, min(low + size, table.referenced))
         if table.index is not None:

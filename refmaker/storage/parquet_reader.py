@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from refmaker.errors import LimitError, MetadataError, RefmakerError
 from refmaker.io.folders import ReadableFolder, open_folder
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
-from refmaker.storage.parquet import METADATA, arrow
+from refmaker.storage.parquet import METADATA, RECORD_NAME, arrow
 from refmaker.storage.text import BASE64
 from refmaker.storage.tree import Tree, add_document, assemble
 
@@ -22,11 +21,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["RECORD_LIMIT", "ParquetRecord", "read", "read_metadata", "read_record"]
+__all__ = [
+    "RECORD_LIMIT", "ParquetRecord", "read", "read_metadata", "read_record", "read_table",
+]  # fmt: skip
 
 RECORD_LIMIT = 1 << 23
 """Rows of one record; compressed, any number of equal rows is but a few bytes."""
-_NAME = re.compile(r"refs\.(0|[1-9][0-9]{0,17})\.parq")
 _COLUMNS = ("path", "offset", "size", "raw")
 
 
@@ -88,7 +88,10 @@ def read(
     arrow()
     folder = open_folder(url, storage_options)
     tree, size, header = read_metadata(folder)
-    return assemble(tree, lambda path, array: _table(folder, path, array, size), folder.url), header
+    return (
+        assemble(tree, lambda path, array: read_table(folder, path, array, size), folder.url),
+        header,
+    )
 
 
 def read_metadata(folder: ReadableFolder) -> tuple[Tree, int, dict[str, Any]]:
@@ -127,8 +130,6 @@ def read_record(data: bytes, size: int) -> ParquetRecord:
     ----------
     data : bytes
         Content of a file ``refs.<k>.parq``.
-    size : int
-        Rows of a record.
 
     Raises
     ------
@@ -168,15 +169,15 @@ def _ranges(found: Any, inlined: dict[int, bytes]) -> ParquetRecord:
     pyarrow, _ = arrow()
     path = found.column("path").combine_chunks()
     if isinstance(path, pyarrow.ChunkedArray):
-        path = path.chunk(0) if path.num_chunks else pyarrow.array([], path.type)
+        path = path.chunk(0) if path.num_chunks else pyarrow.nulls(0, path.type)
     if not pyarrow.types.is_dictionary(path.type):
         path = path.dictionary_encode()
-    present = path.indices.is_valid().to_numpy(zero_copy_only=False)
+    present = _valid(path.indices)
     if inlined:
         # Where a row has both, readers take the bytes.
         present[np.fromiter(inlined, np.int64, len(inlined))] = False
     index = np.flatnonzero(present)
-    url = path.indices.fill_null(0).to_numpy(zero_copy_only=False)[present].astype(np.int32)
+    url = _numbers(path.indices.cast(pyarrow.int32()), np.int32)[present]
     offset, length = (_integers(found, name)[present] for name in ("offset", "size"))
     urls = path.dictionary.to_pylist()
     if not all(isinstance(text, str) for text in urls):
@@ -191,11 +192,29 @@ def _integers(found: Any, name: str) -> NDArray[np.int64]:
         return np.zeros(found.num_rows, np.int64)
     column = found.column(name)
     try:
-        whole = column.fill_null(0).cast(pyarrow.int64())
+        whole = column.cast(pyarrow.int64()).combine_chunks()
     except pyarrow.ArrowException as error:
         raise MetadataError(f"the column {name!r} does not hold integers: {error}") from error
-    values: NDArray[np.int64] = whole.to_numpy()
-    return values
+    if isinstance(whole, pyarrow.ChunkedArray):
+        whole = whole.chunk(0) if whole.num_chunks else pyarrow.nulls(0, pyarrow.int64())
+    values = _numbers(whole, np.int64)
+    return values if whole.null_count == 0 else np.where(_valid(whole), values, 0)
+
+
+def _numbers(array: Any, dtype: Any) -> NDArray[Any]:
+    """Return the numbers of an Arrow array of this type; Arrow's own way to do it loads pandas."""
+    if not len(array):
+        return np.empty(0, dtype)
+    return np.frombuffer(array.buffers()[1], dtype)[array.offset : array.offset + len(array)]
+
+
+def _valid(array: Any) -> NDArray[np.bool_]:
+    """Return which elements of an Arrow array are none that are missing."""
+    bits = array.buffers()[0]
+    if bits is None:
+        return np.ones(len(array), bool)
+    shown = np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little").astype(bool)
+    return shown[array.offset : array.offset + len(array)]
 
 
 def _inlined(column: Any) -> dict[int, bytes]:
@@ -214,12 +233,32 @@ def _inlined(column: Any) -> dict[int, bytes]:
     return found
 
 
-def _table(folder: ReadableFolder, path: str, array: Array, size: int) -> ChunkTable:
-    """Return the chunks of one array."""
+def read_table(
+    folder: ReadableFolder, path: str, array: Array, size: int, first: int = 0
+) -> ChunkTable:
+    """Return the chunks of one array.
+
+    Parameters
+    ----------
+    folder : ReadableFolder
+        The set.
+    path : str
+        The array.
+    array : Array
+        Gives the grid.
+    size : int
+        Rows of a record.
+    first : int
+        Number of the first record that is read; chunks of those before it are left out.
+
+    Raises
+    ------
+    SourceError, MetadataError, LimitError
+        As for `read`.
+    """
     grid = chunk_grid(array.shape, array.chunk_shape)
-    numbers = sorted(
-        int(match[1]) for match in map(_NAME.fullmatch, folder.names(path)) if match is not None
-    )
+    found = (int(m[1]) for m in map(RECORD_NAME.fullmatch, folder.names(path)) if m is not None)
+    numbers = sorted(number for number in found if number >= first)
     number_of: dict[str, int] = {}
     columns: list[ParquetRecord] = []
     index: list[NDArray[np.int64]] = []

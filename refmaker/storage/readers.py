@@ -187,7 +187,6 @@ _WORDS = {
 
 
 def _codecs(compressors: str, filters: str = "") -> Callable[[_Facts], str]:
-    """Tell of codecs that are none of these."""
     known, known_filters = frozenset(compressors.split()) | {""}, frozenset(filters.split())
 
     def find(facts: _Facts) -> str:

@@ -48,11 +48,6 @@ def allow_rectilinear(url: str | None = None) -> None:
 def uneven_note(group: Group) -> str | None:
     """Return in one line what has chunks of different lengths, and who reads that.
 
-    Parameters
-    ----------
-    group : Group
-        The root group.
-
     Returns
     -------
     str or None

@@ -15,6 +15,7 @@ import numpy as np
 
 from refmaker.errors import MetadataError, RefmakerError
 from refmaker.model.chunk_table import ChunkTable, Reference, count
+from refmaker.model.tree import joined_path
 from refmaker.storage.json_windows import PAD, Keys
 from refmaker.storage.reference_index import NUMERAL, RANKS, chunk_key, paths_by_front
 
@@ -120,7 +121,6 @@ class _NumberedTexts:
         return len(self._known)
 
     def number(self, text: bytes) -> int:
-        """Return the number of one text."""
         return self._known.setdefault(text, len(self._known))
 
     def numbers(
@@ -130,7 +130,6 @@ class _NumberedTexts:
 
         Parameters
         ----------
-        window : Window
         start, width : ndarray of int64, shape (n,)
             Where they are.
 
@@ -576,7 +575,7 @@ def _add_others(
     rows = zip(same[part.url].tolist(), part.offset.tolist(), part.length.tolist(), strict=True)
     for path, at, (url, offset, length) in zip(paths, columns, rows, strict=False):
         name = joint.join(map(str, at))
-        key = f"{path}/{name}" if path else name
+        key = joined_path(path, name)
         if key in made.others:
             raise MetadataError("referenced twice", path=key)
         made.others[key] = Reference(texts[url], offset, length)

@@ -12,6 +12,7 @@ import numpy as np
 from refmaker.errors import LimitError, MetadataError
 from refmaker.model.chunk_table import count
 from refmaker.model.report import Fingerprint
+from refmaker.model.tree import joined_path
 from refmaker.model.zarr_v2 import documents, dumps
 from refmaker.model.zarr_v3 import consolidated_v3, documents_v3, zarr_format_of
 from refmaker.storage.zarr3_keys import with_hidden
@@ -123,10 +124,6 @@ class ChunkGrid(NamedTuple):
 
 def chunk_key(key: str) -> tuple[str, tuple[int, ...], bool] | None:
     """Split the key of a chunk.
-
-    Parameters
-    ----------
-    key : str
 
     Returns
     -------
@@ -247,8 +244,6 @@ class ReferenceIndex:
 
         Parameters
         ----------
-        group : Group
-            The root group.
         header : mapping, optional
             Content of the member ``refmaker``.
         zarr_format : {2, 3}, optional
@@ -272,7 +267,7 @@ class ReferenceIndex:
             if table.referenced:
                 made.tables[path] = table
             for number, data in table.inlined.items():
-                made.documents[_join(path, _name(number, table.grid))] = data
+                made.documents[joined_path(path, _name(number, table.grid))] = data
         return made
 
     @classmethod
@@ -282,10 +277,10 @@ class ReferenceIndex:
         made = cls(header=with_hidden(header, group))
         made.documents.update((key, dumps(document).encode()) for key, document in found.items())
         for path, array in group.arrays():
-            table, folder = array.chunks, _join(path, "c")
+            table, folder = array.chunks, joined_path(path, "c")
             for number, data in table.inlined.items():
                 name = _name(number, table.grid).replace(".", "/")
-                made.documents[_join(folder, name) if table.grid else folder] = data
+                made.documents[joined_path(folder, name) if table.grid else folder] = data
             if not table.referenced:
                 continue
             if not table.grid:
@@ -459,10 +454,10 @@ class ReferenceIndex:
         folders, files = self._tree
         for folder in sorted(folders):
             for name in self._files(folder, files.get(folder, [])):
-                yield _join(folder, name)
+                yield joined_path(folder, name)
         for path in sorted(self.slashed):
             for name in _names(self.tables[path]):
-                yield _join(path, name.replace(".", "/"))
+                yield joined_path(path, name.replace(".", "/"))
 
     def _rule_keys(self) -> Iterator[str]:
         if self.rules is None:
@@ -515,10 +510,6 @@ def _fronts(path: str) -> Iterator[tuple[str, tuple[int, ...]]]:
             return
         at = (*number, *at)
         yield path, at
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}/{name}" if path else name
 
 
 def _located(url: str, offset: int, length: int, table: ChunkTable | None, row: int) -> Located:

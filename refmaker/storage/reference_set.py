@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError
 from refmaker.model.report import Fingerprint, ScanReport
+from refmaker.storage.displayed import Displayed
 from refmaker.storage.editable import Editable
 
 if TYPE_CHECKING:
@@ -18,11 +20,11 @@ if TYPE_CHECKING:
     from refmaker.storage.formats import StoredForm
     from refmaker.storage.readers import Summary
 
-__all__ = ["ReferenceSet", "made_of"]
+__all__ = ["ReferenceSet", "check_names", "header_of", "made_of", "opened", "read_as"]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ReferenceSet(Editable):
+class ReferenceSet(Editable, Displayed):
     """Groups and arrays whose chunks are byte ranges of other files.
 
     Parameters
@@ -66,11 +68,6 @@ class ReferenceSet(Editable):
         from refmaker.storage.rewrite import used_urls
 
         return used_urls(self.group, self.report.sources)
-
-    def __repr__(self) -> str:
-        arrays = [array for _, array in self.group.arrays()]
-        chunks = sum(array.chunks.present for array in arrays)
-        return f"<ReferenceSet of {self.report.url!r}: {len(arrays)} arrays, {chunks} chunks>"
 
     def write(  # noqa: PLR0913 - each is a choice of its own
         self,
@@ -137,14 +134,14 @@ class ReferenceSet(Editable):
         stored = self.stored_as(
             form, templates, for_reader, relative=relative, zarr_format=zarr_format
         )
-        _check_names(self, secrets=secrets)
+        check_names(self, secrets=secrets)
         refs = self.prepared(stored, for_reader)
         if form == "icechunk":
             from refmaker.storage import icechunk
 
             if relative:
                 raise MetadataError("Icechunk knows no relative paths", url=os.fspath(out))
-            icechunk.write(refs.group, out, self.report.sources, storage_options, _header(refs))
+            icechunk.write(refs.group, out, self.report.sources, storage_options, header_of(refs))
             return
         _write(refs, out, storage_options, stored)
 
@@ -204,6 +201,28 @@ class ReferenceSet(Editable):
 
             group = made_for(group, stored, for_reader, self.report.warn)
         return replace(self, group=group, stored=stored)
+
+    def document(self) -> bytes:
+        """Return the content of the file that `write` makes of a set that is `prepared`.
+
+        Returns
+        -------
+        bytes
+            JSON, compact or not, with URLs in full.
+
+        Raises
+        ------
+        MetadataError, PolicyError
+            As for `write`.
+        ValueError
+            If the set is not prepared, or to be stored in another form.
+        """
+        if self.stored is None or self.stored.form not in ("json", "compact"):
+            raise ValueError("the set is not prepared to be JSON")
+        check_names(self, secrets=False)
+        file = io.BytesIO()
+        _write_document(self, file, self.stored, header_of(self))
+        return file.getvalue()
 
     def rewrite(self, prefixes: Mapping[str, str]) -> ReferenceSet:
         """Return the set with other names of the files that it points into.
@@ -298,33 +317,83 @@ class ReferenceSet(Editable):
             If something in it cannot be expressed; or it is an Icechunk repository, and icechunk
             is older than version 2.
         """
-        from refmaker.storage import rewrite
         from refmaker.storage.detect import reference_form
 
-        name = os.fspath(url)
-        form = reference_form(url, storage_options)
-        group, header, stored = _read(name, form, storage_options)
-        report = ScanReport(name, format=str(header.get("format", "")))
-        sources = header.get("sources", {})
-        if not isinstance(sources, dict):
-            raise MetadataError("'sources' is no JSON object", url=name, path="refmaker")
-        for source, known in sources.items():
-            report.sources[source] = Fingerprint.from_dict(known)
-        parts = header.get("parts")
-        report.parts = parts if isinstance(parts, dict) else {}
-        group = _with_origins(group, header.get("origins", {}), name)
-        found = cls(
-            group,
-            report,
-            (name,),
-            None if allow is None else tuple(allow),
-            zarr_format=stored.zarr_format,
-            stored=stored,
-        )
-        if stored.relative:
-            urls = rewrite.used_urls(group, sources)
-            return _renamed(found, rewrite.absolute(urls, name))
-        return found
+        return read_as(reference_form(url, storage_options), url, storage_options, allow=allow)
+
+
+def read_as(
+    form: str,
+    url: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    *,
+    allow: Iterable[str] | None = None,
+) -> ReferenceSet:
+    """Read a set of which is known how it is stored; otherwise as `ReferenceSet.read`.
+
+    Parameters
+    ----------
+    form : {"json", "parquet", "icechunk"}
+        As `refmaker.storage.detect.reference_form` tells it.
+    url, storage_options, allow
+        As for `ReferenceSet.read`.
+    """
+    name = os.fspath(url)
+    group, header, stored = _read(name, form, storage_options)
+    return opened(group, header, stored, name, allow=allow)
+
+
+def opened(
+    group: Group,
+    header: Mapping[str, Any],
+    stored: StoredForm,
+    name: str,
+    *,
+    allow: Iterable[str] | None = None,
+) -> ReferenceSet:
+    """Return the set that was read from a place.
+
+    Parameters
+    ----------
+    group : Group
+        The root group.
+    header : mapping
+        The member ``refmaker``.
+    stored : StoredForm
+        How it is stored.
+    name : str
+        Where it lies.
+    allow : iterable of str, optional
+        As for `ReferenceSet.read`.
+
+    Raises
+    ------
+    MetadataError
+        If the header is none.
+    """
+    from refmaker.storage import rewrite
+
+    report = ScanReport(name, format=str(header.get("format", "")))
+    sources = header.get("sources", {})
+    if not isinstance(sources, dict):
+        raise MetadataError("'sources' is no JSON object", url=name, path="refmaker")
+    for source, known in sources.items():
+        report.sources[source] = Fingerprint.from_dict(known)
+    parts = header.get("parts")
+    report.parts = parts if isinstance(parts, dict) else {}
+    group = _with_origins(group, header.get("origins", {}), name)
+    found = ReferenceSet(
+        group,
+        report,
+        (name,),
+        None if allow is None else tuple(allow),
+        zarr_format=stored.zarr_format,
+        stored=stored,
+    )
+    if stored.relative:
+        urls = rewrite.used_urls(group, sources)
+        return _renamed(found, rewrite.absolute(urls, name))
+    return found
 
 
 def made_of(group: Group, report: ScanReport, sets: Iterable[ReferenceSet]) -> ReferenceSet:
@@ -332,8 +401,6 @@ def made_of(group: Group, report: ScanReport, sets: Iterable[ReferenceSet]) -> R
 
     Parameters
     ----------
-    group, report
-        What was made.
     sets : iterable of ReferenceSet
         What it was made of; each was asked whether it may name its files.
     """
@@ -355,7 +422,6 @@ def _with_origins(group: Group, origins: Any, name: str) -> Group:
     """Return a group whose edited arrays know where they come from."""
     if not origins:
         return group
-    from refmaker.model.editing.places import map_arrays
     from refmaker.model.origin import Origin
 
     if not isinstance(origins, dict):
@@ -364,12 +430,12 @@ def _with_origins(group: Group, origins: Any, name: str) -> Group:
         known = {path: Origin.from_dict(document) for path, document in origins.items()}
     except MetadataError as error:
         raise error.located(url=name, path="refmaker") from error
-    return map_arrays(
-        group, lambda path, array: replace(array, origin=known[path]) if path in known else array
+    return group.map_paths(
+        lambda path, array: replace(array, origin=known[path]) if path in known else array
     )
 
 
-def _check_names(refs: ReferenceSet, *, secrets: bool) -> None:
+def check_names(refs: ReferenceSet, *, secrets: bool) -> None:
     """Refuse to write what was not to be named, or not to be shown."""
     from refmaker.errors import has_secret
 
@@ -392,7 +458,6 @@ def _write(
     stored: StoredForm,
 ) -> None:
     from refmaker.io.files import STANDARD, replacing
-    from refmaker.storage import json_writer
 
     if stored.relative:
         from refmaker.storage import rewrite
@@ -401,24 +466,29 @@ def _write(
             raise MetadataError("standard output lies nowhere that paths could be relative to")
         urls = rewrite.used_urls(refs.group, refs.report.sources)
         refs = _renamed(refs, rewrite.relative(urls, out))
-    header = _header(refs) | ({"relative": "true"} if stored.relative else {})
+    header = header_of(refs) | ({"relative": "true"} if stored.relative else {})
     if stored.form == "parquet":
         from refmaker.storage import parquet
 
         parquet.write(refs.group, out, header, storage_options)
         return
     with replacing(out, storage_options) as file:
-        if stored.form == "compact":
-            from refmaker.storage import compact
-
-            compact.write(refs.group, file, header)
-        else:
-            json_writer.write(
-                refs.group, file, header, stored.zarr_format, plain=not stored.templates
-            )
+        _write_document(refs, file, stored, header)
 
 
-def _header(refs: ReferenceSet) -> dict[str, Any]:
+def _write_document(
+    refs: ReferenceSet, file: IO[bytes], stored: StoredForm, header: dict[str, Any]
+) -> None:
+    """Write a set to a file that is open, as JSON in one of its forms."""
+    from refmaker.storage import compact, json_writer
+
+    if stored.form == "compact":
+        compact.write(refs.group, file, header)
+    else:
+        json_writer.write(refs.group, file, header, stored.zarr_format, plain=not stored.templates)
+
+
+def header_of(refs: ReferenceSet) -> dict[str, Any]:
     """Return what every form remembers of a set, besides its references."""
     from refmaker._version import __version__
     from refmaker.storage import json_writer
@@ -427,17 +497,11 @@ def _header(refs: ReferenceSet) -> dict[str, Any]:
     return json_writer.header(__version__, refs.report, origins)
 
 
-_WITHOUT = {"NGFF 0.5": "`settings={'ngff': '0.4'}`", "GeoZarr": "`settings={'geozarr': 'no'}`"}
+_WITHOUT = {"NGFF": "`settings={'ngff': '0.4'}`", "GeoZarr": "`settings={'geozarr': 'no'}`"}
 
 
 def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
-    """Return the version of Zarr to write.
-
-    Raises
-    ------
-    UnsupportedError
-        If the form has another one.
-    """
+    """Return the version of Zarr to write."""
     from refmaker.errors import UnsupportedError
     from refmaker.model.zarr_v3 import convention_of_version_3, needs_version_3, zarr_format_of
 
@@ -469,7 +533,7 @@ def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
     raise UnsupportedError(
         f"{names[form]} holds Zarr version 2{why}",
         code="zarr-format",
-        hint=f"{hint}, or scan with {_WITHOUT[told]}" if told else hint,
+        hint=f"{hint}, or scan with {_WITHOUT[told.split()[0]]}" if told else hint,
     )
 
 

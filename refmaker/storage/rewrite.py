@@ -46,8 +46,6 @@ def new_prefixes(urls: Sequence[str], prefixes: Sequence[tuple[str, str]]) -> di
 
     Parameters
     ----------
-    urls : sequence of str
-        All URLs of a set.
     prefixes : sequence of (str, str)
         Old and new beginnings. Each URL takes the first that fits; a prefix fits whole parts
         of a path, so that ``/data/run1`` is no beginning of ``/data/run10/a.nc``.
@@ -99,22 +97,15 @@ def _check_distinct(urls: Sequence[str], renaming: Mapping[str, str]) -> None:
 def relative(urls: Sequence[str], out: str | os.PathLike[str]) -> dict[str, str]:
     """Return each URL as a path relative to the folder in which a reference set lies.
 
-    Parameters
-    ----------
-    urls : sequence of str
-        All URLs of a set.
-    out : str or os.PathLike
-        Where the set is written.
-
     Raises
     ------
     MetadataError
         If a file lies in another store than the reference set.
     """
-    store, folder = _place(posixpath.dirname(_whole(out)))
+    store, folder = _store_and_path(posixpath.dirname(_whole(out)))
     found = {}
     for url in urls:
-        its_store, path = _place(_whole(url))
+        its_store, path = _store_and_path(_whole(url))
         if its_store != store or "::" in url:
             raise MetadataError(
                 "a path relative to the reference set needs both to lie in the same store",
@@ -133,15 +124,13 @@ def absolute(urls: Sequence[str], base: str | os.PathLike[str]) -> dict[str, str
     ----------
     urls : sequence of str
         All URLs of a set; those that are absolute are left out.
-    base : str or os.PathLike
-        Where the set lies.
 
     Raises
     ------
     MetadataError
         If a path leads out of its store.
     """
-    store, folder = _place(posixpath.dirname(_whole(base)))
+    store, folder = _store_and_path(posixpath.dirname(_whole(base)))
     found = {}
     for url in urls:
         if "://" in url or url.startswith("/"):
@@ -165,13 +154,12 @@ def _leaves(folder: str, path: str) -> bool:
 
 
 def _whole(url: str | os.PathLike[str]) -> str:
-    """Return an absolute path or URL."""
     name = os.fspath(url).rstrip("/")
     path = local_path(name)
     return name if path is None else os.path.abspath(path)
 
 
-def _place(url: str) -> tuple[str, str]:
+def _store_and_path(url: str) -> tuple[str, str]:
     """Split a URL into the store and the path in it."""
     if local_path(url) is not None:
         return "", url

@@ -38,8 +38,6 @@ def hidden(header: Mapping[str, Any], path: str) -> dict[str, Any]:
     ----------
     header : mapping
         The member ``refmaker`` of a set.
-    path : str
-        The group or array.
     """
     known = header.get(_MEMBER)
     found = known.get(path) if isinstance(known, dict) else None
@@ -90,11 +88,6 @@ def grids_v3(documents: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, ...
     """Yield what stands before an array's chunk numbers, the chunk grid, and if slashes join them.
 
     Documents that make no sense are passed over, as whoever reads their arrays will tell.
-
-    Parameters
-    ----------
-    documents : mapping of str to dict
-        By path.
     """
     for path, document in all_documents(documents).items():
         if not isinstance(document, dict) or document.get("node_type") != "array":

@@ -21,6 +21,7 @@ import os
 import pickle
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numcodecs
@@ -60,6 +61,7 @@ FOREIGN: dict[str, bytes] = {
     "tiff": b"II*\0\x08\0\0\0" + bytes(100),
     "grib": b"GRIB\0\0\0\x01" + bytes(100),
     "dicom": bytes(128) + b"DICM" + bytes(100),
+    "hdf4": b"\x0e\x03\x13\x01\0\x01\0\0\0\0" + bytes(100),
     "fits": b"SIMPLE  =                    T".ljust(80) + bytes(100),
     "dmrpp": b'<Dataset xmlns="http://xml.opendap.org/ns/DAP/4.0#"'
     b' xmlns:dmrpp="http://xml.opendap.org/dap/dmrpp/1.0.0#">',
@@ -82,7 +84,7 @@ def _tidy(path: str) -> str:
 _LEVELLED = frozenset({"bz2", "gzip", "zlib", "zstd"})
 
 
-class ScannerContract:
+class ScannerContract(ABC):
     """Tests of one scanner over a few well-formed files.
 
     Attributes
@@ -94,17 +96,17 @@ class ScannerContract:
 
     crashes: ClassVar[bool] = False
 
+    @abstractmethod
     def scanner(self) -> Scanner:
-        """Return the scanner; every subclass has to say."""
-        raise NotImplementedError
+        """Return the scanner."""
 
+    @abstractmethod
     def files(self, folder: Path) -> dict[str, Path]:
-        """Write small files, below 1 MB each, and return them by name; every subclass has to."""
-        raise NotImplementedError
+        """Write small files, below 1 MB each, and return them by name."""
 
+    @abstractmethod
     def native_objects(self, path: Path) -> set[str]:
         """Return the names of all objects that the format's own library sees in a file."""
-        raise NotImplementedError
 
     def companions(self, path: Path) -> list[Path]:  # noqa: ARG002 - for subclasses
         """Return the files that go with one, in its folder or below it."""

@@ -31,14 +31,8 @@ def damaged(data: bytes, *, cuts: int = 24, flips: int = 40, seed: int = 0) -> I
 
     Parameters
     ----------
-    data : bytes
-        The whole file.
-    cuts : int
-        Truncated versions.
     flips : int
         Versions with some bytes changed, every other one near the start, where headers are.
-    seed : int
-        Decides where.
     """
     chance = random.Random(seed)  # noqa: S311 - not for secrets
     ends = {0, 1, 4, 8, 12, 64, len(data) - 1}
@@ -92,17 +86,9 @@ def misdeeds(scanner: Scanner, paths: Sequence[Path], *, isolated: bool) -> list
 
     Parameters
     ----------
-    scanner : Scanner
-    paths : sequence of Path
-        The files.
     isolated : bool
         Scan in another process, because the format's library may abort; which is then not
         held against the scanner.
-
-    Returns
-    -------
-    list of str
-        File and misdeed.
 
     Raises
     ------

@@ -26,10 +26,6 @@ __all__ = ["decode_array", "document", "open_stock"]
 def document(refs: ReferenceSet | Group) -> dict[str, Any]:
     """Return the parsed kerchunk JSON that the set is written as.
 
-    Parameters
-    ----------
-    refs : ReferenceSet or Group
-
     Raises
     ------
     ValueError

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refmaker.codecs import package_of
+from refmaker.errors import printable
+from refmaker.model.amounts import counted
 from refmaker.scanning.protocol import MismatchError, RemarkingReader, TolerantReader
 
 if TYPE_CHECKING:
@@ -22,12 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayCheck",
+    "ArrayChecks",
     "NotComparableError",
     "chosen_chunks",
     "compare_array",
     "near_values",
     "same_values",
 ]
+
+_SHOWN = 20
+"""Arrays that are not equal, in text."""
 
 
 class NotComparableError(Exception):
@@ -94,6 +101,11 @@ class ArrayCheck:
             return "given"
         return "empty" if self.passed_over and not self.compared else "equal"
 
+    @property
+    def why(self) -> str:
+        """What differs, or why something could not be compared; else empty."""
+        return "; ".join(filter(None, (self.metadata, self.reason)))
+
     def as_dict(self) -> dict[str, Any]:
         """Return the check as a JSON object, in the form that ``verify --json`` prints."""
         return {
@@ -129,6 +141,47 @@ class ArrayCheck:
         )
 
 
+class ArrayChecks(list[ArrayCheck]):
+    """What comparing came to, for each array in the order of the set."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that was to be compared was, and is equal."""
+        return all(check.ok for check in self)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many arrays have each verdict."""
+        return dict(Counter(check.verdict for check in self))
+
+    def summary(self) -> str:
+        """Return how many arrays are equal, in a line."""
+        counts = self.counts
+        words = ("equal", "different", "not compared", "empty", "given")
+        told = [f"{counts.get(word, 0):,} {word}" for word in words if word in {"equal", *counts}]
+        return f"{counted(len(self), 'array')}: {', '.join(told)}"
+
+    def __repr__(self) -> str:
+        bad = [check for check in self if not check.ok]
+        lines = [f"<ArrayChecks of {self.summary()}>"]
+        lines += [f"{check.verdict}: {check.path}: {check.why}" for check in bad[:_SHOWN]]
+        lines += [f"... and {len(bad) - _SHOWN:,} more"] if len(bad) > _SHOWN else []
+        return "\n".join(map(printable, lines))
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: what is not equal first."""
+        from refmaker.model.display import document, html_table
+
+        checks = sorted(self, key=lambda check: check.ok)[:1000]
+        rows = [
+            (check.verdict, check.path, f"{check.compared:,} of {check.chunks:,}", check.why)
+            for check in checks
+        ]
+        bad = [number for number, check in enumerate(checks) if not check.ok]
+        names = ("verdict", "array", "chunks compared", "why")
+        return document("Verification", self.summary(), html_table(names, rows, bad))
+
+
 def chosen_chunks(array: Array, path: str, sample: int | None, seed: int) -> Sequence[int]:
     """Return the flat numbers of the chunks to compare, ascending."""
     total = array.chunks.size
@@ -161,22 +214,10 @@ def compare_array(
 
     Parameters
     ----------
-    path : str
-        Its path in the set.
     array : Array
         What the set says of it.
-    store : zarr.abc.store.Store
-        The set, open.
-    native : LibraryReader
-        What knows the true values.
-    numbers : sequence of int
-        Flat numbers of the chunks.
     limit : int
         Bytes of a chunk up to which it is compared.
-
-    Returns
-    -------
-    ArrayCheck
     """
     from refmaker.reading.open import open_array
 
@@ -212,7 +253,7 @@ def compare_array(
             continue
         except Exception as error:  # noqa: BLE001 - the format's library may raise anything
             missed += 1
-            native_reason = native_reason or f"no native values: {_told(error)}"
+            native_reason = native_reason or f"no native values: {_format_error(error)}"
             continue
         compared += 1
         difference = _difference(array, virtual, true, region, tolerance)
@@ -246,7 +287,7 @@ def _unopened(array: Array, error: BaseException) -> str:
             return f"nothing that is installed decodes {name!r}: pip install {package_of(name)}"
         except Exception:  # noqa: BLE001 - a codec that refuses its own configuration
             break
-    return f"zarr cannot open it: {_told(error)}"
+    return f"zarr cannot open it: {_format_error(error)}"
 
 
 def _difference(
@@ -266,7 +307,7 @@ def _difference(
             # Alone, numpy cuts a text behind its last character.
             read = read.astype(max(read.dtype, array.dtype, key=lambda kind: kind.itemsize))
     except Exception as error:  # noqa: BLE001 - a codec or filesystem may raise anything
-        return f"[{where}] cannot be read: {_told(error)}"
+        return f"[{where}] cannot be read: {_format_error(error)}"
     true = np.asarray(true)
     if read.shape != true.shape:
         return f"[{where}] has shape {read.shape}, natively {true.shape}"
@@ -334,7 +375,7 @@ def _same_object(left: Any, right: Any) -> bool:
     return type(left) is type(right) and bool(left == right)
 
 
-def _told(error: BaseException) -> str:
+def _format_error(error: BaseException) -> str:
     """Return an exception in one line, with the cause that a wrapping filesystem hides."""
     cause = error.__cause__ or error
     return " ".join(f"{type(cause).__name__}: {cause}".rstrip(": ").split())

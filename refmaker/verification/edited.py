@@ -27,8 +27,6 @@ def file_axes(array: Array, native: Array) -> tuple[int | None, ...]:
     ----------
     array : Array
         The array of a set; dimensions that joining has added stand before those of the file.
-    native : Array
-        The file's array.
 
     Returns
     -------
@@ -82,13 +80,7 @@ class EditedReader:
         return self._reader.remark(path) if told else ""  # type: ignore[attr-defined]
 
     def _there(self, array: Array) -> Array:
-        """Return the array that an edited one comes from.
-
-        Raises
-        ------
-        NotComparableError
-            If the file has none.
-        """
+        """Return the array that an edited one comes from."""
         origin = array.origin
         there = None if origin is None else self._scanned().get(origin.path)
         if origin is None or there is None or there.shape != origin.shape:

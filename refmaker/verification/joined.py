@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.model.tree import joined_path
 from refmaker.scanning.protocol import MismatchError
 from refmaker.verification.compare import NotComparableError, same_values
 from refmaker.verification.packed import as_decoded
@@ -142,13 +143,6 @@ class JoinedValues:
         """Return the values of an array of which one position was taken, if a file has them.
 
         Of sets that were joined before nobody knows any more which position that was.
-
-        Raises
-        ------
-        NotComparableError
-            If no file has any of it.
-        MismatchError
-            If files have others.
         """
         axes = () if array.origin is None else array.origin.axes
         gone = [i for i, axis in enumerate(axes) if axis is None]
@@ -313,12 +307,11 @@ class JoinedValues:
             home = group
             while home and f"{home}/{name}" not in self._arrays:
                 home = home.rpartition("/")[0]
-            yield (home if (f"{home}/{name}" if home else name) in self._arrays else group), name
+            yield (home if joined_path(home, name) in self._arrays else group), name
         for axis in range(len(array.dimension_names or ()), len(array.shape)):
             yield path, str(axis)
 
     def _part(self, url: str, kept: set[str]) -> _Part:
-        """Open a file, and return what it has."""
         part = _Part(url)
         file = self._files[url]
         pairs: dict[Dimension, Pairs] = defaultdict(list)

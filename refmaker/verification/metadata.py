@@ -30,8 +30,6 @@ def metadata_difference(
 
     Parameters
     ----------
-    array : Array
-        What the set says.
     scanned : sequence of Array
         What scanning its files again says of it.
     joined : bool

@@ -13,6 +13,7 @@ from refmaker.io.stores import owners
 from refmaker.model.origin import Origin
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import SNIFF_BYTES, MultiFileScanner, choose, scanners
+from refmaker.verification.archives import MemberReader, by_members
 from refmaker.verification.by_place import PlaceReader
 from refmaker.verification.edited import EditedReader
 from refmaker.verification.joined import JoinedValues
@@ -58,7 +59,7 @@ class Oracle:
         *,
         known: bool,
     ) -> None:
-        self.reader = reader
+        self.reader: LibraryReader = reader
         self._known = known
         self._scans = scans
         self._scanned: list[Mapping[str, Array]] | None = None
@@ -93,18 +94,10 @@ def open_oracle(
 
     Parameters
     ----------
-    refs : ReferenceSet
-        The set.
     storage_options : mapping or None
         Passed to fsspec for its files.
-    store : zarr.abc.store.Store
-        The set, open.
     whole : bool
         Whether every file of a set of many is looked at for coordinates, or some of them.
-
-    Yields
-    ------
-    Oracle
 
     Raises
     ------
@@ -117,12 +110,23 @@ def open_oracle(
     PolicyError
         If the set names files that it may not.
     """
-    from refmaker.io.source import Source
-
     policy = refs.policy
     if policy.remote:
         policy.check_urls(refs.urls())
     storage_options = policy.bound(storage_options)
+    members = by_members(refs, storage_options)
+    with _opened(members, storage_options, store, whole=whole) as oracle:
+        if members is not refs:
+            oracle.reader = MemberReader(oracle.reader, dict(members.group.arrays()))
+        yield oracle
+
+
+@contextmanager
+def _opened(
+    refs: ReferenceSet, storage_options: Mapping[str, Any], store: Store, *, whole: bool
+) -> Iterator[Oracle]:
+    from refmaker.io.source import Source
+
     parts = owners(refs.urls())
     urls = [url for url in source_files(refs) if url not in parts]
     known = bool(refs.report.format)

@@ -23,10 +23,6 @@ def as_decoded(values: NDArray[Any], native: Array, array: Array) -> NDArray[Any
     ----------
     values : ndarray
         The file's, packed if it packs them.
-    native : Array
-        The file's array.
-    array : Array
-        The set's.
 
     Raises
     ------

@@ -126,8 +126,6 @@ def compare_apart(
 
     Parameters
     ----------
-    refs : ReferenceSet
-        The set.
     work : sequence of (str, sequence of int)
         Paths of arrays, and the numbers of their chunks to compare.
     storage_options : mapping or None
@@ -136,8 +134,6 @@ def compare_apart(
         Called with how many chunks are done, and how many there are.
     whole : bool
         As for `Session`.
-    jobs : int
-        Processes.
     timeout : float or None
         Seconds that a batch of chunks may take.
 

@@ -21,13 +21,6 @@ __all__ = ["in_units_of", "time_attributes"]
 def time_attributes(arrays: Mapping[str, Array], path: str) -> dict[str, str]:
     """Return units and calendar of an array of times, which boundaries take from another one.
 
-    Parameters
-    ----------
-    arrays : mapping of str to Array
-        The arrays beside it.
-    path : str
-        The array.
-
     Returns
     -------
     dict
@@ -56,8 +49,6 @@ def in_units_of(
 
     Parameters
     ----------
-    values : ndarray
-        Numbers.
     theirs, ours : mapping
         Units and calendar that they have, and that are wanted.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refmaker.storage.reference_set import ReferenceSet
-from refmaker.verification.compare import ArrayCheck, chosen_chunks, same_values
+from refmaker.verification.compare import ArrayCheck, ArrayChecks, chosen_chunks, same_values
 from refmaker.verification.sources import SourceCheck, check_sources
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def verify(  # noqa: PLR0913 - each is a choice of its own
     isolate: str = "auto",
     timeout: float | None = None,
     on_progress: Callable[[int, int], None] | None = None,
-) -> list[ArrayCheck]:
+) -> ArrayChecks:
     """Compare each array, chunk by chunk and bit for bit, with the files it was made from.
 
     One side is read as references, the other by the library that the format's scanner calls its
@@ -68,8 +68,8 @@ def verify(  # noqa: PLR0913 - each is a choice of its own
 
     Returns
     -------
-    list of ArrayCheck
-        One for each array, in the order of the set.
+    ArrayChecks
+        A list of `ArrayCheck`, one for each array in the order of the set.
 
     Raises
     ------
@@ -102,5 +102,8 @@ def verify(  # noqa: PLR0913 - each is a choice of its own
     tell = on_progress or (lambda _done, _total: None)
     whole = sample is None
     if isolate == "never":
-        return compare_here(refs, work, storage_options, tell, whole=whole)
-    return compare_apart(refs, work, storage_options, tell, whole=whole, jobs=jobs, timeout=timeout)
+        return ArrayChecks(compare_here(refs, work, storage_options, tell, whole=whole))
+    found = compare_apart(
+        refs, work, storage_options, tell, whole=whole, jobs=jobs, timeout=timeout
+    )
+    return ArrayChecks(found)

@@ -129,7 +129,6 @@ def _loaded(variable: Any, most: int) -> Array:
 
 
 def _json(attributes: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return attributes as JSON values."""
     return {str(name): _plain(value, str(name)) for name, value in attributes.items()}
 
 

@@ -12,6 +12,7 @@ from refmaker.codecs.fill_value import settle_fill
 from refmaker.errors import MetadataError, RefmakerError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.report import Outcome, ScanReport
+from refmaker.model.tree import joined_path
 from refmaker.model.zarr_v3_reader import array_from_document_v3, group_from_document_v3
 from refmaker.reading.data_files import tell_losses
 from refmaker.scanning.options import ScanOptions
@@ -65,7 +66,7 @@ def from_store(store: Any, *, strict: bool = False) -> ReferenceSet:
     order: list[tuple[str, Any]] = [("", top)]
     for path, node in order:
         inside = {**node.arrays, **node.groups} if isinstance(node, library.ManifestGroup) else {}
-        order += [(f"{path}/{name}" if path else name, member) for name, member in inside.items()]
+        order += [(joined_path(path, name), member) for name, member in inside.items()]
     found: dict[str, dict[str, Array | Group]] = {}
     root = Group()
     for path, node in reversed(order):
@@ -109,8 +110,6 @@ def array_from_manifest(array: Any, report: ScanReport) -> Array:
     ----------
     array : virtualizarr.manifests.ManifestArray
         Metadata of Zarr version 3 and a manifest.
-    report : ScanReport
-        Takes warnings.
 
     Raises
     ------

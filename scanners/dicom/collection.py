@@ -9,9 +9,11 @@ from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError
 from refmaker.model.report import Cost, Outcome, ScanReport
 from refmaker.scanners.dicom.copies import DUPLICATE
 from refmaker.scanners.dicom.dicomdir import directory_files, is_directory
+from refmaker.scanners.dicom.dicomweb import Service, services
 from refmaker.scanners.dicom.header import Failure, Header, read_header, read_headers
 from refmaker.scanners.dicom.parsed_tags import PARSED_TAGS
 from refmaker.scanners.dicom.privacy import Identifiers, audit, told
+from refmaker.scanners.dicom.tags import NEEDED
 from refmaker.scanners.dicom.tree import Tree, code_of, plant, short_names
 
 if TYPE_CHECKING:
@@ -35,15 +37,22 @@ class Collection:
         Those that could not be read, by URL.
     directories : dict of str to str
         Media directories by URL, and what is wrong with them or empty.
+    services : dict of str to Service
+        DICOMweb services by URL.
     """
 
     headers: list[Header] = field(default_factory=list)
     failures: dict[str, RefmakerError] = field(default_factory=dict)
     directories: dict[str, str] = field(default_factory=dict)
+    services: dict[str, Service] = field(default_factory=dict)
 
     def planted(self, choices: DICOMOptions, report: ScanReport) -> Tree:
         """Return the tree of all studies and series; its arrays get their rows."""
-        return plant(self.headers, choices, report)
+        tree = plant(self.headers, choices, report)
+        service = next(iter(self.services.values()), None)
+        if service is not None:
+            tree.group = service.referenced(tree.group, self.headers, report)
+        return tree
 
     def account(self, tree: Tree, choices: DICOMOptions, report: ScanReport) -> None:
         """Account for the files that are not in the tree, and look for identifiers in it.
@@ -70,13 +79,15 @@ class Collection:
             outcome = Outcome.DUPLICATED if code == DUPLICATE else Outcome.SKIPPED
             report.add(names[header.url], outcome, error.message, code)
         used = {url for _, array in tree.group.arrays() for url in array.chunks.urls}
-        report.sources = {h.url: h.fingerprint for h in self.headers if h.url in used}
+        if not self.services:
+            report.sources = {h.url: h.fingerprint for h in self.headers if h.url in used}
         self._audit(tree, choices, report)
 
     def _audit(self, tree: Tree, choices: DICOMOptions, report: ScanReport) -> None:
         identifiers = Identifiers()
         identifiers.add(self.headers)
-        if choices.selection.identifies or choices.uids == "keep":
+        if choices.identifies:
+            report.sensitive = True
             report.warn("the set may identify the patient: more than safe attributes was asked for")
         found = audit(tree.group, identifiers, uids=choices.uids != "keep")
         if not found:
@@ -117,11 +128,28 @@ def read_all(urls: Sequence[str], choices: DICOMOptions, cost: Cost) -> Collecti
         Counted up with every request.
     """
     found = Collection()
+    asked = services(urls)
+    for url in asked:
+        _ask(found, url, choices, cost)
+    if asked:
+        return found
     named = _read(found, urls, choices, cost)
     known = {header.url for header in found.headers} | found.failures.keys()
+    # Names in directories are in capitals, whatever those of the files are in.
+    letters = {url.lower(): url for url in known}
+    named = [letters.get(url.lower(), url) for url in named]
     # What a directory names is no directory again: so there is no circle.
     _read(found, [url for url in dict.fromkeys(named) if url not in known], choices, cost)
     return found
+
+
+def _ask(found: Collection, url: str, choices: DICOMOptions, cost: Cost) -> None:
+    """Add the instances of a service to a collection."""
+    wanted = _wanted(choices)
+    service = found.services[url] = Service(url, choices.storage_options, cost)
+    headers, failures = service.headers(None if wanted is None else wanted | NEEDED)
+    found.headers += headers
+    found.failures |= failures
 
 
 def _read(found: Collection, urls: Sequence[str], choices: DICOMOptions, cost: Cost) -> list[str]:
@@ -131,7 +159,8 @@ def _read(found: Collection, urls: Sequence[str], choices: DICOMOptions, cost: C
         if isinstance(header, Failure):
             found.failures[header.url] = header.error
         elif header.pixels is None and is_directory(header):
-            files, found.directories[header.url] = directory_files(header)
+            options = choices.storage_options
+            files, found.directories[header.url] = directory_files(header, options)
             named += files
         else:
             found.headers.append(header)

@@ -57,9 +57,12 @@ def _element(head: bytes, at: int) -> tuple[int, int] | None:
     return None
 
 
-def _sniff(head: bytes, url: str) -> float:  # noqa: ARG001 - endings tell nothing in DICOM
-    """Return 1.0 with ``DICM`` behind the preamble, less for elements without one."""
-    return resembles(head)
+def _sniff(head: bytes, url: str) -> float:
+    """Return 1.0 with ``DICM`` behind the preamble, less for elements without one.
+
+    The URL of a DICOMweb service is no file's; endings tell nothing in DICOM.
+    """
+    return 1.0 if url.startswith("dicomweb+") else resembles(head)
 
 
 FORMAT = FormatDeclaration(
@@ -85,16 +88,18 @@ FORMAT = FormatDeclaration(
             ("no", "yes"),
         ),
         Setting(
-            "bits",
+            "unused-bits",
             "check",
             "trust that bits of a sample beyond BitsStored are clean; readers need no codec then",
             ("check", "trust"),
+            former=("bits",),
         ),
         Setting(
-            "slides",
+            "slide-axes",
             "ngff",
             "order of a slide's axes: colour first, as NGFF wants it, or native, as stored",
             ("ngff", "native"),
+            former=("slides",),
         ),
         Setting(
             "probe",
@@ -102,6 +107,20 @@ FORMAT = FormatDeclaration(
             "how many frames are decoded while scanning, so that what cannot be is refused by "
             "name: one of each array, all or none",
             ("auto", "all", "none"),
+        ),
+        Setting(
+            "series-names",
+            "number",
+            "names of the groups of several series: series-1, by modality and series number such "
+            "as CT-3, or by series description, which may identify the patient",
+            ("number", "modality", "description"),
+        ),
+        Setting(
+            "ngff",
+            "0.4",
+            "version of the NGFF metadata of slides and volumes; 0.5 and 0.6 go with Zarr version "
+            "3, and 0.6 has the affine",
+            ("0.4", "0.5", "0.6", "no"),
         ),
     ),
 )

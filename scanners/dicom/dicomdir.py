@@ -7,9 +7,10 @@ links say: broken links lose no file then, and none can lead in a circle.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import FormatError
+from refmaker.io.archive_members import member_name, open_archive
 from refmaker.io.source import local_path
 from refmaker.scanners.dicom.tags import (
     DIRECTORY_RECORD_SEQUENCE,
@@ -18,6 +19,8 @@ from refmaker.scanners.dicom.tags import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from refmaker.scanners.dicom.header import Header
 
 __all__ = ["directory_files", "is_directory"]
@@ -35,13 +38,17 @@ def is_directory(header: Header) -> bool:
     )
 
 
-def directory_files(header: Header) -> tuple[list[str], str]:
+def directory_files(
+    header: Header, storage_options: Mapping[str, Any] | None = None
+) -> tuple[list[str], str]:
     """Return the URLs of the files that a media directory names, each once, in its order.
 
     Parameters
     ----------
     header : Header
         Of the DICOMDIR; `DIRECTORY_RECORD_SEQUENCE` has to be among its elements.
+    storage_options : mapping, optional
+        Passed to fsspec for the archive that it may lie in.
 
     Returns
     -------
@@ -52,23 +59,40 @@ def directory_files(header: Header) -> tuple[list[str], str]:
         What is wrong, if the records are damaged and only those before the damage could be
         read; else empty.
     """
-    base, _, _ = header.url.replace(os.sep, "/").rpartition("/")
+    there = _beside(header.url, storage_options)
     found: dict[str, None] = {}
     wrong = ""
     try:
         for record in header.iter_items(DIRECTORY_RECORD_SEQUENCE):
             parts = [str(part) for part in record.values(REFERENCED_FILE_ID)]
             if parts and not any(part in ("", ".", "..") or "/" in part for part in parts):
-                found[_there(base, parts)] = None
+                found[there(parts)] = None
     except FormatError as error:
         wrong = f"the records of the media directory are damaged: {error.message}"
     return list(found), wrong
 
 
-def _there(base: str, parts: list[str]) -> str:
-    """Return the path of a file, in the letters that a local folder has it."""
+def _beside(url: str, storage_options: Mapping[str, Any] | None) -> Callable[[list[str]], str]:
+    """Return what makes URLs of the names that a media directory gives to files."""
+    member = member_name(url)
+    if member is not None:
+        home, _, _ = member.member.rpartition("/")
+        entries = open_archive(member, storage_options).entries
+        names = {name.lower(): name for name in entries}
+
+        def inside(parts: list[str]) -> str:
+            name = "/".join([home, *parts] if home else parts)
+            return member.url(name if name in entries else names.get(name.lower(), name))
+
+        return inside
+    base, _, _ = url.replace(os.sep, "/").rpartition("/")
     if local_path(base) is None:
-        return "/".join([base, *parts])
+        return lambda parts: "/".join([base, *parts])
+    return lambda parts: _local(base, parts)
+
+
+def _local(base: str, parts: list[str]) -> str:
+    """Return the path of a file, in the letters that its folder has it."""
     path = base
     for part in parts:
         exact = f"{path}/{part}"

@@ -29,14 +29,19 @@ DIMENSION_INDEX_VALUES = 0x00209157
 _DIMENSION_INDEX_SEQUENCE = 0x00209222
 _DIMENSION_INDEX_POINTER = 0x00209165
 _GRADIENT_DIRECTION_SEQUENCE = 0x00189076
+_REAL_WORLD_VALUE_MAPPINGS = 0x00409096
 
 GROUPS = frozenset(
     {
         0x00209113,  # Plane Position
         0x00209116,  # Plane Orientation
+        0x0020930E,  # Plane Position (Volume)
+        0x0020930F,  # Plane Orientation (Volume)
+        0x00220031,  # Ophthalmic Frame Location
         0x00289110,  # Pixel Measures
         0x00289145,  # Pixel Value Transformation
         0x00209111,  # Frame Content
+        0x00209253,  # Respiratory Synchronization
         0x00189114,  # MR Echo
         0x00189112,  # MR Timing and Related Parameters
         0x00189117,  # MR Diffusion
@@ -105,6 +110,9 @@ def _flatten(item: dict[int, Element], into: dict[int, Element], header: Dataset
     """Bring the attributes of an item's functional groups onto one level."""
     for tag, (vr, raw) in item.items():
         private = is_private_group(tag)
+        if tag == _REAL_WORLD_VALUE_MAPPINGS:
+            # There may be several mappings: the sequence is kept as it is.
+            into[tag] = vr, raw
         if not (private or tag in GROUPS) or not raw:
             continue
         implicit = header.implicit or vr == b"UN"

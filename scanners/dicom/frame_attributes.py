@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from refmaker.scanners.dicom.header import Header
     from refmaker.scanners.dicom.tags import Element
 
-__all__ = ["FrameAttributes"]
+__all__ = ["FrameAttributes", "clock_seconds"]
 
 POSITION, ORIENTATION = 0x00200032, 0x00200037
+POSITION_IN_VOLUME, ORIENTATION_IN_VOLUME = 0x00209301, 0x00209302
+"""Of ultrasound: in axes of the transducer's volume (PS3.3, C.8.24.2), not of the patient."""
 PIXEL_SPACING = 0x00280030
 INTERCEPT, SLOPE = 0x00281052, 0x00281053
 
@@ -79,6 +81,11 @@ class FrameAttributes:
         if tag not in self.tags:
             return [default] * len(self.own)
         return [own.get(tag, default) for own in self.own]
+
+    @property
+    def in_volume(self) -> bool:
+        """Whether frames lie in the axes of a volume of ultrasound, not of the patient."""
+        return self.present(POSITION_IN_VOLUME) and not self.present(POSITION)
 
     def _once(self, tag: int) -> tuple[list[Element | None], int]:
         """Return the element of each frame, or of one where all have the same; how often."""
@@ -178,15 +185,19 @@ class FrameAttributes:
 
     def clock(self, tag: int) -> NDArray[np.float64]:
         """Return times of day, or dates with times, in seconds from the earliest frame's."""
-        texts = self.texts(tag).tolist()
-        known = {text: _microseconds(text) for text in set(texts)}
-        first = min((found for found in known.values() if found is not None), default=0)
-        # Whole numbers until here: a float has no microseconds of a date.
-        seconds = {t: np.nan if us is None else (us - first) / 1e6 for t, us in known.items()}
-        return np.array([seconds[text] for text in texts], np.float64)
+        return clock_seconds(self.texts(tag).tolist())
 
     def _dataset(self, tag: int, element: Element) -> Dataset:
         return Dataset({tag: element}, implicit=False, big=self.big)
+
+
+def clock_seconds(texts: Sequence[str]) -> NDArray[np.float64]:
+    """Return times of day, or dates with times, in seconds from the earliest; NaN for others."""
+    known = {text: _microseconds(text) for text in set(texts)}
+    first = min((found for found in known.values() if found is not None), default=0)
+    # Whole numbers until here: a float has no microseconds of a date.
+    seconds = {t: np.nan if us is None else (us - first) / 1e6 for t, us in known.items()}
+    return np.array([seconds[text] for text in texts], np.float64)
 
 
 def _microseconds(text: str) -> int | None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from refmaker.scanners.dicom.diffusion import diffusion_column, diffusion_numbers
 from refmaker.scanners.dicom.dimensions import Column
+from refmaker.scanners.dicom.frame_vectors import VECTORS, image_index_columns
 from refmaker.scanners.dicom.vendor_values import complex_component
 
 if TYPE_CHECKING:
@@ -25,14 +26,22 @@ _NUMBERS: tuple[tuple[str, tuple[int, ...], str], ...] = (
     ("repetition_time", (0x00180080,), "ms"),
     ("flip_angle", (0x00181314,), "degree"),
     ("trigger_time", (0x00209153, 0x00181060), "ms"),
+    ("cardiac_phase", (0x00209241,), "percent"),
+    ("respiratory_trigger_time", (0x00209255,), "ms"),
+    ("respiratory_phase", (0x00209245,), "percent"),
     ("frame_reference_time", (0x00541300,), "ms"),
     ("segment", (0x0062000B,), ""),
     ("energy", (0x00180060,), "kV"),
     ("acquisition_number", (0x00209156, 0x00200012), ""),
+    *((name, (tag,), "") for tag, name in VECTORS.items()),
 )
 """Attributes that may be dimensions: name, tags of which the first that is there counts."""
-_COUNTS = frozenset({"temporal_position", "echo_number", "segment", "acquisition_number"})
+_COUNTS = frozenset(
+    {"temporal_position", "echo_number", "segment", "acquisition_number", *VECTORS.values()}
+)
 _BIG = 2.0**53
+_REFERENCE_COORDINATES = 0x00220032
+"""Where a frame of a tomography of the eye begins and ends in its reference image (row, column)."""
 _TEXTS: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("complex_component", (0x00089208,)),
     ("image_type", (0x00089007, 0x00080008)),
@@ -56,11 +65,15 @@ def separating(records: FrameAttributes) -> list[Column]:
         tag = next((tag for tag in tags if records.present(tag)), None)
         if tag is not None:
             found[name] = Column(name, _whole(name, records.number(tag)), units, tag=tag)
+    if records.present(_REFERENCE_COORDINATES):
+        values = records.numbers(_REFERENCE_COORDINATES, 4)
+        found["reference_coordinates"] = Column("reference_coordinates", values, separates=False)
     diffusion = diffusion_column(records)
     if diffusion is not None:
         found[diffusion.name] = diffusion
     found |= {column.name: column for column in diffusion_numbers(records)}
     found |= _texts(records)
+    found |= {column.name: column for column in image_index_columns(records)}
     for name, tags in _CLOCKS:
         tag = next((tag for tag in tags if records.present(tag)), None)
         if tag is not None:

@@ -9,6 +9,7 @@ import numpy as np
 from refmaker.errors import FormatError
 from refmaker.model.inline import inline_array
 from refmaker.scanners.dicom.agreement import differing
+from refmaker.scanners.dicom.cine import cine_columns
 from refmaker.scanners.dicom.decimals import one_decimal
 from refmaker.scanners.dicom.diffusion import diffusion_coordinates, diffusion_oddities
 from refmaker.scanners.dicom.dimensions import Column, coordinates
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["described"]
 
-FRAME_TIME = 0x00181063
 _EXACT = 2.0**53
 """Below it floats hold every whole number."""
 
@@ -108,7 +108,8 @@ def _vectors(image: Image, name: str, dimension: str) -> dict[str, Array]:
             return {}
         units = {}
     else:
-        values, units = image.position, {"units": "mm", "axes": "LPS"}
+        axes = "volume" if image.records.in_volume else "LPS"
+        values, units = image.position, {"units": "mm", "axes": axes}
     column = Column(name, values)
     names, shape = image.names, image.grid.shape
     found = coordinates(column, image.grid.cell, names, shape)
@@ -190,20 +191,8 @@ def _selected(
                 texts = [choices.uid(header.text(tag)) for header in headers]
                 values = np.array(texts)[image.source[:, 0]]
                 columns.append(Column(name, values, attributes={"asked": True}))
-    columns += _cine(image, refused)
+    columns += cine_columns(image, refused)
     return columns
-
-
-def _cine(image: Image, refused: dict[int, int]) -> list[Column]:
-    """Return the time of each frame of a run, from the time that one of them takes."""
-    if FRAME_TIME not in image.header or image.names != ("frame",):
-        return []
-    try:
-        step = image.header.number(FRAME_TIME)
-    except FormatError:
-        refused[FRAME_TIME] = 0
-        return []
-    return [] if step is None else [Column("time", image.source[:, 1] * step, "ms")]
 
 
 def _column(image: Image, tag: int, name: str, refused: dict[int, int]) -> Column:

@@ -44,6 +44,7 @@ _NAMES = """
 00080060 modality
 00080064 conversion_type
 00080068 presentation_intent_type
+00082144 recommended_display_frame_rate
 00089205 pixel_presentation
 00089206 volumetric_properties
 00089207 volume_based_calculation_technique
@@ -54,6 +55,7 @@ _NAMES = """
 00180021 sequence_variant
 00180022 scan_options
 00180023 mr_acquisition_type
+00180040 cine_rate
 00180050 slice_thickness
 00180060 kvp
 00180080 repetition_time
@@ -73,6 +75,7 @@ _NAMES = """
 00180095 pixel_bandwidth
 00181060 trigger_time
 00181063 frame_time
+00181066 frame_delay
 00181090 cardiac_number_of_images
 00181100 reconstruction_diameter
 00181110 distance_source_to_detector
@@ -89,6 +92,7 @@ _NAMES = """
 00181164 imager_pixel_spacing
 00181190 focal_spots
 00181210 convolution_kernel
+00181242 actual_frame_duration
 00181310 acquisition_matrix
 00181312 in_plane_phase_encoding_direction
 00181314 flip_angle
@@ -108,12 +112,14 @@ _NAMES = """
 00200012 acquisition_number
 00200013 instance_number
 00200060 laterality
+00200062 image_laterality
 00200100 temporal_position_identifier
 00200105 number_of_temporal_positions
 00200110 temporal_resolution
 00201002 images_in_acquisition
 00201041 slice_location
 00209311 dimension_organization_type
+00220039 ophthalmic_image_orientation
 00280002 samples_per_pixel
 00280004 photometric_interpretation
 00280030 pixel_spacing

@@ -1,39 +1,26 @@
-"""Siemens mosaics: pictures whose tiles are the slices of a volume, left to right, top to bottom.
-
-The number of tiles and the direction in which slices follow one another stand in the CSA header;
-the position of the picture is that of a slice as large as the whole picture, around the same
-centre. Without the header the tiles are slices whose places are not known.
-"""
+"""Pictures of mosaics become volumes: tiles are slices, left to right, top to bottom."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.errors import FormatError
 from refmaker.model import ChunkTable
-from refmaker.scanners.dicom.csa import read_csa
-from refmaker.scanners.dicom.decimals import one_decimal
-from refmaker.scanners.dicom.geometry import Stack
-from refmaker.scanners.dicom.mosaic_layout import Mosaic
-from refmaker.scanners.dicom.tags import COLUMNS, IMAGE_TYPE, ROWS, is_mosaic
-from refmaker.scanners.dicom.vendor_elements import SIEMENS_CSA, SIEMENS_TILES, find
+from refmaker.scanners.dicom.geometry import SAME, Stack
+from refmaker.scanners.dicom.mosaic_layout import Mosaic, mosaic
+from refmaker.scanners.dicom.tags import IMAGE_TYPE, is_mosaic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.model import Array
-    from refmaker.scanners.dicom.header import Header
     from refmaker.scanners.dicom.series import Image
 
-__all__ = ["common_mosaic", "mosaic", "untiled"]
+__all__ = ["common_mosaic", "untiled"]
 
-_SPACING_BETWEEN_SLICES = 0x00180088
 _SAME = 1e-4
-_MOST = 1024
 _ENCODINGS = {
     "imagecodecs_jpeg": "jpeg",
     "imagecodecs_jpegls": "jpegls",
@@ -41,34 +28,6 @@ _ENCODINGS = {
     "imagecodecs_jpegxl": "jpegxl",
     "imagecodecs_dicomrle": "rle",
 }
-
-
-def mosaic(header: Header) -> Mosaic | None:
-    """Return how the slices of an instance lie in its picture, None if nothing tells."""
-    csa = find(header.elements, SIEMENS_CSA)
-    raw = b"" if csa is None else csa[1][1]
-    try:
-        known = read_csa(raw, {"NumberOfImagesInMosaic", "SliceNormalVector"}) if raw else {}
-        told = [one_decimal(text.encode()) for text in known.get("NumberOfImagesInMosaic", ())]
-        normal = tuple(
-            one_decimal(text.encode()) or 0.0 for text in known.get("SliceNormalVector", ())
-        )
-        step = header.number(_SPACING_BETWEEN_SLICES)
-    except FormatError:
-        told, normal, step = [], (), None
-    count = int(told[0]) if told and told[0] else 0
-    if not count:
-        own = find(header.elements, SIEMENS_TILES)
-        order: Literal["big", "little"] = "big" if header.big else "little"
-        count = 0 if own is None else int.from_bytes(own[1][1][:2], order)
-    if not 2 <= count <= _MOST:
-        return None
-    across = math.ceil(math.sqrt(count))
-    rows, columns = header.integer(ROWS) or 0, header.integer(COLUMNS) or 0
-    if rows % across or columns % across:
-        return None
-    sound = len(normal) == 3 and abs(math.hypot(*normal) - 1) < 1e-2
-    return Mosaic(across, count, normal if sound else None, step or None)
 
 
 def common_mosaic(image: Image) -> tuple[Mosaic | None, str]:
@@ -79,16 +38,26 @@ def common_mosaic(image: Image) -> tuple[Mosaic | None, str]:
     if image.stack is None or image.stack.size != 1:
         return None, "mosaics at different places stay pictures"
     found = {mosaic(header) for header in used}
-    if None in found or len({(one.across, one.count) for one in found if one}) != 1:
-        note = "a mosaic whose tiles cannot be told apart (the CSA header is missing or damaged)"
+    if None in found or len({(one.down, one.across, one.count) for one in found if one}) != 1:
+        note = (
+            "a mosaic whose tiles cannot be told apart (its private header is missing or damaged)"
+        )
         return None, f"{note}: it stays a picture"
     first, *others = (one for one in found if one is not None)
+    ends = _ends(first)
     for other in others:
-        vectors = np.array([(*(one.normal or (0, 0, 0)), one.step or 0) for one in (first, other)])
-        if float(np.abs(vectors[0] - vectors[1]).max()) > _SAME:
+        if float(np.abs(_ends(other) - ends).max()) > max(_SAME, SAME if first.first else 0):
             return None, "mosaics whose slices lie in different directions stay pictures"
     known = first.normal is not None and first.step is not None
     return first, "" if known else "the places of the slices of its mosaics are not known"
+
+
+def _ends(tiles: Mosaic) -> NDArray[np.float64]:
+    """Return numbers by which mosaics differ whose slices lie elsewhere."""
+    normal, step = np.array(tiles.normal or (0, 0, 0)), tiles.step or 0
+    if tiles.first is not None:
+        return np.concatenate([tiles.first, tiles.first + normal * step * (tiles.count - 1)])
+    return np.array([*normal, step])
 
 
 def untiled(array: Array, image: Image, tiles: Mosaic) -> tuple[Array, Image]:
@@ -105,13 +74,13 @@ def untiled(array: Array, image: Image, tiles: Mosaic) -> tuple[Array, Image]:
     """
     assert image.stack is not None  # noqa: S101 - the caller has looked
     rows, columns = array.shape[-2:]
-    tall, wide = rows // tiles.across, columns // tiles.across
+    tall, wide = rows // tiles.down, columns // tiles.across
     lead = array.shape[:-3]
     codec: dict[str, Any] = dict(array.compressor or {})
     if codec.get("id") != "refmaker.dicom":
         own = {"id": "refmaker.dicom", "shape": [1, rows, columns, 1], "dtype": array.dtype.str}
         codec = own | ({"encoding": _ENCODINGS[codec["id"]]} if codec else {})
-    codec["tiles"] = [tiles.across, tiles.across, tiles.count]
+    codec["tiles"] = [tiles.down, tiles.across, tiles.count]
     old = array.chunks
     chunks = ChunkTable.from_columns(
         (*lead, 1, 1, 1),
@@ -137,9 +106,14 @@ def _stack(image: Image, tiles: Mosaic, whole: tuple[int, int]) -> Stack | None:
     if tiles.normal is None or tiles.step is None or not known or image.stack is None:
         return None
     row, column = image.orientation[:3], image.orientation[3:]
-    rest = [(extent - extent // tiles.across) / 2 for extent in whole]
+    rest = [
+        (extent - extent // parts) / 2
+        for extent, parts in zip(whole, (tiles.down, tiles.across), strict=True)
+    ]
     shift = row * image.spacing[1] * rest[1] + column * image.spacing[0] * rest[0]
     first: NDArray[np.float64] = np.asarray(image.stack.first + shift, np.float64)
+    if tiles.first is not None:
+        first = np.array(tiles.first)
     step: NDArray[np.float64] = np.asarray(np.array(tiles.normal) * tiles.step, np.float64)
     slots = np.arange(tiles.count)
     return Stack(slots, np.asarray(slots * tiles.step, np.float64), first, step)

@@ -1,6 +1,8 @@
 """How MR images were acquired, as vendors tell it: slice times, phase encoding, echo spacing.
 
-From private elements and the CSA header of Siemens. Times of slices are milliseconds from the
+From private elements, the CSA header of Siemens, and the order in which GE fills k-space. Philips
+does not say which way phase encoding runs, and older GE and United Imaging do not either: then
+nothing is said. Times of slices are milliseconds from the
 first slice of a volume, never times of day.
 """
 
@@ -13,16 +15,22 @@ import numpy as np
 from refmaker.errors import FormatError
 from refmaker.model.inline import inline_array
 from refmaker.scanners.dicom.dimensions import Column, coordinates
+from refmaker.scanners.dicom.frame_attributes import clock_seconds
+from refmaker.scanners.dicom.mosaic_layout import tile_items
 from refmaker.scanners.dicom.notes import Note, refused_number
-from refmaker.scanners.dicom.tags import COLUMNS, ROWS
+from refmaker.scanners.dicom.tags import COLUMNS, ROWS, SCANNING_SEQUENCE
 from refmaker.scanners.dicom.values import tag_text
 from refmaker.scanners.dicom.vendor_elements import (
+    GE_B_VALUE,
+    GE_COMPONENT,
     GE_ECHO_SPACING,
+    GE_SEQUENCE,
     SIEMENS_CSA,
     SIEMENS_PHASE_BANDWIDTH,
     SIEMENS_SLICE_TIMES,
     SIEMENS_XA_PHASE_BANDWIDTH,
     SIEMENS_XA_PHASE_POSITIVE,
+    UIH_PHASE_NEGATIVE,
 )
 from refmaker.scanners.dicom.vendor_values import csa_numbers, vendor_elements, vendor_numbers
 
@@ -35,11 +43,17 @@ if TYPE_CHECKING:
 __all__ = ["mr_acquisition"]
 
 _PHASE_DIRECTION = 0x00181312
+_REORDERING, _ACQUISITION_TIME, _ACQUISITION_DATE_TIME = 0x00189034, 0x00080032, 0x0008002A
+_REPETITION_TIME = 0x00180080
+_ORDERS = {"LINEAR": 0.0, "REVERSE_LINEAR": 1.0}
+"""How GE orders the steps of phase encoding, and whether their direction is positive."""
 _POSITIVE, _BANDWIDTH, _TIMES = (
     "PhaseEncodingDirectionPositive",
     "BandwidthPerPixelPhaseEncode",
     "MosaicRefAcqTimes",
 )
+_DAY = 86_400_000.0
+"""Milliseconds of a day, by which times around midnight are off."""
 _SAME = 1.0
 """Milliseconds by which times of a slice differ that are the same."""
 
@@ -69,8 +83,7 @@ def mr_acquisition(image: Image) -> tuple[dict[str, Array], dict[str, Any], list
     spacing = vendor_numbers(image.records, GE_ECHO_SPACING)
     bandwidth = vendor_numbers(image.records, SIEMENS_PHASE_BANDWIDTH)
     xa_bandwidth = vendor_numbers(image.records, SIEMENS_XA_PHASE_BANDWIDTH)
-    xa_positive = vendor_numbers(image.records, SIEMENS_XA_PHASE_POSITIVE)
-    for found in (spacing, bandwidth, xa_bandwidth, xa_positive):
+    for found in (spacing, bandwidth, xa_bandwidth):
         for tag, frames in found.refused.items() if found is not None else ():
             notes.append(refused_number(image, tag, frames))
     # 0 stands where there is no such thing.
@@ -83,14 +96,43 @@ def mr_acquisition(image: Image) -> tuple[dict[str, Array], dict[str, Any], list
     hertz = _positive(hertz)
     columns["bandwidth_per_pixel_phase_encode"] = hertz
     columns["effective_echo_spacing"] = 1 / (hertz * _lines(image))
-    positive = csa[_POSITIVE][:, 0]
-    if xa_positive is not None:
-        positive = np.where(xa_positive.told, xa_positive.values[:, 0], positive)
-    columns["phase_encoding_direction_positive"] = np.where(
-        np.isin(positive, (0, 1)), positive, np.nan
-    )
+    columns["phase_encoding_direction_positive"] = _polarity(image, csa[_POSITIVE][:, 0], notes)
     members, attributes = _placed(image, columns)
     return members | _slice_times(image, csa[_TIMES], notes), attributes, notes
+
+
+def _polarity(
+    image: Image, from_csa: NDArray[np.float64], notes: list[Note]
+) -> NDArray[np.float64]:
+    """Return whether phase encoding runs along increasing rows or columns: 1, 0, or NaN."""
+    positive = from_csa
+    for element, opposite in ((SIEMENS_XA_PHASE_POSITIVE, False), (UIH_PHASE_NEGATIVE, True)):
+        own = vendor_numbers(image.records, element)
+        if own is not None:
+            values = own.values[:, 0]
+            positive = np.where(own.told, 1 - values if opposite else values, positive)
+            notes += [refused_number(image, tag, frames) for tag, frames in own.refused.items()]
+    positive = np.where(np.isnan(positive), _ge_polarity(image), positive)
+    return np.where(np.isin(positive, (0, 1)), positive, np.nan)
+
+
+def _ge_polarity(image: Image) -> NDArray[np.float64]:
+    """Return the same of GE's echo planar images, by the order of their phase encoding steps."""
+    records = image.records
+    found = np.full(len(records), np.nan)
+    owned = (GE_COMPONENT, GE_ECHO_SPACING, GE_B_VALUE, GE_SEQUENCE)
+    if not records.present(_REORDERING):
+        return found
+    if all(vendor_elements(records, one) is None for one in owned):
+        return found
+    orders, kinds = records.texts(_REORDERING).tolist(), records.texts(SCANNING_SEQUENCE).tolist()
+    names = vendor_elements(records, GE_SEQUENCE) or [None] * len(records)
+    for row, (order, kind, name) in enumerate(zip(orders, kinds, names, strict=True)):
+        # Sequences that turn the direction around from volume to volume do not say so here.
+        turning = name is not None and b"PEPOLAR" in name[1][1].upper()
+        if "EP" in kind.split("\\") and not turning:
+            found[row] = _ORDERS.get(order, np.nan)
+    return found
 
 
 _UNITS = {
@@ -167,13 +209,13 @@ def _slice_times(
     """Return the times of the slices of mosaics."""
     if image.tiles is None:
         return {}
-    times = from_csa
+    times = _tile_times(image, from_csa)
     own = vendor_numbers(image.records, SIEMENS_SLICE_TIMES, image.tiles.count)
     if own is not None:
         times = np.where(own.told[:, None], own.values, times)
         for tag, frames in own.refused.items():
             notes.append(refused_number(image, tag, frames))
-    times = times - times.min(axis=1, keepdims=True)
+    times = _possible(image, times - times.min(axis=1, keepdims=True), notes)
     if not bool(np.isfinite(times).any()):
         return {}
     if bool(np.isfinite(times).all()) and float(np.ptp(times, axis=0).max()) <= _SAME:
@@ -183,3 +225,36 @@ def _slice_times(
     if found is None:
         return {}
     return {"slice_time": inline_array(found[1], (*found[0], "z"), {"units": "ms"})}
+
+
+def _tile_times(image: Image, known: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the times of slices, where tiles have a time of acquisition each (milliseconds)."""
+    found = known.copy()
+    for row, instance in enumerate(image.source[:, 0].tolist()):
+        header = image.headers[instance]
+        try:
+            items = tile_items(header)
+        except FormatError:
+            # That the sequence is damaged is told with the places of its tiles.
+            continue
+        for tag in (_ACQUISITION_DATE_TIME, _ACQUISITION_TIME):
+            texts = [item.text(tag) for item in items]
+            if len(texts) == found.shape[1] and all(texts):
+                found[row] = clock_seconds(texts) * 1000
+                break
+    return found
+
+
+def _possible(image: Image, times: NDArray[np.float64], notes: list[Note]) -> NDArray[np.float64]:
+    """Leave out times of volumes that took longer than the others by more than a repetition."""
+    repetition = image.records.number(_REPETITION_TIME)
+    spans = np.ptp(times, axis=1)
+    late: NDArray[np.bool_] = np.asarray(spans > repetition + _SAME, bool)
+    known = int(np.isfinite(spans).sum())
+    # Where all take longer, slices are acquired in several repetitions.
+    wrong = late if 0 < int(late.sum()) < known else np.asarray(spans >= _DAY / 2, bool)
+    if bool(wrong.any()):
+        text = f"slice times of {int(wrong.sum())} volumes are longer than a repetition"
+        notes.append(Note(f"{text}: they are left out", image, int(np.argmax(wrong))))
+        times = np.where(wrong[:, None], np.nan, times)
+    return times

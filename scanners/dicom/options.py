@@ -40,6 +40,10 @@ class DICOMOptions:
         Whether a set that holds identifiers is to be refused.
     probe : str
         As for `probe.probe`.
+    ngff : str
+        Version of the NGFF metadata of images, or ``"no"``.
+    series_names : str
+        As for `series_names.series_names`.
     """
 
     options: ScanOptions
@@ -51,6 +55,14 @@ class DICOMOptions:
     slides: str = "ngff"
     strict: bool = False
     probe: str = "auto"
+    ngff: str = "0.4"
+    series_names: str = "number"
+
+    @property
+    def identifies(self) -> bool:
+        """Whether more was asked for than what identifies nobody."""
+        named = self.series_names == "description"
+        return self.selection.identifies or self.uids == "keep" or named
 
     def uid(self, text: str) -> str:
         """Return a UID as it is to be written."""

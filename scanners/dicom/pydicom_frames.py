@@ -11,6 +11,7 @@ import numpy as np
 
 from refmaker.errors import FormatError, MissingDependencyError, UnsupportedError
 from refmaker.io.source import Source
+from refmaker.scanners.dicom.dicomweb import instance_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,8 +52,12 @@ def read_dataset(
         raise MissingDependencyError(
             "reading DICOM files natively needs pydicom", hint="pip install pydicom"
         ) from error
-    with Source(url, storage_options) as source:
-        where: Any = source.path or io.BytesIO(source.read(0, source.size))
+    whole = instance_bytes(url, storage_options)
+    if whole is not None:
+        where: Any = io.BytesIO(whole)
+    else:
+        with Source(url, storage_options) as source:
+            where = source.path or io.BytesIO(source.read(0, source.size))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

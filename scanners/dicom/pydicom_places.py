@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import UnsupportedError
+from refmaker.scanners.dicom.pydicom_vectors import slice_plane, vector_number
 from refmaker.scanning.protocol import MismatchError
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "flip_angle": ("FlipAngle",),
     "trigger_time": ("NominalCardiacTriggerDelayTime", "TriggerTime"),
     "frame_reference_time": ("FrameReferenceTime",),
+    "cardiac_phase": ("NominalPercentageOfCardiacPhase",),
+    "respiratory_trigger_time": ("NominalRespiratoryTriggerDelayTime",),
+    "respiratory_phase": ("NominalPercentageOfRespiratoryPhase",),
     "segment": ("ReferencedSegmentNumber",),
     "energy": ("KVP",),
     "acquisition_number": ("FrameAcquisitionNumber", "AcquisitionNumber"),
@@ -46,6 +50,8 @@ _TEXTS = {
     "image_type": ("FrameType", "ImageType"),
     "optical_path": ("OpticalPathIdentifier",),
 }
+_POSITION = ("ImagePositionPatient", "ImagePositionVolume")
+_ORIENTATION = ("ImageOrientationPatient", "ImageOrientationVolume")
 _CLOCKS = (
     (
         "FrameAcquisitionDateTime",
@@ -206,7 +212,10 @@ def _in_order(frames: Sequence[FrameReading]) -> list[int]:
 
 def positions(frames: Sequence[FrameReading]) -> NDArray[np.float64]:
     """Return where the first elements of frames lie, millimetres, shape (n, 3)."""
-    found = np.array([vector(f.get("ImagePositionPatient"), 3) for f in frames])
+    planes = [slice_plane(f.dataset, f.frame) for f in frames]
+    if all(plane is not None for plane in planes):
+        return np.array([plane[0] for plane in planes if plane is not None])
+    found = np.array([vector(f.get(*_POSITION), 3) for f in frames])
     offsets = frames[0].dataset.get("GridFrameOffsetVector")
     if offsets is None or len(offsets) != len(frames):
         return found
@@ -229,7 +238,13 @@ def _places(
     spacing = attributes.get("spacing")
     if origin is None or direction is None or not np.isfinite(position).all():
         raise _unplaced("z")
-    cosines = np.array([vector(f.get("ImageOrientationPatient"), 6) for f in frames])
+    planes = [slice_plane(f.dataset, f.frame) for f in frames]
+    cosines = np.array(
+        [
+            vector(f.get(*_ORIENTATION), 6) if plane is None else plane[1]
+            for f, plane in zip(frames, planes, strict=True)
+        ]
+    )
     claimed = np.concatenate([np.array(direction)[:, 2], np.array(direction)[:, 1]])
     if not bool(np.all(np.abs(cosines - claimed) < 1e-3)):
         raise MismatchError("frames lie in other planes than the array says")
@@ -266,6 +281,10 @@ def _codes(
     if name in ATTRIBUTES:
         values = np.array([number(f.get(*ATTRIBUTES[name])) for f in frames])
         return _numbered(values)
+    numbered = [vector_number(f.dataset, f.frame, name) for f in frames]
+    known = [value for value in numbered if value is not None]
+    if len(known) == len(frames):
+        return _numbered(np.array(known))
     if name in _TEXTS:
         return _first_met([_text(f.get(*_TEXTS[name])) for f in frames], frames)
     if name == "diffusion":
@@ -307,6 +326,14 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else "\\".join(map(str, value))
 
 
+_PRIVATE_DIFFUSION = (
+    ("SIEMENS MR HEADER", 0x0019, 0x0C, (0x0E,)),
+    ("Philips Imaging DD 001", 0x2001, 0x03, ()),
+    ("Image Private Header", 0x0065, 0x09, (0x37,)),
+)
+"""Creator, group, and the elements of b-value and direction in its block."""
+
+
 def _dimension_index(frame: FrameReading, which: int) -> float:
     values = frame.get("DimensionIndexValues")
     if isinstance(values, int):
@@ -317,13 +344,17 @@ def _dimension_index(frame: FrameReading, which: int) -> float:
 def _diffusion(frame: FrameReading) -> list[float]:
     """Return b-value and direction of a frame, those of private elements where they stand."""
     b_value = number(frame.get("DiffusionBValue"))
-    if math.isnan(b_value):
-        for tag in ((0x0019, 0x100C), (0x2001, 0x1003)):
-            element = frame.dataset.get(tag)
-            if element is not None:
-                b_value = number(element.value)
-                break
-    return [b_value, *vector(frame.get("DiffusionGradientOrientation"), 3).tolist()]
+    direction = vector(frame.get("DiffusionGradientOrientation"), 3)
+    for creator, group, b_element, elements in _PRIVATE_DIFFUSION:
+        try:
+            block = frame.dataset.private_block(group, creator)
+        except KeyError:
+            continue
+        if math.isnan(b_value) and b_element in block:
+            b_value = number(block[b_element].value)
+        if bool(np.isnan(direction).any()) and elements and elements[0] in block:
+            direction = vector(block[elements[0]].value, 3)
+    return [b_value, *direction.tolist()]
 
 
 def _by_clock(

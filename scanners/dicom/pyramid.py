@@ -1,4 +1,4 @@
-"""The levels of a slide as one multiscale image: attributes of NGFF 0.4, and coordinates."""
+"""The levels of a slide as one multiscale image: attributes of NGFF, and coordinates."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.model.inline import inline_array
+from refmaker.scanning.ngff import Axis, Level, image_metadata, multiscale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from refmaker.model import Array, Group
     from refmaker.scanners.dicom.matrix import Tiling
 
-__all__ = ["axes", "multiscale"]
+__all__ = ["axes", "pyramid_attributes"]
 
 _MICRO = 1000.0
 """Micrometres of a millimetre."""
@@ -25,8 +26,8 @@ _COORDINATES = 4096
 """Rows or columns up to which their coordinates are written one by one."""
 
 
-def multiscale(
-    paths: Sequence[str], arrays: Sequence[Array], tiles: Sequence[Tiling]
+def pyramid_attributes(
+    paths: Sequence[str], arrays: Sequence[Array], tiles: Sequence[Tiling], version: str
 ) -> dict[str, Any]:
     """Return the attributes of a group that holds the levels of an image.
 
@@ -36,6 +37,8 @@ def multiscale(
         Of the arrays, the largest first, below the group.
     arrays, tiles : sequences
         The levels.
+    version : {"0.4", "0.5", "0.6"}
+        Of NGFF.
 
     Returns
     -------
@@ -48,8 +51,8 @@ def multiscale(
         return {}
     base = _steps(tiles[0])
     known = base is not None
-    datasets = []
-    for path, array, tile in zip(paths, arrays, tiles, strict=True):
+    levels = []
+    for path, tile in zip(paths, tiles, strict=True):
         steps = _steps(tile) if known else None
         if steps is None:
             # Without sizes of pixels, those of the largest level are the unit.
@@ -60,35 +63,18 @@ def multiscale(
             steps, first = {"z": 1.0, **ratio}, {"z": 1.0, "y": 1.0, "x": 1.0}
         else:
             first = base or steps
-        scale = [steps.get(name, 1.0) for name in names]
+        scale = tuple(steps.get(name, 1.0) for name in names)
         # A level's first pixel covers several of the largest: its centre lies further in.
-        shift = [(steps[n] - first[n]) / 2 if n in "yx" else 0.0 for n in names]
-        datasets.append(
-            {
-                "path": path,
-                "coordinateTransformations": [
-                    {"type": "scale", "scale": scale},
-                    {"type": "translation", "translation": shift},
-                ],
-            }
-        )
-        del array
-    described = []
-    for name in names:
-        axis = {"name": name, "type": _KINDS[name]}
-        if known and name != "c":
-            axis["unit"] = "micrometer"
-        described.append(axis)
-    found: dict[str, Any] = {
-        "multiscales": [
-            {"version": "0.4", "name": "slide", "axes": described, "datasets": datasets}
-        ]
-    }
+        shift = tuple((steps[n] - first[n]) / 2 if n in "yx" else 0.0 for n in names)
+        levels.append(Level(path, scale, shift))
+    described = [
+        Axis(name, _KINDS[name], "micrometer" if known and name != "c" else "") for name in names
+    ]
+    image = multiscale("slide", described, levels, version)
     channels = _channels(arrays[0], tiles[0])
-    if channels:
-        model = "color" if len(channels) > 1 else "greyscale"
-        found["omero"] = {"version": "0.4", "channels": channels, "rdefs": {"model": model}}
-    return found
+    model = "color" if len(channels) > 1 else "greyscale"
+    omero = {"channels": channels, "rdefs": {"model": model}} if channels else {}
+    return image_metadata(version, multiscales=[image], omero=omero)
 
 
 def _steps(tiles: Tiling) -> dict[str, float] | None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import FormatError, MetadataError, UnknownFormatError
+from refmaker.io.first_bytes import REMOTE
+from refmaker.io.known_heads import FirstBytes, with_heads
 from refmaker.model.report import Cost, ScanReport
 from refmaker.scanners.dicom.declared import FORMAT, SALT
 from refmaker.scanning.declaration import DeclaredScanner
@@ -68,7 +71,9 @@ class DICOMScanner(DeclaredScanner, declaration=FORMAT):
         choices = self._choices(options, source.storage_options)
         header = read_one(source, choices)
         if header.pixels is None and is_directory(header):
-            return self.collect([source.url], source.storage_options, options)
+            head = FirstBytes(source.url, source.read_upto(0, REMOTE), source.fingerprint)
+            known = with_heads(source.storage_options, [head])
+            return self.collect([source.url], known, options)
         report = ScanReport(source.url, format=self.name)
         found = Collection([header])
         tree = found.planted(choices, report)
@@ -110,13 +115,18 @@ class DICOMScanner(DeclaredScanner, declaration=FORMAT):
             If the set would hold identifiers, and ``fail-on-phi`` forbids it.
         """
         from refmaker.scanners.dicom.collection import read_all
+        from refmaker.scanners.dicom.dicomweb import SCHEME, services
 
+        if services(urls):
+            # A frame is what a service sends: no less, no more; and it costs a request.
+            settings = {**options.settings, "probe": "none"}
+            options = replace(options, chunk_bytes=None, settings=settings)
         choices = self._choices(options, storage_options)
-        report = ScanReport(urls[0] if urls else "", format=self.name)
+        report = ScanReport(urls[0].removeprefix(SCHEME) if urls else "", format=self.name)
         cost = Cost()
         found = read_all(urls, choices, cost)
         if not found.headers and not found.directories:
-            if len(found.failures) == 1:
+            if len(found.failures) == 1 or (found.services and found.failures):
                 raise next(iter(found.failures.values()))
             raise UnknownFormatError(
                 f"none of {len(urls)} files is a DICOM file that can be read",
@@ -165,10 +175,14 @@ class DICOMScanner(DeclaredScanner, declaration=FORMAT):
             If pydicom is not installed.
         """
         from refmaker.scanners.dicom.collection import read_all
+        from refmaker.scanners.dicom.dicomweb import services
         from refmaker.scanners.dicom.pydicom_reader import PydicomReader
         from refmaker.scanning.options import ScanOptions
 
-        choices = self._choices(ScanOptions(settings={"probe": "none"}), storage_options)
+        options = ScanOptions(settings={"probe": "none"})
+        if services(urls):
+            options = replace(options, chunk_bytes=None)
+        choices = self._choices(options, storage_options)
         found = read_all(urls, choices, Cost())
         tree = found.planted(choices, ScanReport("", format=self.name))
         yield PydicomReader(tree, storage_options)
@@ -193,8 +207,10 @@ class DICOMScanner(DeclaredScanner, declaration=FORMAT):
             selection(values["metadata"]),
             uids=values["uids"],
             salt=salt,
-            trust_bits=values["bits"] == "trust",
-            slides=values["slides"],
+            trust_bits=values["unused-bits"] == "trust",
+            slides=values["slide-axes"],
             strict=values["fail-on-phi"] == "yes",
             probe=values["probe"],
+            ngff=values["ngff"],
+            series_names=values["series-names"],
         )

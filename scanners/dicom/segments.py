@@ -15,27 +15,22 @@ import numpy as np
 
 from refmaker.errors import FormatError
 from refmaker.model.inline import inline_array
+from refmaker.scanners.dicom.codes import code_text
 from refmaker.scanners.dicom.metadata import presentable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from refmaker.model import Array
     from refmaker.scanners.dicom.header import Header
     from refmaker.scanners.dicom.series import Image
     from refmaker.scanners.dicom.values import Dataset
 
-__all__ = ["label_flags", "segment_coordinates", "segment_lists", "srgb"]
+__all__ = ["is_label_map", "label_flags", "segment_coordinates", "segment_lists", "srgb"]
 
 SEGMENT_SEQUENCE, SEGMENTATION_TYPE = 0x00620002, 0x00620001
 _NUMBER, _LABEL, _CATEGORY, _TYPE = 0x00620004, 0x00620005, 0x00620003, 0x0062000F
-_CIELAB, _ALGORITHM = 0x0062000D, 0x00620008
-_VALUE, _LONG_VALUE, _SCHEME = 0x00080100, 0x00080119, 0x00080102
-_PUBLIC = frozenset(
-    {"SCT", "SRT", "SNM3", "DCM", "FMA", "NCIT", "RADLEX", "UMLS", "MSH", "LN", "UCUM"}
-)
-"""Coding schemes (PS3.16, annex 8) that anybody can look up, in capitals."""
-_CODE = re.compile(r"[A-Za-z0-9._\-]{1,64}")
+_CIELAB, _ALGORITHM, _TRACKING_UID = 0x0062000D, 0x00620008, 0x00620021
 _WHITE = np.array([0.95047, 1.0, 1.08883])
 """D65, which writers of these colours use, although ICC profiles have D50 (PS3.3, C.10.7.1.1)."""
 _TO_RGB = np.array(
@@ -64,7 +59,9 @@ def srgb(cielab: Sequence[float]) -> list[int]:
     return [int(value) for value in np.rint(curved * 255)]
 
 
-def segment_lists(header: Header, numbers: Sequence[int]) -> dict[str, list[Any]]:
+def segment_lists(
+    header: Header, numbers: Sequence[int], uid: Callable[[str], str] | None = None
+) -> dict[str, list[Any]]:
     """Return what some segments are.
 
     Parameters
@@ -73,6 +70,8 @@ def segment_lists(header: Header, numbers: Sequence[int]) -> dict[str, list[Any]
         The segmentation.
     numbers : sequence of int
         Segment Number of each.
+    uid : callable, optional
+        As for `segment_coordinates`.
 
     Returns
     -------
@@ -90,18 +89,24 @@ def segment_lists(header: Header, numbers: Sequence[int]) -> dict[str, list[Any]
         texts = [str(one.get(name, "")) for one in listed]
         if any(texts):
             found[f"segment_{name}"] = texts
+    if uid is not None and any(one.get("tracking_uid") for one in listed):
+        tracked = [str(one.get("tracking_uid", "")) for one in listed]
+        found["segment_tracking_uid"] = [text and uid(text) for text in tracked]
     if listed and all("rgb" in one for one in listed):
         found["segment_rgb"] = [one["rgb"] for one in listed]
     return found
 
 
-def segment_coordinates(image: Image) -> dict[str, Array]:
+def segment_coordinates(image: Image, uid: Callable[[str], str] | None = None) -> dict[str, Array]:
     """Return what the segments of an image are, along its dimension of segments or of frames.
 
     Parameters
     ----------
     image : Image
         The frames of a segmentation, or of something else, which has none.
+    uid : callable, optional
+        How identifiers of what was tracked over several studies are written; they are left out
+        without it. Their names are never written.
 
     Returns
     -------
@@ -117,13 +122,18 @@ def segment_coordinates(image: Image) -> dict[str, Array]:
         name, numbers = "frame", column.values[np.argsort(image.grid.cell)]
     else:
         return {}
-    found = segment_lists(image.header, numbers.tolist())
+    found = segment_lists(image.header, numbers.tolist(), uid)
     colours = found.pop("segment_rgb", None)
     arrays = {key: inline_array(np.array(texts), (name,)) for key, texts in found.items()}
     if colours is not None:
         told = {"colour_space": "sRGB"}
         arrays["segment_rgb"] = inline_array(np.array(colours, np.uint8), (name, "rgb"), told)
     return arrays
+
+
+def is_label_map(header: Header) -> bool:
+    """Tell whether the values of an instance's pixels are numbers of segments."""
+    return header.text(SEGMENTATION_TYPE).upper() == "LABELMAP"
 
 
 def label_flags(header: Header) -> dict[str, Any]:
@@ -136,7 +146,7 @@ def label_flags(header: Header) -> dict[str, Any]:
         ``segment_rgb`` in the same order where every segment has one; empty for what is no label
         map.
     """
-    if header.text(SEGMENTATION_TYPE).upper() != "LABELMAP" or SEGMENT_SEQUENCE not in header:
+    if not is_label_map(header) or SEGMENT_SEQUENCE not in header:
         return {}
     known = _segments(header)
     if not known:
@@ -177,6 +187,7 @@ def _described(item: Dataset) -> dict[str, Any]:
         "category": _coded(item, _CATEGORY),
         "type": _coded(item, _TYPE),
         "algorithm_type": algorithm if presentable(algorithm) else "",
+        "tracking_uid": item.text(_TRACKING_UID),
     }
     colour = item.numbers(_CIELAB)
     return told | (
@@ -186,9 +197,4 @@ def _described(item: Dataset) -> dict[str, Any]:
 
 def _coded(item: Dataset, tag: int) -> str:
     """Return the code of a sequence as ``scheme:value``, empty if it is not a public one."""
-    for code in item.items(tag)[:1]:
-        scheme = code.text(_SCHEME)
-        value = code.text(_VALUE) or code.text(_LONG_VALUE)
-        if scheme.upper() in _PUBLIC and _CODE.fullmatch(value):
-            return f"{scheme}:{value}"
-    return ""
+    return next((code_text(code) for code in item.items(tag)[:1]), "")

@@ -22,12 +22,23 @@ from refmaker.scanners.dicom.enhanced import (
 )
 from refmaker.scanners.dicom.frame_attributes import (
     ORIENTATION,
+    ORIENTATION_IN_VOLUME,
     PIXEL_SPACING,
     POSITION,
+    POSITION_IN_VOLUME,
     FrameAttributes,
 )
 from refmaker.scanners.dicom.frame_columns import separating
+from refmaker.scanners.dicom.frame_vectors import (
+    described_columns,
+    frame_numbers,
+    has_vectors,
+    reconstructed_places,
+    vector_grid,
+)
 from refmaker.scanners.dicom.geometry import (
+    PARALLEL,
+    SAME,
     Stack,
     normal,
     orientation_groups,
@@ -40,6 +51,7 @@ from refmaker.scanners.dicom.grouping import (
     parts_of_concatenation,
     sorted_out,
 )
+from refmaker.scanners.dicom.mosaic_layout import picture_positions
 from refmaker.scanners.dicom.pixels import frame_count, is_told
 from refmaker.scanners.dicom.tags import (
     COLUMNS,
@@ -49,6 +61,7 @@ from refmaker.scanners.dicom.tags import (
     SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
     SOP_CLASS_UID,
 )
+from refmaker.scanners.dicom.values import tag_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,7 +134,7 @@ class Image:
         """Names of the dimensions in front of rows and columns."""
         if self.stack is not None or self.tiles is not None:
             return (*self.grid.names, "z")
-        return ("frame",) if self.grid.shape else ()
+        return self.grid.names
 
     @property
     def one_run(self) -> bool:
@@ -193,7 +206,14 @@ class _Instance:
 
     @classmethod
     def read(cls, parts: list[Header]) -> _Instance:
-        return cls(parts, [frame_elements(header, frame_count(header)) for header in parts])
+        groups = []
+        for header in parts:
+            frames = frame_count(header)
+            shared, own = frame_elements(header, frames)
+            if not own and frames > 1 and has_vectors(header):
+                own = frame_numbers(header, frames)
+            groups.append((shared, own))
+        return cls(parts, groups)
 
 
 _UNTOLD = "nothing tells where its frames belong: they stay in a row"
@@ -265,11 +285,15 @@ def _source(headers: Sequence[Header], frames: int) -> NDArray[np.int64]:
 
 def _of_frames(headers: Sequence[Header], records: FrameAttributes) -> list[Image]:
     """Return the images of frames that look alike: one for each plane and frame of reference."""
-    position = records.numbers(POSITION, 3)
-    orientation = records.numbers(ORIENTATION, 6)
+    volume = records.in_volume
+    position = records.numbers(POSITION_IN_VOLUME if volume else POSITION, 3)
+    orientation = records.numbers(ORIENTATION_IN_VOLUME if volume else ORIENTATION, 6)
     spacing = records.numbers(PIXEL_SPACING, 2)
     source = _source(headers, len(records))
-    position = _dose_positions(headers, records, position, orientation)
+    position, dose_note = _dose_positions(headers, records, position, orientation)
+    position = picture_positions(headers, position)
+    if len(headers) == 1 and has_vectors(headers[0]):
+        position, orientation = reconstructed_places(headers[0], records) or (position, orientation)
     extent = headers[0].integer(ROWS) or 1, headers[0].integer(COLUMNS) or 1
     # Frames with a position and frames without one are no stack together.
     placed = np.array(np.isfinite(position).all(axis=1), bool)
@@ -284,9 +308,9 @@ def _of_frames(headers: Sequence[Header], records: FrameAttributes) -> list[Imag
         ],
         axis=1,
     )
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = (dose_note,) if dose_note else ()
     if len(number_of.keys() - {""}) > 1:
-        notes = ("the series has several frames of reference, which are kept apart",)
+        notes += ("the series has several frames of reference, which are kept apart",)
     _, label = np.unique(label, axis=0, return_inverse=True)
     label = label.reshape(-1)
     found = []
@@ -324,7 +348,13 @@ def _image(
     warnings: list[str] = []
     found = stack(position, orientation)
     grid: FrameGrid | None = None
-    if found is not None:
+    if len(headers) == 1 and len(records) > 1 and has_vectors(headers[0]):
+        slot = None if found is None else found.slot
+        columns += described_columns(headers[0], columns)
+        grid, note = vector_grid(headers[0], columns, len(records), slot)
+        warnings += [note] if note else []
+        found = found if grid is not None else None
+    elif found is not None:
         segmentation = headers[0].text(SOP_CLASS_UID) == SEGMENTATION
         order = [c for c in columns if c.name == "segment"] if segmentation else columns
         grid = discover(found.slot, found.size, order or columns, sparse=segmentation)
@@ -397,16 +427,22 @@ def _dose_positions(
     records: FrameAttributes,
     position: NDArray[np.float64],
     orientation: NDArray[np.float64],
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], str]:
     """Return the positions of dose planes, which one vector of distances tells (C.8.8.3.2)."""
     if GRID_FRAME_OFFSETS not in headers[0] or len(headers) > 1 or len(records) < 2:
-        return position
+        return position, ""
     offsets = headers[0].numbers(GRID_FRAME_OFFSETS)
     across = normal(orientation[0])
-    if offsets is None or len(offsets) != len(records) or across is None:
-        return position
+    if across is None:
+        return position, ""
+    nowhere = np.full(position.shape, np.nan)
+    if offsets is None or len(offsets) != len(records):
+        return nowhere, f"{tag_text(GRID_FRAME_OFFSETS)} has no distance for each plane of dose"
     if offsets[0] != 0:
-        # Distances that do not begin with 0 are coordinates of the patient's axis.
+        # Distances that do not begin with 0 are coordinates along the patient's axis.
+        if abs(offsets[0] - position[0, 2]) > SAME or abs(abs(across[2]) - 1) > PARALLEL:
+            note = "begins neither with 0 nor with the place of the first plane of dose"
+            return nowhere, f"{tag_text(GRID_FRAME_OFFSETS)} {note}"
         across = np.array([0.0, 0.0, 1.0])
     away = np.array(offsets) - offsets[0]
-    return np.asarray(position[0] + away[:, None] * across)
+    return np.asarray(position[0] + away[:, None] * across), ""

@@ -19,9 +19,10 @@ from refmaker.scanners.dicom.frames import instance_array
 from refmaker.scanners.dicom.grouping import parts_of_concatenation
 from refmaker.scanners.dicom.matrix import Tiling, tiling
 from refmaker.scanners.dicom.metadata import attribute_values
+from refmaker.scanners.dicom.optical_paths import colour_profile, optical_paths
 from refmaker.scanners.dicom.placing import joined
 from refmaker.scanners.dicom.probe import probe
-from refmaker.scanners.dicom.pyramid import multiscale
+from refmaker.scanners.dicom.pyramid import pyramid_attributes
 from refmaker.scanners.dicom.segments import label_flags, segment_lists
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Slide:
 class _Level:
     tiles: Tiling
     array: Array
+    paths: dict[str, Array] = field(default_factory=dict)
 
 
 def is_slide(header: Header) -> bool:
@@ -154,15 +156,25 @@ def _level(tiles: Tiling, choices: DICOMOptions) -> _Level:
         values = attribute_values(tiles.headers[0], list(choices.selection.tags))
         attributes = {choices.selection.name(t): v for t, v in values.items()} | attributes
         if tiles.segments:
-            attributes |= segment_lists(tiles.headers[0], [int(name) for name in tiles.channels])
-        attributes |= label_flags(tiles.headers[0])
+            attributes |= segment_lists(
+                tiles.headers[0],
+                [int(name) for name in tiles.channels],
+                choices.uid if choices.uids != "none" else None,
+            )
+        attributes |= label_flags(tiles.headers[0]) | colour_profile(tiles.headers[0])
     placed = replace(placed, attributes={**placed.attributes, **attributes})
     if array.shape[3:] and tiles.regular and choices.slides == "ngff":
         placed = _samples_first(placed, tiles)
+    paths: dict[str, Array] = {}
+    if choices.selection.mode != "none" and not tiles.segments and tiles.regular:
+        names = placed.dimension_names or ()
+        channel = ("path" if "path" in names else "c") if tiles.kept[0] else None
+        paths, told = optical_paths(tiles.headers[0], tiles.channels, channel)
+        placed = replace(placed, attributes={**placed.attributes, **told})
     probe(placed, choices.probe, choices.storage_options)
     if tiles.segments:
         placed = replace(placed, attributes={**placed.attributes, "segments": list(tiles.channels)})
-    return _Level(tiles, placed)
+    return _Level(tiles, placed, paths)
 
 
 def _in_a_row(array: Array) -> Array:
@@ -262,13 +274,14 @@ def _place(
         found.members["associated"] = Group(beside)
     if choices.slides == "ngff" and levels and all(level.tiles.regular for level in levels):
         arrays = [level.array for level in levels]
-        told = multiscale(paths, arrays, [level.tiles for level in levels])
+        tiles, version = [level.tiles for level in levels], choices.ngff
+        told = pyramid_attributes(paths, arrays, tiles, version) if version != "no" else {}
         found.attributes |= told
-        if not told:
+        if not told and version != "no":
             found.warnings.append("the axes of the slide are none that NGFF knows")
 
 
 def _members(level: _Level) -> dict[str, Array | Group]:
     from refmaker.scanners.dicom.pyramid import axes
 
-    return {"image": level.array, **axes(level.array, level.tiles)}
+    return {"image": level.array, **axes(level.array, level.tiles), **level.paths}

@@ -1,8 +1,8 @@
 """Studies and series as groups: what many files come to.
 
 A series of its own is the root group, so that ``xarray.open_dataset`` opens it as it is; several
-lie at ``/study-1/series-1`` and so on, numbered in the order of the files. Groups of the tree
-are never named after anything in a header.
+lie at ``/study-1/series-1`` and so on, numbered in the order of the files. Groups are named after
+what headers say only if that is asked for.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ from refmaker.errors import FormatError, RefmakerError, UnsupportedError
 from refmaker.model import Array, Group
 from refmaker.model.report import Outcome
 from refmaker.scanners.dicom.copies import distinct
+from refmaker.scanners.dicom.deidentification import method_codes, privacy_notes
+from refmaker.scanners.dicom.label_images import SeriesMembers, label_images
 from refmaker.scanners.dicom.metadata import attribute_values
 from refmaker.scanners.dicom.series import images
+from refmaker.scanners.dicom.series_names import series_names
 from refmaker.scanners.dicom.slides import is_slide, slide
 from refmaker.scanners.dicom.sop_classes import sop_category
 from refmaker.scanners.dicom.tags import SERIES_INSTANCE_UID, SOP_CLASS_UID, STUDY_INSTANCE_UID
 from refmaker.scanners.dicom.volumes import volume
+from refmaker.scanning.ngff_volumes import described_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tree", "code_of", "plant", "short_names"]
 
-_MODALITY, _SERIES_NUMBER, _BURNED_IN = 0x00080060, 0x00200011, 0x00280301
+_MODALITY, _SERIES_NUMBER = 0x00080060, 0x00200011
 _SERIES = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID})
 _RETRIES = 64
 """Instances of one image that may turn out to be damaged before the image is given up."""
@@ -63,6 +67,7 @@ class Tree:
 class _Branch:
     """One series under construction."""
 
+    header: Header
     members: dict[str, Array | Group] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, Image | Tiling] = field(default_factory=dict)
@@ -120,7 +125,7 @@ def plant(headers: Sequence[Header], choices: DICOMOptions, report: ScanReport) 
             if not branch.members:
                 branch.report("", report)
     attributes: dict[str, Any] = {"format": "dicom"}
-    if choices.selection.identifies or choices.uids == "keep":
+    if choices.identifies:
         attributes["contains_phi"] = True
     if [len(kept) for kept in branches] == [1]:
         branch = branches[0][0]
@@ -132,9 +137,18 @@ def plant(headers: Sequence[Header], choices: DICOMOptions, report: ScanReport) 
     members: dict[str, Group] = {}
     for i, kept in enumerate(branches, 1):
         below: dict[str, Group] = {}
-        for j, branch in enumerate(kept, 1):
-            path = f"study-{i}/series-{j}"
-            below[f"series-{j}"] = Group(branch.members, branch.attributes)
+        names = series_names([branch.header for branch in kept], choices.series_names)
+        named = dict(zip(names, kept, strict=True))
+        labels = label_images(
+            {name: SeriesMembers(one.members, one.origin) for name, one in named.items()},
+            choices.ngff,
+        )
+        for name, branch in named.items():
+            path = f"study-{i}/{name}"
+            if name in labels:
+                branch.members["labels"] = labels[name].group
+                branch.origin |= {f"labels/{k}": v for k, v in labels[name].origin.items()}
+            below[name] = Group(branch.members, branch.attributes)
             branch.report(f"/{path}", report)
             tree.origin |= {f"{path}/{name}": image for name, image in branch.origin.items()}
         members[f"study-{i}"] = Group(below)
@@ -174,7 +188,7 @@ def _account(group: Group, report: ScanReport) -> None:
 
 def _series(group: Sequence[Header], choices: DICOMOptions, tree: Tree) -> _Branch:
     """Return what one series comes to; instances that are no part of it are refused."""
-    branch = _Branch()
+    branch = _Branch(group[0])
     pixels = []
     for header in group:
         for warning in header.warnings:
@@ -201,6 +215,11 @@ def _series(group: Sequence[Header], choices: DICOMOptions, tree: Tree) -> _Bran
         branch.warnings += [("", warning) for warning in found.warnings]
     for image in images(others, refuse):
         _add(image, branch, choices, tree)
+    if not slides:
+        told, problems = described_volumes(branch.members, choices.ngff)
+        branch.attributes |= told
+        if choices.ngff not in ("0.4", "no"):
+            branch.warnings += [("", f"not described as NGFF: {problem}") for problem in problems]
     _describe(pixels, branch, choices)
     return branch
 
@@ -257,9 +276,7 @@ def _describe(pixels: Sequence[Header], branch: _Branch, choices: DICOMOptions) 
             if len({header.elements.get(tag) for header in pixels}) == 1:
                 value = attribute_values(pixels[0], [tag]).get(tag)
                 branch.attributes |= {} if value is None else {name: value}
-    burned = sum(
-        header.text(_BURNED_IN).upper() == "YES" for header in pixels if _BURNED_IN in header
-    )
-    if burned:
-        note = f"{burned} instances say that text is burned into their pixels"
-        branch.warnings.append(("", note))
+        codes = method_codes(pixels)
+        branch.attributes |= {"deidentification": codes} if codes else {}
+    notes = privacy_notes(pixels, identifies=choices.identifies)
+    branch.warnings += [("", note) for note in notes]

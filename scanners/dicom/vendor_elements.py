@@ -21,6 +21,7 @@ __all__ = [
     "GE_COMPONENT",
     "GE_DIRECTION",
     "GE_ECHO_SPACING",
+    "GE_SEQUENCE",
     "PHILIPS_B_NUMBER",
     "PHILIPS_B_VALUE",
     "PHILIPS_DIRECTION",
@@ -35,6 +36,9 @@ __all__ = [
     "SIEMENS_XA_PHASE_POSITIVE",
     "UIH_B_VALUE",
     "UIH_DIRECTION",
+    "UIH_PHASE_NEGATIVE",
+    "UIH_TILES",
+    "UIH_TILE_SEQUENCE",
     "VENDOR_TAGS",
     "VendorElement",
     "creators",
@@ -97,8 +101,12 @@ GE_DIRECTION = tuple(
 )  # fmt: skip
 GE_COMPONENT = VendorElement(_GE_PARAMETERS, 0x0043, 0x2F, b"SS")
 GE_ECHO_SPACING = VendorElement(_GE_PARAMETERS, 0x0043, 0x2C, b"SS")
+GE_SEQUENCE = VendorElement(_GE_ACQUISITION, 0x0019, 0x9C, b"LO")
 UIH_B_VALUE = VendorElement(_UIH, 0x0065, 0x09, b"FD")
 UIH_DIRECTION = VendorElement(_UIH, 0x0065, 0x37, b"FD")
+UIH_TILES = VendorElement(_UIH, 0x0065, 0x50, b"DS")
+UIH_TILE_SEQUENCE = VendorElement(_UIH, 0x0065, 0x51, b"SQ")
+UIH_PHASE_NEGATIVE = VendorElement(_UIH, 0x0065, 0x58, b"IS")
 
 _TABLE = (
     SIEMENS_CSA,
@@ -115,8 +123,12 @@ _TABLE = (
     *GE_DIRECTION,
     GE_COMPONENT,
     GE_ECHO_SPACING,
+    GE_SEQUENCE,
     UIH_B_VALUE,
     UIH_DIRECTION,
+    UIH_TILES,
+    UIH_TILE_SEQUENCE,
+    UIH_PHASE_NEGATIVE,
 )
 VENDOR_TAGS: frozenset[int] = frozenset(
     tag for one in _TABLE for block in _BLOCKS for tag in (one.group << 16 | block, one.tag(block))

@@ -15,10 +15,12 @@ from refmaker.scanners.dicom.lookup_tables import lookup_tables
 from refmaker.scanners.dicom.mosaics import common_mosaic, untiled
 from refmaker.scanners.dicom.mr_acquisition import mr_acquisition
 from refmaker.scanners.dicom.notes import Note, damaged_numbers
+from refmaker.scanners.dicom.optical_paths import colour_profile
 from refmaker.scanners.dicom.placing import frames_of, moved
 from refmaker.scanners.dicom.probe import probe
+from refmaker.scanners.dicom.real_world import real_world_values
 from refmaker.scanners.dicom.rescaling import rescaling
-from refmaker.scanners.dicom.segments import label_flags, segment_coordinates
+from refmaker.scanners.dicom.segments import is_label_map, label_flags, segment_coordinates
 
 if TYPE_CHECKING:
     from refmaker.model import Array
@@ -65,8 +67,8 @@ def volume(image: Image, choices: DICOMOptions, suffix: str = "") -> Volume:
         If an instance cannot be referenced; names the file.
     """
     tiles, unclear_tiles = common_mosaic(image)
-    if tiles is not None:
-        # Slices are taken from whole pictures.
+    if tiles is not None or is_label_map(image.header):
+        # Slices are taken from whole pictures, or put beside those of another series.
         choices = replace(choices, options=replace(choices.options, chunk_bytes=None))
     frames = frames_of(image, choices)
     array = frames.array
@@ -89,23 +91,24 @@ def volume(image: Image, choices: DICOMOptions, suffix: str = "") -> Volume:
         members, attributes = extra | members, told | attributes
     members |= _axes(image, array)
     if choices.selection.mode != "none":
-        members |= segment_coordinates(image)
-        attributes |= label_flags(image.header)
+        members |= segment_coordinates(image, choices.uid if choices.uids != "none" else None)
+        attributes |= label_flags(image.header) | colour_profile(image.header)
     attributes |= _plane(image) | {"photometric": frames.photometric}
     tables, unclear = lookup_tables(image.headers, differing(image.headers))
     scaling, arrays, unscaled = rescaling(image)
+    quantities, mapped, unmapped = real_world_values(image)
     plain = (*image.warnings, *frames.warnings, *unclear, *filter(None, (unclear_tiles,)))
-    notes = [*damaged_numbers(image), *unscaled, *refused, *timing]
+    notes = [*damaged_numbers(image), *unscaled, *unmapped, *refused, *timing]
     odd = [*plain, *(note.text for note in notes)]
     attributes |= {"oddities": odd} if odd else {}
     fill = 0 if "segment" in image.grid.names else array.fill_value
     array = replace(
         array,
-        attributes={**dict(array.attributes), **attributes, **scaling},
+        attributes={**dict(array.attributes), **attributes, **quantities, **scaling},
         fill_value=fill,
     )
     probe(array, choices.probe, choices.storage_options)
-    members = {"image": array, **members, **arrays, **tables}
+    members = {"image": array, **members, **arrays, **mapped, **tables}
     return Volume(image, _suffixed(members, suffix), (*plain, *(note.located for note in notes)))
 
 
@@ -147,7 +150,11 @@ def _slice_positions(pictures: Array | None, image: Image) -> dict[str, Array]:
 def _plane(image: Image) -> dict[str, Any]:
     """Return what is known of the geometry as attributes."""
     if image.stack is not None:
-        return geometry.attributes(image.stack, image.orientation, image.spacing)
+        found = geometry.attributes(image.stack, image.orientation, image.spacing)
+        if image.records.in_volume:
+            # Where the patient is relative to the transducer nobody knows.
+            found |= {"affine_volume": found["affine"], "affine": None, "affine_ras": None}
+        return found
     if bool(np.isfinite(image.spacing).all()):
         return {"affine": None, "spacing": [None, *map(float, image.spacing)]}
     return {}

@@ -1,9 +1,13 @@
 """ENVI: images with a text header beside them, in any interleave.
 
 ``header``
-    The header: element type, shape, interleave, bands.
+    The header: element type, shape, place of the data.
+``georeference``, ``coordinates``
+    Where the image is, and what is said of every band.
 ``declared``, ``scanner``
-    The scanner, and spectral as a reader to verify with.
+    The scanner.
+``spectral_reader``
+    spectral as a reader to verify with.
 """
 
 from __future__ import annotations

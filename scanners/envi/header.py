@@ -16,7 +16,10 @@ from refmaker.errors import FormatError, LimitError, UnsupportedError
 if TYPE_CHECKING:
     from refmaker.io.source import Source
 
-__all__ = ["Header", "read_header"]
+__all__ = ["ENDINGS", "Header", "read_header"]
+
+ENDINGS = ("", ".img", ".dat", ".sli", ".hyspex", ".raw", ".bin")
+"""Endings of the names of data files, beside the interleave."""
 
 _LIMIT = 16 * 1024**2
 """Bytes of a header; hyperspectral ones list every band several times."""

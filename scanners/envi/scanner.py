@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-import tempfile
-import warnings
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.errors import FormatError, MissingDependencyError, RefmakerError
-from refmaker.io.related_files import RelatedFiles
-from refmaker.model import Array, Group
-from refmaker.model.inline import inline_array
-from refmaker.model.report import Outcome, ScanReport
+from refmaker.model.report import ScanReport
+from refmaker.scanners.envi.coordinates import add_coordinates, attribute_name
 from refmaker.scanners.envi.declared import FORMAT
-from refmaker.scanners.envi.header import read_header
+from refmaker.scanners.envi.header import ENDINGS, read_header
 from refmaker.scanning.declaration import DeclaredScanner
-from refmaker.scanning.raw_data import RawData, add_raw_array, finite, open_beside
+from refmaker.scanning.raw_data import DATA, Block, RawData, finite, open_beside, scan_raw_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
+    from refmaker.io.related_files import RelatedFiles
     from refmaker.io.source import Source
+    from refmaker.model import Group
     from refmaker.scanners.envi.header import Header
     from refmaker.scanning.options import ScanOptions
     from refmaker.scanning.protocol import LibraryReader
 
 __all__ = ["ENVIScanner"]
 
-_DATA, _WAVELENGTH = "data", "wavelength"
-_ENDINGS = ("", ".img", ".dat", ".sli", ".hyspex", ".raw", ".bin")
 _OWN = frozenset(
     {
         *("samples", "lines", "bands", "header offset", "data type", "interleave", "byte order"),
-        *(_WAVELENGTH, "file compression", "data ignore value"),
+        *("file compression", "data ignore value"),
     }
 )
-"""Fields that are not attributes: array, chunks and coordinates say them."""
+"""Fields that are not attributes: array and chunks say them."""
 
 
 class ENVIScanner(DeclaredScanner, declaration=FORMAT):
@@ -60,7 +53,8 @@ class ENVIScanner(DeclaredScanner, declaration=FORMAT):
         -------
         Group
             The array ``data`` with the dimensions ``band``, ``y`` and ``x`` in the order of the
-            file, or ``spectrum`` and ``band``; the coordinate ``wavelength`` of bands.
+            file, or ``spectrum`` and ``band``; what the header lists for every band; ``x``, ``y``
+            at the centres of pixels and CF's grid mapping ``spatial_ref``.
         ScanReport
             A row for the group and every array.
 
@@ -71,18 +65,14 @@ class ENVIScanner(DeclaredScanner, declaration=FORMAT):
         """
         report = ScanReport(source.url, format=self.name)
         header = read_header(source)
-        report.add("/", Outcome.GROUP)
-        members: dict[str, Array | Group] = {}
-        with RelatedFiles(source) as files:
-            try:
-                data = _data(header, source, files, report)
-            except RefmakerError as error:
-                code = getattr(error, "code", "envi-data")
-                report.add(f"/{_DATA}", Outcome.SKIPPED, str(error), code)
-            else:
-                add_raw_array(members, _DATA, data, report, options)
-                _wavelengths(header, data, members, report)
-        return Group(members), report
+        group = scan_raw_file(
+            source,
+            report,
+            options,
+            lambda files: _data(header, source, files, report),
+            lambda members, _: add_coordinates(header, members, report),
+        )
+        return group, report
 
     @contextmanager
     def native(self, source: Source) -> Iterator[LibraryReader]:
@@ -95,56 +85,10 @@ class ENVIScanner(DeclaredScanner, declaration=FORMAT):
         FormatError
             If spectral does not open it.
         """
-        try:
-            from spectral.io import envi
-        except ImportError as error:
-            raise MissingDependencyError(
-                "reading ENVI natively needs spectral", hint="pip install spectral"
-            ) from error
-        with ExitStack() as stack, warnings.catch_warnings():
-            # It warns of field names in capitals.
-            warnings.simplefilter("ignore")
-            try:
-                opened = envi.open(*_local(source, stack, envi.read_envi_header))
-                library = isinstance(opened, envi.SpectralLibrary)
-                values = opened.spectra if library else opened.open_memmap(interleave="bip")
-            except (envi.EnviException, ValueError, KeyError, OSError, TypeError) as error:
-                raise FormatError(f"spectral refuses it: {error}", url=source.url) from error
-            bands = opened.bands.centers
-            yield _SpectralReader(values, bands, ("spectrum", "band") if library else None)
+        from refmaker.scanners.envi.spectral_reader import open_envi
 
-
-def _local(source: Source, stack: ExitStack, fields_of: Callable[[str], Any]) -> tuple[str, ...]:
-    """Return the path of a header beside which spectral finds the data, or both paths."""
-    if source.path is not None:
-        return (source.path,)
-    folder = stack.enter_context(tempfile.TemporaryDirectory())
-    paths = (f"{folder}/x.hdr", f"{folder}/x.img")
-    _copy(source, paths[0])
-    files = stack.enter_context(RelatedFiles(source))
-    interleave = str(fields_of(paths[0]).get("interleave", "")).lower()
-    _copy(open_beside(files, source, (*_ENDINGS, f".{interleave}")), paths[1])
-    return paths
-
-
-def _copy(source: Source, path: str) -> None:
-    with open(path, "wb") as copy:
-        copy.write(source.read(0, source.size))
-
-
-class _SpectralReader:
-    """An image that spectral has opened, as lines, samples and bands."""
-
-    def __init__(self, values: Any, bands: Any, names: tuple[str, ...] | None) -> None:
-        self._values, self._bands = values, bands
-        self._names = names or ("y", "x", "band")
-
-    def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
-        """Return the values of a region, in the order of the array's dimensions."""
-        if path.strip("/") == _WAVELENGTH:
-            return np.asarray(self._bands, np.float64)[region]
-        order = [self._names.index(name) for name in array.dimension_names or self._names]
-        return np.asarray(np.transpose(self._values, order)[region], array.dtype)
+        with open_envi(source) as reader:
+            yield reader
 
 
 def _data(header: Header, source: Source, files: RelatedFiles, report: ScanReport) -> RawData:
@@ -152,11 +96,11 @@ def _data(header: Header, source: Source, files: RelatedFiles, report: ScanRepor
     header.check()
     shape, names = header.shape()
     dtype, offset = header.dtype(), header.whole("header offset", 0)
-    file = open_beside(files, source, (*_ENDINGS, f".{header.interleave}"))
-    data = RawData(file, offset, dtype, shape, names, _attributes(header, dtype, report))
+    file = open_beside(files, source, (*ENDINGS, f".{header.interleave}"))
+    data = RawData((Block(file, offset),), dtype, shape, names, _attributes(header, dtype, report))
     after = file.size - offset - data.nbytes
     if after > 0:
-        report.warn(f"/{_DATA}: {after} bytes follow the data and are not kept")
+        report.warn(f"/{DATA}: {after} bytes follow the data and are not kept")
     return data
 
 
@@ -165,8 +109,8 @@ def _attributes(header: Header, dtype: np.dtype[Any], report: ScanReport) -> dic
     found: dict[str, Any] = {}
     for name, value in header.fields.items():
         if name not in _OWN:
-            key = name.replace(" ", "_").replace("/", "_")
-            found[key] = (header.numbers(name) or value) if isinstance(value, list) else value
+            said = (header.numbers(name) or value) if isinstance(value, list) else value
+            found[attribute_name(name)] = said
     ignored = header.fields.get("data ignore value")
     if ignored is not None:
         element = _element(str(ignored), dtype)
@@ -174,7 +118,7 @@ def _attributes(header: Header, dtype: np.dtype[Any], report: ScanReport) -> dic
             found["missing_value"] = element
         else:
             found["data_ignore_value"] = ignored
-            report.warn(f"/{_DATA}: no {dtype} has the data ignore value {ignored!r}")
+            report.warn(f"/{DATA}: no {dtype} has the data ignore value {ignored!r}")
     return found
 
 
@@ -196,20 +140,3 @@ def _element(text: str, dtype: np.dtype[Any]) -> float | None:
     whole = int(text) if text.lstrip("+-").isdigit() else int(value)
     exact = float(whole) == value
     return whole if exact and int(bounds.min) <= whole <= int(bounds.max) else None
-
-
-def _wavelengths(
-    header: Header, data: RawData, members: dict[str, Any], report: ScanReport
-) -> None:
-    """Add the wavelengths of bands, where there are as many as bands."""
-    if _DATA not in members or not header.words(_WAVELENGTH):
-        return
-    values = header.numbers(_WAVELENGTH)
-    bands = data.shape[data.dimension_names.index("band")]
-    if values is None or len(values) != bands:
-        report.warn(f"/{_WAVELENGTH}: not one number for each of {bands} bands; left out")
-        return
-    units = header.fields.get("wavelength units")
-    attributes = {"units": units} if isinstance(units, str) else {}
-    members[_WAVELENGTH] = inline_array(np.array(values), ("band",), attributes)
-    report.add(f"/{_WAVELENGTH}", Outcome.INLINED, "the header lists its values", "coordinate")

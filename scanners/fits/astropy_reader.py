@@ -17,8 +17,8 @@ import numpy as np
 from refmaker.errors import FormatError, MissingDependencyError
 from refmaker.scanners.fits.astropy_tables import column_values
 from refmaker.scanners.fits.checksums import wrong_sums
+from refmaker.scanning.compressed_file import unpacked_file
 from refmaker.scanning.protocol import Tolerance
-from refmaker.scanning.raw_data import unpacked_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,6 @@ special records, which have no header.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +13,7 @@ from refmaker.errors import FormatError, LimitError, RefmakerError
 from refmaker.model.report import Outcome
 from refmaker.scanners.fits.header import BLOCK, read_header
 from refmaker.scanners.fits.packed import PackedSource
+from refmaker.scanning.names import key_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,13 +22,12 @@ if TYPE_CHECKING:
     from refmaker.model.report import ScanReport
     from refmaker.scanners.fits.header import Header
 
-__all__ = ["DATA", "HDU", "find_hdus", "key_name"]
+__all__ = ["DATA", "HDU", "find_hdus"]
 
 DATA: Final = "data"
 """Name of the array of an image."""
 _HEADERS: Final = 64 * 1024**2
 """Bytes of all headers of a file; real files stay far below."""
-_UNFIT: Final = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +131,6 @@ def _name(header: Header, index: int, names: set[str], report: ScanReport) -> st
         report.warn(f"the extension {index}, {wanted!r}, is named {chosen!r} here")
     names.add(chosen)
     return chosen
-
-
-def key_name(name: str) -> str:
-    """Return a name that can be part of a Zarr key: as it is, if it can."""
-    fit = _UNFIT.sub("_", name)
-    return f"_{fit}" if fit.startswith(".") or not fit else fit
 
 
 def _unused(name: str, index: int, names: set[str]) -> str:

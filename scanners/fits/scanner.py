@@ -17,13 +17,14 @@ from refmaker.scanners.fits.ascii_tables import ASCIITable
 from refmaker.scanners.fits.attributes import header_attributes
 from refmaker.scanners.fits.coordinates import linear_coordinates
 from refmaker.scanners.fits.declared import FORMAT
-from refmaker.scanners.fits.hdus import DATA, HDU, find_hdus, key_name
+from refmaker.scanners.fits.hdus import DATA, HDU, find_hdus
 from refmaker.scanners.fits.images import image_array
 from refmaker.scanners.fits.packed import PackedSource, open_packed
 from refmaker.scanners.fits.sky import sky_coordinates
 from refmaker.scanners.fits.tables import BinaryTable
 from refmaker.scanners.fits.tiles import compressed_array
 from refmaker.scanning.declaration import DeclaredScanner
+from refmaker.scanning.names import key_name
 from refmaker.scanning.protocol import setting_values
 
 if TYPE_CHECKING:

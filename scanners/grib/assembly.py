@@ -35,6 +35,8 @@ UNSORTED = "_unsorted"
 """Group of fields that have no place in a layout."""
 SETTINGS = "refmaker:settings"
 """Attribute of the root group: what settings it was made with, where they are not the usual."""
+RECORDED = {"layout": "grib-grouping", "precision": "precision"}
+"""Names in that attribute, and the settings of today."""
 _USUAL = {"layout": "tree", "precision": "64"}
 _COUNTS = "the packing counts another number of values than there are points"
 
@@ -52,10 +54,6 @@ def assemble(
     ----------
     table : MessageTable
         The fields of one file, or of many.
-    urls : sequence of str
-        The files.
-    values : dict
-        Of the scanner's settings.
     options : ScanOptions
         Say up to what size grid definitions are inlined.
     report : ScanReport
@@ -80,10 +78,10 @@ def assemble(
     first = [int(np.flatnonzero(of_section == number)[0]) for number in used.tolist()]
     places = [table.grid_places[section] for section in first]
     builder = Builder(placed, grids, places, urls, dtype, options.inline_threshold)
-    if values["layout"] == "cfgrib":
+    if values["grib-grouping"] == "cfgrib":
         made = _cfgrib_groups(placed, on, builder)
     else:
-        place = PLACES[values["layout"]]
+        place = PLACES[values["grib-grouping"]]
         made = list(_groups(placed, on, builder, place))
     unsorted = _unsorted(table, np.flatnonzero(~good), urls, problems, grid, problem)
     counts = {"found": len(table), "placed": 0, "duplicates": 0, "unsorted": len(unsorted)}
@@ -98,7 +96,8 @@ def assemble(
         groups.append(((UNSORTED,), Group({name: array})))
     _check(counts)
     attributes = {"Conventions": "CF-1.7", **_origin(table), FIELDS: counts}
-    chosen = {name: values[name] for name, usual in _USUAL.items() if values[name] != usual}
+    given = {name: values[setting] for name, setting in RECORDED.items()}
+    chosen = {name: value for name, value in given.items() if value != _USUAL[name]}
     if chosen:
         # More files are arranged as these are.
         attributes[SETTINGS] = chosen
@@ -126,7 +125,6 @@ def _groups(
     table: MessageTable, grid: NDArray[np.int64], builder: Builder,
     place: Callable[[Names, Sections, str], ArrayPath],
 ) -> Iterator[_Made]:  # fmt: skip
-    """Place fields by a layout."""
     from refmaker.scanners.grib.layouts import grid_labels
     from refmaker.scanners.grib.variables import variables
 
@@ -207,8 +205,6 @@ def _grids(table: FieldRows) -> tuple[list[FieldGrid], NDArray[np.int64], dict[i
 
     Returns
     -------
-    list of FieldGrid
-        Distinct grids.
     ndarray of int64
         Number of the grid of each definition; -1 where it cannot be read.
     dict

@@ -279,8 +279,6 @@ def group_of(item: CfgribDataset, table: MessageTable, builder: Builder) -> Grou
 
     Parameters
     ----------
-    item : CfgribDataset
-        The dataset.
     table : MessageTable
         The table that its rows are of.
     builder : Builder

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import FormatError, RefmakerError
 from refmaker.io.source import local_path
 from refmaker.model.report import Cost, Outcome, ScanReport
-from refmaker.scanners.grib.assembly import SETTINGS, assemble
+from refmaker.scanners.grib.assembly import RECORDED, SETTINGS, assemble
 from refmaker.scanners.grib.file_fields import FileFields
 from refmaker.scanners.grib.file_table import DAMAGED, read_part
 from refmaker.scanners.grib.mapped_files import map_files
@@ -37,10 +37,6 @@ def join(
     ----------
     parts : iterable of (bytes, ScanReport)
         Of the files, each of which counts once.
-    values : dict
-        Of the scanner's settings.
-    options : ScanOptions
-        As for a scan.
     """
     known: dict[bytes, bytes] = {}
     by_url: dict[str, tuple[FileFields, ScanReport]] = {}
@@ -82,23 +78,11 @@ def collect(
     values: dict[str, str],
     options: ScanOptions,
 ) -> tuple[Group, ScanReport]:
-    """Return one reference set of many files; see `GRIBScanner.collect`.
-
-    Parameters
-    ----------
-    urls : sequence of str
-        The files.
-    storage_options : mapping or None
-        Passed to fsspec.
-    values : dict
-        Of the scanner's settings.
-    options : ScanOptions
-        As for a scan.
-    """
+    """Return one reference set of many files; see `GRIBScanner.collect`."""
     names = sorted(dict.fromkeys(urls))
 
     cost = Cost()
-    if values["sidecar"] == "map":
+    if values["index-files"] == "map":
         found = map_files(names, storage_options, values, cost)
     elif all(local_path(url) is not None for url in names):
         found = [read_part(url, storage_options, values) for url in names]
@@ -128,15 +112,18 @@ def parts_of(
 
     Parameters
     ----------
-    group : Group
-        The root group.
     report : ScanReport
         What the set says of itself.
     values : dict
         Usual values of the scanner's settings.
     """
-    chosen = group.attributes.get(SETTINGS, {})
-    found = regained(group, report, {**values, **chosen}) if isinstance(chosen, dict) else None
+    chosen: Any = group.attributes.get(SETTINGS, {})
+    if not isinstance(chosen, dict):
+        return None
+    today: dict[str, str] = {
+        RECORDED.get(str(name), str(name)): value for name, value in chosen.items()
+    }
+    found = regained(group, report, values | today)
     if found is None:
         return None
     options = ScanOptions(inline_threshold=report.parts["inline"], settings=chosen)

@@ -128,13 +128,7 @@ def _codes(path: str) -> dict[str, list[str]]:
 
 
 def main(path: str) -> None:
-    """Write the table.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-    """
+    """Write the table."""
     lines = [
         f"{name}\t{json.dumps(value, separators=(',', ':'), ensure_ascii=False)}\n"
         for name, value in make().items()

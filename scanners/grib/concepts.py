@@ -111,13 +111,22 @@ class Concepts:
             found = self._best(named, parameter)
         return found
 
+    def names(self, parameter: str) -> dict[str, Any]:
+        """Return all names of the parameter, by concept, as ecCodes completes them."""
+        found: dict[str, Any] = {
+            name: self.parameter(name, parameter) for name in PARAMETER_CONCEPTS
+        }
+        found["paramId"] = int(found["paramId"] or 0)
+        if found["cfVarName"] is None and found["shortName"] is not None:
+            digit = found["shortName"][:1].isdigit() or found["shortName"] == "~"
+            found["cfVarName"] = f"p{found['paramId']}" if digit else found["shortName"]
+        return found
+
     def level(self, concept: str, otherwise: str | None = None) -> str | None:
         """Return what another concept says, such as the type of level.
 
         Parameters
         ----------
-        concept : str
-            Its name.
         otherwise : str, optional
             Centre whose lists stand in where none fits.
         """

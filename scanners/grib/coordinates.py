@@ -124,12 +124,6 @@ def generated_array(
 
     Parameters
     ----------
-    item : Generated
-        What computes them.
-    grid : FieldGrid
-        Holds the definition.
-    dimensions : tuple of str
-        Its dimensions.
     place : tuple or None
         URL, offset and length of the definition; None to inline it.
     """

@@ -68,22 +68,24 @@ FORMAT = FormatDeclaration(
     _sniff,
     (
         Setting(
-            "layout",
+            "grib-grouping",
             "tree",
-            "GRIB: how fields are arranged",
+            "how fields are arranged in groups",
             ("tree", "cfgrib", "kerchunk", "flat"),
+            former=("layout",),
         ),
         Setting(
-            "sidecar",
+            "index-files",
             "verify",
-            "GRIB: use of .idx and .index files beside the file",
+            "use of .idx and .index files beside the file",
             ("trust", "verify", "ignore", "map"),
+            former=("sidecar",),
         ),
         Setting(
             "probes",
             "1",
-            "GRIB: messages of each file that the sidecar map compares, with the last",
+            "messages of each file that the map of index files compares, with the last",
         ),
-        Setting("precision", "64", "GRIB: bits of values as they are read", ("64", "32")),
+        Setting("precision", "64", "bits of values as they are read", ("64", "32")),
     ),
 )

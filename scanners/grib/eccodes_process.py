@@ -63,13 +63,7 @@ def lookup_names(templates: Sequence[tuple[Hashable, Sections]]) -> list[Names]:
 
 
 def unnamed(templates: Sequence[Sections]) -> int:
-    """Return of how many templates ecCodes would tell the names, were it installed.
-
-    Parameters
-    ----------
-    templates : sequence of Sections
-        Of one field of each.
-    """
+    """Return of how many templates ecCodes would tell the names, were it installed."""
     if find_spec("eccodes") is not None:
         return 0
     return sum(table_names(sections) is None for sections in templates)
@@ -105,7 +99,6 @@ def _answers(asked: Sequence[Sections]) -> list[Names]:
 
 
 def _here(asked: Sequence[Sections]) -> list[Names]:
-    """Ask in this process."""
     load_proj_before_eccodes()
     return [names_of(sections) for sections in asked]
 

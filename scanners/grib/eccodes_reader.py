@@ -67,8 +67,6 @@ def open_collection(
     ----------
     urls : sequence of str
         Local files are opened in place, others are copied to temporary ones.
-    storage_options : mapping or None
-        Passed to fsspec.
 
     Raises
     ------

@@ -145,8 +145,6 @@ def named(rows: FieldRows, base: int) -> None:
 
     Parameters
     ----------
-    rows : FieldRows
-        Of files of one kind.
     base : int
         Reference time of one of them, seconds since 1970.
     """
@@ -206,13 +204,7 @@ def _fill(column: NDArray[Any], where: NDArray[np.bool_], values: NDArray[Any]) 
 
 
 def merged(parts: Sequence[FieldRows]) -> FieldRows:
-    """Return the rows of several kinds of files as one; equal grids and templates become one.
-
-    Parameters
-    ----------
-    parts : sequence of FieldRows
-        With names.
-    """
+    """Return the rows of several kinds of files as one; equal grids and templates become one."""
     if len(parts) == 1:
         return parts[0]
     grids: dict[tuple[int, bytes], int] = {}

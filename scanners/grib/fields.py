@@ -117,8 +117,6 @@ class FieldList:
 
         Parameters
         ----------
-        at, length : int
-            Where the message lies.
         product : bytes
             Section 1.
         grid : bytes

@@ -120,13 +120,7 @@ class FileFields:
 
 
 def file_fields(found: FieldList) -> FileFields:
-    """Return the fields of a file.
-
-    Parameters
-    ----------
-    found : FieldList
-        What the walk found.
-    """
+    """Return the fields of a file."""
     n = found.mark()
     pile = found.column("pile")
     columns: dict[str, NDArray[Any]] = {

@@ -44,12 +44,6 @@ def read_part(
 
     Parameters
     ----------
-    url : str
-        The file.
-    storage_options : mapping or None
-        Passed to fsspec.
-    values : mapping
-        Of the scanner's settings.
     found, known
         As for `file_table`.
     """
@@ -74,10 +68,6 @@ def part_of(
 
     Parameters
     ----------
-    source : Source
-        The file.
-    values : mapping
-        Of the scanner's settings.
     found, known
         As for `file_table`.
     """
@@ -99,12 +89,6 @@ def file_table(
 
     Parameters
     ----------
-    source : Source
-        The file.
-    values : mapping
-        Of the scanner's settings.
-    report : ScanReport
-        Takes warnings.
     found : FieldList, optional
         Takes the fields; a new one by default.
     known : Offsets, optional
@@ -120,7 +104,7 @@ def file_table(
     found = FieldList() if found is None else found
     with HeaderReader(source) as reader:
         walk = MessageWalk(reader, found)
-        walk_file(walk, source, values["sidecar"], report, known)
+        walk_file(walk, source, values["index-files"], report, known)
     if not found.mark():
         raise nothing_found(walk.damage, head)
     for text in gaps_in_words(walk.gaps, _WARNINGS, source):

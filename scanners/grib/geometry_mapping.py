@@ -20,13 +20,7 @@ _ZERO = {"false_easting": 0.0, "false_northing": 0.0}
 
 
 def mapping_of(grid: GridDefinition) -> Attributes | None:
-    """Return the attributes of the grid mapping variable, or None where there is no mapping.
-
-    Parameters
-    ----------
-    grid : GridDefinition
-        Grid definition.
-    """
+    """Return the attributes of the grid mapping variable, or None where there is no mapping."""
     build = _MAPPINGS.get(grid.kind.removeprefix("reduced_"))
     if build is None:
         return None

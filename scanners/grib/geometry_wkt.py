@@ -32,8 +32,6 @@ def projected(axes: tuple[float, float], method: str, parameters: Sequence[Param
         Half axes of the earth in metres.
     method : str
         Name of the projection, and its EPSG code behind a slash.
-    parameters : sequence of Parameter
-        Its parameters.
     """
     base = f'BASEGEOGCRS["unknown",{_datum(axes)}]'
     return f'PROJCRS["unknown",{base},CONVERSION[{_method(method, parameters)}],{_XY}]'

@@ -87,8 +87,6 @@ class Builder:
 
         Parameters
         ----------
-        number : int
-            The grid.
         name : {"latitude", "longitude"}
             Which.
 
@@ -119,8 +117,6 @@ class Builder:
 
         Parameters
         ----------
-        grid : tuple of int
-            The grid of chunks.
         rows : ndarray of int64, shape (n,)
             Rows of the table.
         index : ndarray of int64, shape (n,)
@@ -143,7 +139,6 @@ class Builder:
         suffix: str,
         coordinates: dict[str, Array],
     ) -> Array:
-        """Return the array of a variable, and add its coordinates."""
         grid = self.grids[variable.grid]
         told: list[str] = []
         dimensions: list[str] = []
@@ -262,7 +257,6 @@ class Builder:
         return {f"{name}{suffix}": _renamed(a, suffix) for name, a in self._known[number].items()}
 
     def _attributes(self, variable: Variable, grid: FieldGrid) -> dict[str, Any]:
-        """Return what all fields of a variable have in common."""
         used = self._distinct("template", variable).tolist()
         names = [self.table.shared.names[template] for template in used]
         attributes = dict(names[0].attributes)
@@ -280,7 +274,6 @@ class Builder:
         return attributes
 
     def _level(self, variable: Variable) -> dict[str, float]:
-        """Return the level of a variable that has but one."""
         top, bottom = (self._distinct(column, variable) for column in ("level", "bottom"))
         if len(top) != 1 or np.isnan(top[0]):
             return {}

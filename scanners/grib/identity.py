@@ -65,15 +65,11 @@ def identity_of(kind: ProductTemplate, row: bytes, local: bytes, names: Names) -
 
     Parameters
     ----------
-    kind : ProductTemplate
-        Of the template.
     row : bytes
         Section 1 and, in edition 2, section 4 from its tenth octet on; what places a field may
         be blanked.
     local : bytes
         Section 2 of edition 2.
-    names : Names
-        What the fields are called.
     """
     found = _edition1(row, names) if kind.edition == 1 else _edition2(kind, row, local, names)
     aspects = list(found)
@@ -89,13 +85,7 @@ def label_of(aspects: Sequence[Aspect]) -> str:
 
 
 def differences(found: Sequence[Sequence[Aspect]]) -> list[list[Aspect]]:
-    """Return of each product the aspects in which it differs from others, its labels unique.
-
-    Parameters
-    ----------
-    found : sequence of sequences of Aspect
-        Different products.
-    """
+    """Return of each product the aspects in which it differs from others, its labels unique."""
     by_name = [{aspect.name: aspect for aspect in aspects} for aspects in found]
     told: list[list[Aspect]] = [[] for _ in found]
     for name in sorted({name for aspects in by_name for name in aspects}):
@@ -154,7 +144,6 @@ def _edition2(
 def _identification(
     kind: ProductTemplate, row: bytes, names: Names, *, member: bool
 ) -> Iterator[Found]:
-    """Read section 1."""
     if kind.identification < 21:
         yield secondary("identification", row[: kind.identification])
         return

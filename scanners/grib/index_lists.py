@@ -135,13 +135,7 @@ def _row(line: bytes) -> dict[str, Any] | None:
 
 
 def read_list(data: bytes) -> IndexList | None:
-    """Return the lines of a list; None for what is no list.
-
-    Parameters
-    ----------
-    data : bytes
-        Its content.
-    """
+    """Return the lines of a list; None for what is no list."""
     if data[:1] == b"{":
         return _ecmwf(data)
     try:

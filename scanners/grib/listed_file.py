@@ -42,15 +42,6 @@ _LATER = 6 * 3600.0
 class ListedFile:
     """A file that has a list.
 
-    Parameters
-    ----------
-    url : str
-        The file.
-    found : FoundList
-        Its list.
-    lines : IndexList
-        What that holds.
-
     Attributes
     ----------
     like : Header or None
@@ -237,10 +228,6 @@ def read_messages(
     file : ListedFile
         The file, whose `read` and `starts` get what is found; a message that is not there, or
         not as long as the list says, is its `problem`.
-    lines : sequence of int
-        Lines of these messages.
-    storage_options : mapping or None
-        Passed to fsspec.
     """
     expected = {file.offset(line): int(file.lengths[line]) for line in lines}
     fresh = sorted(set(expected).difference(file.read))

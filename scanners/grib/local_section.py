@@ -36,8 +36,6 @@ def without_clock(centre: int, local: bytes) -> bytes:
 
     Parameters
     ----------
-    centre : int
-        Originating centre.
     local : bytes
         Section 2.
     """
@@ -79,8 +77,6 @@ def local_aspects(
 
     Parameters
     ----------
-    centre : int
-        Originating centre.
     local : bytes
         Section 2 of edition 2; octets from 41 of section 1 of edition 1.
     edition : {1, 2}

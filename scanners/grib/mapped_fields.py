@@ -22,13 +22,7 @@ __all__ = ["MappedFields"]
 
 
 class MappedFields:
-    """Makes tables of files; those of equal wording differ in places and reference time alone.
-
-    Parameters
-    ----------
-    taught : TaughtSections
-        What lines stand for.
-    """
+    """Makes tables of files; those of equal wording differ in places and reference time alone."""
 
     def __init__(self, taught: TaughtSections) -> None:
         self._taught = taught

@@ -57,10 +57,6 @@ def map_files(
     ----------
     urls : sequence of str
         The files, in the order in which they are returned.
-    storage_options : mapping or None
-        Passed to fsspec.
-    values : mapping
-        Of the scanner's settings.
     cost : Cost
         Counted up with the requests for lists and for last messages.
     """
@@ -138,7 +134,6 @@ class _Mapping:
                 return
 
     def _read(self, some: Sequence[tuple[ListedFile, Sequence[int]]]) -> None:
-        """Read the messages of some lines of files."""
         self._at_once(lambda item: read_messages(item[0], item[1], self._options), some)
 
     def files(self) -> list[Part | RefmakerError]:
@@ -246,7 +241,6 @@ def _warn(walked: Part | RefmakerError, text: str) -> None:
 
 
 def _mapped(file: ListedFile, tables: MappedFields) -> Part:
-    """Return a file that is known from its list."""
     report = ScanReport(file.url, format="grib")
     if file.fingerprint is not None:
         report.sources = {file.url: file.fingerprint}

@@ -44,8 +44,6 @@ def remembered(files: Sequence[FileFields], options: ScanOptions) -> dict[str, A
     ----------
     files : sequence of FileFields
         In the order of the set's sources.
-    options : ScanOptions
-        How they were scanned.
     """
     kinds: dict[bytes, int] = {}
     firsts: list[FileFields] = []
@@ -80,8 +78,6 @@ def regained(
 
     Parameters
     ----------
-    group : Group
-        The root group.
     report : ScanReport
         What the set says of itself.
     values : dict
@@ -175,6 +171,5 @@ def _fill(
 
 
 def _files_of(table: ChunkTable, numbers: Mapping[str, int]) -> NDArray[np.int64]:
-    """Return the number of each chunk's file."""
     known = np.array([numbers[url] for url in table.urls], np.int64)
     return np.full(table.referenced, known[0]) if table.url is None else known[table.url]

@@ -66,15 +66,7 @@ class MessageTable:
         return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
     def column(self, name: str, rows: Any = slice(None)) -> NDArray[Any]:
-        """Return a column of `shared`, of some fields; times are seconds since 1970.
-
-        Parameters
-        ----------
-        name : str
-            Of the column.
-        rows : ndarray of int64, or slice
-            Which fields.
-        """
+        """Return a column of `shared`, of some fields; times are seconds since 1970."""
         values: NDArray[Any] = getattr(self.shared, name)[self.row[rows]]
         if name in _TIMES:
             return np.where(values == UNKNOWN, UNKNOWN, values + self.base[self.file[rows]])

@@ -95,13 +95,7 @@ class Names(NamedTuple):
 
 
 def names_of(sections: Sections) -> Names:
-    """Return what fields of a template are called, asking ecCodes in this process.
-
-    Parameters
-    ----------
-    sections : Sections
-        Of one of them.
-    """
+    """Return what fields of a template are called, asking ecCodes in this process."""
     try:
         import eccodes
     except (ImportError, RuntimeError):
@@ -169,8 +163,6 @@ def named(
     found : mapping
         Values of ``shortName``, ``cfVarName``, ``cfName``, ``name``, ``units``, ``typeOfLevel``,
         ``stepType``, ``dataType`` and ``paramId``; None for what is not known.
-    fallback : Names
-        What the numbers say.
     levels : tuple of float or None
         Level, and the second level of a layer.
     origin : mapping

@@ -10,7 +10,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from refmaker.scanners.grib.concepts import (
-    PARAMETER_CONCEPTS,
     Concepts,
     UnsureError,
     lines_of,
@@ -50,13 +49,7 @@ _NOT_HERE = frozenset({
 
 
 def table_names(sections: Sections) -> Names | None:
-    """Return what ecCodes calls fields of a template; None where the table does not say.
-
-    Parameters
-    ----------
-    sections : Sections
-        Of one of them.
-    """
+    """Return what ecCodes calls fields of a template; None where the table does not say."""
     if "ECCODES_DEFINITION_PATH" in os.environ or "GRIB_DEFINITION_PATH" in os.environ:
         return None
     try:
@@ -87,13 +80,7 @@ def _names2(sections: Sections) -> Names | None:
         return None
     concepts = Concepts(2, code[0], keys, _UNSUPPORTED, suffix)
     parameter = ".".join(map(str, (sections.discipline, what[9], what[10])))
-    found: dict[str, Any] = {
-        name: concepts.parameter(name, parameter) for name in PARAMETER_CONCEPTS
-    }
-    found["paramId"] = int(found["paramId"] or 0)
-    if found["cfVarName"] is None and found["shortName"] is not None:
-        digit = found["shortName"][:1].isdigit() or found["shortName"] == "~"
-        found["cfVarName"] = f"p{found['paramId']}" if digit else found["shortName"]
+    found = concepts.names(parameter)
     level, bottom = _levels(what, octets)
     found |= {
         "typeOfLevel": concepts.level("typeOfLevelConcept") if octets.surfaces else None,

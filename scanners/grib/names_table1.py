@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from refmaker.scanners.grib.concepts import PARAMETER_CONCEPTS, Concepts, UnsureError, lines_of
+from refmaker.scanners.grib.concepts import Concepts, UnsureError, lines_of
 from refmaker.scanners.grib.names import named, numeric
 
 if TYPE_CHECKING:
@@ -29,11 +29,6 @@ _UNSUPPORTED = frozenset({"localElementNumber"})
 
 def names1(sections: Sections) -> Names | None:
     """Return what ecCodes calls fields of a template; None where the table does not say.
-
-    Parameters
-    ----------
-    sections : Sections
-        Of one of them.
 
     Raises
     ------
@@ -69,13 +64,7 @@ def names1(sections: Sections) -> Names | None:
         levels = levels[0], None
     concepts = Concepts(1, code[0], keys, _UNSUPPORTED)
     parameter = f"{product[3]}.{product[8]}"
-    found: dict[str, Any] = {
-        name: concepts.parameter(name, parameter) for name in PARAMETER_CONCEPTS
-    }
-    found["paramId"] = int(found["paramId"] or 0)
-    if found["cfVarName"] is None and found["shortName"] is not None:
-        digit = found["shortName"][:1].isdigit() or found["shortName"] == "~"
-        found["cfVarName"] = f"p{found['paramId']}" if digit else found["shortName"]
+    found = concepts.names(parameter)
     found |= {
         "typeOfLevel": concepts.level("typeOfLevel", "ecmf"),
         "stepType": concepts.level("stepType"), "dataType": _data_type(local) if mars else None,

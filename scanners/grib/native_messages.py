@@ -25,15 +25,7 @@ _LARGE = 0x800000
 
 
 class Messages:
-    """The messages of a file.
-
-    Parameters
-    ----------
-    eccodes : module
-        The library.
-    path : str
-        The file.
-    """
+    """The messages of a file."""
 
     def __init__(self, eccodes: Any, path: str) -> None:
         self._eccodes = eccodes

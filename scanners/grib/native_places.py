@@ -82,15 +82,7 @@ class Places:
         self._coordinates: dict[str, dict[str, tuple[Array, NDArray[Any]]]] = defaultdict(dict)
 
     def variable(self, path: str, array: Array) -> None:
-        """Note where all fields of a variable lie.
-
-        Parameters
-        ----------
-        path : str
-            Its path.
-        array : Array
-            The variable.
-        """
+        """Note where all fields of a variable lie."""
         group, _, variable = path.rpartition("/")
         known = self._fields.setdefault(group, {})
         if variable in known:
@@ -134,17 +126,7 @@ class Places:
         return ""
 
     def coordinate(self, path: str, array: Array, values: NDArray[Any]) -> bool:
-        """Note a coordinate; return whether all fields of variables so far lie where it says.
-
-        Parameters
-        ----------
-        path : str
-            Its path.
-        array : Array
-            The array.
-        values : ndarray
-            All its values.
-        """
+        """Note a coordinate; return whether all fields of variables so far lie where it says."""
         group, _, name = path.rpartition("/")
         self._coordinates[group][name] = array, values
         return all(

@@ -41,11 +41,6 @@ _CCSDS_WIDTH, _CCSDS_RATIO = 32, 1 << 15
 def check_packings(found: FieldList) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
     """Return which fields cannot be decoded, and how many values fields have.
 
-    Parameters
-    ----------
-    found : FieldList
-        What a walk found.
-
     Returns
     -------
     values : ndarray of int64, shape (fields,)

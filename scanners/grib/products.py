@@ -84,8 +84,6 @@ def read_products(kind: ProductTemplate, rows: NDArray[np.uint8]) -> Product:
 
     Parameters
     ----------
-    kind : ProductTemplate
-        What they are.
     rows : ndarray of uint8, shape (n, width)
         Their octets.
     """
@@ -141,8 +139,6 @@ def section4(kind: ProductTemplate, row: bytes) -> bytes:
 
     Parameters
     ----------
-    kind : ProductTemplate
-        Of the row.
     row : bytes
         Section 1, and section 4 from its tenth octet on.
     """
@@ -156,8 +152,6 @@ def undated(kind: ProductTemplate, row: bytes, blanked: bytes) -> bytes:
 
     Parameters
     ----------
-    kind : ProductTemplate
-        Of the row.
     row : bytes
         Octets of a field.
     blanked : bytes
@@ -177,8 +171,6 @@ def dated(kind: ProductTemplate, row: bytes, reference: int, until: int) -> byte
 
     Parameters
     ----------
-    kind : ProductTemplate
-        Of the row.
     row : bytes
         What `undated` has returned.
     reference, until : int
@@ -253,7 +245,6 @@ def _date2(when: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _forecast(product: Product, rows: NDArray[np.uint8], base: int, octets: TemplateOctets) -> None:
-    """Read forecast time and interval."""
     at = base + octets.unit
     width = octets.width
     amount = big_endian(rows[:, at + 1 : at + 1 + width], signed=True)

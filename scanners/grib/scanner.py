@@ -31,7 +31,7 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
     suffixes : tuple of str
         Usual file name endings.
     settings : tuple of Setting
-        ``layout``, ``sidecar``, ``probes`` and ``precision``.
+        ``grib-grouping``, ``index-files``, ``probes`` and ``precision``.
     """
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
@@ -80,8 +80,6 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
 
         Parameters
         ----------
-        source : Source
-            The file.
         options : ScanOptions
             As for `scan`.
 
@@ -102,7 +100,7 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
         options : ScanOptions
             As for `scan`.
         """
-        return setting_values(self, options)["sidecar"] == "map"
+        return setting_values(self, options)["index-files"] == "map"
 
     def join(
         self, parts: Iterable[tuple[bytes, ScanReport]], options: ScanOptions
@@ -155,8 +153,6 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
         ----------
         urls : sequence of str
             The files: of one forecast hour, run or member each, as a rule.
-        storage_options : mapping or None
-            Passed to fsspec.
         options : ScanOptions
             As for `scan`.
 
@@ -195,13 +191,6 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
     ) -> Iterator[LibraryReader]:
         """Open many files with ecCodes.
 
-        Parameters
-        ----------
-        urls : sequence of str
-            The files.
-        storage_options : mapping or None
-            Passed to fsspec.
-
         Raises
         ------
         MissingDependencyError
@@ -215,11 +204,6 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
     @contextmanager
     def native(self, source: Source) -> Iterator[LibraryReader]:
         """Open the file with ecCodes.
-
-        Parameters
-        ----------
-        source : Source
-            The file.
 
         Raises
         ------

@@ -84,10 +84,6 @@ def walk_file(
 
     Parameters
     ----------
-    walk : MessageWalk
-        The walk.
-    source : Source
-        The file.
     use : {"verify", "trust", "ignore", "map"}
         ``verify`` uses a sidecar of a remote file as a list of places to look at, and walks
         whatever it leaves out; ``trust`` looks at the listed messages only, of local files too.
@@ -149,8 +145,6 @@ def find_lists(
     ----------
     urls : sequence of str
         The files. How the first list that is found is named is tried first for the others.
-    storage_options : mapping or None
-        Passed to fsspec.
     cost : Cost
         Counted up with every request.
     """

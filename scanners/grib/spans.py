@@ -46,10 +46,6 @@ def fetch_headers(source: Source, start: int, mean: float) -> None:
 
     Parameters
     ----------
-    source : Source
-        A remote file.
-    start : int
-        Where a message begins.
     mean : float
         Bytes of a message, as far as is known.
     """

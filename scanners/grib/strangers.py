@@ -30,8 +30,6 @@ def refuse_others(head: bytes, url: str) -> None:
     ----------
     head : bytes
         Its first bytes.
-    url : str
-        Where it lies.
 
     Raises
     ------

@@ -19,11 +19,6 @@ _SECONDS = {"seconds": 1, "hours": 3600}
 def summary(root: Group) -> list[dict[str, Any]]:
     """Return one row for each variable of a reference set.
 
-    Parameters
-    ----------
-    root : Group
-        In any layout.
-
     Returns
     -------
     list of dict
@@ -79,7 +74,6 @@ def _base(key: str, name: str) -> bool:
 
 
 def _steps(array: Array, group: Group) -> np.ndarray[Any, Any] | None:
-    """Return the steps of a variable in hours."""
     names = (*(array.dimension_names or ()), *str(array.attributes.get("coordinates", "")).split())
     name = next((name for name in names if _base(name, "step")), None)
     found = group.members.get(name) if name else None

@@ -211,10 +211,6 @@ def add_field(found: FieldList, at: int, length: int, header: Header, packing: P
 
     Parameters
     ----------
-    found : FieldList
-        Takes it.
-    at, length : int
-        Where the message lies.
     header, packing
         Of its only field.
     """
@@ -246,8 +242,6 @@ class TaughtSections:
 
         Parameters
         ----------
-        text : FieldText
-            What the line says.
         field : RecordedField
             The only field of its message.
         start : int
@@ -276,8 +270,6 @@ class TaughtSections:
 
         Parameters
         ----------
-        text : FieldText
-            What the line says.
         like : Header
             A message of the same file, for the reference time.
 
@@ -332,12 +324,8 @@ def moved(known: Header, like: Header, step: tuple[int, int], text: FieldText) -
     ----------
     known : Header
         What is taken but for these.
-    like : Header
-        Has the reference time.
     step : tuple of int
         Start and end in seconds.
-    text : FieldText
-        Says the member.
 
     Returns
     -------

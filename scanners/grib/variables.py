@@ -114,8 +114,6 @@ def variables(
         Fields that can be placed.
     grid : ndarray of int64
         Number of the grid of each row of `shared`; equal grids have one number.
-    labels : list of str
-        Short name of each grid.
     place : callable
         A layout: names, sections and label of a grid to a place.
 
@@ -177,7 +175,6 @@ def _products(
 
 
 def _identity(table: MessageTable, rows: NDArray[np.int64]) -> Identity:
-    """Return the identity of fields of one product."""
     shared = table.shared
     return shared.identities[int(shared.template[table.row[rows[0]]])]
 

@@ -79,8 +79,6 @@ def coefficient_arrays(
 
     Parameters
     ----------
-    axis : DimensionCoordinate
-        The levels.
     name : str
         Name of the axis in its group.
     dimension : str or None

@@ -97,8 +97,6 @@ class MessageWalk:
 
         Parameters
         ----------
-        offsets : sequence of int
-            Where messages begin.
         between : bool
             Whether to look for messages in what the list leaves out, too.
         """

@@ -28,11 +28,6 @@ _LISTS = 100
 def spectrum(sections: Sections) -> dict[str, NDArray[np.float64]]:
     """Return the directions in degrees and the frequencies in hertz that a field's numbers count.
 
-    Parameters
-    ----------
-    sections : Sections
-        Of the field.
-
     Returns
     -------
     dict

@@ -85,8 +85,6 @@ class ArrayMaker:
 
         Parameters
         ----------
-        dataset : OpenDataset
-            The dataset.
         columns : ChunkIndexEntries, Exception or None
             Where the chunks of a chunked dataset lie, or why that is not known.
 

@@ -178,8 +178,6 @@ def decode(head: bytes, values: Values, *, scalars: bool) -> Any:
     ----------
     head : bytes
         The message up to the values.
-    values : bytes or tuple of bytes
-        The values.
     scalars : bool
         Whether one-element arrays stand for scalars.
 

@@ -146,8 +146,6 @@ class AttributeReader:
 
         Parameters
         ----------
-        identifier : h5py identifier
-            The object.
         name : bytes
             Such as ``DIMENSION_LIST``.
         """

@@ -94,11 +94,8 @@ class ChunkFinder:
         except (RefmakerError, OSError, RuntimeError, ValueError, KeyError) as error:
             return error
 
-    def _remote(self) -> bool:
-        return self._source.path is None
-
     def _parses(self, dataset: OpenDataset) -> bool:
-        return self._remote() or math.prod(dataset.grid) >= SMALL
+        return self._source.path is None or math.prod(dataset.grid) >= SMALL
 
     def _needs_layout(self, dataset: OpenDataset) -> bool:
         if isinstance(self._superblock, Exception):

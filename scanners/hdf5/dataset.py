@@ -160,11 +160,6 @@ class OpenDataset:
     def element_at(self, place: tuple[int, ...]) -> Any:
         """Return one element as HDF5 reads it, without conversion but of packed integers.
 
-        Parameters
-        ----------
-        place : tuple of int
-            Its indices in the dataspace.
-
         Raises
         ------
         UnsupportedError

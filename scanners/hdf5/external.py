@@ -27,8 +27,6 @@ def external_table(
     ----------
     dataset : OpenDataset
         A dataset with an external file list.
-    siblings : RelatedFiles
-        Opens the files.
     target : int or None
         Bytes wanted in a chunk.
 

@@ -93,11 +93,6 @@ class ChunkCodecs:
 def read_pipeline(dcpl: Any) -> tuple[Filter, ...]:
     """Read the filter pipeline of a dataset.
 
-    Parameters
-    ----------
-    dcpl : h5py.h5p.PropDCID
-        Creation properties of the dataset.
-
     Returns
     -------
     tuple of Filter
@@ -211,8 +206,6 @@ def encoding_for(
 
     Parameters
     ----------
-    pipeline : sequence of Filter
-        In storage order.
     lengths, masks : ndarray, shape (n,)
         Stored length and filter mask of each chunk that exists; see `mask_policy`.
     dtype, itemsize, chunk_shape

@@ -28,13 +28,7 @@ _RENAMED = "_nc4_non_coord_"
 
 
 class H5pyReader:
-    """A file opened with h5py.
-
-    Parameters
-    ----------
-    file : h5py.File
-        The open file.
-    """
+    """A file opened with h5py."""
 
     def __init__(self, file: h5py.File) -> None:
         self._file = file

@@ -44,12 +44,8 @@ def read_columns(
 
     Parameters
     ----------
-    dataset : OpenDataset
-        The dataset.
     budget : int
         Bytes of values that may be read.
-    names : sequence of str
-        Names of its dimensions.
     path_of : callable
         Gives the path of a referenced object.
     warn : callable
@@ -128,7 +124,6 @@ def _bytes(value: Any) -> int:
 def _node(
     values: NDArray[Any], names: tuple[str, ...], name: str, text: Callable[[Any], str]
 ) -> Array | Group:
-    """Return what stands for values; `name` is that of the column."""
     if values.dtype.names is not None:
         return Group({
             _checked(field): _node(values[field], names, field, text)

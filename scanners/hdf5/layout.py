@@ -117,12 +117,6 @@ def layout_reader(address: int, superblock: Superblock) -> Steps[DataLayoutMessa
         Address of the dataset's object header relative to the base address, which is
         what ``group.id.links.get_info(name).u`` and ``h5py.h5o.get_info(id).addr`` give
         also in files with a user block.
-    superblock : Superblock
-        The file's superblock.
-
-    Returns
-    -------
-    DataLayoutMessage
 
     Raises
     ------
@@ -139,17 +133,6 @@ def layout_reader(address: int, superblock: Superblock) -> Steps[DataLayoutMessa
 
 def parse_layout(message: Message, superblock: Superblock) -> DataLayoutMessage:
     """Parse a data layout message.
-
-    Parameters
-    ----------
-    message : Message
-        The message.
-    superblock : Superblock
-        The file's superblock.
-
-    Returns
-    -------
-    DataLayoutMessage
 
     Raises
     ------

@@ -86,8 +86,6 @@ def absolute(address: int, base: int, file_size: int, what: str) -> int:
 
     Parameters
     ----------
-    address : int
-        Address as stored.
     base : int
         Base address: where the superblock lies (0 without a user block).
     file_size : int
@@ -116,12 +114,8 @@ def find_message(kind: int, address: int, base: int, file_size: int) -> Steps[Me
 
     Parameters
     ----------
-    kind : int
-        Message type.
     address : int
         Address of the header, relative to the base address.
-    base : int
-        Base address.
     file_size : int
         Size of the file in bytes.
 

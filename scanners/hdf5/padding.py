@@ -51,8 +51,6 @@ def padded(
         The dataset as it stands in the file, its fill value what HDF5 stores.
     shape : tuple of int
         Extents, none smaller than the array's.
-    dataset : OpenDataset
-        The dataset.
     source : Source
         The file, to look into chunks that the dataset's end cuts.
     budget : int
@@ -69,13 +67,17 @@ def padded(
         return _longer_strings(array, shape)
     fill = _fill_of(dataset)
     whole = array.chunks.inlined.get(0) if array.chunk_shape == array.shape else None
-    if whole is not None and not array.codecs and _nbytes(array, shape) <= _JOINED_MOST:
+    if (
+        whole is not None
+        and not array.codecs
+        and math.prod(shape) * array.dtype.itemsize <= _JOINED_MOST
+    ):
         return _joined(array, whole, shape, fill)
     stored = np.zeros((), array.dtype)[()] if array.fill_value is None else array.fill_value
     if array.chunks.absent and np.asarray(stored, array.dtype).tobytes() != fill.tobytes():
         explicit = with_absent_written(array, budget)
         if explicit is None:
-            raise _refused("elements never written read otherwise than those behind its end")
+            raise _unsupported("elements never written read otherwise than those behind its end")
         array = explicit
     table = _completed(array, shape, fill, source, budget)
     return replace(
@@ -83,7 +85,7 @@ def padded(
     )
 
 
-def _refused(why: str) -> UnsupportedError:
+def _unsupported(why: str) -> UnsupportedError:
     return UnsupportedError(
         f"it is shorter than a dimension of its, and {why}",
         code="padding",
@@ -91,15 +93,11 @@ def _refused(why: str) -> UnsupportedError:
     )
 
 
-def _nbytes(array: Array, shape: tuple[int, ...]) -> int:
-    return math.prod(shape) * array.dtype.itemsize
-
-
 def _fill_of(dataset: OpenDataset) -> NDArray[Any]:
     """Return what netCDF puts behind the end, as a 0-dimensional array."""
     dtype = dataset.element.dtype
     if dtype.kind not in "iufS" or dataset.element.dims:
-        raise _refused(f"netCDF has no fill value for {dtype}")
+        raise _unsupported(f"netCDF has no fill value for {dtype}")
     if dataset.plist.fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED:
         return np.zeros((), dtype) if dtype.kind == "S" else dataset.raw_fill()
     return np.array(_DEFAULTS.get(dtype.str[1:], 0 if dtype.kind != "S" else b""), dtype)
@@ -194,7 +192,7 @@ def _complete(
         return None
     encoded = encoded_chunk(out, array)
     if encoded is None:
-        raise _refused("its last chunk holds other values behind its end")
+        raise _unsupported("its last chunk holds other values behind its end")
     return encoded
 
 
@@ -207,13 +205,13 @@ def _decoded(array: Array, number: int, source: Source) -> NDArray[Any]:
     elif found is not None and found.url == source.url:
         data = source.read(found.offset, found.length)
     else:
-        raise _refused("its last chunk lies in another file")
+        raise _unsupported("its last chunk lies in another file")
     try:
         for config in reversed(array.codecs):
             data = get_codec(dict(config)).decode(data)
         return np.frombuffer(data, array.dtype).reshape(array.chunk_shape)
     except (ValueError, TypeError, RuntimeError, OSError, zlib.error) as error:
-        raise _refused(f"its last chunk cannot be decoded: {error}") from error
+        raise _unsupported(f"its last chunk cannot be decoded: {error}") from error
 
 
 def _moved(table: ChunkTable, shape: tuple[int, ...], chunk_shape: tuple[int, ...]) -> ChunkTable:

@@ -380,13 +380,7 @@ class FileScan:
         return self._linked[key]
 
     def _external(self, file: str, path: str) -> tuple[Array | Group, list[ObjectReport]]:
-        """Return what an external link leads to, and the rows of what lies below that.
-
-        Raises
-        ------
-        UnsupportedError
-            If links out of the file are not followed, or lead nowhere.
-        """
+        """Return what an external link leads to, and the rows of what lies below that."""
         if not self._options.follow_external:
             raise UnsupportedError(
                 f"a link to {path} in the file {file!r}",

@@ -112,8 +112,6 @@ def string_chunks(texts: list[str], shape: tuple[int, ...]) -> tuple[tuple[int, 
     ----------
     texts : list of str
         All elements in C order.
-    shape : tuple of int
-        Extents.
     """
     whole = tuple(max(1, extent) for extent in shape)
     nbytes = sum(map(len, texts)) + 4 * len(texts)

@@ -84,11 +84,6 @@ class StructureKey:
 def outline_of(source: Source) -> StructureKey:
     """Return the outline of a file.
 
-    Parameters
-    ----------
-    source : Source
-        A local file.
-
     Raises
     ------
     StructureMismatchError
@@ -185,7 +180,6 @@ class _MetadataWalk:
             _verified.add(block)
 
     def _object(self, address: int) -> None:
-        """Append one object to the key."""
         found, number = self._found, self._found.numbers[address]
         key = found.key
         key.append(number)
@@ -308,7 +302,6 @@ class _MetadataWalk:
         return data[:nbytes]
 
     def _collection(self, address: int) -> dict[int, bytes]:
-        """Read one collection of the global heap."""
         start = self._bytes(address, 16)
         size = int.from_bytes(start[8:], "little")
         if start[:5] != b"GCOL\x01":

@@ -60,10 +60,6 @@ def superblock_reader(file_size: int) -> Steps[Superblock]:
     file_size : int
         Size of the file in bytes.
 
-    Returns
-    -------
-    Superblock
-
     Raises
     ------
     FormatError, TruncatedError

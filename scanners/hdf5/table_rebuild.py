@@ -164,7 +164,6 @@ TableRebuilder = _Move | _Inline | _Chunks | _InlineChunk
 def _columns(
     layout: DataLayoutMessage, of: _Chunks, source: Source, outline: StructureKey
 ) -> ChunkIndexEntries:
-    """Read a chunk index."""
     reader = chunk_index_reader(layout, outline.superblock, of.shape, of.maxshape)
     try:
         requests = next(reader)
@@ -201,16 +200,8 @@ def recipe_for(
 
     Parameters
     ----------
-    array : Array
-        What became of the dataset.
     dataset : OpenDataset
         The dataset, in the hands of h5py.
-    outline : StructureKey
-        The outline of its file.
-    number : int
-        The dataset's number there.
-    source : Source
-        The file.
 
     Raises
     ------

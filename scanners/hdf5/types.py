@@ -99,25 +99,25 @@ def element_of(kind: Any) -> Element:
     if of in _COMPOSED and _leads_elsewhere(kind):
         make = _scattered
     if make is None:
-        raise _refused(_NAMES.get(of, f"datatype class {of}"), _CODES.get(of, "dtype-other"))
+        raise _unsupported(_NAMES.get(of, f"datatype class {of}"), _CODES.get(of, "dtype-other"))
     return make(kind, int(kind.get_size()))
 
 
-def _refused(what: str, code: str = "dtype-other") -> UnsupportedError:
+def _unsupported(what: str, code: str = "dtype-other") -> UnsupportedError:
     return UnsupportedError(f"Zarr has no type for {what}", code=code)
 
 
 def _order(kind: Any) -> str:
     order = _ORDERS.get(kind.get_order())
     if order is None:
-        raise _refused("VAX or mixed byte order")
+        raise _unsupported("VAX or mixed byte order")
     return "|" if kind.get_size() == 1 else order
 
 
 def _integer(kind: Any, size: int) -> Element:
     signed = kind.get_sign() != h5py.h5t.SGN_NONE
     if size > 8:
-        raise _refused(f"integers of {size} bytes", "dtype-integer")
+        raise _unsupported(f"integers of {size} bytes", "dtype-integer")
     if size not in (1, 2, 4, 8):
         wide = 4 if size < 4 else 8
         return _converted(kind, size, np.dtype(f"<{'i' if signed else 'u'}{wide}"))
@@ -145,7 +145,7 @@ def _float(kind: Any, size: int) -> Element:
     if plain and order is not None and _IEEE.get(size) == (*found, int(kind.get_ebias())):
         return Element(np.dtype(f"{order}f{size}"), size)
     if exponent > _IEEE[8][3] or mantissa > _IEEE[8][5] or kind.get_norm() == _NORM_NONE:
-        raise _refused(
+        raise _unsupported(
             f"a float of {found[0]} bits with {exponent} of exponent and {mantissa} of mantissa",
             "dtype-float",
         )
@@ -161,7 +161,7 @@ def _converted(kind: Any, size: int, dtype: np.dtype[Any]) -> Element:
 
 def _bitfield(kind: Any, size: int) -> Element:
     if size not in (1, 2, 4, 8):
-        raise _refused(f"a bit field of {size} bytes")
+        raise _unsupported(f"a bit field of {size} bytes")
     dtype = np.dtype(f"{_order(kind)}u{size}")
     # h5py does not tell; the message has them behind its header, class, flags and size.
     offset, precision = struct.unpack_from("<HH", kind.encode(), 10)
@@ -177,7 +177,7 @@ def _opaque(kind: Any, size: int) -> Element:
 
 def _reference(kind: Any, size: int) -> Element:
     if not kind.equal(h5py.h5t.STD_REF_OBJ):
-        raise _refused("references to regions or of a newer kind", "dtype-reference")
+        raise _unsupported("references to regions or of a newer kind", "dtype-reference")
     return Element(np.dtype(object), size, ValueStorage.REFERENCES)
 
 
@@ -212,7 +212,7 @@ def _enumeration(kind: Any, size: int) -> Element:
 def _array(kind: Any, size: int) -> Element:
     base = element_of(kind.get_super())
     if base.form is not ValueStorage.RAW:
-        raise _refused("arrays of strings or references", "dtype-array")
+        raise _unsupported("arrays of strings or references", "dtype-array")
     dims = tuple(int(extent) for extent in kind.get_array_dims())
     return Element(
         base.dtype, size, dims=(*dims, *base.dims), codecs=base.codecs, attributes=base.attributes
@@ -231,7 +231,7 @@ def _compound(kind: Any, size: int) -> Element:
     _pad(fields, end, size)
     names = [name for name, _ in fields]
     if len(set(names)) != len(names):
-        raise _refused("a compound whose flattened fields share a name", "dtype-compound")
+        raise _unsupported("a compound whose flattened fields share a name", "dtype-compound")
     flat = np.dtype(fields)
     seen = {RECORD: record_document(plain)} if plain is not None and plain != flat else {}
     codecs = _converted(kind, size, np.dtype(f"V{size}")).codecs if _has_ends(kind) else ()
@@ -251,7 +251,7 @@ def _flatten(kind: Any, prefix: str, start: int, fields: list[tuple[str, str]]) 
         name = prefix + kind.get_member_name(i).decode("utf-8", "replace")
         at = start + int(kind.get_member_offset(i))
         if at < end:
-            raise _refused("a compound with overlapping members", "dtype-compound")
+            raise _unsupported("a compound with overlapping members", "dtype-compound")
         _pad(fields, end, at)
         end = _member(member, name, at, fields)
     return end
@@ -260,14 +260,14 @@ def _flatten(kind: Any, prefix: str, start: int, fields: list[tuple[str, str]]) 
 def _member(member: Any, name: str, at: int, fields: list[tuple[str, str]]) -> int:
     size = int(member.get_size())
     if len(fields) >= _FIELD_LIMIT:
-        raise _refused(f"a compound of more than {_FIELD_LIMIT} fields", "dtype-compound")
+        raise _unsupported(f"a compound of more than {_FIELD_LIMIT} fields", "dtype-compound")
     if member.get_class() == h5py.h5t.COMPOUND and not _is_complex(member):
         end = _flatten(member, f"{name}.", at, fields)
         _pad(fields, end, at + size)
         return at + size
     element = element_of(member)
     if element.form is not ValueStorage.RAW or (element.codecs and not _is_text(member)):
-        raise _refused(
+        raise _unsupported(
             "a compound with strings of varying length, references or packed integers",
             "dtype-compound",
         )
@@ -276,7 +276,7 @@ def _member(member: Any, name: str, at: int, fields: list[tuple[str, str]]) -> i
         return at + size
     count = int(np.prod(element.dims))
     if element.dtype.names is not None or len(fields) + count > _FIELD_LIMIT:
-        raise _refused("a compound with arrays of compounds or large arrays", "dtype-compound")
+        raise _unsupported("a compound with arrays of compounds or large arrays", "dtype-compound")
     fields.extend((f"{name}.{i}", element.dtype.str) for i in range(count))
     return at + size
 
@@ -325,7 +325,7 @@ def holds_region_references(kind: Any, *, inside_sequence: bool = False) -> bool
 
 def _scattered(kind: Any, size: int) -> Element:
     if holds_region_references(kind):
-        raise _refused("sequences of region references", "dtype-reference")
+        raise _unsupported("sequences of region references", "dtype-reference")
     return Element(np.dtype(object), size, ValueStorage.COLUMNS)
 
 

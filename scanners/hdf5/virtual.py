@@ -58,8 +58,6 @@ def virtual_array(
 
     Parameters
     ----------
-    dataset : OpenDataset
-        A dataset with virtual layout.
     find : callable
         Gives the array of a dataset, by file name (``"."`` is the same file) and path.
     expect : callable
@@ -132,7 +130,7 @@ class _Mapping:
 
     def refuse(self, why: str) -> UnsupportedError:
         """Return the error that says why it cannot be expressed."""
-        return _refused(self.file, self.path, why)
+        return _unsupported(self.file, self.path, why)
 
     def place(self, dataset: OpenDataset, first: _ChunkMapping | None) -> _ChunkMapping:
         """Return where the source's chunks go; `first` is what other sources must agree with."""
@@ -232,7 +230,7 @@ def _mappings(
         file, path = plist.get_virtual_filename(i), plist.get_virtual_dsetname(i)
         target = axes_of(plist.get_virtual_vspace(i), dataset.shape)
         if target is None:
-            raise _refused(file, path, "its place is no regular hyperslab")
+            raise _unsupported(file, path, "its place is no regular hyperslab")
         numbered = any(_SERIES.search(name.replace("%%", "")) for name in (file, path))
         places = [(file, path, target)]
         if numbered:
@@ -252,7 +250,9 @@ def _mappings(
                 continue
             origin = axes_of(plist.get_virtual_srcspace(i), source.shape)
             if origin is None:
-                raise _refused(name, inner, "what it takes of the source is no regular hyperslab")
+                raise _unsupported(
+                    name, inner, "what it takes of the source is no regular hyperslab"
+                )
             yield _Mapping(name, inner, source, place, origin)
 
 
@@ -262,12 +262,12 @@ def _series(
     """Yield the names and the place of each source of a series ``%b``."""
     growing = [axis for axis, part in enumerate(target) if part.count == UNLIMITED]
     if len(growing) != 1:
-        raise _refused(file, path, "a numbered series without one growing dimension")
+        raise _unsupported(file, path, "a numbered series without one growing dimension")
     axis = growing[0]
     part = target[axis]
     starts = range(part.start, dataset.shape[axis], max(1, part.stride))
     if len(starts) > _MOST:
-        raise _refused(file, path, f"a series of more than {_MOST} sources")
+        raise _unsupported(file, path, f"a series of more than {_MOST} sources")
     for number, start in enumerate(starts):
         place = [*target]
         place[axis] = replace(part, start=start, count=1)
@@ -289,17 +289,17 @@ def _source(
     except SourceNotFoundError as error:
         if optional:
             return None
-        raise _refused(
+        raise _unsupported(
             file,
             path,
             str(error),
             "read its region as fill values with `settings={'missing-sources': 'fill'}`",
         ) from error
     except (RefmakerError, OSError) as error:
-        raise _refused(file, path, str(error)) from error
+        raise _unsupported(file, path, str(error)) from error
 
 
-def _refused(file: str, path: str, why: str, hint: str = _HINT) -> UnsupportedError:
+def _unsupported(file: str, path: str, why: str, hint: str = _HINT) -> UnsupportedError:
     return UnsupportedError(
         f"virtual dataset with source {path} in {file}: {why}",
         code="virtual",

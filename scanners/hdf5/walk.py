@@ -119,8 +119,6 @@ def walk(file: h5py.File, source: Source) -> Objects:
 
     Parameters
     ----------
-    file : h5py.File
-        The open file.
     source : Source
         The same file; it is told ahead which headers are about to be read.
 

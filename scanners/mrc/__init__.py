@@ -2,6 +2,8 @@
 
 ``header``
     The header: element type, shape, place of the data, axes, cell.
+``extended_header``
+    What FEI's microscopes say of every section.
 ``declared``, ``scanner``
     The scanner, and mrcfile as a reader to verify with.
 """

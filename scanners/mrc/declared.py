@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refmaker.scanning.declaration import FormatDeclaration, unpacked
+from refmaker.scanning.declaration import NGFF, FormatDeclaration, unpacked
 
 __all__ = ["FORMAT"]
 
@@ -16,5 +16,5 @@ def _sniff(head: bytes, url: str) -> float:  # noqa: ARG001 - the content decide
 
 
 FORMAT = FormatDeclaration(
-    "mrc", (".mrc", ".mrcs", ".map", ".ccp4", ".st", ".rec", ".mrc.gz", ".map.gz"), _sniff
+    "mrc", (".mrc", ".mrcs", ".map", ".ccp4", ".st", ".rec", ".mrc.gz", ".map.gz"), _sniff, (NGFF,)
 )

@@ -15,7 +15,7 @@ import numpy as np
 from refmaker.errors import FormatError, UnsupportedError
 
 if TYPE_CHECKING:
-    from refmaker.scanning.raw_data import UnpackedHead
+    from refmaker.scanning.compressed_file import UnpackedHead
 
 __all__ = ["Header", "read_header"]
 
@@ -55,6 +55,11 @@ class Header:
     order: Literal["<", ">"]
     fields: Any
     url: str
+
+    @property
+    def size(self) -> int:
+        """Bytes before the extended header."""
+        return SIZE
 
     @property
     def offset(self) -> int:

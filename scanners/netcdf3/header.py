@@ -144,8 +144,6 @@ def read_header(source: Source, attribute_bytes: int) -> Header:
 
     Parameters
     ----------
-    source : Source
-        The file.
     attribute_bytes : int
         Attribute values that are read at most, in bytes of the whole file.
 

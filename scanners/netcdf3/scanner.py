@@ -143,8 +143,6 @@ class NetCDF3Scanner(DeclaredScanner, declaration=FORMAT):
 
 
 class _NetCDF4Reader:
-    """An open netCDF4 dataset."""
-
     def __init__(self, dataset: Any) -> None:
         self._variables = dataset.variables
 

@@ -90,14 +90,12 @@ def layouts(header: Header, size: int, report: ScanReport) -> list[VariableStora
 
     Parameters
     ----------
-    header : Header
-        The file's header.
     size : int
         Bytes of the file.
     report : ScanReport
         Told of record counts that had to be computed.
     """
-    found = [_place(header, variable) for variable in header.variables]
+    found = [_variable_storage(header, variable) for variable in header.variables]
     recorded = [layout for layout in found if layout.records is not None]
     stride = _record_size(recorded)
     count = header.records
@@ -117,7 +115,7 @@ def layouts(header: Header, size: int, report: ScanReport) -> list[VariableStora
     return found
 
 
-def _place(header: Header, variable: Variable) -> VariableStorage:
+def _variable_storage(header: Header, variable: Variable) -> VariableStorage:
     """Return shape and block size; records are counted later."""
     shape = tuple(header.dimensions[at].length for at in variable.dimensions)
     unlimited = header.record_dimension

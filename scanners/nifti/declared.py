@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refmaker.scanning.declaration import FormatDeclaration, unpacked
+from refmaker.scanning.declaration import NGFF, FormatDeclaration, unpacked
 
 __all__ = ["FORMAT"]
 
@@ -17,4 +17,4 @@ def _sniff(head: bytes, url: str) -> float:  # noqa: ARG001 - the content decide
     return 1.0 if 540 in sizes and signature else 0.0
 
 
-FORMAT = FormatDeclaration("nifti", (".nii", ".nii.gz", ".hdr", ".hdr.gz"), _sniff)
+FORMAT = FormatDeclaration("nifti", (".nii", ".nii.gz", ".hdr", ".hdr.gz"), _sniff, (NGFF,))

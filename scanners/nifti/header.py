@@ -17,7 +17,7 @@ from refmaker.scanning.raw_data import finite
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from refmaker.scanning.raw_data import UnpackedHead
+    from refmaker.scanning.compressed_file import UnpackedHead
 
 __all__ = ["Header", "read_header"]
 

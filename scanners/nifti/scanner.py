@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from refmaker.errors import FormatError, MissingDependencyError, RefmakerError
+from refmaker.codecs.checks import library
+from refmaker.errors import FormatError, RefmakerError
 from refmaker.io.related_files import RelatedFiles
-from refmaker.model import Array, Group
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanners.nifti.declared import FORMAT
 from refmaker.scanners.nifti.header import read_header
+from refmaker.scanning.compressed_file import UnpackedHead, unpacked_file
 from refmaker.scanning.declaration import DeclaredScanner
+from refmaker.scanning.ngff_volumes import with_ngff
+from refmaker.scanning.protocol import setting_values
 from refmaker.scanning.raw_data import (
+    DATA,
+    Block,
     RawData,
-    UnpackedHead,
     add_coordinate,
-    add_raw_array,
     finite,
     open_beside,
-    unpacked_file,
+    scan_raw_file,
 )
 
 if TYPE_CHECKING:
@@ -30,13 +33,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.io.source import Source
+    from refmaker.model import Array, Group
     from refmaker.scanners.nifti.header import Header
     from refmaker.scanning.options import ScanOptions
     from refmaker.scanning.protocol import LibraryReader
 
 __all__ = ["NIfTIScanner"]
 
-_DATA = "data"
 _NAMES = ("x", "y", "z", "t", "u", "v", "w")
 _COLOURS = {128: 3, 2304: 4}
 _TYPES = {
@@ -46,6 +49,11 @@ _TYPES = {
 _REFUSED = {1: "bits", 1536: "float128", 2048: "complex256"}
 _SPACE = {1: "m", 2: "mm", 3: "um"}
 _TIME = {8: "s", 16: "ms", 24: "us", 32: "Hz", 40: "ppm", 48: "rad/s"}
+_KINDS = {
+    0: "of no kind", 2: "DICOM", 4: "AFNI", 6: "a comment", 8: "XCEDE", 18: "MIND", 30: "Caret",
+    32: "CIFTI", 38: "Eval", 40: "MATLAB", 42: "quantiphyse", 44: "MRS",
+}  # fmt: skip
+_CIFTI = 32
 _EXTENSIONS = 1000
 """Extensions that are looked at."""
 
@@ -81,20 +89,15 @@ class NIfTIScanner(DeclaredScanner, declaration=FORMAT):
         report = ScanReport(source.url, format=self.name)
         head = UnpackedHead(source)
         header = read_header(head, source.url)
-        report.add("/", Outcome.GROUP)
+        group = scan_raw_file(
+            source,
+            report,
+            options,
+            lambda files: _data(header, head, source, files, report),
+            lambda members, _: _coordinates(header, members, report),
+        )
         _extensions(header, head, report)
-        members: dict[str, Array | Group] = {}
-        with RelatedFiles(source) as files:
-            try:
-                data = _data(header, head, source, files, report)
-            except RefmakerError as error:
-                code = getattr(error, "code", "nifti-data")
-                report.add(f"/{_DATA}", Outcome.SKIPPED, str(error), code)
-            else:
-                add_raw_array(members, _DATA, data, report, options)
-                if _DATA in members:
-                    _coordinates(header, members, report)
-        return Group(members), report
+        return with_ngff(group, setting_values(self, options)["ngff"], report), report
 
     @contextmanager
     def native(self, source: Source) -> Iterator[LibraryReader]:
@@ -107,12 +110,7 @@ class NIfTIScanner(DeclaredScanner, declaration=FORMAT):
         FormatError
             If nibabel does not open it.
         """
-        try:
-            import nibabel
-        except ImportError as error:
-            raise MissingDependencyError(
-                "reading NIfTI natively needs nibabel", hint="pip install nibabel"
-            ) from error
+        nibabel = library("nibabel", purpose="to read NIfTI natively")
         with ExitStack() as stack:
             start = unpacked_file(source, stack).read(540)
             second = start[4:6] in (b"n+", b"ni")
@@ -150,7 +148,7 @@ class _NibabelReader:
         if name == "t":
             step, start = self._header["pixdim"][4], self._header["toffset"]
             return (np.arange(array.shape[0]) * np.float64(step) + np.float64(start))[region]
-        if name != _DATA:
+        if name != DATA:
             affine, axis = self._header.get_best_affine(), _NAMES.index(name)
             return np.asarray(
                 (np.arange(array.shape[0]) * affine[axis, axis] + affine[axis, 3])[region]
@@ -176,7 +174,7 @@ def _data(
     colours = _COLOURS.get(code)
     bits = 8 * dtype.itemsize * (colours or 1)
     if int(fields["bitpix"]) != bits:
-        report.warn(f"/{_DATA}: bitpix is {int(fields['bitpix'])}, its data type has {bits} bits")
+        report.warn(f"/{DATA}: bitpix is {int(fields['bitpix'])}, its data type has {bits} bits")
     if colours:
         shape, names = (*shape, colours), (*names, "rgb")
     offset, file, codec = header.offset, source, head.codec
@@ -189,7 +187,7 @@ def _data(
         file = open_beside(files, source, (".img", ".img.gz"))
         codec = UnpackedHead(file).codec
     attributes = _attributes(header, report, scaled=not colours)
-    return RawData(file, offset, dtype, shape, names, attributes, codec)
+    return RawData((Block(file, offset),), dtype, shape, names, attributes, codec)
 
 
 def _unsupported(message: str, code: str, url: str) -> RefmakerError:
@@ -225,9 +223,15 @@ def _orientation(header: Header, report: ScanReport) -> dict[str, Any]:
         if affine is not None:
             found[name] = affine.tolist()
         elif code > 0:
-            report.warn(f"/{_DATA}: its {name} holds no affine; it is left out")
+            report.warn(f"/{DATA}: its {name} holds no affine; it is left out")
     best = header.affine()
-    return found if best is None else {**found, "affine": best.tolist()}
+    if best is None:
+        return found
+    found |= {"affine": best.tolist(), "space": "right-anterior-superior"}
+    if len(header.shape) >= 3:
+        # Of the last three dimensions in the order of the array, as other volumes have it.
+        found["affine_ras"] = best[:, [2, 1, 0, 3]].tolist()
+    return found
 
 
 def _remarks(fields: Any) -> dict[str, Any]:
@@ -284,6 +288,12 @@ def _extensions(header: Header, head: UnpackedHead, report: ScanReport) -> None:
         code = int.from_bytes(raw[4:], order)  # type: ignore[arg-type]
         if len(raw) < 8 or size < 8:
             return
-        reason = f"an extension of code {code}, {size} bytes at byte {at}, is not kept"
+        if code == _CIFTI:
+            report.warn(
+                f"/{DATA}: it is CIFTI; an extension says which vertices, voxels or times its "
+                "indices stand for, and is not kept"
+            )
+        kind = _KINDS.get(code, "which is not known here")
+        reason = f"an extension of code {code} ({kind}), {size} bytes at byte {at}, is not kept"
         report.add(f"/@extension/{number}", Outcome.SKIPPED, reason, "nifti-extension")
         at += size

@@ -1,9 +1,13 @@
 """NRRD: arrays of any rank, with their header or beside it, raw or compressed.
 
 ``header``
-    The header: element type, shape, place of the data, axes.
+    The header: element type, shape, axes.
+``data_files``, ``text_values``
+    Where the data lie, and those that are written as text.
 ``declared``, ``scanner``
-    The scanner, and pynrrd as a reader to verify with.
+    The scanner.
+``library_readers``
+    pynrrd and SimpleITK as readers to verify with.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refmaker.scanning.declaration import FormatDeclaration
+from refmaker.scanning.declaration import NGFF, FormatDeclaration
 
 __all__ = ["FORMAT"]
 
@@ -12,4 +12,4 @@ def _sniff(head: bytes, url: str) -> float:  # noqa: ARG001 - the content decide
     return 1.0 if head[:6] == b"NRRD00" and head[8:9] in (b"\n", b"\r") else 0.0
 
 
-FORMAT = FormatDeclaration("nrrd", (".nrrd", ".nhdr"), _sniff)
+FORMAT = FormatDeclaration("nrrd", (".nrrd", ".nhdr"), _sniff, (NGFF,))

@@ -18,7 +18,12 @@ from refmaker.errors import FormatError, LimitError, UnsupportedError
 if TYPE_CHECKING:
     from refmaker.io.source import Source
 
-__all__ = ["Header", "read_header"]
+__all__ = ["AXIS", "TEXTS", "Header", "read_header"]
+
+AXIS = "nrrd_axis"
+"""Attribute of a coordinate: the number of its axis in the file."""
+TEXTS = ("ascii", "text", "txt", "hex")
+"""Encodings that write data as text."""
 
 _LIMIT = 1024**2
 """Bytes of a header."""
@@ -62,12 +67,20 @@ class Header:
         Bytes of the header with the empty line behind it.
     url : str
         The file, for errors.
+    files : tuple of str
+        The lines behind ``data file: LIST``.
     """
 
     fields: dict[str, str]
     pairs: dict[str, str]
     size: int
     url: str
+    files: tuple[str, ...] = ()
+
+    @property
+    def encoding(self) -> str:
+        """How the data are written, in lower case."""
+        return self.fields.get("encoding", "").lower()
 
     def whole(self, name: str, default: int | None = None) -> int:
         """Return a field that is one integer.
@@ -117,7 +130,7 @@ class Header:
                 f"its type is {name!r}", code="nrrd-type", url=self.url, hint=hint
             )
         dtype = np.dtype(_NUMPY[name])
-        if dtype.itemsize == 1:
+        if dtype.itemsize == 1 or self.encoding in ("ascii", "text", "txt"):
             return dtype
         endian = self._needed("endian").lower()
         if endian not in _ORDERS:
@@ -203,8 +216,12 @@ def read_header(source: Source) -> Header:
     size = len(raw) if found is None else found.end()
     fields: dict[str, str] = {}
     pairs: dict[str, str] = {}
+    files: list[str] = []
     for line in raw[:size].decode("utf-8", "replace").split("\n")[1:]:
         text = line.rstrip()
+        if fields.get("datafile", "").startswith("LIST"):
+            files += [text] if text else []
+            continue
         if not text or text.startswith("#"):
             continue
         name, mark, value = text.partition(":")
@@ -218,4 +235,4 @@ def read_header(source: Source) -> Header:
         if name in fields:
             raise FormatError(f"the header has two fields {name!r}", url=source.url)
         fields[name] = value.strip()
-    return Header(fields, pairs, size, source.url)
+    return Header(fields, pairs, size, source.url, tuple(files))

@@ -2,44 +2,43 @@
 
 from __future__ import annotations
 
-import io
-import zlib
-from contextlib import ExitStack, contextmanager
+import math
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.errors import (
-    FormatError,
-    MissingDependencyError,
-    RefmakerError,
-    UnsupportedError,
-)
+from refmaker.errors import UnsupportedError
 from refmaker.io.related_files import RelatedFiles
-from refmaker.model import Array, Group
-from refmaker.model.report import Outcome, ScanReport
+from refmaker.model.report import ScanReport
+from refmaker.scanners.nrrd.data_files import data_blocks, file_names
 from refmaker.scanners.nrrd.declared import FORMAT
-from refmaker.scanners.nrrd.header import read_header
+from refmaker.scanners.nrrd.header import AXIS, TEXTS, read_header
+from refmaker.scanners.nrrd.text_values import text_values
 from refmaker.scanning.declaration import DeclaredScanner
-from refmaker.scanning.raw_data import RawData, add_coordinate, add_raw_array
+from refmaker.scanning.ngff_volumes import with_ngff
+from refmaker.scanning.protocol import setting_values
+from refmaker.scanning.raw_data import Block, RawData, add_coordinate, scan_raw_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
     from refmaker.io.source import Source
+    from refmaker.model import Group
     from refmaker.scanners.nrrd.header import Header
     from refmaker.scanning.options import ScanOptions
     from refmaker.scanning.protocol import LibraryReader
 
 __all__ = ["NRRDScanner"]
 
-_DATA = "data"
-_AXIS = "nrrd_axis"
 _CODECS = {"gzip": "gzip", "gz": "gzip", "bzip2": "bz2", "bz2": "bz2"}
-_LINES = 1024**2
-"""Bytes of lines that are skipped before the data."""
+_SPACES = {
+    **dict.fromkeys(("right-anterior-superior", "ras"), (1.0, 1.0, 1.0)),
+    **dict.fromkeys(("left-anterior-superior", "las"), (-1.0, 1.0, 1.0)),
+    **dict.fromkeys(("left-posterior-superior", "lps"), (-1.0, -1.0, 1.0)),
+}
+"""Spaces of the patient, and what their axes are times those of RAS."""
+_LENGTHS = {"": "mm", "mm": "mm", "um": "um", "m": "m"}
 _PLAIN = (
     "space", "content", "measurement frame", "old min", "old max", "min", "max", "units",
     "space units",
@@ -77,114 +76,58 @@ class NRRDScanner(DeclaredScanner, declaration=FORMAT):
         """
         report = ScanReport(source.url, format=self.name)
         header = read_header(source)
-        report.add("/", Outcome.GROUP)
-        members: dict[str, Array | Group] = {}
-        with RelatedFiles(source, anywhere=options.follow_external) as files:
-            try:
-                data = _data(header, source, files)
-            except RefmakerError as error:
-                code = getattr(error, "code", "nrrd-data")
-                report.add(f"/{_DATA}", Outcome.SKIPPED, str(error), code)
-            else:
-                add_raw_array(members, _DATA, data, report, options)
-                if _DATA in members:
-                    _coordinates(header, members, report)
-        return Group(members), report
+        group = scan_raw_file(
+            source,
+            report,
+            options,
+            lambda _: _data(header, source, options),
+            lambda members, _: _coordinates(header, members, report),
+        )
+        return with_ngff(group, setting_values(self, options)["ngff"], report), report
 
     @contextmanager
     def native(self, source: Source) -> Iterator[LibraryReader]:
-        """Open the file with pynrrd.
+        """Open the file with pynrrd, or with SimpleITK what pynrrd does not read.
 
         Raises
         ------
         MissingDependencyError
-            If pynrrd is not installed.
+            If the library is not installed.
         FormatError
-            If pynrrd does not open it.
+            If it does not open the file.
         """
-        try:
-            import nrrd
-        except ImportError as error:
-            raise MissingDependencyError(
-                "reading NRRD natively needs pynrrd", hint="pip install pynrrd"
-            ) from error
-        with ExitStack() as stack:
-            file = _opened(source, stack)
-            try:
-                header = nrrd.read_header(file)
-                other = header.pop("data file", None) or header.pop("datafile", None)
-                if other is not None:
-                    files = stack.enter_context(RelatedFiles(source, anywhere=True))
-                    file = _opened(files.open(other), stack)
-                values = nrrd.read_data(header, file, index_order="C")
-            except (nrrd.NRRDError, ValueError, KeyError, OSError, EOFError, zlib.error) as error:
-                raise FormatError(f"pynrrd refuses it: {error}", url=source.url) from error
-            yield _PynrrdReader(header, values)
+        from refmaker.scanners.nrrd.library_readers import open_nrrd
+
+        with open_nrrd(source) as reader:
+            yield reader
 
 
-def _opened(source: Source, stack: ExitStack) -> Any:
-    """Return a file as pynrrd wants it."""
-    if source.path is None:
-        return io.BytesIO(source.read(0, source.size))
-    return stack.enter_context(io.FileIO(source.path))
-
-
-class _PynrrdReader:
-    """An array that pynrrd has read."""
-
-    def __init__(self, header: Any, values: Any) -> None:
-        self._header = header
-        self._values = values
-
-    def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
-        """Return the values of a region, or a coordinate from pynrrd's directions."""
-        if path.strip("/") == _DATA:
-            return np.asarray(self._values[region], array.dtype)
-        vector = np.asarray(self._header["space directions"][array.attributes[_AXIS]])
-        along = int(np.flatnonzero(vector)[0])
-        values = self._header["space origin"][along] + np.arange(array.shape[0]) * vector[along]
-        return np.asarray(values[region])
-
-
-def _data(header: Header, source: Source, files: RelatedFiles) -> RawData:
+def _data(header: Header, source: Source, options: ScanOptions) -> RawData:
     """Return where the data of a file lie, and what they are."""
-    shape, dtype = header.shape(), header.dtype()
-    nbytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    encoding = header.fields.get("encoding", "").lower()
-    if encoding != "raw" and encoding not in _CODECS:
+    shape, dtype, encoding = header.shape(), header.dtype(), header.encoding
+    if encoding not in ("raw", *_CODECS, *TEXTS):
         hint = "rewrite it with unu save -f nrrd -e raw"
         told = f"its encoding is {encoding!r}"
         raise UnsupportedError(told, code="nrrd-encoding", url=source.url, hint=hint)
-    file, start = source, header.size
-    name = header.fields.get("datafile")
-    if name is not None:
-        if name.upper().startswith("LIST") or "%" in name:
-            told = f"its data lie in several files, {name!r}"
-            hint = "join them with unu save -f nrrd -e raw"
-            raise UnsupportedError(told, code="nrrd-files", url=source.url, hint=hint)
-        file, start = files.open(name), 0
-    lines, skipped = header.whole("lineskip", 0), header.whole("byteskip", 0)
-    # The definition skips bytes of what is unpacked; pynrrd skips those of the file as well.
-    if lines < 0 or skipped < -1 or (skipped and encoding != "raw"):
-        told = f"line skip {lines} and byte skip {skipped} with the encoding {encoding}"
-        raise UnsupportedError(told, code="nrrd-skip", url=source.url, hint="unu save -e raw")
-    if lines:
-        start += _line_bytes(file, start, lines)
     names, _ = header.axes()
     common = dtype, shape[::-1], names[::-1], _attributes(header)
-    if encoding == "raw":
-        return RawData(file, file.size - nbytes if skipped == -1 else start + skipped, *common)
-    codec = {"id": _CODECS[encoding], "level": 1}
-    return RawData(file, 0, *common, codec=codec, start=start)
-
-
-def _line_bytes(file: Source, start: int, lines: int) -> int:
-    """Return how many bytes a number of lines have."""
-    found = file.read_upto(start, _LINES).split(b"\n", lines)
-    if len(found) <= lines:
-        told = f"{lines} lines are to be skipped, which do not end within {_LINES} bytes"
-        raise FormatError(told, url=file.url, offset=start)
-    return sum(map(len, found[:-1])) + lines
+    count = math.prod(shape)
+    files = file_names(header)
+    if len(files) > 1 and encoding in TEXTS:
+        hint = "join them with unu save -f nrrd -e raw"
+        told = f"its data are text in {len(files)} files"
+        raise UnsupportedError(told, code="nrrd-files", url=source.url, hint=hint)
+    anywhere = options.follow_external
+    blocks = data_blocks(header, source, files, count * dtype.itemsize, anywhere=anywhere)
+    if encoding in TEXTS:
+        with RelatedFiles(source, anywhere=anywhere) as related:
+            opened = related.open(files[0]) if files else source
+            block = Block(opened, 0, blocks[0].start)
+            budget, hexa = options.inline_budget, encoding == "hex"
+            values = text_values(block, dtype, count, budget, hexa=hexa)
+        return RawData(blocks, *common, values=values)
+    codec = None if encoding == "raw" else {"id": _CODECS[encoding], "level": 1}
+    return RawData(blocks, *common, codec=codec)
 
 
 def _attributes(header: Header) -> dict[str, Any]:
@@ -209,7 +152,28 @@ def _attributes(header: Header) -> dict[str, Any]:
         found["space_origin"] = origin[0]
     if header.pairs:
         found["key_values"] = header.pairs
-    return found
+    return found | _anatomical(header)
+
+
+def _anatomical(header: Header) -> dict[str, Any]:
+    """Return where voxels lie in the patient, if the space says so (format, section 5)."""
+    signs = _SPACES.get(header.fields.get("space", "").strip().lower())
+    directions, origin = header.vectors("space directions"), header.vectors("space origin")
+    names, spatial = header.axes()
+    known = signs and directions and origin and origin[0] is not None and len(spatial) == 3
+    if not known or len(directions or ()) != len(names):
+        return {}
+    vectors = [(directions or [])[axis] for axis in reversed(spatial)] + [(origin or [])[0]]
+    if any(vector is None or len(vector) != 3 for vector in vectors):
+        return {}
+    units = set(header.words("space units", 3) or ["mm"])
+    if len(units) > 1 or not units <= _LENGTHS.keys():
+        return {}
+    matrix = np.eye(4)
+    matrix[:3] = np.array(signs)[:, None] * np.array(vectors).T
+    found: dict[str, Any] = {"affine_ras": (matrix + 0.0).tolist()}
+    found["affine_dimensions"] = [names[axis] for axis in reversed(spatial)]
+    return found | {"spatial_units": _LENGTHS[units.pop()]}
 
 
 def _coordinates(header: Header, members: dict[str, Any], report: ScanReport) -> None:
@@ -228,7 +192,7 @@ def _coordinates(header: Header, members: dict[str, Any], report: ScanReport) ->
     shape = header.shape()
     units = header.words("space units", len(start)) or [""] * len(start)
     for along, axis in enumerate(spatial):
-        attributes: dict[str, Any] = {_AXIS: axis}
+        attributes: dict[str, Any] = {AXIS: axis}
         if units[along]:
             attributes["units"] = units[along]
         step = float(matrix[along, along])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refmaker.errors import LimitError, SourceError, TruncatedError
+from refmaker.io.local_file import positioned_read
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,8 +30,6 @@ def read_rows(source: Source, offsets: NDArray[np.int64], length: int) -> NDArra
 
     Parameters
     ----------
-    source : Source
-        The file.
     offsets : ndarray of int64, shape (n,)
         First byte of each row.
     length : int
@@ -54,7 +53,7 @@ def read_rows(source: Source, offsets: NDArray[np.int64], length: int) -> NDArra
         handle = os.open(source.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
             every = repeat(handle, offsets.size), repeat(length, offsets.size), offsets.tolist()
-            data = b"".join(map(os.pread, *every))
+            data = b"".join(map(positioned_read, *every))
         finally:
             os.close(handle)
     except OSError as error:

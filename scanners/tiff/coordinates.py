@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.model.inline import inline_array
+from refmaker.scanning.pixel_grid import LARGEST, geotransform_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,11 +16,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.tiff.geo import Georeference
     from refmaker.scanners.tiff.image_model import Axis
 
-__all__ = ["LARGEST", "axis_coordinate", "centres", "spatial_reference"]
-
-LARGEST = 1 << 18
-"""Places along an axis up to which coordinates are written; larger ones follow from their
-scale, and would outweigh the references."""
+__all__ = ["axis_coordinate", "spatial_reference"]
 
 
 def axis_coordinate(axis: Axis, size: int, factor: float = 1.0) -> Array | None:
@@ -29,8 +26,6 @@ def axis_coordinate(axis: Axis, size: int, factor: float = 1.0) -> Array | None:
     ----------
     axis : Axis
         The axis at the base level.
-    size : int
-        Its extent at this level.
     factor : float
         How much farther neighbours are apart at this level.
     """
@@ -44,41 +39,11 @@ def axis_coordinate(axis: Axis, size: int, factor: float = 1.0) -> Array | None:
     return inline_array(np.arange(size) * (axis.scale * factor), (axis.name,), attributes)
 
 
-def centres(transform: Sequence[float], width: int, height: int) -> tuple[Any, Any]:
-    """Return x of the columns and y of the rows, at the centres of pixels.
-
-    Parameters
-    ----------
-    transform : sequence of float
-        GDAL's geotransform, without rotation.
-    width, height : int
-        Pixels.
-
-    Returns
-    -------
-    x, y : ndarray of float64
-        Computed in the same steps as by rasterio, so that they are equal to the last bit.
-    """
-    x, dx, rx, y, ry, dy = transform
-    return (
-        np.arange(width) * dx + np.zeros(width) * rx + (dx * 0.5 + rx * 0.5 + x),
-        np.zeros(height) * ry + np.arange(height) * dy + (ry * 0.5 + dy * 0.5 + y),
-    )
-
-
 def spatial_reference(geo: Georeference, transform: Sequence[float] | None) -> Array:
-    """Return the scalar that carries the grid mapping, as CF and rioxarray have it.
-
-    Parameters
-    ----------
-    geo : Georeference
-        Where the image is.
-    transform : sequence of float, optional
-        GDAL's geotransform of this level.
-    """
+    """Return the scalar that carries the grid mapping, as CF and rioxarray have it."""
     attributes: dict[str, Any] = dict(geo.crs)
     if transform is not None:
-        attributes["GeoTransform"] = " ".join(repr(float(value)) for value in transform)
+        attributes["GeoTransform"] = geotransform_text(transform)
     if geo.ties:
         attributes["gcps"] = {
             "type": "FeatureCollection",

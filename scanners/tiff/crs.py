@@ -8,12 +8,12 @@ against the specification, are refused by name.
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from refmaker.scanners.tiff.crs_geographic import geographic
 from refmaker.scanners.tiff.crs_keys import KEY_NAMES, USER, Key, RefusedKeyError, known_code
 from refmaker.scanners.tiff.crs_projected import projected
+from refmaker.scanning.pixel_grid import crs_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,11 +26,6 @@ _ESRI = "ESRI PE String = "
 
 def grid_mapping(keys: Mapping[int, Key]) -> tuple[dict[str, Any], str]:
     """Return the attributes of the CF grid mapping that GeoKeys describe.
-
-    Parameters
-    ----------
-    keys : mapping of int to Key
-        The GeoKeys.
 
     Returns
     -------
@@ -56,17 +51,13 @@ def grid_mapping(keys: Mapping[int, Key]) -> tuple[dict[str, Any], str]:
                 {},
                 "its GeoKeys name no coordinate reference system that is known; they are kept",
             )
-        with warnings.catch_warnings():
-            # What CF has no attribute for is in the text beside.
-            warnings.simplefilter("ignore")
-            attributes = dict(crs.to_cf())
-        wkt = crs.to_wkt()
+        attributes = crs_attributes(crs)
     except RefusedKeyError as error:
         return {}, f"its coordinate reference system is not described: {error}; GeoKeys are kept"
     except (pyproj.exceptions.ProjError, ValueError, TypeError, KeyError) as error:
         told = " ".join(str(error).split())
         return {}, f"its coordinate reference system is not understood ({told}); GeoKeys are kept"
-    return {**attributes, "crs_wkt": wkt, "spatial_ref": wkt}, problem
+    return attributes, problem
 
 
 def _reference_system(keys: Mapping[int, Key]) -> tuple[Any, str]:

@@ -37,8 +37,6 @@ def geographic(keys: Mapping[int, Key], *, below: bool = False) -> Any:
 
     Parameters
     ----------
-    keys : mapping of int to Key
-        The GeoKeys.
     below : bool
         Whether it is that of a projection.
 

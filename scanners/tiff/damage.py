@@ -36,8 +36,6 @@ def faults(pages: Pages, numbers: NDArray[np.int64]) -> dict[int, Fault]:
 
     Parameters
     ----------
-    pages : Pages
-        All pages.
     numbers : ndarray of int64, shape (m,)
         Some of them.
 
@@ -70,17 +68,7 @@ def faults(pages: Pages, numbers: NDArray[np.int64]) -> dict[int, Fault]:
 
 
 def without_some(pages: Pages, image: Image, bad: list[int]) -> Image | None:
-    """Return a plain stack without some of its pages; None if it is no plain stack.
-
-    Parameters
-    ----------
-    pages : Pages
-        All pages.
-    image : Image
-        The stack.
-    bad : list of int
-        Its damaged pages.
-    """
+    """Return a plain stack without some of its pages; None if it is no plain stack."""
     plain = [axis.name for axis in image.axes] == ["page"] and image.axes[0] == Axis(
         "page", image.axes[0].size
     )

@@ -47,16 +47,17 @@ FORMAT = FormatDeclaration(
             former=("trust-stride",),
         ),
         Setting(
-            "layout",
+            "tiff-axes",
             "auto",
-            "order of a TIFF's dimensions: as NGFF has it, as stored, or what fits the image",
+            "order of dimensions: as NGFF has it, as stored, or what fits the image",
             ("auto", "ngff", "native"),
+            former=("layout",),
         ),
         Setting(
             "ngff",
             "0.4",
-            "version of the NGFF metadata of TIFF pyramids; 0.5 goes with Zarr version 3",
-            ("0.4", "0.5"),
+            "version of the NGFF metadata of TIFF pyramids; 0.5 and 0.6 go with Zarr version 3",
+            ("0.4", "0.5", "0.6"),
         ),
         Setting(
             "geozarr",

@@ -51,8 +51,6 @@ def read_directory(source: Source, *, trust_stride: bool = False) -> Directory:
 
     Parameters
     ----------
-    source : Source
-        The file.
     trust_stride : bool
         Whether directories of a remote file that lie at equal distances and differ regularly may
         be inferred from a sample of them.
@@ -183,8 +181,6 @@ class Directory:
 
         Parameters
         ----------
-        code : int
-            The tag.
         numbers : ndarray of int64, shape (m,)
             The pages.
 
@@ -222,8 +218,6 @@ class Directory:
 
         Parameters
         ----------
-        code : int
-            The tag.
         default : int
             Value for pages that do not have it.
         broken : int, optional
@@ -282,8 +276,6 @@ class Directory:
 
         Parameters
         ----------
-        code : int
-            The tag.
         numbers : ndarray of int64, shape (m,)
             The pages.
         most : int
@@ -357,8 +349,6 @@ class Directory:
         ----------
         numbers : ndarray of int64, shape (m,)
             The pages.
-        without : frozenset of int
-            Tags that nobody asks about.
         """
         groups = list(self._groups(numbers))
         first = groups[0][0]

@@ -44,13 +44,7 @@ class Metadata:
     roles: dict[str, dict[int, str]] = field(default_factory=dict)
 
     def attributes(self, bands: int) -> dict[str, Any]:
-        """Return attributes of an array, of CF where CF has them.
-
-        Parameters
-        ----------
-        bands : int
-            Number of bands.
-        """
+        """Return attributes of an array, of CF where CF has them."""
         found: dict[str, Any] = dict(self.items)
         if self.domains:
             found["gdal_domains"] = self.domains
@@ -84,10 +78,6 @@ def read_metadata(pages: Pages, page: int, report: ScanReport) -> Metadata:
 
     Parameters
     ----------
-    pages : Pages
-        All pages.
-    page : int
-        One of them.
     report : ScanReport
         Gets a warning if they cannot be read.
     """
@@ -125,10 +115,6 @@ def nodata(pages: Pages, page: int, report: ScanReport) -> Any:
 
     Parameters
     ----------
-    pages : Pages
-        All pages.
-    page : int
-        One of them.
     report : ScanReport
         Gets a warning if the dtype cannot hold it.
     """

@@ -28,8 +28,6 @@ _STEPS = (2, 3, 4)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Stack:
-    """Equal pages."""
-
     numbers: NDArray[np.int64]
     size: tuple[int, int]
     look: tuple[object, ...]
@@ -43,8 +41,6 @@ def group_pages(pages: Pages, numbers: NDArray[np.int64]) -> list[NDArray[np.int
 
     Parameters
     ----------
-    pages : Pages
-        All pages.
     numbers : ndarray of int64
         Those to group, ascending.
     """
@@ -66,8 +62,6 @@ def images_of(pages: Pages, numbers: NDArray[np.int64]) -> list[Image]:
 
     Parameters
     ----------
-    pages : Pages
-        All pages.
     numbers : ndarray of int64
         Those to look at, ascending.
     """
@@ -114,7 +108,7 @@ def _levels(base: _Stack, rest: list[_Stack]) -> list[_Stack]:
         if stack.look != base.look or stack.size >= last.size:
             continue
         factors = [f for f in ((step,) if step else _STEPS) if _shrunk(last.size, stack.size, f)]
-        if not factors and not (stack.reduced and _alike(base.size, stack.size)):
+        if not factors and not (stack.reduced and _same_aspect(base.size, stack.size)):
             continue
         step = factors[0] if factors else step
         last = stack
@@ -127,7 +121,7 @@ def _shrunk(large: tuple[int, int], small: tuple[int, int], factor: int) -> bool
     return all(factor <= n and abs(n / factor - m) < 1 for n, m in zip(large, small, strict=True))
 
 
-def _alike(large: tuple[int, int], small: tuple[int, int]) -> bool:
+def _same_aspect(large: tuple[int, int], small: tuple[int, int]) -> bool:
     """Tell whether a size is another, shrunk by one factor and rounded."""
     if min(small) < 1 or small[0] > large[0] or small[1] > large[1]:
         return False

@@ -84,10 +84,6 @@ def read_georeference(pages: Pages, page: int, report: ScanReport) -> Georeferen
 
     Parameters
     ----------
-    pages : Pages
-        All pages.
-    page : int
-        One of them.
     report : ScanReport
         Gets warnings for what cannot be understood.
     """

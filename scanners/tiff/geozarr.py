@@ -34,17 +34,7 @@ _DIMENSIONS = ["y", "x"]
 
 
 def array_attributes(geo: Georeference, array: Array, base: Sequence[int]) -> dict[str, Any]:
-    """Return the attributes of the pixels of one level; none if the image has no transform.
-
-    Parameters
-    ----------
-    geo : Georeference
-        Of the image.
-    array : Array
-        The level.
-    base : sequence of int
-        Shape of the largest level.
-    """
+    """Return the attributes of the pixels of one level; none if the image has no transform."""
     placed = _placed(geo, array, base)
     if not placed:
         return {}
@@ -64,8 +54,6 @@ def group_attributes(geo: Georeference, levels: Sequence[tuple[str, Array]]) -> 
 
     Parameters
     ----------
-    geo : Georeference
-        Of the image.
     levels : sequence of (str, Array)
         Path below the group and pixels of each level, the largest first.
     """
@@ -111,7 +99,6 @@ def _conventions(*names: str) -> list[dict[str, str]]:
 
 
 def _extents(array: Array, shape: Sequence[int] | None = None) -> tuple[int, int]:
-    """Return rows and columns."""
     names = array.dimension_names or ()
     sizes = dict(zip(names, array.shape if shape is None else shape, strict=True))
     return sizes["y"], sizes["x"]

@@ -11,6 +11,7 @@ from refmaker.errors import FormatError, LimitError, MetadataError, TruncatedErr
 from refmaker.model import ChunkTable, Group, chunk_grid
 from refmaker.model.inline import inline_array
 from refmaker.model.report import Outcome
+from refmaker.model.tree import joined_path
 from refmaker.scanners.tiff import geozarr, ngff
 from refmaker.scanners.tiff.coordinates import axis_coordinate
 from refmaker.scanners.tiff.damage import faults, without, without_some
@@ -109,8 +110,6 @@ class Builder:
 
         Parameters
         ----------
-        image : Image
-            The image.
         path : str
             Of its group, ``""`` for the root.
         flat : bool
@@ -118,10 +117,6 @@ class Builder:
 
         Returns
         -------
-        members : dict
-            Arrays and groups by name.
-        attributes : dict
-            Of the group.
         described : bool
             Whether the attributes are those of an NGFF image.
         """
@@ -130,7 +125,7 @@ class Builder:
         members: dict[str, Array | Group] = {}
         found: list[tuple[str, Array]] = []
         for at, level in enumerate(plan.image.levels):
-            inner = path if alone else _below(path, str(at))
+            inner = path if alone else joined_path(path, str(at))
             base = found[0][1].shape if found else None
             plan, datasets = self._level(plan, level, inner, base)
             if IMAGE in datasets:
@@ -142,7 +137,7 @@ class Builder:
                 self.report.add(f"/{inner}", Outcome.GROUP)
         tags = self._tags(plan)
         if tags is not None:
-            self._add(_below(path, "tiff"), tags)
+            self._add(joined_path(path, "tiff"), tags)
             members["tiff"] = tags
         attributes = {} if not found else self._described(plan, found)
         return members, {**attributes, **self._on_earth(image, found)}, bool(attributes)
@@ -202,7 +197,7 @@ class Builder:
         self, plan: _ArrayDimensions, level: Level, path: str, base: tuple[int, ...] | None
     ) -> tuple[_ArrayDimensions, dict[str, Array]]:
         """Return the arrays of one level: pixels, mask, coordinates."""
-        where = _below(path, IMAGE)
+        where = joined_path(path, IMAGE)
         try:
             array = self._pixels(plan, level)
         except _REFUSALS as error:
@@ -218,7 +213,9 @@ class Builder:
         if base is None:
             extra |= self._positions(plan)
         for name in extra:
-            self.report.add(f"/{_below(path, name)}", Outcome.INLINED, "a coordinate", "coordinate")
+            self.report.add(
+                f"/{joined_path(path, name)}", Outcome.INLINED, "a coordinate", "coordinate"
+            )
         if extra:
             listed = [name for name in extra if name not in plan.names]
             linked: dict[str, Any] = {"coordinates": " ".join(listed)} if listed else {}
@@ -304,7 +301,7 @@ class Builder:
         return dict(found)
 
     def _mask(self, level: Level, path: str) -> dict[str, Array]:
-        where = _below(path, "mask")
+        where = joined_path(path, "mask")
         numbers = np.array([level.mask], np.int64)
         try:
             mask = image_array(
@@ -319,7 +316,6 @@ class Builder:
     def _coordinates(
         self, plan: _ArrayDimensions, array: Array, base: tuple[int, ...]
     ) -> dict[str, Array]:
-        """Return the coordinates of one level by name."""
         image = plan.image
         sizes = dict(zip(plan.names, array.shape, strict=True))
         whole = dict(zip(plan.names, base, strict=True))
@@ -398,10 +394,6 @@ class Builder:
         self.report.add(f"/{path}", Outcome.GROUP)
         for name in group.members:
             self.report.add(f"/{path}/{name}", Outcome.INLINED, "a tag of the pages", "tag")
-
-
-def _below(path: str, name: str) -> str:
-    return f"{path}/{name}" if path else name
 
 
 def _code(error: Exception) -> str:

@@ -114,12 +114,8 @@ def following(
         What was read; the chain is known to lead to the first.
     offsets : ndarray of int64, shape (n,)
         Where.
-    step : int
-        The distance between them.
     size : int
         Bytes that each is expected to have.
-    form : Format
-        Of the file.
 
     Returns
     -------
@@ -160,8 +156,6 @@ def read_below(pile: RawDirectories, first: int, wanted: Sequence[Sequence[int]]
 
     Parameters
     ----------
-    pile : RawDirectories
-        Where the directories go.
     first : int
         The first page.
     wanted : sequence of sequence of int

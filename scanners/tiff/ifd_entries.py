@@ -123,8 +123,6 @@ def layouts(
         The page numbers.
     size : int
         Bytes of a directory.
-    form : Format
-        Of the file.
     """
     entries = rows[:, form.lead : size - form.word].view(_entry(form))
     heads = entries["head"]

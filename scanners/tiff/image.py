@@ -49,8 +49,6 @@ def image_array(  # noqa: PLR0913 - what an array is made of
 
     Parameters
     ----------
-    pages : Pages
-        Where the pages are from.
     numbers : ndarray of int64, shape (prod(prefix),)
         One page for each place, in C order of `prefix`; -1 where there is none, which makes
         absent chunks.
@@ -58,8 +56,6 @@ def image_array(  # noqa: PLR0913 - what an array is made of
         Extents of the leading dimensions; ``()`` for a single page.
     names : sequence of str
         One name for each dimension of the result.
-    attributes : mapping
-        Of the array; JSON values.
     options : ScanOptions
         ``chunk_bytes`` is the target to which uncompressed contiguous data are cut or joined.
     sample_axis : int
@@ -91,7 +87,7 @@ def image_array(  # noqa: PLR0913 - what an array is made of
     if numbers.size != math.prod(prefix) or not there.size:
         raise MetadataError(f"{numbers.size} pages for {prefix}, {there.size} of them given")
     pages.tried[numbers[there]] = True
-    page = _alike(pages, numbers[there])
+    page = _common_page(pages, numbers[there])
     place = DimensionOrder.of(pages.facts(page), prefix, sample_axis, merge_samples)
     chunks = _chunks(pages, numbers, place, options)
     table = _table(pages, chunk_grid(place.shape, chunks.shape), chunks)
@@ -109,7 +105,7 @@ def image_array(  # noqa: PLR0913 - what an array is made of
     )
 
 
-def _alike(pages: Pages, numbers: NDArray[np.int64]) -> int:
+def _common_page(pages: Pages, numbers: NDArray[np.int64]) -> int:
     """Return the first of some pages, if all are of one kind that can be referenced."""
     page = int(numbers[0])
     kinds = pages.kind[numbers]
@@ -246,8 +242,6 @@ def following_array(
 
     Parameters
     ----------
-    pages : Pages
-        Where the page is from.
     page : int
         The page whose data come first; uncompressed, in one piece.
     prefix : sequence of int
@@ -255,8 +249,6 @@ def following_array(
     names : sequence of str
         One name for each dimension of the result: leading ones, y, x, and s if the page has
         several samples side by side; s before y and x if it has them one after another.
-    attributes : mapping
-        Of the array; JSON values.
     options : ScanOptions
         ``chunk_bytes`` is the target to which the data are cut.
     skip : int

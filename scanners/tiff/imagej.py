@@ -101,8 +101,6 @@ def read_image(pages: Pages, size: int) -> Image | None:
 
     Parameters
     ----------
-    pages : Pages
-        Of the file.
     size : int
         Bytes of the file.
     """

@@ -19,13 +19,6 @@ _LIMIT = 128 * 1024**2
 def parse(text: str, what: str) -> Element:
     """Return the root element of an XML document.
 
-    Parameters
-    ----------
-    text : str
-        The document.
-    what : str
-        What it is, for errors.
-
     Raises
     ------
     FormatError

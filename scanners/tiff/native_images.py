@@ -110,8 +110,6 @@ class NativeImage:
         ----------
         names, shape : tuple
             Leading dimensions of the array and their extents, samples among them.
-        at : tuple of int
-            One index for each.
 
         Returns
         -------
@@ -145,13 +143,7 @@ class NativeImage:
 
 
 def of_series(level: Any) -> NativeImage | None:
-    """Return a level of a series of tifffile's; None if pages are not its planes.
-
-    Parameters
-    ----------
-    level : tifffile.TiffPageSeries
-        The level.
-    """
+    """Return a level of a series of tifffile's; None if pages are not its planes."""
     shape, letters = shape_and_axes(level)
     inner = len(letters)
     while inner and letters[inner - 1] in "YXS":

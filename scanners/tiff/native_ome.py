@@ -48,8 +48,6 @@ def ome_images(text: str, file: Callable[[str, str], Any]) -> list[list[NativeIm
 
     Parameters
     ----------
-    text : str
-        The document.
     file : callable
         Returns the tifffile.TiffFile of a UUID and a name; None if it is not there.
     """
@@ -104,7 +102,6 @@ def _levels(pixels: Element, file: Callable[[str, str], Any]) -> list[NativeImag
 
 
 def _page(places: dict[int, tuple[Any, int]], below: int, number: int) -> Any:
-    """Return the page of a plane, or the page of one of its SubIFDs."""
     if number not in places:
         return None
     page = _whole(*places[number])

@@ -30,13 +30,7 @@ _IN_MEMORY = 256 * 1024**2
 
 
 class PageDecoder:
-    """Decodes the planes of images, and keeps the last few.
-
-    Parameters
-    ----------
-    stack : ExitStack
-        Closes what was opened.
-    """
+    """Decodes the planes of images, and keeps the last few."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack

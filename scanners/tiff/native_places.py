@@ -34,8 +34,6 @@ def image_by_place(files: NativeFiles, array: Array) -> NativeImage | None:
 
     Parameters
     ----------
-    files : NativeFiles
-        The files of the set.
     array : Array
         Where its chunks lie counts, but not what the scanner takes them for.
 

@@ -1,7 +1,6 @@
 """OME-NGFF metadata: ``multiscales``, ``omero`` and the layout of several images.
 
-Implements NGFF 0.4 and, for output in Zarr version 3, 0.5, whose attributes are those of 0.4
-under the key ``ome``.
+Implements NGFF 0.4 and, for output in Zarr version 3, 0.5 and 0.6.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ import numpy as np
 
 from refmaker.scanners.tiff.image_model import Channel
 from refmaker.scanners.tiff.units import TIMES
+from refmaker.scanning.ngff import Axis as NGFFAxis
+from refmaker.scanning.ngff import Level, image_metadata, multiscale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,13 +29,7 @@ _RGB = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"), ("alpha", "F
 
 
 def problem(names: Sequence[str]) -> str:
-    """Return why NGFF cannot describe an image; empty if it can.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Its dimensions, in order.
-    """
+    """Return why NGFF cannot describe an image; empty if it can."""
     custom = [name for name in names if name != "t" and name not in _SPACE]
     if len(custom) > 1:
         return f"NGFF has room for one axis besides time and space, not for {', '.join(custom)}"
@@ -56,62 +51,40 @@ def image_attributes(  # noqa: PLR0913 - what the document is made of
 
     Parameters
     ----------
-    name : str
-        Of the image.
-    axes : sequence of Axis
-        One for each dimension.
     paths : sequence of str
         Of the arrays, largest level first, below the group.
-    shapes : sequence of tuple of int
-        Of the arrays.
     channels : sequence of Channel
         One for each place of the channel axis.
-    dtype : numpy.dtype
-        Of the arrays.
-    version : {"0.4", "0.5"}
+    version : {"0.4", "0.5", "0.6"}
         Of NGFF.
     bits : int, optional
         Bits of an element that are in use.
     """
-    datasets = []
-    for path, shape in zip(paths, shapes, strict=True):
-        scale = [
-            (axis.scale or 1.0) * (base / extent if extent else 1.0)
-            for axis, base, extent in zip(axes, shapes[0], shape, strict=True)
-        ]
-        transformations = [{"type": "scale", "scale": scale}]
-        datasets.append({"path": path, "coordinateTransformations": transformations})
-    multiscale: dict[str, Any] = {"name": name, "axes": [_axis(axis) for axis in axes]}
-    multiscale["datasets"] = datasets
-    found: dict[str, Any] = {}
-    if version == "0.4":
-        multiscale = {"version": "0.4", **multiscale}
-    else:
-        found["version"] = version
-    found["multiscales"] = [multiscale]
+    levels = [
+        Level(
+            path,
+            tuple(
+                (axis.scale or 1.0) * (base / extent if extent else 1.0)
+                for axis, base, extent in zip(axes, shapes[0], shape, strict=True)
+            ),
+        )
+        for path, shape in zip(paths, shapes, strict=True)
+    ]
+    image = multiscale(name, [_axis(axis) for axis in axes], levels, version)
+    omero: dict[str, Any] = {}
     if channels:
         shown = [_channel(one, at, len(channels), dtype, bits) for at, one in enumerate(channels)]
-        found["omero"] = {
-            "name": name,
-            "channels": shown,
-            "rdefs": {"model": "greyscale" if len(shown) == 1 else "color"},
-        }
-        if version == "0.4":
-            found["omero"]["version"] = version
-    return found if version == "0.4" else {"ome": found}
+        model = "greyscale" if len(shown) == 1 else "color"
+        omero = {"name": name, "channels": shown, "rdefs": {"model": model}}
+    return image_metadata(version, multiscales=[image], omero=omero)
 
 
-def _axis(axis: Axis) -> dict[str, str]:
-    kind = {"t": "time", "c": "channel"}.get(axis.name)
+def _axis(axis: Axis) -> NGFFAxis:
+    kind = {"t": "time", "c": "channel"}.get(axis.name, "")
     kind = "space" if axis.name in _SPACE else kind
-    found = {"name": axis.name}
-    if kind is not None:
-        found["type"] = kind
     # A unit of the wrong kind would be no unit of NGFF's.
     fitting = kind in ("time", "space") and (axis.unit in TIMES) == (kind == "time")
-    if axis.unit is not None and fitting:
-        found["unit"] = axis.unit
-    return found
+    return NGFFAxis(axis.name, kind, axis.unit if axis.unit is not None and fitting else "")
 
 
 def _channel(
@@ -152,10 +125,6 @@ def channel_labels(
     ----------
     channels : sequence of Channel
         What the file tells: of channels, of all samples, or nothing.
-    count : int
-        Channels.
-    samples : int
-        Of each channel.
     color : bool
         Whether the samples are red, green and blue.
     """
@@ -177,9 +146,7 @@ def series_attributes(names: Sequence[str], version: str) -> tuple[Mapping[str, 
 
     Parameters
     ----------
-    names : sequence of str
-        The images' groups.
-    version : {"0.4", "0.5"}
+    version : {"0.4", "0.5", "0.6"}
         Of NGFF.
     """
     if version == "0.4":

@@ -45,13 +45,6 @@ def is_ome(description: str) -> bool:
 def companion_pages(text: str, siblings: RelatedTIFFs) -> Pages:
     """Return the pages of the first file that a companion file names and that is there.
 
-    Parameters
-    ----------
-    text : str
-        The companion's OME-XML.
-    siblings : RelatedTIFFs
-        Opens files by their names.
-
     Raises
     ------
     SourceNotFoundError
@@ -84,12 +77,8 @@ def read_images(
 
     Parameters
     ----------
-    pages : Pages
-        Of the scanned file.
     text : str
         Its OME-XML, or that of its companion file.
-    siblings : RelatedTIFFs
-        Opens the other files.
     report : ScanReport
         Gets a warning for what the description says wrongly.
     fill : bool
@@ -101,12 +90,8 @@ def read_images(
 
     Returns
     -------
-    Pages
-        Of all files.
     list of Image
         As far as the pages are as described.
-    str
-        The document that describes them.
 
     Raises
     ------
@@ -255,7 +240,7 @@ def _image(
     for block in pixels.data:
         file = number[names[block.uuid, block.name]]
         if file >= 0:
-            told += _place(block, chains[file], numbers)
+            told += not _assign_pages(block, chains[file], numbers)
     if told:
         report.warn(f"{what}: {told} blocks of planes lie outside of the image or the file")
     present = numbers[numbers >= 0]
@@ -292,15 +277,15 @@ def _broken(pages: Pages) -> bool:
     )
 
 
-def _place(block: Data, chain: NDArray[np.int64], numbers: NDArray[np.int64]) -> bool:
-    """Enter the pages of one block; return whether some of it has no place."""
+def _assign_pages(block: Data, chain: NDArray[np.int64], numbers: NDArray[np.int64]) -> bool:
+    """Enter the pages of one block; return whether all have a place."""
     if min(block.first, block.page, block.count) < 0:
-        return True
+        return False
     count = block.count or chain.size - block.page
     fits = min(count, numbers.size - block.first, chain.size - block.page)
     if fits > 0:
         numbers[block.first : block.first + fits] = chain[block.page : block.page + fits]
-    return fits < min(count, numbers.size - block.first)
+    return fits >= min(count, numbers.size - block.first)
 
 
 def _mismatch(
@@ -331,8 +316,6 @@ def below(pages: Pages, numbers: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
     Parameters
     ----------
-    pages : Pages
-        All pages.
     numbers : ndarray of int64
         Those of the base level; -1 where there is none.
 

@@ -39,15 +39,7 @@ _QUANTITIES = {
 
 @dataclass(frozen=True, slots=True)
 class BinaryOnly:
-    """A file that has pixels only; the description is in another.
-
-    Parameters
-    ----------
-    name : str
-        That file, beside this one.
-    uuid : str
-        What that file calls itself.
-    """
+    """A file that has pixels only; the description is in another."""
 
     name: str
     uuid: str

@@ -44,11 +44,6 @@ _WHOLE = 2**32 - 1
 class PageColumns:
     """The pages of one file, or of several.
 
-    Parameters
-    ----------
-    directories : sequence of Directory
-        Of each file.
-
     Attributes
     ----------
     urls : tuple of str

@@ -100,7 +100,6 @@ def page_encoding_of(pages: PageColumns, page: int) -> PageEncoding:
 
 
 def _skip_bits(pages: PageColumns, page: int) -> tuple[int, int, int]:
-    """Return the parameters of EER."""
     skip, horizontal, vertical = (
         next(iter(pages.integers(page, code)), default)
         for code, default in ((65007, 7), (65008, 2), (65009, 2))

@@ -36,11 +36,6 @@ _LARGEST_CHUNK = 2**31 - 1
 class Pages(PageColumns):
     """The pages of one file, or of several.
 
-    Parameters
-    ----------
-    directories : sequence of Directory
-        Of each file.
-
     Attributes
     ----------
     kind : ndarray of int64, shape (n,)

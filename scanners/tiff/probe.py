@@ -53,14 +53,10 @@ def probed(
 
     Parameters
     ----------
-    pages : Pages
-        All pages.
     numbers : ndarray of int64, shape (m,)
         Those that the segments are of; all of one kind.
     code : ChunkCodecs
         How they should be decoded.
-    found : Segments
-        Where they lie.
     mode : {"auto", "all", "none"}
         How many to look at.
 
@@ -147,13 +143,7 @@ def _chosen(
 def _decoded_bytes(
     data: bytes, steps: tuple[Mapping[str, Any], ...], expected: int, full: int
 ) -> int:
-    """Return how many bytes a segment has when decoded; many too many count as a few.
-
-    Raises
-    ------
-    CodecError
-        If they are fewer than they have to be, or another image's.
-    """
+    """Return how many bytes a segment has when decoded; many too many count as a few."""
     for step in steps[:-1]:
         data = bytes(_codec(step).decode(data))
     step = steps[-1]

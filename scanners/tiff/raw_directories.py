@@ -69,13 +69,6 @@ class _Part:
 class RawDirectories:
     """The bytes of directories, sorted by length.
 
-    Parameters
-    ----------
-    source : Source
-        The file.
-    form : Format
-        How it writes directories.
-
     Attributes
     ----------
     count : int

@@ -65,8 +65,6 @@ class TIFFScanner(DeclaredScanner, declaration=FORMAT):
 
         Parameters
         ----------
-        source : Source
-            The file.
         options : ScanOptions
             As for `scan`.
         report : ScanReport

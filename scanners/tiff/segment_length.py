@@ -20,17 +20,7 @@ _LOOKED_AT = 64 * 1024**2
 
 
 def segment_length(pages: Pages, page: int, offset: int) -> int:
-    """Return the bytes of a page's only segment, which is compressed.
-
-    Parameters
-    ----------
-    pages : Pages
-        All pages.
-    page : int
-        One of them.
-    offset : int
-        Where its segment begins.
-    """
+    """Return the bytes of a page's only segment, which is compressed."""
     facts = pages.facts(page)
     file = int(pages.file[page])
     source = pages.sources[file]

@@ -57,8 +57,6 @@ def segments(pages: Pages, numbers: NDArray[np.int64]) -> Segments:
 
     Parameters
     ----------
-    pages : Pages
-        Where the pages are from.
     numbers : ndarray of int64, shape (m,)
         The pages; not empty.
 

@@ -89,7 +89,7 @@ def tree(
             pages,
             options,
             report,
-            settings.get("layout", "auto"),
+            settings.get("tiff-axes", "auto"),
             settings.get("ngff", "0.4"),
             absent=settings.get("damaged-pages") == "absent",
             geozarr=settings.get("geozarr") == "yes",

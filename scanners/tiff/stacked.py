@@ -30,15 +30,7 @@ _PLAIN_BITS = frozenset({8, 16, 32, 64})
 
 
 def data_start(pages: Pages, page: int) -> int | None:
-    """Return where a page's data begin; None if planes cannot follow them plainly.
-
-    Parameters
-    ----------
-    pages : Pages
-        All pages.
-    page : int
-        One of them.
-    """
+    """Return where a page's data begin; None if planes cannot follow them plainly."""
     plain = (
         pages.compression[page] == 1
         and pages.predictor[page] == 1
@@ -66,10 +58,6 @@ def stacked_array(
         All pages; the first has the data of the first plane.
     planes : ndarray of int64
         Which plane, counted from the first in the file, is at each place of the leading axes.
-    names : sequence of str
-        One name for each dimension.
-    attributes : mapping
-        Of the array.
     options : ScanOptions
         ``chunk_bytes`` is the target size of chunks.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from refmaker.errors import RefmakerError
 from refmaker.scanners.tiff.bounded_decoders import BOUNDED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -44,14 +44,10 @@ def filled_up(
 
     Parameters
     ----------
-    pages : Pages
-        Where the pages are from.
     numbers : ndarray of int64, shape (m,)
         The pages.
     code : ChunkCodecs
         How they are decoded.
-    found : Segments
-        Where their strips lie.
     tail_rows : int
         Rows of the last strip of each.
     budget : int
@@ -90,22 +86,14 @@ def filled_up(
     return kept
 
 
-def _deflate(data: bytes) -> bytes:
-    return zlib.compress(data)
-
-
 def _xz(data: bytes) -> bytes:
     import lzma
 
     return lzma.compress(data)
 
 
-def _codec(config: Mapping[str, Any]) -> Any:
-    return import_module("numcodecs").get_codec(dict(config))
-
-
 def _zstd(data: bytes) -> bytes:
-    return bytes(_codec({"id": "zstd"}).encode(data))
+    return bytes(import_module("numcodecs").get_codec({"id": "zstd"}).encode(data))
 
 
 def _lzw(data: bytes) -> bytes:
@@ -116,8 +104,8 @@ def _packbits(data: bytes) -> bytes:
     return bytes(import_module("imagecodecs").packbits_encode(data))
 
 
-_ENCODERS = {
-    "zlib": _deflate,
+_ENCODERS: dict[str, Callable[[bytes], bytes]] = {
+    "zlib": zlib.compress,
     "lzma": _xz,
     "zstd": _zstd,
     "imagecodecs_lzw": _lzw,

@@ -15,11 +15,6 @@ __all__ = ["summary"]
 def summary(root: Group) -> list[dict[str, Any]]:
     """Return one row for each image of a reference set.
 
-    Parameters
-    ----------
-    root : Group
-        As the scanner made it.
-
     Returns
     -------
     list of dict

@@ -98,12 +98,8 @@ def tag_group(
 
     Parameters
     ----------
-    pages : Pages
-        All pages.
     numbers : ndarray of int64
         Those of the image over its leading axes; -1 where there is none.
-    names : sequence of str
-        Of the leading axes.
     skip : frozenset of int
         Tags that are kept elsewhere.
     """

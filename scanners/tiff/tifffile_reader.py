@@ -37,13 +37,6 @@ __all__ = ["TifffileReader", "open_native"]
 def open_native(source: Source, scanner: Scanner) -> Iterator[TifffileReader]:
     """Open a file, and those that belong to it, with tifffile.
 
-    Parameters
-    ----------
-    source : Source
-        The file.
-    scanner : Scanner
-        Makes coordinates again.
-
     Raises
     ------
     MissingDependencyError
@@ -59,17 +52,7 @@ def open_native(source: Source, scanner: Scanner) -> Iterator[TifffileReader]:
 
 
 class TifffileReader:
-    """Arrays of a reference set, as tifffile reads them.
-
-    Parameters
-    ----------
-    source : Source
-        The file.
-    scanner : Scanner
-        Its scanner.
-    stack : ExitStack
-        Closes the files.
-    """
+    """Arrays of a reference set, as tifffile reads them."""
 
     def __init__(self, source: Source, scanner: Scanner, stack: ExitStack) -> None:
         self._source, self._scanner = source, scanner
@@ -111,7 +94,6 @@ class TifffileReader:
         return image
 
     def _region(self, image: NativeImage, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
-        """Return a region, plane by plane."""
         names = array.dimension_names or ()
         lead = tuple(at for at, name in enumerate(names) if name not in "yx")
         rows, columns = (region[names.index(name)] for name in "yx")
@@ -145,7 +127,7 @@ class TifffileReader:
     def _scanned(self, layout: str) -> Group:
         if layout not in self._made:
             chosen = {
-                "layout": layout,
+                "tiff-axes": layout,
                 "missing-files": "fill",
                 "damaged-pages": "absent",
                 "probe": "none",

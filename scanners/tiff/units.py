@@ -51,8 +51,6 @@ def number(text: object, *, positive: bool = False) -> float | None:
 
     Parameters
     ----------
-    text : object
-        Text or number.
     positive : bool
         Whether only numbers above 0 count.
     """

@@ -35,8 +35,6 @@ def plain(row: NDArray[Any], kind: int) -> Any:
     ----------
     row : ndarray, shape (count,) or (count, 2)
         The values; rationals as pairs.
-    kind : int
-        The field type.
     """
     if kind == ASCII:
         return _text(row.tobytes())

@@ -49,8 +49,6 @@ def vendor(pages: Pages, description: str) -> str:
 
     Parameters
     ----------
-    pages : Pages
-        Of the file.
     description : str
         The first page's.
     """
@@ -91,10 +89,6 @@ def read_images(
 
     Parameters
     ----------
-    pages : Pages
-        Of the file.
-    source : Source
-        The file.
     siblings : RelatedTIFFs
         Opens the other files of a series.
     report : ScanReport
@@ -106,8 +100,6 @@ def read_images(
     -------
     Pages
         Of all files of the series.
-    list of Image
-        In tifffile's order.
     """
     if what == "scanimage":
         return pages, _scanimage(pages)

@@ -1,11 +1,11 @@
 """Zarr stores of version 2 and 3: folders, zip archives, shards.
 
-``keys``, ``zip_archive``
-    What a store holds by its keys, in a folder or in a zip archive.
+``zip_archive``
+    What a store in a zip archive holds by its keys.
 ``hierarchy``
     Groups and arrays of a store, by their metadata documents.
 ``chunk_keys``
-    Keys of chunks as positions in the chunk grid.
+    How the chunks of arrays are called.
 ``shards``
     Inner chunks of shards, by the index of each.
 ``declared``, ``scanner``, ``zarr_reader``

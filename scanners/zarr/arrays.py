@@ -17,8 +17,8 @@ from refmaker.errors import (
 )
 from refmaker.io.many_files import FileRange
 from refmaker.model import Array, ChunkTable, chunk_grid
-from refmaker.scanners.zarr.chunk_keys import ChunkKeys, keys_v2, keys_v3
-from refmaker.scanners.zarr.keys import Places
+from refmaker.scanners.zarr.chunk_keys import keys_v2, keys_v3
+from refmaker.scanning.key_store import Places, StoredChunks, flat_numbers
 from refmaker.storage.tree import array_of, strict
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
     from refmaker.model.report import Fingerprint, ScanReport
     from refmaker.scanners.zarr.hierarchy import Node
-    from refmaker.scanners.zarr.keys import KeyStore
     from refmaker.scanners.zarr.shards import Sharding
+    from refmaker.scanning.chunk_keys import ChunkKeys
+    from refmaker.scanning.key_store import KeyStore
     from refmaker.scanning.options import ScanOptions
 
 __all__ = ["ArrayBuilder"]
@@ -54,10 +55,6 @@ class ArrayBuilder:
     assume : bool
         Whether chunks are taken to be there where the store lists nothing.
 
-    Attributes
-    ----------
-    sources : dict of str to Fingerprint
-        The files that references point into.
     """
 
     def __init__(
@@ -65,7 +62,12 @@ class ArrayBuilder:
     ) -> None:
         self._store, self._report, self._options = store, report, options
         self._assume = assume
-        self.sources: dict[str, Fingerprint] = {}
+        self._chunks = StoredChunks(store, report, _DOCUMENTS)
+
+    @property
+    def sources(self) -> dict[str, Fingerprint]:
+        """The files that references point into."""
+        return self._chunks.sources
 
     def array(self, node: Node) -> Array:
         """Return the array of a node.
@@ -89,17 +91,17 @@ class ArrayBuilder:
     def _array_v3(self, node: Node) -> Array:
         """Return the array of a node of version 3."""
         from refmaker.model.zarr_v3_reader import array_from_document_v3
-        from refmaker.scanners.zarr.shards import is_sharded, sharding_of
+        from refmaker.scanners.zarr.shards import shardings_of
 
         document = node.document
-        sharding = sharding_of(document) if is_sharded(document) else None
-        array = array_from_document_v3(document if sharding is None else sharding.document)
+        shardings = shardings_of(document)
+        array = array_from_document_v3(shardings[-1].document if shardings else document)
         array = replace(array, attributes=strict(array.attributes))
         keys = keys_v3(document, len(array.shape))
-        if sharding is None:
-            table = self._table(node.path, keys, array.chunks.grid)
+        if shardings:
+            table = self._inner_table(node.path, keys, array.shape, shardings)
         else:
-            table = self._inner_table(node.path, keys, array.shape, sharding)
+            table = self._table(node.path, keys, array.chunks.grid)
         found = replace(array, chunks=table)
 
         def warn(text: str) -> None:
@@ -111,57 +113,9 @@ class ArrayBuilder:
         """Return the table of chunks that are values of keys."""
         if self._store.listing is None:
             return self._assumed(path, keys, grid)
-        at, places = self._placed(path, keys, grid)
-        index = _numbers(at, grid)
+        at, places = self._chunks.placed(path, keys, grid)
+        index = flat_numbers(at, grid)
         return ChunkTable.from_columns(grid, tuple(places.urls), **places.columns(), index=index)
-
-    def _placed(
-        self, path: str, keys: ChunkKeys, grid: tuple[int, ...]
-    ) -> tuple[NDArray[np.int64], Places]:
-        """Return positions in the grid, and places, of all chunks that are there, in C order."""
-        listing = self._store.listing
-        assert listing is not None  # noqa: S101 - looked at before
-        folder = f"{path}/" if path else ""
-        self._check_links(folder)
-        start, stop = listing.span(folder)
-        cut = len(folder)
-        below = [name[cut:] for name in listing.names[start:stop]]
-        own = [row for row, name in enumerate(below) if name not in _DOCUMENTS]
-        below = [below[row] for row in own] if len(own) < len(below) else below
-        found = keys.place(below)
-        if found.strays:
-            self._warn(path, len(found.strays), "no chunks of it", found.strays[0])
-        at, rows = found.at, np.array(own, np.int64)[found.row] + start
-        inside = (at < np.array(grid, np.int64)).all(axis=1)
-        if not bool(inside.all()):
-            first = below[int(found.row[np.flatnonzero(~inside)[0]])]
-            self._warn(path, int((~inside).sum()), "chunks beyond its shape", first)
-            at, rows = at[inside], rows[inside]
-        order = np.argsort(_numbers(at, grid), kind="stable")
-        at, rows = at[order], rows[order]
-        places = self._store.places(rows)
-        if places.length.size and not bool(places.length.all()):
-            key = listing.names[int(rows[int(np.argmin(places.length))])]
-            raise FormatError(f"the chunk {key!r} has no bytes", url=self._store.url(key))
-        if places.whole:
-            prints = listing.fingerprints(rows.tolist())
-            self.sources.update(zip(places.urls, prints, strict=True))
-        return at, places
-
-    def _warn(self, path: str, count: int, what: str, first: str) -> None:
-        self._report.warn(f"/{path}: files in it that are {what}: {count}, the first {first!r}")
-
-    def _check_links(self, folder: str) -> None:
-        """Refuse an array with chunks that are links to elsewhere."""
-        listing = self._store.listing
-        assert listing is not None  # noqa: S101 - as above
-        link = next((name for name in listing.outside if name.startswith(folder)), None)
-        if link is not None:
-            raise UnsupportedError(
-                f"{link!r} is a link that leads out of the store",
-                code="external-outside",
-                hint="allow it with `follow_external=True`",
-            )
 
     def _assumed(self, path: str, keys: ChunkKeys, grid: tuple[int, ...]) -> ChunkTable:
         """Return a table of all chunks of the grid, each a file that nobody has looked at."""
@@ -186,13 +140,25 @@ class ArrayBuilder:
         return [self._store.url(folder + keys.key(at)) for at in np.ndindex(*grid)]
 
     def _inner_table(
-        self, path: str, keys: ChunkKeys, shape: Sequence[int], sharding: Sharding
+        self, path: str, keys: ChunkKeys, shape: Sequence[int], shardings: Sequence[Sharding]
     ) -> ChunkTable:
-        """Return the table of the inner chunks of shards."""
-        grid = chunk_grid(shape, sharding.shards)
+        """Return the table of the inner chunks of shards, of the innermost ones."""
+        from refmaker.scanners.zarr.shards import shards_in
+
+        outer, *within = shardings
+        grid = chunk_grid(shape, outer.shards)
         if self._store.listing is None:
-            return self._assumed_inner(path, keys, grid, shape, sharding)
-        at, places = self._placed(path, keys, grid)
+            table = self._assumed_inner(path, keys, grid, shape, outer)
+        else:
+            table = self._indexed(shape, outer, *self._chunks.placed(path, keys, grid))
+        for sharding in within:
+            table = self._indexed(shape, sharding, *shards_in(table))
+        return table
+
+    def _indexed(
+        self, shape: Sequence[int], sharding: Sharding, at: NDArray[np.int64], places: Places
+    ) -> ChunkTable:
+        """Return the table of the inner chunks of shards whose places are known."""
         size = sharding.index_bytes
         short = np.flatnonzero(places.length < size)
         if short.size:
@@ -249,13 +215,6 @@ class ArrayBuilder:
         from refmaker.scanners.zarr.shards import inner_table
 
         return inner_table(sharding, shape, at, places, indices, sizes)
-
-
-def _numbers(at: NDArray[np.int64], grid: tuple[int, ...]) -> NDArray[np.int64]:
-    """Return the flat numbers of positions in a grid."""
-    if not grid:
-        return np.zeros(len(at), np.int64)
-    return np.asarray(np.ravel_multi_index(tuple(at.T), grid), np.int64)
 
 
 def _check_objects(array: Array) -> None:

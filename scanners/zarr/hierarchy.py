@@ -18,15 +18,15 @@ from refmaker.errors import (
 )
 from refmaker.io.many_files import FileRange
 from refmaker.model.report import Outcome, ScanReport
-from refmaker.scanners.zarr.keys import read_documents
-from refmaker.storage.json_windows import DamagedTextError, loads, nesting
+from refmaker.scanning.key_store import read_documents
+from refmaker.storage.json_text import DamagedTextError, loads, nesting
 from refmaker.storage.limits import DEFAULT
 from refmaker.storage.tree import check_path, strict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from refmaker.scanners.zarr.keys import KeyStore
+    from refmaker.scanning.key_store import KeyStore
 
 __all__ = ["Node", "read_hierarchy"]
 

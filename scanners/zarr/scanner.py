@@ -15,8 +15,8 @@ from refmaker.model.tree import nested
 from refmaker.scanners.zarr.arrays import ArrayBuilder
 from refmaker.scanners.zarr.declared import CHUNKS, FORMAT, METADATA
 from refmaker.scanners.zarr.hierarchy import read_hierarchy
-from refmaker.scanners.zarr.keys import DOCUMENT_MOST, FolderStore
 from refmaker.scanning.declaration import DeclaredScanner
+from refmaker.scanning.key_store import DOCUMENT_MOST, FolderStore
 from refmaker.scanning.protocol import SNIFF_BYTES, setting_values
 from refmaker.storage.tree import strict
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from refmaker.io.source import Source
-    from refmaker.scanners.zarr.keys import KeyStore
+    from refmaker.scanning.key_store import KeyStore
     from refmaker.scanning.options import ScanOptions
     from refmaker.scanning.protocol import LibraryReader
 

@@ -14,21 +14,22 @@ import numpy as np
 
 from refmaker.errors import FormatError, MetadataError, UnsupportedError
 from refmaker.model import ChunkTable, chunk_grid
+from refmaker.scanning.key_store import Places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from refmaker.scanners.zarr.keys import Places
-
-__all__ = ["Sharding", "inner_table", "is_sharded", "sharding_of"]
+__all__ = ["Sharding", "inner_table", "shardings_of", "shards_in"]
 
 _NAME = "sharding_indexed"
 _NEVER = np.uint64(2**64 - 1)
 _PAIR = 16
 _CHECKSUM = 4
 _CODEC = "zarr3-codec"
+_DEEPEST = 4
+"""Shards in each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +76,33 @@ def is_sharded(document: Mapping[str, Any]) -> bool:
     return isinstance(codecs, list) and any(_name(codec) == _NAME for codec in codecs)
 
 
+def shardings_of(document: Mapping[str, Any]) -> list[Sharding]:
+    """Return how the shards of a version 3 array are divided, and those that lie in them.
+
+    Raises
+    ------
+    MetadataError, UnsupportedError
+        As for `sharding_of`.
+    """
+    found: list[Sharding] = []
+    while is_sharded(document):
+        if len(found) == _DEEPEST:
+            raise UnsupportedError(f"more than {_DEEPEST} shards in each other", code=_CODEC)
+        found.append(sharding_of(document))
+        document = found[-1].document
+    return found
+
+
 def sharding_of(document: Mapping[str, Any]) -> Sharding:
-    """Return how the shards of a version 3 array are divided.
+    """Return how the shards of a version 3 array are divided, the outermost ones.
 
     Raises
     ------
     MetadataError
         If the codec's configuration is damaged.
     UnsupportedError
-        If other codecs stand beside it, shards lie in shards, or an index is encoded in another
-        way than plain or with a checksum; code ``zarr3-codec``.
+        If other codecs stand beside it, or an index is encoded in another way than plain or with a
+        checksum; code ``zarr3-codec``.
     """
     codecs = document["codecs"]
     if len(codecs) != 1:
@@ -98,8 +116,6 @@ def sharding_of(document: Mapping[str, Any]) -> Sharding:
     if isinstance(grid, dict) and grid.get("name") != "regular":
         raise UnsupportedError(f"shards in the chunk grid {grid.get('name')!r}", code="zarr3-grid")
     inner = config.get("codecs")
-    if isinstance(inner, list) and any(_name(codec) == _NAME for codec in inner):
-        raise UnsupportedError("shards in shards", code=_CODEC)
     shards, chunks = _extents(outer.get("chunk_shape")), _extents(config.get("chunk_shape"))
     if len(shards) != len(chunks) or any(a % b for a, b in zip(shards, chunks, strict=True)):
         raise MetadataError(f"shards of {shards} cannot be divided into chunks of {chunks}")
@@ -191,7 +207,7 @@ def inner_table(
     row, _ = np.nonzero(written)
     chosen = np.ravel_multi_index(tuple(position[written].T), grid) if inner is not None else row
     base = places.offset.astype(np.uint64)[row]
-    file = row.astype(np.int32) if places.whole else None
+    file = None if places.files is None else places.files[row]
     return ChunkTable.from_columns(
         grid,
         tuple(places.urls),
@@ -199,6 +215,21 @@ def inner_table(
         length=length[written],
         index=chosen,
         url=file,
+    )
+
+
+def shards_in(table: ChunkTable) -> tuple[NDArray[np.int64], Places]:
+    """Return positions and places of the chunks of a table, which are shards themselves."""
+    at = np.stack(table.coordinates(), axis=-1).astype(np.int64) if table.grid else None
+    if at is None:
+        at = np.zeros((table.referenced, 0), np.int64)
+    files = np.zeros(table.referenced, np.int32) if table.url is None else table.url
+    return at, Places(
+        table.urls,
+        table.offset.astype(np.int64),
+        table.length.astype(np.int64),
+        whole=False,
+        files=files,
     )
 
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from refmaker.errors import FormatError, LimitError, RefmakerError, UnsupportedError
 from refmaker.io.listing import Listing
-from refmaker.scanners.zarr.keys import DOCUMENT_MOST, Places, root_of
+from refmaker.io.stores import STORE_DOCUMENTS
+from refmaker.scanning.key_store import DOCUMENT_MOST, Places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +69,7 @@ class ZipStore:
             raise FormatError(f"a damaged zip archive: {error}", url=source.url) from error
         # Of members with one name the last one counts.
         members = {m.filename: m for m in self._archive.infolist() if not m.is_dir()}
-        self.prefix = root_of(list(members), source.url)
+        self.prefix = _root_of(list(members), source.url)
         start = len(self.prefix)
         self._members = sorted(
             ((name[start:], m) for name, m in members.items() if name.startswith(self.prefix)),
@@ -143,3 +144,30 @@ class ZipStore:
         if len(data) > DOCUMENT_MOST:
             return LimitError(f"{member.filename} is larger than {DOCUMENT_MOST} bytes")
         return data
+
+
+def _root_of(names: Sequence[str], url: str) -> str:
+    """Return the folder in an archive that is the store: where the outermost document lies.
+
+    Raises
+    ------
+    FormatError, UnsupportedError
+        If there is none, or more than one.
+    """
+    folders = {name.rpartition("/")[0] for name in names if _is_document(name)}
+    if not folders:
+        raise FormatError("the archive holds no Zarr store", url=url)
+    least = min(folder.count("/") if folder else -1 for folder in folders)
+    first = sorted(f for f in folders if (f.count("/") if f else -1) == least)
+    if len(first) > 1:
+        raise UnsupportedError(
+            f"the archive holds several stores: {', '.join(first[:3])}",
+            code="zarr-archive",
+            url=url,
+            hint="unpack it, and scan each",
+        )
+    return f"{first[0]}/" if first[0] else ""
+
+
+def _is_document(name: str) -> bool:
+    return name.rpartition("/")[2] in STORE_DOCUMENTS

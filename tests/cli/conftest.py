@@ -20,6 +20,16 @@ class Ran:
 
     @property
     def records(self):
+        """The records of single things."""
+        return [record for record in self._printed() if record.keys() != {"summary"}]
+
+    @property
+    def summary(self):
+        """The record that sums up, which comes last."""
+        *_, last = self._printed()
+        return last["summary"]
+
+    def _printed(self):
         return [json.loads(line) for line in self.out.splitlines()]
 
 

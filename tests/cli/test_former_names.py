@@ -7,12 +7,18 @@ import pytest
 
 import refmaker
 from refmaker.cli import VERBS, main
+from refmaker.errors import MetadataError
+from refmaker.scanning.options import ScanOptions
+from refmaker.scanning.protocol import scanners, setting_values
 
 FORMER = {
     ("scan", "--inline"): "--inline-threshold",
     ("scan", "--name"): "--name-template",
     ("scan", "--trust-stride"): "--infer-ifds",
     ("scan", "--missing-siblings"): "--missing-files",
+    ("scan", "--sidecar"): "--index-files",
+    ("scan", "--bits"): "--unused-bits",
+    ("scan", "--slides"): "--slide-axes",
     ("combine", "--any-order"): "--no-monotonic",
     ("combine", "--split-eras"): "--split-incompatible",
     ("combine", "--inline-odd"): "--inline-mismatched",
@@ -25,6 +31,22 @@ FORMER = {
     ("append", "--inline-odd"): "--inline-mismatched",
     ("convert", "--to"): "--out-format",
     ("pattern", "--to"): "--out-format",
+    ("pattern", "--like"): "--scanned-file",
+    ("pattern", "--layout"): "--chunk-source",
+    ("pattern", "--check"): "--check-files",
+    ("pattern", "--existing"): "--allow-missing",
+    ("pattern", "--shared"): "--identical-variables",
+    ("pattern", "--varying"): "--concat-variables",
+    **{
+        (verb, old): new
+        for verb in ("scan", "combine", "append")
+        for old, new in (
+            ("--shared", "--identical-variables"),
+            ("--varying", "--concat-variables"),
+            ("--attributes", "--combine-attrs"),
+            ("--static", "--compat"),
+        )
+    },
 }
 
 
@@ -50,10 +72,13 @@ def test_each_means_the_same_and_is_not_shown(verb, old, run):
     new = FORMER[verb, old]
     kinds = {"--inline": "2k", "--name": "{n}", "--to": "compact"}
     kinds |= {"--trust-stride": "yes", "--missing-siblings": "fill"}
+    kinds |= {"--sidecar": "map", "--bits": "trust", "--slides": "native"}
+    kinds |= {"--shared": "v", "--varying": "v", "--attributes": "first", "--static": "vary"}
+    kinds |= {"--like": "z", "--layout": "file", "--check": "5"}
     value = [kinds[old]] if old in kinds else []
     rest = {"append": ["set", "input"], "convert": ["a", "b"]}.get(verb, ["input"])
     rest += ["-o", "x"] if verb in ("combine", "pattern") else []
-    rest += ["--like", "y"] if verb == "pattern" else []
+    rest += ["--scanned-file", "y"] if verb == "pattern" and old != "--like" else []
     given = [
         command.make_context(verb, [*rest, flag, *value]).params[parameter.name]
         for flag in (old, new)
@@ -72,6 +97,22 @@ def test_sizes_of_chunks_as_they_were_given_before(run, files, tmp_path):
     assert "--combine" in wrong.err
 
 
+def test_one_former_name_of_settings_of_two_formats(run, files, tmp_path, monkeypatch):
+    assert "--layout " not in run("scan", "--help-all").out
+    one = ScanOptions(settings={"layout": "flat"})
+    assert setting_values(scanners()["grib"], one)["grib-grouping"] == "flat"
+    assert setting_values(scanners()["tiff"], one)["tiff-axes"] == "auto"
+    other = ScanOptions(settings={"layout": "native"})
+    assert setting_values(scanners()["grib"], other)["grib-grouping"] == "tree"
+    assert setting_values(scanners()["tiff"], other)["tiff-axes"] == "native"
+    with pytest.raises(MetadataError, match="grib-grouping or tiff-axes is 'round'"):
+        setting_values(scanners()["grib"], ScanOptions(settings={"layout": "round"}))
+    assert "is 'round'" in run("scan", files["a"], "--layout", "round", "-o", "x", code=1).err
+    run("scan", files["a"], "--layout", "flat", "-o", "flag.json")
+    monkeypatch.setenv("REFMAKER_SCAN_LAYOUT", "round")
+    assert "is 'round'" in run("scan", files["a"], "-o", "x", code=1).err
+
+
 def test_environment_variables_of_former_names(run, files, monkeypatch, tmp_path):
     monkeypatch.setenv("REFMAKER_SCAN_NAME", "old-{stem}.json")
     run("scan", files["a"])
@@ -84,8 +125,12 @@ def test_environment_variables_of_former_names(run, files, monkeypatch, tmp_path
 class TestCombineOptions:
     @pytest.mark.parametrize(
         ("old", "new", "value"),
-        [("eras", "incompatible", "split"), ("odd", "mismatched", "inline")],
-    )
+        [
+            ("eras", "incompatible", "split"), ("odd", "mismatched", "inline"),
+            ("static", "compat", "vary"), ("attributes", "combine_attrs", "error"),
+            ("shared", "identical_variables", ("a",)), ("varying", "concat_variables", ("a",)),
+        ],
+    )  # fmt: skip
     def test_former_keywords(self, old, new, value):
         made = refmaker.CombineOptions(**{old: value})
         assert getattr(made, new) == value
@@ -96,6 +141,10 @@ class TestCombineOptions:
         refs = refmaker.scan(files["a"])
         with pytest.raises(ValueError, match="incompatible is 'perhaps'"):
             refmaker.combine([refs], eras="perhaps")
+
+    def test_one_name_is_enough(self):
+        with pytest.raises(TypeError, match="static is a former name of compat"):
+            refmaker.CombineOptions(static="vary", compat="vary")
 
     def test_others_are_refused(self):
         with pytest.raises(TypeError, match="era"):

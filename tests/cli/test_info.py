@@ -96,3 +96,66 @@ def test_bad_files(run, tmp_path, content, message):
     assert message in ran.err
     assert ran.err.count("\n") == 1
     assert ran.out == ""
+
+
+def test_attributes_are_shown_when_asked_for(run, tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file.attrs["title"] = "a\x1b[31mb"
+        for name, values in (("time", [0.0, 24.0]), ("x", [1.5, 2.5, 3.5])):
+            file[name] = values
+            file[name].make_scale(name)
+        file["time"].attrs["units"] = "hours since 2000-01-01"
+        file["x"].attrs["units"] = "km"
+        made = file.create_dataset("v", data=np.arange(6.0).reshape(2, 3), fillvalue=-1)
+        made.attrs["_FillValue"] = np.array([-1.0])
+        made.attrs["valid_range"] = np.array([0, 9], "i2")
+        made.dims[0].attach_scale(file["time"])
+        made.dims[1].attach_scale(file["x"])
+    lines = run("info", "a.nc", "-a").out.splitlines()
+    assert '    title = "a\\u001b[31mb"' in lines
+    at = next(number for number, line in enumerate(lines) if " v  " in line)
+    assert [line.strip(" │") for line in lines[at + 1 : at + 3]] == [
+        "_FillValue = -1.0", "valid_range = [0, 9]",
+    ]  # fmt: skip
+    assert "_nczarr_attr" not in "".join(lines)
+    plain = run("info", "a.nc").out.splitlines()
+    assert not any("valid_range" in line or "title" in line for line in plain)
+    at = plain.index("coordinates:")
+    assert sorted(line.strip() for line in plain[at + 1 : at + 3]) == [
+        "time  2000-01-01T00:00:00 .. 2000-01-02T00:00:00", "x  1.5 .. 3.5 km",
+    ]  # fmt: skip
+    (record,) = run("info", "a.nc", "--json").records
+    assert {span["path"]: (span["first"], span["last"]) for span in record["spans"]} == {
+        "time": ("2000-01-01T00:00:00", "2000-01-02T00:00:00"), "x": (1.5, 3.5),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("attributes", "told"),
+    [
+        ({"scale_factor": 0.5, "add_offset": 10, "units": "m"}, "x  10.5 .. 11.5 m"),
+        ({"units": "eras since yesterday"}, "x  1 .. 3 eras since yesterday"),
+        ({"units": "days since 2000-02-28", "calendar": "noleap"},
+         "x  2000-03-01T00:00:00 .. 2000-03-03T00:00:00"),
+    ],
+)  # fmt: skip
+def test_spans_follow_attributes(run, tmp_path, attributes, told):
+    import h5py
+
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file["x"] = np.array([1, 2, 3], "i2")
+        file["x"].make_scale("x")
+        file["x"].attrs.update(attributes)
+    assert f"  {told}" in run("info", "a.nc").out.splitlines()
+
+
+def test_spans_of_nothing_are_left_out(run, tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        for name, values in (("x", [np.nan, 1]), ("y", np.zeros(0))):
+            file[name] = np.array(values)
+            file[name].make_scale(name)
+    assert "coordinates:" not in run("info", "a.nc").out

@@ -95,7 +95,7 @@ def test_every_help_fits_a_screen(words, run):
 
 def test_everything_is_in_the_help_of_all(run):
     text = run("scan", "--help-all").out
-    for name in ("--inline-budget", "--layout", "--uids", "--sidecar", "--infer-ifds"):
+    for name in ("--inline-budget", "--grib-grouping", "--uids", "--index-files", "--infer-ifds"):
         assert name in text
         assert name not in run("scan", "--help").out
 

@@ -38,8 +38,8 @@ def test_each_command_writes_plain_sets(cube, run, tmp_path):
     assert members("b.json") == ["version", "templates", "refs", "refmaker"]
     run("combine", "a.json", "b.json", "-o", "c.json", "--plain")
     run("convert", "b.json", "d.json", "--plain")
-    run("pattern", "{n:d}.nc", "--like", one, "--values", "n=1,2", "--check", "0", "-o", "e.json",
-        "--plain")  # fmt: skip
+    run("pattern", "{n:d}.nc", "--scanned-file", one, "--values", "n=1,2",
+        "--check-files", "0", "-o", "e.json", "--plain")  # fmt: skip
     for name in ("c.json", "d.json", "e.json"):
         assert members(name) == ["version", "refs", "refmaker"], name
 

@@ -90,7 +90,9 @@ def killed_and_resumed(tmp_path, count, kills):
 def records(text):
     import json
 
-    return [json.loads(line) for line in text.splitlines()]
+    *found, last = [json.loads(line) for line in text.splitlines()]
+    assert last["summary"]["inputs"] == len(found)
+    return found
 
 
 def check_records(told, again, count):
@@ -326,8 +328,9 @@ class TestProgress:
         assert " a second, 0 s left\n" in ran.err
         assert run("scan", folder, "-o", "refs", "--overwrite", "-q").err == ""
 
-    def test_few_files_say_nothing_more(self, run, folder):
-        assert run("scan", folder, "-o", "refs").err == ""
+    def test_few_files_say_how_they_ended_and_no_more(self, run, folder):
+        (line,) = run("scan", folder, "-o", "refs").err.splitlines()
+        assert line.endswith(" ok")
 
     @pytest.mark.parametrize(
         ("progress", "seconds", "line"),

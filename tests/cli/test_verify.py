@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
+
+import refmaker
 
 
 @pytest.fixture
 def refs(run, files, tmp_path):
     run("scan", files["a"], "-o", "a.json")
     return tmp_path / "a.json"
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(request, monkeypatch):
+    """Compare values here, but where processes are what is tested."""
+    if request.node.name not in ("test_equal", "test_several_processes"):
+        monkeypatch.setattr(refmaker, "verify", partial(refmaker.verify, isolate="never"))
 
 
 def test_equal(run, refs):
@@ -147,3 +157,27 @@ def test_formats_tells_which_extras_are_missing(run, monkeypatch):
     known = module._version
     monkeypatch.setattr(module, "_version", lambda name: None if name == "s3fs" else known(name))
     assert "without s3fs: pip install 'refmaker[s3]'" in run("formats").out
+
+
+def test_the_last_record_sums_up(run, files):
+    run("scan", files["a"], "-o", "a.json")
+    assert run("verify", "a.json", "--json").summary == {"ok": True, "arrays": 2, "equal": 2}
+    assert run("verify", "a.json").err.splitlines()[-1] == "2 arrays: 2 equal"
+
+
+def test_scan_sums_up(run, files):
+    both = run("scan", files["a"], files["b"], "-o", "out/")
+    assert both.err.splitlines()[-1] == "2 inputs: 2 ok"
+    told = run("scan", files["a"], files["broken"], "-o", "out/", "--overwrite", "--json", code=1)
+    assert told.summary == {"inputs": 2, "ok": 1, "failed": 1}
+    assert "input" not in run("scan", files["b"], "-o", "b.json").err
+
+
+@pytest.mark.parametrize(("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_colour_is_for_terminals_that_allow_it(run, files, env, coloured):
+    run("scan", files["a"], "-o", "a.json")
+    told = run("verify", "a.json", color=True, env={"NO_COLOR": None, **env})
+    assert ("\x1b[32m\x1b[1mequal\x1b[0m" in told.out) is coloured
+    failed = run("verify", "none.json", code=1, color=True, env={"NO_COLOR": None, **env})
+    assert failed.err.startswith("\x1b[31m\x1b[1merror:\x1b[0m " if coloured else "error: ")
+    assert "\x1b" not in run("verify", "a.json").out

@@ -166,7 +166,7 @@ def calendars_that_differ(folder):
         part = dataset(0, 2)
         part["time"].attrs["calendar"] = calendar
         write(folder / f"{k}.nc", part, (1, 4, 6))
-    return {f"era_{k}": part for k, part in enumerate(opened(folder))}
+    return {f"encoding_{k}": part for k, part in enumerate(opened(folder))}
 
 
 # What a file says besides
@@ -204,7 +204,7 @@ def compression_levels(folder):
 def types_that_differ(folder):
     for k, dtype in enumerate(("f4", "f8")):
         write(folder / f"{k}.nc", dataset(k, 1, shape=(40, 50), dtype=dtype), (1, 20, 25))
-    return {f"era_{k}": part for k, part in enumerate(opened(folder))}
+    return {f"encoding_{k}": part for k, part in enumerate(opened(folder))}
 
 
 @miniature("kerchunk#212", "VirtualiZarr#1059", "thredds#842")
@@ -222,7 +222,7 @@ def packing_of_each_file(folder):
 def classic_beside_netcdf4(folder):
     for k, form in enumerate(("NETCDF4", "NETCDF3_CLASSIC")):
         dataset(k, 1, shape=(40, 50)).to_netcdf(folder / f"{k}.nc", format=form, engine="netcdf4")
-    return {f"era_{k}": part for k, part in enumerate(opened(folder))}
+    return {f"encoding_{k}": part for k, part in enumerate(opened(folder))}
 
 
 @miniature("salem#217")
@@ -293,7 +293,7 @@ def short_coordinates(folder):
 def chunks_that_differ(folder):
     for k, chunks in enumerate(((1, 40, 1), (1, 40, 50))):
         write(folder / f"{k}.nc", dataset(k, 1, shape=(40, 50)), chunks)
-    return {f"era_{k}": part for k, part in enumerate(opened(folder))}
+    return {f"encoding_{k}": part for k, part in enumerate(opened(folder))}
 
 
 @miniature("pangeo-forge-recipes#616")

@@ -88,11 +88,12 @@ GRID = {"y": arr(np.arange(20.0), "y"), "x": arr(np.arange(30.0), "x")}
 SCENES = {
     "attribute": (series(v=field(1, zlib=True, units="K")), BIG),
     "attribute settled otherwise": (
-        series(v=field(1, zlib=True, long_name="a")), {**BIG, "attributes": {"long_name": "error"}},
+        series(v=field(1, zlib=True, long_name="a")),
+        {**BIG, "combine_attrs": {"long_name": "error"}},
     ),
     "group's attribute": (
         [member(k, attributes={"history": str(k)}, time=days(2 * k)) for k in range(2)],
-        {**BIG, "attributes": "error"},
+        {**BIG, "combine_attrs": "error"},
     ),
     "packing": (packed(exact=False), OLD),
     "packing that can be kept": (packed(exact=True), OLD),

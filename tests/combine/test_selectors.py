@@ -33,7 +33,7 @@ def stacked(folder, **options):
         paths.append(write(folder / f"out_2020010{k + 1}_{k}.nc", labelled, CHUNKS))
     sets = [refmaker.scan(path) for path in paths]
     options.setdefault("drop", () if "data:height" in str(options) else "height")
-    return refmaker.combine(sets, attributes="drop", **options), paths
+    return refmaker.combine(sets, combine_attrs="drop", **options), paths
 
 
 @pytest.mark.parametrize(
@@ -129,13 +129,14 @@ def test_variables_that_are_to_stay_without_the_new_dimension(tmp_path):
     sets = scanned(tmp_path, parts, CHUNKS)
     coords = {"run": "index"}
     assert refmaker.combine(sets, coords=coords).group["area"].shape == (3, 4, 6)
-    cube = refmaker.combine(sets, coords=coords, shared="area")
+    cube = refmaker.combine(sets, coords=coords, identical_variables="area")
     assert cube.group["area"].shape == (4, 6)
     parts[1]["area"][0, 0] = 2
+    differing = scanned(tmp_path, parts, CHUNKS)
     with pytest.raises(MetadataError, match=r"area: .*values differ"):
-        refmaker.combine(scanned(tmp_path, parts, CHUNKS), coords=coords, shared="area")
+        refmaker.combine(differing, coords=coords, identical_variables="area")
     with pytest.raises(MetadataError, match="'nothing', which no input has"):
-        refmaker.combine(sets, coords=coords, shared="nothing")
+        refmaker.combine(sets, coords=coords, identical_variables="nothing")
 
 
 def test_variables_of_different_files_are_merged(tmp_path):
@@ -277,8 +278,8 @@ def test_the_report_accounts_for_all_inputs(tmp_path):
     assert list(cube.report.sources) == [refs.report.url for refs in sets]
     assert any("n" in warning for warning in cube.report.warnings)
     with pytest.raises(MetadataError, match="attribute n"):
-        refmaker.combine(sets, concat="time", attributes="error")
-    assert refmaker.combine(sets, concat="time", attributes="first").group.attributes["n"] == 0
+        refmaker.combine(sets, concat="time", combine_attrs="error")
+    assert refmaker.combine(sets, concat="time", combine_attrs="first").group.attributes["n"] == 0
 
 
 @pytest.mark.parametrize("given", [[], iter(())])

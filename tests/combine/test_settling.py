@@ -254,16 +254,16 @@ def test_a_variable_that_no_input_has(tmp_path):
 @pytest.mark.parametrize("name", ["calendar", "scale_factor", "_FillValue", "dtype"])
 def test_what_changes_decoding_is_never_settled(name):
     with pytest.raises(ValueError, match="no choice is right"):
-        refmaker.CombineOptions(attributes={name: "first"})
+        refmaker.CombineOptions(combine_attrs={name: "first"})
 
 
 def test_units_of_times_are_never_settled(tmp_path):
     parts = [dataset(0, 2, shape=BIG), dataset(0, 2, shape=BIG, units="days since 2000-03-01")]
     sets = scanned(tmp_path, parts, (2, *BIG))
     with pytest.raises(MetadataError, match="attribute units"):
-        refmaker.combine(sets, concat="time", times="keep", attributes={"units": "first"})
+        refmaker.combine(sets, concat="time", times="keep", combine_attrs={"units": "first"})
     with pytest.raises(MetadataError, match="attribute units"):
-        refmaker.combine(sets, concat="time", times="keep", attributes={"units": "drop"})
+        refmaker.combine(sets, concat="time", times="keep", combine_attrs={"units": "drop"})
 
 
 @pytest.mark.parametrize("other", [None, "gregorian", "Standard"])
@@ -280,7 +280,7 @@ def test_what_a_settled_attribute_means_is_told(tmp_path):
     parts = [dataset(2 * k, 2, shape=BIG) for k in range(2)]
     parts[1]["v"].attrs["missing_value"] = np.float32(-9)
     sets = scanned(tmp_path, parts, (2, *BIG))
-    cube = refmaker.combine(sets, concat="time", attributes={"missing_value": "drop"})
+    cube = refmaker.combine(sets, concat="time", combine_attrs={"missing_value": "drop"})
     assert any("missing_value differs; it is left out" in text for text in cube.report.warnings)
 
 
@@ -301,7 +301,7 @@ def single(tmp_path, chunks=None):
 
 def test_a_dimension_of_one_element_is_left_out(tmp_path):
     sets = single(tmp_path, (1, 1, 100))
-    found = stored(refmaker.combine(sets, concat="time", squeeze="band", static="vary"))
+    found = stored(refmaker.combine(sets, concat="time", squeeze="band", compat="vary"))
     assert found["v"].dims == ("time", "x")
     np.testing.assert_array_equal(found["v"][:, 5], [0, 1, 2])
     assert found["band"].dims == ("time",)
@@ -316,7 +316,7 @@ def test_a_dimension_of_one_element_is_left_out(tmp_path):
 def test_coordinates_of_dimensions_never_vary(tmp_path):
     sets = single(tmp_path, (1, 1, 100))
     with pytest.raises(MetadataError, match="squeeze='band'"):
-        refmaker.combine(sets, concat="time", static="vary")
+        refmaker.combine(sets, concat="time", compat="vary")
 
 
 def test_the_command_takes_all_of_it(tmp_path):
@@ -336,7 +336,7 @@ def test_the_command_takes_all_of_it(tmp_path):
         (["--tolerance", "1e-8", "--fill", "v"], 2),
         (["--tolerance", "1e-8", "--fill", "v=-1", "--overwrite"], 0),
         (["--tolerance", "1e-8", "--squeeze", "lat", "--overwrite"], 1),
-        (["--attributes", "calendar=first"], 2),
+        (["--combine-attrs", "calendar=first"], 2),
     ):
         done = CliRunner().invoke(main, [*command, *more])
         assert done.exit_code == code, (more, done.output)

@@ -93,8 +93,8 @@ def test_differing_packing_is_split_into_eras_when_asked(tmp_path):
     cube = refmaker.combine(
         scanned(tmp_path, parts, (2, 40, 60)), concat="time", incompatible="split"
     )
-    assert list(cube.group.members) == ["era_0", "era_1"]
-    for name, expected in (("era_0", joined(parts[:2])), ("era_1", parts[2])):
+    assert list(cube.group.members) == ["encoding_0", "encoding_1"]
+    for name, expected in (("encoding_0", joined(parts[:2])), ("encoding_1", parts[2])):
         same(ReferenceSet(cube.group[name]), expected)
 
 
@@ -123,7 +123,7 @@ def test_static_variables_are_compared_by_value(tmp_path):
         part["mask"] = ("lat", "lon"), np.full((4, 6), 0 if k < 1 else 1, "i1")
     sets = scanned(tmp_path, parts, CHUNKS)
     refused(sets, "mask:", "values differ", "f0.nc", "f1.nc", concat="time")
-    cube = refmaker.combine(sets, concat="time", static="first")
+    cube = refmaker.combine(sets, concat="time", compat="first")
     assert (open_stock(cube)["mask"][...] == 0).all()
 
 

@@ -144,7 +144,7 @@ def test_a_scalar_variable_becomes_the_coordinate_that_it_is(tmp_path, selector)
         )
     paths = [write(tmp_path / f"{k}.nc", part, unlimited=()) for k, part in enumerate(parts[::-1])]
     sets = [refmaker.scan(path) for path in paths]
-    cube = refmaker.combine(sets, coords={"t": selector}, varying="time_bounds")
+    cube = refmaker.combine(sets, coords={"t": selector}, concat_variables="time_bounds")
     found = refmaker.open_dataset(cube)
     true = xr.concat([xr.decode_cf(part.set_coords("t")) for part in parts], "t")
     np.testing.assert_array_equal(found["t"], true["t"])
@@ -152,7 +152,7 @@ def test_a_scalar_variable_becomes_the_coordinate_that_it_is(tmp_path, selector)
     np.testing.assert_array_equal(found["rad"], true["rad"])
     assert cube.group["t"].attributes["long_name"] == "J2000 epoch mid-point"
     with pytest.raises(MetadataError, match="time_bounds"):
-        refmaker.combine(sets, coords={"t": "index"}, varying="time_bounds")
+        refmaker.combine(sets, coords={"t": "index"}, concat_variables="time_bounds")
 
 
 @pytest.mark.parametrize("level", [1, 9])
@@ -232,13 +232,13 @@ def test_every_difference_can_be_settled(tmp_path, name, value):
     parts, sets = reworded(tmp_path, **{name: value})
     with pytest.raises(MetadataError, match=f"attribute {name}") as caught:
         refmaker.combine(sets, concat="time")
-    assert f"attributes={{'{name}': 'first'}}" in str(caught.value)
+    assert f"combine_attrs={{'{name}': 'first'}}" in str(caught.value)
     for policy in ("first", "drop"):
-        cube = refmaker.combine(sets, concat="time", attributes={name: policy})
+        cube = refmaker.combine(sets, concat="time", combine_attrs={name: policy})
         true = parts[0]["v"].attrs.get(name) if policy == "first" else None
         assert cube.group["v"].attributes.get(name) == true
     with pytest.raises(MetadataError, match=f"attribute {name}"):
-        refmaker.combine(sets, concat="time", attributes="first")
+        refmaker.combine(sets, concat="time", combine_attrs="first")
 
 
 def test_the_command_settles_what_it_says_can_be_settled(tmp_path):
@@ -251,12 +251,12 @@ def test_the_command_settles_what_it_says_can_be_settled(tmp_path):
     command = ["combine", *names, "-o", out, "--concat", "time"]
     refused = CliRunner().invoke(main, command)
     assert refused.exit_code == 1
-    assert "--attributes units=first" in refused.output
-    assert CliRunner().invoke(main, [*command, "--attributes", "units=first"]).exit_code == 0
+    assert "--combine-attrs units=first" in refused.output
+    assert CliRunner().invoke(main, [*command, "--combine-attrs", "units=first"]).exit_code == 0
     assert refmaker.read(out).group["v"].attributes["units"] == "K"
-    wrong = CliRunner().invoke(main, [*command, "--attributes", "units=mine"])
+    wrong = CliRunner().invoke(main, [*command, "--combine-attrs", "units=mine"])
     assert wrong.exit_code == 2
-    packed = CliRunner().invoke(main, [*command, "--attributes", "scale_factor=first"])
+    packed = CliRunner().invoke(main, [*command, "--combine-attrs", "scale_factor=first"])
     assert packed.exit_code == 2
     assert "packed" in packed.output
 

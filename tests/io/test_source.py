@@ -22,7 +22,7 @@ from refmaker.errors import (
     SourceNotFoundError,
     TruncatedError,
 )
-from refmaker.io import block_cache
+from refmaker.io import block_cache, local_file
 from refmaker.io import retries as ranges
 from refmaker.io.local_file import local_path
 from refmaker.io.source import Source
@@ -263,9 +263,12 @@ class TestLocal:
                 opened.check_unchanged()
 
     def test_short_system_calls(self, folder, monkeypatch):
-        pread, preadv = os.pread, os.preadv
-        monkeypatch.setattr(os, "pread", lambda fd, n, at: pread(fd, min(n, 7), at))
-        monkeypatch.setattr(os, "preadv", lambda fd, views, at: preadv(fd, [views[0][:7]], at))
+        monkeypatch.setattr(
+            local_file, "positioned_read", lambda fd, n, at: os.pread(fd, min(n, 7), at)
+        )
+        monkeypatch.setattr(
+            local_file, "_positioned_fill", lambda fd, v, at: os.preadv(fd, [v[0][:7]], at)
+        )
         with Source(folder / "data.bin") as opened:
             assert opened.read(5, 50) == DATA[5:55]
 
@@ -273,13 +276,27 @@ class TestLocal:
         def broken(*_):
             raise OSError(5, "Input/output error")
 
-        monkeypatch.setattr(os, "pread", broken)
+        monkeypatch.setattr(local_file, "positioned_read", broken)
         with (
             Source(folder / "data.bin") as opened,
             pytest.raises(SourceError, match="Input/output") as caught,
         ):
             opened.read(5, 50)
         assert caught.value.offset == 5
+
+    def test_systems_without_pread(self, folder, monkeypatch):
+        from concurrent.futures import ThreadPoolExecutor
+
+        monkeypatch.setattr(local_file, "positioned_read", local_file._seek_and_read)
+        monkeypatch.setattr(local_file, "_positioned_fill", local_file._fill_by_copy)
+        monkeypatch.setattr(local_file, "_COPIED", 9)
+        with Source(folder / "data.bin") as opened, ThreadPoolExecutor(8) as threads:
+            # All of them move the one place that a handle has.
+            found = list(threads.map(lambda at: opened.read(at, 30), list(range(60)) * 20))
+            assert found == [DATA[at : at + 30] for at in range(60)] * 20
+            view = bytearray(40)
+            local_file.LocalFile(str(folder / "data.bin")).fill(memoryview(view), 3)
+            assert bytes(view) == DATA[3:43]
 
     def test_closed(self, folder):
         opened = Source(folder / "data.bin")

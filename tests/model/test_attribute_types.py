@@ -51,6 +51,13 @@ def test_values_come_back_in_their_type(values):
     assert np.array_equal(np.asarray(found["a"]), values, equal_nan=values.dtype.kind == "f")
 
 
+def test_large_integers_beside_small_ones():
+    values = [2**63 + 1, 0, 2**64 - 1]
+    found = typed_attributes(with_types({"a": values}, {"a": "<u8"}))
+    assert found["a"].dtype == "u8"
+    assert found["a"].tolist() == values
+
+
 @pytest.mark.parametrize(
     ("value", "code"),
     [

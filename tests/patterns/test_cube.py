@@ -73,7 +73,7 @@ VALUES = {"day": DAYS, "member": range(2)}
 )  # fmt: skip
 def test_the_cube_is_what_the_files_are(tmp_path, options, layout):
     pattern, like = files(tmp_path, **options)
-    refs = refmaker.pattern(pattern, like, VALUES, check=6)
+    refs = refmaker.pattern(pattern, like, VALUES, check_files=6)
     whole = refs.group["t"].codecs and refs.group["t"].codecs[0]["id"] == "refmaker.file"
     assert bool(whole) == (layout == "file")
     opened = open_stock(refs)
@@ -121,7 +121,7 @@ def test_missing_files_are_missing_chunks(tmp_path, zlib):
     expected = truth(tmp_path, "t")
     (tmp_path / "20200101/m01.nc").unlink()
     (tmp_path / "20200103/m00.nc").unlink()
-    refs = refmaker.pattern(pattern, like, VALUES, existing=True)
+    refs = refmaker.pattern(pattern, like, VALUES, allow_missing=True)
     assert "2 of 6 files are not there" in refs.report.warnings
     expected[0, 1] = expected[2, 0] = 0
     np.testing.assert_array_equal(open_stock(refs)["t"][:], expected)
@@ -145,7 +145,9 @@ def test_existing_files_in_a_store(tmp_path):
     for i in (0, 2):
         fs.pipe(f"/cube/{i}/a.nc", like.read_bytes())
     try:
-        refs = refmaker.pattern("memory://cube/{n:d}/a.nc", like, {"n": range(4)}, existing=True)
+        refs = refmaker.pattern(
+            "memory://cube/{n:d}/a.nc", like, {"n": range(4)}, allow_missing=True
+        )
         assert refs.group["run"].chunks.numbers().tolist() == [0, 2]
     finally:
         fs.rm("/cube", recursive=True)
@@ -156,7 +158,7 @@ def test_existing_files_of_a_web_server(tmp_path):
     (tmp_path / "20200102/m00.nc").unlink()
     with RangeServer(tmp_path) as server:
         pattern = server.url("") + PATTERN
-        refs = refmaker.pattern(pattern, like, VALUES, existing=True, check=1)
+        refs = refmaker.pattern(pattern, like, VALUES, allow_missing=True, check_files=1)
     assert refs.group["run"].chunks.numbers().tolist() == [0, 1, 3, 4, 5]
 
 
@@ -200,7 +202,7 @@ class TestFilesThatDiffer:
 
     def test_damaged_files(self, tmp_path):
         pattern, like = files(tmp_path, zlib=True)
-        refs = refmaker.pattern(pattern, like, VALUES, check=0)
+        refs = refmaker.pattern(pattern, like, VALUES, check_files=0)
         whole = (tmp_path / self.OTHER).read_bytes()
         opened = open_stock(refs)["t"]
         for data in (whole[:1000], b"", b"nonsense" * 99, whole[:-4000]):
@@ -212,9 +214,9 @@ class TestFilesThatDiffer:
         pattern, like = files(tmp_path, zlib=True)
         with netCDF4.Dataset(tmp_path / self.OTHER, "a") as file:
             file["x"][0] = 99
-        with pytest.raises(MetadataError, match="varying=\\['x'\\]"):
+        with pytest.raises(MetadataError, match="concat_variables=\\['x'\\]"):
             refmaker.pattern(pattern, like, VALUES)
-        refs = refmaker.pattern(pattern, like, VALUES, varying=["x"])
+        refs = refmaker.pattern(pattern, like, VALUES, concat_variables=["x"])
         assert open_stock(refs)["x"][2, 1, 0] == 99
 
     def test_none_is_there(self, tmp_path):
@@ -226,22 +228,22 @@ class TestFilesThatDiffer:
 
 def test_shared_variables(tmp_path):
     pattern, like = files(tmp_path)
-    refs = refmaker.pattern(pattern, like, VALUES, shared=["run"], check=0)
+    refs = refmaker.pattern(pattern, like, VALUES, identical_variables=["run"], check_files=0)
     assert refs.group["run"].shape == ()
-    with pytest.raises(MetadataError, match="varying=\\['run'\\]"):
-        refmaker.pattern(pattern, like, VALUES, shared=["run"], check=6)
+    with pytest.raises(MetadataError, match="concat_variables=\\['run'\\]"):
+        refmaker.pattern(pattern, like, VALUES, identical_variables=["run"], check_files=6)
 
 
 def test_layouts_on_request(tmp_path):
     pattern, like = files(tmp_path)
-    refs = refmaker.pattern(pattern, like, VALUES, layout="file")
+    refs = refmaker.pattern(pattern, like, VALUES, chunk_source="file")
     assert refs.group["t"].codecs[0]["id"] == "refmaker.file"
     np.testing.assert_array_equal(open_stock(refs)["t"][:], truth(tmp_path, "t"))
     deflated, like = files(tmp_path / "z", zlib=True)
     with pytest.raises(MetadataError, match="compressed, inlined or packed are t"):
-        refmaker.pattern(deflated, like, VALUES, layout="ranges")
-    with pytest.raises(ValueError, match="layout"):
-        refmaker.pattern(pattern, like, VALUES, layout="other")
+        refmaker.pattern(deflated, like, VALUES, chunk_source="ranges")
+    with pytest.raises(ValueError, match="chunk_source"):
+        refmaker.pattern(pattern, like, VALUES, chunk_source="other")
 
 
 def test_texts_are_told_lost(tmp_path):
@@ -270,13 +272,13 @@ def test_wrong_values(tmp_path, values, message):
 def test_unknown_variables(tmp_path):
     pattern, like = files(tmp_path)
     with pytest.raises(MetadataError, match="no variable 'nothing'"):
-        refmaker.pattern(pattern, like, VALUES, varying=["nothing"])
+        refmaker.pattern(pattern, like, VALUES, concat_variables=["nothing"])
 
 
 def test_many_files_cost_little(tmp_path):
     _, like = files(tmp_path)
     values = {"day": np.arange("2000-01-01", "2020-01-01", dtype="M8[D]"), "member": range(20)}
-    refs = refmaker.pattern(f"s3://bucket/{PATTERN}", like, values, check=0)
+    refs = refmaker.pattern(f"s3://bucket/{PATTERN}", like, values, check_files=0)
     assert refs.group["t"].chunks.referenced == 7305 * 20 * 2
     refs.write(tmp_path / "cube.json", format="compact")
     assert (tmp_path / "cube.json").stat().st_size < 8_000
@@ -309,18 +311,28 @@ class TestCommand:
     def test_it(self, run, tmp_path):
         pattern, like = files(tmp_path / "data", zlib=True)
         days, members = "day=2020-01-01:2020-01-03:1D", "member=0,1"
-        args = (pattern, "--like", like, "--range", days, "--values", members, "-o", "cube.json")
+        args = (
+            pattern,
+            "--scanned-file",
+            like,
+            "--range",
+            days,
+            "--values",
+            members,
+            "-o",
+            "cube.json",
+        )
         ran = run(*args, "--out-format", "compact")
         assert "6 files -> cube.json" in ran.stdout
         opened = open_stock(refmaker.read("cube.json"))
         np.testing.assert_array_equal(opened["t"][:], truth(tmp_path / "data", "t"))
         assert "exists already" in run(*args, code=1).stderr
-        run(*args, "--overwrite", "--json", "--check", "0")
+        run(*args, "--overwrite", "--json", "--check-files", "0")
         assert '"gen"' not in (tmp_path / "cube.json").read_text()
 
     def test_wrong_use(self, run, tmp_path):
         pattern, like = files(tmp_path / "data")
-        args = (pattern, "--like", like, "-o", "cube.json")
+        args = (pattern, "--scanned-file", like, "-o", "cube.json")
         assert "--range day" in run(*args, code=1).stderr
         run(*args, "--range", "day", code=2)
         run(*args, "--range", "level=0:1", code=2)

@@ -13,6 +13,8 @@ import rasterio
 import tifffile
 import xarray as xr
 from affine import Affine
+from phantom import write_study
+from phantom.anatomy import COLOURS, torso
 
 import refmaker
 from refmaker.errors import UnsupportedError
@@ -271,3 +273,27 @@ def test_the_manifest_is_valid_and_needs_no_napari():
     assert contribution.accepts_directories
     code = "import sys, refmaker.publish.napari; sys.exit('napari' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_label_images_are_layers_of_labels(tmp_path):
+    study = str(write_study(tmp_path / "study"))
+    found = layers(study)
+    kinds = [kind for _, _, kind in found]
+    assert kinds == ["image"] * 4 + ["labels"] * 2
+    named = {keywords["name"]: (data, keywords) for data, keywords, _ in found}
+    image = named["study-1/series-1/image"][1]
+    assert image["contrast_limits"] == [-160.0, 239.0]  # of Hounsfield units, not stored values
+    assert [keywords["visible"] for _, keywords, _ in found] == [True, *[False] * 5]
+    _, organs, lesion = torso()
+    for name, right in (("series-4", organs), ("series-3-segment-1", lesion)):
+        data, keywords = named[name]
+        assert isinstance(data, da.Array)
+        assert data.dtype == np.uint8
+        assert np.array_equal(data.compute(), right)
+        for key in ("scale", "translate", "units", "axis_labels"):
+            assert keywords[key] == image[key]
+    colours = named["series-4"][1]["colormap"]
+    assert colours.keys() == {None, 0, 1, 2, 3}
+    assert np.abs(np.array(colours[2]) * 255 - [*COLOURS[2], 255]).max() <= 1
+    assert named["series-4"][1]["features"]["name"] == ["Lungs", "Liver", "Spine"]
+    assert named["series-4"][1]["features"]["index"] == [1, 2, 3]

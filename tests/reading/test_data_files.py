@@ -143,7 +143,7 @@ def grib(path, **keys):
 def test_grib_is_as_through_cfgrib(tmp_path):
     path = grib(tmp_path / "a.grib2")
     theirs = xr.open_dataset(path, engine="cfgrib", backend_kwargs={"indexpath": ""})
-    for scan in (None, {"settings": {"layout": "cfgrib"}}):
+    for scan in (None, {"settings": {"grib-grouping": "cfgrib"}}):
         ours = xr.open_dataset(path, engine="refmaker", scan=scan)
         values = np.squeeze(ours["t"].values)  # which cfgrib rounds to single precision
         np.testing.assert_array_equal(values.astype(theirs["t"].dtype), theirs["t"].values)

@@ -137,7 +137,7 @@ VERBS = {
     "serve": lambda url, out, data: _serve(url, "GET"),
     "serve, size": lambda url, out, data: _serve(url, "HEAD"),
     "combine": lambda url, out, data: refmaker.combine(
-        [url, url], SECRET, concat="t", coords={"t": [0, 1]}, shared=["a"]
+        [url, url], SECRET, concat="t", coords={"t": [0, 1]}, identical_variables=["a"]
     ),
     "append": _append,
     "convert": lambda url, out, data: refmaker.read(url).write(out / "converted.json"),

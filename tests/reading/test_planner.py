@@ -225,6 +225,72 @@ def test_reading_ahead_stops_where_the_file_does():
     assert len(disk.asked) <= 6
 
 
+def chunk_a_file(count):
+    """Return a table of an array of which each chunk lies in a file of its own."""
+    return ChunkTable.from_columns(
+        (count,),
+        tuple(f"f{i}" for i in range(count)),
+        offset=np.full(count, 500),
+        length=np.full(count, 100),
+        url=np.arange(count),
+    )
+
+
+@pytest.mark.parametrize(("name", "ahead"), [(str, True), (lambda _: None, False)])
+def test_chunks_in_files_of_their_own_are_fetched_ahead_where_they_may(name, ahead):
+    table = chunk_a_file(300)
+    under_way = most = 0
+    asked = []
+
+    async def fetch(url, start, stop):
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        asked.append((url, start, stop))
+        await asyncio.sleep(0.005)
+        under_way -= 1
+        return url.encode().ljust(stop - start)
+
+    planner = Planner(fetch, Plan(), name)
+    rows = iter(range(300))
+    got = {}
+
+    async def reader():
+        for row in rows:
+            where = table.get(row)
+            got[row] = await planner.read(
+                where.url, where.offset, where.offset + where.length, Located(*where, table, row)
+            )
+
+    async def main():
+        await asyncio.gather(*(reader() for _ in range(10)))
+
+    asyncio.run(main())
+    assert all(bytes(part).strip() == f"f{row}".encode() for row, part in got.items())
+    assert sorted(asked) == sorted((f"f{row}", 500, 600) for row in range(300))
+    assert (most > 40) == ahead
+    assert most <= CONCURRENT
+
+
+def test_ten_chunks_of_many_files_cost_few_further_requests():
+    table = chunk_a_file(300)
+    ranges = [(f"f{row}", 500, 600) for row in range(10)]
+    _, asked = read(ranges, Plan(), table=table)
+    assert set(asked) >= set(ranges)
+    assert len(asked) <= 50
+
+
+def test_files_that_may_not_be_read_are_not_asked_for_ahead(made, server, tmp_path):
+    refs, _ = made(60, url=server.url("data.bin"))
+    refs.write(tmp_path / "a.json")
+    allowed = server.url("data.bin")
+    reader = open_store(tmp_path / "a.json", allow=[allowed, "file"]).reader
+    assert reader._name_ahead(allowed) == allowed
+    assert reader._name_ahead(server.url("other.bin")) is None
+    # What lies here is not read by the planner.
+    assert reader._name_ahead(str(tmp_path / "data.bin")) is None
+
+
 @pytest.mark.parametrize("count", [100, 1000])
 def test_neighbours_through_zarr_cost_two_requests(made, server, tmp_path, count):
     refs, values = made(count, url=server.url("data.bin"))

@@ -60,7 +60,7 @@ def test_everything_that_decides_is_part_of_the_name(cache, toy):
         ("/f", None, None, ScanOptions()),
         ("/f", {"anon": True}, "toy", ScanOptions()),
         ("/f", {"anon": True}, None, ScanOptions(inline_threshold=7)),
-        ("/f", {"anon": True}, None, ScanOptions(settings={"layout": "flat"})),
+        ("/f", {"anon": True}, None, ScanOptions(settings={"grib-grouping": "flat"})),
     ]
     assert len({cache.key(*arguments) for arguments in [base, *others]}) == 7
     assert cache.key("/a/../f", {"anon": True}, None, ScanOptions()) == cache.key(*base)

@@ -311,6 +311,61 @@ class TestCache:
         assert 3 <= sum(file.cached for file in scan_many(urls, jobs=1)) < 6
 
 
+def pid_of(group, report):
+    """Make something of a set where it was scanned: which process that was, and the file."""
+    if report.url.endswith("3.wild"):
+        raise SourceError("it does not fit on the page")
+    return os.getpid(), group.attributes["pid"], report.url
+
+
+class TestMadeWhereItWasScanned:
+    """`finish` is called in the process that scanned, and what it returns comes back."""
+
+    def test_without_a_cache_nothing_else_is_sent(self, wild):
+        urls = [str(wild("good", f"{n}.wild")) for n in range(3)]
+        found = list(scan_many(urls, jobs=2, cache=False, finish=pid_of))
+        assert [file.packed for file in found] == [None] * 3
+        for file, url in zip(found, urls, strict=True):
+            here, scanned, named = file.made
+            assert here == scanned != os.getpid()
+            assert named == url
+
+    def test_the_cache_keeps_the_set_also_of_what_nothing_could_be_made_of(self, wild):
+        urls = [str(wild("good", f"{n}.wild")) for n in range(2, 5)]
+        time.sleep(0.05)
+        first = list(scan_many(urls, jobs=1, finish=pid_of))
+        assert [file.made is None for file in first] == [False, True, False]
+        assert isinstance(first[1].error, SourceError)
+        assert first[1].error.url == urls[1]
+        second = list(scan_many(urls, jobs=1, finish=pid_of))
+        assert all(file.cached and file.error is None and file.made is None for file in second)
+        assert [file.references().report.url for file in second] == urls
+
+    def test_in_this_process_and_on_threads(self, wild):
+        urls = [str(wild("good", f"{n}.wild")) for n in range(2)]
+        (file, _) = scan_many(urls, jobs=0, cache=False, finish=pid_of)
+        assert file.made[0] == os.getpid()
+        with ThreadPoolExecutor(1) as executor:
+            found = list(scan_many(urls, executor=executor, cache=False, finish=pid_of))
+        assert all(file.made[0] != os.getpid() for file in found)
+
+
+def test_what_was_sent_to_a_worker_that_died_is_scanned_all_the_same(wild, monkeypatch):
+    monkeypatch.setattr("refmaker.scanning.pool._QUICK", 60.0)
+    deeds = {31: "abort", 32: "exit", 50: "raise", 51: "abort", 60: "refuse"}
+    urls = [str(wild(deeds.get(n, "good"), f"{n:03d}.wild")) for n in range(80)]
+    sent = []
+    post = Worker.post
+    monkeypatch.setattr(
+        Worker, "post", lambda *args, **kwargs: (sent.append(args[1]), post(*args, **kwargs))[1]
+    )
+    found = list(scan_many(urls, jobs=1, cache=False, retries=0))
+    assert [file.number for file in found if file.error is not None] == sorted(deeds)
+    # The one behind each that died was on its way to it, and is sent to the next worker.
+    assert len(sent) > 80
+    assert set(sent) == set(urls)
+
+
 class TestReadingAhead:
     def test_requests_of_several_files_are_under_way_together(self, toy, tmp_path):
         values = np.arange(40)

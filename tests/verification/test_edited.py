@@ -10,7 +10,6 @@ import pytest
 
 import refmaker
 from refmaker.model import Group
-from refmaker.model.editing.places import map_arrays
 from refmaker.model.origin import Origin
 from tests.combine.files import dataset, write
 
@@ -56,7 +55,7 @@ def test_every_form_keeps_where_arrays_come_from(refs, tmp_path, name, form):
 
 
 def tampered(refs, path, change):
-    return replace(refs, group=map_arrays(refs.group, lambda at, a: change(a) if at == path else a))
+    return replace(refs, group=refs.group.map_paths(lambda at, a: change(a) if at == path else a))
 
 
 def test_another_part_than_it_says_is_different(refs):

@@ -148,10 +148,11 @@ def test_the_command_lives_on(refs, site, tmp_path, threads):
         env={**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": threads},
     )
     assert done.returncode == 1
-    told = [json.loads(line) for line in done.stdout.splitlines()]
+    *told, last = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(row["path"], row["verdict"]) for row in told] == [
         ("a", "equal"), ("abort", "not compared"), ("b", "equal"),
     ]  # fmt: skip
+    assert last == {"summary": {"ok": False, "arrays": 3, "equal": 2, "not_compared": 1}}
 
 
 @pytest.mark.parametrize(

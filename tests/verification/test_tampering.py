@@ -11,6 +11,7 @@ from functools import cache, partial
 
 import numpy as np
 import pytest
+import tifffile
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,7 +71,6 @@ def appended(make, folder):
 
 
 def tiff(folder):
-    tifffile = pytest.importorskip("tifffile")
     path = folder / "a.tif"
     values = np.random.default_rng(1).integers(0, 255, (64, 64)).astype("u2")
     geo = [(33550, 12, 3, (0.5, 0.5, 0.0)), (33922, 12, 6, (0.0, 0.0, 0.0, 10.0, 50.0, 0.0))]

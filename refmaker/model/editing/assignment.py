@@ -11,10 +11,10 @@ from refmaker.errors import MetadataError
 from refmaker.model.attribute_types import TYPES, number_type
 from refmaker.model.dtypes import json_number
 from refmaker.model.editing.companions import coordinate_names, with_coordinate
-from refmaker.model.editing.places import at_group, dimension_sizes, group_of, joined_path, unknown
+from refmaker.model.editing.places import at_group, dimension_sizes, group_of, unknown
 from refmaker.model.inline import inline_array
 from refmaker.model.origin import Origin
-from refmaker.model.tree import Array, Group
+from refmaker.model.tree import Array, Group, joined_path
 from refmaker.model.zarr_v2 import DIMENSIONS, dumps
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ def assign_attrs(root: Group, path: str, attributes: Mapping[str, Any]) -> Group
 
     Parameters
     ----------
-    root : Group
-        The root group.
     path : str
         The array or group; empty for the root.
     attributes : mapping
@@ -146,13 +144,9 @@ def assign_coords(root: Group, coords: Mapping[str, Any], group: str = "") -> Gr
 
     Parameters
     ----------
-    root : Group
-        The root group.
     coords : mapping
         By name: a scalar; values along the dimension of that name; or a tuple of dimensions,
         values and, if wanted, attributes. Dates become times of the CF conventions.
-    group : str
-        Path of the group.
 
     Raises
     ------

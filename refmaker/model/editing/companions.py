@@ -70,8 +70,6 @@ def renamed_attributes(
     ----------
     attributes : mapping
         Those of a variable, or of a group.
-    variables, dimensions : mapping of str to str
-        Old names to new ones.
     """
     both = {**dimensions, **variables}
 
@@ -102,8 +100,6 @@ def with_coordinate(group: Group, name: str, data: Collection[str]) -> Group:
 
     Parameters
     ----------
-    group : Group
-        The group.
     name : str
         An array of it that is not named as its dimension.
     data : collection of str

@@ -26,16 +26,12 @@ def expand_dims(
 
     Parameters
     ----------
-    root : Group
-        The root group.
     name : str
         The dimension. A scalar of that name becomes its coordinate.
     value : object, optional
         Its coordinate: a number, a text or a date.
     axis : int
         Where it stands among the dimensions, from 0 on; negative numbers count from the end.
-    group : str
-        Path of the group.
 
     Raises
     ------

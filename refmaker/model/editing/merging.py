@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from refmaker.errors import MetadataError
-from refmaker.model.editing.places import joined_path
-from refmaker.model.tree import Array, Group
+from refmaker.model.tree import Array, Group, joined_path
 from refmaker.model.zarr_v2 import encode_fill_value
 
 if TYPE_CHECKING:

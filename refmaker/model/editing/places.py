@@ -15,14 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 __all__ = [
-    "at_group", "dimension_sizes", "group_of", "joined_path", "keep_pieces", "map_arrays",
-    "settled", "stamped", "unknown",
+    "at_group", "dimension_sizes", "group_of", "keep_pieces", "settled",
+    "stamped", "unknown",
 ]  # fmt: skip
-
-
-def joined_path(home: str, name: str) -> str:
-    """Return the path of a member of a group."""
-    return f"{home}/{name}" if home else name
 
 
 def unknown(name: str, known: Iterable[str], what: str = "array or group") -> MetadataError:
@@ -86,25 +81,6 @@ def at_group(root: Group, path: str, change: Callable[[Group], Group]) -> Group:
     return node
 
 
-def map_arrays(root: Group, change: Callable[[str, Array], Array], path: str = "") -> Group:
-    """Return the tree with every array changed, which is given with its path."""
-    made: dict[str, dict[str, Array | Group]] = {}
-    nodes = list(root.walk(path))
-    # From below, without recursion: files nest deeper than Python likes to recurse.
-    for at, node in reversed(nodes):
-        home, _, name = at.rpartition("/")
-        new: Array | Group
-        if isinstance(node, Group):
-            below = made.pop(at, {})
-            new = replace(node, members={name: below[name] for name in node.members})
-        else:
-            new = change(at, node)
-        if at == path and isinstance(new, Group):
-            return new
-        made.setdefault(home, {})[name] = new
-    return root
-
-
 def dimension_sizes(group: Group) -> Mapping[str, int]:
     """Return the size of every dimension of a group's own arrays."""
     sizes: dict[str, int] = {}
@@ -123,7 +99,7 @@ def stamped(root: Group) -> Group:
             return array
         return replace(array, origin=Origin.whole(path, array.shape))
 
-    return map_arrays(root, stamp)
+    return root.map_paths(stamp)
 
 
 def settled(root: Group) -> Group:
@@ -134,4 +110,4 @@ def settled(root: Group) -> Group:
             return array
         return replace(array, origin=None)
 
-    return map_arrays(root, settle)
+    return root.map_paths(settle)

@@ -25,8 +25,6 @@ def rename(root: Group, names: Mapping[str, str], group: str = "") -> Group:
 
     Parameters
     ----------
-    root : Group
-        The root group.
     names : mapping of str to str
         Old names to new ones. One name stands for the variable, the group and the dimension of
         that name.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from refmaker.model.editing.companions import named_in, without_coordinates
-from refmaker.model.editing.places import at_group, joined_path, map_arrays, unknown
-from refmaker.model.tree import Array, Group
+from refmaker.model.editing.places import at_group, unknown
+from refmaker.model.tree import Array, Group, joined_path, nested
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,13 +21,6 @@ def select(root: Group, names: Iterable[str]) -> Group:
 
     With a variable go those that its attributes name by the CF conventions (coordinates, bounds,
     grid mapping, ...) and the coordinates of its dimensions, which may lie in groups above.
-
-    Parameters
-    ----------
-    root : Group
-        The root group.
-    names : iterable of str
-        Paths of arrays and groups.
 
     Raises
     ------
@@ -77,31 +70,16 @@ def _pruned(root: Group, kept: set[str]) -> Group:
         while path not in above:
             above.add(path)
             path = path.rpartition("/")[0]  # noqa: PLW2901 - up to the root
-    made: dict[str, dict[str, Array | Group]] = {}
-    node: Array | Group = root
-    for path, node in reversed([item for item in root.walk() if item[0] in above]):
-        home, _, name = path.rpartition("/")
-        new = node
-        if isinstance(node, Group):
-            below = made.pop(path, {})
-            new = replace(
-                node, members={name: below[name] for name in node.members if name in below}
-            )
-        if not path and isinstance(new, Group):
-            return new
-        made.setdefault(home, {})[name] = new
-    return root
+    left = {
+        path: replace(node, members={}) if isinstance(node, Group) else node
+        for path, node in root.walk()
+        if path in above
+    }
+    return cast(Group, nested(left))
 
 
 def drop(root: Group, names: Iterable[str]) -> Group:
     """Return all but what is named; lists of coordinates lose the names of what has gone.
-
-    Parameters
-    ----------
-    root : Group
-        The root group.
-    names : iterable of str
-        Paths of arrays and groups.
 
     Raises
     ------
@@ -126,7 +104,7 @@ def drop(root: Group, names: Iterable[str]) -> Group:
             return array
         return replace(array, attributes=without_coordinates(array.attributes, names))
 
-    left = map_arrays(left, forget)
+    left = left.map_paths(forget)
     for home, gone_there in lost.items():
         if home in kept:
             change = partial(_forgetting, gone_there)

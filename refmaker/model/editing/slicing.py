@@ -11,9 +11,10 @@ import numpy as np
 from refmaker.errors import LimitError, MetadataError
 from refmaker.model.chunk_table import ChunkTable, count
 from refmaker.model.editing.companions import with_coordinate
-from refmaker.model.editing.places import at_group, group_of, joined_path, keep_pieces, unknown
+from refmaker.model.editing.places import at_group, group_of, keep_pieces, unknown
+from refmaker.model.editing.volumes import cut_volume
 from refmaker.model.inline import inline_like
-from refmaker.model.tree import Array, Group, chunk_grid
+from refmaker.model.tree import Array, Group, chunk_grid, joined_path
 from refmaker.model.zarr_v2 import UNLIMITED
 
 if TYPE_CHECKING:
@@ -49,8 +50,6 @@ def isel(
 
     Parameters
     ----------
-    root : Group
-        The root group.
     indexers : mapping of str to slice or int
         By dimension; negative positions count from the end.
     group : str
@@ -77,10 +76,6 @@ def squeeze(root: Group, names: Sequence[str], group: str = "", *, values: Value
 
     Parameters
     ----------
-    root : Group
-        The root group.
-    names : sequence of str
-        The dimensions.
     group, values
         As for `isel`.
 
@@ -102,7 +97,9 @@ def squeeze(root: Group, names: Sequence[str], group: str = "", *, values: Value
 
 def _cut_group(path: str, group: Group, indexers: Mapping[str, Index], values: Values) -> Group:
     members: dict[str, Array | Group] = {}
-    lost: dict[str, list[str]] = {dim: [] for dim, at in indexers.items() if not _is_slice(at)}
+    lost: dict[str, list[str]] = {
+        dim: [] for dim, at in indexers.items() if not isinstance(at, slice)
+    }
     for name, member in group.members.items():
         here = joined_path(path, name)
         if isinstance(member, Group):
@@ -122,10 +119,6 @@ def _cut_group(path: str, group: Group, indexers: Mapping[str, Index], values: V
             kept = [name for name in unlimited if name != dim]
             made = replace(made, attributes={**made.attributes, UNLIMITED: kept})
     return made
-
-
-def _is_slice(at: Index) -> bool:
-    return isinstance(at, slice)
 
 
 def _bounds(path: str, dim: str, at: Index, size: int) -> tuple[int, int]:
@@ -158,7 +151,8 @@ def _cut(path: str, array: Array, indexers: Mapping[str, Index], values: Values)
     origin = array.origin
     for axis, (low, _) in enumerate(bounds):
         origin = origin and origin.cut(axis - len(bounds), low)
-    made = replace(_taken(path, array, bounds, single, values), origin=origin)
+    placed = cut_volume(array, bounds, single)
+    made = replace(_taken(path, array, bounds, single, values), origin=origin, attributes=placed)
     for axis in sorted(single, reverse=True):
         made = _without(made, axis)
     return made

@@ -104,7 +104,7 @@ def _check(catalog: Any, name: str, far: _FarSet | None) -> EntryCheck:
     except Exception as error:  # noqa: BLE001 - one entry never costs the others
         cause = error.__cause__ or error
         return EntryCheck(name, reason=" ".join(f"{type(cause).__name__}: {cause}".split()))
-    return EntryCheck(name, _count(found))
+    return EntryCheck(name, len(found.variables))
 
 
 class _FarSet(NamedTuple):
@@ -147,10 +147,6 @@ def _members(node: Any, name: str) -> Iterator[Any]:
             yield node[name]
         for below in node.values():
             yield from _members(below, name)
-
-
-def _count(found: xr.Dataset) -> int:
-    return len(found.variables)
 
 
 @contextmanager

@@ -23,13 +23,6 @@ _MANY = 1000
 def cube(data: xr.Dataset, place: Footprint) -> dict[str, Any]:
     """Return dimensions and variables as the datacube extension has them, version 2.2.0.
 
-    Parameters
-    ----------
-    data : xarray.Dataset
-        The cube.
-    place : Footprint
-        Where its raster lies.
-
     Returns
     -------
     dict

@@ -31,10 +31,6 @@ def read_catalog(
 
     Parameters
     ----------
-    url : str
-        Where it lies.
-    storage_options : mapping, optional
-        Passed to fsspec.
     new : {1, 2}, optional
         Make one of this format if there is none.
 

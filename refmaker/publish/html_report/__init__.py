@@ -4,16 +4,55 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from refmaker.errors import printable
+from refmaker.model.amounts import counted, human_size
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
     from refmaker.storage.reference_set import ReferenceSet
 
-__all__ = ["describe", "report"]
+__all__ = ["Description", "describe", "report"]
 
 
-def describe(refs: ReferenceSet | str | os.PathLike[str], name: str = "") -> dict[str, Any]:
+class Description(dict[str, Any]):
+    """What is in a reference set, as JSON values; a notebook shows it as a table."""
+
+    def __repr__(self) -> str:
+        arrays, files = counted(len(self["arrays"]), "array"), counted(len(self["targets"]), "file")
+        stored = f"{human_size(self['stored'])} stored in {files}"
+        lines = [
+            f"<Description of {self['input'] or 'a set'}: {arrays}, {stored}>",
+            *(f"{entry['path']}  {entry['shape']}  {entry['dtype']}" for entry in self["arrays"]),
+        ]
+        lines[21:] = [f"... and {len(lines) - 21:,} more"] if len(lines) > 21 else []
+        return "\n".join(map(printable, lines))
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from refmaker.model.display import document, html_table
+
+        names = ("array", "dimensions", "shape", "dtype", "chunks", "codecs", "stored")
+        rows = [
+            (
+                entry["path"], ", ".join(entry["dimensions"] or ()),
+                " x ".join(map(str, entry["shape"])), entry["dtype"],
+                " x ".join(entry["chunk_extents"]), ", ".join(entry["codecs"]),
+                human_size(entry["stored"]),
+            )
+            for entry in self["arrays"][:1000]
+        ]  # fmt: skip
+        notes = [(kind, text) for kind in ("warnings", "advice") for text in self[kind]]
+        return document(
+            f"{self['input'] or 'ReferenceSet'}",
+            f"{human_size(self['nbytes'])} of values in {counted(len(self['targets']), 'file')}",
+            html_table(names, rows),
+            html_table((), notes),
+        )
+
+
+def describe(refs: ReferenceSet | str | os.PathLike[str], name: str = "") -> Description:
     """Return what is in a reference set.
 
     Parameters
@@ -25,9 +64,10 @@ def describe(refs: ReferenceSet | str | os.PathLike[str], name: str = "") -> dic
 
     Returns
     -------
-    dict
-        JSON values: ``groups``, ``arrays`` (shape, chunks, codecs, counts, bytes stored), files
-        that chunks lie in (``targets``), their ``protocols``, ``packages`` needed to decode,
+    Description
+        A dict of JSON values: ``groups``, ``arrays`` (shape, chunks, codecs, counts, bytes
+        stored), first and last values of coordinates (``spans``), files that chunks lie in
+        (``targets``), their ``protocols``, ``packages`` needed to decode,
         ``nbytes`` decoded and ``stored``, objects ``skipped``, ``warnings``, ``advice``, and
         ``summary``, a table that depends on the format: images, variables, volumes.
 
@@ -51,7 +91,7 @@ def describe(refs: ReferenceSet | str | os.PathLike[str], name: str = "") -> dic
     if not isinstance(refs, ReferenceSet):
         name = name or os.fspath(refs)
         refs = ReferenceSet.read(refs)
-    return describe_set(refs, name)
+    return Description(describe_set(refs, name))
 
 
 def report(

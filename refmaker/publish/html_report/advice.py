@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from refmaker.publish.html_report.amounts import counted, human_size
+from refmaker.model.amounts import counted, human_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

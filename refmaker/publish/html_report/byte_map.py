@@ -54,8 +54,6 @@ def byte_maps(refs: ReferenceSet, limit: int = 12) -> list[ByteMap]:
 
     Parameters
     ----------
-    refs : ReferenceSet
-        What is drawn.
     limit : int
         Files at most.
     """

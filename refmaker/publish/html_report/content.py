@@ -11,6 +11,7 @@ from refmaker.io.source import local_path
 from refmaker.model import Array, Group
 from refmaker.model.zarr_v2 import encode_dtype, encode_fill_value
 from refmaker.publish.html_report.advice import advise
+from refmaker.publish.html_report.spans import spans
 from refmaker.scanning.protocol import Summarizer, scanners
 from refmaker.storage.rectilinear import uneven_note
 
@@ -35,6 +36,7 @@ def describe(refs: ReferenceSet, name: str = "") -> dict[str, Any]:
         "groups": [path or "/" for path, node in nodes if isinstance(node, Group)],
         "summary": _summary(refs),
         "arrays": entries,
+        "spans": spans(refs.group),
         "targets": targets,
         "protocols": sorted({_protocol(target["url"]) for target in targets}),
         "packages": sorted({package for _, array in arrays for package in _packages(array)}),

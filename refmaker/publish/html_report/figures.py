@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import MissingDependencyError
-from refmaker.publish.html_report.amounts import human_size
+from refmaker.model.amounts import human_size
 from refmaker.publish.html_report.byte_map import FREE, SHARED
 
 if TYPE_CHECKING:
@@ -34,15 +34,7 @@ _BOTH = "#d0021b"
 
 
 def byte_map_figure(found: ByteMap, colours: dict[str, str]) -> str:
-    """Return a bar whose parts have the colours of the arrays that own most of them.
-
-    Parameters
-    ----------
-    found : ByteMap
-        The file.
-    colours : dict of str to str
-        The colour of each array.
-    """
+    """Return a bar whose parts have the colours of the arrays that own most of them."""
     with _figure(7.2, 0.75) as (figure, axes):
         known = [colours[path] for path in found.owners]
         breaks = np.flatnonzero(np.diff(found.cells)) + 1
@@ -88,15 +80,7 @@ def histogram_figure(lengths: NDArray[np.uint64]) -> str:
 
 
 def look_figure(look: Look, label: str) -> str:
-    """Return a line, or a picture with a scale of colours.
-
-    Parameters
-    ----------
-    look : Look
-        What was read.
-    label : str
-        What the values are.
-    """
+    """Return a line, or a picture with a scale of colours."""
     with _figure(3.4, 2.2) as (figure, axes):
         values = look.values
         if values.ndim == 1:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MissingDependencyError
 from refmaker.model import Group
+from refmaker.model.amounts import human_size
 from refmaker.publish.html_report.access import accesses
-from refmaker.publish.html_report.amounts import human_size
 from refmaker.publish.html_report.byte_map import byte_maps
 from refmaker.publish.html_report.content import describe
 from refmaker.publish.html_report.figures import (
@@ -41,12 +41,8 @@ def page(refs: ReferenceSet, store: Store | None, *, title: str) -> str:
 
     Parameters
     ----------
-    refs : ReferenceSet
-        What is shown.
     store : zarr.abc.store.Store or None
         The same, open, for quick looks at the values; without it there are none.
-    title : str
-        Its name.
 
     Raises
     ------

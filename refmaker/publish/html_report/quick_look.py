@@ -45,15 +45,6 @@ class Look:
 def look_at(store: Store, path: str, array: Array) -> Look | None:
     """Read a part of an array that shows what is in it.
 
-    Parameters
-    ----------
-    store : zarr.abc.store.Store
-        The reference set, open.
-    path : str
-        The array.
-    array : Array
-        What is known of it.
-
     Returns
     -------
     Look or None
@@ -93,11 +84,11 @@ def _drawn(array: Array) -> tuple[int, ...]:
     colours = shape[-1] in _COLOURS and array.dtype.kind == "u" and names[-1:] != ("x",)
     if rank >= 3 and colours:
         return rank - 3, rank - 2, rank - 1
-    return (rank - 2, rank - 1) if rank > 1 and min(shape[-2:]) > 1 else (_longest(shape),)
-
-
-def _longest(shape: tuple[int, ...]) -> int:
-    return max(range(len(shape)), key=lambda axis: shape[axis])
+    return (
+        (rank - 2, rank - 1)
+        if rank > 1 and min(shape[-2:]) > 1
+        else (max(range(rank), key=shape.__getitem__),)
+    )
 
 
 def _region(array: Array, axes: tuple[int, ...]) -> tuple[slice, ...] | None:

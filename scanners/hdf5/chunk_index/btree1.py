@@ -42,32 +42,15 @@ _HEADER = np.dtype(
 _WHAT = "B-tree node"
 
 
-def read_btree1(grid: ChunkGrid) -> Steps[ChunkIndexEntries]:
-    """Read a version 1 B-tree.
-
-    Parameters
-    ----------
-    grid : ChunkGrid
-        The dataset's chunk grid; its layout holds the address of the root.
-
-    Returns
-    -------
-    ChunkIndexEntries
-
-    Raises
-    ------
-    FormatError, TruncatedError
-        The tree is corrupt.
-    """
+def read_btree1(grid: ChunkGrid, start: int) -> Steps[ChunkIndexEntries]:
+    """Read a version 1 B-tree."""
     builder = ColumnsBuilder(grid)
-    if grid.layout.address is None:
-        return builder.build()
     entry = _entry_dtype(len(grid.counts))
     room = 2 * grid.superblock.chunk_k
     # A last key follows the last child; nothing is to be learned from it.
     length = _HEADER.itemsize + room * entry.itemsize + (entry.itemsize - 8)
     file_size = grid.superblock.end
-    nodes = np.array([grid.layout.address], dtype=np.uint64)
+    nodes = np.array([start], dtype=np.uint64)
     level: int | None = None
     while level != 0:
         check_disjoint(nodes, length, _WHAT)

@@ -23,7 +23,7 @@ from refmaker.scanners.hdf5.chunk_index.columns import (
     absolute_offsets,
 )
 from refmaker.scanners.hdf5.chunk_index.elements import little_endian
-from refmaker.scanners.hdf5.chunk_index.nodes import check_disjoint
+from refmaker.scanners.hdf5.chunk_index.nodes import check_disjoint, read_header
 from refmaker.scanners.hdf5.object_header import UNDEFINED
 
 if TYPE_CHECKING:
@@ -64,35 +64,12 @@ class _Tree:
         return 8 + self.count_width + self.total_widths[depth - 1]
 
 
-def read_btree2(grid: ChunkGrid) -> Steps[ChunkIndexEntries]:
-    """Read a version 2 B-tree.
-
-    Parameters
-    ----------
-    grid : ChunkGrid
-        The dataset's chunk grid; its layout holds the address of the header.
-
-    Returns
-    -------
-    ChunkIndexEntries
-
-    Raises
-    ------
-    FormatError, TruncatedError
-        The tree is corrupt.
-    UnsupportedError
-        An unknown version.
-    """
+def read_btree2(grid: ChunkGrid, start: int) -> Steps[ChunkIndexEntries]:
+    """Read a version 2 B-tree."""
     builder = ColumnsBuilder(grid)
-    start = grid.layout.address
-    if start is None:
-        return builder.build()
     file_size = grid.superblock.end
-    blocks = yield from fetch([start], _HEADER_SIZE, file_size, "B-tree header")
-    header = blocks[0].tobytes()
-    if header[:4] != b"BTHD":
-        raise FormatError("there is no version 2 B-tree header", offset=start)
-    check_blocks(blocks, _HEADER_SIZE - 4, np.array([start], np.uint64), "B-tree header")
+    what = "version 2 B-tree header"
+    header = yield from read_header(start, _HEADER_SIZE, file_size, b"BTHD", what)
     tree = _parse_header(header, grid, start)
     if tree.root == UNDEFINED or not tree.total:
         return builder.build()

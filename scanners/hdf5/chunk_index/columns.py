@@ -85,10 +85,6 @@ class ChunkGrid:
 
         Parameters
         ----------
-        layout : DataLayoutMessage
-            The dataset's layout, chunked.
-        superblock : Superblock
-            The file's superblock.
         shape, maxshape : sequence of int
             Current and largest extent; None where unlimited.
 

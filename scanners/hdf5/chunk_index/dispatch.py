@@ -1,4 +1,4 @@
-"""The way into the room: from a layout to columns, whatever the index is."""
+"""Select and run the reader of a dataset's chunk index."""
 
 from __future__ import annotations
 
@@ -33,8 +33,6 @@ def chunk_iter_is_wrong(layout: DataLayoutMessage, maxshape: Sequence[int | None
 
     Parameters
     ----------
-    layout : DataLayoutMessage
-        The dataset's layout.
     maxshape : sequence of int or None
         Largest extent; None where unlimited.
 
@@ -52,14 +50,10 @@ def chunk_index_reader(
     shape: Sequence[int],
     maxshape: Sequence[int | None],
 ) -> Steps[ChunkIndexEntries]:
-    """Read a chunk index in lockstep with others; see :func:`..lockstep.run`.
+    """Read a chunk index, batched with others; see `batched_reads.run_readers`.
 
     Parameters
     ----------
-    layout : DataLayoutMessage
-        The dataset's layout.
-    superblock : Superblock
-        The file's superblock.
     shape : sequence of int
         Current extent in elements.
     maxshape : sequence of int or None
@@ -81,19 +75,20 @@ def chunk_index_reader(
     if layout.storage is not Storage.CHUNKED or layout.index is None:
         raise UnsupportedError("the dataset has no chunks", code="hdf5-not-chunked")
     grid = ChunkGrid.of(layout, superblock, shape, maxshape)
-    if not grid.size:
+    start = layout.address
+    if not grid.size or start is None:
         return ColumnsBuilder(grid).build()
     if layout.index is IndexType.SINGLE:
-        return single_columns(grid)
+        return single_columns(grid, start)
     if layout.index is IndexType.IMPLICIT:
-        return implicit_columns(grid)
+        return implicit_columns(grid, start)
     return (
         yield from {
             IndexType.BTREE1: read_btree1,
             IndexType.FIXED_ARRAY: read_fixed_array,
             IndexType.EXTENSIBLE_ARRAY: read_extensible_array,
             IndexType.BTREE2: read_btree2,
-        }[layout.index](grid)
+        }[layout.index](grid, start)
     )
 
 
@@ -111,11 +106,7 @@ def read_chunk_index(
     layout, superblock, shape, maxshape
         See :func:`chunk_index_reader`.
     read_blocks : callable
-        See :func:`..lockstep.run`.
-
-    Returns
-    -------
-    ChunkIndexEntries
+        As for `batched_reads.run_readers`.
 
     Raises
     ------

@@ -105,8 +105,6 @@ class Elements:
 
         Parameters
         ----------
-        builder : ColumnsBuilder
-            Where the chunks go.
         raw : ndarray of uint8, shape (n, m * size)
             ``n`` runs of ``m`` elements.
         first : ndarray of uint64, shape (n,)

@@ -37,7 +37,7 @@ from refmaker.scanners.hdf5.chunk_index.columns import (
     absolute_offsets,
 )
 from refmaker.scanners.hdf5.chunk_index.elements import Elements, check_prefix
-from refmaker.scanners.hdf5.chunk_index.nodes import check_disjoint
+from refmaker.scanners.hdf5.chunk_index.nodes import check_disjoint, read_header
 from refmaker.scanners.hdf5.object_header import UNDEFINED, absolute
 
 if TYPE_CHECKING:
@@ -120,35 +120,11 @@ class _Runs:
         return self.skip + self.size + 4
 
 
-def read_extensible_array(grid: ChunkGrid) -> Steps[ChunkIndexEntries]:
-    """Read an extensible array.
-
-    Parameters
-    ----------
-    grid : ChunkGrid
-        The dataset's chunk grid; its layout holds the address of the header.
-
-    Returns
-    -------
-    ChunkIndexEntries
-
-    Raises
-    ------
-    FormatError, TruncatedError
-        The array is corrupt.
-    UnsupportedError
-        An unknown version.
-    """
+def read_extensible_array(grid: ChunkGrid, start: int) -> Steps[ChunkIndexEntries]:
+    """Read an extensible array."""
     builder = ColumnsBuilder(grid)
-    start = grid.layout.address
-    if start is None:
-        return builder.build()
     what = "extensible array header"
-    blocks = yield from fetch([start], _HEADER_SIZE, grid.superblock.end, what)
-    header = blocks[0].tobytes()
-    if header[:4] != b"EAHD":
-        raise FormatError("there is no extensible array header", offset=start)
-    check_blocks(blocks, _HEADER_SIZE - 4, np.array([start], np.uint64), what)
+    header = yield from read_header(start, _HEADER_SIZE, grid.superblock.end, b"EAHD", what)
     array = _parse_header(header, grid, start)
     if array.index_block == UNDEFINED or not array.limit:
         return builder.build()

@@ -22,6 +22,7 @@ from refmaker.scanners.hdf5.chunk_index.columns import (
     ColumnsBuilder,
 )
 from refmaker.scanners.hdf5.chunk_index.elements import Elements, check_prefix
+from refmaker.scanners.hdf5.chunk_index.nodes import read_header
 from refmaker.scanners.hdf5.object_header import UNDEFINED, absolute
 
 __all__ = ["read_fixed_array"]
@@ -31,37 +32,15 @@ _PREFIX_SIZE = 14
 _WHAT = "fixed array data block"
 
 
-def read_fixed_array(grid: ChunkGrid) -> Steps[ChunkIndexEntries]:
-    """Read a fixed array.
-
-    Parameters
-    ----------
-    grid : ChunkGrid
-        The dataset's chunk grid; its layout holds the address of the header.
-
-    Returns
-    -------
-    ChunkIndexEntries
-
-    Raises
-    ------
-    FormatError, TruncatedError
-        The array is corrupt.
-    UnsupportedError
-        An unknown version.
-    """
+def read_fixed_array(grid: ChunkGrid, start: int) -> Steps[ChunkIndexEntries]:
+    """Read a fixed array."""
     builder = ColumnsBuilder(grid)
-    start, superblock = grid.layout.address, grid.superblock
-    if start is None:
-        return builder.build()
+    superblock = grid.superblock
     most = tuple(count for count in grid.max_counts if count is not None)
     if len(most) != len(grid.counts):
         raise FormatError("a fixed array with an unlimited dimension", offset=start)
-    blocks = yield from fetch([start], _HEADER_SIZE, superblock.end, "fixed array header")
-    header = blocks[0].tobytes()
-    if header[:4] != b"FAHD":
-        raise FormatError("there is no fixed array header", offset=start)
-    check_blocks(blocks, _HEADER_SIZE - 4, np.array([start], np.uint64), "fixed array header")
+    what = "fixed array header"
+    header = yield from read_header(start, _HEADER_SIZE, superblock.end, b"FAHD", what)
     elements = Elements.of(grid, header, start, most, tuple(range(len(most))))
     page_bits = header[7]
     count = int.from_bytes(header[8:16], "little")

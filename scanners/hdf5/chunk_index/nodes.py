@@ -1,4 +1,4 @@
-"""Checks that the tree readers share."""
+"""What the readers of trees and arrays share."""
 
 from __future__ import annotations
 
@@ -7,11 +7,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from refmaker.errors import FormatError
+from refmaker.scanners.hdf5.batched_reads import Steps, fetch
+from refmaker.scanners.hdf5.checksum import check_blocks
 
 if TYPE_CHECKING:
     from refmaker.scanners.hdf5.chunk_index.columns import U64
 
-__all__ = ["check_disjoint"]
+__all__ = ["check_disjoint", "read_header"]
+
+
+def read_header(start: int, length: int, end: int, signature: bytes, what: str) -> Steps[bytes]:
+    """Read a header that begins with a signature and ends with its checksum."""
+    blocks = yield from fetch([start], length, end, what)
+    header: bytes = blocks[0].tobytes()
+    if header[:4] != signature:
+        raise FormatError(f"there is no {what}", offset=start)
+    check_blocks(blocks, length - 4, np.array([start], np.uint64), what)
+    return header
 
 
 def check_disjoint(offsets: U64, length: int, what: str) -> None:

@@ -411,3 +411,82 @@ def test_phase_encoding_of_frames(tmp_path):
     assert attributes["phase_encoding_direction_positive"] == 0
     assert attributes["bandwidth_per_pixel_phase_encode"] == 20
     assert report.warnings == []
+
+
+@pytest.mark.parametrize("first", [86_397_492.5, 4880.0])
+def test_slice_times_that_cannot_be_are_left_out(tmp_path, first):
+    # A sequence that writes wrong times into its first volume.
+    wrong = [0.0, first, 75.0, 752.5, 150.0]
+    made = [timed(1, "element", times=wrong), timed(2, "element")]
+    for data, _ in made:
+        data.RepetitionTime = "3000"
+    group, report = collect([save(data, tmp_path / f"{k}.dcm") for k, (data, _) in enumerate(made)])
+    times = opened(group)["slice_time"][...]
+    assert np.isnan(times[0]).all()
+    assert np.allclose(times[1], TIMES)
+    assert any("longer than a repetition" in told for told in report.warnings)
+
+
+def test_slice_times_over_several_repetitions_are_kept(tmp_path):
+    made = [timed(k, "element") for k in (1, 2)]
+    for data, _ in made:
+        data.RepetitionTime = "400"
+    group, report = collect([save(data, tmp_path / f"{k}.dcm") for k, (data, _) in enumerate(made)])
+    assert np.allclose(opened(group)["slice_time"][...], TIMES)
+    assert report.warnings == []
+
+
+def polarity(folder, tell, **elements):
+    """Return what is said of the direction of phase encoding, None if nothing is."""
+    data = slice_of((0, 0, 0), 1, InPlanePhaseEncodingDirection="COL", **elements)
+    tell(data)
+    group, _ = collect([save(data, folder / "a.dcm")])
+    return group["image"].attributes.get("phase_encoding_direction_positive")
+
+
+@pytest.mark.parametrize(
+    ("order", "positive"),
+    [
+        ("LINEAR", 0),
+        ("REVERSE_LINEAR", 1),
+        ("CENTRIC", None),
+        ("REVERSE_CENTRIC", None),
+        ("", None),
+    ],
+)
+@pytest.mark.parametrize("sequence", ["EP", ["EP", "SE"], "GR"])
+def test_the_order_of_phase_encoding_of_ge_tells_its_direction(tmp_path, order, positive, sequence):
+    def tell(data):
+        data.private_block(0x0043, "GEMS_PARM_01", create=True).add_new(0x2C, "SS", 636)
+        data.RectilinearPhaseEncodeReordering = order
+        data.ScanningSequence = sequence
+
+    assert polarity(tmp_path, tell) == (None if sequence == "GR" else positive)
+
+
+@pytest.mark.parametrize("name", ["epi_pepolar", "epi2_PEPOLAR_x"])
+def test_sequences_that_turn_phase_encoding_around_do_not_tell(tmp_path, name):
+    def tell(data):
+        data.private_block(0x0019, "GEMS_ACQU_01", create=True).add_new(0x9C, "LO", name)
+        data.RectilinearPhaseEncodeReordering = "LINEAR"
+        data.ScanningSequence = "EP"
+
+    assert polarity(tmp_path, tell) is None
+
+
+def test_the_order_of_other_makers_tells_nothing(tmp_path):
+    def tell(data):
+        data.Manufacturer = "Philips"
+        data.RectilinearPhaseEncodeReordering = "LINEAR"
+        data.ScanningSequence = "EP"
+
+    assert polarity(tmp_path, tell) is None
+
+
+@pytest.mark.parametrize(("flag", "positive"), [("0", 1), ("1", 0), ("2", None)])
+def test_united_imaging_flags_the_opposite_direction(tmp_path, flag, positive):
+    def tell(data):
+        block = data.private_block(0x0065, "Image Private Header", create=True)
+        block.add_new(0x58, "IS", flag)
+
+    assert polarity(tmp_path, tell) == positive

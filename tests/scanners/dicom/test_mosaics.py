@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.uid import ImplicitVRLittleEndian
 
 from refmaker.codecs.dicom import DICOM
 from refmaker.errors import FormatError, MetadataError
@@ -73,7 +74,7 @@ def equal_to_pydicom(paths, group):
     with DICOMScanner().native_collection(paths, None) as native:
         for name, array in group.arrays():
             true = native.read(name, array, tuple(slice(0, n) for n in array.shape))
-            assert np.array_equal(opened(group)[name][...], true), name
+            np.testing.assert_array_equal(opened(group)[name][...], true, err_msg=name)
 
 
 @pytest.mark.parametrize("normal", [(0, 0, -1), (0, 0, 1)])
@@ -172,3 +173,96 @@ def test_cut_headers_are_refused_at_every_byte():
 def test_tiles_that_fit_no_picture(tiles):
     with pytest.raises(MetadataError):
         DICOM([1, 8, 6, 1], "<u2", tiles=tiles)
+
+
+def vframe(number, count=20, *, tilt=0.0, places=None, told=None, **elements):
+    """Return an instance of United Imaging whose tiles are slices 4.2 mm apart, and the slices."""
+    across = math.ceil(math.sqrt(count))
+    down = -(-count // across)
+    tall, wide = 6, 4
+    slices = np.random.default_rng(number).integers(0, 4096, (count, tall, wide)).astype(np.uint16)
+    tiles = np.zeros((down * across, tall, wide), np.uint16)
+    tiles[:count] = slices
+    picture = tiles.reshape(down, across, tall, wide).transpose(0, 2, 1, 3)
+    data = instance(number=number, Manufacturer="UIH", **elements)
+    data.ImageType = ["ORIGINAL", "PRIMARY", "M", "VFRAME"]
+    row, column = (0.8, 0.6, 0.0), (-0.6, 0.8, 0.0)
+    data.ImageOrientationPatient = numbers((*row, *column))
+    data.PixelSpacing = numbers((3.5, 2.5))
+    with_pixels(data, picture.reshape(down * tall, across * wide))
+    block = data.private_block(0x0065, "Image Private Header", create=True)
+    block.add_new(0x09, "FD", 929.75 if number > 1 else 1.25)
+    gradient = np.random.default_rng(number).normal(size=3) if number > 1 else np.zeros(3)
+    block.add_new(0x37, "FD", list(gradient / max(np.linalg.norm(gradient), 1e-9)))
+    block.add_new(0x50, "DS", str(told or count))
+    items = []
+    for k in range(count if places is None else places):
+        item = instance(number=1)
+        for name in list(item.keys()):
+            del item[name]
+        item.ImagePositionPatient = numbers(FIRST + k * np.array([0, tilt, 4.2]))
+        item.AcquisitionTime = f"1337{48 + k % 2:02d}.{283 + k:03d}000"
+        items.append(item)
+    block.add_new(0x51, "SQ", items)
+    return data, slices
+
+
+@pytest.mark.parametrize("count", [2, 5, 20])
+@pytest.mark.parametrize("implicit", [False, True])
+def test_tiles_of_united_imaging_lie_where_their_items_say(tmp_path, count, implicit):
+    made = [vframe(k, count) for k in (1, 2, 3)]
+    for data, _ in made:
+        if implicit:
+            data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    paths = [save(data, tmp_path / f"{k}.dcm") for k, (data, _) in enumerate(made)]
+    group, report = collect(paths[::-1])
+    array = group["image"]
+    assert array.dimension_names == ("diffusion", "z", "y", "x")
+    stock = opened(group)
+    order = [[1.25, 929.75].index(value) for value in stock["b_value"][...]]
+    assert order == [0, 1, 1]
+    read = stock["image"][...]
+    assert np.array_equal(read[0], made[0][1])
+    assert {plane.tobytes() for plane in read} == {slices.tobytes() for _, slices in made}
+    corners = affine_of(group) @ [[*range(count)], [0] * count, [0] * count, [1] * count]
+    places = FIRST + np.arange(count)[:, None] * [0, 0, 4.2]
+    assert np.allclose(corners[:3].T, places)
+    assert np.allclose(stock["position"][...], places)
+    along_row = affine_of(group) @ [0, 0, 2, 1]
+    assert np.allclose(along_row[:3], FIRST + 5 * np.array([0.8, 0.6, 0]))
+    true = np.array([1000.0 * (k % 2) + k for k in range(count)])
+    assert np.allclose(stock["slice_time"][...], true - true.min(), atol=1e-6)
+    assert report.warnings == []
+    if not implicit:
+        # Of private elements in implicit VR pydicom knows the bytes alone.
+        equal_to_pydicom(paths, group)
+
+
+@pytest.mark.parametrize("case", [{"places": 4}, {"places": 0}])
+def test_united_imaging_without_places_stays_a_picture(tmp_path, case):
+    data, _ = vframe(1, 5, **case)
+    path = save(data, tmp_path / "a.dcm")
+    group, report = collect([path])
+    assert np.array_equal(np.squeeze(opened(group)["image"][...]), data.pixel_array)
+    assert any("mosaic" in told for told in report.warnings)
+    equal_to_pydicom([path], group)
+
+
+def test_pictures_of_united_imaging_at_other_places_stay_pictures(tmp_path):
+    made = [vframe(1, 5), vframe(2, 5, tilt=0.5)]
+    paths = [save(data, tmp_path / f"{k}.dcm") for k, (data, _) in enumerate(made)]
+    group, report = collect(paths)
+    read = np.asarray(opened(group)["image"][...]).reshape(2, 12, 12)
+    assert np.array_equal(read, [data.pixel_array for data, _ in made])
+    assert any("different directions" in told for told in report.warnings)
+
+
+@pytest.mark.parametrize("told", ["0", "1", "7.5", "1e9", "x", "36"])
+def test_counts_of_tiles_that_mean_nothing(tmp_path, told):
+    data, _ = vframe(1, 5, told="55555")
+    path = tmp_path / "a.dcm"
+    save(data, path)
+    path.write_bytes(path.read_bytes().replace(b"55555 ", told.encode().ljust(6)))
+    group, report = collect([str(path)])
+    assert np.array_equal(np.squeeze(opened(group)["image"][...]), data.pixel_array)
+    assert any("mosaic" in told for told in report.warnings)

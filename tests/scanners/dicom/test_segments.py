@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import highdicom
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.sr.codedict import codes
 
+from refmaker.scanners.dicom.declared import SALT
 from refmaker.scanners.dicom.segments import srgb
-from tests.scanners.dicom.image_files import group, save, with_pixels
+from tests.scanners.dicom.image_files import group, save, slice_of, uid, with_pixels
 from tests.scanners.dicom.test_volumes import collect, opened, segmentation
 
 
@@ -138,3 +141,93 @@ def test_label_maps(tmp_path, colours):
 )
 def test_colours(cielab, rgb):
     assert np.abs(np.array(srgb(cielab)) - rgb).max() <= 1
+
+
+def highdicom_segmentation(folder, kind):
+    """Write a segmentation as highdicom does, and return its path and the masks."""
+    sources = []
+    for k in range(4):
+        data = with_pixels(slice_of((0, 0, 2.0 * k), k + 1), np.zeros((8, 8), np.uint16))
+        for name in ("AccessionNumber", "StudyID", "ReferringPhysicianName", "PatientBirthDate"):
+            setattr(data, name, "")
+        data.PatientSex, data.StudyDate, data.StudyTime = "O", "", ""
+        data.FrameOfReferenceUID = uid("frame")
+        data.Manufacturer, data.SeriesNumber = "x", 1
+        data.PositionReferenceIndicator, data.SliceThickness = None, "2"
+        sources.append(data)
+    algorithm = highdicom.AlgorithmIdentificationSequence(
+        name="a", version="1", family=codes.cid7162.ArtificialIntelligence
+    )
+    segments = [
+        highdicom.seg.SegmentDescription(
+            segment_number=number,
+            segment_label=label,
+            segmented_property_category=codes.SCT.Organ,
+            segmented_property_type=what,
+            algorithm_type="AUTOMATIC",
+            algorithm_identification=algorithm,
+            tracking_uid=uid(label),
+            tracking_id=f"SENTINEL {label}",
+            display_color=highdicom.color.CIELabColor.from_string(colour),
+        )
+        for number, label, what, colour in (
+            (1, "Liver", codes.SCT.Liver, "red"),
+            (2, "Spleen", codes.SCT.Spleen, "blue"),
+        )
+    ]
+    masks = np.zeros((4, 8, 8, 2), bool)
+    masks[1:3, 2:5, 2:5, 0] = True
+    masks[2:, 5:8, 3:8, 1] = True
+    data = highdicom.seg.Segmentation(
+        source_images=sources,
+        pixel_array=masks * 0.5 if kind == "FRACTIONAL" else masks,
+        segmentation_type=kind,
+        segment_descriptions=segments,
+        series_instance_uid=uid("series"),
+        series_number=2,
+        sop_instance_uid=uid("instance"),
+        instance_number=1,
+        manufacturer="x",
+        manufacturer_model_name="x",
+        software_versions="1",
+        device_serial_number="1",
+    )
+    return save(data, folder / "seg"), masks
+
+
+@pytest.mark.parametrize("kind", ["BINARY", "FRACTIONAL", "LABELMAP"])
+@pytest.mark.parametrize("uids", ["none", "hash", "keep"])
+def test_segmentations_of_highdicom(tmp_path, monkeypatch, kind, uids):
+    path, masks = highdicom_segmentation(tmp_path, kind)
+    monkeypatch.setenv(SALT, "secret")
+    found, _ = collect([path], uids=uids)
+    stock, attributes = opened(found), found["image"].attributes
+    read = stock["image"][...]
+    # The first place has no frame: nothing is segmented there.
+    present = masks[1:]
+    if kind == "LABELMAP":
+        assert np.array_equal(read, present[..., 0] + 2 * present[..., 1].astype(np.uint8))
+        assert attributes["flag_values"] == [0, 1, 2]
+        assert attributes["flag_meanings"] == "Background Liver Spleen"
+        assert attributes["segment_rgb"][1:] == [[255, 0, 0], [0, 0, 255]]
+        return
+    level = 128 if kind == "FRACTIONAL" else 1
+    assert np.array_equal(read, np.moveaxis(present, -1, 0) * np.uint8(level))
+    assert stock["segment"][...].tolist() == [1, 2]
+    assert stock["segment_label"][...].tolist() == ["Liver", "Spleen"]
+    assert stock["segment_category"][...].tolist() == ["SCT:91772007"] * 2
+    assert stock["segment_type"][...].tolist() == ["SCT:10200004", "SCT:78961009"]
+    assert stock["segment_rgb"][...].tolist() == [[255, 0, 0], [0, 0, 255]]
+    if kind == "FRACTIONAL":
+        assert attributes["segmentation_fractional_type"] == "PROBABILITY"
+        assert attributes["maximum_fractional_value"] == 255
+        assert "scale_factor" not in attributes
+    tracked = ("segment_tracking_uid" in found.members) and stock["segment_tracking_uid"][...]
+    if uids == "none":
+        assert tracked is False
+    elif uids == "keep":
+        assert tracked.tolist() == [uid("Liver"), uid("Spleen")]
+    else:
+        assert all(text.startswith("2.25.") for text in tracked.tolist())
+        assert uid("Liver") not in tracked.tolist()
+    assert not any("SENTINEL" in str(values[...]) for _, values in stock.arrays())

@@ -38,7 +38,7 @@ def test_tiles_fill_the_matrix(tmp_path):
     assert group["image"].dimension_names == ("c", "y", "x")
     assert group["image"].shape == (3, 10, 13)
     assert np.array_equal(read(group), true)
-    native, _ = collect([str(tmp_path / "slide")], slides="native")
+    native, _ = collect([str(tmp_path / "slide")], **{"slide-axes": "native"})
     assert native["image"].dimension_names == ("y", "x", "c")
     assert np.array_equal(open_stock(native)["image"][...], true)
     assert not any(str(codec["id"]).startswith("refmaker") for codec in native["image"].codecs)
@@ -178,6 +178,80 @@ def test_optical_paths_and_focal_planes_are_dimensions(tmp_path):
     assert np.allclose(open_stock(group)["z"][...], [0, 2, 4])
 
 
+def path_item(identifier, **elements):
+    """Return an item that describes an optical path."""
+    kind = one_item(CodeValue="111743", CodingSchemeDesignator="DCM", CodeMeaning="x")
+    item = one_item(OpticalPathIdentifier=identifier, IlluminationTypeCodeSequence=kind)[0]
+    item.OpticalPathDescription = "SENTINEL^TEXT"
+    for name, value in elements.items():
+        setattr(item, name, value)
+    return item
+
+
+@pytest.mark.parametrize("organization", ["TILED_FULL", "TILED_SPARSE"])
+def test_optical_paths_are_described(tmp_path, organization):
+    true = np.random.default_rng(4).integers(0, 255, (3, 8, 8)).astype(np.uint8)
+    frames = np.concatenate([tiles(plane[..., None], (4, 4))[..., 0] for plane in true])
+    data = slide_level(matrix(8, 8), (4, 4))
+    data.SamplesPerPixel = 1
+    del data.PlanarConfiguration
+    data.PhotometricInterpretation = "MONOCHROME2"
+    data.NumberOfOpticalPaths = 3
+    data.NumberOfFrames = len(frames)
+    data.PixelData = frames.tobytes()
+    names = ["DAPI", "Patricia: x", "Cy5"]
+    told = [{"IlluminationWaveLength": 358.0}, {}, {"IlluminationWaveLength": 650.0}]
+    items = [path_item(name, **one) for name, one in zip(names, told, strict=True)]
+    data.OpticalPathSequence = Sequence(items)
+    if organization == "TILED_SPARSE":
+        data.DimensionOrganizationType = organization
+        data.PerFrameFunctionalGroupsSequence = Sequence(
+            [
+                one_item(
+                    PlanePositionSlideSequence=one_item(
+                        RowPositionInTotalImagePixelMatrix=4 * (k % 4 // 2) + 1,
+                        ColumnPositionInTotalImagePixelMatrix=4 * (k % 2) + 1,
+                    ),
+                    OpticalPathIdentificationSequence=one_item(OpticalPathIdentifier=names[k // 4]),
+                )[0]
+                for k in range(12)
+            ]
+        )
+    group, report = collect([save(data, tmp_path / "slide")])
+    stock = open_stock(group)
+    assert np.array_equal(stock["image"][...], true)
+    assert group["optical_path"].dimension_names == ("c",)
+    assert stock["optical_path"][...].tolist() == ["DAPI", "", "Cy5"]
+    wavelength = stock["illumination_wavelength"][...]
+    assert np.array_equal(wavelength, [358, np.nan, 650], equal_nan=True)
+    assert group["illumination_wavelength"].attributes["units"] == "nm"
+    assert stock["illumination_type"][...].tolist() == ["DCM:111743"] * 3
+    assert "illumination_color" not in group.members
+    written = str([dict(array.attributes) for _, array in group.arrays()])
+    assert "SENTINEL" not in written
+    assert report.warnings == []
+    plain, _ = collect([str(tmp_path / "slide")], metadata="none")
+    assert "optical_path" not in plain.members
+
+
+@pytest.mark.parametrize("damage", [None, "short", "other"])
+def test_colour_profiles_are_told_of(tmp_path, damage):
+    profile = bytearray(3144)
+    profile[16:20], profile[36:40] = b"RGB ", b"acsp"
+    raw = bytes(profile[:100]) if damage == "short" else bytes(profile)
+    raw = raw.replace(b"acsp", b"xxxx") if damage == "other" else raw
+    true = matrix(8, 8)
+    data = slide_level(true, (4, 4))
+    data.OpticalPathSequence = Sequence([path_item("1", ICCProfile=raw, ColorSpace="SRGB")])
+    group, _ = collect([save(data, tmp_path / "slide")])
+    attributes = group["image"].attributes
+    told = None if damage else "RGB, 3144 bytes, not applied"
+    assert attributes.get("icc_profile") == told
+    assert attributes["color_space"] == "SRGB"
+    assert attributes["optical_path"] == "1"
+    assert np.array_equal(read(group), true)
+
+
 def test_more_frames_than_tiles_are_refused(tmp_path):
     data = slide_level(matrix(8, 8), (4, 4))
     data.TotalPixelMatrixRows = 4
@@ -195,7 +269,7 @@ HERE = [name for name in NAMES if (CORPUS / f"highdicom__{name}.dcm").exists()]
 @pytest.mark.parametrize("name", HERE)
 def test_real_slides_are_as_highdicom_and_wsidicom_read_them(name):
     path = CORPUS / f"highdicom__{name}.dcm"
-    group, _ = collect([str(path)], slides="native")
+    group, _ = collect([str(path)], **{"slide-axes": "native"})
     found = np.asarray(open_stock(group)["image"][...])
     image = highdicom.imread(path)
     true = image.get_total_pixel_matrix(

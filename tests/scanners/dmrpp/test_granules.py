@@ -15,14 +15,7 @@ import refmaker
 from refmaker.testing import open_stock
 from refmaker.testing.http import RangeServer
 from tests.scanners.dmrpp.granules import HEAD, document, values, write
-
-
-def checked(path, **options):
-    """Return a set of a document that `verify` has found equal to its granule, all of it."""
-    refs = refmaker.scan(path, **options)
-    for check in refmaker.verify(refs, sample=None, isolate="never"):
-        assert check.ok, (check.path, check.reason)
-    return refs
+from tests.scanners.verified import verified
 
 
 def told(inner, *, dims='<Dim size="3"/>', kind="Int16", words=""):
@@ -51,7 +44,7 @@ def refused(refs):
 @pytest.mark.parametrize("big", [False, True])
 def test_every_storage_equals_the_granule(big, version, tmp_path):
     path = write(tmp_path / "a.h5", big=big)
-    refs = checked(document(path, version=version), inline_threshold=0)
+    refs = verified(document(path, version=version), inline_threshold=0)
     assert not refs.report.skipped
     native = refmaker.scan(path, inline_threshold=0)
     for name, array in refs.group.arrays():
@@ -86,7 +79,7 @@ def test_netcdf4_reads_the_same(tmp_path):
         "n": {"_FillValue": -1},
     }
     data.to_netcdf(tmp_path / "a.nc", encoding=encoding, engine="netcdf4")
-    refs = checked(document(tmp_path / "a.nc"))
+    refs = verified(document(tmp_path / "a.nc"))
     refs.write(tmp_path / "a.json")
     with (
         refmaker.open_dataset(tmp_path / "a.json") as found,
@@ -169,7 +162,7 @@ def test_filters_that_single_chunks_skipped(tmp_path):
             shuffled = part.view("u1").reshape(50, 4).T.tobytes()
             stored = [zlib.compress(shuffled), shuffled, zlib.compress(part.tobytes())][number]
             made.id.write_direct_chunk((50 * number,), stored, filter_mask=[0, 2, 1][number])
-    refs = checked(document(tmp_path / "a.h5"))
+    refs = verified(document(tmp_path / "a.h5"))
     assert np.array_equal(read(refs), np.concatenate(parts))
 
 
@@ -434,7 +427,7 @@ def test_beside_a_remote_granule(tmp_path):
     document(write(tmp_path / "a.h5"))
     with RangeServer(tmp_path) as server:
         url = server.url("a.h5.dmrpp")
-        refs = checked(url)
+        refs = verified(url)
         assert refs.group["plain"].chunks.urls == (server.url("a.h5"),)
         assert not refs.report.skipped
     memory = fsspec.filesystem("memory")

@@ -80,15 +80,18 @@ def test_what_the_header_says(tmp_path):
     assert np.array_equal(open_stock(group)["data"][...], CUBE)
     attributes = group["data"].attributes
     assert attributes["description"] == "of a, and\nb"
-    assert attributes["fwhm"] == [1, 2, 3, 4]
-    assert attributes["band_names"] == ["r", "g", "b", "n"]
+    stock = open_stock(group)
+    assert stock["fwhm"][...].tolist() == [1, 2, 3, 4]
+    assert stock["band_name"][...].tolist() == ["r", "g", "b", "n"]
+    assert attributes["coordinates"].split() == ["wavelength", "fwhm", "band_name", "spatial_ref"]
     assert attributes["missing_value"] == -99
     assert attributes["map_info"][:2] == ["UTM", "1"]
     assert attributes["coordinate_system_string"] == 'PROJCS["a","b"]'
     wavelength = group["wavelength"]
     assert open_stock(group)["wavelength"][...].tolist() == [400.5, 500, 600, 700]
     assert wavelength.dimension_names == ("band",)
-    assert wavelength.attributes == {"units": "Nanometers"}
+    assert wavelength.attributes == {"units": "nm"}
+    assert attributes["wavelength_units"] == "Nanometers"
 
 
 @pytest.mark.parametrize("listed", ["1, 2, 3", "1, 2, 3, x", "1, 2, 3, nan"])

@@ -45,7 +45,7 @@ def of_cfgrib(path):
 
 def ours(path):
     with Source(path) as source:
-        options = ScanOptions(settings={"layout": "cfgrib"})
+        options = ScanOptions(settings={"grib-grouping": "cfgrib"})
         group, report = GRIBScanner().scan(source, options)
     store = open_store(group)
     names = [name for name in group.members if not name.startswith("_")]

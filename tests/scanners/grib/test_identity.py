@@ -241,7 +241,7 @@ def test_every_layout(tmp_path, layout):
         message(shortName="t", generatingProcessIdentifier=number, forecastTime=step)
         for number, step in ((96, 0), (105, 6), (96, 12))
     ]
-    group = scan(tmp_path / "f.grib2", parts, layout=layout)
+    group = scan(tmp_path / "f.grib2", parts, **{"grib-grouping": layout})
     size = len(parts[0])
     assert sorted(fields(group).values()) == [[0, 2 * size], [size]]
 

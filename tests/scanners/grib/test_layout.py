@@ -206,7 +206,7 @@ def test_paths_depend_on_the_fields_alone(tmp_path):
 def test_every_layout_holds_every_field(tmp_path, layout):
     parts = [message(shortName=name, level=level) for name in "tu" for level in (850, 500)]
     parts += [message(shortName="2t"), interval(0, 6), parts[0]]
-    group, _ = scan(tmp_path, *parts, layout=layout)
+    group, _ = scan(tmp_path, *parts, **{"grib-grouping": layout})
     counts = group.attributes["refmaker:fields"]
     assert counts == {"found": 7, "placed": 6, "duplicates": 1, "unsorted": 0}
     places = {}
@@ -269,7 +269,7 @@ def test_the_table_of_variables(tmp_path):
         for level in (850, 500) for step in (0, 6, 12)
     ]  # fmt: skip
     for layout in ("tree", "cfgrib"):
-        group, _ = scan(tmp_path, *parts, layout=layout)
+        group, _ = scan(tmp_path, *parts, **{"grib-grouping": layout})
         (row,) = GRIBScanner().summary(group)
         known = ("name", "level", "levels", "steps", "members", "fields", "absent", "last_step")
         assert [row[key] for key in known] == ["t", "isobaricInhPa", 2, 3, 1, 6, 0, 12.0]

@@ -61,7 +61,7 @@ def noaa(parts, shift=0):
 
 def test_a_large_file_is_hopped_over(served, parts):
     _, server = served
-    group, _, source = scan(server, sidecar="ignore")
+    group, _, source = scan(server, **{"index-files": "ignore"})
     assert group.attributes["refmaker:fields"]["placed"] == len(parts)
     assert source.bytes_read < 0.05 * source.size
     assert source.requests <= len(parts) + 10
@@ -94,7 +94,7 @@ def test_a_sidecar_that_lists_less_is_completed(served, parts):
     group, report, _ = scan(server)
     assert group.attributes["refmaker:fields"]["placed"] == len(parts)
     assert any(str(len(parts) - 10) in warning for warning in report.warnings)
-    group, _, _ = scan(server, sidecar="trust")
+    group, _, _ = scan(server, **{"index-files": "trust"})
     assert group.attributes["refmaker:fields"]["placed"] == 10
 
 
@@ -119,7 +119,7 @@ def test_local_sidecars_are_looked_at_only_when_trusted(tmp_path):
     (tmp_path / "file.grib2.idx").write_text("1:0:d=2024010100:TMP:\n")
     for use, expected in (("trust", 1), ("verify", 3), ("ignore", 3)):
         with Source(path) as source:
-            options = ScanOptions(settings={"sidecar": use})
+            options = ScanOptions(settings={"index-files": use})
             group, _ = GRIBScanner().scan(source, options)
         assert group.attributes["refmaker:fields"]["found"] == expected
 

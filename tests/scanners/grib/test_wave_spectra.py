@@ -76,7 +76,11 @@ def test_directions_and_frequencies(tmp_path, edition):
     one = field.sel(direction=95, frequency=0.0418, method="nearest")
     true = np.random.default_rng(203).normal(0, 1, 84)
     np.testing.assert_allclose(one.values.reshape(-1), true, atol=1e-3)
-    assert [check.reason for check in refmaker.verify(refs, sample=None) if not check.ok] == []
+    assert [
+        check.reason
+        for check in refmaker.verify(refs, sample=None, isolate="never")
+        if not check.ok
+    ] == []
 
 
 @pytest.mark.parametrize("edition", [1, 2])

@@ -82,7 +82,10 @@ def test_packings_that_only_the_library_decodes_are_refused_by_name(tmp_path):
 @pytest.mark.parametrize(
     ("call", "purpose"),
     [
-        ("refmaker.scan(sys.argv[1], settings={'layout': 'cfgrib'}, isolate='never')", "layout"),
+        (
+            "refmaker.scan(sys.argv[1], settings={'grib-grouping': 'cfgrib'}, isolate='never')",
+            "layout",
+        ),
         ("GRIBScanner().native(Source(sys.argv[1])).__enter__()", "reading GRIB natively"),
     ],
 )

@@ -154,8 +154,8 @@ def test_every_filter_decodes_to_what_h5py_reads(name):
     used = set()
     kinds = (smooth,) if name in FRAGILE else (smooth, noise, half)
     for dtype, kind, chunks in itertools.product(dtypes, kinds, (CHUNKS, (7, 13))):
-        if name in FRAGILE and chunks != CHUNKS:
-            continue
+        if chunks != CHUNKS and (name in FRAGILE or kind is not noise):
+            continue  # many small chunks once: of numbers of which some are not filtered
         data = kind(dtype)
         with reopened(
             lambda file, data=data, chunks=chunks: file.create_dataset(

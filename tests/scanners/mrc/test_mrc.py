@@ -12,6 +12,7 @@ from refmaker.scanners.mrc import MRCScanner
 from refmaker.scanning.options import ScanOptions
 from refmaker.testing import open_stock
 from tests.scanners.mrc import files
+from tests.scanners.verified import verified
 
 VOLUME = np.arange(5 * 6 * 7).reshape(5, 6, 7)
 
@@ -155,3 +156,51 @@ def test_bytes_behind_the_data_are_told(tmp_path):
     group, report = scan(path)
     assert np.array_equal(open_stock(group)["data"][...], VOLUME)
     assert any("4 bytes follow" in text for text in report.warnings)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("kind", [b"FEI1", b"FEI2"])
+def test_what_fei_says_of_every_section(kind, order, packed, tmp_path):
+    told = np.zeros(len(VOLUME), mrcfile.dtypes.get_ext_header_dtype(kind, order))
+    told["Metadata size"] = told.dtype.itemsize
+    told["Bitmask 1"] = 1 << 7 | 1 << 14 | 1 << 15
+    told["Bitmask 1"][1:] |= 1 << 8
+    if order == ">":  # mrcfile takes masks to be in this machine's order
+        told["Bitmask 1"] = told["Bitmask 1"].byteswap()
+    told["Alpha tilt"] = np.linspace(-60, 60, len(VOLUME))
+    told["Beta tilt"] = 5
+    told["Pixel size X"], told["Pixel size Y"] = 1.5e-10, 2e-10
+    path = files.write(
+        tmp_path / "x.mrc", VOLUME.astype("i2"), order=order, volume=True,
+        extended=told, exttyp=kind, compression="gzip" if packed else None,
+    )  # fmt: skip
+    group, report = scan(path)
+    assert set(group.members) == {"data", "alpha_tilt", "pixel_size_x", "pixel_size_y"}
+    assert group["data"].attributes["coordinates"] == "alpha_tilt pixel_size_x pixel_size_y"
+    assert group["alpha_tilt"].dimension_names == ("z",)
+    assert np.array_equal(open_stock(group)["alpha_tilt"][...], told["Alpha tilt"])
+    assert "kept as far as alpha_tilt" in report.skipped[0].reason
+    verified(path)
+
+
+@pytest.mark.parametrize(("field", "value"), [("Metadata size", 5), ("Bitmask 1", 0)])
+def test_fei_headers_that_say_nothing(field, value, tmp_path):
+    told = np.zeros(len(VOLUME), mrcfile.dtypes.get_ext_header_dtype(b"FEI1", "<"))
+    told["Metadata size"], told["Bitmask 1"] = 768, 1 << 7
+    told[field] = value
+    path = files.write(
+        tmp_path / "x.mrc", VOLUME.astype("i2"), volume=True, extended=told, exttyp=b"FEI1"
+    )
+    group, report = scan(path)
+    assert set(group.members) == {"data"}
+    assert "not kept" in report.skipped[0].reason
+
+
+def test_fei_headers_of_fewer_sections(tmp_path):
+    told = np.zeros(1, mrcfile.dtypes.get_ext_header_dtype(b"FEI1", "<"))
+    told["Metadata size"], told["Bitmask 1"] = 768, 1 << 7
+    path = files.write(
+        tmp_path / "x.mrc", VOLUME.astype("i2"), volume=True, extended=told, exttyp=b"FEI1"
+    )
+    assert set(scan(path)[0].members) == {"data"}

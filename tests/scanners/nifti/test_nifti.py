@@ -16,6 +16,7 @@ from refmaker.scanners.nifti import NIfTIScanner
 from refmaker.scanning.options import ScanOptions
 from refmaker.testing import open_stock
 from tests.scanners.nifti import files
+from tests.scanners.verified import verified
 
 TYPES = ("u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8", "c8", "c16")
 VOLUME = np.arange(5 * 6 * 7).reshape(5, 6, 7)
@@ -66,6 +67,7 @@ def test_affine(affine, form, tmp_path):
         return
     assert np.allclose(attributes["affine"], read.affine, atol=1e-6)
     assert np.array_equal(attributes["affine"], attributes[form])
+    assert attributes["space"] == "right-anterior-superior"
     straight = affine is files.AFFINE
     assert set(group.members) == ({"data", "x", "y", "z"} if straight else {"data"})
     if straight:
@@ -284,3 +286,18 @@ def test_offsets_that_cannot_be_in_compressed_volumes(offset, tmp_path):
     group, report = scan(packed)
     assert not group.members
     assert [row.path for row in report.skipped] == ["/data"]
+
+
+def test_cifti_is_called_so(tmp_path):
+    values = np.arange(12, dtype="f4").reshape(3, 4)
+    axes = (
+        nibabel.cifti2.SeriesAxis(0, 1, 3),
+        nibabel.cifti2.BrainModelAxis.from_mask(np.ones(4, bool), name="CORTEX_LEFT"),
+    )
+    path = tmp_path / "x.dtseries.nii"
+    nibabel.Cifti2Image(values, axes).to_filename(path)
+    group, report = scan(path)
+    assert np.array_equal(open_stock(group)["data"][...].squeeze().T, values)
+    assert any("it is CIFTI" in text for text in report.warnings)
+    assert "code 32 (CIFTI)" in report.skipped[0].reason
+    verified(path)

@@ -56,7 +56,7 @@ def test_layout_native_keeps_the_order_of_the_file(tmp_path, layout):
     data = noise(2, 3, 64, 64)
     path = tmp_path / "a.ome.tif"
     tifffile.imwrite(path, data, metadata={"axes": "ZCYX"})
-    z = stock(path, layout=layout)
+    z = stock(path, **{"tiff-axes": layout})
     assert np.array_equal(z["image"][...], data if layout == "native" else data.swapaxes(0, 1))
     assert ("multiscales" in z.attrs) == (layout == "auto")
 

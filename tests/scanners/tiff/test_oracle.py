@@ -46,7 +46,7 @@ def write_set(folder, *, named_by_master=True):
 
 
 def verified(group, report):
-    return verify(ReferenceSet(group, report), sample=None)
+    return verify(ReferenceSet(group, report), sample=None, isolate="never")
 
 
 @pytest.mark.parametrize("named", [True, False])

@@ -49,7 +49,7 @@ def test_layout_ngff_puts_channels_first(tmp_path):
     data = noise(32, 24, 3, dtype=np.uint16)
     path = tmp_path / "rgb.tif"
     tifffile.imwrite(path, data, photometric="rgb")
-    z = stock(path, layout="ngff")
+    z = stock(path, **{"tiff-axes": "ngff"})
     assert z["image"].attrs["_ARRAY_DIMENSIONS"] == ["c", "y", "x"]
     assert np.array_equal(z["image"][...], np.moveaxis(data, -1, 0))
     assert z.attrs["multiscales"][0]["datasets"][0]["path"] == "image"
@@ -101,9 +101,11 @@ def test_colours_become_channels_whatever_the_storage(tmp_path, dtype, compressi
     tifffile.imwrite(
         path, data, photometric="rgb", compression=compression, metadata={"axes": "ZYXS"}, **form
     )
-    group, _ = scanned(path, layout="ngff")
+    group, _ = scanned(path, **{"tiff-axes": "ngff"})
     assert group["image"].dimension_names == tuple("czyx")
-    assert np.array_equal(stock(path, layout="ngff")["image"][...], np.moveaxis(data, -1, 0))
+    assert np.array_equal(
+        stock(path, **{"tiff-axes": "ngff"})["image"][...], np.moveaxis(data, -1, 0)
+    )
     if dtype == np.uint8 and form.get("rowsperstrip") != 10 and compression != "lzw":
         # Readers without this package manage.
         assert not any(codec["id"].startswith("refmaker.") for codec in group["image"].codecs)

@@ -80,7 +80,7 @@ def levels_of(series):
 def test_axes_and_pixels_are_those_of_tifffile(tmp_path, name, layout):
     path = tmp_path / f"{name}.tif"
     vendor_files.FILES[name](path)
-    group, report = scanned(path, layout=layout)
+    group, report = scanned(path, **{"tiff-axes": layout})
     z = open_stock(group)
     found = [(list(one.dimension_names), z[at][...]) for at, one in pixels(group).items()]
     with tifffile.TiffFile(path) as tif:

@@ -113,20 +113,20 @@ def test_what_is_a_document(head, url, sure):
 def test_remote_stores_that_list(version, tmp_path):
     write(tmp_path / "a.zarr", version)
     memory = fsspec.filesystem("memory")
-    memory.put(str(tmp_path / "a.zarr"), "/bucket/a.zarr", recursive=True)
+    memory.put(str(tmp_path / "a.zarr"), "/stores/a.zarr", recursive=True)
     try:
-        refs = refmaker.scan("memory://bucket/a.zarr")
+        refs = refmaker.scan("memory://stores/a.zarr")
         assert not refs.report.skipped
         assert all(check.ok for check in refmaker.verify(refs, sample=None, isolate="never"))
         document = document_of(tmp_path / "a.zarr").name
-        found = [url.replace("///", "//") for url in expand_inputs("memory://bucket/").urls]
-        assert found == [f"memory://bucket/a.zarr/{document}"]
-        fits = expand_inputs("memory://bucket/*.zarr").urls
+        found = [url.replace("///", "//") for url in expand_inputs("memory://stores/").urls]
+        assert found == [f"memory://stores/a.zarr/{document}"]
+        fits = expand_inputs("memory://stores/*.zarr").urls
         assert [url.replace("///", "//") for url in fits] == found
         local = refmaker.scan(tmp_path / "a.zarr")
         assert refs.group["plain"].chunks.present == local.group["plain"].chunks.present
     finally:
-        memory.rm("/bucket", recursive=True)
+        memory.rm("/stores", recursive=True)
 
 
 @pytest.mark.parametrize("version", [2, 3])

@@ -20,6 +20,7 @@ from zarr.codecs import (
 import refmaker
 from refmaker.testing import open_stock
 from refmaker.testing.damage import damaged, misdeeds
+from tests.scanners.verified import verified
 from tests.scanners.zarr.stores import pack, shards, values
 
 SHAPES = [((25,), (8,), (4,)), ((25, 14), (8, 6), (4, 3)), ((9, 10, 11), (4, 6, 8), (2, 3, 4))]
@@ -158,6 +159,58 @@ def test_damaged_or_unknown_configurations(change, tmp_path):
     path.write_text(json.dumps(document))
     refs = refmaker.scan(tmp_path / "a.zarr")
     assert [row.path for row in refs.report.skipped] == ["/a"]
+
+
+def nested(folder, locations):
+    """Write shards in shards, with a part of either size that is not there."""
+    codecs = [BytesCodec(), ZstdCodec()]
+    for location, extents in zip(locations, ((5, 10), (10, 20)), strict=True):
+        shard = ShardingCodec(chunk_shape=extents, codecs=codecs, index_location=location)
+        codecs = [shard]
+    numbers = np.arange(1, 3501, dtype="i4").reshape(50, 70)
+    numbers[:10, :20], numbers[20:25, :10] = 0, 0
+    array = zarr.create_array(
+        str(folder), shape=(50, 70), dtype="i4", chunks=(20, 40), serializer=shard,
+        compressors=None, filters=None, fill_value=0,
+    )  # fmt: skip
+    array[...] = numbers
+    return numbers
+
+
+@pytest.mark.parametrize("archive", [False, True])
+@pytest.mark.parametrize("outer", ["start", "end"])
+@pytest.mark.parametrize("inner", ["start", "end"])
+def test_shards_in_shards(inner, outer, archive, tmp_path):
+    numbers = nested(tmp_path / "a.zarr", (inner, outer))
+    path = pack(tmp_path / "a.zarr", tmp_path / "a.zarr.zip") if archive else tmp_path / "a.zarr"
+    data = verified(path, inline_threshold=0).group["data"]
+    assert data.chunk_shape == (5, 10)
+    assert (data.chunks.referenced, data.chunks.absent) == (65, 5)
+    assert np.array_equal(open_stock(refmaker.scan(path).group)["data"][...], numbers)
+
+
+def test_a_wrong_byte_in_the_index_of_a_shard_in_a_shard(tmp_path):
+    nested(tmp_path / "a.zarr", ("start", "end"))
+    shard = tmp_path / "a.zarr" / "c" / "1" / "0"
+    data = bytearray(shard.read_bytes())
+    data[int.from_bytes(data[-68:-60], "little")] ^= 1
+    shard.write_bytes(data)
+    (row,) = refmaker.scan(tmp_path / "a.zarr").report.skipped
+    assert "wrong checksum" in row.reason
+    assert row.code == "zarr-chunk"
+
+
+def test_shards_deeper_than_any_are_refused(tmp_path):
+    store(tmp_path / "a.zarr")
+    path = tmp_path / "a.zarr" / "a" / "zarr.json"
+    document = json.loads(path.read_text())
+    inner = document["codecs"]
+    for _ in range(5):
+        config = {**document["codecs"][0]["configuration"], "codecs": inner}
+        inner = [{"name": "sharding_indexed", "configuration": config}]
+    path.write_text(json.dumps({**document, "codecs": inner}))
+    (row,) = refmaker.scan(tmp_path / "a.zarr").report.skipped
+    assert row.code == "zarr3-codec"
 
 
 def test_shards_between_other_codecs(tmp_path):

@@ -41,7 +41,7 @@ CHECKS = [
     "refmaker.scanners.hdf5.object_header.check_blocks",
     *(
         f"refmaker.scanners.hdf5.chunk_index.{module}.check_blocks"
-        for module in ("fixed_array", "extensible_array", "btree2")
+        for module in ("fixed_array", "extensible_array", "btree2", "nodes")
     ),
 ]
 

@@ -1,0 +1,84 @@
+"""From where to where coordinates go, so far as a reference set itself knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from refmaker.codecs.chunk_values import inlined_values
+from refmaker.errors import RefmakerError
+
+if TYPE_CHECKING:
+    from refmaker.model import Array, Group
+
+__all__ = ["spans"]
+
+_CALENDAR = "standard"
+
+
+def spans(group: Group) -> list[dict[str, Any]]:
+    """Return first and last value of each coordinate of a dimension whose values are in the set.
+
+    Parameters
+    ----------
+    group : Group
+        The root.
+
+    Returns
+    -------
+    list of dict
+        ``path``, ``size``, ``first``, ``last`` as JSON values, and ``units``; times that CF
+        conventions describe (section 4.4) are texts of ISO 8601, and have no units.
+    """
+    found = []
+    for path, array in group.arrays():
+        name = path.rpartition("/")[2]
+        whole = array.shape and array.chunks.present == array.chunks.size
+        if array.dimension_names != (name,) or not whole or array.chunks.referenced:
+            continue
+        ends = _ends(array)
+        if ends is not None:
+            first, last, units = ends
+            size = array.shape[0]
+            found.append({"path": path, "size": size, "first": first, "last": last, "units": units})
+    return found
+
+
+def _ends(array: Array) -> tuple[Any, Any, str] | None:
+    try:
+        values = inlined_values(array)
+    except RefmakerError:
+        # What a damaged set cannot tell, `verify` says; here it is left out.
+        return None
+    if values.dtype.kind not in "iufSU" or not values.size:
+        return None
+    ends = [values[0].item(), values[-1].item()]
+    if values.dtype.kind in "SU":
+        texts = [end.decode(errors="replace") if isinstance(end, bytes) else end for end in ends]
+        return texts[0], texts[1], ""
+    scale = array.attributes.get("scale_factor", 1)
+    offset = array.attributes.get("add_offset", 0)
+    if (scale, offset) != (1, 0):
+        if not isinstance(scale, int | float) or not isinstance(offset, int | float):
+            return None
+        ends = [end * scale + offset for end in ends]
+    if any(end != end for end in ends):  # noqa: PLR0124 - NaN
+        return None
+    units = array.attributes.get("units")
+    text = units if isinstance(units, str) else ""
+    if " since " in text:
+        times = _times(ends, text, array.attributes.get("calendar", _CALENDAR))
+        if times is not None:
+            return times[0], times[1], ""
+    return ends[0], ends[1], text
+
+
+def _times(values: list[Any], units: str, calendar: Any) -> list[str] | None:
+    try:
+        import cftime
+    except ImportError:
+        return None
+    try:
+        return [time.isoformat() for time in cftime.num2date(values, units, str(calendar))]
+    except (ValueError, OverflowError):
+        # Units that CF does not know: the numbers are shown.
+        return None

@@ -1,0 +1,85 @@
+"""Keys of chunks, as positions in the chunk grid and back, by column."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["ChunkKeys", "Placed"]
+
+_NUMBER = r"(?:0|[1-9][0-9]{0,17}+)"
+
+
+class Placed(NamedTuple):
+    """Which of some keys are those of chunks.
+
+    Attributes
+    ----------
+    row : ndarray of int64, shape (n,)
+        Positions of those keys.
+    at : ndarray of int64, shape (n, rank)
+        Their places in the chunk grid.
+    strays : list of str
+        Keys that are none.
+    """
+
+    row: NDArray[np.int64]
+    at: NDArray[np.int64]
+    strays: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkKeys:
+    """How an array's chunks are called.
+
+    Parameters
+    ----------
+    rank : int
+        Dimensions of the array.
+    separator : {".", "/"}
+        What stands between numbers.
+    prefix : str
+        What stands before them.
+    scalar : str
+        The one key of an array without dimensions.
+    """
+
+    rank: int
+    separator: str
+    prefix: str = ""
+    scalar: str = "0"
+
+    def key(self, at: Sequence[int]) -> str:
+        """Return the key of a chunk."""
+        return self.prefix + self.separator.join(map(str, at)) if self.rank else self.scalar
+
+    def place(self, keys: Sequence[str]) -> Placed:
+        """Return the places of keys in the chunk grid."""
+        number = re.escape(self.separator) + _NUMBER
+        one = re.escape(self.prefix) + _NUMBER + number * (self.rank - 1)
+        one = one if self.rank else re.escape(self.scalar)
+        text = "\n" + "\n".join(keys)
+        if not keys or re.fullmatch(f"(?:\n{one})*+", text):
+            return self._parsed(np.arange(len(keys)), text, [])
+        fits = re.compile(one).fullmatch
+        good = [row for row, key in enumerate(keys) if fits(key)]
+        strays = [key for key in keys if not fits(key)]
+        text = "\n" + "\n".join(keys[row] for row in good) if good else ""
+        return self._parsed(np.array(good, np.int64), text, strays)
+
+    def _parsed(self, row: NDArray[np.int64], text: str, strays: list[str]) -> Placed:
+        if not self.rank:
+            return Placed(row, np.zeros((row.size, 0), np.int64), strays)
+        if self.prefix:
+            text = text.replace("\n" + self.prefix, "\n")
+        text = text.replace(self.separator, " ")
+        numbers = np.fromstring(text, np.int64, sep=" ") if row.size else np.zeros(0, np.int64)
+        return Placed(row, numbers.reshape(row.size, self.rank), strays)

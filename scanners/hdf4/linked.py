@@ -1,0 +1,142 @@
+"""Linked blocks: elements that lie in several places, in the order of a chain of tables.
+
+Implements SPECIAL_LINKED of the HDF Specification 4.2, section 3.6.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+
+from refmaker.errors import FormatError, TruncatedError
+from refmaker.scanners.hdf4.descriptors import NOWHERE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from refmaker.scanners.hdf4.descriptors import Descriptors
+
+__all__ = ["HOLE", "linked_blocks"]
+
+HOLE: Final = -1
+"""Offset of bytes that are not stored: the library reads zeros there."""
+_LINKED: Final = 20
+"""Tag of tables and blocks."""
+
+
+class _File(Protocol):
+    """What elements are looked up in."""
+
+    descriptors: Descriptors
+    source: Any
+
+    def read(self, tag: int, ref: int) -> bytes:
+        """Return the bytes of an element."""
+        ...
+
+
+def linked_blocks(
+    file: _File, sizes: tuple[int, int, int], first: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return offset and length of the ranges of an element in linked blocks.
+
+    Parameters
+    ----------
+    file : Elements
+        The elements of the file.
+    sizes : tuple of int
+        Bytes of the element, of a block, and the number of blocks in a table.
+    first : int
+        Reference number of the first table.
+
+    Returns
+    -------
+    offset, length : ndarray of int64, shape (n,)
+        Ranges that follow each other in the file are one; those that are not stored have the
+        offset `HOLE`.
+
+    Raises
+    ------
+    FormatError, TruncatedError
+        If the tables form a cycle, or hold less than the element.
+    """
+    total, block, _ = sizes
+    if total < 0 or block <= 0:
+        raise FormatError(f"linked blocks of {block} bytes for {total}")
+    offsets, lengths = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    first_table = True
+    seen: set[int] = set()
+    left, ref = total, first
+    while ref and left > 0:
+        if ref in seen:
+            raise FormatError(f"a cycle of tables of linked blocks: {ref} again")
+        seen.add(ref)
+        table = np.frombuffer(_even(file.read(_LINKED, ref)), ">u2").astype(np.int64)
+        if not table.size:
+            raise FormatError(f"a table of linked blocks, {ref}, without entries")
+        ref = int(table[0])
+        offset, length = _ranges(file, table[1:], block)
+        alike = slice(int(first_table), None)
+        _check_sizes(length[alike], block, left - int(length[: alike.start].sum()))
+        first_table = False
+        offsets.append(offset)
+        lengths.append(length)
+        left -= int(length.sum())
+    if left > 0:
+        raise FormatError(f"linked blocks hold {total - left} bytes of {total}")
+    return _joined(np.concatenate(offsets), np.concatenate(lengths), total)
+
+
+def _check_sizes(length: NDArray[np.int64], block: int, left: int) -> None:
+    """Refuse blocks of another size than the header tells: the library takes them for as large.
+
+    The one that the element ends in only has to reach as far.
+    """
+    end = np.cumsum(length)
+    if bool((length[end < left] != block).any()):
+        raise FormatError(f"linked blocks of other sizes than {block} bytes")
+
+
+def _even(raw: bytes) -> bytes:
+    return raw[: len(raw) & ~1]
+
+
+def _ranges(
+    file: _File, refs: NDArray[np.int64], block: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the ranges of the blocks of one table."""
+    row = file.descriptors.rows(_LINKED, refs)
+    if bool(((row < 0) & (refs != 0)).any()):
+        raise FormatError("a linked block that is not there")
+    known = file.descriptors
+    at = np.maximum(row, 0)
+    offset, length = known.offset[at], known.length[at]
+    if bool((known.special[at] & (refs != 0)).any()):
+        raise FormatError("a linked block that is a special element itself")
+    hole = (refs == 0) | (offset == NOWHERE) | (length == NOWHERE)
+    end = np.where(hole, 0, offset + length)
+    if bool((end > file.source.size).any()):
+        raise TruncatedError(
+            f"a linked block ends at byte {int(end.max())}, the file at {file.source.size}",
+            hint="the file is incomplete",
+        )
+    return np.where(hole, HOLE, offset), np.where(hole, block, length)
+
+
+def _joined(
+    offset: NDArray[np.int64], length: NDArray[np.int64], total: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Cut ranges behind the element's end, and join those that follow each other."""
+    start = np.cumsum(length) - length
+    length = np.clip(total - start, 0, length)
+    kept = length > 0
+    offset, length = offset[kept], length[kept]
+    if not offset.size:
+        return offset, length
+    hole = offset == HOLE
+    follows = np.where(
+        hole[1:] | hole[:-1], hole[1:] & hole[:-1], offset[1:] == offset[:-1] + length[:-1]
+    )
+    first = np.concatenate([[True], ~follows])
+    return offset[first], np.add.reduceat(length, np.flatnonzero(first))
