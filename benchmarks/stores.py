@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -187,6 +188,9 @@ def main() -> int:
     if given.child:
         print(json.dumps(child(*given.child)))
         return 0
+    # Modules are compiled once, as those of installed packages are.
+    os.environ["PYTHONPYCACHEPREFIX"] = str(given.folder / "bytecode")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     given.folder.mkdir(parents=True, exist_ok=True)
     tools = ("refmaker",) if given.no_peers else ("refmaker", "virtualizarr")
     rows = []
