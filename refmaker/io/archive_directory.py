@@ -19,7 +19,15 @@ from refmaker.errors import FormatError, LimitError, RefmakerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["HEADER", "Entry", "archive_kind", "behind_header", "read_directory"]
+__all__ = [
+    "DOCUMENT",
+    "HEADER",
+    "Entry",
+    "archive_kind",
+    "behind_header",
+    "read_directory",
+    "unpack_member",
+]
 
 HEADER = 30
 """Bytes of a local header of ZIP, without name and extra fields."""
@@ -28,6 +36,8 @@ _TAIL = 128 * 1024
 _BUFFER = 32 * 1024
 _DIRECTORY = 32 * 1024**2
 """Largest directory."""
+DOCUMENT = 64 * 1024**2
+"""Largest compressed member that is unpacked to be read as a document."""
 _MEMBERS = 1 << 20
 """Most members."""
 _METHODS = {8: "deflate", 9: "deflate64", 12: "bzip2", 14: "LZMA", 93: "zstd", 95: "xz"}
@@ -108,6 +118,36 @@ def read_directory(
             raise FormatError(f"a damaged {kind} archive: {error}", url=url) from error
     _check(found, size, url)
     return found
+
+
+def unpack_member(read: Callable[[int, int], bytes], size: int, member: str, url: str) -> bytes:
+    """Return what is in a compressed member of a ZIP archive, as far as it is a document.
+
+    Parameters
+    ----------
+    read, size, url
+        As for `read_directory`.
+    member : str
+        Its name.
+
+    Raises
+    ------
+    FormatError
+        If it is damaged or encrypted.
+    LimitError
+        If it is larger than `DOCUMENT`.
+    """
+    with io.BufferedReader(_View(read, size, url), _BUFFER) as file:
+        try:
+            with zipfile.ZipFile(file) as archive, archive.open(member) as packed:
+                data = packed.read(DOCUMENT + 1)
+        except RefmakerError:
+            raise
+        except (*_BROKEN, OSError, RuntimeError, MemoryError) as error:
+            raise FormatError(f"the member cannot be unpacked: {error}", url=url) from error
+    if len(data) > DOCUMENT:
+        raise LimitError(f"a packed member of more than {DOCUMENT} bytes", url=url)
+    return data
 
 
 def _zip(file: io.BufferedReader[Any]) -> dict[str, Entry]:
