@@ -131,7 +131,8 @@ def virtualizarr_scan(path: str, _: str) -> Any:
     from obstore.store import LocalStore
     from virtualizarr.parsers import ENVIParser
 
-    found = ENVIParser()(f"file://{path}", ObjectStoreRegistry({"file://": LocalStore()}))
+    data = Path(path).with_suffix(".img")
+    found = ENVIParser()(f"file://{data}", ObjectStoreRegistry({"file://": LocalStore()}))
     return next(iter(found._group.arrays.values())).shape  # noqa: SLF001 - nothing else tells
 
 

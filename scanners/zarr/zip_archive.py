@@ -120,7 +120,8 @@ class ZipStore:
         if last - first > min(_NEAR * start.size, _SPAN):
             return self._source.read_blocks(start.astype(np.uint64), _HEADER)
         data = np.frombuffer(self._source.read(first, last - first + _HEADER), np.uint8)
-        return data[(start - first)[:, None] + np.arange(_HEADER)]
+        found: NDArray[np.uint8] = data[(start - first)[:, None] + np.arange(_HEADER)]
+        return found
 
     def _check(self, start: NDArray[np.int64], length: NDArray[np.int64]) -> None:
         size = self._source.size
