@@ -271,3 +271,16 @@ def test_damaged_keywords_of_any_kind_cost_the_image_alone(tmp_path, old):
     assert "SCI" in group.members
     for row in report.skipped:
         assert row.path == "/SCI/data"
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_integers_that_are_wider_than_the_image_says(tmp_path, single):
+    true = image("i4", (48, 40))
+    path = write(tmp_path / "a.fits", true, (16, 20), compression_type="GZIP_1")
+    old, new = b"ZBITPIX =                   32", b"ZBITPIX =                   16"
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, new))
+    choice = {"settings": {"fits-tiles": "single"}} if single else {}
+    array = assert_equal(path, **choice)
+    assert array.dtype == np.dtype(">i2")
+    np.testing.assert_array_equal(decode_array(array), true)
