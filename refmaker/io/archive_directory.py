@@ -8,9 +8,6 @@ encrypted is known by its name and size, and by why it cannot be read.
 from __future__ import annotations
 
 import io
-import tarfile
-import zipfile
-import zlib
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,11 +38,18 @@ DOCUMENT = 64 * 1024**2
 _MEMBERS = 1 << 20
 """Most members."""
 _METHODS = {8: "deflate", 9: "deflate64", 12: "bzip2", 14: "LZMA", 93: "zstd", 95: "xz"}
-_BROKEN = (
-    zipfile.BadZipFile, tarfile.TarError, ValueError, OverflowError, NotImplementedError, EOFError,
-    IndexError, zlib.error, UnicodeError,
-)  # fmt: skip
-"""What the libraries raise of archives that are damaged, besides errors of reading."""
+
+
+def _broken() -> tuple[type[BaseException], ...]:
+    """Return what the libraries raise of archives that are damaged or cannot be read."""
+    import tarfile
+    import zipfile
+    import zlib
+
+    return (
+        zipfile.BadZipFile, tarfile.TarError, ValueError, OverflowError, NotImplementedError,
+        EOFError, IndexError, zlib.error, UnicodeError, OSError, RuntimeError, MemoryError,
+    )  # fmt: skip
 
 
 class Entry(NamedTuple):
@@ -112,7 +116,7 @@ def read_directory(
             found = _zip(file) if kind == "zip" else _tar(file)
         except RefmakerError:
             raise
-        except (*_BROKEN, OSError, RuntimeError, MemoryError) as error:
+        except _broken() as error:
             if view.error is not None:
                 raise view.error from error
             raise FormatError(f"a damaged {kind} archive: {error}", url=url) from error
@@ -143,7 +147,7 @@ def unpack_member(read: Callable[[int, int], bytes], size: int, member: str, url
                 data = packed.read(DOCUMENT + 1)
         except RefmakerError:
             raise
-        except (*_BROKEN, OSError, RuntimeError, MemoryError) as error:
+        except _broken() as error:
             raise FormatError(f"the member cannot be unpacked: {error}", url=url) from error
     if len(data) > DOCUMENT:
         raise LimitError(f"a packed member of more than {DOCUMENT} bytes", url=url)
