@@ -141,6 +141,8 @@ def unpack_member(read: Callable[[int, int], bytes], size: int, member: str, url
     LimitError
         If it is larger than `DOCUMENT`.
     """
+    import zipfile
+
     with io.BufferedReader(_View(read, size, url), _BUFFER) as file:
         try:
             with zipfile.ZipFile(file) as archive, archive.open(member) as packed:
@@ -155,6 +157,8 @@ def unpack_member(read: Callable[[int, int], bytes], size: int, member: str, url
 
 
 def _zip(file: io.BufferedReader[Any]) -> dict[str, Entry]:
+    import zipfile
+
     found = {}
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
@@ -171,6 +175,8 @@ def _zip(file: io.BufferedReader[Any]) -> dict[str, Entry]:
 
 
 def _tar(file: io.BufferedReader[Any]) -> dict[str, Entry]:
+    import tarfile
+
     found = {}
     with tarfile.open(fileobj=file, mode="r:") as archive:
         for number, member in enumerate(archive):

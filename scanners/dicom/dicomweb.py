@@ -270,8 +270,8 @@ class Service:
         for accept in sorted(accepted):
             told = json.dumps({"Accept": accept})
             report.warn(
-                f"frames come from a service: open the set with storage_options={{'headers':"
-                f" {told}}}"
+                f"frames come from a service: open the set with the storage option"
+                f" 'headers' set to {told}"
             )
         return made
 

@@ -81,7 +81,7 @@ def test_a_series_is_what_its_files_are(made, tmp_path, single):
 
 def image_accept(refs):
     (word,) = [warning for warning in refs.report.warnings if "from a service" in warning]
-    return json.loads(word.partition("'headers': ")[2][:-1])["Accept"]
+    return json.loads(word.partition("'headers' set to ")[2])["Accept"]
 
 
 @pytest.mark.parametrize("single", [True, False], ids=["single", "messages"])
