@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import warnings
@@ -131,7 +132,8 @@ def virtualizarr_scan(path: str, _: str) -> Any:
     from obstore.store import LocalStore
     from virtualizarr.parsers import ENVIParser
 
-    found = ENVIParser()(f"file://{path}", ObjectStoreRegistry({"file://": LocalStore()}))
+    data = Path(path).with_suffix(".img")
+    found = ENVIParser()(f"file://{data}", ObjectStoreRegistry({"file://": LocalStore()}))
     return next(iter(found._group.arrays.values())).shape  # noqa: SLF001 - nothing else tells
 
 
@@ -167,6 +169,9 @@ def main() -> int:
         tool, kind, path = given.child
         print(json.dumps(list(TOOLS[tool](path, kind))))
         return 0
+    # Modules are compiled once, as those of installed packages are.
+    os.environ["PYTHONPYCACHEPREFIX"] = str(given.folder / "bytecode")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     rows = []
     for kind, (name, make) in INPUTS.items():
         if given.only and kind not in given.only:

@@ -94,3 +94,15 @@ def test_stores_and_documents_are_measured(tmp_path: Path) -> None:
     assert rows["many-arrays"]["chunks"] == 800
     assert rows["many-variables"]["chunks"] == 12500
     assert all(row["whole"] > row["warm"] > 0 for row in rows.values())
+
+
+def test_hdf4_files_are_measured(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "hdf4.py"), "--folder", str(tmp_path), "--scale",
+               "0.001", "--repeat", "1", "--no-peers", "--json"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = {row["name"]: row["refmaker"] for row in json.loads(done.stdout)}
+    # Of each data set one chunk, of the largest 60.
+    assert {name: row["chunks"] for name, row in rows.items()} == {
+        "few data sets": 14, "many data sets": 200, "one data set": 60,
+    }  # fmt: skip
+    assert all(row["whole"] > row["warm"] > 0 for row in rows.values())

@@ -196,7 +196,7 @@ overwrite = click.option(
     "--overwrite/--no-overwrite",
     default=False,
     show_default=True,
-    help="Replace existing reference sets; nothing else is ever replaced.",
+    help="Replace existing sets, nothing else.",
 )
 
 

@@ -219,6 +219,7 @@ class FITSTiles(DecodeOnly):
 
     def _stored(self, raw: Buffer, dtype: str, count: int) -> NDArray[Any]:
         """Return what the image's algorithm compressed."""
+        kind = np.dtype(dtype)
         if self.compression == "NOCOMPRESS":
             return self._view(raw, dtype, count)
         if self.compression == "RICE_1":
@@ -227,10 +228,15 @@ class FITSTiles(DecodeOnly):
             return decode_hcompress(raw, count, smooth=self.smooth)
         if self.compression == "PLIO_1":
             return decode_plio(raw, count)
-        unzipped = self._unzipped(raw, dtype, count)
         if self.compression == "GZIP_2":
-            unzipped = unzipped.reshape(np.dtype(dtype).itemsize, -1).T.reshape(-1)
-        return self._view(unzipped, dtype, count)
+            unzipped = self._view(self._unzipped(raw, dtype, count), "u1", count * kind.itemsize)
+            return self._view(unzipped.reshape(kind.itemsize, -1).T.reshape(-1), dtype, count)
+        if kind.kind == "f":
+            return self._view(self._unzipped(raw, dtype, count), dtype, count)
+        # Some programs compress integers that are wider than those of the image.
+        unzipped = self._unzipped(raw, ">i8", count)
+        wide = {width * count: f">i{width}" for width in (2, 4, 8) if width > kind.itemsize}
+        return self._view(unzipped, wide.get(unzipped.size, dtype), count)
 
     def _fitting(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Return integers in the type of the image, which has to hold them."""

@@ -8,9 +8,6 @@ encrypted is known by its name and size, and by why it cannot be read.
 from __future__ import annotations
 
 import io
-import tarfile
-import zipfile
-import zlib
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +16,15 @@ from refmaker.errors import FormatError, LimitError, RefmakerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["HEADER", "Entry", "archive_kind", "behind_header", "read_directory"]
+__all__ = [
+    "DOCUMENT",
+    "HEADER",
+    "Entry",
+    "archive_kind",
+    "behind_header",
+    "read_directory",
+    "unpack_member",
+]
 
 HEADER = 30
 """Bytes of a local header of ZIP, without name and extra fields."""
@@ -28,14 +33,23 @@ _TAIL = 128 * 1024
 _BUFFER = 32 * 1024
 _DIRECTORY = 32 * 1024**2
 """Largest directory."""
+DOCUMENT = 64 * 1024**2
+"""Largest compressed member that is unpacked to be read as a document."""
 _MEMBERS = 1 << 20
 """Most members."""
 _METHODS = {8: "deflate", 9: "deflate64", 12: "bzip2", 14: "LZMA", 93: "zstd", 95: "xz"}
-_BROKEN = (
-    zipfile.BadZipFile, tarfile.TarError, ValueError, OverflowError, NotImplementedError, EOFError,
-    IndexError, zlib.error, UnicodeError,
-)  # fmt: skip
-"""What the libraries raise of archives that are damaged, besides errors of reading."""
+
+
+def _broken() -> tuple[type[BaseException], ...]:
+    """Return what the libraries raise of archives that are damaged or cannot be read."""
+    import tarfile
+    import zipfile
+    import zlib
+
+    return (
+        zipfile.BadZipFile, tarfile.TarError, ValueError, OverflowError, NotImplementedError,
+        EOFError, IndexError, zlib.error, UnicodeError, OSError, RuntimeError, MemoryError,
+    )  # fmt: skip
 
 
 class Entry(NamedTuple):
@@ -102,7 +116,7 @@ def read_directory(
             found = _zip(file) if kind == "zip" else _tar(file)
         except RefmakerError:
             raise
-        except (*_BROKEN, OSError, RuntimeError, MemoryError) as error:
+        except _broken() as error:
             if view.error is not None:
                 raise view.error from error
             raise FormatError(f"a damaged {kind} archive: {error}", url=url) from error
@@ -110,7 +124,41 @@ def read_directory(
     return found
 
 
+def unpack_member(read: Callable[[int, int], bytes], size: int, member: str, url: str) -> bytes:
+    """Return what is in a compressed member of a ZIP archive, as far as it is a document.
+
+    Parameters
+    ----------
+    read, size, url
+        As for `read_directory`.
+    member : str
+        Its name.
+
+    Raises
+    ------
+    FormatError
+        If it is damaged or encrypted.
+    LimitError
+        If it is larger than `DOCUMENT`.
+    """
+    import zipfile
+
+    with io.BufferedReader(_View(read, size, url), _BUFFER) as file:
+        try:
+            with zipfile.ZipFile(file) as archive, archive.open(member) as packed:
+                data = packed.read(DOCUMENT + 1)
+        except RefmakerError:
+            raise
+        except _broken() as error:
+            raise FormatError(f"the member cannot be unpacked: {error}", url=url) from error
+    if len(data) > DOCUMENT:
+        raise LimitError(f"a packed member of more than {DOCUMENT} bytes", url=url)
+    return data
+
+
 def _zip(file: io.BufferedReader[Any]) -> dict[str, Entry]:
+    import zipfile
+
     found = {}
     with zipfile.ZipFile(file) as archive:
         for member in archive.infolist():
@@ -127,6 +175,8 @@ def _zip(file: io.BufferedReader[Any]) -> dict[str, Entry]:
 
 
 def _tar(file: io.BufferedReader[Any]) -> dict[str, Entry]:
+    import tarfile
+
     found = {}
     with tarfile.open(fileobj=file, mode="r:") as archive:
         for number, member in enumerate(archive):

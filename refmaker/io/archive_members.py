@@ -21,7 +21,13 @@ from refmaker.errors import (
     SourceNotFoundError,
     UnsupportedError,
 )
-from refmaker.io.archive_directory import HEADER, Entry, behind_header, read_directory
+from refmaker.io.archive_directory import (
+    HEADER,
+    Entry,
+    behind_header,
+    read_directory,
+    unpack_member,
+)
 from refmaker.io.known_heads import HEADS, FirstBytes, with_heads
 from refmaker.io.local_file import LocalFile, local_path
 from refmaker.model.report import Cost, Fingerprint
@@ -259,8 +265,13 @@ class MemberFile:
         storage_options: Mapping[str, Any] | None,
         cost: Cost,
         first: int,
+        *,
+        unpack: bool = False,
     ) -> None:
-        entry, found = archive.entry(member), archive.fingerprint
+        there, found = archive.entries.get(member), archive.fingerprint
+        packed = unpack and there is not None and bool(there.packed)
+        entry = there if there is not None and packed else archive.entry(member)
+        self._base, self._unpacked = 0, None if not packed else b""
         self.fingerprint = Fingerprint(entry.size, found.mtime, found.etag)
         self.head: list[Piece] = []
         path = local_path(archive.url)
@@ -272,10 +283,12 @@ class MemberFile:
         else:
             known = with_heads(storage_options, [FirstBytes(archive.url, b"", found)])
             self._file = _remote_file().open(archive.url, known, cost)
+        if packed:
+            self._unpacked = unpack_member(self._bytes, found.size, member, archive.url)
+            self.fingerprint = Fingerprint(len(self._unpacked), found.mtime, found.etag)
+            return
         offset = archive.known_offset(member)
-        if offset is None:
-            offset = self._open(archive, member, entry, first)
-        self._base = offset
+        self._base = self._open(archive, member, entry, first) if offset is None else offset
 
     def _open(self, archive: Archive, member: str, entry: Entry, first: int) -> int:
         """Read the member's header, together with its first bytes where a request is dear."""
@@ -296,12 +309,18 @@ class MemberFile:
 
     def fetch(self, ranges: Sequence[tuple[int, int]]) -> list[Piece]:
         """Return the bytes of many ``(start, stop)`` of the member; errors as of `RemoteFile`."""
+        if self._unpacked is not None:
+            return [(start, self._unpacked[start:stop]) for start, stop in ranges]
         base = self._base
         pieces = self._pieces([(base + start, base + stop) for start, stop in ranges])
         found = []
         for (start, stop), (at, data) in zip(ranges, pieces, strict=True):
             found.append((start, data[base + start - at :][: stop - start]))
         return found
+
+    def _bytes(self, offset: int, length: int) -> bytes:
+        ((start, data),) = self._pieces([(offset, offset + length)])
+        return data[offset - start :][:length]
 
     def _pieces(self, ranges: Sequence[tuple[int, int]]) -> list[Piece]:
         if isinstance(self._file, LocalFile):
@@ -319,7 +338,12 @@ _BLOCKS = 8 * 1024
 
 
 def open_member(
-    url: str, storage_options: Mapping[str, Any] | None, cost: Cost | None = None, first: int = 0
+    url: str,
+    storage_options: Mapping[str, Any] | None,
+    cost: Cost | None = None,
+    first: int = 0,
+    *,
+    unpack: bool = False,
 ) -> MemberFile | None:
     """Open a member of an archive; None if a URL names none.
 
@@ -333,6 +357,8 @@ def open_member(
         Counted up with every request.
     first : int
         Bytes of it to bring along where that costs no request more.
+    unpack : bool
+        Whether a compressed member is unpacked, which is to be read as a document.
 
     Raises
     ------
@@ -348,7 +374,7 @@ def open_member(
         return None
     cost = Cost() if cost is None else cost
     archive = open_archive(name, storage_options, cost)
-    return MemberFile(archive, name.member, storage_options, cost, first)
+    return MemberFile(archive, name.member, storage_options, cost, first, unpack=unpack)
 
 
 def member_place(

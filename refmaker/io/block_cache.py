@@ -60,6 +60,8 @@ class BlockCache:
         Bytes of a block of the cache.
     whole_file : int
         Files up to this many bytes are fetched at once.
+    unpack : bool
+        As for `Source`.
 
     Attributes
     ----------
@@ -77,6 +79,7 @@ class BlockCache:
         *,
         block_size: int = BLOCK,
         whole_file: int = WHOLE_FILE,
+        unpack: bool = False,
     ) -> None:
         self.url = url
         self._block = block_size
@@ -87,7 +90,7 @@ class BlockCache:
         self._lock = RLock()
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         first = -(-FIRST // block_size) * block_size
-        member = open_member(url, storage_options, cost, first)
+        member = open_member(url, storage_options, cost, first, unpack=unpack)
         self._ranges: MemberFile | RemoteFile = member or RemoteFile.open(
             url, storage_options, cost, first=first, largest=CACHE
         )

@@ -37,7 +37,7 @@ def read_file(
         return read_local(path)
     from refmaker.io.source import Source
 
-    with Source(url, storage_options) as source:
+    with Source(url, storage_options, unpack=True) as source:
         return source.read(0, source.size)
 
 

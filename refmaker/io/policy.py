@@ -195,7 +195,7 @@ class Policy:
                 "chained URLs are not read",
                 code="chained-url",
                 url=url,
-                hint="unpack the archive, and scan the file itself",
+                hint="scan it: members of archives become parts of the archive",
             )
         if len(self._checked) < _CHECKED:
             self._checked.add(url)

@@ -41,6 +41,9 @@ class Source(Cost):
         Bytes of a block of the remote cache; 8 KiB by default.
     whole_file : int, optional
         Remote files up to this many bytes are fetched at once; 16 MiB by default.
+    unpack : bool
+        Whether a compressed member of an archive is unpacked, as for a document that is read;
+        references into it are not possible, so scanning refuses it.
 
     Attributes
     ----------
@@ -80,6 +83,7 @@ class Source(Cost):
         *,
         block_size: int | None = None,
         whole_file: int | None = None,
+        unpack: bool = False,
     ) -> None:
         super().__init__()
         self.storage_options = dict(storage_options or {})
@@ -103,6 +107,7 @@ class Source(Cost):
                 self,
                 block_size=block_cache.BLOCK if block_size is None else block_size,
                 whole_file=block_cache.WHOLE_FILE if whole_file is None else whole_file,
+                unpack=unpack,
             )
         self.fingerprint = self._store.fingerprint
         self.size = self.fingerprint.size

@@ -1,1 +1,1 @@
-"""What is made of a reference set for others: catalog entries, pages, servers, copies."""
+"""What is made of a reference set for others: catalog entries, pages, servers, copies, images."""

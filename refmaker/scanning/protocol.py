@@ -191,7 +191,8 @@ class MultiFileScanner(Scanner, Protocol):
         urls : sequence of str
             The files; what is not of the format gets a row of the report and costs nothing else.
         storage_options : mapping or None
-            Passed to fsspec.
+            For `Source` and `refmaker.io.first_bytes`, which pass on to fsspec what is its own:
+            beginnings of files that were read to tell the format may be among them.
         options : ScanOptions
             How to scan.
         """

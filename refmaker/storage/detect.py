@@ -113,7 +113,7 @@ def detect(
         return Detected("references", "parquet", sure=False)
     from refmaker.io.source import Source
 
-    with Source(name, storage_options) as source:
+    with Source(name, storage_options, unpack=True) as source:
         head = source.read_upto(0, _HEAD)
     return _file(head, name, format_of)
 

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from refmaker.errors import MetadataError, MissingDependencyError
+from refmaker.errors import LimitError, MetadataError, MissingDependencyError
 from refmaker.io.folders import replacing_folder
 from refmaker.io.source import local_path
 from refmaker.model.zarr_v2 import documents, dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -223,7 +223,7 @@ def _is_ours(name: str) -> bool:
 def _records(table: ChunkTable, size: int, first: int = 0) -> Iterator[tuple[int, bytes]]:
     """Yield number and content of every record of an array from one on."""
     pyarrow, _ = arrow()
-    urls = pyarrow.array(table.urls, pyarrow.string())
+    urls = _arrow_texts([url.encode() for url in table.urls], pyarrow.string())
     total = -(-table.size // size)
     inlined: dict[int, dict[int, bytes]] = {}
     for number, data in table.inlined.items():
@@ -273,9 +273,9 @@ def _record(
     if table.url is not None:
         file[places] = table.url[rows]
     columns = {
-        "path": urls.take(pyarrow.array(file, mask=absent)),
-        "offset": pyarrow.array(offset),
-        "size": pyarrow.array(length),
+        "path": urls.take(_arrow_numbers(file, pyarrow.int32(), ~absent)),
+        "offset": _arrow_numbers(offset, pyarrow.int64()),
+        "size": _arrow_numbers(length, pyarrow.int64()),
     }
     schema = [
         pyarrow.field("path", pyarrow.string()),
@@ -288,7 +288,7 @@ def _record(
             # fsspec takes this prefix for its own, so bytes that begin with it are encoded.
             encoded = data.startswith(_BASE64)
             values[place] = _BASE64 + base64.b64encode(data) if encoded else data
-        columns["raw"] = pyarrow.array(values, pyarrow.binary())
+        columns["raw"] = _arrow_texts(values, pyarrow.binary())
         schema.append(pyarrow.field("raw", pyarrow.binary()))
     sink = pyarrow.BufferOutputStream()
     parquet.write_table(
@@ -302,3 +302,27 @@ def _record(
         store_schema=False,
     )
     return bytes(sink.getvalue())
+
+
+# Arrow's own way to make its arrays loads pandas, which takes longer than a record.
+
+
+def _arrow_numbers(values: NDArray[Any], kind: Any, valid: NDArray[np.bool_] | None = None) -> Any:
+    """Return numbers as an Arrow array, of which some may be missing."""
+    pyarrow, _ = arrow()
+    bits = None if valid is None else pyarrow.py_buffer(np.packbits(valid, bitorder="little"))
+    return pyarrow.Array.from_buffers(kind, len(values), [bits, pyarrow.py_buffer(values)])
+
+
+def _arrow_texts(values: Sequence[bytes | None], kind: Any) -> Any:
+    """Return texts or bytes as an Arrow array, of which some may be missing."""
+    pyarrow, _ = arrow()
+    valid = np.array([value is not None for value in values], bool)
+    ends = np.zeros(len(values) + 1, np.int64)
+    np.cumsum([len(value or b"") for value in values], out=ends[1:])
+    if ends[-1] > np.iinfo(np.int32).max:
+        raise LimitError(f"{ends[-1]} bytes of names or values in one record")
+    bits = pyarrow.py_buffer(np.packbits(valid, bitorder="little"))
+    data = b"".join(value or b"" for value in values)
+    parts = [bits, pyarrow.py_buffer(ends.astype(np.int32)), pyarrow.py_buffer(data)]
+    return pyarrow.Array.from_buffers(kind, len(values), parts)

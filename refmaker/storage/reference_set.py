@@ -480,11 +480,13 @@ def _write_document(
     refs: ReferenceSet, file: IO[bytes], stored: StoredForm, header: dict[str, Any]
 ) -> None:
     """Write a set to a file that is open, as JSON in one of its forms."""
-    from refmaker.storage import compact, json_writer
-
     if stored.form == "compact":
+        from refmaker.storage import compact
+
         compact.write(refs.group, file, header)
     else:
+        from refmaker.storage import json_writer
+
         json_writer.write(refs.group, file, header, stored.zarr_format, plain=not stored.templates)
 
 

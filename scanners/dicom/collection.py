@@ -48,10 +48,17 @@ class Collection:
 
     def planted(self, choices: DICOMOptions, report: ScanReport) -> Tree:
         """Return the tree of all studies and series; its arrays get their rows."""
-        tree = plant(self.headers, choices, report)
         service = next(iter(self.services.values()), None)
-        if service is not None:
-            tree.group = service.referenced(tree.group, self.headers, report)
+        if service is None:
+            return plant(self.headers, choices, report)
+        looked = plant(self.headers, choices, ScanReport(report.url))
+        refused = service.refused(looked.group, self.headers)
+        self.headers = [header for header in self.headers if header.url not in refused]
+        self.failures |= refused
+        if refused and not self.headers:
+            raise next(iter(refused.values()))
+        tree = plant(self.headers, choices, report)
+        tree.group = service.referenced(tree.group, self.headers, report)
         return tree
 
     def account(self, tree: Tree, choices: DICOMOptions, report: ScanReport) -> None:

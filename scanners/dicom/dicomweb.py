@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +62,8 @@ _SOP_INSTANCE_UID = 0x00080018
 _SYNTAX = "1.2.840.10008.1.2.1"
 ACCEPT = f"application/octet-stream; transfer-syntax={_SYNTAX}"
 """What a service is asked for: one part, uncompressed."""
+_EXACT, _PADDED, _PARTS = "exact", "padded", "parts"
+"""How a service sends frames: as they are, with a byte more, in a message of one part."""
 _MULTIPART = f'multipart/related; type="application/octet-stream"; transfer-syntax={_SYNTAX}'
 
 
@@ -137,6 +139,7 @@ class Service:
     cost: Cost
     _base: str = ""
     _root: str = ""
+    _known: dict[str, str | RefmakerError] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         found = _SERVICE.fullmatch(self.url)
@@ -203,8 +206,8 @@ class Service:
             raise answer.located(url=url)
         return answer
 
-    def referenced(self, group: Group, headers: Collection[Header], report: ScanReport) -> Group:
-        """Return a set whose chunks are frames by their URLs.
+    def refused(self, group: Group, headers: Collection[Header]) -> dict[str, RefmakerError]:
+        """Return the instances whose frames the service does not send, and why, by URL.
 
         The first frame of each array is fetched, to see how the service sends them.
 
@@ -214,60 +217,74 @@ class Service:
             The set as if instances were files of nothing but frames.
         headers : collection of Header
             The instances.
+        """
+        found: dict[str, RefmakerError] = {}
+        layouts = _layouts(headers)
+        for _, array in group.arrays():
+            if not array.chunks.referenced:
+                continue
+            try:
+                names = _frame_urls(array, layouts)
+                _in_message(array, layouts[_instance_of(names[0])], "")
+                self._sent(names[0], layouts)
+            except RefmakerError as error:
+                found |= {url: error.located(url=url) for url in array.chunks.urls}
+        return found
+
+    def referenced(self, group: Group, headers: Collection[Header], report: ScanReport) -> Group:
+        """Return a set whose chunks are frames by their URLs.
+
+        Parameters
+        ----------
+        group, headers
+            As for `refused`, without the instances that it names.
         report : ScanReport
             Gets a word on what readers have to ask for.
 
         Raises
         ------
-        UnsupportedError
-            If frames share bytes; code ``pixel-layout``.
-        SourceError
-            If the service does not send frames in either way.
+        UnsupportedError, SourceError
+            For what `refused` would name.
         """
-        layouts = {header.url: layout(header) for header in headers if header.pixels}
-        sizes = {url: found.chunk_bytes(1) for url, found in layouts.items()}
+        layouts = _layouts(headers)
         accepted: set[str] = set()
 
         def moved(array: Array) -> Array:
-            table = array.chunks
-            if not table.referenced:
+            if not array.chunks.referenced:
                 return array
-            rows = np.zeros(table.referenced, np.int64) if table.url is None else table.url
-            size = np.array([sizes[url] for url in table.urls], np.int64)[rows]
-            number, rest = np.divmod(table.offset.astype(np.int64), size)
-            if rest.any() or (table.length != size).any():
-                raise UnsupportedError(
-                    "frames that share bytes have no URLs of their own", code="pixel-layout"
-                )
-            names = [
-                f"{table.urls[row]}/frames/{frame}"
-                for row, frame in zip(rows.tolist(), (number + 1).tolist(), strict=True)
-            ]
-            parts = self._in_parts(names[0], int(size[0]))
-            accepted.add(_MULTIPART if parts else ACCEPT)
+            names = _frame_urls(array, layouts)
+            sent = self._sent(names[0], layouts)
+            accepted.add(_MULTIPART if sent == _PARTS else ACCEPT)
             nothing = np.zeros(len(names), np.uint64)
             table = replace(
-                table,
+                array.chunks,
                 urls=tuple(names),
                 offset=nothing,
                 length=nothing.astype(np.uint32),
                 url=np.arange(len(names), dtype=np.int32),
             )
-            found = layouts[names[0].rpartition("/frames/")[0]]
-            codec = _in_message(array, found) if parts else array.compressor
+            codec = _in_message(array, layouts[_instance_of(names[0])], sent)
             return replace(array, chunks=table, compressor=codec)
 
         made = group.map_arrays(moved)
         for accept in sorted(accepted):
             told = json.dumps({"Accept": accept})
             report.warn(
-                f"frames come from a service: open the set with storage_options={{'headers':"
-                f" {told}}}"
+                f"frames come from a service: open the set with the storage option"
+                f" 'headers' set to {told}"
             )
         return made
 
-    def _in_parts(self, url: str, size: int) -> bool:
-        """Tell whether the service sends a frame in a message of one part; see what it sends."""
+    def _sent(self, url: str, layouts: Mapping[str, PixelDescription]) -> str:
+        """Return how the service sends the frames of an array; the first is asked for once."""
+        if url not in self._known:
+            self._known[url] = self._look(url, layouts[_instance_of(url)].chunk_bytes(1))
+        known = self._known[url]
+        if isinstance(known, RefmakerError):
+            raise known
+        return known
+
+    def _look(self, url: str, size: int) -> str | RefmakerError:
         refused: RefmakerError | None = None
         for accept in (ACCEPT, _MULTIPART):
             try:
@@ -275,23 +292,44 @@ class Service:
             except SourceError as error:
                 refused = refused or error
                 continue
-            if len(data) in (size, size + 1) and not data.startswith(b"--"):
-                return False
             try:
                 part = only_part(data)
             except CodecError:
                 part = b""
-            if len(part) in (size, size + 1):
-                return True
-            refused = FormatError(
-                f"the service sends {len(data)} bytes for a frame of {size}", url=url
-            )
-        raise UnsupportedError(
+            if part and len(part) in (size, size + size % 2):
+                return _PARTS
+            if len(data) in (size, size + size % 2):
+                return _EXACT if len(data) == size else _PADDED
+            what = f"the service sends {len(data)} bytes for a frame of {size}"
+            refused = FormatError(what, url=url)
+        return UnsupportedError(
             f"the service does not send uncompressed frames: {refused}",
             code="dicomweb-frames",
             url=url,
             hint="fetch the instances, and scan the files",
         )
+
+
+def _layouts(headers: Collection[Header]) -> dict[str, PixelDescription]:
+    return {header.url: layout(header) for header in headers if header.pixels}
+
+
+def _instance_of(frame: str) -> str:
+    return frame.rpartition("/frames/")[0]
+
+
+def _frame_urls(array: Array, layouts: Mapping[str, PixelDescription]) -> list[str]:
+    """Return the URLs of the frames that are the chunks of an array."""
+    table = array.chunks
+    rows = np.zeros(table.referenced, np.int64) if table.url is None else table.url
+    size = np.array([layouts[url].chunk_bytes(1) for url in table.urls], np.int64)[rows]
+    number, rest = np.divmod(table.offset.astype(np.int64), size)
+    if rest.any() or (table.length != size).any():
+        raise UnsupportedError(
+            "frames that share bytes have no URLs of their own", code="pixel-layout"
+        )
+    pairs = zip(rows.tolist(), (number + 1).tolist(), strict=True)
+    return [f"{table.urls[row]}/frames/{frame}" for row, frame in pairs]
 
 
 def _header(url: str, elements: dict[int, Any], *, floats: bool) -> Header:
@@ -321,11 +359,13 @@ def _header(url: str, elements: dict[int, Any], *, floats: bool) -> Header:
     return header
 
 
-def _in_message(array: Array, found: PixelDescription) -> dict[str, Any]:
-    """Return how chunks are decoded that come in a message of one part."""
+def _in_message(array: Array, found: PixelDescription, sent: str) -> Mapping[str, Any] | None:
+    """Return how chunks are decoded, by how the service sends them."""
     config = dict(array.compressor or {})
     if config.get("id") not in (None, "refmaker.dicom") or array.filters:
-        raise UnsupportedError("frames in a message cannot be encoded", code="dicomweb-frames")
+        raise UnsupportedError("frames of a service are not encoded", code="dicomweb-frames")
+    if sent not in (_PARTS, _PADDED):
+        return array.compressor
     shape = [1, found.rows, found.columns, found.samples]
-    own = {"id": "refmaker.dicom", "shape": shape, "dtype": found.dtype}
-    return {**own, **config, "multipart": True}
+    own = {"id": "refmaker.dicom", "shape": shape, "dtype": found.dtype, **config}
+    return own | ({"multipart": True} if sent == _PARTS else {})

@@ -44,7 +44,8 @@ __all__ = ["mr_acquisition"]
 
 _PHASE_DIRECTION = 0x00181312
 _REORDERING, _ACQUISITION_TIME, _ACQUISITION_DATE_TIME = 0x00189034, 0x00080032, 0x0008002A
-_REPETITION_TIME = 0x00180080
+_REPETITION_TIME, _TRIGGER_TIME = 0x00180080, 0x00181060
+_ACQUISITION_TYPE, _FRAME_ACQUISITION = 0x00180023, 0x00189074
 _ORDERS = {"LINEAR": 0.0, "REVERSE_LINEAR": 1.0}
 """How GE orders the steps of phase encoding, and whether their direction is positive."""
 _POSITIVE, _BANDWIDTH, _TIMES = (
@@ -120,19 +121,27 @@ def _ge_polarity(image: Image) -> NDArray[np.float64]:
     """Return the same of GE's echo planar images, by the order of their phase encoding steps."""
     records = image.records
     found = np.full(len(records), np.nan)
-    owned = (GE_COMPONENT, GE_ECHO_SPACING, GE_B_VALUE, GE_SEQUENCE)
     if not records.present(_REORDERING):
         return found
-    if all(vendor_elements(records, one) is None for one in owned):
-        return found
-    orders, kinds = records.texts(_REORDERING).tolist(), records.texts(SCANNING_SEQUENCE).tolist()
+    planar = _ge_planar(image)
+    orders = records.texts(_REORDERING).tolist()
     names = vendor_elements(records, GE_SEQUENCE) or [None] * len(records)
-    for row, (order, kind, name) in enumerate(zip(orders, kinds, names, strict=True)):
+    for row, (order, name) in enumerate(zip(orders, names, strict=True)):
         # Sequences that turn the direction around from volume to volume do not say so here.
         turning = name is not None and b"PEPOLAR" in name[1][1].upper()
-        if "EP" in kind.split("\\") and not turning:
+        if planar[row] and not turning:
             found[row] = _ORDERS.get(order, np.nan)
     return found
+
+
+def _ge_planar(image: Image) -> NDArray[np.bool_]:
+    """Tell which frames are echo planar images of GE."""
+    records = image.records
+    owned = (GE_COMPONENT, GE_ECHO_SPACING, GE_B_VALUE, GE_SEQUENCE)
+    if all(vendor_elements(records, one) is None for one in owned):
+        return np.zeros(len(records), bool)
+    kinds = records.texts(SCANNING_SEQUENCE).tolist()
+    return np.array(["EP" in kind.split("\\") for kind in kinds], bool)
 
 
 _UNITS = {
@@ -208,7 +217,7 @@ def _slice_times(
 ) -> dict[str, Array]:
     """Return the times of the slices of mosaics."""
     if image.tiles is None:
-        return {}
+        return _frame_times(image)
     times = _tile_times(image, from_csa)
     own = vendor_numbers(image.records, SIEMENS_SLICE_TIMES, image.tiles.count)
     if own is not None:
@@ -225,6 +234,36 @@ def _slice_times(
     if found is None:
         return {}
     return {"slice_time": inline_array(found[1], (*found[0], "z"), {"units": "ms"})}
+
+
+def _frame_times(image: Image) -> dict[str, Array]:
+    """Return the times of slices that are frames: of 2D acquisitions, where frames have a time."""
+    records, stack = image.records, image.stack
+    if stack is None or stack.size < 2 or set(records.texts(_ACQUISITION_TYPE).tolist()) != {"2D"}:
+        return {}
+    if records.present(_FRAME_ACQUISITION):
+        clock = next(one for one in image.columns if one.name == "acquisition_time")
+        values = clock.values * 1000
+    elif "trigger_time" not in image.grid.names and bool(_ge_planar(image).all()):
+        values = records.number(_TRIGGER_TIME)
+    else:
+        return {}
+    shape = image.grid.shape
+    cells = np.full(int(np.prod(shape)), np.nan)
+    cells[image.grid.cell] = values
+    times: NDArray[np.float64] = np.asarray(cells.reshape(-1, shape[-1]), np.float64)
+    known = np.isfinite(times)
+    first = np.where(known, times, np.inf).min(axis=1, keepdims=True)
+    times = np.where(known, times - np.where(np.isfinite(first), first, 0), np.nan)
+    if not bool((times > 0).any()) or bool((times >= _DAY / 2).any()):
+        return {}
+    if bool(known.all()) and float(np.ptp(times, axis=0).max()) <= _SAME:
+        times = np.broadcast_to(times[:1], times.shape)
+    column = Column("slice_time", times.reshape(-1)[image.grid.cell])
+    found = coordinates(column, image.grid.cell, image.names, shape)
+    if found is None:
+        return {}
+    return {"slice_time": inline_array(found[1], found[0], {"units": "ms"})}
 
 
 def _tile_times(image: Image, known: NDArray[np.float64]) -> NDArray[np.float64]:

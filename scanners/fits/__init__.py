@@ -4,14 +4,18 @@
     Header cards, one header, and the header and data units of a file with their names.
 ``attributes``
     Header keywords as attributes.
-``images``
-    Images and cubes as arrays.
-``tiles``, ``tile_codec``
+``packed``
+    Files in gzip, and where contiguous data lie.
+``images``, ``coordinates``, ``sky``
+    Images and cubes as arrays, and their world coordinates.
+``tiles``, ``single_tiles``, ``tile_codec``
     Tile-compressed images.
-``columns``, ``tables``
-    Binary tables.
-``declared``, ``scanner``, ``astropy_reader``
-    The scanner, and astropy as a reader to verify with.
+``columns``, ``tables``, ``heap``, ``ascii_tables``
+    Tables.
+``declared``, ``scanner``, ``summary``
+    The scanner, and its table of images.
+``astropy_reader``, ``astropy_tables``, ``checksums``
+    Astropy as a reader to verify with.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from refmaker.errors import FormatError, LimitError, UnsupportedError
+from refmaker.errors import FormatError, UnsupportedError
 from refmaker.model import Array, ChunkTable
 from refmaker.model.contiguous import strided_table
 from refmaker.model.inline import TEXTS, encode_texts, inline_array
@@ -26,13 +26,10 @@ if TYPE_CHECKING:
     from refmaker.io.source import Source
     from refmaker.scanners.fits.columns import Column
     from refmaker.scanners.fits.images import Coding
-    from refmaker.scanners.fits.tables import BinaryTable
     from refmaker.scanning.options import ScanOptions
 
-__all__ = ["Lists", "list_arrays"]
+__all__ = ["Heap", "Lists", "list_arrays", "read_lists"]
 
-_DESCRIPTORS: Final = 64 * 1024**2
-"""Bytes of a column of descriptors that are read at most."""
 _LEAST: Final = 4096
 """Bytes of a row from which on each may be a chunk of its own."""
 
@@ -50,13 +47,27 @@ class Lists(NamedTuple):
         return int(self.counts.sum()) * self.itemsize
 
 
-def read_lists(table: BinaryTable, column: Column) -> Lists:
+class Heap(NamedTuple):
+    """Where the heap of a table lies.
+
+    Attributes
+    ----------
+    origin : int
+        The byte that offsets count from.
+    first, end : int
+        The byte behind the rows, before which no list may begin, and the one behind the heap.
+    """
+
+    origin: int
+    first: int
+    end: int
+
+
+def read_lists(descriptors: NDArray[np.uint8], column: Column, heap: Heap) -> Lists:
     """Return where the lists of a column lie.
 
     Raises
     ------
-    LimitError
-        If there are too many of them.
     FormatError
         If one of them leads out of the heap.
     UnsupportedError
@@ -68,26 +79,23 @@ def read_lists(table: BinaryTable, column: Column) -> Lists:
             code="fits-heap",
             hint="astropy.io.fits reads it",
         )
-    if table.rows * table.width > _DESCRIPTORS:
-        raise LimitError(f"{table.rows} rows are too many lists", offset=table.start)
-    part = table.read()[:, column.start : column.start + column.width]
-    found = np.ascontiguousarray(part).view(">i4" if column.code == "P" else ">i8")
-    count, offset = found.astype(np.int64).T
+    found = np.ascontiguousarray(descriptors).view(">i4" if column.code == "P" else ">i8")
+    counts, offset = found.astype(np.int64).T
     if found.size and (found.min() < 0 or found.max() >= 2**48):
-        raise FormatError("descriptors lead out of the heap", offset=table.start)
+        raise FormatError("descriptors lead out of the heap", offset=heap.origin)
     itemsize = HEAP_BYTES[column.inner]
-    start = table.heap + offset
-    outside = (count > 0) & ((start + count * itemsize > table.end) | (start < table.rows_end))
+    start = heap.origin + offset
+    outside = (counts > 0) & ((start + counts * itemsize > heap.end) | (start < heap.first))
     if outside.any():
         row = int(np.flatnonzero(outside)[0])
         raise FormatError(f"the list of row {row} lies outside of the heap", offset=int(start[row]))
-    return Lists(itemsize, count, start)
+    return Lists(itemsize, counts, start)
 
 
 def list_arrays(
-    table: BinaryTable,
+    lists: Lists,
     column: Column,
-    names: tuple[str, str],
+    names: tuple[str, str, str],
     made: Coding,
     source: Source,
     options: ScanOptions,
@@ -96,12 +104,13 @@ def list_arrays(
 
     Parameters
     ----------
-    table : BinaryTable
-        The table.
+    lists : Lists
+        As of `read_lists`.
     column : Column
         Of the type ``P`` or ``Q``.
     names : tuple of str
-        Of the elements, and of their numbers in each row where these differ.
+        Of the elements, of their numbers in each row where these differ, and of the dimension of
+        all rows.
     made : Coding
         What the elements mean.
     source : Source
@@ -119,11 +128,8 @@ def list_arrays(
     ------
     UnsupportedError
         If the elements lie scattered, and are more than may be inlined.
-    FormatError, LimitError
-        As for `read_lists`.
     """
-    lists = read_lists(table, column)
-    rows = table.row_dimension
+    rows = names[2]
     if column.inner == "A":
         return {names[0]: _texts(lists, source, options, rows)}
     if lists.counts.size and int(lists.counts.min()) == int(lists.counts.max()) > 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import FormatError, LimitError, RefmakerError, TruncatedError, UnsupportedError
 from refmaker.model import Array, Group
@@ -92,6 +92,18 @@ class FITSScanner(DeclaredScanner, declaration=FORMAT):
                 "all of it"
             )
         return Group(root, attributes), report
+
+    def summary(self, group: Group) -> list[dict[str, Any]]:
+        """Return the table of a reference set's images; see `refmaker.scanners.fits.summary`.
+
+        Parameters
+        ----------
+        group : Group
+            What a scan returned, or what was read of a written set.
+        """
+        from refmaker.scanners.fits.summary import summary
+
+        return summary(group)
 
     @contextmanager
     def native(self, source: Source) -> Iterator[LibraryReader]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["is_single", "single_codecs"]
 
+_NARROW: Final = 2
 _LARGE: Final = 64 * 1024
 """Decoded bytes from which on a tile is a chunk of its own."""
 
@@ -79,7 +80,9 @@ def single_codecs(
     algorithm, dtype = settings["compression"], made.dtype
     if algorithm == "NOCOMPRESS":
         return dtype, made.filters, None
-    if algorithm in ("GZIP_1", "GZIP_2"):
+    # Some programs compress small integers as wider ones: stock codecs would not see that.
+    stock = algorithm == "GZIP_2" or (algorithm == "GZIP_1" and dtype.itemsize > _NARROW)
+    if stock:
         planes = algorithm == "GZIP_2" and dtype.itemsize > 1
         shuffle = {"id": "shuffle", "elementsize": dtype.itemsize}
         filters = (*made.filters, shuffle) if planes else made.filters

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from refmaker.errors import TruncatedError, UnsupportedError
+from refmaker.errors import LimitError, TruncatedError, UnsupportedError
 from refmaker.model import Array, ChunkTable, chunk_grid
 from refmaker.model.contiguous import piece_shape
 from refmaker.scanners.fits.columns import table_columns
-from refmaker.scanners.fits.heap import list_arrays
+from refmaker.scanners.fits.heap import Heap, list_arrays, read_lists
 from refmaker.scanners.fits.images import Coding, coding, dimension_names
 from refmaker.scanners.fits.packed import GUNZIP, PackedSource, place
 
@@ -34,6 +34,8 @@ __all__ = ["BinaryTable", "RowTable"]
 _NUMBERS: Final = {"B": 8, "I": 16, "J": 32, "K": 64, "E": -32, "D": -64}
 """Types that may be scaled, as the BITPIX of the same type."""
 _OTHERS: Final = {"L": "|S1", "X": "|u1", "C": ">c8", "M": ">c16"}
+_DESCRIPTORS: Final = 64 * 1024**2
+"""Bytes of rows that are read at most for the descriptors in them."""
 _READ: Final = 1024**2
 """Bytes of a table that is read to inline its small columns."""
 _DIMENSIONS: Final = re.compile(r"\( *[0-9]+ *(?:, *[0-9]+ *)*\)")
@@ -168,9 +170,6 @@ class BinaryTable(RowTable):
     ----------
     columns : list of Column
         Its columns.
-    start, rows_end, heap, end : int
-        First byte of the rows, the one behind them, the one that offsets of lists count from, and
-        the one behind the heap.
 
     Raises
     ------
@@ -191,9 +190,8 @@ class BinaryTable(RowTable):
         header = hdu.header
         self.columns = table_columns(header)
         nbytes = self.width * self.rows
-        self.start, self.rows_end = header.data, header.data + nbytes
-        self.heap = header.data + header.integer("THEAP", nbytes)
-        self.end = min(hdu.end, source.size)
+        origin = header.data + header.integer("THEAP", nbytes)
+        self._heap = Heap(origin, header.data + nbytes, min(hdu.end, source.size))
 
     def arrays(self, column: Column, name: str, counts: str) -> dict[str, Array]:
         """Return a column as arrays.
@@ -226,9 +224,13 @@ class BinaryTable(RowTable):
                     code="fits-gzip",
                     hint=GUNZIP,
                 )
+            if self.rows * self.width > _DESCRIPTORS:
+                raise LimitError(f"{self.rows} rows are too many lists", offset=self._heap.origin)
             made = self._coding(column, column.inner, where)
-            names = name, counts
-            return list_arrays(self, column, names, made, self._source, self._options)
+            descriptors = self.read()[:, column.start : column.start + column.width]
+            lists = read_lists(descriptors, column, self._heap)
+            names = name, counts, self.row_dimension
+            return list_arrays(lists, column, names, made, self._source, self._options)
         made = self._coding(column, column.code, where)
         inner = self._inner(column, where)
         if column.code == "A":

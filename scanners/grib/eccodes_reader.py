@@ -30,31 +30,13 @@ if TYPE_CHECKING:
     from refmaker.model.chunk_table import Reference
     from refmaker.scanning.protocol import LibraryReader
 
-__all__ = ["open_collection", "open_native"]
+__all__ = ["open_collection"]
 
 _PART = 16 * 1024**2
 _MOST = 256 * 1024**2
 """Values of a region or field that are compared at most: 2 GiB."""
 _MISSING = -1.7e308
 """Stands for missing values while ecCodes decodes; no packing gives it."""
-
-
-@contextmanager
-def open_native(source: Source) -> Iterator[LibraryReader]:
-    """Open a file with ecCodes.
-
-    Parameters
-    ----------
-    source : Source
-        A local file is opened in place, any other is copied to a temporary one.
-
-    Raises
-    ------
-    MissingDependencyError
-        If ecCodes is not installed.
-    """
-    with open_collection([source.url], source.storage_options) as native:
-        yield native
 
 
 @contextmanager

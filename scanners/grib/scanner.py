@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from refmaker.model.report import Outcome, ScanReport
@@ -12,7 +11,8 @@ from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import setting_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from refmaker.io.source import Source
     from refmaker.model import Group
@@ -76,51 +76,19 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
         return group, report
 
     def part(self, source: Source, options: ScanOptions) -> tuple[bytes, ScanReport]:
-        """Return the fields of a file, for `join`.
-
-        Parameters
-        ----------
-        options : ScanOptions
-            As for `scan`.
-
-        Raises
-        ------
-        FormatError, UnsupportedError
-            As for `scan`.
-        """
+        """Return the fields of a file, for `join`."""
         from refmaker.scanners.grib.file_table import part_of
 
         return part_of(source, setting_values(self, options))
 
     def reads_together(self, options: ScanOptions) -> bool:
-        """Tell whether files of a set are read by `collect`, since some teach what others hold.
-
-        Parameters
-        ----------
-        options : ScanOptions
-            As for `scan`.
-        """
+        """Tell whether some files of a set teach what others hold, as index files do."""
         return setting_values(self, options)["index-files"] == "map"
 
     def join(
         self, parts: Iterable[tuple[bytes, ScanReport]], options: ScanOptions
     ) -> tuple[Group, ScanReport]:
-        """Return one reference set of files, whatever the order of their parts.
-
-        Parameters
-        ----------
-        parts : iterable of (bytes, ScanReport)
-            From `part`.
-        options : ScanOptions
-            As for `scan`.
-
-        Raises
-        ------
-        FormatError
-            If there is no part.
-        MetadataError
-            If one is none.
-        """
+        """Return one reference set of files, whatever the order of their parts."""
         from refmaker.scanners.grib.collection import join
 
         return join(parts, setting_values(self, options), options)
@@ -128,15 +96,7 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
     def parts(
         self, group: Group, report: ScanReport
     ) -> tuple[list[tuple[bytes, ScanReport]], ScanOptions] | None:
-        """Return the parts that a set was joined of, and how; None where it does not say.
-
-        Parameters
-        ----------
-        group : Group
-            The root group of a set, as read.
-        report : ScanReport
-            What the set says of itself.
-        """
+        """Return the parts that a set was joined of, and how; None where it does not say."""
         from refmaker.scanners.grib.collection import parts_of
 
         return parts_of(group, report, setting_values(self, ScanOptions()))
@@ -174,43 +134,19 @@ class GRIBScanner(DeclaredScanner, declaration=FORMAT):
         return collect(urls, storage_options, setting_values(self, options), options)
 
     def summary(self, group: Group) -> list[dict[str, Any]]:
-        """Return the table of a reference set's variables; see `refmaker.scanners.grib.summary`.
-
-        Parameters
-        ----------
-        group : Group
-            What a scan returned, or what was read of a written set.
-        """
+        """Return the table of a reference set's variables; see `refmaker.scanners.grib.summary`."""
         from refmaker.scanners.grib.summary import summary
 
         return summary(group)
 
-    @contextmanager
     def native_collection(
         self, urls: Sequence[str], storage_options: Mapping[str, Any] | None
-    ) -> Iterator[LibraryReader]:
-        """Open many files with ecCodes.
-
-        Raises
-        ------
-        MissingDependencyError
-            If ecCodes is not installed.
-        """
+    ) -> AbstractContextManager[LibraryReader]:
+        """Open many files with ecCodes."""
         from refmaker.scanners.grib.eccodes_reader import open_collection
 
-        with open_collection(urls, storage_options) as native:
-            yield native
+        return open_collection(urls, storage_options)
 
-    @contextmanager
-    def native(self, source: Source) -> Iterator[LibraryReader]:
-        """Open the file with ecCodes.
-
-        Raises
-        ------
-        MissingDependencyError
-            If ecCodes is not installed.
-        """
-        from refmaker.scanners.grib.eccodes_reader import open_native
-
-        with open_native(source) as native:
-            yield native
+    def native(self, source: Source) -> AbstractContextManager[LibraryReader]:
+        """Open the file with ecCodes."""
+        return self.native_collection([source.url], source.storage_options)

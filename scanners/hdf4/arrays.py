@@ -14,7 +14,8 @@ import numpy as np
 from refmaker.errors import FormatError, UnsupportedError
 from refmaker.model import Array, ChunkTable, chunk_grid
 from refmaker.model.contiguous import contiguous_table, pieces_between_cuts
-from refmaker.scanners.hdf4.chunk_tables import read_chunk_header, read_chunk_table
+from refmaker.scanners.hdf4.chunk_tables import ChunkPlaces, read_chunk_header, read_chunk_table
+from refmaker.scanners.hdf4.coders import REPACK
 from refmaker.scanners.hdf4.linked import HOLE
 from refmaker.scanners.hdf4.number_types import DEFAULT_FILL
 
@@ -84,6 +85,7 @@ class ArrayMaker:
     def __init__(self, tables: FileTables, options: ScanOptions) -> None:
         self._tables = tables
         self._options = options
+        self._places: ChunkPlaces | None = None
 
     def make(self, element: Element | None, meaning: Meaning) -> Array:
         """Return the array of an element; of None, one that has no data.
@@ -181,7 +183,7 @@ class ArrayMaker:
                 f"its compressed data hold {element.size} bytes, its shape {meaning.shape} needs "
                 f"{meaning.nbytes}",
                 code="hdf4-size",
-                hint="hrepack of the HDF tools can write the file anew",
+                hint=REPACK,
             )
         codec = element.coder.codec(element.size, meaning.dtype) if element.coder else None
         return self.encoded(element, meaning, codec)
@@ -219,7 +221,11 @@ class ArrayMaker:
         header = read_chunk_header(self._tables, at)
         if header.itemsize != meaning.dtype.itemsize or len(header.shape) != len(meaning.shape):
             raise FormatError(f"chunks of {header.shape} elements of {header.itemsize} bytes")
-        table = read_chunk_table(self._tables, header, meaning.shape, self._options.inline_budget)
+        if self._places is None:
+            self._places = ChunkPlaces(self._tables.elements)
+        table = read_chunk_table(
+            self._tables, self._places, header, meaning.shape, self._options.inline_budget
+        )
         fill = meaning.fill
         if table.absent and len(header.fill) == meaning.dtype.itemsize:
             fill = np.frombuffer(header.fill, meaning.dtype)[0]
@@ -277,5 +283,5 @@ def _scattered(nbytes: int, places: int) -> UnsupportedError:
         f"its {nbytes} bytes lie in {places} places, cut where no chunk can begin, and are more "
         "than is inlined",
         code="hdf4-linked",
-        hint="raise `inline_budget`, or write the file anew by hrepack",
+        hint=f"raise `inline_budget`; or {REPACK}",
     )

@@ -55,6 +55,7 @@ class Attributes:
         self.numbers: dict[str, NDArray[Any]] = {}
         self.values: dict[str, Any] = {}
         self._types: dict[str, str] = {}
+        self._twice: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
         return name in self.values
@@ -75,6 +76,10 @@ class Attributes:
             self._report.add(where, Outcome.SKIPPED, reason, "name")
             return
         if name in self.values:
+            if where not in self._twice:
+                self._twice.add(where)
+                reason = "the second attribute of this name"
+                self._report.add(where, Outcome.SKIPPED, reason, "name")
             return
         if isinstance(values, str):
             self.values[name] = values

@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from refmaker.errors import FormatError, TruncatedError, UnsupportedError
 from refmaker.model import ChunkTable, chunk_grid
-from refmaker.scanners.hdf4.coders import CODER_BYTES, Coder, read_coder
-from refmaker.scanners.hdf4.descriptors import NOWHERE
+from refmaker.scanners.hdf4.coders import CODER_BYTES, REPACK, Coder, read_coder
 from refmaker.scanners.hdf4.elements import COMPRESSED
 from refmaker.scanners.hdf4.vdata import RECORDS
 from refmaker.scanners.hdf4.vgroups import VDATA
@@ -25,9 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.scanners.hdf4.datasets import FileTables
+    from refmaker.scanners.hdf4.elements import Elements
     from refmaker.scanners.hdf4.vdata import VData
 
-__all__ = ["ChunkHeader", "read_chunk_header", "read_chunk_table"]
+__all__ = ["ChunkHeader", "ChunkPlaces", "read_chunk_header", "read_chunk_table"]
 
 _CHUNK: Final = 61
 _COMPRESSED_DATA: Final = 40
@@ -115,7 +115,11 @@ def read_chunk_header(tables: FileTables, at: int) -> ChunkHeader:
 
 
 def read_chunk_table(
-    tables: FileTables, header: ChunkHeader, shape: tuple[int, ...], budget: int
+    tables: FileTables,
+    places: ChunkPlaces,
+    header: ChunkHeader,
+    shape: tuple[int, ...],
+    budget: int,
 ) -> ChunkTable:
     """Return where the chunks lie; chunks in several places are read.
 
@@ -123,6 +127,8 @@ def read_chunk_table(
     ----------
     tables : FileTables
         The file.
+    places : ChunkPlaces
+        Of all chunks in it.
     header : ChunkHeader
         Of the element.
     shape : tuple of int
@@ -142,16 +148,15 @@ def read_chunk_table(
     if at.size and (int(at.min()) < 0 or bool((at >= np.array(grid, np.int64)).any())):
         raise FormatError(f"a chunk outside of the grid {grid}")
     number = np.ravel_multi_index(tuple(at.T), grid) if at.size else np.empty(0, np.int64)
-    places = _Places(tables, header, refs)
-    inlined = places.read_scattered(number, budget)
-    kept = places.kept
+    found = _Found(tables, places, header, refs)
+    kept = found.kept
     return ChunkTable.from_columns(
         grid,
         (tables.elements.source.url,),
-        offset=places.offset[kept],
-        length=places.length[kept],
+        offset=found.offset[kept],
+        length=found.length[kept],
         index=number[kept],
-        inlined=inlined,
+        inlined=found.read_scattered(number, budget),
     )
 
 
@@ -171,8 +176,40 @@ def _rows(tables: FileTables, header: ChunkHeader) -> tuple[NDArray[np.int64], N
     return rows["at"].reshape(-1, rank).astype(np.int64), rows["ref"].astype(np.int64)
 
 
-class _Places:
-    """Where chunks lie, by column.
+class ChunkPlaces:
+    """Where the data of all compressed chunks of a file lie, by the row of their descriptors.
+
+    Parameters
+    ----------
+    elements : Elements
+        The elements of the file. The headers of chunks are read together.
+
+    Attributes
+    ----------
+    row : ndarray of int64, shape (descriptors,)
+        That of the data; -1 where there are none.
+    size : ndarray of int64, shape (descriptors,)
+        Decoded bytes; -1 where the header is no such.
+    coder : ndarray of int64, shape (descriptors,)
+    """
+
+    def __init__(self, elements: Elements) -> None:
+        known = elements.descriptors
+        self.row, self.size, self.coder = (np.full(known.tag.shape, -1, np.int64) for _ in range(3))
+        last = elements.source.size - _HEADER.itemsize
+        there = np.flatnonzero((known.tag == _CHUNK) & known.special & (known.offset <= last))
+        if not there.size:
+            return
+        raw = elements.windows.read_rows(known.offset[there], _HEADER.itemsize)
+        head = raw.reshape(-1).view(_HEADER)
+        fine = (head["code"] == COMPRESSED) & (head["model"] == 0)
+        self.size[there] = np.where(fine, head["size"].astype(np.int64), -1)
+        self.coder[there] = head["coder"]
+        self.row[there] = known.rows(_COMPRESSED_DATA, head["ref"])
+
+
+class _Found:
+    """The chunks of one element, by column.
 
     Attributes
     ----------
@@ -181,63 +218,57 @@ class _Places:
         Whether a chunk is a range of bytes: it was written, and in one place.
     """
 
-    def __init__(self, tables: FileTables, header: ChunkHeader, refs: NDArray[np.int64]) -> None:
-        self._tables, self._header, self._refs = tables, header, refs
+    def __init__(
+        self,
+        tables: FileTables,
+        places: ChunkPlaces,
+        header: ChunkHeader,
+        refs: NDArray[np.int64],
+    ) -> None:
+        self._elements, self._header, self._refs = tables.elements, header, refs
         known = tables.elements.descriptors
         row = known.rows(_CHUNK, refs)
-        if bool((row < 0).any()):
+        if row.size and int(row.min()) < 0:
             raise FormatError("a chunk that is not there")
-        self.offset, self.length = known.offset[row], known.length[row]
-        written = (self.offset != NOWHERE) & (self.length != NOWHERE)
+        written = known.written[row]
         special = known.special[row] & written
-        self._scattered = np.zeros(refs.shape, bool)
+        self._row = row
         if header.coder is None:
             self._scattered = special
-        elif not bool(special[written].all()):
-            raise UnsupportedError(
-                "chunks of which only some are compressed",
-                code="hdf4-chunks",
-                hint="hrepack of the HDF tools can write the file anew",
-            )
         else:
-            written = self._compressed(written)
+            self._check_headers(places, written, special)
+            self._row = places.row[row]
+            # Data that are named and not there were never written.
+            written &= self._row >= 0
+            written &= known.written[self._row]
+            self._scattered = known.special[self._row] & written
+        self.offset, self.length = known.offset[self._row], known.length[self._row]
         self.kept = written & ~self._scattered
         self._check()
 
-    def _compressed(self, written: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Replace the places of headers by those of the data that they name."""
-        coder, nbytes = self._header.coder, self._header.nbytes
-        head = self._headers(self.offset[written])
-        wrong = (head["code"] != COMPRESSED) | (head["size"] != nbytes) | (head["model"] != 0)
-        if bool((wrong | (head["coder"] != (coder.number if coder else 0))).any()):
-            raise FormatError(f"a chunk that is not compressed as others, or of {nbytes} bytes")
-        known = self._tables.elements.descriptors
-        row = np.full(written.shape, -1, np.int64)
-        row[written] = known.rows(_COMPRESSED_DATA, head["ref"].astype(np.int64))
-        there = row >= 0
-        at = np.maximum(row, 0)
-        self.offset = np.where(there, known.offset[at], NOWHERE)
-        self.length = np.where(there, known.length[at], NOWHERE)
-        self._scattered = there & known.special[at]
-        self._data = np.where(there, known.ref[at], 0)
-        kept: NDArray[np.bool_] = there & (self.offset != NOWHERE) & (self.length != NOWHERE)
-        return kept
-
-    def _headers(self, offset: NDArray[np.int64]) -> NDArray[Any]:
-        source, size = self._tables.elements.source, _HEADER.itemsize
-        if offset.size and int(offset.max()) + size > source.size:
-            raise TruncatedError("the header of a chunk lies past the end of the file")
-        rows = self._tables.elements.windows.read_rows(offset, size)
-        return rows.reshape(-1).view(_HEADER)
+    def _check_headers(
+        self, places: ChunkPlaces, written: NDArray[np.bool_], special: NDArray[np.bool_]
+    ) -> None:
+        if not bool((special == written).all()):
+            raise UnsupportedError(
+                "chunks of which only some are compressed",
+                code="hdf4-chunks",
+                hint=REPACK,
+            )
+        nbytes, coder = self._header.nbytes, self._header.coder
+        row = self._row[written]
+        alike = (places.size[row] == nbytes) & (places.coder[row] == (coder.number if coder else 0))
+        if not bool(alike.all()):
+            raise FormatError(f"a chunk that is not compressed as others, or not of {nbytes} bytes")
 
     def _check(self) -> None:
         offset, length = self.offset[self.kept], self.length[self.kept]
         if not offset.size:
             return
         end = int((offset + length).max())
-        if end > self._tables.elements.source.size:
+        if end > self._elements.source.size:
             raise TruncatedError(
-                f"a chunk ends at byte {end}, the file at {self._tables.elements.source.size}",
+                f"a chunk ends at byte {end}, the file at {self._elements.source.size}",
                 hint="the file is incomplete",
             )
         if self._header.coder is None or not self._header.coder.number:
@@ -248,12 +279,13 @@ class _Places:
     def read_scattered(self, number: NDArray[np.int64], budget: int) -> dict[int, bytes]:
         """Return the chunks that lie in several places, by number, as they are stored."""
         found: dict[int, bytes] = {}
-        elements = self._tables.elements
+        elements = self._elements
         for row in np.flatnonzero(self._scattered).tolist():
             if self._header.coder is None:
                 element = elements.locate(_CHUNK, int(self._refs[row]))
             else:
-                element = elements.compressed_data(int(self._data[row]))
+                data = int(elements.descriptors.ref[self._row[row]])
+                element = elements.compressed_data(data)
             if not element.written:
                 continue
             budget -= element.stored
@@ -261,7 +293,7 @@ class _Places:
                 raise UnsupportedError(
                     "its chunks lie in several places each, and are more than is inlined",
                     code="hdf4-linked",
-                    hint="raise `inline_budget`, or write the file anew by hrepack",
+                    hint=f"raise `inline_budget`; or {REPACK}",
                 )
             if element.coder is not None or element.chunked is not None:
                 raise FormatError("a chunk that is compressed by itself")

@@ -16,7 +16,10 @@ from refmaker.scanners.hdf4.number_types import dtype_of_code
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["CODER_BYTES", "Coder", "read_coder"]
+__all__ = ["CODER_BYTES", "REPACK", "Coder", "read_coder"]
+
+REPACK: Final = "write the file anew: hrepack -i OLD.hdf -o NEW.hdf -t '*:GZIP 1'"
+"""What to do about data that the tools of the HDF library read and nothing here does."""
 
 _PARAMETERS: Final = {0: "", 1: "", 2: "iHHii", 3: "I", 4: "H", 5: "IIIBB"}
 _NAMES: Final = {2: "n-bit", 3: "skipping Huffman", 5: "SZIP", 6: "SZIP", 7: "JPEG", 12: "IMCOMP"}
@@ -119,7 +122,7 @@ def read_coder(raw: bytes) -> Coder:
         raise UnsupportedError(
             f"it is compressed by model {model}, coder {number} ({name})",
             code="hdf4-coder",
-            hint="hrepack of the HDF tools can write it with another compression",
+            hint=REPACK,
         )
     try:
         return Coder(number, struct.unpack_from(f">{form}", raw, 4))

@@ -65,6 +65,8 @@ class Descriptors:
         What names an element; the tag without the bit that marks special elements.
     offset, length : ndarray of int64, shape (n,)
         Its bytes, `NOWHERE` if it was never written.
+    written : ndarray of bool, shape (n,)
+        Whether an element has any bytes.
     special : ndarray of bool, shape (n,)
         Whether these hold, instead of data, a header that tells where data lie.
 
@@ -86,6 +88,7 @@ class Descriptors:
         self.ref, self.offset, self.length = (
             rows[name].astype(np.int64) for name in ("ref", "offset", "length")
         )
+        self.written = (self.offset != NOWHERE) & (self.length != NOWHERE)
         self._keys, self._rows = np.unique(self.tag << 16 | self.ref, return_index=True)
         self._row = dict(zip(self._keys.tolist(), self._rows.tolist(), strict=True))
 

@@ -19,7 +19,7 @@ from refmaker.errors import (
     TruncatedError,
     UnsupportedError,
 )
-from refmaker.scanners.hdf4.coders import CODER_BYTES, Coder, read_coder
+from refmaker.scanners.hdf4.coders import CODER_BYTES, REPACK, Coder, read_coder
 from refmaker.scanners.hdf4.linked import HOLE, linked_blocks
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class Elements:
             f"a special element of the kind {code}",
             code="hdf4-special",
             offset=found.offset,
-            hint="hrepack of the HDF tools can write the file anew",
+            hint=REPACK,
         )
 
     def _compressed(self, found: Descriptor) -> Element:

@@ -15,6 +15,7 @@ import numpy as np
 from refmaker.errors import FormatError, RefmakerError, UnsupportedError
 from refmaker.model import Array, ChunkTable
 from refmaker.scanners.hdf4.arrays import Meaning
+from refmaker.scanners.hdf4.coders import REPACK
 from refmaker.scanners.hdf4.number_types import dtype_of_element
 
 if TYPE_CHECKING:
@@ -178,13 +179,15 @@ def _codec(coder: int, meaning: Meaning) -> dict[str, Any]:
     raise UnsupportedError(
         f"an image compressed by {name}",
         code="hdf4-coder",
-        hint="hrepack of the HDF tools can write it with another compression",
+        hint=REPACK,
     )
 
 
 def _description(tables: FileTables, image: Image) -> tuple[int, int, np.dtype[Any], int, int, int]:
     """Return width, height, type, components, interlace and compression of an image."""
     elements = tables.elements
+    if IMAGE not in image.members and _OLD_SIZE not in image.members:
+        raise FormatError("an image without a description")
     if IMAGE not in image.members:
         width, height = _unpack(">HH", elements.read(_OLD_SIZE, image.members[_OLD_SIZE]))
         coder = next(code for tag, code in _OLD_DATA.items() if tag in image.members)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from refmaker.errors import FormatError, TruncatedError
-from refmaker.scanners.hdf4.descriptors import NOWHERE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +20,8 @@ __all__ = ["HOLE", "linked_blocks"]
 
 HOLE: Final = -1
 """Offset of bytes that are not stored: the library reads zeros there."""
+_FEW: Final = 32
+"""Blocks of a table up to which arrays cost more than they save."""
 _LINKED: Final = 20
 """Tag of tables and blocks."""
 
@@ -106,6 +107,8 @@ def _ranges(
     file: _File, refs: NDArray[np.int64], block: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the ranges of the blocks of one table."""
+    if refs.size <= _FEW:
+        return _few_ranges(file, refs.tolist(), block)
     row = file.descriptors.rows(_LINKED, refs)
     if bool(((row < 0) & (refs != 0)).any()):
         raise FormatError("a linked block that is not there")
@@ -114,7 +117,7 @@ def _ranges(
     offset, length = known.offset[at], known.length[at]
     if bool((known.special[at] & (refs != 0)).any()):
         raise FormatError("a linked block that is a special element itself")
-    hole = (refs == 0) | (offset == NOWHERE) | (length == NOWHERE)
+    hole = (refs == 0) | ~known.written[at]
     end = np.where(hole, 0, offset + length)
     if bool((end > file.source.size).any()):
         raise TruncatedError(
@@ -122,6 +125,32 @@ def _ranges(
             hint="the file is incomplete",
         )
     return np.where(hole, HOLE, offset), np.where(hole, block, length)
+
+
+def _few_ranges(
+    file: _File, refs: list[int], block: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the ranges of few blocks: most tables have a handful, most of these not there."""
+    offsets, lengths = [], []
+    for ref in refs:
+        found = file.descriptors.find(_LINKED, ref) if ref else None
+        if found is None or not found.written:
+            if ref and found is None:
+                raise FormatError("a linked block that is not there")
+            offsets.append(HOLE)
+            lengths.append(block)
+            continue
+        if found.special:
+            raise FormatError("a linked block that is a special element itself")
+        if found.offset + found.length > file.source.size:
+            raise TruncatedError(
+                f"a linked block ends at byte {found.offset + found.length}, the file at "
+                f"{file.source.size}",
+                hint="the file is incomplete",
+            )
+        offsets.append(found.offset)
+        lengths.append(found.length)
+    return np.array(offsets, np.int64), np.array(lengths, np.int64)
 
 
 def _joined(

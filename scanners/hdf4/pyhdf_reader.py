@@ -164,28 +164,33 @@ class HDF4Reader:
         return names or {""}
 
     def _dataset(self, index: int, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
-        from pyhdf import hdfext
+        """Return a region of a data set, as the library converts it.
 
+        pyhdf's own reading refuses little-endian numbers; the library itself leaves a value without
+        dimensions as it was.
+        """
         one = self._datasets.select(index)
         try:
-            rank, code = one.info()[1], one.info()[3] & _PLAIN
-            start = [part.start or 0 for part in region] or [0]
-            stop = [
-                size if part.stop is None else part.stop
-                for part, size in zip(region, array.shape, strict=True)
-            ] or [1]
-            if len(start) != rank:
-                raise FormatError(f"the HDF library sees {rank} dimensions", path=one.info()[0])
-            extents = [last - first for first, last in zip(start, stop, strict=True)]
-            # pyhdf's own check refuses little-endian numbers, which the library converts.
-            values = hdfext._SDreaddata_0(one._id, code, start, extents, [1] * rank)  # noqa: SLF001
+            name, rank, _, code, _ = one.info()
+            kind = np.dtype(_NUMBERS[code & _PLAIN])
+            if not rank:
+                raise FormatError("the HDF library reads none without dimensions", path=name)
+            if rank != len(array.shape) or kind.itemsize != array.dtype.itemsize:
+                raise FormatError(f"the HDF library sees {rank} dimensions of {kind}", path=name)
+            bounds = [
+                part.indices(size)[:2] for part, size in zip(region, array.shape, strict=True)
+            ]
+            extents = [stop - start for start, stop in bounds]
+            values = np.empty(extents, kind)
+            many = ctypes.c_int32 * rank
+            start, edges = many(*(first for first, _ in bounds)), many(*extents)
+            into = values.ctypes.data_as(ctypes.c_void_p)
+            ident = one._id  # noqa: SLF001 - nothing else tells it
+            if self._library.SDreaddata(ident, start, None, edges, into) != 0:
+                raise FormatError("the HDF library does not read it", path=name)
         finally:
             one.endaccess()
-        values = np.asarray(values)
-        if array.dtype.kind == "S" and values.dtype.kind != "S":
-            values = values.view("S1")
-        found: NDArray[Any] = values.reshape(extents).astype(array.dtype, copy=False)
-        return found
+        return values.astype(array.dtype, copy=False)
 
     # Vdatas
 

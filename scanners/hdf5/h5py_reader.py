@@ -36,15 +36,6 @@ class H5pyReader:
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return the true values of a region.
 
-        Parameters
-        ----------
-        path : str
-            Path of the array in the reference set.
-        array : Array
-            What the reference set says of it.
-        region : tuple of slice
-            One slice of elements per dimension.
-
         Raises
         ------
         KeyError

@@ -124,8 +124,15 @@ class _MrcfileReader:
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return the values of a region of the array, or a field of every section."""
         if (name := path.strip("/")) != DATA:
-            return np.array(self._opened.indexed_extended_header[FEI_FIELDS[name][0]])[region]
+            return np.array(self._sections(array.shape[0])[FEI_FIELDS[name][0]])[region]
         return np.asarray(self._values[region], array.dtype)
+
+    def _sections(self, count: int) -> NDArray[Any]:
+        """Return what the extended header says of every section, by mrcfile's names of fields."""
+        header = self._opened.header
+        order = header.mode.dtype.byteorder
+        known = library("mrcfile.dtypes").get_ext_header_dtype(bytes(header.exttyp), order)
+        return np.frombuffer(self._opened.extended_header.tobytes(), known, count)
 
 
 def _data(header: Header, head: UnpackedHead, source: Source) -> RawData:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from refmaker.scanning.declaration import DeclaredScanner
 from refmaker.scanning.protocol import SNIFF_BYTES, setting_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from refmaker.io.source import Source
     from refmaker.model import Group
@@ -88,37 +87,16 @@ class TIFFScanner(DeclaredScanner, declaration=FORMAT):
         return group, pages
 
     def summary(self, group: Group) -> list[dict[str, Any]]:
-        """Return the table of a reference set's images; see `refmaker.scanners.tiff.summary`.
-
-        Parameters
-        ----------
-        group : Group
-            What a scan returned, or what was read of a written set.
-        """
+        """Return the table of a reference set's images; see `refmaker.scanners.tiff.summary`."""
         from refmaker.scanners.tiff.summary import summary
 
         return summary(group)
 
-    @contextmanager
-    def native(self, source: Source) -> Iterator[LibraryReader]:
-        """Open the file with tifffile.
-
-        Parameters
-        ----------
-        source : Source
-            A local file is opened in place, any other through its ranges.
-
-        Raises
-        ------
-        MissingDependencyError
-            If tifffile is not installed.
-        FormatError
-            If tifffile does not open the file.
-        """
+    def native(self, source: Source) -> AbstractContextManager[LibraryReader]:
+        """Open the file with tifffile: a local one in place, any other through its ranges."""
         from refmaker.scanners.tiff.tifffile_reader import open_native
 
-        with open_native(source, self) as native:
-            yield native
+        return open_native(source, self)
 
 
 def _account(pages: Pages, report: ScanReport) -> None:

@@ -64,15 +64,6 @@ class TifffileReader:
     def read(self, path: str, array: Array, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return the true values of a region of one array, in its dtype.
 
-        Parameters
-        ----------
-        path : str
-            Of the array in the reference set.
-        array : Array
-            What the reference set says of it.
-        region : tuple of slice
-            One slice of elements for each dimension.
-
         Raises
         ------
         UnsupportedError

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["ZipStore"]
 
 _HEADER = 30
+_NEAR, _SPAN = 4096, 64 * 1024**2
+"""Mean distance of members, and bytes of all, up to which what lies between is read, too."""
 _BROKEN = (
     zipfile.BadZipFile, ValueError, OverflowError, NotImplementedError, EOFError, zlib.error,
     IndexError,
@@ -68,15 +70,13 @@ class ZipStore:
         except (*_BROKEN, OSError) as error:
             raise FormatError(f"a damaged zip archive: {error}", url=source.url) from error
         # Of members with one name the last one counts.
-        members = {m.filename: m for m in self._archive.infolist() if not m.is_dir()}
+        members = {m.filename: m for m in self._archive.infolist() if m.filename[-1:] != "/"}
         self.prefix = _root_of(list(members), source.url)
         start = len(self.prefix)
-        self._members = sorted(
-            ((name[start:], m) for name, m in members.items() if name.startswith(self.prefix)),
-            key=lambda member: member[0],
-        )
-        sizes = [member.file_size for _, member in self._members]
-        self.names = [name for name, _ in self._members]
+        found = sorted(name for name in members if name.startswith(self.prefix))
+        self._members = [members[name] for name in found]
+        sizes = [member.file_size for member in self._members]
+        self.names = [name[start:] for name in found] if start else found
         self.listing: Listing | None = Listing(self.names, sizes, [None] * len(sizes))
 
     def url(self, key: str) -> str:  # noqa: ARG002 - whichever it is
@@ -94,7 +94,7 @@ class ZipStore:
             If a header is damaged, or a member reaches past the end of the archive.
         """
         rows = numbers.tolist()
-        members = [self._members[row][1] for row in rows]
+        members = [self._members[row] for row in rows]
         packed = next((m for m in members if m.compress_type or m.flag_bits & 1), None)
         if packed is not None:
             raise UnsupportedError(
@@ -106,13 +106,22 @@ class ZipStore:
         header = np.array([m.header_offset for m in members], np.int64)
         length = np.array([m.file_size for m in members], np.int64)
         self._check(header, np.full(header.size, _HEADER))
-        raw = self._source.read_blocks(header.astype(np.uint64), _HEADER)
+        raw = self._headers(header)
         if not (raw[:, :4] == np.frombuffer(b"PK\x03\x04", np.uint8)).all():
             raise FormatError("a member without its header", url=self._source.url)
         words = raw[:, 26:30].copy().view("<u2").astype(np.int64)
         offset = header + _HEADER + words.sum(axis=1)
         self._check(offset, length)
         return Places((self._source.url,), offset, length, whole=False)
+
+    def _headers(self, start: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the fixed parts of local headers, shape (n, 30); close ones at once."""
+        first, last = (int(start.min()), int(start.max())) if start.size else (0, 0)
+        if last - first > min(_NEAR * start.size, _SPAN):
+            return self._source.read_blocks(start.astype(np.uint64), _HEADER)
+        data = np.frombuffer(self._source.read(first, last - first + _HEADER), np.uint8)
+        found: NDArray[np.uint8] = data[(start - first)[:, None] + np.arange(_HEADER)]
+        return found
 
     def _check(self, start: NDArray[np.int64], length: NDArray[np.int64]) -> None:
         size = self._source.size
@@ -131,7 +140,7 @@ class ZipStore:
 
     def values(self, numbers: Sequence[int]) -> list[bytes | RefmakerError]:
         """Return whole values of listed keys, by their numbers, compressed ones too."""
-        return [self._value(self._members[number][1]) for number in numbers]
+        return [self._value(self._members[number]) for number in numbers]
 
     def _value(self, member: zipfile.ZipInfo) -> bytes | RefmakerError:
         try:
@@ -154,7 +163,8 @@ def _root_of(names: Sequence[str], url: str) -> str:
     FormatError, UnsupportedError
         If there is none, or more than one.
     """
-    folders = {name.rpartition("/")[0] for name in names if _is_document(name)}
+    named = (name for name in names if name.endswith(STORE_DOCUMENTS))
+    folders = {name.rpartition("/")[0] for name in named if _is_document(name)}
     if not folders:
         raise FormatError("the archive holds no Zarr store", url=url)
     least = min(folder.count("/") if folder else -1 for folder in folders)

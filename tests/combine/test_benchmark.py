@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import refmaker
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "combine.py"
 
 
@@ -27,3 +29,14 @@ def test_every_part_has_its_figures():
     assert {row["name"].partition(":")[0] for row in found["targets"]} == {
         "large", "append to json", "append to parquet", "uneven",
     }  # fmt: skip
+
+
+def test_sets_to_which_a_day_is_added(tmp_path):
+    script = str(SCRIPT.with_name("appending.py"))
+    for arguments in (("make", "parquet", "3", tmp_path), ("day", tmp_path / "day3.nc", "3")):
+        subprocess.run([sys.executable, script, *map(str, arguments)], check=True)
+    out = tmp_path / "parquet-3.parquet"
+    assert refmaker.append(out, [refmaker.scan(tmp_path / "day3.nc")], concat="time").added
+    found = refmaker.read(out).group["t"]
+    assert found.shape[0] == 4
+    assert found.chunks.present == 4000

@@ -20,6 +20,7 @@ from refmaker.errors import (
 )
 from refmaker.io import archive_directory
 from refmaker.io.archive_members import PACKED, member_name, member_place
+from refmaker.io.files import read_file
 from refmaker.io.first_bytes import read_first_bytes
 from refmaker.io.inputs import expand_inputs
 from refmaker.io.source import Source
@@ -192,6 +193,16 @@ def test_packed_members_are_refused_by_name(tmp_path, method):
     assert f"unzip -q '{path}' -d 'my study'" in str(caught.value)
     head, *_ = read_first_bytes([f"zip://a/b.dcm::{path}"])
     assert head.error.code == PACKED
+
+
+def test_packed_documents_are_read(tmp_path, monkeypatch):
+    path = zipped(tmp_path / "x.zip", {"a.json": b"[1]" * 9000}, zipfile.ZIP_DEFLATED)
+    assert read_file(f"zip://a.json::{path}") == b"[1]" * 9000
+    with RangeServer(tmp_path) as server:
+        assert read_file(f"zip://a.json::{server.url('x.zip')}") == b"[1]" * 9000
+    monkeypatch.setattr(archive_directory, "DOCUMENT", 20_000)
+    with pytest.raises(LimitError):
+        read_file(f"zip://a.json::{path}")
 
 
 def test_what_is_not_there(tmp_path):

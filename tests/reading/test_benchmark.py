@@ -76,3 +76,23 @@ def test_plain_json_needs_no_template_machinery(tmp_path):
         "sys.exit(any(name.startswith('refmaker.templates') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("pattern", "most"), [("adjacent", 2), ("near", 3), ("scattered", 30),
+                                               ("files", 30)])  # fmt: skip
+def test_ranges(pattern, most):
+    script = str(SCRIPT.with_name("ranges.py"))
+    command = [sys.executable, script, "serve"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        url = f"http://127.0.0.1:{int(server.stdout.readline())}"
+        found = {}
+        for tool in ("refmaker:10", "aiohttp:64"):
+            told = subprocess.run(
+                [sys.executable, script, "child", tool, pattern, url, "30"],
+                capture_output=True, text=True, check=True,
+            ).stdout  # fmt: skip
+            found[tool] = json.loads(told)["requests"]
+        server.terminate()
+    # The first chunk was fetched before anything was counted, and is fetched again.
+    assert found["aiohttp:64"] == 30
+    assert found["refmaker:10"] <= most

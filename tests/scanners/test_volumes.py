@@ -15,6 +15,7 @@ from spectral.io import envi
 
 import refmaker
 from refmaker.io.source import Source
+from refmaker.io.stores import owners
 from refmaker.scanners.envi import ENVIScanner
 from refmaker.scanners.mrc import MRCScanner
 from refmaker.scanners.nifti import NIfTIScanner
@@ -135,3 +136,8 @@ def test_volumes_are_joined_along_a_new_dimension(kind, packed, tmp_path):
         assert opened["subject"].values.tolist() == ["a", "b", "c"]
     for check in refmaker.verify(joined, sample=None, isolate="never"):
         assert check.ok or check.path == "subject", (check.path, check.reason)
+
+
+def test_headers_stand_for_the_data_beside_them():
+    urls = ["/a/x.hdr", "/a/x.img", "s3://b/y.nhdr", "s3://b/y.raw.gz", "/a/z.nii", "/b/x.img"]
+    assert owners(urls) == {"/a/x.img": "/a/x.hdr", "s3://b/y.raw.gz": "s3://b/y.nhdr"}

@@ -111,7 +111,7 @@ def to_nibabel(
 
 
 def _places(volume: Volume) -> str:
-    return f"take a place along some, such as isel={{{volume.leading[0]!r}: 0}}"
+    return f"take a place along some, such as `isel={{{volume.leading[0]!r}: 0}}`"
 
 
 def _seconds(volume: Volume) -> float:

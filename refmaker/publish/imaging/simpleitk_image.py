@@ -104,7 +104,7 @@ def to_sitk(
             f"it has the dimensions {names} besides space, one is possible",
             code="rank",
             path=volume.path,
-            hint=f"take a place along the others, such as isel={{{volume.leading[0]!r}: 0}}",
+            hint=f"take a place along the others, such as `isel={{{volume.leading[0]!r}: 0}}`",
         )
     directions, spacing, origin = _axes(volume)
     image: Any = sitk.GetImageFromArray(_known(volume), isVector=bool(volume.colours))

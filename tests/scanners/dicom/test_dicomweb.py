@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from dicomweb_client.api import DICOMwebClient
+from pydicom.filewriter import correct_ambiguous_vr
 
 import refmaker
 from refmaker.cli import main
@@ -80,7 +81,7 @@ def test_a_series_is_what_its_files_are(made, tmp_path, single):
 
 def image_accept(refs):
     (word,) = [warning for warning in refs.report.warnings if "from a service" in warning]
-    return json.loads(word.partition("'headers': ")[2][:-1])["Accept"]
+    return json.loads(word.partition("'headers' set to ")[2])["Accept"]
 
 
 @pytest.mark.parametrize("single", [True, False], ids=["single", "messages"])
@@ -142,14 +143,15 @@ def test_a_study_is_all_of_its_series():
         assert images == ["study-1/series-1/image", "study-1/series-2/image"]
 
 
-def test_frames_with_an_odd_number_of_bytes():
+@pytest.mark.parametrize("pad", [False, True])
+def test_frames_with_an_odd_number_of_bytes(pad):
     made = [slice_of((0, 0, k), k + 1) for k in range(2)]
     for data in made:
         data.Rows, data.Columns, data.BitsAllocated, data.BitsStored, data.HighBit = 3, 5, 8, 8, 7
         data.PixelRepresentation = 0
         data.PixelData = bytes(range(15)) + b"\0"
         data["PixelData"].VR = "OB"
-    with DICOMwebServer(made) as server:
+    with DICOMwebServer(made, pad=pad) as server:
         refs = refmaker.scan(server.series(made[0]))
         options = {"headers": {"Accept": image_accept(refs)}}
         image = refmaker.open_group(refs, storage_options=options)["image"][...]
@@ -213,6 +215,45 @@ def test_segments_are_refused_with_the_remedy():
     made = [segmentation([(1, 0), (2, 0)])[0]]
     with DICOMwebServer(made) as server, pytest.raises(RefmakerError, match="fetch the instance"):
         refmaker.scan(server.series(made[0]))
+
+
+def test_frames_that_begin_like_a_message():
+    made = stacked()
+    for data in made:
+        data.PixelData = b"--\r\n\r\n" + data.PixelData[6:]
+    with DICOMwebServer(made) as server:
+        refs = refmaker.scan(server.series(made[0]))
+        options = {"headers": {"Accept": image_accept(refs)}}
+        image = refmaker.open_group(refs, storage_options=options)["image"][...]
+        assert image.tobytes() == b"".join(data.PixelData for data in made)
+
+
+def test_a_series_whose_frames_are_not_sent_costs_no_other():
+    made = [slice_of((0, 0, k), k + 1, series=name) for name in ("a", "b") for k in range(2)]
+    with DICOMwebServer(made) as server:
+        inner = server.parts
+        server.parts = lambda request, data, *how: (
+            inner(request, data, *how)
+            if made[0].SeriesInstanceUID in request.path
+            else server.send(request, 406, b"", "text/plain")
+        )
+        refs = refmaker.scan(f"dicomweb+{server.root}/studies/{made[0].StudyInstanceUID}")
+        assert refs.group["image"].shape[0] == 2
+        assert [row.code for row in refs.report.skipped] == ["dicomweb-frames"] * 2
+
+
+def test_tables_that_lie_elsewhere_are_told_of(tmp_path):
+    made = stacked()
+    for data in made:
+        data.PhotometricInterpretation = "PALETTE COLOR"
+        for name in ("Red", "Green", "Blue"):
+            setattr(data, f"{name}PaletteColorLookupTableDescriptor", [256, 0, 16])
+            setattr(data, f"{name}PaletteColorLookupTableData", bytes(512))
+        correct_ambiguous_vr(data, True)
+    with DICOMwebServer(made) as server:
+        refs = refmaker.scan(server.series(made[0]))
+        assert "palette" not in dict(refs.group.arrays())
+        assert any("palette" in warning for warning in refs.report.warnings)
 
 
 def test_a_service_that_sends_something_else_is_refused():

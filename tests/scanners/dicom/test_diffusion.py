@@ -490,3 +490,51 @@ def test_united_imaging_flags_the_opposite_direction(tmp_path, flag, positive):
         block.add_new(0x58, "IS", flag)
 
     assert polarity(tmp_path, tell) == positive
+
+
+@pytest.mark.parametrize("jitter", [0, 0.0005, 0.004])
+@pytest.mark.parametrize("kind", ["2D", "3D"])
+def test_slice_times_of_frames_are_from_the_first_of_their_volume(tmp_path, jitter, kind):
+    order = [0.16, 0.0, 0.32]
+    frames = []
+    for t in range(3):
+        for z in range(3):
+            second = 58.5 + 0.48 * t + order[z] + jitter * t * z
+            content = {
+                "TemporalPositionIndex": t + 1,
+                "FrameAcquisitionDateTime": f"201903141259{second:09.6f}",
+            }
+            frames.append(plane(3.0 * z, FrameContentSequence=content))
+    data = enhanced(frames, SHARED)
+    data.MRAcquisitionType = kind
+    group, _ = collect([save(data, tmp_path / "a.dcm")])
+    if kind == "3D":
+        assert "slice_time" not in group.members
+        return
+    times = opened(group)["slice_time"][...]
+    assert group["slice_time"].attributes["units"] == "ms"
+    if jitter <= 0.0005:
+        assert group["slice_time"].dimension_names == ("z",)
+        assert np.allclose(times, [160, 0, 320])
+    else:
+        assert group["slice_time"].dimension_names == ("temporal_position", "z")
+        assert np.allclose(times[2], [152, 0, 328])
+
+
+@pytest.mark.parametrize("sequence", ["EP", "GR"])
+def test_slice_times_of_ge_are_trigger_times(tmp_path, sequence):
+    made = []
+    for t in range(2):
+        for z, time in enumerate((187, 937, 375)):
+            data = slice_of((0, 0, 3.0 * z), 3 * t + z + 1, TriggerTime=str(time + 1500 * t))
+            data.TemporalPositionIdentifier = t + 1
+            data.ScanningSequence, data.MRAcquisitionType = sequence, "2D"
+            data.private_block(0x0043, "GEMS_PARM_01", create=True).add_new(0x2C, "SS", 636)
+            made.append(data)
+    group, _ = collect(save_all(tmp_path, made))
+    assert group["image"].dimension_names[:2] == ("temporal_position", "z")
+    if sequence == "EP":
+        assert opened(group)["slice_time"][...].tolist() == [0, 750, 188]
+        assert group["slice_time"].dimension_names == ("z",)
+    else:
+        assert "slice_time" not in group.members

@@ -114,10 +114,10 @@ def test_tiles_of_equal_length_at_the_very_end_of_a_file(tmp_path):
         assert {row.code for row in report.skipped} <= {"fits-tiles", "truncated"}
 
 
-FLAT = [((45, 70), None), ((45, 70), (16, 20)), ((45, 70), (45, 70)), ((3, 38, 70), (1, 16, 35))]
+FLAT = [((45, 70), None), ((45, 70), (16, 20)), ((3, 38, 70), (1, 16, 35))]
 
 
-@pytest.mark.parametrize("kind", ["u1", "i2", "u2", "i4", "f4", "f8"])
+@pytest.mark.parametrize("kind", ["u1", "u2", "i4", "f4"])
 @pytest.mark.parametrize(("shape", "tile"), FLAT)
 @pytest.mark.parametrize(("scale", "smooth"), [(0, 1), (4, 0), (40, 1)])
 def test_hcompress(tmp_path, kind, shape, tile, scale, smooth):
@@ -133,8 +133,8 @@ def test_hcompress(tmp_path, kind, shape, tile, scale, smooth):
         np.testing.assert_array_equal(decode_array(array), true)
 
 
-@pytest.mark.parametrize("kind", ["u1", "i2", "i4"])
-@pytest.mark.parametrize(("shape", "tile"), SHAPES)
+@pytest.mark.parametrize("kind", ["u1", "i4"])
+@pytest.mark.parametrize(("shape", "tile"), SHAPES[1:])
 @pytest.mark.parametrize("sparse", [False, True])
 def test_plio(tmp_path, kind, shape, tile, sparse):
     true = image(kind, shape)
@@ -271,3 +271,16 @@ def test_damaged_keywords_of_any_kind_cost_the_image_alone(tmp_path, old):
     assert "SCI" in group.members
     for row in report.skipped:
         assert row.path == "/SCI/data"
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_integers_that_are_wider_than_the_image_says(tmp_path, single):
+    true = image("i4", (48, 40))
+    path = write(tmp_path / "a.fits", true, (16, 20), compression_type="GZIP_1")
+    old, new = b"ZBITPIX =                   32", b"ZBITPIX =                   16"
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, new))
+    choice = {"settings": {"fits-tiles": "single"}} if single else {}
+    array = assert_equal(path, **choice)
+    assert array.dtype == np.dtype(">i2")
+    np.testing.assert_array_equal(decode_array(array), true)

@@ -6,7 +6,10 @@ import xarray as xr
 from pyhdf.SD import SD, SDC
 
 import refmaker
+from refmaker.errors import FormatError
+from refmaker.io.source import Source
 from refmaker.model.report import Outcome
+from refmaker.scanners.hdf4 import HDF4Scanner
 from refmaker.testing.reading import decode_array
 from tests.scanners.hdf4 import files
 
@@ -92,6 +95,25 @@ def test_data_never_written_are_the_fill_value(tmp_path):
         assert "_FillValue" not in array.attributes
     assert group["never_filled"].fill_value == -7
     assert decode_array(group["filled"]).tolist() == [-7, 1, 2, -7, -7, -7]
+
+
+def test_a_data_set_without_dimensions(tmp_path):
+    path = tmp_path / "file.hdf"
+    with files.Raw(path) as made:
+        one = files.LIBRARY.SDcreate(made.id, b"scalar", files.CODES["i4"], 0, files.integers(0))
+        value = files.pointer(np.array([5], "i4"))
+        start, count = files.integers(0), files.integers(1)
+        assert files.LIBRARY.SDwritedata(one, start, None, count, value) == 0
+        made.end(one)
+    group, _ = files.scan(path)
+    assert group["scalar"].shape == ()
+    assert decode_array(group["scalar"]) == 5
+    with (
+        Source(path) as source,
+        HDF4Scanner().native(source) as native,
+        pytest.raises(FormatError, match="without dimensions"),
+    ):
+        native.read("scalar", group["scalar"], ())
 
 
 def test_scales_are_coordinates(tmp_path):

@@ -1,11 +1,16 @@
 """HDF-EOS2: grids with their coordinates, and swaths."""
 
+import sys
+
 import numpy as np
 import pyproj
 import pytest
 import xarray as xr
 
 import refmaker
+from refmaker.errors import MissingDependencyError
+from refmaker.io.source import Source
+from refmaker.scanners.hdf4 import HDF4Scanner
 from refmaker.scanners.hdf4.odl import find_values, parse_odl
 from refmaker.scanners.hdf4.projections import angle
 from tests.scanners.hdf4 import eos_files, files
@@ -282,3 +287,29 @@ END
 )  # fmt: skip
 def test_odl_that_is_none_is_passed_over(text):
     assert isinstance(parse_odl(text), dict)
+
+
+def test_without_pyproj_grids_keep_their_data(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyproj", None)
+    group, report = one_grid(tmp_path / "g.hdf", (6, 4), CORNERS, "GCTP_SNSOID", (SPHERE,))
+    assert set(group["G"].members) == {"v"}
+    (warning,) = report.warnings
+    assert "pip install 'refmaker[hdf4]'" in warning
+
+
+def test_geographic_grids_need_no_pyproj(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyproj", None)
+    group, report = one_grid(tmp_path / "g.hdf", (8, 4), ((0, 4000000), (8000000, 0)), "GCTP_GEO")
+    assert report.warnings == []
+    assert set(group["G"].members) == {"v", "x", "y", "spatial_ref"}
+
+
+def test_without_pyhdf_the_extra_is_named(tmp_path, monkeypatch):
+    path = files.codings(tmp_path / "codings.hdf")
+    monkeypatch.setitem(sys.modules, "pyhdf", None)
+    with (
+        Source(path) as source,
+        pytest.raises(MissingDependencyError, match=r"refmaker\[hdf4\]"),
+        HDF4Scanner().native(source),
+    ):
+        pass

@@ -275,6 +275,28 @@ def test_chunks_listed_twice_are_refused(tmp_path):
     assert "twice" in refused(path).reason
 
 
+def test_images_without_a_description_are_refused(tmp_path):
+    made = Maker()
+    made.dataset(RAMP)
+    made.vgroup("picture", "RI0.0", [(302, made.add(302, b"abc"))])
+    group, report = files.scan(made.write(tmp_path / "file.hdf"))
+    assert len(list(group.arrays())) == 1
+    (row,) = report.skipped
+    assert row.path == "/picture"
+    assert "without a description" in row.reason
+
+
+def test_images_before_there_were_groups_of_them(tmp_path):
+    pixels = np.arange(35, dtype="u1").reshape(5, 7)
+    made = Maker()
+    made.add(200, struct.pack(">HH", 7, 5), 9)
+    made.add(202, pixels.tobytes(), 9)
+    path = made.write(tmp_path / "file.hdf")
+    array, _ = only(path)
+    assert np.array_equal(decode_array(array), pixels)
+    assert files.unequal(path) == ([], 1)
+
+
 def test_annotations(tmp_path):
     made = Maker()
     ref = made.dataset(RAMP)

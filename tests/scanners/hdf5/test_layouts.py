@@ -59,7 +59,7 @@ def test_layouts_of_every_version(check, path, libver):
 def test_user_block(check, path, libver, block):
     with h5py.File(path, "w", userblock_size=block, libver=libver) as f:
         f["contiguous"] = values(40, 30)
-        f.create_dataset("fixed", data=values(40, 30), chunks=(1, 1))
+        f.create_dataset("fixed", data=values(40, 30), chunks=(4, 3))
         f.create_dataset("tree", data=values(40, 30), chunks=(7, 9), maxshape=(None, None))
         f["text"] = ["a", "bc"]
         f.create_group("group")["alias"] = f["fixed"]
