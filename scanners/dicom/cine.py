@@ -42,8 +42,8 @@ def cine_columns(image: Image, refused: dict[int, int]) -> list[Column]:
     list of Column
         ``time``; or ``display_time``, where only a rate is known at which frames are to be shown.
     """
-    instances = np.unique(image.source[:, 0])
-    if image.names != ("frame",) or instances.size != 1:
+    instances = image.source[:, 0]
+    if image.names != ("frame",) or not instances.size or (instances != instances[0]).any():
         return []
     number = int(instances[0])
     header, frame = image.headers[number], image.source[:, 1]

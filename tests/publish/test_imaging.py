@@ -183,7 +183,7 @@ def test_scaling_without_one_reading_is_refused(tmp_path):
     save_all(tmp_path / "a", [third])
     with pytest.raises(UnsupportedError, match="rescaling") as error:
         refmaker.to_sitk(folder)
-    assert error.value.hint == "take the stored values, with `scaled` set to False"
+    assert error.value.hint == "take the stored values, with scaled set to False"
     assert refmaker.to_sitk(folder, scaled=False).GetSize()[:2] == (5, 6)
 
 

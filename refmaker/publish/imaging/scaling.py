@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Coordinate", "Scaling", "scaling_of"]
 
-_UNSCALED = "take the stored values, with `scaled` set to False"
+_UNSCALED = "take the stored values, with scaled set to False"
 
 
 class Coordinate(NamedTuple):
