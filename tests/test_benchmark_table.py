@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +18,13 @@ sys.path.insert(0, str(BENCHMARKS))
 import cases  # noqa: E402 - scripts import each other by name, from their folder
 import growth  # noqa: E402
 import peers  # noqa: E402
+import scale  # noqa: E402
 import table  # noqa: E402
 
 sys.path.remove(str(BENCHMARKS))
+
+
+HOURS = re.compile(r"([\d.]+) CPU hours")
 
 
 def run(script: str, *options: str) -> str:
@@ -94,3 +99,25 @@ def test_an_exponent_is_a_slope() -> None:
     sizes = [1, 101, 201, 401]
     assert growth.exponent(sizes, [0.5, 0.6, 0.7, 0.9]) == pytest.approx(1)
     assert growth.exponent(sizes, [0.5, 0.51, 0.54, 0.66]) == pytest.approx(2)
+
+
+def test_the_page_on_scale_shows_what_was_printed() -> None:
+    text = (ROOT / "docs" / "scale.md").read_text()
+    block = text.partition("<!-- scale -->")[2].partition("<!-- /scale -->")[0].strip()
+    rows = [line.strip("|").split("|") for line in block.splitlines()]
+    assert len(rows) == 10
+    hours = [float(found[1]) for row in rows if (found := HOURS.search(row[2]))]
+    *parts, total = hours
+    # Each part is rounded to hundredths, the sum to tenths.
+    assert total == pytest.approx(sum(parts), abs=0.07)
+
+
+def test_what_a_sample_extrapolates_to() -> None:
+    text = scale.table(
+        {"file": 0.0036, "scan_wall": 0.01, "piece": 3.6, "piece_growth": 1.0, "peak": 100.0,
+         "bytes": 7.0, "append_1": 0.1, "append_4": 0.36, "open_1": 0.4, "open_4": 0.5}
+    )  # fmt: skip
+    assert "1.00 CPU hours for a million files" in text
+    assert "1.00 CPU hours for 1,000 pieces" in text
+    assert "0.10 CPU hours for 1,000 appends" in text
+    assert "**2.1 CPU hours**" in text
