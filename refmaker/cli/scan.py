@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -337,5 +338,6 @@ def _job(values: Mapping[str, Any]) -> Job:
         if values["zarr_format"] == "auto"
         else int(values["zarr_format"]),
         account=Account(values["as_json"], values["quiet"], values["stats"]),
+        into_folder=(values["out"] or "").endswith(("/", os.sep)),
         **{name: values[name] for name in (*same, *many)},
     )

@@ -63,16 +63,18 @@ class Job:
     readable: Mapping[str, Any]
     quiet: bool
     account: Account
+    into_folder: bool
 
     def prepare(self, inputs: Sequence[str], targets: Sequence[str]) -> None:
-        """Refuse outputs that cannot be written, and make the folder of several.
+        """Refuse outputs that cannot be written; make the folder of several, or one so named.
 
         Raises
         ------
         SourceError
             If something stands there, or nothing can be put there.
         """
-        if len(targets) > 1 and local_path(targets[0]) is not None:
+        several = len(targets) > 1 or self.into_folder
+        if several and targets and local_path(targets[0]) is not None:
             for folder in dict.fromkeys(os.path.dirname(out) or "." for out in targets):
                 os.makedirs(folder, exist_ok=True)
         for out in {os.path.dirname(out): out for out in targets}.values():

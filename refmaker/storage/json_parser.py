@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import LimitError, MetadataError, RefmakerError
 from refmaker.storage.formats import COMPACT
-from refmaker.storage.json_text import DamagedTextError, loads, nesting
-from refmaker.storage.json_windows import next_piece, not_json
+from refmaker.storage.json_windows import DamagedTextError, loads, nesting, next_piece, not_json
 from refmaker.storage.limits import DEFAULT, Limits
 from refmaker.storage.reference_columns import Columns
 from refmaker.storage.reference_index import METADATA, ChunkGrid, ReferenceIndex, chunk_place

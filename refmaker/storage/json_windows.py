@@ -18,21 +18,29 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from refmaker.errors import LimitError, MetadataError
-from refmaker.storage.json_text import STEP, DamagedTextError, loads
-from refmaker.storage.reference_index import RANKS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
     "PAD",
+    "RANKS",
+    "DamagedTextError",
     "Keys",
     "Piece",
     "Rows",
     "Window",
+    "loads",
+    "nesting",
     "next_piece",
     "not_json",
 ]
+
+RANKS = 32
+"""Numbers of a key that are taken for its place in a grid."""
+STEP = np.zeros(256, np.int8)
+"""How much deeper each byte leads, outside of strings."""
+STEP[[0x5B, 0x7B]], STEP[[0x5D, 0x7D]] = 1, -1
 
 WINDOW = 1 << 21
 """Bytes looked at together: what is computed of them stays in the processor's cache."""
@@ -51,6 +59,44 @@ _REFS = re.compile(rb'"refs"[ \t\r\n]*:[ \t\r\n]*\{')
 _SPACE = b" \t\r\n"
 _SLASH, _DOT, _BACKSLASH = 0x2F, 0x2E, 0x5C
 _COMMA, _QUOTE, _BACKSLASH = 0x2C, 0x22, 0x5C
+
+
+class DamagedTextError(ValueError):
+    """Text that is not JSON: why, and the byte where it is noticed."""
+
+    def __init__(self, why: str, place: int) -> None:
+        super().__init__(f"{why} at byte {place}")
+        self.why = why
+        self.place = place
+
+
+def loads(text: bytes) -> Any:
+    """Parse JSON.
+
+    Raises
+    ------
+    DamagedTextError
+        If it is not JSON.
+    """
+    try:
+        decoded = text.decode()
+    except UnicodeDecodeError as error:
+        raise DamagedTextError("no UTF-8", error.start) from error
+    try:
+        return json.loads(decoded)
+    except json.JSONDecodeError as error:
+        raise DamagedTextError(error.msg, len(decoded[: error.pos].encode())) from error
+    except (ValueError, RecursionError) as error:
+        raise DamagedTextError(str(error), 0) from error
+
+
+def nesting(text: bytes) -> int:
+    """Return how deep the values of a JSON text nest; nothing is parsed."""
+    if text.count(b"[") + text.count(b"{") <= 1:
+        return text.count(b"[") + text.count(b"{")
+    parts = re.sub(rb"\\.", b"", text, flags=re.DOTALL).split(b'"')
+    bare = np.frombuffer(b"".join(parts[::2]), np.uint8)
+    return int(np.cumsum(STEP[bare], dtype=np.int64).max(initial=0))
 
 
 def _u(number: int) -> np.uint64:

@@ -16,8 +16,8 @@ import numpy as np
 from refmaker.errors import MetadataError, RefmakerError
 from refmaker.model.chunk_table import ChunkTable, Reference, count
 from refmaker.model.tree import joined_path
-from refmaker.storage.json_windows import PAD, Keys
-from refmaker.storage.reference_index import NUMERAL, RANKS, chunk_key, paths_by_front
+from refmaker.storage.json_windows import PAD, RANKS, Keys
+from refmaker.storage.reference_index import NUMERAL, chunk_key, paths_by_front
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

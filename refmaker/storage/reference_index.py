@@ -15,6 +15,7 @@ from refmaker.model.report import Fingerprint
 from refmaker.model.tree import joined_path
 from refmaker.model.zarr_v2 import documents, dumps
 from refmaker.model.zarr_v3 import consolidated_v3, documents_v3, zarr_format_of
+from refmaker.storage.json_windows import RANKS
 from refmaker.storage.zarr3_keys import with_hidden
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NUMERAL",
-    "RANKS",
     "ChunkGrid",
     "Located",
     "Lookup",
@@ -39,8 +39,6 @@ __all__ = [
     "sources_of",
 ]
 
-RANKS = 32
-"""Numbers of a key that are taken for its place in a grid."""
 _NUMBER = r"(?:0|[1-9][0-9]{0,17})"
 _NAME = re.compile(rf"{_NUMBER}(?:\.{_NUMBER}){{0,{RANKS - 1}}}")
 NUMERAL = re.compile(_NUMBER)

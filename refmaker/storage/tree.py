@@ -15,7 +15,7 @@ from refmaker.model.missing_values import FILL
 from refmaker.model.tree import nested
 from refmaker.model.zarr_v2 import array_from_documents
 from refmaker.model.zarr_v3_reader import array_from_document_v3, group_from_document_v3
-from refmaker.storage.json_text import DamagedTextError, loads, nesting
+from refmaker.storage.json_windows import DamagedTextError, loads, nesting
 from refmaker.storage.limits import DEFAULT
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from refmaker.errors import (
 from refmaker.io.many_files import FileRange
 from refmaker.model.report import Outcome, ScanReport
 from refmaker.scanning.key_store import read_documents
-from refmaker.storage.json_text import DamagedTextError, loads, nesting
+from refmaker.storage.json_windows import DamagedTextError, loads, nesting
 from refmaker.storage.limits import DEFAULT
 from refmaker.storage.tree import check_path, strict
 

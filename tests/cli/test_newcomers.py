@@ -45,7 +45,23 @@ def folder(tmp_path, monkeypatch):
     Path("packed.h5.gz").write_bytes(gzip.compress(Path("good.h5").read_bytes()))
     Path("page.nc").write_bytes(b"<!DOCTYPE html><html>Please log in</html>")
     Path("nothing").mkdir()
+    part("a.nc", 0)
+    part("b.nc", 3)
+    part("late.nc", 4)
+    part("wide.nc", 6, x=7)
     return tmp_path
+
+
+def part(name, start, x=5):
+    """Write three steps of a variable, as archives have them."""
+    with h5py.File(name, "w") as file:
+        for axis, values in (("time", start + np.arange(3.0)), ("x", np.arange(float(x)))):
+            file[axis] = values
+            file[axis].make_scale(axis)
+        file["time"].attrs["units"] = "hours since 2000-01-01"
+        data = file.create_dataset("v", data=start + np.arange(3 * x).reshape(3, x), chunks=(1, x))
+        for place, axis in enumerate(("time", "x")):
+            data.dims[place].attach_scale(file[axis])
 
 
 CASES = {
@@ -68,7 +84,29 @@ CASES = {
     "an unknown format's name": (["scan", "good.h5", "-f", "hdf"], "known: "),
     "nobody at the other end": (["scan", "http://127.0.0.1:9/x.nc"], "127.0.0.1:9"),
     "a protocol that is none": (["scan", "htp://host/x.nc"], "htp"),
-}
+    "combining data files": (["combine", "a.nc", "b.nc", "-o", "c.json"], "refmaker scan a.nc"),
+    "two files to one set": (["scan", "a.nc", "b.nc", "-o", "c.json"], "--concat"),
+    "a dimension with a typo": (
+        ["scan", "a.nc", "b.nc", "--concat", "tiem", "-o", "c.json"], "no input has such a dim"
+    ),
+    "steps that overlap": (
+        ["scan", "b.nc", "late.nc", "--concat", "time", "-o", "c.json"], "--duplicates first"
+    ),
+    "grids that differ": (
+        ["scan", "a.nc", "wide.nc", "--concat", "time", "-o", "c.json"], "inputs cannot be combined"
+    ),
+    "appending to a data file": (["append", "a.nc", "b.nc"], "scan it first"),
+    "converting a data file": (["convert", "a.nc", "a.parquet"], "scan it first"),
+    "a page of a data file": (["report", "a.nc", "-o", "r.html"], "scan it first"),
+    "a set that is not there": (["info", "nothing.json"], "nothing.json: no such file"),
+    "nothing to scan": (["scan"], "Missing argument 'INPUT...'"),
+    "an output that is not named": (["scan", "a.nc", "-o"], "requires an argument"),
+    "an option for storage that is half": (["scan", "a.nc", "-S", "anon"], "key=value"),
+    "a list that is not there": (["scan", "@list.txt", "-o", "out/"], "list.txt: no such file"),
+    "a form that is none": (["convert", "a.nc", "a", "--out-format", "parqet"], "'parquet'"),
+    "a reader that is none": (["scan", "a.nc", "--for", "gdl", "-o", "c.json"], "'gdal'"),
+    "a number out of range": (["verify", "a.nc", "--sample", "0"], "x>=1"),
+}  # fmt: skip
 
 
 def run(arguments):
@@ -99,6 +137,29 @@ def test_an_output_that_is_there(folder):
     written = Path("o.json").read_bytes()
     check_told(run(["scan", "good.h5", "-o", "o.json"]), "--overwrite")
     assert Path("o.json").read_bytes() == written
+
+
+REMEDIES = {
+    "two files to one set": ["scan", "a.nc", "b.nc", "-o", "c.json", "--concat", "time"],
+    "combining data files": ["scan", "a.nc", "-o", "refs.json"],
+    "steps that overlap": [*CASES["steps that overlap"][0], "--duplicates", "first"],
+    "grids that differ": [*CASES["grids that differ"][0], "--join", "outer", "--fill", "v=-1"],
+    "a folder that is not there": ["scan", "good.h5", "-o", "made/"],
+    "a size that is none": ["scan", "--chunk-bytes", "1MiB", "good.h5", "-o", "o.json"],
+    "verifying a data file": ["scan", "good.h5", "-o", "refs.json"],
+}
+"""What an error advises, as it is typed then."""
+
+
+@pytest.mark.parametrize("case", REMEDIES)
+def test_what_is_advised_works(folder, case):
+    # Files that lie on one grid and have other columns are joined to the union.
+    ran = run(REMEDIES[case])
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_there_are_thirty_and_more():
+    assert len(CASES) >= 30
 
 
 @pytest.mark.parametrize(

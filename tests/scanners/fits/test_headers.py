@@ -203,9 +203,9 @@ def test_any_header_is_that_of_astropy(keywords, text):
         found = attributes(path)
         with files.in_memory(path) as opened:
             true = opened[0].header
-    for name in keywords:
-        value = true[name].rstrip(" ") if isinstance(true[name], str) else true[name]
-        assert found[name] == value
+    for name, value in keywords.items():
+        # Of texts what was written: astropy ends some of them at a slash behind a quote.
+        assert found[name] == (value.rstrip(" ") if isinstance(value, str) else true[name])
 
 
 @settings(max_examples=150, deadline=None)
