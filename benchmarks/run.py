@@ -51,19 +51,19 @@ def installed(tool: str) -> bool:
     return importlib.util.find_spec(PACKAGES[tool.split("-", maxsplit=1)[0]]) is not None
 
 
-def able(tool: str, path: Path, out: Path) -> bool:
-    """Whether a tool does its work with an input; a peer that does not is told, and left out.
+def able(tool: str, path: Path, out: Path) -> Cost | None:
+    """Return the cost of a tool's first run; None if a peer fails, which is told.
 
-    This run writes bytecode, and brings files into memory: it counts nowhere.
+    This run writes bytecode, and brings files into memory: it counts only where it takes so long
+    that this is nothing.
     """
     try:
-        cost(command(tool, path, out))
+        return cost(command(tool, path, out))
     except RuntimeError as error:
         if tool.startswith("refmaker"):
             raise
         print(f"{tool} is left out: {str(error).strip().splitlines()[-1]}", flush=True)
-        return False
-    return True
+        return None
 
 
 def measured(case: Case, tools: list[str], folder: Path, scale: float, rounds: int) -> Any:
@@ -71,30 +71,34 @@ def measured(case: Case, tools: list[str], folder: Path, scale: float, rounds: i
     path = path_of(case, folder, scale)
     tiny = path_of(next(one for one in CASES if one.name == case.tiny), folder, scale)
     with tempfile.TemporaryDirectory(dir=folder) as out:
-        tools = [tool for tool in tools if able(tool, path, Path(out, "out.json"))]
+        first = {tool: able(tool, path, Path(out, "out.json")) for tool in tools}
+        slow = {tool: done for tool, done in first.items() if done and done.cpu > LONG}
+        tools = [tool for tool, done in first.items() if done]
         for attempt in range(2):
-            found, loads = _rounds(case, tools, path, Path(out, "out.json"), rounds)
+            found, loads = _rounds(case, tools, slow, path, Path(out, "out.json"), rounds)
             steady = max(loads) <= STEADY * min(loads)
             if steady or attempt:
                 break
         for tool in tools:
             # What the work alone costs, of the cheaper of two runs.
-            runs = [_warm(tool, tiny, path, Path(out, "warm.json")) for _ in range(2)]
+            times = 1 if tool in slow else 2
+            runs = [_warm(tool, tiny, path, Path(out, "warm.json")) for _ in range(times)]
             found[tool] |= min(runs, key=lambda one: float(one["warm"]))
     return {
         "name": case.name, "scale": scale, "steady": steady, "numpy": min(loads), "tools": found,
     }  # fmt: skip
 
 
-def _rounds(case: Case, tools: list[str], path: Path, out: Path, rounds: int) -> Any:
+def _rounds(
+    case: Case, tools: list[str], slow: dict[str, Cost], path: Path, out: Path, rounds: int
+) -> Any:
     loads: list[float] = [_load()]
-    runs: dict[str, list[Cost]] = {tool: [] for tool in tools}
+    runs: dict[str, list[Cost]] = {tool: [slow[tool]] if tool in slow else [] for tool in tools}
     for _ in range(rounds):
         for tool in tools:
-            if runs[tool] and runs[tool][-1].cpu > LONG:
-                continue
-            out.unlink(missing_ok=True)
-            runs[tool].append(cost(command(tool, path, out)))
+            if tool not in slow:
+                out.unlink(missing_ok=True)
+                runs[tool].append(cost(command(tool, path, out)))
     loads.append(_load())
     found = {tool: least(done)._asdict() for tool, done in runs.items()}
     print(f"{case.name}: " + ", ".join(f"{t} {f['cpu']:.3f}" for t, f in found.items()), flush=True)
