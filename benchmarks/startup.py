@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from commands import cost, environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,6 +66,8 @@ def commands(files: Mapping[str, Path], folder: Path) -> dict[str, list[str]]:
 
 def measured(commands: Mapping[str, Sequence[str]], rounds: int) -> dict[str, float]:
     """Return the least CPU seconds of each command."""
+    from commands import cost, environment
+
     kept = environment()
     alone = {**kept, "OPENBLAS_NUM_THREADS": "1"}
     found: dict[str, list[float]] = {name: [] for name in commands}
