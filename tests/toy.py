@@ -115,7 +115,7 @@ class PartsScanner(ToyScanner):
     @contextmanager
     def native_collection(self, urls: Sequence[str], storage_options: Any) -> Iterator[Any]:
         """Open nothing: the tests of collections look at what references say."""
-        raise NotImplementedError
+        raise NotImplementedError("the toy format has no library of its own")
         yield
 
 

@@ -50,7 +50,7 @@ class Wild:
         return Group({}, attributes), report
 
     def native(self, source):
-        raise NotImplementedError
+        raise NotImplementedError("this format has no library of its own")
 
 
 class Shy(Wild):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import xarray as xr
 
     from refmaker.model import Array, Group
@@ -31,6 +33,15 @@ class Displayed:
     def arrays(self) -> dict[str, Array]:
         """Every array of the set by its path, such as ``"group/name"``."""
         return dict(self.group.arrays())
+
+    def __contains__(self, path: object) -> bool:
+        """Whether there is an array or a group of that path."""
+        at = path.strip("/") if isinstance(path, str) else None
+        return at is not None and (not at or any(at == known for known, _ in self.group.walk()))
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the paths of all arrays."""
+        return (path for path, _ in self.group.arrays())
 
     def __getitem__(self, path: str) -> Array | Group:
         """Return an array or a group.
@@ -108,5 +119,6 @@ def _engine() -> Any:
     """Return xarray's engine of this package; asked for by name, xarray would load all others."""
     from importlib.metadata import entry_points
 
-    (found,) = entry_points(group="xarray.backends", name="refmaker")
+    # An installation that is found twice, as a checkout beside its package, is one all the same.
+    found = next(iter(entry_points(group="xarray.backends", name="refmaker")))
     return found.load()

@@ -155,7 +155,13 @@ def test_spans_of_nothing_are_left_out(run, tmp_path):
     import h5py
 
     with h5py.File(tmp_path / "a.nc", "w") as file:
-        for name, values in (("x", [np.nan, 1]), ("y", np.zeros(0))):
+        for name, values in (
+            *(("x", [np.nan, 1]), ("y", np.zeros(0)), ("z", [0, np.inf])),
+            *(("filled", [1, -99]), ("bytes", np.array([-1, -2], "i1"))),
+        ):
             file[name] = np.array(values)
             file[name].make_scale(name)
+        file["filled"].attrs["missing_value"] = -99
+        file["bytes"].attrs["_Unsigned"] = "true"
     assert "coordinates:" not in run("info", "a.nc").out
+    assert run("info", "a.nc", "--json").records[0]["spans"] == []

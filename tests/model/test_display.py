@@ -156,6 +156,10 @@ def test_arrays_are_found_by_path():
         refs["g/c"]
     with pytest.raises(KeyError, match="not in the set"):
         refs["a/b"]
+    assert list(refs) == ["a", "g/b"]
+    assert [path in refs for path in ("a", "/g/b", "g", "/", "b", "a/b", 0)] == [
+        True, True, True, True, False, False, False,
+    ]  # fmt: skip
 
 
 def test_chunks_of_several_lengths_are_said_to_be():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from refmaker.codecs.chunk_values import inlined_values
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["spans"]
 
 _CALENDAR = "standard"
+_MISSING = ("_FillValue", "missing_value")
 
 
 def spans(group: Group) -> list[dict[str, Any]]:
@@ -55,13 +57,17 @@ def _ends(array: Array) -> tuple[Any, Any, str] | None:
     if values.dtype.kind in "SU":
         texts = [end.decode(errors="replace") if isinstance(end, bytes) else end for end in ends]
         return texts[0], texts[1], ""
+    # Zero as a fill value is mostly nobody's choice, and a usual beginning of coordinates.
+    known = {array.fill_value or None, *(_single(array, name) for name in _MISSING)}
+    if "_Unsigned" in array.attributes or any(end in known for end in ends):
+        return None
     scale = array.attributes.get("scale_factor", 1)
     offset = array.attributes.get("add_offset", 0)
     if (scale, offset) != (1, 0):
         if not isinstance(scale, int | float) or not isinstance(offset, int | float):
             return None
         ends = [end * scale + offset for end in ends]
-    if any(end != end for end in ends):  # noqa: PLR0124 - NaN
+    if not all(map(math.isfinite, ends)):
         return None
     units = array.attributes.get("units")
     text = units if isinstance(units, str) else ""
@@ -70,6 +76,12 @@ def _ends(array: Array) -> tuple[Any, Any, str] | None:
         if times is not None:
             return times[0], times[1], ""
     return ends[0], ends[1], text
+
+
+def _single(array: Array, name: str) -> Any:
+    """Return an attribute that is a number, else None: other values cannot be compared."""
+    value = array.attributes.get(name)
+    return value if isinstance(value, int | float) else None
 
 
 def _times(values: list[Any], units: str, calendar: Any) -> list[str] | None:

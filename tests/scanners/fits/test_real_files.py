@@ -22,7 +22,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.skipif(not FOUND, reason="there is no corpus with a folder fits")
+@pytest.mark.skipif(not FOUND, reason="the corpus is not there; see REFMAKER_CORPUS")
 def test_refusals():
     for path in FOUND:
         if path.name in UNREADABLE:

@@ -21,7 +21,7 @@ FOLDERS = [Path(GIVEN)] if GIVEN else [SHARED / "corpus", SHARED / "corpus_more"
 FOUND = sorted(path for folder in FOLDERS for path in (folder / "hdf4").glob("*.*"))
 NAMED = {path.name: path for path in FOUND}
 KEPT = (Outcome.REFERENCED, Outcome.INLINED)
-ABSENT = pytest.mark.skipif(not FOUND, reason="there is no corpus with a folder hdf4")
+ABSENT = pytest.mark.skipif(not FOUND, reason="the corpus is not there; see REFMAKER_CORPUS")
 
 DATASETS = {
     "hdf4__sds_szipped.dat": 1,
@@ -84,7 +84,9 @@ def test_every_data_set_is_there(name):
     assert not Counter(true) - found
 
 
-@pytest.mark.skipif("hdf4__litend.dat" not in NAMED, reason="the file is not there")
+@pytest.mark.skipif(
+    "hdf4__litend.dat" not in NAMED, reason="the corpus is not there; see REFMAKER_CORPUS"
+)
 def test_little_endian_ramps():
     group, _ = files.scan(NAMED["hdf4__litend.dat"])
     ramp, count = 10 * np.arange(9)[:, None] + np.arange(7), 0
@@ -94,7 +96,9 @@ def test_little_endian_ramps():
     assert count == 504
 
 
-@pytest.mark.skipif("hdf4__sds_szipped.dat" not in NAMED, reason="the file is not there")
+@pytest.mark.skipif(
+    "hdf4__sds_szipped.dat" not in NAMED, reason="the corpus is not there; see REFMAKER_CORPUS"
+)
 def test_szip_as_the_test_of_the_library_has_it():
     group, _ = files.scan(NAMED["hdf4__sds_szipped.dat"])
     values = decode_array(group["TwoDimsInt32"])
@@ -102,7 +106,9 @@ def test_szip_as_the_test_of_the_library_has_it():
     assert values[-1].tolist() == [500, 500, 600, 600, 300]
 
 
-@pytest.mark.skipif("hdf4__sds_compressed.hdf" not in NAMED, reason="the file is not there")
+@pytest.mark.skipif(
+    "hdf4__sds_compressed.hdf" not in NAMED, reason="the corpus is not there; see REFMAKER_CORPUS"
+)
 def test_three_codings_of_the_same_values():
     group, _ = files.scan(NAMED["hdf4__sds_compressed.hdf"])
     first, second, third = (decode_array(array) for _, array in group.arrays())
@@ -110,14 +116,18 @@ def test_three_codings_of_the_same_values():
     assert np.array_equal(first, third)
 
 
-@pytest.mark.skipif("hdf4__test.hdf" not in NAMED, reason="the file is not there")
+@pytest.mark.skipif(
+    "hdf4__test.hdf" not in NAMED, reason="the corpus is not there; see REFMAKER_CORPUS"
+)
 def test_records_of_each_variable():
     group, _ = files.scan(NAMED["hdf4__test.hdf"])
     rows = {name: group[name].shape[0] for name in ("Byte", "Short", "Float", "Double")}
     assert rows == {"Byte": 9, "Short": 3, "Float": 8, "Double": 1}
 
 
-@pytest.mark.skipif("netcdfc__ref_chunked.hdf4" not in NAMED, reason="the file is not there")
+@pytest.mark.skipif(
+    "netcdfc__ref_chunked.hdf4" not in NAMED, reason="the corpus is not there; see REFMAKER_CORPUS"
+)
 def test_grid_of_a_real_file():
     group, _ = files.scan(NAMED["netcdfc__ref_chunked.hdf4"])
     x = decode_array(group["demGRID/x"])

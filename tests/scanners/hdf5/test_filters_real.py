@@ -29,7 +29,7 @@ def test_real_files():
     """Every filtered dataset of the corpus decodes to what HDF5 reads, or is refused by name."""
     names = filtered_files()
     if not names:
-        pytest.skip("no corpus")
+        pytest.skip("the corpus is not there; see REFMAKER_CORPUS")
     seen, refused = set(), []
     for name in names:
         with h5py.File(CORPUS / name, "r") as file:
