@@ -40,7 +40,7 @@ def accesses(entry: Mapping[str, Any]) -> list[Access]:
     Parameters
     ----------
     entry : mapping
-        One of the ``arrays`` of `refmaker.publish.html_report.describe`.
+        One of the ``arrays`` of `refmaker.describe`.
     """
     shape, chunk = entry["shape"], entry["chunk_shape"]
     present = entry["chunks"]["referenced"] + entry["chunks"]["inlined"]

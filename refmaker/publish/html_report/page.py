@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import MissingDependencyError
 from refmaker.model import Group
 from refmaker.model.amounts import human_size
+from refmaker.publish.description.content import describe
 from refmaker.publish.html_report.access import accesses
 from refmaker.publish.html_report.byte_map import byte_maps
-from refmaker.publish.html_report.content import describe
 from refmaker.publish.html_report.figures import (
     PALETTE,
     byte_map_figure,
