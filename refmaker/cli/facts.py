@@ -157,7 +157,11 @@ def size_line(content: Mapping[str, Any]) -> str:
 
 def _within(path: str, homes: Collection[str]) -> bool:
     """Whether an array is one of these nodes, or lies in one."""
-    return any(path == home or path.startswith(f"{home}/") for home in homes)
+    while path and homes:
+        if path in homes:
+            return True
+        path = path.rpartition("/")[0]
+    return False
 
 
 def _name(path: str) -> str:

@@ -259,7 +259,8 @@ def _numbers(array: Array, values: NDArray[Any]) -> NDArray[Any] | None:
     if (scale, offset) != (1, 0):
         if not is_number(scale) or not is_number(offset):
             return None
-        values = values * float(scale) + float(offset)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = values * float(scale) + float(offset)
     return values if np.isfinite(values).all() else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from refmaker.model.missing_values import FILL, missing_from_document
+from refmaker.model.missing_values import FILL, missing_from_document, settled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,8 +44,9 @@ def valid_range(attributes: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def _missing(array: Array) -> list[Any]:
-    """Return the stored values that stand for missing ones, as attributes declare them."""
+    """Return the stored values that stand for missing ones, as a written set declares them."""
     found: list[Any] = []
+    array = settled(array)
     for name in (FILL, "missing_value"):
         told = missing_from_document(array.attributes.get(name), array.dtype)
         for value in told if isinstance(told, list | tuple) else [told]:
