@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.options import as_json, storage_options, verbosity
+from refmaker.cli.options import allowing, as_json, storage_options, verbosity
 from refmaker.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = ["command"]
     is_flag=True,
     help="Read coordinates of remote files, too; of a data file they are read anyway.",
 )
+@allowing
 @storage_options
 @as_json
 @verbosity
@@ -36,6 +38,7 @@ def command(
     file: str,
     attributes: bool,
     coordinates: bool,
+    allow: tuple[str, ...] | None,
     storage_options: dict[str, Any] | None,
     as_json: bool,
     quiet: bool,  # noqa: ARG001 - the option is everywhere; what was asked for is still printed
@@ -56,6 +59,7 @@ def command(
     from refmaker.cli.tree import show
 
     refs, scanned = _load(file, storage_options)
+    refs = refs if allow is None else replace(refs, allow=allow)
     reading = "all" if scanned or coordinates else "local"
     content = refmaker.describe(refs, file, storage_options, coordinates=reading)
     if as_json:

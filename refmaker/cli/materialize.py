@@ -10,6 +10,7 @@ from refmaker.cli.boundary import FAILED, report_error
 from refmaker.cli.options import (
     STORAGE_OPTION,
     as_json,
+    opening,
     storage_options,
     verbosity,
     zarr_format,
@@ -42,6 +43,7 @@ __all__ = ["command"]
     type=STORAGE_OPTION,
     help="An option of fsspec's for OUT; may be repeated.",
 )
+@opening
 @storage_options
 @as_json
 @verbosity
@@ -55,6 +57,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     recode: str | None,
     cache: str | None,
     out_options: Sequence[tuple[str, Any]],
+    opening: dict[str, Any],
     storage_options: dict[str, Any] | None,
     as_json: bool,
     quiet: bool,
@@ -82,6 +85,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
         recode=recode,
         out_options=dict(out_options),
         cache=cache,
+        **opening,
     )
     for error in done.failures:
         report_error(error)

@@ -24,8 +24,10 @@ __all__ = [
     "More",
     "Option",
     "Pair",
+    "allowing",
     "as_json",
     "help_all",
+    "opening",
     "out_format",
     "overwrite",
     "readable",
@@ -225,6 +227,58 @@ def storage_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, storage_options=dict(storage_option) or None, **kwargs)
 
     return _storage(wrapped)
+
+
+_ALLOW = click.option(
+    "--allow",
+    multiple=True,
+    metavar="PREFIX",
+    cls=More,
+    help="What a set from afar may name besides its own protocol: protocols, or beginnings of URLs;"
+    " may be repeated.",
+)
+
+
+def allowing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--allow``, and hand it to the command as the tuple `allow`, or None."""
+
+    @wraps(command)
+    def wrapped(*args: Any, allow: tuple[str, ...], **kwargs: Any) -> Any:
+        return command(*args, allow=allow or None, **kwargs)
+
+    return help_all(_ALLOW(wrapped))
+
+
+def opening(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what is needed rarely to open a set, handed to the command as keywords, `opening`."""
+
+    @wraps(command)
+    def wrapped(
+        *args: Any,
+        allow: tuple[str, ...],
+        allow_codec: tuple[str, ...],
+        verify_sources: str,
+        **kwargs: Any,
+    ) -> Any:
+        chosen = {"allow": allow or None, "codecs": allow_codec, "verify_sources": verify_sources}
+        return command(*args, opening=chosen, **kwargs)
+
+    wrapped = click.option(
+        "--verify-sources",
+        type=click.Choice(["size", "full", "off"]),
+        default="size",
+        show_default=True,
+        cls=More,
+        help="What of a file has to be as it was when it was scanned.",
+    )(wrapped)
+    wrapped = click.option(
+        "--allow-codec",
+        multiple=True,
+        metavar="ID",
+        cls=More,
+        help="A codec to trust that is not known to decode and do nothing else; may be repeated.",
+    )(wrapped)
+    return help_all(_ALLOW(wrapped))
 
 
 def readable_rarely(command: Callable[..., Any]) -> Callable[..., Any]:

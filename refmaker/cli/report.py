@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from refmaker.cli.options import storage_options, verbosity
+from refmaker.cli.options import opening, storage_options, verbosity
 from refmaker.cli.output import say
 from refmaker.io.files import STANDARD
 
@@ -24,6 +24,7 @@ __all__ = ["command"]
 )
 @click.option("--title", default="", help="Its title.  [default: the name of REFS]")
 @click.option("--looks/--no-looks", default=True, show_default=True, help="Draw some values.")
+@opening
 @storage_options
 @verbosity
 def command(
@@ -32,6 +33,7 @@ def command(
     out: str,
     title: str,
     looks: bool,
+    opening: dict[str, Any],
     storage_options: dict[str, Any] | None,
     quiet: bool,
 ) -> None:
@@ -47,6 +49,6 @@ def command(
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
 
-    refmaker.report(refs, out, storage_options, title=title, looks=looks)
+    refmaker.report(refs, out, storage_options, title=title, looks=looks, **opening)
     if not quiet:
         say(f"{refs} -> {out}", err=out == STANDARD)

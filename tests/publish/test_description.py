@@ -348,3 +348,15 @@ def test_ends(values, attributes, ends):
 def test_steps(values, step):
     (span,) = coordinate(values)
     assert span["step"] == (step if step is None else pytest.approx(step, rel=1e-7))
+
+
+def test_no_codec_is_run_that_may_do_more_than_decode(tmp_path):
+    chunks = ChunkTable.inline((1,), {0: b"anything"})
+    filters = ({"id": "refmaker.hdf5_masked", "filters": [{"id": "pickle"}]},)
+    for chain in (({"id": "pickle"},), filters):
+        array = Array((3,), (3,), np.dtype("f8"), chunks, filters=chain, dimension_names=("x",))
+        found = refmaker.describe(ReferenceSet(Group({"x": array})))
+        assert found["spans"] == []
+        assert found["unread"] == [
+            {"path": "x", "why": "the codec 'pickle' is not known to be safe"}
+        ]

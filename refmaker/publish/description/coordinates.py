@@ -78,12 +78,18 @@ def coordinates(
     chosen = _chosen(nodes)
     values: dict[str, NDArray[Any] | None] = {}
     wanted: dict[str, Array] = {}
+    policy = refs.policy
     alike: dict[Any, NDArray[Any] | None] = {}
     for path, array in chosen.items():
         table = array.chunks
         if table.present != table.size or not table.size:
             continue
         if array.nbytes > _LARGEST or array.dtype.hasobject:
+            continue
+        unknown = policy.untrusted(array.codecs)
+        if unknown:
+            why = f"the codec {unknown!r} is not known to be safe"
+            found.unread.append({"path": path, "why": why})
             continue
         if not table.referenced:
             key = (_likeness(array), frozenset(table.inlined.items()))
