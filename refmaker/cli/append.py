@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.combine import amounts, combine_options, combining, expanded, tell
+from refmaker.cli.completion import files
 from refmaker.cli.options import as_json, help_all, readable_rarely, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, say
 from refmaker.storage.detect import detect
@@ -18,13 +19,12 @@ __all__ = ["command"]
 
 
 @click.command("append")
-@click.argument("target", metavar="SET")
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.argument("target", metavar="SET", shell_complete=files)
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=files)
 @click.option(
     "--scan/--no-scan",
     "scanning",
     default=True,
-    show_default=True,
     help="Scan inputs that are no reference sets.",
 )
 @readable_rarely

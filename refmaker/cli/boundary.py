@@ -16,10 +16,21 @@ from refmaker.errors import RefmakerError, printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FAILED", "INTERRUPTED", "Boundary", "describe_error", "report_error", "tinted"]
+__all__ = [
+    "ARGUMENTS",
+    "FAILED",
+    "INTERRUPTED",
+    "Boundary",
+    "describe_error",
+    "report_error",
+    "tinted",
+]
 
 FAILED = 1
 INTERRUPTED = 130
+
+ARGUMENTS = "refmaker.arguments"
+"""Under which name a context knows the whole command line."""
 
 log = logging.getLogger("refmaker.cli")
 
@@ -74,6 +85,7 @@ class Boundary(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take the options of the group; how errors are told is known before the others are."""
         use_form(ctx, asked_form(args))
+        ctx.meta[ARGUMENTS] = tuple(args)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.boundary import FAILED
+from refmaker.cli.completion import entries, files
 from refmaker.cli.options import Pair, as_json, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, print_table, say
 
@@ -32,8 +33,8 @@ def command() -> None:
 
 
 @command.command("add", short_help="Add a reference set to a catalog.")
-@click.argument("catalog")
-@click.argument("refs")
+@click.argument("catalog", shell_complete=files)
+@click.argument("refs", shell_complete=files)
 @click.option("--name", help="Name of the entry.  [default: from REFS]")
 @click.option("--description", default="", help="A sentence for people.")
 @click.option("--group", default="", help="Path of the group to open.  [default: the root]")
@@ -70,7 +71,7 @@ def add(*, parameters: Sequence[tuple[str, str]], quiet: bool, **values: Any) ->
     \b
     Example:
       refmaker catalog add catalog.yaml cube.json
-      refmaker catalog add catalog.yaml 'refs/{date:%Y%m%d}.json' --param date=20240101
+      refmaker catalog add c.yaml '{date:%Y%m%d}.json' --param date=20240101
     """  # noqa: D301 - as above
     from refmaker.publish import catalog
 
@@ -83,7 +84,7 @@ def add(*, parameters: Sequence[tuple[str, str]], quiet: bool, **values: Any) ->
 
 
 @command.command("list", short_help="List the entries of a catalog.")
-@click.argument("catalog")
+@click.argument("catalog", shell_complete=files)
 @as_json
 @verbosity
 def list_entries(*, catalog: str, as_json: bool, quiet: bool) -> None:
@@ -106,8 +107,8 @@ def list_entries(*, catalog: str, as_json: bool, quiet: bool) -> None:
 
 
 @command.command("show", short_help="Show one entry of a catalog.")
-@click.argument("catalog")
-@click.argument("name")
+@click.argument("catalog", shell_complete=files)
+@click.argument("name", shell_complete=entries)
 @verbosity
 def show(*, catalog: str, name: str, quiet: bool) -> None:
     """Show the entry NAME of CATALOG as JSON, as it is written.
@@ -128,7 +129,7 @@ def show(*, catalog: str, name: str, quiet: bool) -> None:
 
 
 @command.command("check", short_help="Open every entry of a catalog.")
-@click.argument("catalog")
+@click.argument("catalog", shell_complete=files)
 @as_json
 @verbosity
 @click.pass_context
@@ -177,7 +178,7 @@ class Times(click.ParamType):  # type: ignore[type-arg]  # generic in newer vers
 
 
 @command.command("stac", short_help="Print a STAC item for a reference set.")
-@click.argument("refs")
+@click.argument("refs", shell_complete=files)
 @click.option("--id", "name", help="Of the item.  [default: from REFS]")
 @click.option("--href", help="Where others find the set.  [default: REFS]")
 @click.option("--group", default="", help="Path of the group to describe.  [default: the root]")
@@ -203,8 +204,8 @@ def stac(*, refs: str, name: str | None, quiet: bool, **values: Any) -> None:
 
     \b
     Example:
-      refmaker catalog stac cube.json --href https://example.org/cube.json > item.json
-      refmaker catalog stac scene.json --group 0 --times 2024-06-01T10:00Z > item.json
+      refmaker catalog stac cube.json --href https://example.org/cube.json
+      refmaker catalog stac scene.json --group 0 --times 2024-06-01T10:00Z
     """  # noqa: D301 - as above
     from refmaker.publish.catalog import stac_item
 

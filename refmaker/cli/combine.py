@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from refmaker.cli.completion import arrays, dimensions, files
 from refmaker.cli.options import (
     SIZE,
     More,
@@ -56,7 +57,7 @@ def _declared(*names: str, **fields: Any) -> tuple[tuple[str, ...], dict[str, An
 
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     _declared(
-        "--concat", **_MANY,
+        "--concat", **_MANY, shell_complete=dimensions,
         help="Join along this dimension; may be repeated."
         "  [default: those whose coordinates differ]",
     ),
@@ -66,18 +67,20 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         " vattr:variable:x, data:variable, cf:variable, or values as a JSON list.",
     ),
     _declared(
-        "--squeeze", cls=More, **_MANY,
+        "--squeeze", cls=More, **_MANY, shell_complete=dimensions,
         help="Leave out a dimension that has one element in every input.",
     ),
     _declared(
-        "--identical-variables", cls=Option, former=["--shared"], **_MANY,
+        "--identical-variables", cls=More, former=["--shared"], **_MANY,
+        shell_complete=arrays,
         help="A variable that is the same in all inputs.",
     ),
     _declared(
         "--concat-variables", cls=More, former=["--varying"], **_MANY,
+        shell_complete=arrays,
         help="A coordinate that gets a new dimension, too.",
     ),
-    _declared("--drop", **_MANY, help="Leave a variable or group out."),
+    _declared("--drop", **_MANY, shell_complete=arrays, help="Leave a variable or group out."),
     _declared(
         "--order", type=click.Choice(["coordinate", "given"]), default="coordinate",
         show_default=True, help="Sort by coordinate, or keep the order of the inputs.",
@@ -98,11 +101,11 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     _declared(
         "--combine-attrs", cls=Option, former=["--attributes"], multiple=True,
         metavar="[NAME=]drop|error|first",
-        help="What to do with attributes that differ: those that do not change what values mean,"
-        " or NAME, whatever it means.  [default: drop]",
+        help="What to do with attributes that differ and change no value, or with NAME."
+        "  [default: drop]",
     ),
     _declared(
-        "--compat", cls=Option, former=["--static"],
+        "--compat", cls=More, former=["--static"],
         type=click.Choice(["compare", "first", "vary"]), default="compare", show_default=True,
         help="Compare what lacks the dimension, take the first, or give the dimension to what"
         " differs.",
@@ -323,8 +326,15 @@ def amounts(refs: ReferenceSet) -> dict[str, int]:
 
 
 @click.command("combine")
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("-o", "--out", required=True, metavar="OUT", help="The combined reference set.")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=files)
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    metavar="OUT",
+    shell_complete=files,
+    help="The combined reference set.",
+)
 @out_format("Form of OUT.  [default: by its ending]")
 @overwrite
 @zarr_format_rarely
@@ -340,15 +350,14 @@ def command(**values: Any) -> None:
     INPUT is a reference set as JSON or Parquet, also of other tools; - reads names from standard
     input and @FILE from a file, one a line. Everything that decides what values mean has to be
     the same in all inputs: types, codecs, units, and the values of variables without the
-    dimension. What differs is named with file, variable and both values. Lengths of chunks along
-    the dimension and packing may differ: such a cube is of Zarr version 3.
+    dimension. What differs is named with file, variable and both values. Lengths of chunks
+    along the dimension and packing may differ (Zarr version 3).
 
     \b
     Example:
       refmaker combine day*.json -o year.json --concat time
       refmaker combine run*.json -o runs.parquet --coord 'run={run:%Y%m%d}.nc'
       refmaker combine *.json -o all.json --concat time --chunks common
-      refmaker combine month*.json -o year.json --concat time --zarr-format 3
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from refmaker.cli.completion import files
 from refmaker.cli.options import allowing, as_json, storage_options, verbosity
 from refmaker.cli.output import print_json
 
@@ -19,7 +20,7 @@ __all__ = ["command"]
 
 
 @click.command("info")
-@click.argument("file")
+@click.argument("file", shell_complete=files)
 @click.option(
     "-a", "--attributes", is_flag=True, help="Show attributes, and every line of long lists."
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from refmaker.cli.completion import codecs
 from refmaker.cli.logs import FORMS, logging_to_stderr, use_form
 from refmaker.storage.formats import FORMATS, TARGETS
 
@@ -176,7 +177,7 @@ def help_all(command: Callable[..., Any]) -> Callable[..., Any]:
         is_eager=True,
         expose_value=False,
         callback=show,
-        help="Show all options, those needed rarely as well.",
+        help="Show options that are rarely needed, too.",
     )(command)
 
 
@@ -189,14 +190,13 @@ _storage = click.option(
     type=STORAGE_OPTION,
     multiple=True,
     metavar="KEY=VALUE",
-    help="Option for fsspec, such as anon=true; may be repeated.",
+    help="Option for fsspec, such as anon=true.",
 )
 
 
 overwrite = click.option(
     "--overwrite/--no-overwrite",
     default=False,
-    show_default=True,
     help="Replace existing sets, nothing else.",
 )
 
@@ -274,6 +274,7 @@ def opening(command: Callable[..., Any]) -> Callable[..., Any]:
         "--allow-codec",
         multiple=True,
         metavar="ID",
+        shell_complete=codecs,
         cls=More,
         help="A codec to trust that is not known to decode and do nothing else; may be repeated.",
     )(wrapped)
@@ -344,7 +345,7 @@ def verbosity(command: Callable[..., Any]) -> Callable[..., Any]:
     )(wrapped)
     wrapped = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")(wrapped)
     return click.option(
-        "-v", "--verbose", count=True, help="Say more; -v adds tracebacks, -vv everything."
+        "-v", "--verbose", count=True, help="Say more: -v tracebacks, -vv everything."
     )(wrapped)
 
 

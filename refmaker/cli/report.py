@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from refmaker.cli.completion import files
 from refmaker.cli.options import opening, storage_options, verbosity
 from refmaker.cli.output import say
 from refmaker.io.files import STANDARD
@@ -14,10 +15,11 @@ __all__ = ["command"]
 
 
 @click.command("report")
-@click.argument("refs")
+@click.argument("refs", shell_complete=files)
 @click.option(
     "-o",
     "--out",
+    shell_complete=files,
     default="report.html",
     show_default=True,
     help="The page, or - for standard output.",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from refmaker.cli.completion import files
 from refmaker.cli.options import opening, storage_options, verbosity, zarr_format
 from refmaker.cli.output import say
 
@@ -16,7 +17,7 @@ __all__ = ["command"]
 
 
 @click.command("serve")
-@click.argument("refs")
+@click.argument("refs", shell_complete=files)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes any."

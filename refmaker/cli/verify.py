@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.boundary import FAILED
+from refmaker.cli.completion import files
 from refmaker.cli.options import allowing, as_json, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.progress import ProgressShown
@@ -21,7 +22,7 @@ __all__ = ["command"]
 
 
 @click.command("verify")
-@click.argument("refs")
+@click.argument("refs", shell_complete=files)
 @click.option(
     "--sample",
     type=click.IntRange(min=1),
