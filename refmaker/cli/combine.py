@@ -348,10 +348,10 @@ def command(**values: Any) -> None:
     """Combine reference sets into one cube, or refuse and say what differs.
 
     INPUT is a reference set as JSON or Parquet, also of other tools; - reads names from standard
-    input and @FILE from a file, one a line. Everything that decides what values mean has to be
+    input, @FILE from a file, one a line. All that decides what values mean has to be
     the same in all inputs: types, codecs, units, and the values of variables without the
-    dimension. What differs is named with file, variable and both values. Lengths of chunks
-    along the dimension and packing may differ (Zarr version 3).
+    dimension. What differs is named with file, variable and both values. Packing and
+    lengths of chunks may differ (Zarr version 3).
 
     \b
     Example:
