@@ -111,7 +111,7 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         " differs.",
     ),
     _declared(
-        "--tolerance", multiple=True, metavar="[NAME=]X",
+        "--tolerance", cls=More, multiple=True, metavar="[NAME=]X",
         help="Coordinates that differ by up to X are the same: all but times, or NAME.",
     ),
     _declared(
