@@ -60,8 +60,11 @@ def command() -> None:
 )
 @click.option("--overwrite", is_flag=True, help="Replace an entry of the same name.")
 @storage_options
+@as_json
 @verbosity
-def add(*, parameters: Sequence[tuple[str, str]], quiet: bool, **values: Any) -> None:
+def add(
+    *, parameters: Sequence[tuple[str, str]], as_json: bool, quiet: bool, **values: Any
+) -> None:
     """Add the reference set REFS to CATALOG, a YAML file that is made if it is not there.
 
     REFS may have fields, such as refs/{date:%Y%m%d}.json, which become parameters. Entries are
@@ -78,9 +81,12 @@ def add(*, parameters: Sequence[tuple[str, str]], quiet: bool, **values: Any) ->
     where = values.pop("catalog")
     chosen = dict(parameters)
     entry = catalog.add(where, intake=int(values.pop("intake")), parameters=chosen, **values)
-    if not quiet:
-        driver = "stock drivers" if entry.stock else "the driver of refmaker"
-        say(f"{where}: {entry.name} ({driver})")
+    driver = "stock drivers" if entry.stock else "the driver of refmaker"
+    if as_json:
+        told = {"input": values["refs"], "output": where, "status": "ok", "name": entry.name}
+        print_json({**told, "stock": entry.stock})
+    elif not quiet:
+        say(f"{values['refs']}: {entry.name} ({driver}) -> {where}")
 
 
 @command.command("list", short_help="List the entries of a catalog.")
@@ -149,10 +155,16 @@ def check(ctx: click.Context, *, catalog: str, as_json: bool, quiet: bool) -> No
         if as_json:
             print_json({"name": entry.name, "variables": entry.variables, "reason": entry.reason})
         elif entry.reason:
-            say(f"failed: {entry.name}: {entry.reason}", err=True)
+            say(f"failed: {entry.name}: {entry.reason}", err=True, mark=len("failed:"))
         elif not quiet:
             say(f"{entry.name}: {counted(entry.variables, 'variable')}")
-    if not all(entry.ok for entry in found):
+    bad = sum(not entry.ok for entry in found)
+    if as_json:
+        print_json({"summary": {"entries": len(found), "ok": len(found) - bad, "failed": bad}})
+    elif not quiet:
+        failed = f", {bad} failed" if bad else ""
+        say(f"{counted(len(found), 'entry', 'entries')}: {len(found) - bad} ok{failed}", err=True)
+    if bad:
         ctx.exit(FAILED)
 
 

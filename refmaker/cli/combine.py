@@ -23,8 +23,7 @@ from refmaker.cli.options import (
     zarr_format_of,
     zarr_format_rarely,
 )
-from refmaker.cli.output import counted, print_json, say
-from refmaker.cli.spelling import as_flags
+from refmaker.cli.output import counted, print_json, say, tell_losses
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
 from refmaker.storage.formats import format_of_name
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from refmaker import ReferenceSet
-    from refmaker.model.report import ScanReport
 
 __all__ = [
     "COMBINING",
@@ -43,7 +41,6 @@ __all__ = [
     "combining_rarely",
     "command",
     "expanded",
-    "tell",
 ]
 
 
@@ -310,14 +307,6 @@ def expanded(inputs: Sequence[str], storage_options: Mapping[str, Any] | None) -
     return found
 
 
-def tell(report: ScanReport) -> None:
-    """Print warnings and what was skipped."""
-    for row in report.skipped:
-        say(f"skipped: {row.path}: {as_flags(row.reason)} [{row.code}]", err=True)
-    for warning in report.warnings:
-        say(f"warning: {as_flags(warning)}", err=True)
-
-
 def amounts(refs: ReferenceSet) -> dict[str, int]:
     """Return what there is of a set."""
     arrays = [array for _, array in refs.group.arrays()]
@@ -381,7 +370,7 @@ def command(**values: Any) -> None:
         **values["readable"],
     )
     if not values["quiet"] and not values["as_json"]:
-        tell(refs.report)
+        tell_losses(refs.report)
     counts = amounts(refs)
     if values["as_json"]:
         told = {"warnings": list(refs.report.warnings), "skipped": len(refs.report.skipped)}

@@ -31,6 +31,7 @@ __all__ = [
     "print_json",
     "print_table",
     "say",
+    "tell_losses",
 ]
 
 FAILED, IGNORED = "failed", "ignored"
@@ -88,6 +89,26 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
         say("  ".join(cells).rstrip())
 
 
+def tell_losses(report: ScanReport, url: str = "") -> None:
+    """Tell people what is missing, and what they should know.
+
+    Parameters
+    ----------
+    report : ScanReport
+        What became of things.
+    url : str
+        What it is about, where one of several files is meant.
+    """
+    named = f"{url}: " if url else ""
+    for row in report.skipped:
+        text = f"skipped: {named}{row.path}: {as_flags(row.reason)} [{row.code}]"
+        about = {"url": url or None, "path": row.path, "code": row.code}
+        say(text, err=True, mark=len("skipped:"), about=about)
+    for warning in report.warnings:
+        text = f"warning: {named}{as_flags(warning)}"
+        say(text, err=True, mark=len("warning:"), about={"url": url or None})
+
+
 @dataclass
 class Account:
     """Prints what becomes of inputs, and remembers how they ended.
@@ -128,7 +149,7 @@ class Account:
             return
         if self.quiet:
             return
-        self.lost(url, report)
+        tell_losses(report, url)
         counts = report.as_dict()
         parts = [f"{counts['referenced']} referenced", f"{counts['inlined']} inlined"]
         parts += [f"{counts['duplicated']} duplicated"] if counts["duplicated"] else []
@@ -160,16 +181,6 @@ class Account:
             words = ("ok", "partial", IGNORED, FAILED)
             told = [f"{self.statuses[word]:,} {word}" for word in words if self.statuses[word]]
             say(f"{counted(total, 'input')}: {', '.join(told)}", err=True)
-
-    def lost(self, url: str, report: ScanReport) -> None:
-        """Tell people what is missing, and what they should know."""
-        for row in report.skipped:
-            text = f"skipped: {url}: {row.path}: {as_flags(row.reason)} [{row.code}]"
-            about = {"url": url, "path": row.path, "code": row.code}
-            say(text, err=True, mark=len("skipped:"), about=about)
-        for warning in report.warnings:
-            text = f"warning: {url}: {as_flags(warning)}"
-            say(text, err=True, mark=len("warning:"), about={"url": url})
 
     def failed(self, url: str, error: BaseException, status: str = FAILED) -> None:
         """Tell of an input that could not be scanned or written, or is none of ours."""

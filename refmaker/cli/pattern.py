@@ -18,8 +18,7 @@ from refmaker.cli.options import (
     storage_options,
     verbosity,
 )
-from refmaker.cli.output import counted, print_json, say
-from refmaker.cli.spelling import as_flags
+from refmaker.cli.output import counted, print_json, say, tell_losses
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
 from refmaker.storage.formats import format_of_name
@@ -193,9 +192,6 @@ def _tell(pattern: str, out: str, refs: Any, options: Mapping[str, Any]) -> None
         return
     if options["quiet"]:
         return
-    for row in report.skipped:
-        say(f"skipped: {row.path}: {as_flags(row.reason)} [{row.code}]", err=True)
-    for warning in report.warnings:
-        say(f"warning: {as_flags(warning)}", err=True)
+    tell_losses(report)
     what = f"{counted(len(arrays), 'array')}, {counted(len(files), 'file')}"
     say(f"{pattern}: {what} -> {out}", err=out == STANDARD)

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from refmaker.cli.completion import files
-from refmaker.cli.options import opening, storage_options, verbosity
-from refmaker.cli.output import say
+from refmaker.cli.options import as_json, opening, storage_options, verbosity
+from refmaker.cli.output import print_json, say
 from refmaker.io.files import STANDARD
 
 __all__ = ["command"]
@@ -28,8 +28,9 @@ __all__ = ["command"]
 @click.option("--looks/--no-looks", default=True, show_default=True, help="Draw some values.")
 @opening
 @storage_options
+@as_json
 @verbosity
-def command(
+def command(  # noqa: PLR0913 - one parameter for each option
     *,
     refs: str,
     out: str,
@@ -37,6 +38,7 @@ def command(
     looks: bool,
     opening: dict[str, Any],
     storage_options: dict[str, Any] | None,
+    as_json: bool,
     quiet: bool,
 ) -> None:
     """Write one HTML page that shows the reference set REFS.
@@ -51,6 +53,10 @@ def command(
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
 
+    if as_json and out == STANDARD:
+        raise click.UsageError("--json and the page cannot both go to standard output")
     refmaker.report(refs, out, storage_options, title=title, looks=looks, **opening)
-    if not quiet:
+    if as_json:
+        print_json({"input": refs, "output": out, "status": "ok"})
+    elif not quiet:
         say(f"{refs} -> {out}", err=out == STANDARD)

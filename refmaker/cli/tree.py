@@ -60,6 +60,8 @@ def show(content: Mapping[str, Any], group: Group, *, attributes: bool = False) 
     if content["stored"]:
         say(size_line(content))
     _show_codecs(content["codecs"])
+    if content["packages"]:
+        say(f"packages needed to decode: {', '.join(content['packages'])}")
     say(in_words([content["readers"]]))
     _show_rest(content)
 

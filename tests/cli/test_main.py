@@ -60,11 +60,9 @@ def leaves(command, words=()):
 
 # What these print is JSON anyway, or nothing at all.
 WITHOUT_RECORDS = {
-    ("catalog", "add"),
     ("catalog", "show"),
     ("catalog", "stac"),
     ("serve",),
-    ("report",),
 }
 
 
