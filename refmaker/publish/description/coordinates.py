@@ -13,6 +13,7 @@ from refmaker.errors import RefmakerError
 from refmaker.io.source import local_path
 from refmaker.model import Array
 from refmaker.model.missing_values import declared
+from refmaker.model.times import time_texts
 from refmaker.publish.description.packing import is_number, valid_range
 from refmaker.publish.description.roles import coordinates_of, role_of
 
@@ -210,13 +211,12 @@ def _span(array: Array, values: NDArray[Any]) -> dict[str, Any] | None:
     sides = _plain([flat[0], flat[-1]]) if flat.size else []
     calendar = array.attributes.get("calendar", _CALENDAR)
     step = _step(flat)
-    if " since " in text:
-        times = _times([*ends, *sides, *listed], text, calendar)
-        if times is not None:
-            told |= {"calendar": str(calendar), "step": step}
-            told["step_units"] = text.partition(" since ")[0].strip() if step is not None else ""
-            ends, sides, listed = times[:2], times[2 : 2 + len(sides)], times[2 + len(sides) :]
-            text, step = "", None
+    times = time_texts([*ends, *sides, *listed], text, calendar)
+    if times is not None:
+        told |= {"calendar": str(calendar), "step": step}
+        told["step_units"] = text.partition(" since ")[0].strip() if step is not None else ""
+        ends, sides, listed = times[:2], times[2 : 2 + len(sides)], times[2 + len(sides) :]
+        text, step = "", None
     told |= {"min": ends[0], "max": ends[1], "units": text}
     if step is not None:
         told |= {"step": step, "step_units": text}
@@ -297,15 +297,3 @@ def _step(values: NDArray[Any]) -> float | None:
         rounding = 2 * float(np.finfo(values.dtype).eps) * float(abs(numbers).max())
     even = bool(abs(apart - mean).max() <= abs(mean) * _EVEN + rounding)
     return float(f"{mean:.9g}") if even else None
-
-
-def _times(values: list[Any], units: str, calendar: Any) -> list[str] | None:
-    try:
-        import cftime
-    except ImportError:
-        return None
-    try:
-        return [time.isoformat() for time in cftime.num2date(values, units, str(calendar))]
-    except (ValueError, OverflowError, TypeError):
-        # Units that CF does not know: the numbers are shown.
-        return None
