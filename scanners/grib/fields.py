@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refmaker.scanners.grib.local_section import without_clock, without_noise
+from refmaker.scanners.grib.plain_messages import IMAGES, UNSTRUCTURED, PlainHeaders
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from refmaker.scanners.grib.plain_messages import PlainHeaders
 
 __all__ = ["FieldList", "ProductSections", "ProductTemplate"]
 
@@ -24,12 +23,8 @@ PACKING_WIDTH = 49
 """Octets of section 5 that are looked at: all of the templates that are decoded here."""
 DATA_WIDTH = 42
 """Bytes of an image in section 7 that are looked at: its header."""
-IMAGES = frozenset({40, 41, 40000, 40010})
-"""Packings that are images: JPEG 2000 and PNG."""
 _REST = 5
 """Octets after section 5 in a row of packings: bitmap indicator, length of section 7."""
-UNSTRUCTURED = b"\0\x65"
-"""Octets 13 and 14 of section 3 of a grid whose places lie in another file (template 3.101)."""
 
 
 class ProductTemplate(NamedTuple):

@@ -11,19 +11,32 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from refmaker.scanners.grib.fields import IMAGES, UNSTRUCTURED
 from refmaker.scanners.grib.spans import HEADER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["END", "MARK", "NO_BITMAP", "PLAIN", "PlainHeaders", "chained", "plain_headers"]
+__all__ = [
+    "END",
+    "IMAGES",
+    "MARK",
+    "NO_BITMAP",
+    "PLAIN",
+    "UNSTRUCTURED",
+    "PlainHeaders",
+    "chained",
+    "plain_headers",
+]
 
 MARK, END = b"GRIB", b"7777"
 NO_BITMAP = 255
 """Bitmap indicator of a message without one (code table 6.0)."""
 PLAIN = (1, 3, 4, 5, 6, 7)
 """The sections of most messages."""
+IMAGES = frozenset({40, 41, 40000, 40010})
+"""Packings that are images, JPEG 2000 and PNG, of which some bytes of the data matter, too."""
+UNSTRUCTURED = b"\0\x65"
+"""Octets 13 and 14 of section 3 of a grid whose places lie in another file (template 3.101)."""
 _LEAST = 21
 """Bytes of a message with a section."""
 _NUMBERS = {1: 7, 3: 14, 4: 9, 5: 11, 6: 5, 7: 5}

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from refmaker.scanners.grib.fields import DATA_WIDTH, IMAGES, PACKING_WIDTH
+from refmaker.scanners.grib.fields import DATA_WIDTH, PACKING_WIDTH
 from refmaker.scanners.grib.plain_messages import (
     END,
+    IMAGES,
     MARK,
     NO_BITMAP,
     PLAIN,
