@@ -77,7 +77,7 @@ class ZipStore:
         self._members = [members[name] for name in found]
         sizes = [member.file_size for member in self._members]
         self.names = [name[start:] for name in found] if start else found
-        self.listing: Listing | None = Listing(self.names, sizes, [None] * len(sizes))
+        self.listing: Listing | None = Listing(self.names, sizes)
 
     def url(self, key: str) -> str:  # noqa: ARG002 - whichever it is
         """Return the archive."""
