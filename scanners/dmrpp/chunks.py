@@ -6,8 +6,7 @@ Implements the elements ``chunks``, ``chunk`` and ``block`` of DMR++ 1.0.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ _DIGITS = 18
 """Of a number of bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
+class Storage(NamedTuple):
     """How the data of a variable are stored.
 
     Parameters

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from refmaker.errors import FormatError, TruncatedError, UnsupportedError
 from refmaker.model import ChunkTable, chunk_grid
 from refmaker.scanners.hdf4.coders import CODER_BYTES, REPACK, Coder, read_coder
+from refmaker.scanners.hdf4.descriptors import CHUNK, COMPRESSED_DATA
 from refmaker.scanners.hdf4.elements import COMPRESSED
 from refmaker.scanners.hdf4.vdata import RECORDS
 from refmaker.scanners.hdf4.vgroups import VDATA
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ChunkHeader", "ChunkPlaces", "read_chunk_header", "read_chunk_table"]
 
-_CHUNK: Final = 61
-_COMPRESSED_DATA: Final = 40
 _FIXED = struct.Struct(">iBiiiiHHHHi")
 _MAX_RANK: Final = 32
 _MAX_CHUNK: Final = 2**31 - 1
@@ -41,8 +40,7 @@ _HEADER = np.dtype(
 """The header of a compressed chunk, up to the coder's parameters."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkHeader:
+class ChunkHeader(NamedTuple):
     """What the header of an element in chunks says.
 
     Parameters
@@ -95,8 +93,8 @@ def read_chunk_header(tables: FileTables, at: int) -> ChunkHeader:
     if not 0 < rank <= _MAX_RANK or tag != VDATA:
         raise FormatError(f"chunks of {rank} dimensions, listed by an element {tag}", offset=at)
     at += 2 + _FIXED.size
-    rows = np.frombuffer(head(at, 12 * rank), ">i4").reshape(rank, 3)
-    shape, chunk_shape = tuple(rows[:, 1].tolist()), tuple(rows[:, 2].tolist())
+    extents = struct.unpack(f">{3 * rank}i", head(at, 12 * rank))
+    shape, chunk_shape = extents[1::3], extents[2::3]
     if min(shape) < 0 or min(chunk_shape) < 1 or itemsize < 1:
         raise FormatError(f"chunks of {chunk_shape} of the shape {shape}", offset=at)
     if math.prod(chunk_shape) * itemsize > _MAX_CHUNK:
@@ -169,11 +167,16 @@ def _rows(tables: FileTables, header: ChunkHeader) -> tuple[NDArray[np.int64], N
     raw = tables.elements.read(RECORDS, vdata.ref) if vdata.rows else b""
     if len(raw) < vdata.rows * vdata.width:
         raise FormatError(f"{len(raw)} bytes for a table of {vdata.rows} chunks")
-    kind = np.dtype([("at", ">i4", (rank,)), ("tag", ">u2"), ("ref", ">u2")])
-    rows = np.frombuffer(raw, kind, vdata.rows)
-    if bool((rows["tag"] != _CHUNK).any()):
+    rows = np.frombuffer(raw, _row_type(rank), vdata.rows)
+    if bool((rows["tag"] != CHUNK).any()):
         raise FormatError("a table of chunks names elements of another kind")
     return rows["at"].reshape(-1, rank).astype(np.int64), rows["ref"].astype(np.int64)
+
+
+@lru_cache(maxsize=_MAX_RANK)
+def _row_type(rank: int) -> np.dtype[Any]:
+    """Return the type of a row of the table of chunks."""
+    return np.dtype([("at", ">i4", (rank,)), ("tag", ">u2"), ("ref", ">u2")])
 
 
 class ChunkPlaces:
@@ -197,7 +200,7 @@ class ChunkPlaces:
         known = elements.descriptors
         self.row, self.size, self.coder = (np.full(known.tag.shape, -1, np.int64) for _ in range(3))
         last = elements.source.size - _HEADER.itemsize
-        there = np.flatnonzero((known.tag == _CHUNK) & known.special & (known.offset <= last))
+        there = np.flatnonzero((known.tag == CHUNK) & known.special & (known.offset <= last))
         if not there.size:
             return
         raw = elements.windows.read_rows(known.offset[there], _HEADER.itemsize)
@@ -205,7 +208,7 @@ class ChunkPlaces:
         fine = (head["code"] == COMPRESSED) & (head["model"] == 0)
         self.size[there] = np.where(fine, head["size"].astype(np.int64), -1)
         self.coder[there] = head["coder"]
-        self.row[there] = known.rows(_COMPRESSED_DATA, head["ref"])
+        self.row[there] = known.rows(COMPRESSED_DATA, head["ref"])
 
 
 class _Found:
@@ -227,7 +230,7 @@ class _Found:
     ) -> None:
         self._elements, self._header, self._refs = tables.elements, header, refs
         known = tables.elements.descriptors
-        row = known.rows(_CHUNK, refs)
+        row = known.rows(CHUNK, refs)
         if row.size and int(row.min()) < 0:
             raise FormatError("a chunk that is not there")
         written = known.written[row]
@@ -282,7 +285,7 @@ class _Found:
         elements = self._elements
         for row in np.flatnonzero(self._scattered).tolist():
             if self._header.coder is None:
-                element = elements.locate(_CHUNK, int(self._refs[row]))
+                element = elements.locate(CHUNK, int(self._refs[row]))
             else:
                 data = int(elements.descriptors.ref[self._row[row]])
                 element = elements.compressed_data(data)
