@@ -85,9 +85,7 @@ class ChunkKeys:
         text = "\n" + "\n".join(keys[row] for row in good) if good else ""
         return self._parsed(np.array(good, np.int64), prefix, text, strays)
 
-    def _parsed(
-        self, row: NDArray[np.int64], prefix: str, text: str, strays: list[str]
-    ) -> Placed:
+    def _parsed(self, row: NDArray[np.int64], prefix: str, text: str, strays: list[str]) -> Placed:
         if not self.rank:
             return Placed(row, np.zeros((row.size, 0), np.int64), strays)
         if prefix:

@@ -105,7 +105,7 @@ class Descriptors:
         """Return where an element lies; None if there is none of that name."""
         if tag not in _BY_COLUMN:
             return self._named.get(tag << 16 | ref)
-        row = int(self.rows(tag, np.array([ref]))[0])
+        row = int(self.rows(np.array([tag << 16 | ref]))[0])
         if row < 0:
             return None
         return Descriptor(int(self.offset[row]), int(self.length[row]), bool(self.special[row]))
@@ -115,14 +115,18 @@ class Descriptors:
         found: list[int] = self.ref[self.tag == tag].tolist()
         return list(dict.fromkeys(found))
 
-    def rows(self, tag: int, refs: NDArray[Any]) -> NDArray[np.int64]:
-        """Return the row of each of many elements, shape (n,); -1 for those that are not there."""
-        wanted = np.asarray(refs, np.int64) | tag << 16
-        at = np.searchsorted(self._keys, wanted)
-        at[at == self._keys.size] = 0
+    def rows(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the row of each of many elements, shape (n,); -1 for those that are not there.
+
+        Parameters
+        ----------
+        keys : ndarray of int64, shape (n,)
+            Their tags in front of 16 bits with their reference numbers.
+        """
         if not self._keys.size:
-            return np.full(wanted.shape, -1, np.int64)
-        return np.where(self._keys[at] == wanted, self._rows[at], -1)
+            return np.full(keys.shape, -1, np.int64)
+        at = np.minimum(np.searchsorted(self._keys, keys), self._keys.size - 1)
+        return np.where(self._keys[at] == keys, self._rows[at], -1)
 
 
 def _blocks(windows: Windows, size: int, report: ScanReport) -> list[bytes]:

@@ -86,9 +86,7 @@ class Element(NamedTuple):
         kept = length > 0
         return self._replace(offset=offset[kept], length=length[kept], size=int(length.sum()))
 
-    def read(
-        self, most: int | None = None, by: Callable[[int, int], bytes] | None = None
-    ) -> bytes:
+    def read(self, most: int | None = None, by: Callable[[int, int], bytes] | None = None) -> bytes:
         """Return the bytes as they are stored, zeros for those that are not.
 
         Parameters

@@ -125,7 +125,7 @@ def _ranges(
     file: _File, refs: NDArray[np.int64], block: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the ranges of the blocks of one table."""
-    row = file.descriptors.rows(_LINKED, refs)
+    row = file.descriptors.rows(refs | _LINKED << 16)
     if bool(((row < 0) & (refs != 0)).any()):
         raise FormatError("a linked block that is not there")
     known = file.descriptors
