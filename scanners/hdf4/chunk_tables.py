@@ -165,7 +165,7 @@ def read_chunk_table(
 
 
 def _rows(tables: FileTables, header: ChunkHeader) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the chunks' numbers, shape (n, rank), and the keys of their descriptors, shape (n,)."""
+    """Return numbers of chunks, shape (n, rank), and keys of their descriptors, shape (n,)."""
     vdata: VData | None = tables.vdatas.get(header.table)
     rank = len(header.shape)
     if vdata is None or vdata.width != 4 * rank + 4 or vdata.by_field:

@@ -7,6 +7,7 @@ them.
 from __future__ import annotations
 
 import struct
+from operator import add
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -134,7 +135,7 @@ def _header(ref: int, raw: bytes) -> VData:
         raise FormatError(f"a Vdata of {rows} records")
     codes, widths, starts, orders = (numbers[i * count : (i + 1) * count] for i in range(4))
     fields = tuple(map(Field, names, codes, starts, widths, orders))
-    if any(field.start + field.width > width for field in fields):
+    if max(map(add, starts, widths), default=0) > width:
         raise FormatError("a field of a Vdata that reaches past its record")
     pairs: list[tuple[int, int]] = []
     if len(raw) >= at + 8:
