@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -36,8 +35,7 @@ class Placed(NamedTuple):
     strays: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkKeys:
+class ChunkKeys(NamedTuple):
     """How an array's chunks are called.
 
     Parameters
