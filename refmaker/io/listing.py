@@ -148,7 +148,8 @@ def _entries(
     path: str, folder: str, links: _Links
 ) -> tuple[list[str], list[str], list[Fingerprint]]:
     """Return names of files and of folders in a folder, and how the files look."""
-    files, folders = [], []
+    files: list[str] = []
+    folders: list[str] = []
     handle = os.open(path, os.O_RDONLY) if _BY_HANDLE else None
     try:
         with os.scandir(path if handle is None else handle) as entries:
