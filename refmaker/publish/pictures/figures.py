@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["png", "svg"]
 
-_WIDTH = 6.4
-_BESIDE = 1.7
-"""What labels and the scale of colours take of the width."""
-_LOW, _HIGH = 2.2, 5.6
+_WIDTH = 5.2
+_BESIDE, _BELOW = 1.5, 0.5
+"""What labels and the scale of colours take of width and height."""
+_LOW, _HIGH, _NARROW = 1.5, 4.4, 3.2
 """Inches, as the others."""
 _LABEL = 46
 _POINTS = 1200
@@ -82,29 +82,31 @@ def _figure(look: Look, source: Source) -> Iterator[tuple[Any, Any]]:
     """Make a figure of a look."""
     kind = look.subject.kind
     if kind == "lines":
-        with canvas.figure(_WIDTH, 2.6) as (made, axes):
+        with canvas.figure(_WIDTH, 2.3) as (made, axes):
             _lines(axes, look, source)
             yield made, axes
     elif kind == "montage":
         values, corners = _tiles(look.values)
-        with canvas.figure(_WIDTH, _height(values.shape[0] / values.shape[1])) as (made, axes):
+        with canvas.figure(*_size(values.shape[0] / values.shape[1])) as (made, axes):
             _montage(axes, look, source, values, corners)
             yield made, axes
     elif kind == "points" or (look.horizontal is not None and look.horizontal.ndim == 2):
-        with canvas.figure(_WIDTH, _height(_ratio(look))) as (made, axes):
+        with canvas.figure(*_size(_ratio(look))) as (made, axes):
             _scattered(axes, look, source)
             yield made, axes
     else:
         frame = frame_of(look, source)
-        with canvas.figure(_WIDTH, _height(frame.ratio)) as (made, axes):
+        with canvas.figure(*_size(frame.ratio)) as (made, axes):
             _image(axes, look, source, frame)
             yield made, axes
 
 
-def _height(ratio: float | None) -> float:
-    """Return the height of a figure for that of a picture by its width."""
-    wanted = 3.2 if ratio is None else (_WIDTH - _BESIDE) * ratio + 0.6
-    return min(max(wanted, _LOW), _HIGH)
+def _size(ratio: float | None) -> tuple[float, float]:
+    """Return width and height of a figure for height by width of the picture in it."""
+    if ratio is None:
+        return _WIDTH, 2.8
+    height = min(max((_WIDTH - _BESIDE) * ratio + _BELOW, _LOW), _HIGH)
+    return min(max((height - _BELOW) / ratio + _BESIDE, _NARROW), _WIDTH), height
 
 
 def _label(look: Look) -> str:

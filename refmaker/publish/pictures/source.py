@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.codecs.chunk_values import inlined_values
-from refmaker.errors import RefmakerError
 from refmaker.model import Array, Group
 from refmaker.model.times import time_texts
 from refmaker.model.tree import joined_path
@@ -165,8 +164,7 @@ class Source:
                 values = inlined_values(array)
             else:
                 values = self.read(path, region)
-        except (RefmakerError, OSError, ValueError, TypeError, KeyError):
-            # Pictures without places are better than none.
+        except Exception:  # noqa: BLE001 - codecs raise anything; pictures without places are better
             return None
         return self._meant(path, values, region) if array.dtype.kind in "iuf" else values
 

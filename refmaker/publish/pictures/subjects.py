@@ -124,10 +124,18 @@ def subjects(refs: ReferenceSet | Group) -> list[Subject]:
         subject = None if path in taken or not math.prod(array.shape) else _of_array(around, path)
         if subject is not None:
             found.append(subject)
+    if any(subject.kind not in ("lines", "table") for subject in found):
+        # What stands in the set itself beside pictures only says something of these.
+        found = [one for one in found if one.kind != "lines" or _is_large(root, one.path)]
     weights = {path: (array.dtype.kind == "b", -array.nbytes) for path, array in root.arrays()}
     return sorted(
         found, key=lambda one: (_RANKS.get(one.kind, 0), *weights.get(one.path, (False, 0)))
     )
+
+
+def _is_large(root: Group, path: str) -> bool:
+    node = root[path]
+    return isinstance(node, Array) and node.chunks.referenced > 0
 
 
 def _beside(around: Surroundings) -> set[str]:
@@ -223,8 +231,13 @@ def _title(path: str, array: Array, pyramid: Pyramid | None) -> str:
         return told or (pyramid.name if pyramid else "")
     if modality:
         return f"{modality} {name}"
+    if name not in _PLAIN:
+        return name
     inside = home.rpartition("/")[2]
-    return f"{inside}/{name}" if name in _PLAIN and inside and not inside.isdigit() else name
+    if inside and not inside.isdigit():
+        return f"{inside}/{name}"
+    files = [url.partition("?")[0].rstrip("/").rpartition("/")[2] for url in array.chunks.urls]
+    return files[0] if len(files) == 1 and files[0] else name
 
 
 def _units(around: Surroundings, path: str, array: Array) -> str:
