@@ -60,7 +60,7 @@ class Card:
 
 
 def gallery(found: Sequence[Subject], source: Source) -> list[Card]:
-    """Return the first subjects of a set as cards.
+    """Return the first subjects of a set as cards, those without a picture at the end.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def gallery(found: Sequence[Subject], source: Source) -> list[Card]:
             left -= len(figure)
             known = {"figure": figure, "note": _note(look), "rows": look.rows, "seen": _seen(look)}
             cards.append(_card(subject, source, **known))
-    return cards
+    return sorted(cards, key=lambda card: bool(card.trouble))
 
 
 def _card(subject: Subject, source: Source, **told: Any) -> Card:
@@ -129,7 +129,8 @@ def _seen(look: Look) -> str:
 
 def _told(error: Exception) -> str:
     cause = error.__cause__ or error
-    return " ".join(f"{type(cause).__name__}: {cause}".split())
+    named = str(cause) if isinstance(cause, LimitError) else f"{type(cause).__name__}: {cause}"
+    return " ".join(named.split())
 
 
 def _note(look: Look) -> str:

@@ -25,6 +25,8 @@ _INK = "#010203"
 """Stands for the colour of the page's text, until the figure is in the page."""
 _INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
 _DPI = 144
+_PAD = 0.09
+"""Inches around a figure."""
 _IMAGE = re.compile(r'"data:image/png;base64,([^"]*)"')
 _COLOURS = 256
 """Colours that a palette holds."""
@@ -57,6 +59,8 @@ def figure(width: float, height: float) -> Iterator[tuple[Any, Any]]:
     with mpl.rc_context(style):
         made = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
         FigureCanvasSVG(made)
+        # The page's letters are not those that are reckoned with here.
+        made.get_layout_engine().set(w_pad=_PAD, h_pad=_PAD)
         made.patch.set_alpha(0)
         axes = made.subplots()
         axes.patch.set_alpha(0)
