@@ -243,3 +243,21 @@ def test_command(refs, tmp_path, monkeypatch, capsys):
     assert not end.value.code
     assert capsys.readouterr().out == "a.json -> a.html\n"
     assert (tmp_path / "a.html").stat().st_size > 10_000
+
+
+def test_command_tells_what_comparing_came_to(refs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    refs.write("a.json")
+    with pytest.raises(SystemExit):
+        main(["verify", "a.json", "--json"])
+    (tmp_path / "checks").write_text(capsys.readouterr().out)
+    for more in (["--verified", "checks"], ["--verify"]):
+        with pytest.raises(SystemExit) as end:
+            main(["report", "a.json", "-o", "a.html", "--no-looks", *more])
+        assert not end.value.code
+        assert "bit for bit: 7 arrays equal." in (tmp_path / "a.html").read_text()
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main(["report", "a.json", "--verified", "a.nc"])
+    assert end.value.code == 2
+    assert "does not hold what 'refmaker verify --json' prints" in capsys.readouterr().err

@@ -48,6 +48,7 @@ def figure(width: float, height: float) -> Iterator[tuple[Any, Any]]:
         import matplotlib as mpl
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
         raise MissingDependencyError(
             "figures need matplotlib", hint="pip install matplotlib, or 'refmaker[report]'"
@@ -57,10 +58,10 @@ def figure(width: float, height: float) -> Iterator[tuple[Any, Any]]:
     plain = {"axes.linewidth": 0.6, "text.parse_math": False, "font.family": "sans-serif"}
     style: Any = {**dict.fromkeys(_INKED, _INK), **texts, **plain}
     with mpl.rc_context(style):
-        made = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
-        FigureCanvasSVG(made)
         # The page's letters are not those that are reckoned with here.
-        made.get_layout_engine().set(w_pad=_PAD, h_pad=_PAD)
+        layout = ConstrainedLayoutEngine(w_pad=_PAD, h_pad=_PAD)
+        made = Figure(figsize=(width, height), dpi=_DPI, layout=layout)
+        FigureCanvasSVG(made)
         made.patch.set_alpha(0)
         axes = made.subplots()
         axes.patch.set_alpha(0)

@@ -38,8 +38,10 @@ def facts(subject: Subject, source: Source) -> list[tuple[str, str]]:
     for axis in subject.axes:
         if axis.role in ("time", "z") and axis.coordinate and axis.size > 1:
             first, last = source.texts(axis, [0, axis.size - 1])
-            name = "time" if axis.role == "time" else (axis.label or axis.name).replace("_", " ")
+            name = (axis.label or axis.name).replace("_", " ")
+            name = axis.name if axis.role == "time" else name
             found.append((name, f"{first} to {last}"))
+    found += [(name, text) for name in subject.at if (text := source.scalar(subject.at[name]))]
     found += _extent(subject, source)
     if subject.crs:
         found.append(("reference system", subject.crs))
