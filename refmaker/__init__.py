@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from refmaker.model.report import ScanReport as ScanReport
     from refmaker.patterns.cube import pattern as pattern
     from refmaker.publish import catalog as catalog
-    from refmaker.publish.html_report import describe as describe
+    from refmaker.publish.description import describe as describe
     from refmaker.publish.html_report import report as report
     from refmaker.publish.imaging import fsl_gradients as fsl_gradients
     from refmaker.publish.imaging import to_monai as to_monai
@@ -108,7 +108,8 @@ _HOMES = {
     "refmaker.combine": ("Appended", "CombineOptions", "append", "best_estimate", "combine"),
     "refmaker.model.report": ("ScanReport",),
     "refmaker.patterns.cube": ("pattern",),
-    "refmaker.publish.html_report": ("describe", "report"),
+    "refmaker.publish.description": ("describe",),
+    "refmaker.publish.html_report": ("report",),
     "refmaker.publish.imaging": ("fsl_gradients", "to_monai", "to_nibabel", "to_sitk"),
     "refmaker.publish.materialize": ("Materialized", "materialize"),
     "refmaker.publish.serve": ("serve", "serving"),
