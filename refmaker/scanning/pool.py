@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from refmaker.errors import RefmakerError, WorkerError
 from refmaker.scanning.pipe import wait
 from refmaker.scanning.task import Task, TaskResult, answer_apart
-from refmaker.scanning.worker import TIMEOUT, Worker, WorkerNotStartedError
+from refmaker.scanning.worker import TIMEOUT, Worker, WorkerNotStartedError, can_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +32,8 @@ _PAUSE = 0.5
 
 _STARTING = 1.0
 """Seconds of work that are worth another process, which first has to load Python and libraries."""
+_FORKED = 64
+"""Files that are worth another process where it can be forked, which takes some milliseconds."""
 _WARM, _ENOUGH = 2, 6
 """Files after which a process is as fast as it will be, and after which that is known."""
 
@@ -240,6 +242,8 @@ class _Throughput:
     def worth(self, left: int, running: int) -> bool:
         """Tell whether so many files are worth another process beside those that run."""
         if running == 0 or self._eager:
+            return True
+        if left > _FORKED * running and can_fork():
             return True
         if self._begun is None:
             return False
