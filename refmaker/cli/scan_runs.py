@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refmaker.cli.background_writer import BackgroundWriter
 from refmaker.cli.output import FAILED, IGNORED, Account, counted
 from refmaker.cli.progress import ProgressShown
 from refmaker.cli.targets import check_folder, check_free
@@ -138,6 +137,8 @@ def scan_each(inputs: Inputs, targets: Sequence[str], job: Job) -> None:
     if len(inputs.urls) == 1 and job.dask is None:
         _scan_alone(inputs.urls[0], targets[0], job)
         return
+    from refmaker.cli.background_writer import BackgroundWriter
+
     # Uploads are committed together by fsspec, so they are made one after the other.
     local = all(local_path(out) is not None for out in targets)
     finish = job.maker(targets)

@@ -24,6 +24,7 @@ from refmaker.errors import (
     WorkerError,
 )
 from refmaker.io.inputs import Inputs
+from refmaker.scanning.cache import ScanCache
 from refmaker.scanning.many_files import default_jobs, scan_many
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.pool import Queue, _Throughput
@@ -329,6 +330,24 @@ class TestMadeWhereItWasScanned:
             here, scanned, named = file.made
             assert here == scanned != os.getpid()
             assert named == url
+
+    def test_the_process_that_scanned_keeps_the_set_itself(self, wild, monkeypatch):
+        urls = [str(wild("good", f"{n}.wild")) for n in range(3)]
+        time.sleep(0.05)
+
+        def never(*_):
+            raise AssertionError("kept by the wrong process")
+
+        noted = []
+        with monkeypatch.context() as patched:
+            patched.setattr(ScanCache, "put", never)
+            patched.setattr(ScanCache, "note_written", lambda _, nbytes: noted.append(nbytes))
+            first = list(scan_many(urls, jobs=2, finish=pid_of))
+        assert [file.packed for file in first] == [None] * 3
+        assert all(file.made for file in first)
+        assert len(noted) == 3
+        assert min(noted) > 0
+        assert all(file.cached for file in scan_many(urls, jobs=1))
 
     def test_the_cache_keeps_the_set_also_of_what_nothing_could_be_made_of(self, wild):
         urls = [str(wild("good", f"{n}.wild")) for n in range(2, 5)]
