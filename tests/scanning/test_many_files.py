@@ -402,6 +402,28 @@ class TestReadingAhead:
             here = refmaker.scan(tmp_path / f"{number:02d}.toy")
             assert refs.group["x"].chunks.offset.tolist() == here.group["x"].chunks.offset.tolist()
 
+    def test_what_another_process_has_opened_is_left_to_it(self, tmp_path, wild, monkeypatch):
+        monkeypatch.setattr("refmaker.scanning.pool._LATE", 60.0)
+        for number in range(20):
+            wild("slow" if number == 1 else "good", f"{number:02d}.wild")
+        with RangeServer(tmp_path) as server:
+            urls = [server.url(f"{number:02d}.wild") for number in range(20)]
+            found = list(scan_many(urls, jobs=2, cache=False))
+            assert server.requests == 20
+        pids = [file.references().group.attributes["pid"] for file in found]
+        assert set(pids[:9]) == {pids[0]}
+
+    def test_it_is_taken_away_where_it_would_wait_for_long(self, tmp_path, wild, monkeypatch):
+        monkeypatch.setattr("refmaker.scanning.pool._LATE", 0.5)
+        for number in range(12):
+            wild("hang" if number == 1 else "good", f"{number:02d}.wild")
+        with RangeServer(tmp_path) as server:
+            urls = [server.url(f"{number:02d}.wild") for number in range(12)]
+            scanned = scan_many(urls, jobs=2, cache=False, ordered=False)
+            # All but the one that never ends.
+            assert sorted(next(scanned).number for _ in range(11)) == [0, *range(2, 12)]
+            scanned.close()
+
     def test_a_file_that_dies_costs_none_of_those_opened_ahead(self, toy, site, tmp_path, wild):
         for number in range(12):
             wild("abort" if number in (1, 5) else "good", f"{number:02d}.wild")
