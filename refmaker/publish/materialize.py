@@ -58,6 +58,12 @@ class Materialized:
         Chunks that could not be read; while there are any, the store cannot be opened.
     failures : list of RefmakerError
         The first of their errors.
+
+    Examples
+    --------
+    >>> done = refmaker.materialize("examples/air.nc", "air.zarr")
+    >>> done.chunks, done.copied, done.kept, done.failures
+    (4, 4, 0, [])
     """
 
     url: str
@@ -124,6 +130,15 @@ def materialize(
         If the version of Zarr cannot say what is there.
     RefmakerError
         As `open_store`.
+
+    Examples
+    --------
+    >>> done = refmaker.materialize("examples/air.nc", "air.zarr")
+    >>> done.complete, done.copied, done.failed
+    (True, 4, 0)
+    >>> import xarray as xr
+    >>> xr.open_zarr("air.zarr")["air"].shape
+    (124, 11, 21)
     """
     from fsspec.asyn import get_loop, sync
 

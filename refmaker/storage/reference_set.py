@@ -44,6 +44,21 @@ class ReferenceSet(Editable, Displayed):
         Version of Zarr that it was read in, or asked to be written in.
     stored : StoredForm, optional
         How a set that was read is stored.
+
+    Examples
+    --------
+    >>> refs = refmaker.scan("examples/air.nc")
+    >>> refs
+    <ReferenceSet of '.../examples/air.nc' (hdf5)>
+    4 arrays, 4 chunks (3 inlined), 56.6 KiB of values
+    ├── time  (time: 124)  float32  chunks (124)
+    ├── lat  (lat: 11)  float32  chunks (11)
+    ├── lon  (lon: 21)  float32  chunks (21)
+    └── air  (time: 124, lat: 11, lon: 21)  int16  chunks (124, 11, 21)
+    >>> refs["air"].dtype, refs["air"].chunks.referenced
+    (dtype('int16'), 1)
+    >>> round(float(refs.open()["air"].max()), 2)
+    289.55
     """
 
     group: Group
@@ -64,7 +79,14 @@ class ReferenceSet(Editable, Displayed):
         return Policy(self.report.url or None, allow=self.allow, named=self.named, scanned=True)
 
     def urls(self) -> list[str]:
-        """Return every file that the set names, once."""
+        """Return every file that the set names, once.
+
+        Examples
+        --------
+        >>> days = [refmaker.scan(f"days/2014-10-0{day}.nc") for day in (1, 2)]
+        >>> len(refmaker.combine(days, concat="time").urls())
+        2
+        """
         from refmaker.storage.rewrite import used_urls
 
         return used_urls(self.group, self.report.sources)
@@ -125,6 +147,12 @@ class ReferenceSet(Editable, Displayed):
             If the format needs a package that is not installed.
         ValueError
             If there is no such format or reader, or the format has no choice of templates.
+
+        Examples
+        --------
+        >>> refs = refmaker.scan("examples/air.nc")
+        >>> refs.write("air.json", templates="never")
+        >>> refs.write("gdal.json", for_reader="gdal")
         """
         from refmaker.storage.formats import FORMATS, format_of_name
 
@@ -167,6 +195,12 @@ class ReferenceSet(Editable, Displayed):
         -------
         dict
             See `refmaker.storage.readers.summary`; of a set that is not stored yet, as JSON.
+
+        Examples
+        --------
+        >>> found = refmaker.scan("examples/air.nc").readers()
+        >>> sorted(found)
+        ['fsspec', 'gdal', 'tensorstore', 'virtualizarr', 'zarrita']
         """
         from refmaker.storage.formats import StoredForm
         from refmaker.storage.readers import summary
@@ -237,6 +271,13 @@ class ReferenceSet(Editable, Displayed):
         ------
         MetadataError
             If a prefix is that of no file, or two files would get the same name.
+
+        Examples
+        --------
+        >>> import os
+        >>> refs = refmaker.scan("examples/air.nc")
+        >>> refs.rewrite({os.path.abspath("examples"): "s3://bucket/archive"}).urls()
+        ['s3://bucket/archive/air.nc']
         """
         from refmaker.storage import rewrite
 
@@ -265,6 +306,13 @@ class ReferenceSet(Editable, Displayed):
             of a file.
         PolicyError
             If one of them names files that it may not.
+
+        Examples
+        --------
+        >>> refs = refmaker.scan("examples/air.nc")
+        >>> other = refs.rename({"air": "temperature"})
+        >>> sorted(refs.merge(other))
+        ['air', 'lat', 'lon', 'temperature', 'time']
         """
         from refmaker.model.editing import merge
 
@@ -316,6 +364,13 @@ class ReferenceSet(Editable, Displayed):
         UnsupportedError
             If something in it cannot be expressed; or it is an Icechunk repository, and icechunk
             is older than version 2.
+
+        Examples
+        --------
+        >>> refmaker.scan("examples/air.nc").write("air.json")
+        >>> refs = refmaker.ReferenceSet.read("air.json")
+        >>> list(refs)
+        ['time', 'lat', 'lon', 'air']
         """
         from refmaker.storage.detect import reference_form
 
