@@ -69,7 +69,8 @@ def test_the_first_page(running, site, scheme, width):
     tree = running.find_element("css selector", ".notebook")
     assert "u10" in tree.text
     assert "standard_name" not in tree.text
-    (name,) = [found for found in tree.find_elements("css selector", "summary") if "u10" in found.text]
+    marks = tree.find_elements("css selector", "summary")
+    (name,) = [mark for mark in marks if "u10" in mark.text]
     running.execute_script("arguments[0].click()", name)
     assert "eastward_wind" in tree.text
     assert str(ROOT) not in tree.get_attribute("innerHTML")

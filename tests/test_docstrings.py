@@ -11,9 +11,7 @@ import pytest
 import refmaker
 from tests.docstrings import ROOT, examples_of, run, stand_in_for_monai, with_examples, write_days
 
-PUBLIC = {
-    name: getattr(refmaker, name) for name in refmaker.__all__ if name != "__version__"
-} | {
+PUBLIC = {name: getattr(refmaker, name) for name in refmaker.__all__ if name != "__version__"} | {
     f"catalog.{name}": getattr(refmaker.catalog, name)
     for name in refmaker.catalog.__all__
     if inspect.isfunction(getattr(refmaker.catalog, name))

@@ -1,7 +1,7 @@
 """What pages are made of besides their text, whenever the site is built.
 
-Of commands: all options, plain prose, examples as code. The first page has what a notebook shows, and
-a report page beside it.
+Of commands: all options, plain prose, examples as code. The first page has what a notebook shows,
+and a report page beside it.
 """
 
 from __future__ import annotations

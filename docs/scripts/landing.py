@@ -1,7 +1,7 @@
 """Draw the pictures of docs/index.md, by the very lines that stand beside them.
 
-``python docs/scripts/pictures.py`` calls this. The first picture is drawn by matplotlib; the last is
-seen in neuroglancer in a headless Chromium, so that a test compares what it was made of instead.
+``python docs/scripts/pictures.py`` calls this. The first picture is drawn by matplotlib; the last
+is seen in neuroglancer in a headless Chromium, so that a test compares what it was made of instead.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def run(name: str, space: dict[str, Any]) -> list[str]:
             if line.startswith("refmaker serve"):
                 waiting.append(line)
                 continue
-            subprocess.run(
+            subprocess.run(  # noqa: S603 - our own page
                 ["bash", "-c", f'"{sys.executable}" -m {line}'],  # noqa: S607 - as people type it
                 check=True, capture_output=True,
             )  # fmt: skip
@@ -91,13 +91,13 @@ def drawn_map(space: dict[str, Any]) -> bytes:
     import matplotlib as mpl
 
     mpl.use("agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
     with mpl.rc_context(STYLE):
         run("map", space)
         file = io.BytesIO()
-        pyplot.savefig(file, format="png", metadata={"Software": None})
-        pyplot.close("all")
+        plt.savefig(file, format="png", metadata={"Software": None})
+        plt.close("all")
     return smaller(file.getvalue())
 
 

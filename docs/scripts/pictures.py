@@ -1,7 +1,7 @@
 """Draw the pictures of docs/tasks/study.md: what refmaker reads of the phantom of the examples.
 
-Run ``python docs/scripts/pictures.py`` to draw them anew, and those of docs/index.md (`landing`); tests
-compare them with the scripts.
+Run ``python docs/scripts/pictures.py`` to draw them anew, and those of docs/index.md (`landing`);
+tests compare them with the scripts.
 """
 
 from __future__ import annotations
