@@ -45,15 +45,14 @@ def blocks() -> dict[str, list[tuple[str, str]]]:
 
 
 def write_data(folder: Path) -> None:
-    """Write what the page starts from: an archive of days, and a study."""
+    """Write what the page starts from: an archive of months, and a study."""
     sys.path.insert(0, str(ROOT / "examples"))
     try:
-        from archive_to_cube import write_archive
+        from make_data import months
         from phantom import write_study
     finally:
         sys.path.pop(0)
-    (folder / "archive").mkdir()
-    write_archive(folder / "archive")
+    months.write(folder / "archive")
     write_study(folder / "study")
     (folder / "examples").symlink_to(ROOT / "examples")
 

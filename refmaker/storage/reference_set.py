@@ -394,7 +394,9 @@ def read_as(
         As for `ReferenceSet.read`.
     """
     name = os.fspath(url)
-    group, header, stored = _read(name, form, storage_options)
+    from refmaker.storage.form_readers import read_form
+
+    group, header, stored = read_form(name, form, storage_options)
     return opened(group, header, stored, name, allow=allow)
 
 
@@ -427,6 +429,7 @@ def opened(
         If the header is none.
     """
     from refmaker.storage import rewrite
+    from refmaker.storage.form_readers import with_origins
 
     report = ScanReport(name, format=str(header.get("format", "")))
     sources = header.get("sources", {})
@@ -436,7 +439,7 @@ def opened(
         report.sources[source] = Fingerprint.from_dict(known)
     parts = header.get("parts")
     report.parts = parts if isinstance(parts, dict) else {}
-    group = _with_origins(group, header.get("origins", {}), name)
+    group = with_origins(group, header.get("origins", {}), name)
     found = ReferenceSet(
         group,
         report,
@@ -471,23 +474,6 @@ def made_of(group: Group, report: ScanReport, sets: Iterable[ReferenceSet]) -> R
         return replace(made, allow=allows.pop())
     # Each was asked for itself whether it may name its files; a common answer there is not.
     return replace(made, named=frozenset(made.urls()))
-
-
-def _with_origins(group: Group, origins: Any, name: str) -> Group:
-    """Return a group whose edited arrays know where they come from."""
-    if not origins:
-        return group
-    from refmaker.model.origin import Origin
-
-    if not isinstance(origins, dict):
-        raise MetadataError("'origins' is no JSON object", url=name, path="refmaker")
-    try:
-        known = {path: Origin.from_dict(document) for path, document in origins.items()}
-    except MetadataError as error:
-        raise error.located(url=name, path="refmaker") from error
-    return group.map_paths(
-        lambda path, array: replace(array, origin=known[path]) if path in known else array
-    )
 
 
 def check_names(refs: ReferenceSet, *, secrets: bool) -> None:
@@ -595,38 +581,6 @@ def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
         code="zarr-format",
         hint=f"{hint}, or scan with {_WITHOUT[told.split()[0]]}" if told else hint,
     )
-
-
-def _read(
-    name: str, form: str, storage_options: Mapping[str, Any] | None
-) -> tuple[Group, Mapping[str, Any], StoredForm]:
-    """Return the root group, the member ``refmaker``, and how the set is stored."""
-    from refmaker.storage.formats import StoredForm
-    from refmaker.storage.rewrite import is_relative
-
-    if form == "parquet":
-        from refmaker.storage import parquet_reader
-
-        group, header = parquet_reader.read(name, storage_options)
-        return group, header, StoredForm("parquet", templates=False, relative=is_relative(header))
-    if form == "icechunk":
-        from refmaker.storage import icechunk_reader
-
-        repository = icechunk_reader.read(name, storage_options)
-        # Where version 2 says it all, more programs read what is written of it.
-        return repository.group, repository.header, StoredForm("icechunk", templates=False)
-    from refmaker.io.files import read_file
-    from refmaker.storage.hierarchy import group_of
-    from refmaker.storage.json_parser import parse
-
-    found = parse(read_file(name, storage_options), name)
-    stored = StoredForm(
-        "compact" if found.compact else "json",
-        templates=found.templates,
-        relative=is_relative(found.header),
-        zarr_format=3 if "zarr.json" in found.documents else 2,
-    )
-    return group_of(found, name), found.header, stored
 
 
 def _renamed(refs: ReferenceSet, renaming: Mapping[str, str]) -> ReferenceSet:
