@@ -41,6 +41,8 @@ _SNIPPET = re.compile(r"--8<--\n(.*)\n--8<--\n")
 _INSTALL = re.compile(r"pip install ([^&|;\n]+)")
 _SERVES = ("refmaker serve ", "refmaker view ", "python -m moto.server ")
 """Commands that go on until the page ends."""
+SUITE = "python -m pytest"
+"""The command of the README that runs the tests: .ci/run runs it."""
 _MARK = "<<the end of a step>>"
 
 _INTERPRETER = f"""
@@ -102,6 +104,12 @@ class Step:
     def at(self) -> str:
         return f"{self.page}:{self.line}"
 
+    def is_shown_by(self, printed: str) -> bool:
+        """Tell whether the page shows what was printed: Python prints nothing else."""
+        if self.shown is None:
+            return self.language != "python" or not printed.strip()
+        return same(printed, self.shown)
+
 
 def steps(path: Path, *, marker: str = "") -> list[Step]:
     """Return the steps of a page, or those of its blocks behind a marker alone."""
@@ -149,7 +157,8 @@ def same(printed: str, shown: str) -> bool:
         r"(?:[^\n]*\n)+?" if line.strip() == "..." else re.escape(line.rstrip()) + r"[ \t]*\n"
         for line in shown.splitlines()
     )
-    return re.fullmatch(pattern, printed.rstrip() + "\n") is not None
+    lines = f"{printed.rstrip()}\n" if printed.strip() else ""
+    return re.fullmatch(pattern, lines) is not None
 
 
 def _normal(name: str) -> str:
@@ -221,6 +230,8 @@ class Environment:
         self.variables["PAGES_HIDDEN"] = str(self._hidden)
         _program(programs / "python", f'exec {shlex.quote(sys.executable)} "$@"')
         _program(programs / "pip", "exit 0")
+        _program(programs / "refmaker", "echo refmaker: command not found; exit 127")
+        self._hide()
 
     def install(self, command: str) -> None:
         """Take note of what a command installs."""
@@ -228,6 +239,9 @@ class Environment:
         if self.fresh or not wanted:
             return
         self.requirements += wanted
+        self._hide()
+
+    def _hide(self) -> None:
         there = installed_by(self.requirements)
         everything = {_normal(one.name) for one in metadata.distributions()}
         hidden = [name for name, among in _modules().items() if not among & there]
@@ -283,11 +297,7 @@ class Session:
             printed, code = self.step(step)
             told = following is not None and following.text.strip() == "echo $?"
             assert told or code == 0, f"{step.at}: {step.text}{printed}ended with {code}"
-            shown = step.shown
-            if shown is None and step.language == "python":
-                shown = ""
-            if shown is not None and not same(printed, shown):
-                raise AssertionError(f"{step.at}: {step.text}printed\n{printed}")
+            assert step.is_shown_by(printed), f"{step.at}: {step.text}printed\n{printed}"
 
     def step(self, step: Step) -> tuple[str, int]:
         """Run one step; return what it printed, and the code that it ended with."""
@@ -361,7 +371,10 @@ def checkout(folder: Path, *under: str) -> None:
 
 
 def main(names: list[str]) -> None:
-    """Run pages and print what each step prints; keep the pictures that they show."""
+    """Run pages and print what each step prints; keep the pictures that they show.
+
+    ``python -m tests.pages docs/start.md`` tells what has to be written on the page.
+    """
     for name in names:
         page = ROOT / name
         with TemporaryDirectory() as folder:
@@ -369,14 +382,15 @@ def main(names: list[str]) -> None:
             checkout(home, "examples")
             with Session(Environment(home)) as session:
                 for step in steps(page):
-                    print(f"{step.at} $ {step.text.rstrip()}")
+                    if SUITE in step.text:
+                        continue
+                    print(f"{step.at}: {step.text.rstrip()}")
                     if step.text.startswith(_SERVES):
                         session.run([step])
-                        continue
-                    printed, code = session.step(step)
-                    shown = step.shown is not None and not same(printed, step.shown)
-                    flag = " DIFFERENT" if shown or (step.language == "python" and printed and not step.shown) else ""
-                    print(printed + f"[{code}{flag}]")
+                    else:
+                        printed, code = session.step(step)
+                        flag = "" if step.is_shown_by(printed) else " DIFFERENT"
+                        print(f"{printed}[{code}{flag}]")
             for picture in pictures(page):
                 if (home / picture.name).exists():
                     shutil.copy(home / picture.name, picture)
