@@ -217,14 +217,16 @@ def write(
         Path or URL, which appears whole or not at all; ``-`` is standard output.
     storage_options : mapping, optional
         Passed to fsspec.
-    format : {"json", "compact", "parquet", "icechunk"}, optional
-        By default the name's ending decides: ``.parquet``, ``.icechunk``, or JSON.
+    format : str, optional
+        "json", "compact", "parquet" or "icechunk". By default the name's ending decides:
+        ``.parquet``, ``.icechunk``, or JSON.
     relative : bool
         Name the files by their paths from where the set lies.
     templates : {"auto", "always", "never"}
         Whether names stand for URLs in JSON; GDAL and VirtualiZarr understand none.
-    for_reader : {"gdal", "virtualizarr", "tensorstore"}, optional
-        Write the set only if this reader understands all of it.
+    for_reader : str, optional
+        Write the set only if this reader understands all of it: "gdal", "virtualizarr" or
+        "tensorstore".
 
     Raises
     ------

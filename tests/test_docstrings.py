@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
+import re
 import sys
 
 import pytest
@@ -68,3 +70,17 @@ def test_an_example_that_is_wrong_fails(tmp_path, monkeypatch):
     assert "1 + 1" in examples_of(wrong)
     with pytest.raises(AssertionError, match="Expected:"):
         run(wrong, "wrong")
+
+
+@pytest.mark.parametrize("name", THINGS)
+def test_of_choices_the_first_is_the_default(name):
+    """As numpydoc has it, and as the pages show them."""
+    thing = THINGS[name]
+    if not callable(thing):
+        return
+    text = inspect.getdoc(thing).partition("Returns\n-------")[0]
+    defaults = {key: one.default for key, one in inspect.signature(thing).parameters.items()}
+    for names, first in re.findall(r"^([\w, ]+) : \{([^,}]*)[^}]*\}", text, re.MULTILINE):
+        for parameter in names.split(", "):
+            if parameter in defaults and defaults[parameter] is not inspect.Parameter.empty:
+                assert first == json.dumps(defaults[parameter]), parameter

@@ -104,9 +104,9 @@ def materialize(
         Passed to fsspec for the files that hold the data.
     zarr_format : {"auto", 2, 3}
         Version of Zarr of the store; by default the one that the set is in.
-    recode : {"zstd", "gzip", "raw"}, optional
-        Decode every chunk and encode it by this codec alone, or by none, for readers that have
-        not the codecs of the files. By default chunks are copied as they are encoded.
+    recode : str, optional
+        Decode every chunk and encode it by "zstd" or "gzip" alone, or by nothing ("raw"), for
+        readers that have not the codecs of the files. By default chunks are copied as they are.
     out_options : mapping, optional
         Passed to fsspec for `out`.
     on_progress : callable, optional

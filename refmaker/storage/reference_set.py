@@ -111,10 +111,10 @@ class ReferenceSet(Editable, Displayed):
             Path or URL, which appears whole or not at all; ``-`` is standard output.
         storage_options : mapping, optional
             Passed to fsspec.
-        format : {"json", "compact", "parquet", "icechunk"}, optional
-            kerchunk JSON, version 1; JSON with rules, which only this package reads; a folder
-            of Parquet files; an Icechunk repository. By default the name's ending decides
-            between ``.parquet`` (or ``.parq``), ``.icechunk``, and JSON for all others.
+        format : str, optional
+            "json", that of kerchunk, version 1; "compact", JSON with rules, which only this
+            package reads; "parquet", a folder; "icechunk", a repository. By default the name's
+            ending decides between ``.parquet`` (or ``.parq``), ``.icechunk``, and JSON for others.
         zarr_format : {"auto", 2, 3}
             Version of Zarr of the metadata in JSON. "auto" is the one that the set was read in,
             2 for others, and 3 where only that can say what is there, as chunks of different

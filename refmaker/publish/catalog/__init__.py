@@ -92,9 +92,9 @@ def add(  # noqa: PLR0913 - each is a choice of its own
         For people.
     group : str
         Path of the group that is opened; by default the root.
-    driver : {"stock", "refmaker"}, optional
-        By default "stock", where stock readers can read the set.
-    intake : {1, 2}
+    driver : str, optional
+        "stock" or "refmaker"; by default the former, where stock readers can read the set.
+    intake : {2, 1}
         Format of a new catalog; one that is there keeps its own.
     storage_options : mapping, optional
         fsspec's options for the files that hold the data; they are written into the catalog.
