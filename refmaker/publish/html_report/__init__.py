@@ -55,8 +55,11 @@ def report(
 
     Examples
     --------
-    >>> refs = refmaker.read("air.refs.json")    # doctest: +SKIP
-    >>> refmaker.report(refs, "air.html", verification=refmaker.verify(refs))    # doctest: +SKIP
+    >>> refs = refmaker.scan("examples/air.nc")
+    >>> refmaker.report(refs, "air.html", verification=refmaker.verify(refs))
+    >>> from pathlib import Path
+    >>> "<svg" in Path("air.html").read_text()
+    True
     """
     import os
 
