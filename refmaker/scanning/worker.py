@@ -14,6 +14,7 @@ This module is imported by ``import refmaker``, so it loads nothing heavy.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -431,6 +432,8 @@ def _forked(theirs: Pipe, idle: float | None, bound: int) -> _Forked:
         return _Forked(pid)
     code = 1
     try:
+        # What came with the copy stays; to look through it again and again would copy its pages.
+        gc.freeze()
         for pipe in _open:
             pipe.close()
         # Only results belong to standard output, and libraries print what they like.
