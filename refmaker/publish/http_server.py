@@ -64,7 +64,9 @@ def listen(app: Starlette, host: str, port: int) -> tuple[Any, Any, str]:
             f"cannot listen at {host}, port {port}: {error.strerror or error}",
             hint="choose another with `port=...`; `port=0` takes any that is free",
         ) from error
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", server_header=False)
+    config = uvicorn.Config(
+        app, log_level="warning", lifespan="off", server_header=False, timeout_graceful_shutdown=2
+    )
     name = f"[{host}]" if ":" in host else host
     return uvicorn.Server(config), listening, f"http://{name}:{listening.getsockname()[1]}/"
 
@@ -83,8 +85,8 @@ def trusted(hosts: Sequence[str]) -> list[str]:
     return [*hosts, "["] if "[::1]" in hosts else list(hosts)
 
 
-def missing(package: str) -> MissingDependencyError:
+def missing(package: str, extra: str = "serve") -> MissingDependencyError:
     """Return the error to raise where a package that serving needs is not installed."""
     return MissingDependencyError(
-        f"serving needs {package}", hint=f"pip install {package}, or 'refmaker[serve]'"
+        f"serving needs {package}", hint=f"pip install {package}, or 'refmaker[{extra}]'"
     )

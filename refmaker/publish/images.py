@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-__all__ = ["ImageLayer", "Picture", "image_layers", "is_image", "pictures", "places"]
+__all__ = [
+    "ImageLayer",
+    "Picture",
+    "image_layers",
+    "is_image",
+    "pictures",
+    "places",
+    "plain_picture",
+]
 
 _ROW = re.compile(r"(y|lat|latitude)(_\d+)?")
 _COLUMN = re.compile(r"(x|lon|longitude)(_\d+)?")
@@ -130,7 +138,7 @@ def pictures(groups: Mapping[str, xr.Dataset]) -> list[Picture]:
         for variable in group.data_vars:
             inside = joined_path(name, str(variable))
             if inside not in taken and is_image(group[variable]):
-                found.append(_plain([inside], [_without_window(group, group[variable])]))
+                found.append(plain_picture([inside], [_without_window(group, group[variable])]))
     return found
 
 
@@ -208,7 +216,7 @@ def _pyramids(groups: Mapping[str, xr.Dataset], parent: str, taken: set[str]) ->
         if len(levels) > 1:
             paths = [joined_path(parent, f"{at}/{variable}") for at in range(len(levels))]
             taken.update(paths)
-            yield _plain(paths, levels)
+            yield plain_picture(paths, levels)
 
 
 def _is_level(array: xr.DataArray, levels: Sequence[xr.DataArray]) -> bool:
@@ -253,7 +261,7 @@ def _ground(array: xr.DataArray) -> tuple[str, list[float], list[float]] | None:
     return str(attributes.get("crs_wkt")), corners, off * 2
 
 
-def _plain(paths: list[str], levels: list[xr.DataArray]) -> Picture:
+def plain_picture(paths: list[str], levels: list[xr.DataArray]) -> Picture:
     """Return an image whose scale follows from its coordinates."""
     first = levels[0]
     known = {str(dim): places(first, dim) for dim in first.dims}

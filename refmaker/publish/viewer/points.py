@@ -1,0 +1,95 @@
+"""Values at points on the globe, such as those of reduced Gaussian grids, as a picture."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["PointGrid"]
+
+_ROWS = 360
+"""Rows of the picture at most."""
+
+
+class PointGrid:
+    """Cells of a picture, each with a point in it or near it.
+
+    Parameters
+    ----------
+    latitudes, longitudes : ndarray of float, shape (points,)
+        In degrees.
+    """
+
+    def __init__(self, latitudes: NDArray[Any], longitudes: NDArray[Any]) -> None:
+        north = np.asarray(latitudes, np.float64)
+        east = np.asarray(longitudes, np.float64)
+        rows = int(min(_ROWS, max(2, math.sqrt(north.size / 2))))
+        self._size = rows, 2 * rows
+        self._ends = [(float(np.nanmin(one)), float(np.nanmax(one))) for one in (north, east)]
+        self._cells = _cells(north, east, self._ends, self._size)
+
+    def picture(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return the values of the cells as numbers, southernmost row first; NaN of empty ones."""
+        numbers = values if values.dtype.kind in "fc" else values.astype(np.float64)
+        return np.where(self._cells >= 0, numbers[self._cells], np.nan)
+
+    def nearest(self, row: int, column: int) -> int:
+        """Return the point that a cell shows; -1 if none is near."""
+        rows, columns = self._size
+        return int(self._cells[min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)])
+
+    def side(self, which: int) -> dict[str, Any]:
+        """Return rows or columns: how many, where they lie, and which end is on top or left."""
+        middles = self._middles(which)
+        return {
+            "dim": ("latitude", "longitude")[which],
+            "size": self._size[which],
+            "label": ("latitude", "longitude")[which],
+            "flip": which == 0,
+            "places": (float(middles[0]), float(middles[1] - middles[0])),
+            "units": ("degrees_north", "degrees_east")[which],
+        }
+
+    def _middles(self, which: int) -> NDArray[np.float64]:
+        low, high = self._ends[which]
+        step = (high - low or 1.0) / self._size[which]
+        return low + step * (np.arange(self._size[which]) + 0.5)
+
+
+def _cells(
+    north: NDArray[np.float64], east: NDArray[np.float64], ends: Any, size: tuple[int, int]
+) -> NDArray[np.intp]:
+    """Return for each cell a point in it, or the nearest one in its row; -1 far from any."""
+    known = np.flatnonzero(np.isfinite(north) & np.isfinite(east))
+    places, off = [], np.zeros(known.size)
+    for values, (low, high), count in zip((north, east), ends, size, strict=True):
+        part = (values[known] - low) / (high - low or 1.0) * count
+        cell = np.clip(part.astype(np.intp), 0, count - 1)
+        off += (part - cell - 0.5) ** 2
+        places.append(cell)
+    found = np.full(size, -1, np.intp)
+    # Of those in one cell the last one stays: the one nearest to its middle.
+    order = np.argsort(-off, kind="stable")
+    found[places[0][order], places[1][order]] = known[order]
+    _fill_rows(found)
+    return found
+
+
+def _fill_rows(found: NDArray[np.intp]) -> None:
+    """Give empty cells the point of the nearest cell in their row, as far as gaps of it go."""
+    columns = found.shape[1]
+    at = np.arange(columns)
+    for row in found:
+        full = np.flatnonzero(row >= 0)
+        if not full.size:
+            continue
+        right = np.clip(np.searchsorted(full, at), 0, full.size - 1)
+        left = np.clip(right - 1, 0, full.size - 1)
+        nearer = np.where(abs(full[left] - at) <= abs(full[right] - at), full[left], full[right])
+        near = abs(nearer - at) <= -(-columns // full.size)
+        row[near] = row[nearer[near]]

@@ -1,0 +1,339 @@
+"""Images of a set as neuroglancer reads and shows them: Zarr of its own making, and a state.
+
+Neuroglancer knows neither all types nor all codecs, and asks for whole chunks. So what it is
+given are the values as their attributes mean them, uncompressed, in chunks of a size that suits a
+screen; one image with its levels (OME-Zarr 0.4) for each layer.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from refmaker.errors import UnsupportedError
+from refmaker.publish.images import image_layers, pictures, plain_picture
+from refmaker.publish.viewer.colours import limits
+from refmaker.publish.viewer.regions import chunk_sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from refmaker.publish.images import ImageLayer, Picture
+    from refmaker.publish.viewer.contents import Contents
+
+__all__ = ["Volume"]
+
+_LEAST, _MOST = 1 << 14, 1 << 18
+"""Elements of a chunk."""
+_SAMPLE_BYTES = 64 * 1024**2
+_TYPES = {"f": "<f4", "b": "|u1"}
+_LAYERS = 8
+"""Channels that are switched on at first."""
+_METRES = {
+    "angstrom": 1e-10, "nanometer": 1e-9, "micrometer": 1e-6, "millimeter": 1e-3,
+    "centimeter": 1e-2, "meter": 1.0, "kilometer": 1e3,
+}  # fmt: skip
+_SECONDS = {"millisecond": 1e-3, "second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
+_CHANNEL_COLOURS = ("#00ffff", "#ff00ff", "#ffff00", "#ff4040", "#40ff40", "#6080ff", "#ffffff")
+_NO_NUMBER = "  float value = toRaw(getDataValue());\n  if (value != value) discard;\n"
+
+
+class Volume:
+    """One image as layers of neuroglancer.
+
+    Parameters
+    ----------
+    contents : Contents
+        The set.
+    path : str
+        Of an array of the image.
+
+    Raises
+    ------
+    UnsupportedError
+        If neuroglancer has no type for it.
+    Exception
+        Whatever opening it may raise.
+    """
+
+    def __init__(self, contents: Contents, path: str) -> None:
+        self.contents, self.path = contents, path
+        self.picture = _picture(contents, path)
+        first = self.picture.levels[0]
+        if first.dtype.kind not in "biuf" or first.ndim < 2 or not first.size:
+            raise UnsupportedError(f"no volume is made of {first.dtype}", path=path)
+        self.layers = [_Layer(contents, self.picture, one) for one in image_layers(self.picture)]
+
+    def read(self, layer: int, key: str) -> bytes | None:
+        """Return a document or a chunk of the Zarr store of a layer; None if there is none."""
+        return self.layers[layer].read(key) if 0 <= layer < len(self.layers) else None
+
+    def state(self, url: str, width: int, height: int) -> dict[str, Any]:
+        """Return how neuroglancer is to show it.
+
+        Parameters
+        ----------
+        url : str
+            Under which the stores of the layers lie, each by its number.
+        width, height : int
+            Of the window, in pixels.
+
+        Returns
+        -------
+        dict
+            JSON values (neuroglancer, ``python/neuroglancer/viewer_state.py``).
+        """
+        layers = [layer.state(f"zarr2://{url}{at}/", at) for at, layer in enumerate(self.layers)]
+        lone = self.layers[0]
+        order = self._displayed(lone)
+        sides = [lone.sizes[at] * lone.steps[at] for at in order]
+        finest = min(lone.steps[at] for at in order)
+        deep = len(order) > 2 and lone.sizes[order[2]] > 1
+        panels = 2 if deep else 1
+        scale = max(
+            sides[0] / max(width / panels - 80, 100), sides[1] / max(height / panels - 80, 100)
+        )
+        return {
+            "dimensions": {lone.names[at]: [lone.steps[at], lone.units[at]] for at in lone.order},
+            "position": [lone.middle(at) for at in lone.order],
+            "displayDimensions": [lone.names[at] for at in order],
+            "crossSectionScale": scale / finest,
+            "projectionScale": 1.6 * max(sides) / finest,
+            "layers": layers,
+            "layout": "4panel" if deep else "xy",
+            "showDefaultAnnotations": deep,
+            "crossSectionBackgroundColor": "#000000",
+            "projectionBackgroundColor": "#101418",
+            "showSlices": True,
+            "statistics": {"visible": False},
+        }
+
+    def _displayed(self, layer: _Layer) -> list[int]:
+        """Return the dimensions that are drawn: columns, rows, and the one that is deep."""
+        subject = self.contents.subjects.get(self.path)
+        names = [axis.name for axis in subject.axes] if subject else []
+        drawn = [names[at] for at in subject.drawn] if subject else []
+        places = [layer.dims.index(name) for name in drawn if name in layer.dims]
+        if len(places) < 2:
+            places = [len(layer.dims) - 2, len(layer.dims) - 1]
+        found = [places[1], places[0], *places[2:3]]
+        deep = [at for at, name in enumerate(layer.dims) if name == "z" and at not in found]
+        return (found + deep)[:3]
+
+
+class _Layer:
+    """One image, or a channel of it, as a Zarr store."""
+
+    def __init__(self, contents: Contents, picture: Picture, shown: ImageLayer) -> None:
+        self._contents, self._picture, self._shown = contents, picture, shown
+        first = shown.levels[0]
+        self.labels = picture.labels is not None
+        kind, size = first.dtype.kind, first.dtype.itemsize
+        dtype = _TYPES.get(kind) or f"<{kind}{min(size, 4)}".replace("<u1", "|u1")
+        if kind in "iu" and size == 8:
+            dtype = "<u8" if self.labels else "<f4"
+        if self.labels and kind == "f":
+            # Whole numbers, of which those that no file holds were masked.
+            dtype = "<u8"
+        self._dtype = np.dtype(dtype)
+        self.dims = [str(dim) for dim in first.dims][: len(shown.axes)]
+        self.names = _identifiers(self.dims)
+        self.sizes = [int(size) for size in first.shape[: len(shown.axes)]]
+        told = [(picture.scale[at], picture.units[at]) for at in shown.axes]
+        self.steps, self.units = [], []
+        for step, unit in told:
+            factor, base = _unit(unit)
+            self.steps.append(step * factor or 1.0)
+            self.units.append(base)
+        self._starts = [picture.translate[at] * _unit(picture.units[at])[0] for at in shown.axes]
+        self.order = list(reversed(range(len(self.dims))))
+
+    def middle(self, at: int) -> float:
+        """Return the middle along a dimension, in steps."""
+        start = self._starts[at] / self.steps[at]
+        deep = self.dims[at] in ("z",) or at >= len(self.dims) - 2
+        return start + (self.sizes[at] // 2 if deep else 0)
+
+    def read(self, key: str) -> bytes | None:
+        """Return a document or a chunk."""
+        if key == ".zgroup":
+            return b'{"zarr_format": 2}'
+        if key == ".zattrs":
+            return json.dumps({"multiscales": [self._multiscale()]}).encode()
+        level, _, inner = key.partition("/")
+        if not level.isdecimal() or int(level) >= len(self._shown.levels):
+            return None
+        array = self._shown.levels[int(level)]
+        if inner == ".zarray":
+            return json.dumps(self._document(array)).encode()
+        if inner == ".zattrs":
+            return b"{}"
+        numbers = inner.split("/")
+        if len(numbers) != array.ndim or not all(re.fullmatch("[0-9]{1,9}", n) for n in numbers):
+            return None
+        return self._chunk(int(level), array, [int(number) for number in numbers])
+
+    def state(self, source: str, at: int) -> dict[str, Any]:
+        """Return the layer's part of a state."""
+        found: dict[str, Any] = {"name": self._shown.name, "source": source}
+        if self.labels:
+            return {**found, "type": "segmentation", "selectedAlpha": 0.4}
+        found |= {"type": "image", "tab": "rendering", "opacity": 1}
+        several = self._shown.channel is not None
+        if self._shown.rgb:
+            dimensions = {
+                **{self.names[i]: [self.steps[i], self.units[i]] for i in range(len(self.names))},
+                "rgb^": [1, ""],
+            }
+            found["source"] = {"url": source, "transform": {"outputDimensions": dimensions}}
+            low, high = 0.0, float(np.iinfo(self._dtype).max) if self._dtype.kind in "iu" else 1.0
+        else:
+            low, high = self._limits()
+        found["shader"] = self._shader(at)
+        found["shaderControls"] = {"normalized": {"range": [low, high]}}
+        if several:
+            found |= {"blend": "additive", "visible": at < _LAYERS}
+        return found
+
+    def _shader(self, at: int) -> str:
+        start = "#uicontrol invlerp normalized\n"
+        skip = _NO_NUMBER if self._dtype.kind == "f" and not self._shown.rgb else ""
+        if self._shown.rgb:
+            start = "#uicontrol invlerp normalized(channel=0)\n"
+            parts = ", ".join(f"normalized(getDataValue({band}))" for band in range(3))
+            return f"{start}void main() {{\n  emitRGB(vec3({parts}));\n}}\n"
+        colour = self._shown.colormap
+        if self._shown.channel is not None or (colour or "").startswith("#"):
+            chosen = colour or _CHANNEL_COLOURS[at % len(_CHANNEL_COLOURS)]
+            start += f'#uicontrol vec3 color color(default="{chosen}")\n'
+            return f"{start}void main() {{\n{skip}  emitRGB(color * normalized());\n}}\n"
+        value = "1.0 - normalized()" if colour == "gray_r" else "normalized()"
+        return f"{start}void main() {{\n{skip}  emitGrayscale({value});\n}}\n"
+
+    def _limits(self) -> tuple[float, float]:
+        """Return the values that are black and white: those of the file, or of a sample."""
+        if self._shown.contrast_limits is not None:
+            return self._shown.contrast_limits[0], self._shown.contrast_limits[1]
+        number = len(self._shown.levels) - 1
+        array = self._shown.levels[number]
+        index: dict[Any, Any] = {dim: int(size) // 2 for dim, size in array.sizes.items()}
+        sizes = dict(zip(map(str, array.dims), chunk_sizes(array), strict=True))
+        nbytes = math.prod(sizes.values()) * array.dtype.itemsize
+        for dim in reversed(self.dims[-2:]):
+            allowed = max(1, int(_SAMPLE_BYTES // max(nbytes, 1))) * sizes[dim]
+            size = int(array.sizes[dim])
+            start = max(0, (size - allowed) // 2)
+            index[dim] = slice(start, min(size, start + allowed))
+            nbytes *= -(-min(size, allowed) // sizes[dim])
+        values = self._contents.regions.read(self._key(number), array, index)
+        return limits(values) or (0.0, 1.0)
+
+    def _key(self, level: int) -> str:
+        return f"{self._picture.paths[level]}#{self._shown.channel}"
+
+    def _multiscale(self) -> dict[str, Any]:
+        axes: list[dict[str, str]] = []
+        for name, unit in zip(self.names, self.units, strict=True):
+            kind = {"m": "space", "s": "time"}.get(unit, "space")
+            told = {"m": "meter", "s": "second"}.get(unit)
+            axes.append({"name": name, "type": kind, **({"unit": told} if told else {})})
+        extra = [1.0] if self._shown.rgb else []
+        if extra:
+            axes.append({"name": "rgb", "type": "channel"})
+        datasets = []
+        for number, level in enumerate(self._shown.levels):
+            shrunk = [a / max(b, 1) for a, b in zip(self.sizes, level.shape, strict=False)]
+            scale = [step * times for step, times in zip(self.steps, shrunk, strict=True)]
+            # Places are of middles of elements in OME-Zarr, of corners in neuroglancer's reading.
+            moved = [
+                start + (big - small) / 2
+                for start, big, small in zip(self._starts, scale, self.steps, strict=True)
+            ]
+            change = [
+                {"type": "scale", "scale": [*scale, *extra]},
+                {"type": "translation", "translation": [*moved, *(0.0 for _ in extra)]},
+            ]
+            datasets.append({"path": str(number), "coordinateTransformations": change})
+        return {"version": "0.4", "name": self._shown.name, "axes": axes, "datasets": datasets}
+
+    def _document(self, array: xr.DataArray) -> dict[str, Any]:
+        return {
+            "zarr_format": 2,
+            "shape": list(map(int, array.shape)),
+            "chunks": self._chunks(array),
+            "dtype": self._dtype.str,
+            "compressor": None,
+            "filters": None,
+            "fill_value": 0,
+            "order": "C",
+            "dimension_separator": "/",
+        }
+
+    def _chunks(self, array: xr.DataArray) -> list[int]:
+        """Return chunks like those of the file, cut or joined to a size that suits a screen."""
+        shape = [max(1, int(size)) for size in array.shape]
+        chunks = [min(a, b) for a, b in zip(chunk_sizes(array), shape, strict=True)]
+        drawn = len(self.dims)
+        while math.prod(chunks) > _MOST:
+            longest = max(range(drawn), key=lambda at: chunks[at])
+            if chunks[longest] < 2:
+                break
+            chunks[longest] = -(-chunks[longest] // 2)
+        while math.prod(chunks) < _LEAST:
+            short = [at for at in range(max(0, drawn - 2), drawn) if chunks[at] < shape[at]]
+            if not short:
+                break
+            least = min(short, key=lambda at: chunks[at])
+            chunks[least] = min(shape[least], 2 * chunks[least])
+        if self._shown.rgb:
+            chunks[-1] = shape[-1]
+        return chunks
+
+    def _chunk(self, level: int, array: xr.DataArray, numbers: Sequence[int]) -> bytes | None:
+        sizes = self._chunks(array)
+        starts = [number * size for number, size in zip(numbers, sizes, strict=True)]
+        if any(start >= extent for start, extent in zip(starts, array.shape, strict=True)):
+            return None
+        index = {
+            dim: slice(start, min(start + size, int(extent)))
+            for dim, start, size, extent in zip(array.dims, starts, sizes, array.shape, strict=True)
+        }
+        values = self._contents.regions.read(self._key(level), array, index)
+        if self.labels and values.dtype.kind == "f":
+            values = np.nan_to_num(values, nan=0)
+        full: NDArray[Any] = np.zeros(sizes, self._dtype)
+        full[tuple(map(slice, values.shape))] = values
+        return full.tobytes()
+
+
+def _picture(contents: Contents, path: str) -> Picture:
+    """Return the image that an array is a level of, or one of the array alone."""
+    array = contents.array(path)
+    for picture in pictures(contents.near(path)):
+        if path in picture.paths:
+            return picture
+    return plain_picture([path], [array])
+
+
+def _identifiers(dims: Sequence[str]) -> list[str]:
+    """Return names that neuroglancer takes for dimensions, no two alike."""
+    found: list[str] = []
+    for at, dim in enumerate(dims):
+        name = re.sub("[^A-Za-z0-9_]", "_", dim)
+        fits = re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name) and name not in found
+        found.append(name if fits else f"d{at}")
+    return found
+
+
+def _unit(unit: str) -> tuple[float, str]:
+    """Return a unit as a factor and one that neuroglancer knows."""
+    if unit in _METRES:
+        return _METRES[unit], "m"
+    return (_SECONDS[unit], "s") if unit in _SECONDS else (1.0, "")
