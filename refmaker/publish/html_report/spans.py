@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.codecs.chunk_values import inlined_values
 from refmaker.errors import RefmakerError
+from refmaker.model.times import time_texts
 
 if TYPE_CHECKING:
     from refmaker.model import Array, Group
 
 __all__ = ["spans"]
 
-_CALENDAR = "standard"
 _MISSING = ("_FillValue", "missing_value")
 
 
@@ -71,10 +71,9 @@ def _ends(array: Array) -> tuple[Any, Any, str] | None:
         return None
     units = array.attributes.get("units")
     text = units if isinstance(units, str) else ""
-    if " since " in text:
-        times = _times(ends, text, array.attributes.get("calendar", _CALENDAR))
-        if times is not None:
-            return times[0], times[1], ""
+    times = time_texts(ends, text, array.attributes.get("calendar", "standard"))
+    if times is not None:
+        return times[0], times[1], ""
     return ends[0], ends[1], text
 
 
@@ -82,15 +81,3 @@ def _single(array: Array, name: str) -> Any:
     """Return an attribute that is a number, else None: other values cannot be compared."""
     value = array.attributes.get(name)
     return value if isinstance(value, int | float) else None
-
-
-def _times(values: list[Any], units: str, calendar: Any) -> list[str] | None:
-    try:
-        import cftime
-    except ImportError:
-        return None
-    try:
-        return [time.isoformat() for time in cftime.num2date(values, units, str(calendar))]
-    except (ValueError, OverflowError):
-        # Units that CF does not know: the numbers are shown.
-        return None

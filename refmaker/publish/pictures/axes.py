@@ -1,0 +1,179 @@
+"""What the dimensions of an array are: rows, columns, levels, times, channels; and their places."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from refmaker.model import Array, Group
+from refmaker.model.tree import joined_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["SHORT", "Axis", "Surroundings", "text_of"]
+
+_NAMES = {
+    "x": r"x|lon|longitude|rlon|easting|col|column|columns|west_east|nav_lon|xc|ni|NAXIS1",
+    "y": r"y|lat|latitude|rlat|northing|row|rows|south_north|nav_lat|yc|nj|NAXIS2",
+    "time": r"t|time|times|step|valid_time|date|day|month|year|time_counter",
+    "z": r"z|lev|level|levels|plev|depth|deptht|height|altitude|pressure|isobaric\w*|hybrid|NAXIS3",
+    "channel": r"c|s|band|bands|channel|channels|rgb|sample|samples",
+}
+_PATTERNS = {role: re.compile(rf"({names})(_\d+)?") for role, names in _NAMES.items()}
+_AXIS = {"X": "x", "Y": "y", "Z": "z", "T": "time"}
+_STANDARD = {
+    **dict.fromkeys(("longitude", "grid_longitude", "projection_x_coordinate"), "x"),
+    **dict.fromkeys(("latitude", "grid_latitude", "projection_y_coordinate"), "y"),
+    **dict.fromkeys(("time", "forecast_period", "forecast_reference_time"), "time"),
+    **dict.fromkeys(("air_pressure", "height", "depth", "altitude"), "z"),
+}
+SHORT = {
+    **dict.fromkeys(("metre", "meter", "meters", "metres", "m"), "m"),
+    **dict.fromkeys(("micrometer", "micron", "um", "µm", "\u03bcm"), "µm"),
+    **dict.fromkeys(("nanometer", "nm"), "nm"),
+    **dict.fromkeys(("millimeter", "mm"), "mm"),
+}
+"""Units of length, and how they are written."""
+_UNITS = re.compile(r"degrees?_?(north|east|N|E)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One dimension of an array.
+
+    Parameters
+    ----------
+    name : str
+        Its name; ``dimension 0`` and so on where it has none.
+    size : int
+        Elements along it.
+    role : str
+        ``x``, ``y``, ``z``, ``time``, ``channel``, or empty.
+    coordinate : str
+        Path of the array that holds its places; empty if there is none.
+    units : str
+        Of these places.
+    label : str
+        What it is called in full.
+    """
+
+    name: str
+    size: int
+    role: str = ""
+    coordinate: str = ""
+    units: str = ""
+    label: str = ""
+
+
+def text_of(attributes: Mapping[str, Any], *names: str) -> str:
+    """Return the first of some attributes that is a text."""
+    for name in names:
+        found = attributes.get(name)
+        if isinstance(found, list) and len(found) == 1:
+            found = found[0]
+        if isinstance(found, str) and found.strip():
+            return found.strip()
+    return ""
+
+
+class Surroundings:
+    """Where the arrays of a set find their coordinates: in their group, or in one above it.
+
+    Parameters
+    ----------
+    root : Group
+        The set.
+    """
+
+    def __init__(self, root: Group) -> None:
+        self.root = root
+        self.groups = {path: node for path, node in root.walk() if isinstance(node, Group)}
+        self._places = {path: list(_latitudes(group)) for path, group in self.groups.items()}
+
+    def above(self, path: str) -> Iterator[str]:
+        """Yield the group that an array is in, and those above it."""
+        home = path.rpartition("/")[0]
+        yield home
+        while home:
+            home = home.rpartition("/")[0]
+            yield home
+
+    def find(self, path: str, name: str) -> tuple[str, Array] | None:
+        """Return path and array of a name, as seen from an array."""
+        for home in self.above(path):
+            found = self.groups[home].members.get(name)
+            if isinstance(found, Array):
+                return joined_path(home, name), found
+        return None
+
+    def axes(self, path: str, array: Array) -> tuple[Axis, ...]:
+        """Return the dimensions of an array."""
+        names = array.dimension_names or ("",) * len(array.shape)
+        return tuple(
+            self._axis(path, name, size, at)
+            for at, (name, size) in enumerate(zip(names, array.shape, strict=True))
+        )
+
+    def _axis(self, path: str, name: str, size: int, at: int) -> Axis:
+        if not name:
+            return Axis(name=f"dimension {at}", size=size)
+        found = self.find(path, name)
+        if found is None or found[1].dimension_names != (name,) or found[1].shape != (size,):
+            return Axis(name=name, size=size, role=_role(name, {}), label=name)
+        where, known = found
+        attributes = known.attributes
+        return Axis(
+            name=name,
+            size=size,
+            role=_role(name, attributes),
+            coordinate=where,
+            units=text_of(attributes, "units"),
+            label=text_of(attributes, "long_name", "standard_name") or name,
+        )
+
+    def latitude_longitude(self, path: str, names: tuple[str, ...]) -> tuple[str, str] | None:
+        """Return paths of latitudes and longitudes over these dimensions, if there are such."""
+        for home in self.above(path):
+            found = {
+                kind: joined_path(home, name)
+                for kind, name, dims in self._places[home]
+                if dims == names
+            }
+            if len(found) == 2:
+                return found["latitude"], found["longitude"]
+        return None
+
+
+def _latitudes(group: Group) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield what in a group holds latitudes or longitudes, with the dimensions they are over."""
+    for name, array in group.members.items():
+        if not isinstance(array, Array) or not array.dimension_names:
+            continue
+        standard = text_of(array.attributes, "standard_name")
+        units = _UNITS.fullmatch(text_of(array.attributes, "units"))
+        if standard not in ("latitude", "longitude"):
+            plain = units and _PATTERNS["x" if units[1] in ("east", "E") else "y"].fullmatch(name)
+            if not plain or not units:
+                continue
+            standard = "longitude" if units[1] in ("east", "E") else "latitude"
+        yield standard, name, array.dimension_names
+
+
+def _role(name: str, attributes: Mapping[str, Any]) -> str:
+    """Return what a dimension is: by attributes of its coordinate, else by its name."""
+    told = _AXIS.get(text_of(attributes, "axis")) or _STANDARD.get(
+        text_of(attributes, "standard_name")
+    )
+    if told:
+        return told
+    units = text_of(attributes, "units")
+    degrees = _UNITS.fullmatch(units)
+    if degrees:
+        return "x" if degrees[1] in ("east", "E") else "y"
+    if " since " in units:
+        return "time"
+    if text_of(attributes, "positive").lower() in ("up", "down"):
+        return "z"
+    return next((role for role, names in _PATTERNS.items() if names.fullmatch(name)), "")
