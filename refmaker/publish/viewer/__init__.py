@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from refmaker.publish.http_server import HOST, hosts_of, listen
@@ -41,7 +41,7 @@ class View:
         self._server.should_exit = True
         self._thread.join(_SECONDS)
 
-    def __enter__(self) -> View:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

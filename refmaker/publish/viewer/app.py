@@ -11,14 +11,14 @@ from collections import OrderedDict
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from refmaker.errors import RefmakerError, UnsupportedError
 from refmaker.publish.http_server import LOOPBACK, missing, trusted
 from refmaker.publish.viewer.colours import COLOUR_MAPS, colour_table, png
-from refmaker.publish.viewer.contents import Contents, reason
-from refmaker.publish.viewer.scene import Scene
+from refmaker.publish.viewer.contents import Contents, Datasets, reason
+from refmaker.publish.viewer.scene import KINDS, Scene
 from refmaker.publish.viewer.table import table
 from refmaker.publish.viewer.volume import Volume
 
@@ -42,6 +42,7 @@ _WAITING = 100
 _HEARTBEAT = 0.2
 _REMEMBERED = 64
 """Variables that stay open."""
+T = TypeVar("T")
 _PAGE = {
     "": ("page.html", "text/html; charset=utf-8"),
     "viewer.js": ("viewer.js", "text/javascript; charset=utf-8"),
@@ -62,7 +63,8 @@ _OWN_POLICY = (
 # What neuroglancer needs beside its own files; it asks nobody but this server.
 _VOLUME_POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    f"img-src 'self' blob: data:; worker-src 'self' blob:; connect-src 'self' blob: data:; {_FRAMES}"
+    "img-src 'self' blob: data:; worker-src 'self' blob:; connect-src 'self' blob: data:; "
+    f"{_FRAMES}"
 )
 
 
@@ -204,7 +206,7 @@ async def _events(request: Request) -> Response:
 
     async def silence() -> AsyncIterator[str]:
         yield ": nothing will follow\n\n"
-        while not getattr(request.app.state, "stops", bool)():
+        while not getattr(request.app.state, "stops", bool)():  # noqa: ASYNC110 - another thread's
             await asyncio.sleep(_HEARTBEAT)
 
     return StreamingResponse(silence(), media_type="text/event-stream")
@@ -215,6 +217,7 @@ class _Page:
 
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
+        self._datasets = Datasets(contents)
         self._scenes: OrderedDict[str, Scene] = OrderedDict()
         self._volumes: OrderedDict[str, Volume] = OrderedDict()
         self._paths = list(contents.subjects)
@@ -287,6 +290,7 @@ class _Page:
                 "kind": one.kind,
                 "units": one.units,
                 "shape": [[axis.name, axis.size] for axis in one.axes],
+                "beside": one.path in self._contents.beside,
                 "deep": one.kind in ("pyramid", "montage"),
             }
             for one in self._contents.subjects.values()
@@ -306,7 +310,10 @@ class _Page:
         return Scene(self._contents, path)
 
     def _volume(self, path: str) -> Volume:
-        return _remembered(self._volumes, path, lambda path: Volume(self._contents, path))
+        return _remembered(self._volumes, path, self._new_volume)
+
+    def _new_volume(self, path: str) -> Volume:
+        return Volume(self._contents, self._datasets, path)
 
     def _labels(self, request: Request) -> dict[str, Any]:
         return self._scene(request).names(request.query_params["dim"], _number(request, "start", 0))
@@ -318,11 +325,10 @@ class _Page:
             raise UnsupportedError("the range is not of numbers")
         pixels = self._scene(request).picture(
             _at(request),
-            rows=_ends(request, "rows"),
-            columns=_ends(request, "columns"),
-            low=low,
-            high=high,
-            colours=_colours(request),
+            _ends(request, "rows"),
+            _ends(request, "columns"),
+            (low, high),
+            _colours(request),
         )
         return png(pixels)
 
@@ -352,7 +358,7 @@ class _Page:
         return {"url": f"neuroglancer/v/0/#!{quote(json.dumps(state, allow_nan=False))}"}
 
 
-def _remembered(known: OrderedDict[str, Any], path: str, make: Callable[[str], Any]) -> Any:
+def _remembered(known: OrderedDict[str, T], path: str, make: Callable[[str], T]) -> T:
     if path not in known:
         known[path] = make(path)
         while len(known) > _REMEMBERED:
@@ -393,7 +399,7 @@ def _number(request: Request, name: str, default: int | None = None) -> int:
 
 def _colours(request: Request) -> str:
     name = request.query_params.get("colours", "viridis")
-    if name not in COLOUR_MAPS:
+    if name not in COLOUR_MAPS and name != KINDS:
         raise UnsupportedError("there are no such colours")
     return name
 

@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.publish.pictures.canvas import PALETTE
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["COLOUR_MAPS", "colour_table", "coloured", "limits", "png", "suggested"]
+__all__ = ["COLOUR_MAPS", "by_kind", "colour_table", "coloured", "kind_colour", "png"]
 
 # Sixteen colours of each, at even distances: those of matplotlib, and those of ColorBrewer.
 COLOUR_MAPS = {
-    "viridis": "440154481a6c472f7d41448739568c31688e2a788e23888e1f988b22a88435b77954c5687ad151a5db36"
-    "d2e21bfde725",
-    "inferno": "0000040c0826240c4f420a685d126e781c6d932667ae305cc73e4cdd513aed6925f8850ffca50afac62d"
-    "f2e661fcffa4",
-    "blue to red": "0530611854932c75b44393c378b4d5a7d0e4d1e5f0eaf1f5f9eee7fddbc7f7b799ea8e70d6604dbe"
-    "303699102767001f",
+    "viridis": "440154481a6c472f7d41448739568c31688e2a788e23888e1f988b22a88435b77954c568"
+    "7ad151a5db36d2e21bfde725",
+    "inferno": "0000040c0826240c4f420a685d126e781c6d932667ae305cc73e4cdd513aed6925f8850f"
+    "fca50afac62df2e661fcffa4",
+    "blue to red": "0530611854932c75b44393c378b4d5a7d0e4d1e5f0eaf1f5f9eee7fddbc7f7b799ea8e70"
+    "d6604dbe303699102767001f",
     "grey": "000000ffffff",
     "grey, inverted": "ffffff000000",
 }
 """Names of colour maps, and their colours as hexadecimal numbers."""
-_EVEN_HANDED = 2.5
-"""How much longer one side of zero may be, where zero is to be in the middle."""
-_TAILS = (0.2, 99.8)
-"""Parts of the values, in percent, that the colours of a range span."""
 
 
 @cache
@@ -75,6 +75,26 @@ def coloured(values: NDArray[Any], low: float, high: float, name: str) -> NDArra
     return pixels
 
 
+def by_kind(values: NDArray[Any], kinds: Sequence[float]) -> NDArray[np.uint8]:
+    """Return the colours of values that stand for kinds of cells; others are transparent.
+
+    Parameters
+    ----------
+    values : ndarray of number, shape (rows, columns)
+    kinds : sequence of float
+        The values.
+    """
+    pixels = np.zeros((*values.shape, 4), np.uint8)
+    for at, kind in enumerate(kinds):
+        pixels[values == kind] = (*bytes.fromhex(kind_colour(at)[1:]), 255)
+    return pixels
+
+
+def kind_colour(number: int) -> str:
+    """Return the colour of a kind of cells, as ``#rrggbb``."""
+    return PALETTE[number % len(PALETTE)]
+
+
 def png(pixels: NDArray[np.uint8]) -> bytes:
     """Return a picture as PNG.
 
@@ -85,22 +105,3 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     from imagecodecs import png_encode
 
     return bytes(png_encode(np.ascontiguousarray(pixels), level=3))
-
-
-def limits(values: NDArray[Any]) -> tuple[float, float] | None:
-    """Return the ends of a range for values, without their outermost; None if there are none."""
-    numbers = values[np.isfinite(values)].astype(np.float64)
-    if not numbers.size:
-        return None
-    low, high = np.percentile(numbers, _TAILS)
-    if low == high:
-        low, high = numbers.min(), numbers.max()
-    return (float(low), float(high)) if low < high else (float(low) - 0.5, float(high) + 0.5)
-
-
-def suggested(low: float, high: float) -> tuple[float, float, str]:
-    """Return a range and colours for values: with zero in the middle, if it nearly is there."""
-    if low < 0 < high and max(-low, high) <= _EVEN_HANDED * min(-low, high):
-        end = max(-low, high)
-        return -end, end, "blue to red"
-    return low, high, "viridis"

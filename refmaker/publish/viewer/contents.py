@@ -1,4 +1,4 @@
-"""What is in a set for those who look at it: its subjects, their axes, and their values."""
+"""What is in a set for those who look at it: its subjects, their values, and what is amiss."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import MetadataError, RefmakerError, UnsupportedError
-from refmaker.model import Group
+from refmaker.errors import RefmakerError
+from refmaker.model import Array, Group
 from refmaker.model.report import Outcome
+from refmaker.publish.pictures.axes import Surroundings
+from refmaker.publish.pictures.budget import Budget
+from refmaker.publish.pictures.source import Source
 from refmaker.publish.pictures.subjects import Subject, subjects
-from refmaker.publish.viewer.regions import Regions
-from refmaker.reading.open import loaded, open_arrays
+from refmaker.publish.viewer.regions import LOOK, Regions
+from refmaker.reading.open import loaded
 from refmaker.storage.reference_set import ReferenceSet
 
 if TYPE_CHECKING:
@@ -20,18 +23,15 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from refmaker.model import Array
     from refmaker.reading.open import Refs
 
-__all__ = ["COLOURS", "Contents", "reason"]
+__all__ = ["Contents", "Datasets", "reason"]
 
 _NOTES = 20
-COLOURS = (3, 4)
-"""Red, green and blue; with a fourth that says how opaque."""
 
 
-class Contents(Mapping[str, "xr.Dataset"]):
-    """The groups of a set, each opened when it is first looked at.
+class Contents:
+    """A set that is looked at.
 
     Parameters
     ----------
@@ -44,8 +44,14 @@ class Contents(Mapping[str, "xr.Dataset"]):
         Of the set.
     subjects : dict of str to Subject
         What can be looked at, by path.
+    beside : set of str
+        Those that say something of others, or are a single value.
+    source : Source
+        Has coordinates and their texts.
     regions : Regions
-        Reads their values.
+        Reads values.
+    around : Surroundings
+        Finds coordinates by their names.
 
     Raises
     ------
@@ -58,63 +64,16 @@ class Contents(Mapping[str, "xr.Dataset"]):
     ) -> None:
         how = {name: opening.pop(name) for name in ("reference_options", "scan") if name in opening}
         held = loaded(refs, storage_options, **how, allow=opening.get("allow"))
-        self._store = open_arrays(held, storage_options, **opening)
-        self.root = held if isinstance(held, Group) else held.group
+        self.source = Source(held, storage_options, budget=Budget(LOOK), **opening)
+        # What a set may not name is told now rather than by the first picture.
+        _ = self.source.store
+        self.regions = Regions(self.source)
         self._report = held.report if isinstance(held, ReferenceSet) else None
         self.name = _name(refs)
-        self.regions = Regions()
-        self._groups = {path: node for path, node in self.root.walk() if isinstance(node, Group)}
-        self._open: dict[str, xr.Dataset] = {}
-        self._alone: dict[str, xr.DataArray] = {}
-        self._lock = threading.RLock()
+        self.around = Surroundings(self.source.root)
         found = {one.path: one for one in subjects(held)}
-        self.subjects = found | {one.path: one for one in self._rest(found)}
-
-    def __len__(self) -> int:
-        return len(self._groups)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._groups)
-
-    def __getitem__(self, path: str) -> xr.Dataset:
-        """Open a group.
-
-        Raises
-        ------
-        Exception
-            Whatever xarray makes of its variables.
-        """
-        if path not in self._groups:
-            raise KeyError(path)
-        with self._lock:
-            if path not in self._open:
-                self._open[path] = self._dataset(path, ())
-            return self._open[path]
-
-    def array(self, path: str) -> xr.DataArray:
-        """Return an array, lazy, as its attributes say that it is meant.
-
-        Raises
-        ------
-        UnsupportedError
-            If there is no such array.
-        Exception
-            Whatever xarray makes of it.
-        """
-        group, _, name = path.rpartition("/")
-        if name not in getattr(self._groups.get(group), "members", ()):
-            raise UnsupportedError("there is no such array", path=path)
-        try:
-            return self[group][name]
-        except Exception:  # noqa: BLE001 - what is wrong with a neighbour never costs this array
-            return self._by_itself(path)
-
-    def member(self, path: str) -> Array:
-        """Return an array of the set, with its table."""
-        found = self.root[path]
-        if isinstance(found, Group):
-            raise UnsupportedError("there is no such array", path=path)
-        return found
+        beside = {one.path: one for one in self._rest(found)}
+        self.subjects, self.beside = found | beside, set(beside)
 
     def notes(self) -> list[str]:
         """Return what of the files is not in the set, and what a reader should know."""
@@ -126,12 +85,72 @@ class Contents(Mapping[str, "xr.Dataset"]):
         more = [f"and {len(told) - _NOTES:,} more"] if len(told) > _NOTES else []
         return told[:_NOTES] + more
 
+    def _rest(self, found: Mapping[str, Subject]) -> Iterator[Subject]:
+        """Yield what is shown as numbers: coordinates, scalars, texts."""
+        taken = {path for one in found.values() for path in (one.path, *one.levels, *one.columns)}
+        for path, array in self.source.root.arrays():
+            if path not in taken and len(array.shape) <= 1:
+                axes = self.around.axes(path, array)
+                yield Subject(kind="table", path=path, title=path.rpartition("/")[2], axes=axes)
+
+
+class Datasets(Mapping[str, "xr.Dataset"]):
+    """Groups near an array as xarray's datasets, each opened when it is first asked for.
+
+    Parameters
+    ----------
+    contents : Contents
+        The set.
+    """
+
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
+        self._open: dict[str, xr.Dataset] = {}
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        return len(self._contents.around.groups)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._contents.around.groups)
+
+    def __getitem__(self, path: str) -> xr.Dataset:
+        """Open a group.
+
+        Raises
+        ------
+        Exception
+            Whatever xarray makes of its variables.
+        """
+        if path not in self._contents.around.groups:
+            raise KeyError(path)
+        with self._lock:
+            if path not in self._open:
+                self._open[path] = self._dataset(path, set())
+            return self._open[path]
+
+    def array(self, path: str) -> xr.DataArray:
+        """Return an array, without those beside it if they cannot be opened.
+
+        Raises
+        ------
+        Exception
+            Whatever xarray makes of it.
+        """
+        group, _, name = path.rpartition("/")
+        try:
+            return self[group][name]
+        except Exception:  # noqa: BLE001 - what is wrong with a neighbour never costs this array
+            members = self._contents.around.groups[group].members
+            dims = self._contents.source.array(path).dimension_names or ()
+            return self._dataset(group, set(members) - {name, *dims})[name]
+
     def near(self, path: str) -> Mapping[str, xr.Dataset]:
         """Return the groups that may say what image an array is part of, as far as they open."""
         home = path.rpartition("/")[0]
         above = home.rpartition("/")[0]
         found = {}
-        for group in self._groups:
+        for group in self:
             beside = group.rpartition("/")[0] == above and group.rpartition("/")[2].isdigit()
             if group in (home, above, "") or (home and beside):
                 try:
@@ -140,55 +159,27 @@ class Contents(Mapping[str, "xr.Dataset"]):
                     continue
         return found
 
-    def _by_itself(self, path: str) -> xr.DataArray:
-        """Open an array without those beside it, but for the coordinates of its dimensions."""
-        with self._lock:
-            if path not in self._alone:
-                group, _, name = path.rpartition("/")
-                members = self._groups[group].members
-                dims = self.member(path).dimension_names or ()
-                try:
-                    opened = self._dataset(group, set(members) - {name, *dims})
-                except Exception:  # noqa: BLE001 - a coordinate that cannot be read is done without
-                    opened = self._dataset(group, set(members) - {name})
-                self._alone[path] = opened[name]
-            return self._alone[path]
-
-    def _dataset(self, group: str, dropped: Any) -> xr.Dataset:
+    def _dataset(self, group: str, dropped: set[str]) -> xr.Dataset:
         import xarray as xr
 
         from refmaker.reading.xarray_store import StoreBackend
 
-        members = self._groups[group].members.items()
-        arrays = {name for name, node in members if not isinstance(node, Group)}
+        members = self._contents.around.groups[group].members
         return xr.open_dataset(
-            self._store,  # type: ignore[arg-type]
+            self._contents.source.store,  # type: ignore[arg-type]
             engine=StoreBackend,
             group=f"/{group}",
             chunks=None,
             cache=False,
-            decode_timedelta=False,
-            drop_variables=sorted(set(dropped) & arrays),
+            decode_times=False,
+            drop_variables=[name for name in dropped if isinstance(members[name], Array)],
         )
-
-    def _rest(self, found: Mapping[str, Subject]) -> Iterator[Subject]:
-        """Yield what is shown as numbers: coordinates, scalars, texts."""
-        taken = {path for one in found.values() for path in (one.path, *one.levels, *one.columns)}
-        for path, array in self.root.arrays():
-            if path not in taken and len(array.shape) <= 1:
-                yield Subject(kind="table", path=path, title=path.rpartition("/")[2])
 
 
 def reason(error: BaseException, path: str = "") -> str:
     """Return in one line what is wrong with an array."""
-    if isinstance(error, RefmakerError):
-        text = str(error)
-    else:
-        # What xarray and zarr raise often says less than what it was raised from.
-        cause = error.__cause__ if isinstance(error.__cause__, RefmakerError) else error
-        text = (
-            str(cause) if isinstance(cause, MetadataError) else f"{type(cause).__name__}: {cause}"
-        )
+    cause = error.__cause__ if isinstance(error.__cause__, RefmakerError) else error
+    text = str(cause) if isinstance(cause, RefmakerError) else f"{type(cause).__name__}: {cause}"
     line = " ".join(text.split())
     return line if not path or path in line else f"{path}: {line}"
 

@@ -23,15 +23,20 @@ class PointGrid:
     ----------
     latitudes, longitudes : ndarray of float, shape (points,)
         In degrees.
+
+    Attributes
+    ----------
+    size : (int, int)
+        Rows and columns.
     """
 
     def __init__(self, latitudes: NDArray[Any], longitudes: NDArray[Any]) -> None:
         north = np.asarray(latitudes, np.float64)
         east = np.asarray(longitudes, np.float64)
         rows = int(min(_ROWS, max(2, math.sqrt(north.size / 2))))
-        self._size = rows, 2 * rows
+        self.size = rows, 2 * rows
         self._ends = [(float(np.nanmin(one)), float(np.nanmax(one))) for one in (north, east)]
-        self._cells = _cells(north, east, self._ends, self._size)
+        self._cells = _cells(north, east, self._ends, self.size)
 
     def picture(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the values of the cells as numbers, southernmost row first; NaN of empty ones."""
@@ -40,25 +45,14 @@ class PointGrid:
 
     def nearest(self, row: int, column: int) -> int:
         """Return the point that a cell shows; -1 if none is near."""
-        rows, columns = self._size
+        rows, columns = self.size
         return int(self._cells[min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)])
 
-    def side(self, which: int) -> dict[str, Any]:
-        """Return rows or columns: how many, where they lie, and which end is on top or left."""
-        middles = self._middles(which)
-        return {
-            "dim": ("latitude", "longitude")[which],
-            "size": self._size[which],
-            "label": ("latitude", "longitude")[which],
-            "flip": which == 0,
-            "places": (float(middles[0]), float(middles[1] - middles[0])),
-            "units": ("degrees_north", "degrees_east")[which],
-        }
-
-    def _middles(self, which: int) -> NDArray[np.float64]:
+    def places(self, which: int) -> tuple[float, float]:
+        """Return the middle of the first row or column, and the distance to the next."""
         low, high = self._ends[which]
-        step = (high - low or 1.0) / self._size[which]
-        return low + step * (np.arange(self._size[which]) + 0.5)
+        step = (high - low or 1.0) / self.size[which]
+        return low + step / 2, step
 
 
 def _cells(

@@ -9,22 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.errors import LimitError
-from refmaker.model.amounts import human_size
+from refmaker.publish.pictures.budget import Cost
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-    import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["READ_BYTES", "Regions"]
+    from refmaker.model import Array
+    from refmaker.publish.pictures.source import Source
 
-READ_BYTES = 512 * 1024**2
-"""Decoded bytes of the chunks that one question may take."""
+__all__ = ["LOOK", "Regions", "means_itself"]
+
+LOOK = Cost(2048, 2048, 256 * 1024**2, 512 * 1024**2)
+"""What one question may take."""
 _KEPT_BYTES = 256 * 1024**2
 _SLAB_BYTES = 64 * 1024**2
 """Decoded bytes of chunks that are kept together."""
+
+_MEANING = frozenset(
+    {"_FillValue", "missing_value", "_Unsigned", "scale_factor", "add_offset", "scales", "offsets"}
+    | {"rescale"}
+)
+"""Attributes that make of stored values others."""
 
 Part = int | slice
 Slab = tuple[tuple[int, int], ...]
@@ -32,7 +39,7 @@ Slab = tuple[tuple[int, int], ...]
 
 
 class Regions:
-    """Reads parts of arrays, and keeps the chunks around small ones.
+    """Reads parts of arrays, and keeps the chunks around small ones as they are stored.
 
     A map of one time takes whole chunks, which may hold its neighbours in time, too; a series at
     one place takes those of all times, which hold the places beside it. Where such chunks are
@@ -40,117 +47,98 @@ class Regions:
 
     Parameters
     ----------
+    source : Source
+        The set, and what a question may take.
     kept_bytes : int
         Bytes that are kept; what was unused for longest is dropped.
     """
 
-    def __init__(self, kept_bytes: int = _KEPT_BYTES) -> None:
+    def __init__(self, source: Source, kept_bytes: int = _KEPT_BYTES) -> None:
+        self._source = source
         self._kept: OrderedDict[tuple[str, Slab], NDArray[Any]] = OrderedDict()
         self._room = kept_bytes
         self._lock = threading.Lock()
 
-    def read(
-        self, path: str, array: xr.DataArray, index: Mapping[Any, Part], *, budget: int = READ_BYTES
-    ) -> NDArray[Any]:
+    def read(self, path: str, parts: Sequence[Part], *, meant: bool = True) -> NDArray[Any]:
         """Return the values of a part of an array.
 
         Parameters
         ----------
         path : str
-            What the array is kept by.
-        array : xarray.DataArray
-            Lazy, with the chunks of the file among its encoding.
-        index : mapping of dimension to int or slice
-            What is not named is taken whole. Slices have no negative numbers.
-        budget : int
-            Decoded bytes of the chunks that hold it.
+            Of the array.
+        parts : sequence of int or slice
+            One for each dimension; no number is negative.
+        meant : bool
+            As attributes say that values are meant, in float64, missing ones as NaN; or as they
+            are stored.
+
+        Returns
+        -------
+        ndarray
+            Without the dimensions of which a part is one number.
 
         Raises
         ------
         LimitError
-            If its chunks are larger than the budget.
+            If that takes more than a question may.
         Exception
             Whatever reading may raise.
         """
-        parts = [index.get(dim, slice(None)) for dim in array.dims]
-        sizes = chunk_sizes(array)
-        nbytes = math.prod(
-            _touched(part, size, chunk)
-            for part, size, chunk in zip(parts, array.shape, sizes, strict=True)
-        ) * max(array.dtype.itemsize, 1)
-        if nbytes > budget:
-            raise LimitError(
-                f"its chunks hold {human_size(nbytes)}, more than the {human_size(budget)} that"
-                " are read at once",
-                path=path,
-                hint="choose a smaller part",
-            )
-        slab = _slab(parts, array.shape, sizes)
-        shape = [stop - start for start, stop in slab]
-        if math.prod(shape) * array.dtype.itemsize > _SLAB_BYTES:
-            return np.asarray(array[_sparse(parts, array.shape)].to_numpy())
+        array = self._source.array(path)
+        wanted = [_elements(part, size) for part, size in zip(parts, array.shape, strict=True)]
+        slab = _slab(wanted, array)
+        nbytes = math.prod(stop - start for start, stop in slab) * array.dtype.itemsize
+        if not all(one.size for one in wanted):
+            stored = np.empty([one.size for one in wanted], array.dtype)
+        elif nbytes > _SLAB_BYTES:
+            stored = self._source.read(path, wanted)
+        else:
+            held = self._held(path, slab)
+            inner = [one - start for one, (start, _) in zip(wanted, slab, strict=True)]
+            stored = held[np.ix_(*inner)] if inner else held
+        values = self._source.as_meant(path, stored, wanted) if meant else stored
+        return np.asarray(
+            values[tuple(0 if isinstance(part, int) else slice(None) for part in parts)]
+        )
+
+    def _held(self, path: str, slab: Slab) -> NDArray[Any]:
+        """Return the chunks of a slab, read or kept."""
         key = path, slab
         with self._lock:
             held = self._kept.get(key)
             if held is not None:
                 self._kept.move_to_end(key)
-        if held is None:
-            held = np.asarray(array[tuple(slice(*ends) for ends in slab)].to_numpy())
-            self._keep(key, held)
-        inner = tuple(
-            _shifted(part, start, size)
-            for part, (start, _), size in zip(parts, slab, array.shape, strict=True)
-        )
-        return np.asarray(held[inner])
-
-    def _keep(self, key: tuple[str, Slab], values: NDArray[Any]) -> None:
+                return held
+        region = [np.arange(start, stop, dtype=np.int64) for start, stop in slab]
+        held = self._source.read(path, region)
         with self._lock:
-            self._kept[key] = values
-            while sum(held.nbytes for held in self._kept.values()) > self._room:
+            self._kept[key] = held
+            while sum(one.nbytes for one in self._kept.values()) > self._room:
                 self._kept.popitem(last=False)
+        return held
 
 
-def chunk_sizes(array: xr.DataArray) -> tuple[int, ...]:
-    """Return the elements of a chunk along each dimension; those of the array if unknown."""
-    told = array.encoding.get("preferred_chunks") or {}
-    found = []
-    for dim, size in array.sizes.items():
-        chunk = told.get(dim, size)
-        # Chunks of different lengths are told one by one.
-        found.append(max(1, max(chunk, default=1) if isinstance(chunk, tuple) else int(chunk)))
-    return tuple(found)
+def means_itself(array: Array) -> bool:
+    """Whether values are meant as they are stored, none of them missing."""
+    raster = "grid_mapping" in array.attributes and array.fill_value is not None
+    return array.dtype.kind != "c" and not raster and _MEANING.isdisjoint(array.attributes)
 
 
-def _touched(part: Part, size: int, chunk: int) -> int:
-    """Return how many elements the chunks have, along a dimension, that hold a part."""
+def _elements(part: Part, size: int) -> NDArray[np.int64]:
     if isinstance(part, int):
-        return min(chunk, size)
-    start, stop, step = part.indices(size)
-    if stop <= start:
-        return 0
-    spanned = (stop - 1) // chunk - start // chunk + 1
-    return min(spanned, len(range(start, stop, step))) * min(chunk, size)
+        return np.array([part], np.int64)
+    return np.arange(*part.indices(size), dtype=np.int64)
 
 
-def _slab(parts: list[Part], shape: tuple[int, ...], chunks: tuple[int, ...]) -> Slab:
-    """Return the ends of the chunks that hold a part."""
+def _slab(wanted: Sequence[NDArray[np.int64]], array: Array) -> Slab:
+    """Return the ends of the chunks that hold a part; of the part, where they differ in length."""
     found = []
-    for part, size, chunk in zip(parts, shape, chunks, strict=True):
-        start, stop, _ = (part, part + 1, 1) if isinstance(part, int) else part.indices(size)
-        found.append((start // chunk * chunk, min(-(-max(stop, start) // chunk) * chunk, size)))
+    for axis, one in enumerate(wanted):
+        if not one.size:
+            return ()
+        start, stop, size = int(one[0]), int(one[-1]) + 1, array.shape[axis]
+        if array.edges is None or array.edges[axis] is None:
+            chunk = array.chunk_shape[axis]
+            start, stop = start // chunk * chunk, min(-(-stop // chunk) * chunk, size)
+        found.append((start, stop))
     return tuple(found)
-
-
-def _sparse(parts: list[Part], shape: tuple[int, ...]) -> tuple[Any, ...]:
-    """Return parts of which each element is named where they are every so many: no more is read."""
-    return tuple(
-        np.arange(*part.indices(size)) if isinstance(part, slice) and (part.step or 1) > 1 else part
-        for part, size in zip(parts, shape, strict=True)
-    )
-
-
-def _shifted(part: Part, start: int, size: int) -> Part:
-    if isinstance(part, int):
-        return part - start
-    first, stop, step = part.indices(size)
-    return slice(first - start, max(stop, first) - start, step)

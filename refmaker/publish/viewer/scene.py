@@ -1,4 +1,4 @@
-"""One variable as it is looked at: a picture at one place of its other dimensions, values, lines."""
+"""A variable as it is looked at: a picture at one place of its other dimensions, values, lines."""
 
 from __future__ import annotations
 
@@ -7,36 +7,41 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.errors import LimitError, UnsupportedError
-from refmaker.publish.images import places
-from refmaker.publish.viewer.colours import coloured, limits, suggested
-from refmaker.publish.viewer.contents import COLOURS
-from refmaker.publish.viewer.labels import labels, value_text, with_units
+from refmaker.errors import UnsupportedError
+from refmaker.publish.pictures.axes import text_of
+from refmaker.publish.pictures.colours import kinds_of, shades
+from refmaker.publish.pictures.compositing import coloured as composed
+from refmaker.publish.viewer.colours import by_kind, coloured, kind_colour
+from refmaker.publish.viewer.labels import is_time, value_text, value_texts
 from refmaker.publish.viewer.points import PointGrid
-from refmaker.publish.viewer.regions import READ_BYTES, chunk_sizes
+from refmaker.publish.viewer.regions import LOOK, means_itself
+from refmaker.publish.viewer.sides import sides
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    import xarray as xr
     from numpy.typing import NDArray
 
+    from refmaker.model import Array
     from refmaker.publish.viewer.contents import Contents
 
-__all__ = ["PIXELS", "Scene"]
+__all__ = ["KINDS", "PIXELS", "Scene"]
 
+KINDS = "kinds"
+"""Colours of values that stand for kinds of cells."""
 PIXELS = 1600
 """Values along a side that are drawn; of more, every second, third, ..."""
-_SAMPLES = 5
+_SAMPLES = 4
 """Places along the other dimensions from which a range of values is learnt."""
 _SAMPLE_BYTES = 32 * 1024**2
 _LABELS = 1000
-_POINTS = 2000
+_VALUES = 2000
 """Values of a line."""
 _CHUNKS = 1024
 """Chunks of a line."""
 _AROUND = 8
 """Coordinates whose values are told at a place."""
+_SHADES = {"RdBu_r": "blue to red", "gray": "grey", "gray_r": "grey, inverted"}
 
 Ends = tuple[int, int]
 
@@ -56,95 +61,79 @@ class Scene:
     UnsupportedError
         If no picture can be made of it.
     Exception
-        Whatever opening it may raise.
+        Whatever reading its coordinates may raise.
     """
 
     def __init__(self, contents: Contents, path: str) -> None:
-        self.contents, self.path = contents, path
-        self.subject = contents.subjects.get(path)
-        if self.subject is None:
-            raise UnsupportedError("no picture is made of it", path=path)
-        self.array = contents.array(path)
-        if self.array.dtype.kind not in "biufc" or not self.subject.drawn or not self.array.size:
-            raise UnsupportedError(f"no picture is made of {self.array.dtype}", path=path)
-        self.dims = [str(dim) for dim in self.array.dims]
-        self.drawn = [self.dims[at] for at in self.subject.drawn[:2]]
+        subject = contents.subjects.get(path)
+        if subject is None or not subject.drawn:
+            raise UnsupportedError("no picture is made of it", path=path or "/")
+        self.contents, self.path, self.subject = contents, path, subject
+        self.array: Array = contents.source.array(path)
+        self.sizes = {axis.name: axis.size for axis in subject.axes}
+        self.dims = list(self.sizes)
+        if len(self.dims) < len(subject.axes):
+            raise UnsupportedError("it has two dimensions of the same name", path=path)
+        self.drawn = [self.dims[at] for at in subject.drawn[:2]]
         self.points: PointGrid | None = None
-        if self.subject.kind == "points" and self.subject.ground:
-            ground = [contents.array(one).to_numpy() for one in self.subject.ground]
-            self.points = PointGrid(*ground)
-        colours = self.subject.colours
-        self.colours: str | None = None
-        if colours is not None and not self.subject.channels:
-            eight = self.array.dtype.kind == "u" and self.array.shape[colours] in COLOURS
-            self.colours = self.dims[colours] if eight else None
-        self._turned = self._ground_turned()
+        if subject.kind == "points" and subject.ground:
+            ground = [contents.source.coordinate(one) for one in subject.ground]
+            if ground[0] is None or ground[1] is None:
+                raise UnsupportedError("there are too many points to be drawn", path=path)
+            self.points = PointGrid(ground[0], ground[1])
+        # Channels that the file gives colours are put together by the viewer of volumes.
+        rgb = subject.colours is not None and not subject.channels and self._are_colours()
+        self.colours = self.dims[subject.colours] if rgb and subject.colours is not None else None
         self.sliders = [dim for dim in self.dims if dim not in (*self.drawn, self.colours)]
+        self.rows, self.columns = sides(contents, subject, self.points)
 
     def about(self) -> dict[str, Any]:
         """Return what the page has to know, as JSON values."""
-        first = {dim: self._size(dim) // 2 if dim == "z" else 0 for dim in self.sliders}
-        low, high, colours = self.range()
-        subject: Any = self.subject
+        low, high, colours = self._shades()
+        kinds = enumerate(kinds_of(self.array))
         return {
             "path": self.path,
-            "kind": subject.kind,
-            "title": subject.title,
-            "units": subject.units,
-            "crs": subject.crs,
-            "dtype": str(self.contents.member(self.path).dtype),
-            "shape": [[dim, self._size(dim)] for dim in self.dims],
-            "sliders": [{**self._axis(dim), "at": first[dim]} for dim in self.sliders],
-            "rows": self._side(0),
-            "columns": self._side(1),
+            "kind": self.subject.kind,
+            "title": self.subject.title,
+            "units": self.subject.units,
+            "crs": self.subject.crs,
+            "dtype": str(self.array.dtype),
+            "shape": list(self.sizes.items()),
+            "sliders": [self._slider(dim) for dim in self.sliders],
+            "rows": self.rows.about(),
+            "columns": self.columns.about(),
+            "part": self.window(LOOK.decoded),
             "line": len(self.drawn) < 2 and self.points is None,
             "rgb": self.colours is not None,
-            "part": self.window(),
             "low": low,
             "high": high,
             "colours": colours,
+            "kinds": [
+                [value, name.replace("_", " "), kind_colour(at)] for at, (value, name) in kinds
+            ],
         }
 
-    def range(self) -> tuple[float, float, str]:
-        """Return the ends of the range of values, learnt from a few places, and colours for it."""
-        told = self._window()
-        if told is not None:
-            return *told, "grey"
-        found = []
-        window = self.window(_SAMPLE_BYTES)
-        for part in np.linspace(0, 1, _SAMPLES if self.sliders else 1):
-            at = {dim: round(part * (self._size(dim) - 1)) for dim in self.sliders}
-            values = self.values(at, *window, most=PIXELS // 4).reshape(-1)
-            found.append(np.abs(values) if values.dtype.kind == "c" else values)
-        ends = limits(np.concatenate(found))
-        if ends is None:
-            return 0.0, 1.0, "viridis"
-        image = self.subject is not None and self.subject.kind in ("image", "montage", "pyramid")
-        geographic = self.subject is not None and bool(self.subject.crs)
-        return (*ends, "grey") if image and not geographic else suggested(*ends)
-
-    def window(self, nbytes: int = READ_BYTES) -> list[Ends | None]:
+    def window(self, nbytes: int) -> list[Ends | None]:
         """Return rows and columns, in the middle, whose chunks hold no more than so many bytes."""
         if self.points is not None or len(self.drawn) < 2:
             return [None, None]
-        sizes = dict(zip(self.dims, chunk_sizes(self.array), strict=True))
-        rest = math.prod(
-            min(sizes[dim], self._size(dim)) for dim in self.dims if dim not in self.drawn
-        ) * max(self.array.dtype.itemsize, 1)
-        ends = [(0, self._size(dim)) for dim in self.drawn]
-        whole = list(ends)
+        chunks = dict(zip(self.dims, self.array.chunk_shape, strict=True))
+        rest = self.array.dtype.itemsize * math.prod(
+            chunks[dim] if dim != self.colours else self.sizes[dim]
+            for dim in self.dims
+            if dim not in self.drawn
+        )
+        whole = [(0, self.sizes[dim]) for dim in self.drawn]
+        ends = list(whole)
         while True:
             spans = [
-                min(-(-stop // sizes[dim]) * sizes[dim], self._size(dim))
-                - start // sizes[dim] * sizes[dim]
+                -(-stop // chunks[dim]) * chunks[dim] - start // chunks[dim] * chunks[dim]
                 for (start, stop), dim in zip(ends, self.drawn, strict=True)
             ]
-            if math.prod(spans) * rest <= nbytes:
-                return [None if ends == whole else one for one in ends]
             # The longer side first, by an eighth at each end.
             wide = int(ends[1][1] - ends[1][0] >= ends[0][1] - ends[0][0])
             start, stop = ends[wide]
-            if stop - start < 2:
+            if math.prod(spans) * rest <= nbytes or stop - start < 2:
                 return [None if ends == whole else one for one in ends]
             cut = max(1, (stop - start) // 8)
             ends[wide] = start + cut, max(stop - cut, start + cut + 1)
@@ -154,6 +143,7 @@ class Scene:
         at: Mapping[str, int],
         rows: Ends | None = None,
         columns: Ends | None = None,
+        *,
         most: int = PIXELS,
     ) -> NDArray[Any]:
         """Return the values of a picture, as stored: first row first, every so many.
@@ -169,53 +159,61 @@ class Scene:
 
         Returns
         -------
-        ndarray, shape (rows, columns) or (rows, columns, colours)
+        ndarray of float64, shape (rows, columns) or (rows, columns, colours)
             Of what is one line of values, one row.
         """
-        index: dict[Any, Any] = dict(self._checked(at))
+        index: dict[str, int | slice] = dict(self._checked(at))
         if self.points is not None:
-            line = self._read(index)
-            return self.points.picture(line)
+            return self.points.picture(self._read(index))
         for dim, ends in zip(self.drawn[::-1], (columns, rows), strict=False):
-            start, stop = ends or (0, self._size(dim))
-            if not 0 <= start < stop <= self._size(dim):
+            start, stop = ends or (0, self.sizes[dim])
+            if not 0 <= start < stop <= self.sizes[dim]:
                 raise UnsupportedError(f"there are no {start} to {stop} along {dim}")
             index[dim] = slice(start, stop, max(1, -(-(stop - start) // most)))
-        found = self._read(index)
         kept = [dim for dim in self.dims if dim not in self.sliders]
-        if self.colours is not None:
-            order = [*self.drawn, self.colours]
-        else:
-            order = self.drawn
-        found = found.transpose([kept.index(dim) for dim in order])
+        order = self.drawn if self.colours is None else [*self.drawn, self.colours]
+        found = self._read(index).transpose([kept.index(dim) for dim in order])
         return found[None] if len(self.drawn) < 2 else found
 
     def picture(
         self,
         at: Mapping[str, int],
-        *,
-        rows: Ends | None = None,
-        columns: Ends | None = None,
-        low: float,
-        high: float,
+        rows: Ends | None,
+        columns: Ends | None,
+        limits: tuple[float, float],
         colours: str,
     ) -> NDArray[np.uint8]:
-        """Return a picture as it is seen, north on top: red, green, blue, opacity."""
+        """Return a picture as it is seen, north on top.
+
+        Parameters
+        ----------
+        at, rows, columns
+            As for `values`.
+        limits : (float, float)
+            Values of the first and the last colour.
+        colours : str
+            Name of a map of colours.
+
+        Returns
+        -------
+        ndarray of uint8, shape (rows, columns, 3 or 4)
+            Red, green, blue, opacity.
+        """
         values = self.values(at, rows, columns)
         if self.colours is not None:
-            pixels = _rgb(values)
+            pixels = composed(self.subject, self.array, values)
+        elif colours == KINDS:
+            pixels = by_kind(values, [value for value, _ in kinds_of(self.array)])
         else:
-            numbers = np.abs(values) if values.dtype.kind == "c" else values
-            pixels = coloured(numbers, low, high, colours)
-        turned = [slice(None, None, -1 if self._side(one)["flip"] else 1) for one in (0, 1)]
-        return pixels[tuple(turned)]
+            pixels = coloured(values, *limits, colours)
+        return pixels[:: -1 if self.rows.flip else 1, :: -1 if self.columns.flip else 1]
 
     def value(self, at: Mapping[str, int], row: int, column: int) -> dict[str, Any]:
         """Return what is at a place: the value, and the coordinates there."""
         index = self._place(at, row, column)
-        found = self._read(index)
-        shown = ", ".join(value_text(one) for one in np.atleast_1d(found))
-        return {"value": shown, "places": [*self._around(index)]}
+        found = self._read(index, meant=not means_itself(self.array))
+        shown = ", ".join(map(value_text, np.atleast_1d(found)))
+        return {"value": shown, "places": list(self._places(index))}
 
     def series(
         self, dim: str, at: Mapping[str, int], row: int | None = None, column: int | None = None
@@ -223,185 +221,130 @@ class Scene:
         """Return values along a dimension, at a place of the picture.
 
         Of more values, or chunks, than are drawn at once every so many are read.
-
-        Raises
-        ------
-        LimitError
-            If a single chunk is too large.
         """
-        if row is not None and column is not None:
-            index = self._place(at, row, column)
-        else:
-            index = self._checked({one: at.get(one, 0) for one in self.dims if one != dim})
         if dim not in self.dims:
             raise UnsupportedError(f"there is no dimension {dim}", path=self.path)
-        size, step = self._size(dim), self._stride(dim)
-        index[dim] = slice(0, size, step)
-        found = self._read(index)
-        numbers = np.abs(found) if found.dtype.kind == "c" else found
-        values = numbers.astype(np.float64).tolist()
-        coordinate = self.array.coords.get(dim)
-        told = None if coordinate is None else coordinate[::step]
+        index: dict[str, int | slice] = dict(self._checked(at))
+        if row is not None and column is not None:
+            index |= self._place(at, row, column)
+        if self.colours is not None:
+            index[self.colours] = 0
+        step = self._stride(dim)
+        index[dim] = slice(0, self.sizes[dim], step)
+        values = self._read(index).tolist()
+        axis = self.subject.axes[self.dims.index(dim)]
         return {
-            **self._axis(dim),
-            "counted": coordinate is None,
+            **self._slider(dim),
+            "counted": not axis.coordinate,
             "step": step,
             "values": [value if math.isfinite(value) else None for value in values],
-            "labels": labels(told, 0, len(values))
-            if told is not None
-            else [str(one) for one in range(0, size, step)],
+            "labels": self.contents.source.texts(axis, range(0, self.sizes[dim], step)),
         }
 
     def names(self, dim: str, start: int) -> dict[str, Any]:
         """Return what up to 1,000 places along a dimension are called."""
-        if dim not in self.dims:
+        if dim not in self.dims or start < 0:
             raise UnsupportedError(f"there is no dimension {dim}", path=self.path)
-        stop = min(max(0, start) + _LABELS, self._size(dim))
-        return {"start": max(0, start), "labels": labels(self._coordinate(dim), start, stop)}
+        axis = self.subject.axes[self.dims.index(dim)]
+        places = range(start, min(start + _LABELS, axis.size))
+        return {"start": start, "labels": self.contents.source.texts(axis, places)}
 
     def caption(self, at: Mapping[str, int]) -> list[tuple[str, str]]:
         """Return times that follow from the chosen places, such as when a forecast is valid."""
         chosen = self._checked(at)
         found = []
-        for name, coordinate in self.array.coords.items():
-            apart = coordinate.dims and set(coordinate.dims) <= set(chosen)
-            if (
-                coordinate.dtype.kind == "M"
-                and name not in self.dims
-                and (apart or not coordinate.dims)
-            ):
-                value = coordinate[{dim: chosen[str(dim)] for dim in coordinate.dims}]
-                found.append((str(name), value_text(value.to_numpy()[()])))
+        for path, array in self._beside():
+            dims = array.dimension_names or ()
+            if is_time(array.attributes) and set(dims) <= set(chosen) and dims != tuple(self.dims):
+                value = self.contents.regions.read(path, [chosen[dim] for dim in dims])
+                text = value_texts(np.atleast_1d(value), array.attributes)[0]
+                found.append((path.rpartition("/")[2], text))
         return found[:_AROUND]
 
-    def _read(self, index: Mapping[Any, Any]) -> NDArray[Any]:
-        return self.contents.regions.read(self.path, self.array, index)
+    def _read(self, index: Mapping[str, int | slice], *, meant: bool = True) -> NDArray[Any]:
+        parts = [index.get(dim, slice(None)) for dim in self.dims]
+        return self.contents.regions.read(self.path, parts, meant=meant)
 
-    def _size(self, dim: str) -> int:
-        return int(self.array.sizes[dim])
+    def _are_colours(self) -> bool:
+        subject = self.subject
+        if subject.colours is None or self.array.dtype.kind != "u":
+            return False
+        return len(subject.axes) > 2 and subject.axes[subject.colours].size in (3, 4)
 
-    def _coordinate(self, dim: str) -> xr.DataArray | None:
-        found = self.array.coords.get(dim)
-        return found if found is not None and found.dims == (dim,) else None
-
-    def _checked(self, at: Mapping[str, int]) -> dict[Any, int]:
-        """Return places along dimensions, each of which has to be there."""
+    def _checked(self, at: Mapping[str, int]) -> dict[str, int]:
+        """Return places along the other dimensions, each of which has to be there."""
         for dim, place in at.items():
-            if dim not in self.dims or not 0 <= place < self._size(dim):
+            if not 0 <= place < self.sizes.get(dim, 0):
                 raise UnsupportedError(f"there is no {place} along {dim}", path=self.path)
-        missing = [dim for dim in self.sliders if dim not in at]
-        return {**dict.fromkeys(missing, 0), **at}
+        return {dim: at.get(dim, 0) for dim in self.sliders}
 
-    def _place(self, at: Mapping[str, int], row: int, column: int) -> dict[Any, Any]:
-        index: dict[Any, Any] = self._checked(at)
+    def _place(self, at: Mapping[str, int], row: int, column: int) -> dict[str, int]:
+        index = self._checked(at)
         if self.points is not None:
             point = self.points.nearest(row, column)
             if point < 0:
                 raise UnsupportedError("there is no point near this place", path=self.path)
             return {**index, self.drawn[0]: point}
         places = [column] if len(self.drawn) < 2 else [row, column]
-        return index | self._checked({**index, **dict(zip(self.drawn, places, strict=True))})
+        for dim, place in zip(self.drawn, places, strict=True):
+            if not 0 <= place < self.sizes[dim]:
+                raise UnsupportedError(f"there is no {place} along {dim}", path=self.path)
+            index[dim] = place
+        return index
 
-    def _around(self, index: Mapping[Any, Any]) -> Sequence[tuple[str, str]]:
-        """Return the coordinates over rows and columns at a place."""
-        found = []
-        for name, coordinate in self.array.coords.items():
-            over = set(coordinate.dims)
-            if not over or not over & set(self.drawn) or not over <= set(index):
-                continue
-            path = f"{self.path}@{name}"
-            here = {dim: index[dim] for dim in coordinate.dims}
-            value = self.contents.regions.read(path, coordinate, here, budget=READ_BYTES // 8)
-            found.append((str(name), with_units(value_text(value[()]), coordinate)))
-        return found[:_AROUND]
+    def _places(self, index: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+        """Yield the coordinates of rows and columns at a place, and those over both."""
+        for dim in self.drawn:
+            axis = self.subject.axes[self.dims.index(dim)]
+            known = self.contents.source.coordinate(axis.coordinate)
+            if known is not None:
+                attributes = self.contents.source.array(axis.coordinate).attributes
+                yield axis.name, value_texts(known[index[dim]][None], attributes)[0]
+        for path in self.subject.ground or ():
+            array = self.contents.source.array(path)
+            parts = [index[dim] for dim in array.dimension_names or ()]
+            value = self.contents.regions.read(path, parts)
+            text = value_texts(np.atleast_1d(value), array.attributes)[0]
+            yield path.rpartition("/")[2], text
 
-    def _axis(self, dim: str) -> dict[str, Any]:
-        coordinate = self._coordinate(dim)
-        attributes = {} if coordinate is None else coordinate.attrs
-        label = attributes.get("long_name") or attributes.get("standard_name") or dim
-        told = str(label).replace("_", " ")
-        return {"dim": dim, "size": self._size(dim), "label": told}
+    def _beside(self) -> Iterator[tuple[str, Array]]:
+        """Yield the arrays that the attribute ``coordinates`` names, and times of validity."""
+        home = self.contents.around.groups[self.path.rpartition("/")[0]]
+        named = text_of(self.array.attributes, "coordinates") or text_of(
+            home.attributes, "coordinates"
+        )
+        for name in dict.fromkeys([*named.split(), "time", "valid_time"]):
+            found = self.contents.around.find(self.path, name)
+            if found is not None and name not in self.dims:
+                yield found
 
-    def _side(self, which: int) -> dict[str, Any]:
-        """Return rows or columns: how many, where they lie, and which end is on top or left."""
-        if self.points is not None:
-            return self.points.side(which)
-        if len(self.drawn) < 2:
-            lone = {"dim": "", "size": 1, "label": "", "flip": False, "places": None, "units": ""}
-            return (
-                {**self._axis(self.drawn[0]), **lone}
-                if which == 0
-                else {**lone, **self._axis(self.drawn[0])}
-            )
-        dim = self.drawn[which]
-        coordinate = self._coordinate(dim)
-        even = places(self.array, dim) if coordinate is not None else None
-        rising = bool(even and even[1] > 0)
-        role = next((one.role for one in self._axes() if one.name == dim), "")
-        # Latitudes and northings rise to the top; rows of images and levels as they are stored.
-        ground = self.subject is not None and self.subject.kind == "map" and role == "y"
-        flip = (ground and rising) if which == 0 else bool(even and even[1] < 0 and role == "x")
-        flip = flip or self._turned[which]
-        units = "" if coordinate is None else str(coordinate.attrs.get("units", ""))
-        return {
-            **self._axis(dim),
-            "flip": flip,
-            "places": None if even is None else even[:2],
-            "units": units,
-        }
+    def _slider(self, dim: str) -> dict[str, Any]:
+        axis = self.subject.axes[self.dims.index(dim)]
+        at = axis.size // 2 if axis.role == "z" and self.subject.kind == "montage" else 0
+        label = (axis.label or axis.name).replace("_", " ")
+        return {"dim": dim, "size": axis.size, "label": label, "at": at}
 
-    def _ground_turned(self) -> tuple[bool, bool]:
-        """Whether latitudes over rows and columns rise downwards, and longitudes to the left."""
-        ground = self.subject.ground if self.subject else None
-        if self.points is not None or ground is None or len(self.drawn) < 2:
-            return False, False
-        found = []
-        for which, path in enumerate(ground):
-            places = self.contents.array(path)
-            dim = self.drawn[which]
-            middle = {one: size // 2 for one, size in places.sizes.items() if one != dim}
-            ends = [
-                self.contents.regions.read(path, places, {**middle, dim: end})
-                for end in (0, self._size(dim) - 1)
-            ]
-            found.append(bool(float(ends[1]) > float(ends[0])))
-        north_down, east_right = found
-        return north_down, not east_right
-
-    def _axes(self) -> Sequence[Any]:
-        return () if self.subject is None else self.subject.axes
-
-    def _window(self) -> tuple[float, float] | None:
-        from refmaker.publish.images import image_layers, is_image, pictures
-
-        if self.subject is None or self.subject.kind == "map" or not is_image(self.array):
-            return None
-        for picture in pictures(self.contents.near(self.path)):
-            if self.path in picture.paths:
-                layer = next(image_layers(picture))
-                if layer.contrast_limits is not None:
-                    return layer.contrast_limits[0], layer.contrast_limits[1]
-        return None
+    def _shades(self) -> tuple[float, float, str]:
+        """Return the range of values, learnt from a few places, and colours for it."""
+        if self.colours is not None:
+            return 0.0, 1.0, "grey"
+        if kinds_of(self.array):
+            return 0.0, 1.0, KINDS
+        sampled = []
+        rows, columns = self.window(_SAMPLE_BYTES)
+        for part in np.linspace(0, 1, _SAMPLES if self.sliders else 1):
+            at = {dim: round(part * (self.sizes[dim] - 1)) for dim in self.sliders}
+            sampled.append(self.values(at, rows, columns, most=PIXELS // 4).reshape(-1))
+        found = shades(self.subject, self.array, np.concatenate(sampled))
+        return found.low, found.high, _SHADES.get(found.map, found.map)
 
     def _stride(self, dim: str) -> int:
         """Return of how many values along a dimension one is read."""
         axis = self.dims.index(dim)
-        sizes = chunk_sizes(self.array)
-        nbytes = math.prod(sizes) * max(self.array.dtype.itemsize, 1)
-        chunks = -(-self._size(dim) // sizes[axis])
-        allowed = min(_CHUNKS, READ_BYTES // max(nbytes, 1))
-        if not allowed:
-            raise LimitError(
-                "one of its chunks is larger than what is read at once", path=self.path
-            )
-        by_values = -(-self._size(dim) // _POINTS)
+        chunk = self.array.chunk_shape[axis]
+        nbytes = math.prod(self.array.chunk_shape) * self.array.dtype.itemsize
+        chunks = -(-self.sizes[dim] // chunk)
+        allowed = max(1, min(_CHUNKS, LOOK.decoded // max(nbytes, 1)))
         # Less than a chunk apart, every chunk is read all the same.
-        by_chunks = -(-chunks // allowed) * sizes[axis] if chunks > allowed else 1
-        return max(by_values, by_chunks)
-
-
-def _rgb(values: NDArray[Any]) -> NDArray[np.uint8]:
-    if values.dtype == np.uint8:
-        return values
-    top = float(np.iinfo(values.dtype).max)
-    return (values.astype(np.float64) * (255 / top)).round().astype(np.uint8)
+        by_chunks = -(-chunks // allowed) * chunk if chunks > allowed else 1
+        return max(-(-self.sizes[dim] // _VALUES), by_chunks)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import UnsupportedError
+from refmaker.publish.pictures.axes import text_of
 from refmaker.publish.viewer.contents import reason
-from refmaker.publish.viewer.labels import value_text
+from refmaker.publish.viewer.labels import is_time, value_text, value_texts
+from refmaker.publish.viewer.regions import means_itself
 
 if TYPE_CHECKING:
     from refmaker.publish.viewer.contents import Contents
@@ -54,7 +57,7 @@ def table(contents: Contents, path: str, start: int = 0) -> dict[str, Any]:
                 raise
             names_here, columns_here, size_here = [one], [[reason(error)]], size
         size = max(size, size_here)
-        names += [name.rpartition("/")[2] for name in names_here]
+        names += names_here
         columns += columns_here
     rows = max(map(len, columns), default=0)
     filled = [column + [""] * (rows - len(column)) for column in columns]
@@ -69,23 +72,18 @@ def table(contents: Contents, path: str, start: int = 0) -> dict[str, Any]:
 
 def _columns(contents: Contents, path: str, start: int) -> tuple[list[str], list[list[str]], int]:
     """Return names, texts and the number of rows of an array, whose fields are columns."""
-    array = contents.array(path)
-    if array.ndim > 1:
-        raise UnsupportedError(f"no table is made of {array.ndim} dimensions", path=path)
-    if array.ndim:
-        (dim,) = array.dims
-        stop = min(start + _ROWS, int(array.sizes[dim]))
-        index: dict[Any, Any] = {dim: slice(start, max(start, stop))}
-    else:
-        index = {}
-    values = contents.regions.read(f"{path}=", array, index).reshape(-1)
-    size = int(array.size)
+    array = contents.source.array(path)
+    if len(array.shape) > 1:
+        raise UnsupportedError(f"no table is made of {len(array.shape)} dimensions", path=path)
+    size = math.prod(array.shape)
+    parts = [slice(start, max(start, min(start + _ROWS, size)))] if array.shape else []
+    meant = array.dtype.kind in "iufc" and not means_itself(array)
+    meant = meant or is_time(array.attributes)
+    values = contents.regions.read(path, parts, meant=meant).reshape(-1)
     if values.dtype.names:
         fields = list(values.dtype.names)[:_COLUMNS]
         return fields, [[value_text(one) for one in values[name]] for name in fields], size
-    name = (
-        path
-        if array.ndim == 0 or not array.attrs.get("units")
-        else (f"{path} [{array.attrs['units']}]")
-    )
-    return [name], [[value_text(one) for one in values]], size
+    units = text_of(array.attributes, "units")
+    label = path.rpartition("/")[2]
+    name = f"{label} [{units}]" if units and not is_time(array.attributes) else label
+    return [name], [value_texts(values, array.attributes)], size

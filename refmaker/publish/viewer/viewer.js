@@ -69,7 +69,7 @@ function listed() {
   const homes = new Map();
   for (const one of set.subjects.filter((each) => `${each.path} ${each.title}`.toLowerCase().includes(wanted))) {
     if (left-- === 0) { tree.append(make("small", { textContent: "There are more: filter them." })); break; }
-    const part = one.kind === "table" && !one.shape.length ? beside : tree;
+    const part = one.beside ? beside : tree;
     const home = one.path.split("/").slice(0, -1).join("/"), name = one.path.split("/").pop() || "/";
     if (home !== (homes.get(part) ?? "")) part.append(make("h3", { textContent: home || "/" }));
     homes.set(part, home);
@@ -162,7 +162,12 @@ async function showPicture() {
   sliders();
   if (about.line) { along = about.columns.dim; await Promise.all([showLine(), caption()]); return; }
   for (const part of ["figure", "scale"]) $(part).hidden = false;
-  for (const part of ["low", "bar", "high", "colours", "fit"]) $(part).hidden = about.rgb;
+  for (const part of ["low", "bar", "high", "colours", "fit"]) $(part).hidden = about.rgb || about.kinds.length > 0;
+  $("kinds").replaceChildren(...about.kinds.map(([, name, colour]) => {
+    const box = make("i");
+    box.style.background = colour;
+    return make("span", {}, box, name);
+  }));
   const moves = about.sliders.filter((one) => one.size > 1).length;
   $("help").textContent = [
     moves ? "Arrow keys: previous, next." + (moves > 1 ? " Up and down: the second slider." : "") + " Space: play." : "",
@@ -234,7 +239,7 @@ function play() {
 const redraw = guarded(async () => {
   const low = Number($("low").value), high = Number($("high").value);
   const parameters = {
-    v: about.path, at: JSON.stringify(at), low, high, colours: $("colours").value,
+    v: about.path, at: JSON.stringify(at), low, high, colours: about.kinds.length ? about.colours : $("colours").value,
     rows: view.rows.join(":"), columns: view.columns.join(":"),
   };
   if (!(low < high)) { problem("The first colour's value has to be less than the last one's."); return; }
@@ -248,7 +253,7 @@ const redraw = guarded(async () => {
   await picture.decode();
   picture.alt = about.title;
   picture.classList.toggle("smooth", picture.naturalWidth > picture.clientWidth);
-  $("bar").src = `api/colours.png?${new URLSearchParams({ colours: $("colours").value })}`;
+  if (!$("bar").hidden) $("bar").src = `api/colours.png?${new URLSearchParams({ colours: $("colours").value })}`;
   const part = view.rows[1] - view.rows[0] < about.rows.size || view.columns[1] - view.columns[0] < about.columns.size;
   $("whole").hidden = !part || Boolean(about.part[0] && String(about.part[0]) === String(view.rows) && String(about.part[1]) === String(view.columns));
   if (mark && along && along in at) showNow();
@@ -305,10 +310,14 @@ async function ticks(one, pixels, apart) {
     const values = degrees ? [15, 30, 45, 60, 90, 180].map((by) => nice2(ends, by)).find((found) => found.length <= count + 1) ?? [] : nice(...ends, count);
     return values.map((value) => [one.toPart((value - start) / step), degreesText(value, one.units)]);
   }
-  const found = [], n = one.stop - one.start;
-  for (let i = 0; i <= count && n > 1; i++) found.push(one.start + Math.round(i * (n - 1) / count));
-  const elements = [...new Set(n > 1 ? found : [one.start])];
-  return Promise.all(elements.map(async (element) => [one.toPart(element), await label4(one.dim, element)]));
+  const n = one.stop - one.start;
+  if (!one.dim) return [];
+  const bare = (text) => one.units && text.endsWith(` ${one.units}`) ? text.slice(0, -one.units.length - 1) : text;
+  const longest = Math.max(...(await Promise.all([one.start, one.stop - 1].map((at) => label4(one.dim, at)))).map((text) => bare(text).length));
+  const stride = Math.max(1, Math.ceil(n * (apart > 60 ? longest * 7 + 16 : 26) / pixels));
+  const elements = [];
+  for (let at = one.start; at < one.stop; at += stride) elements.push(at);
+  return Promise.all(elements.map(async (at) => [one.toPart(at), bare(await label4(one.dim, at))]));
 }
 
 const nice2 = ([low, high], by) => { const found = []; for (let v = Math.ceil(low / by) * by; v <= high; v += by) found.push(v); return found; };
@@ -332,10 +341,10 @@ async function axes(w, h, rows, columns) {
   for (const [part, text] of across) {
     const x = LEFT + part * w;
     draw(svg, "line", { x1: x, x2: x, y1: TOP + h, y2: TOP + h + 5, class: "tick" });
-    const end = part < 0.06 ? "start" : part > 0.94 ? "end" : "middle";
-    draw(svg, "text", { x, y: TOP + h + 18, "text-anchor": end }, text);
+    if (part > 0.9 && x + text.length * 3.5 > LEFT + w + RIGHT) continue;
+    draw(svg, "text", { x, y: TOP + h + 18, "text-anchor": "middle" }, text);
   }
-  const name = (one) => one.units && !one.units.startsWith("degree") && one.places ? `${one.label} [${one.units}]` : one.label;
+  const name = (one) => one.units && !one.units.startsWith("degree") && one.role !== "time" ? `${one.label} [${one.units}]` : one.label;
   draw(svg, "text", { x: LEFT + w / 2, y: TOP + h + 35, "text-anchor": "middle" }, name(columns));
   draw(svg, "text", { transform: `translate(12 ${TOP + h / 2}) rotate(-90)`, "text-anchor": "middle" }, name(rows));
 }
@@ -365,6 +374,8 @@ const tell = guarded(async ({ row, column }) => {
     $("value").textContent = error.message;
     return;
   }
+  const kind = about.kinds.find(([value]) => String(value) === found.value || (value === 1 ? "true" : "false") === found.value);
+  if (kind) found.value = kind[1];
   const places = found.places.map(([name, text]) => `${name} ${text}`);
   $("value").replaceChildren(make("b", { textContent: `${found.value} ${about.units}`.trim() }), `  at  ${[...places, `row ${row}, column ${column}`].join("  ·  ")}`);
 });
@@ -444,13 +455,12 @@ function showNow(pointed) {
     draw(svg, "line", { x1: LEFT, x2: LEFT + w, y1: y(value), y2: y(value), class: "tick" });
     draw(svg, "text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, Math.abs(value) >= 1e6 || (value && Math.abs(value) < 1e-3) ? value.toExponential(1) : round(value));
   }
-  const longest = Math.max(...line.labels.map((text) => text.length)) * 7 + 16;
-  const count = Math.max(1, Math.min(n - 1, Math.floor(w / longest / 1.4)));
-  const told = n < 2 ? [0] : line.counted ? nice(0, (n - 1) * line.step, count).map((value) => value / line.step).filter((i) => Number.isInteger(i))
-    : Array.from({ length: count + 1 }, (_, k) => Math.round(k * (n - 1) / count));
-  for (const i of new Set(told)) {
-    const end = n > 1 && i === 0 ? "start" : n > 1 && i === n - 1 ? "end" : "middle";
-    draw(svg, "text", { x: x(i), y: top + h + 18, "text-anchor": end }, line.labels[i]);
+  const room4 = Math.max(...line.labels.map((text) => text.length)) * 7 + 16;
+  const stride = Math.max(1, Math.ceil((n - 1) * room4 / w));
+  const told = line.counted ? nice(0, (n - 1) * line.step, Math.max(1, Math.floor(w / room4 / 1.5))).map((value) => value / line.step).filter(Number.isInteger)
+    : Array.from({ length: Math.ceil(n / stride) }, (_, k) => k * stride);
+  for (const i of n > 1 ? told : [0]) {
+    if (x(i) + line.labels[i].length * 3.5 <= width) draw(svg, "text", { x: x(i), y: top + h + 18, "text-anchor": "middle" }, line.labels[i]);
   }
   draw(svg, "text", { x: LEFT + w / 2, y: height - 6, "text-anchor": "middle" }, line.label);
   draw(svg, "text", { x: 4, y: 11 }, about.units);

@@ -16,24 +16,22 @@ import numpy as np
 
 from refmaker.errors import UnsupportedError
 from refmaker.publish.images import image_layers, pictures, plain_picture
-from refmaker.publish.viewer.colours import limits
-from refmaker.publish.viewer.regions import chunk_sizes
+from refmaker.publish.pictures.compositing import limits
+from refmaker.publish.viewer.regions import means_itself
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import xarray as xr
     from numpy.typing import NDArray
 
     from refmaker.publish.images import ImageLayer, Picture
-    from refmaker.publish.viewer.contents import Contents
+    from refmaker.publish.viewer.contents import Contents, Datasets
 
 __all__ = ["Volume"]
 
 _LEAST, _MOST = 1 << 14, 1 << 18
 """Elements of a chunk."""
 _SAMPLE_BYTES = 64 * 1024**2
-_TYPES = {"f": "<f4", "b": "|u1"}
 _LAYERS = 8
 """Channels that are switched on at first."""
 _METRES = {
@@ -52,6 +50,8 @@ class Volume:
     ----------
     contents : Contents
         The set.
+    datasets : Datasets
+        Its groups, open.
     path : str
         Of an array of the image.
 
@@ -63,9 +63,9 @@ class Volume:
         Whatever opening it may raise.
     """
 
-    def __init__(self, contents: Contents, path: str) -> None:
+    def __init__(self, contents: Contents, datasets: Datasets, path: str) -> None:
         self.contents, self.path = contents, path
-        self.picture = _picture(contents, path)
+        self.picture = _picture(datasets, path)
         first = self.picture.levels[0]
         if first.dtype.kind not in "biuf" or first.ndim < 2 or not first.size:
             raise UnsupportedError(f"no volume is made of {first.dtype}", path=path)
@@ -135,12 +135,14 @@ class _Layer:
         self._contents, self._picture, self._shown = contents, picture, shown
         first = shown.levels[0]
         self.labels = picture.labels is not None
-        kind, size = first.dtype.kind, first.dtype.itemsize
-        dtype = _TYPES.get(kind) or f"<{kind}{min(size, 4)}".replace("<u1", "|u1")
-        if kind in "iu" and size == 8:
-            dtype = "<u8" if self.labels else "<f4"
-        if self.labels and kind == "f":
-            # Whole numbers, of which those that no file holds were masked.
+        stored = contents.source.array(picture.paths[0])
+        # What neuroglancer has no type for, and what is scaled, is handed out as float32.
+        known = stored.dtype.kind in "iu" and stored.dtype.itemsize <= 4
+        self._meant = not self.labels and not means_itself(stored)
+        dtype = "<f4" if self._meant or not known else stored.dtype.newbyteorder("<").str
+        if stored.dtype.kind == "b":
+            dtype = "|u1"
+        elif self.labels and stored.dtype.kind in "iu":
             dtype = "<u8"
         self._dtype = np.dtype(dtype)
         self.dims = [str(dim) for dim in first.dims][: len(shown.axes)]
@@ -158,7 +160,7 @@ class _Layer:
     def middle(self, at: int) -> float:
         """Return the middle along a dimension, in steps."""
         start = self._starts[at] / self.steps[at]
-        deep = self.dims[at] in ("z",) or at >= len(self.dims) - 2
+        deep = self.dims[at] == "z" or at >= len(self.dims) - 2
         return start + (self.sizes[at] // 2 if deep else 0)
 
     def read(self, key: str) -> bytes | None:
@@ -172,13 +174,13 @@ class _Layer:
             return None
         array = self._shown.levels[int(level)]
         if inner == ".zarray":
-            return json.dumps(self._document(array)).encode()
+            return json.dumps(self._document(int(level))).encode()
         if inner == ".zattrs":
             return b"{}"
         numbers = inner.split("/")
         if len(numbers) != array.ndim or not all(re.fullmatch("[0-9]{1,9}", n) for n in numbers):
             return None
-        return self._chunk(int(level), array, [int(number) for number in numbers])
+        return self._chunk(int(level), [int(number) for number in numbers])
 
     def state(self, source: str, at: int) -> dict[str, Any]:
         """Return the layer's part of a state."""
@@ -223,20 +225,38 @@ class _Layer:
             return self._shown.contrast_limits[0], self._shown.contrast_limits[1]
         number = len(self._shown.levels) - 1
         array = self._shown.levels[number]
-        index: dict[Any, Any] = {dim: int(size) // 2 for dim, size in array.sizes.items()}
-        sizes = dict(zip(map(str, array.dims), chunk_sizes(array), strict=True))
-        nbytes = math.prod(sizes.values()) * array.dtype.itemsize
-        for dim in reversed(self.dims[-2:]):
-            allowed = max(1, int(_SAMPLE_BYTES // max(nbytes, 1))) * sizes[dim]
-            size = int(array.sizes[dim])
+        parts: list[int | slice] = [int(size) // 2 for size in array.shape]
+        chunks = self._stored_chunks(number)
+        nbytes = math.prod(chunks) * array.dtype.itemsize
+        for at in range(len(self.dims) - 1, max(-1, len(self.dims) - 3), -1):
+            allowed = max(1, int(_SAMPLE_BYTES // max(nbytes, 1))) * chunks[at]
+            size = int(array.shape[at])
             start = max(0, (size - allowed) // 2)
-            index[dim] = slice(start, min(size, start + allowed))
-            nbytes *= -(-min(size, allowed) // sizes[dim])
-        values = self._contents.regions.read(self._key(number), array, index)
-        return limits(values) or (0.0, 1.0)
+            parts[at] = slice(start, min(size, start + allowed))
+            nbytes *= -(-min(size, allowed) // chunks[at])
+        return limits(self._values(number, parts))
 
-    def _key(self, level: int) -> str:
-        return f"{self._picture.paths[level]}#{self._shown.channel}"
+    def _values(self, level: int, parts: Sequence[int | slice]) -> NDArray[Any]:
+        """Return values of a level, whose dimensions are those of the layer."""
+        places: dict[Any, int | slice] = dict(
+            zip(self._shown.levels[level].dims, parts, strict=True)
+        )
+        whole = self._picture.levels[level].dims
+        if self._shown.channel is not None:
+            (channel,) = set(whole) - set(places)
+            places[channel] = self._shown.channel
+        found = self._contents.regions.read(
+            self._picture.paths[level], [places[dim] for dim in whole], meant=self._meant
+        )
+        kept = [dim for dim in whole if isinstance(places[dim], slice)]
+        order = [dim for dim in self._shown.levels[level].dims if dim in kept]
+        return found.transpose([kept.index(dim) for dim in order])
+
+    def _stored_chunks(self, level: int) -> list[int]:
+        """Return the chunks of the file along the dimensions of the layer."""
+        stored = self._contents.source.array(self._picture.paths[level])
+        known = dict(zip(self._picture.levels[level].dims, stored.chunk_shape, strict=True))
+        return [known[dim] for dim in self._shown.levels[level].dims]
 
     def _multiscale(self) -> dict[str, Any]:
         axes: list[dict[str, str]] = []
@@ -263,11 +283,11 @@ class _Layer:
             datasets.append({"path": str(number), "coordinateTransformations": change})
         return {"version": "0.4", "name": self._shown.name, "axes": axes, "datasets": datasets}
 
-    def _document(self, array: xr.DataArray) -> dict[str, Any]:
+    def _document(self, level: int) -> dict[str, Any]:
         return {
             "zarr_format": 2,
-            "shape": list(map(int, array.shape)),
-            "chunks": self._chunks(array),
+            "shape": list(map(int, self._shown.levels[level].shape)),
+            "chunks": self._chunks(level),
             "dtype": self._dtype.str,
             "compressor": None,
             "filters": None,
@@ -276,10 +296,10 @@ class _Layer:
             "dimension_separator": "/",
         }
 
-    def _chunks(self, array: xr.DataArray) -> list[int]:
+    def _chunks(self, level: int) -> list[int]:
         """Return chunks like those of the file, cut or joined to a size that suits a screen."""
-        shape = [max(1, int(size)) for size in array.shape]
-        chunks = [min(a, b) for a, b in zip(chunk_sizes(array), shape, strict=True)]
+        shape = [max(1, int(size)) for size in self._shown.levels[level].shape]
+        chunks = [min(a, b) for a, b in zip(self._stored_chunks(level), shape, strict=True)]
         drawn = len(self.dims)
         while math.prod(chunks) > _MOST:
             longest = max(range(drawn), key=lambda at: chunks[at])
@@ -296,27 +316,25 @@ class _Layer:
             chunks[-1] = shape[-1]
         return chunks
 
-    def _chunk(self, level: int, array: xr.DataArray, numbers: Sequence[int]) -> bytes | None:
-        sizes = self._chunks(array)
+    def _chunk(self, level: int, numbers: Sequence[int]) -> bytes | None:
+        sizes, shape = self._chunks(level), self._shown.levels[level].shape
         starts = [number * size for number, size in zip(numbers, sizes, strict=True)]
-        if any(start >= extent for start, extent in zip(starts, array.shape, strict=True)):
+        if any(start >= extent for start, extent in zip(starts, shape, strict=True)):
             return None
-        index = {
-            dim: slice(start, min(start + size, int(extent)))
-            for dim, start, size, extent in zip(array.dims, starts, sizes, array.shape, strict=True)
-        }
-        values = self._contents.regions.read(self._key(level), array, index)
-        if self.labels and values.dtype.kind == "f":
-            values = np.nan_to_num(values, nan=0)
+        parts = [
+            slice(start, min(start + size, int(extent)))
+            for start, size, extent in zip(starts, sizes, shape, strict=True)
+        ]
+        values = self._values(level, parts)
         full: NDArray[Any] = np.zeros(sizes, self._dtype)
         full[tuple(map(slice, values.shape))] = values
         return full.tobytes()
 
 
-def _picture(contents: Contents, path: str) -> Picture:
+def _picture(datasets: Datasets, path: str) -> Picture:
     """Return the image that an array is a level of, or one of the array alone."""
-    array = contents.array(path)
-    for picture in pictures(contents.near(path)):
+    array = datasets.array(path)
+    for picture in pictures(datasets.near(path)):
         if path in picture.paths:
             return picture
     return plain_picture([path], [array])
