@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
@@ -137,9 +138,9 @@ def _prepared(
     opening: dict[str, Any],
 ) -> tuple[Any, Any, str]:
     """Return a server, the socket that it listens at, and the URL of the page."""
-    from refmaker.publish.viewer.app import application, new_token
+    from refmaker.publish.viewer.app import application
 
-    token = new_token()
+    token = secrets.token_urlsafe(12)
     app = application(refs, storage_options, token=token, hosts=hosts_of(host), **opening)
     server, listening, url = listen(app, host, port)
     app.state.stops = lambda: server.should_exit

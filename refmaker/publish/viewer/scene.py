@@ -299,7 +299,12 @@ class Scene:
             known = self.contents.source.coordinate(axis.coordinate)
             if known is not None:
                 attributes = self.contents.source.array(axis.coordinate).attributes
-                yield axis.name, value_texts(known[index[dim]][None], attributes)[0]
+                degrees = axis.units.startswith("degree")
+                yield axis.name, (
+                    value_texts(known[index[dim]][None], attributes)[0]
+                    if degrees
+                    else self.contents.source.texts(axis, [index[dim]])[0]
+                )
         for path in self.subject.ground or ():
             array = self.contents.source.array(path)
             parts = [index[dim] for dim in array.dimension_names or ()]

@@ -78,7 +78,8 @@ def sides(contents: Contents, subject: Subject, points: PointGrid | None) -> tup
         even = _places(contents, axis)
         # Latitudes and northings rise to the top, eastings to the right; rows of images and
         # levels are as they are stored.
-        ground = subject.kind == "map" and even is not None
+        located = subject.kind == "map" or bool(subject.crs) or axis.units.startswith("degree")
+        ground = located and even is not None
         wrong = even is not None and (even[1] > 0 if axis.role == "y" else even[1] < 0)
         found.append(_side(contents, axis, flip=turned or (ground and wrong)))
     return found[0], found[1]

@@ -2,7 +2,7 @@
 "use strict";
 
 const $ = (id) => document.getElementById(id);
-const LEFT = 58, RIGHT = 12, TOP = 8, BOTTOM = 40;
+const LEFT = 72, RIGHT = 12, TOP = 8, BOTTOM = 40;
 let set, chosen, about, at, view, mode, mark = null, along = "", playing = null, first = 0;
 let pictureURL = "";
 const known = {}; // labels, in blocks
