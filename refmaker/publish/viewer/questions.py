@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from refmaker.publish.pictures.subjects import Subject
+
 __all__ = ["Questions"]
 
 log = logging.getLogger(__name__)
@@ -117,6 +119,7 @@ class Questions:
                 "units": one.units,
                 "shape": [[axis.name, axis.size] for axis in one.axes],
                 "beside": one.path in self._contents.beside,
+                "volume": self._is_volume(one),
                 "deep": one.kind in ("pyramid", "montage"),
             }
             for one in self._contents.subjects.values()
@@ -128,6 +131,11 @@ class Questions:
             "colours": list(COLOUR_MAPS),
             "volumes": has_neuroglancer(),
         }
+
+    def _is_volume(self, subject: Subject) -> bool:
+        if subject.kind not in ("map", "pyramid", "montage", "image"):
+            return False
+        return self._contents.source.array(subject.path).dtype.kind in "biuf"
 
     def _scene(self, request: Request) -> Scene:
         return _remembered(self._scenes, request.query_params["v"], self._new_scene)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["LOOK", "Regions", "means_itself"]
 
-LOOK = Cost(2048, 2048, 256 * 1024**2, 512 * 1024**2)
+LOOK = Cost(8192, 2048, 256 * 1024**2, 512 * 1024**2)
 """What one question may take."""
-_KEPT_BYTES = 256 * 1024**2
-_SLAB_BYTES = 64 * 1024**2
+_KEPT_BYTES = 512 * 1024**2
+_SLAB_BYTES = 256 * 1024**2
 """Decoded bytes of chunks that are kept together."""
 
 _MEANING = frozenset(
@@ -57,6 +57,7 @@ class Regions:
         self._source = source
         self._kept: OrderedDict[tuple[str, Slab], NDArray[Any]] = OrderedDict()
         self._room = kept_bytes
+        self._busy: dict[tuple[str, Slab], threading.Lock] = {}
         self._lock = threading.Lock()
 
     def read(self, path: str, parts: Sequence[Part], *, meant: bool = True) -> NDArray[Any]:
@@ -86,11 +87,10 @@ class Regions:
         """
         array = self._source.array(path)
         wanted = [_elements(part, size) for part, size in zip(parts, array.shape, strict=True)]
-        slab = _slab(wanted, array)
-        nbytes = math.prod(stop - start for start, stop in slab) * array.dtype.itemsize
-        if not all(one.size for one in wanted):
+        slab = _slab(wanted, array) if all(one.size for one in wanted) else None
+        if slab is None:
             stored = np.empty([one.size for one in wanted], array.dtype)
-        elif nbytes > _SLAB_BYTES:
+        elif _leaves_out(wanted, array) or _nbytes(slab, array) > _SLAB_BYTES:
             stored = self._source.read(path, wanted)
         else:
             held = self._held(path, slab)
@@ -105,16 +105,19 @@ class Regions:
         """Return the chunks of a slab, read or kept."""
         key = path, slab
         with self._lock:
-            held = self._kept.get(key)
-            if held is not None:
-                self._kept.move_to_end(key)
-                return held
-        region = [np.arange(start, stop, dtype=np.int64) for start, stop in slab]
-        held = self._source.read(path, region)
-        with self._lock:
-            self._kept[key] = held
-            while sum(one.nbytes for one in self._kept.values()) > self._room:
-                self._kept.popitem(last=False)
+            alone = self._busy.setdefault(key, threading.Lock())
+        # What two ask for at the same time is read once.
+        with alone:
+            with self._lock:
+                held = self._kept.pop(key, None)
+            if held is None:
+                region = [np.arange(start, stop, dtype=np.int64) for start, stop in slab]
+                held = self._source.read(path, region)
+            with self._lock:
+                self._kept[key] = held
+                while sum(one.nbytes for one in self._kept.values()) > self._room:
+                    self._kept.popitem(last=False)
+                self._busy.pop(key, None)
         return held
 
 
@@ -134,11 +137,20 @@ def _slab(wanted: Sequence[NDArray[np.int64]], array: Array) -> Slab:
     """Return the ends of the chunks that hold a part; of the part, where they differ in length."""
     found = []
     for axis, one in enumerate(wanted):
-        if not one.size:
-            return ()
         start, stop, size = int(one[0]), int(one[-1]) + 1, array.shape[axis]
         if array.edges is None or array.edges[axis] is None:
             chunk = array.chunk_shape[axis]
             start, stop = start // chunk * chunk, min(-(-stop // chunk) * chunk, size)
         found.append((start, stop))
     return tuple(found)
+
+
+def _nbytes(slab: Slab, array: Array) -> int:
+    return math.prod(stop - start for start, stop in slab) * array.dtype.itemsize
+
+
+def _leaves_out(wanted: Sequence[NDArray[np.int64]], array: Array) -> bool:
+    """Whether there are chunks between those that hold a part."""
+    return any(
+        (np.diff(array.chunk_numbers(axis, one)) > 1).any() for axis, one in enumerate(wanted)
+    )

@@ -77,9 +77,7 @@ class Scene:
         self.drawn = [self.dims[at] for at in subject.drawn[:2]]
         self.points: PointGrid | None = None
         if subject.kind == "points" and subject.ground:
-            ground = [contents.source.coordinate(one) for one in subject.ground]
-            if ground[0] is None or ground[1] is None:
-                raise UnsupportedError("there are too many points to be drawn", path=path)
+            ground = [contents.regions.read(one, [slice(None)]) for one in subject.ground]
             self.points = PointGrid(ground[0], ground[1])
         # Channels that the file gives colours are put together by the viewer of volumes.
         rgb = subject.colours is not None and not subject.channels and self._are_colours()
@@ -300,10 +298,13 @@ class Scene:
             if known is not None:
                 attributes = self.contents.source.array(axis.coordinate).attributes
                 degrees = axis.units.startswith("degree")
-                yield axis.name, (
-                    value_texts(known[index[dim]][None], attributes)[0]
-                    if degrees
-                    else self.contents.source.texts(axis, [index[dim]])[0]
+                yield (
+                    axis.name,
+                    (
+                        value_texts(known[index[dim]][None], attributes)[0]
+                        if degrees
+                        else self.contents.source.texts(axis, [index[dim]])[0]
+                    ),
                 )
         for path in self.subject.ground or ():
             array = self.contents.source.array(path)

@@ -87,7 +87,7 @@ function listed() {
 function ways(one) {
   if (one.kind === "table") return ["table"];
   const found = one.kind === "lines" ? ["lines"] : ["map"];
-  if (set.volumes && ["map", "pyramid", "montage", "image"].includes(one.kind)) found.push("volume");
+  if (set.volumes && one.volume) found.push("volume");
   if (one.kind === "lines" && one.shape.length === 1) found.push("table");
   return found;
 }

@@ -14,7 +14,6 @@ from refmaker.publish.images import image_layers, pictures, plain_picture
 from refmaker.publish.viewer.volume_layer import VolumeLayer
 
 if TYPE_CHECKING:
-
     from refmaker.publish.images import Picture
     from refmaker.publish.viewer.contents import Contents, Datasets
 

@@ -142,7 +142,7 @@ class VolumeLayer:
             start = max(0, (size - allowed) // 2)
             parts[at] = slice(start, min(size, start + allowed))
             nbytes *= -(-min(size, allowed) // chunks[at])
-        return limits(self._values(number, parts))
+        return limits(self._values(number, parts).astype(np.float64))
 
     def _values(self, level: int, parts: Sequence[int | slice]) -> NDArray[Any]:
         """Return values of a level, whose dimensions are those of the layer."""
