@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from refmaker.publish.pictures.axes import Surroundings
 from refmaker.publish.pictures.budget import Budget
 from refmaker.publish.pictures.source import Source
 from refmaker.publish.pictures.subjects import Subject, subjects
+from refmaker.publish.viewer.points import PointGrid
 from refmaker.publish.viewer.regions import LOOK, Regions
 from refmaker.reading.open import loaded
 from refmaker.storage.reference_set import ReferenceSet
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Contents", "Datasets", "reason"]
 
 _NOTES = 20
+_GRIDS = 8
 
 
 class Contents:
@@ -68,12 +71,22 @@ class Contents:
         # What a set may not name is told now rather than by the first picture.
         _ = self.source.store
         self.regions = Regions(self.source)
+        self._grids: OrderedDict[tuple[str, str], PointGrid] = OrderedDict()
         self._report = held.report if isinstance(held, ReferenceSet) else None
         self.name = _name(refs)
         self.around = Surroundings(self.source.root)
         found = {one.path: one for one in subjects(held)}
         beside = {one.path: one for one in self._rest(found)}
         self.subjects, self.beside = found | beside, set(beside)
+
+    def point_grid(self, ground: tuple[str, str]) -> PointGrid:
+        """Return the cells that show points, whose latitudes and longitudes have these paths."""
+        if ground not in self._grids:
+            north, east = (self.regions.read(path, [slice(None)]) for path in ground)
+            self._grids[ground] = PointGrid(north, east)
+            while len(self._grids) > _GRIDS:
+                self._grids.popitem(last=False)
+        return self._grids[ground]
 
     def notes(self) -> list[str]:
         """Return what of the files is not in the set, and what a reader should know."""

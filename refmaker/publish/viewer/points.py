@@ -60,16 +60,13 @@ def _cells(
 ) -> NDArray[np.intp]:
     """Return for each cell a point in it, or the nearest one in its row; -1 far from any."""
     known = np.flatnonzero(np.isfinite(north) & np.isfinite(east))
-    places, off = [], np.zeros(known.size)
+    places = []
     for values, (low, high), count in zip((north, east), ends, size, strict=True):
         part = (values[known] - low) / (high - low or 1.0) * count
-        cell = np.clip(part.astype(np.intp), 0, count - 1)
-        off += (part - cell - 0.5) ** 2
-        places.append(cell)
+        places.append(np.clip(part.astype(np.intp), 0, count - 1))
     found = np.full(size, -1, np.intp)
-    # Of those in one cell the last one stays: the one nearest to its middle.
-    order = np.argsort(-off, kind="stable")
-    found[places[0][order], places[1][order]] = known[order]
+    # Of several in one cell one stays.
+    found[tuple(places)] = known
     _fill_rows(found)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from refmaker.publish.pictures.colours import kinds_of, shades
 from refmaker.publish.pictures.compositing import coloured as composed
 from refmaker.publish.viewer.colours import by_kind, coloured, kind_colour
 from refmaker.publish.viewer.labels import is_time, value_text, value_texts
-from refmaker.publish.viewer.points import PointGrid
 from refmaker.publish.viewer.regions import LOOK, means_itself
 from refmaker.publish.viewer.sides import sides
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from refmaker.model import Array
     from refmaker.publish.viewer.contents import Contents
+    from refmaker.publish.viewer.points import PointGrid
 
 __all__ = ["KINDS", "PIXELS", "Scene"]
 
@@ -33,6 +34,8 @@ PIXELS = 1600
 """Values along a side that are drawn; of more, every second, third, ..."""
 _SAMPLES = 4
 """Places along the other dimensions from which a range of values is learnt."""
+_SECONDS = 1.0
+"""Until no further place is asked."""
 _SAMPLE_BYTES = 32 * 1024**2
 _LABELS = 1000
 _VALUES = 2000
@@ -77,8 +80,7 @@ class Scene:
         self.drawn = [self.dims[at] for at in subject.drawn[:2]]
         self.points: PointGrid | None = None
         if subject.kind == "points" and subject.ground:
-            ground = [contents.regions.read(one, [slice(None)]) for one in subject.ground]
-            self.points = PointGrid(ground[0], ground[1])
+            self.points = contents.point_grid(subject.ground)
         # Channels that the file gives colours are put together by the viewer of volumes.
         rgb = subject.colours is not None and not subject.channels and self._are_colours()
         self.colours = self.dims[subject.colours] if rgb and subject.colours is not None else None
@@ -336,10 +338,16 @@ class Scene:
             return 0.0, 1.0, "grey"
         if kinds_of(self.array):
             return 0.0, 1.0, KINDS
-        sampled = []
         rows, columns = self.window(_SAMPLE_BYTES)
-        for part in np.linspace(0, 1, _SAMPLES if self.sliders else 1):
-            at = {dim: round(part * (self.sizes[dim] - 1)) for dim in self.sliders}
+        parts = np.linspace(0, 1, _SAMPLES if self.sliders else 1)
+        places = [
+            {dim: round(part * (self.sizes[dim] - 1)) for dim in self.sliders} for part in parts
+        ]
+        sampled: list[NDArray[Any]] = []
+        end = time.monotonic() + _SECONDS
+        for number, at in enumerate(places):
+            if at in places[:number] or (sampled and time.monotonic() > end):
+                continue
             sampled.append(self.values(at, rows, columns, most=PIXELS // 4).reshape(-1))
         found = shades(self.subject, self.array, np.concatenate(sampled))
         return found.low, found.high, _SHADES.get(found.map, found.map)
