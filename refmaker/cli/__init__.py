@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 from importlib import import_module
 
@@ -17,6 +19,11 @@ __all__ = ["main"]
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Before icechunk is loaded: it warns of every local repository that it opens.
 os.environ.setdefault("ICECHUNK_LOG", "error")
+# Modules and tables stay to the end of a command: looking through all of them again and again for
+# what could be freed takes as long as scanning a small file, and so does looking once more at the
+# end.
+gc.set_threshold(100_000)
+atexit.register(gc.freeze)
 
 VERBS = {
     "append": "Add files to a reference set.",

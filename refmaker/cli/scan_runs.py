@@ -224,10 +224,16 @@ def _scan_alone(url: str, out: str, job: Job) -> None:
 def _scanned(url: str, job: Job) -> ReferenceSet:
     import refmaker
 
+    _load_model()
     how: dict[str, Any] = {"format": job.format, "options": job.options}
     if job.timeout is not None:
         return refmaker.scan(url, job.storage_options, timeout=job.timeout, **how)
     return refmaker.scan(url, job.storage_options, isolate=job.isolate, **how)
+
+
+def _load_model() -> None:
+    """Load what this process and a worker both need of a set: once, if that is before a fork."""
+    import refmaker.model.tree  # noqa: F401
 
 
 def looked_at(inputs: Inputs, job: Job) -> Inputs:
@@ -276,6 +282,7 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
         _scan_parts(inputs, out, job, scanner, label)
         return
     apart = job.isolate == "always" or (job.isolate == "auto" and several)
+    _load_model()
     try:
         refs = ReferenceSet(
             *scan_together(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import string
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
@@ -95,7 +94,11 @@ def _named(template: str, number: int, url: str) -> str:
     if member is not None:
         # In a folder named like the archive.
         url = f"{os.path.splitext(member.archive)[0]}/{member.member}"
-    path = url if local_path(url) is not None else urlsplit(url.rpartition("::")[2]).path
+    path = url
+    if local_path(url) is None:
+        from urllib.parse import urlsplit
+
+        path = urlsplit(url.rpartition("::")[2]).path
     base = os.path.basename(path.rstrip("/")) or "data"
     stem = os.path.splitext(base)[0]
     try:

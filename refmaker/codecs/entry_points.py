@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -99,7 +100,23 @@ def _class(finder: Any) -> type:
 
 def _read(group: str, path: tuple[str, ...]) -> list[EntryPoint] | None:
     """Return the entry points that lie in folders; None if there is something but folders."""
-    found: list[EntryPoint] = []
+    listed = _listed(path)
+    if listed is None:
+        return None
+    # Most packages have nothing of the group: theirs are not taken apart.
+    mark = f"[{group}]".encode()
+    return [
+        point
+        for content, *package in listed
+        if mark in content.replace(b" ", b"")
+        for point in _parsed(group, content, *package)
+    ]
+
+
+@lru_cache(maxsize=4)
+def _listed(path: tuple[str, ...]) -> tuple[tuple[bytes, str, str, str], ...] | None:
+    """Return what packages list, with their names, versions and folders; None as above."""
+    found: list[tuple[bytes, str, str, str]] = []
     seen: set[str] = set()
     for place in path:
         try:
@@ -117,17 +134,17 @@ def _read(group: str, path: tuple[str, ...]) -> list[EntryPoint] | None:
             # Of a package that is installed twice, the first is imported.
             if (package := _normal(name)) not in seen:
                 seen.add(package)
-                found += _in_folder(group, entry.path, package, version)
-    return found
+                with suppress(OSError), open(f"{entry.path}/entry_points.txt", "rb", 0) as file:
+                    found.append((file.read(), package, version, entry.path))
+    return tuple(found)
 
 
-def _in_folder(group: str, folder: str, package: str, version: str) -> list[EntryPoint]:
+def _parsed(
+    group: str, content: bytes, package: str, version: str, folder: str
+) -> list[EntryPoint]:
     try:
-        with open(os.path.join(folder, "entry_points.txt"), encoding="utf-8") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError):
-        return []
-    if f"[{group}]" not in text.replace(" ", ""):
+        text = content.decode()
+    except UnicodeDecodeError:
         return []
     found, here = [], False
     for line in map(str.strip, text.splitlines()):

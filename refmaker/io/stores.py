@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
 
 from refmaker.io.local_file import local_path
 
@@ -239,8 +238,11 @@ def _stem(url: str) -> str:
 
 
 def _basename(url: str) -> str:
-    path = url if local_path(url) is not None else urlsplit(url).path
-    return path.rpartition("/")[2]
+    if local_path(url) is None:
+        from urllib.parse import urlsplit
+
+        url = urlsplit(url).path
+    return url.rpartition("/")[2]
 
 
 class StoreURL:
@@ -273,4 +275,8 @@ class StoreURL:
 
     def below(self, key: str) -> str:
         """Return the URL of a file below this folder, by its relative name."""
-        return f"{self.path}/{quote(key) if self.web else key}{self._query}"
+        if self.web:
+            from urllib.parse import quote
+
+            key = quote(key)
+        return f"{self.path}/{key}{self._query}"

@@ -12,7 +12,13 @@ from refmaker.io.known_heads import with_heads
 from refmaker.io.local_file import local_path
 from refmaker.scanning.archives import placed_in_archives
 from refmaker.scanning.options import ScanOptions
-from refmaker.scanning.protocol import SNIFF_BYTES, MultiFileScanner, choose
+from refmaker.scanning.protocol import (
+    SNIFF_BYTES,
+    MultiFileScanner,
+    choose,
+    declarations,
+    recognised,
+)
 from refmaker.scanning.worker import Worker
 
 if TYPE_CHECKING:
@@ -75,13 +81,13 @@ def find_collector(
         scanner = choose(b"", "", format)
     else:
         problem: RefmakerError | None = None
+        known = declarations()
         for some in _looked_at(urls):
             if found and local_path(some[0]) is None:
                 break
             for head in read_first_bytes(some, storage_options, local=SNIFF_BYTES, remote=REMOTE):
                 try:
-                    scanner = choose(head.data[:SNIFF_BYTES], head.url)
-                    found[scanner.name] += 1
+                    found[recognised(head.data[:SNIFF_BYTES], head.url, known)] += 1
                 except UnknownFormatError as error:
                     problem = problem or head.error or error
         if not found:

@@ -49,6 +49,7 @@ __all__ = [
     "choose",
     "declarations",
     "load",
+    "recognised",
     "scanners",
     "setting_values",
 ]
@@ -439,15 +440,30 @@ def choose(head: bytes, url: str, name: str | None = None) -> Scanner:
     MissingDependencyError
         If its scanner cannot be imported.
     """
-    if name is not None:
-        return load(name)
-    known = declarations()
-    ranked = [
-        (_sniffed(declared, head, url), url.lower().endswith(declared.suffixes), declared.name)
-        for declared in known.values()
-    ]
-    best = max(ranked, key=lambda item: item[:2], default=None)
-    if best is None or best[0] <= 0:
+    return load(recognised(head, url, declarations()) if name is None else name)
+
+
+def recognised(head: bytes, url: str, known: Mapping[str, FormatDeclaration]) -> str:
+    """Return the name of the format of a file.
+
+    Parameters
+    ----------
+    head, url
+        As for `choose`.
+    known : mapping of str to FormatDeclaration
+        What `declarations` returned, once for many files.
+
+    Raises
+    ------
+    UnknownFormatError
+        If none of them recognises the file.
+    """
+    best, found, name = (0.0, False), "", url.lower()
+    for declared in known.values():
+        sure = _sniffed(declared, head, url)
+        if sure > 0 and (rank := (sure, name.endswith(declared.suffixes))) > best:
+            best, found = rank, declared.name
+    if not found:
         what = "the file is empty" if not head else appearance(head)
         raise UnknownFormatError(
             f"not a format that is known here: {what}",
@@ -455,7 +471,7 @@ def choose(head: bytes, url: str, name: str | None = None) -> Scanner:
             hint=_hint(what, url)
             or f"known formats: {', '.join(known) or 'none'}; 'refmaker formats' lists them",
         )
-    return load(best[2])
+    return found
 
 
 def _hint(what: str, url: str) -> str:

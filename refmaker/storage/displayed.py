@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import printable
@@ -60,6 +59,8 @@ class Displayed:
         try:
             return self.group[at] if at else self.group
         except KeyError:
+            from difflib import get_close_matches
+
             near = get_close_matches(at, [known for known, _ in self.group.walk()], 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise KeyError(f"{path!r} is not in the set{hint}") from None

@@ -439,9 +439,12 @@ def check_names(refs: ReferenceSet, *, secrets: bool) -> None:
     """Refuse to write what was not to be named, or not to be shown."""
     from refmaker.errors import has_secret
 
-    policy, urls = refs.policy, refs.urls()
-    if policy.remote or policy.allow is not None:
-        policy.check_urls(urls)
+    urls = refs.urls()
+    # What a scan of this process found may be named.
+    if refs.origins or refs.allow is not None:
+        policy = refs.policy
+        if policy.remote or policy.allow is not None:
+            policy.check_urls(urls)
     secret = None if secrets else next(filter(has_secret, urls), None)
     if secret is not None:
         raise MetadataError(

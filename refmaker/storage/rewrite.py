@@ -10,7 +10,6 @@ import os
 import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from refmaker.errors import MetadataError
 from refmaker.io.source import local_path
@@ -163,6 +162,8 @@ def _store_and_path(url: str) -> tuple[str, str]:
     """Split a URL into the store and the path in it."""
     if local_path(url) is not None:
         return "", url
+    from urllib.parse import urlsplit
+
     parts = urlsplit(url)
     store = f"{parts.scheme}://{parts.netloc}"
     return store, url[len(store) :] or "/"

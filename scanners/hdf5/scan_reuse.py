@@ -1,6 +1,6 @@
 """Files that are like one scanned before: what that scan found holds, with other values and places.
 
-The first files of a process are read by h5py. What it found is kept under the file's outline
+The first files are read by h5py. What it found is kept under the file's outline
 (`refmaker.scanners.hdf5.structure`), and a later file with the same outline is not opened by h5py
 any more: its arrays are those of the earlier one, with the values of its own attributes, its own
 small data, and its own chunks, read from its bytes. A pattern is only kept if, put to the file
@@ -172,6 +172,8 @@ def _known_values(
 class ScanReuse:
     """Scans files one after the other, and remembers what those of a kind have in common.
 
+    Whoever scans one file needs none of this: scanners begin with their second.
+
     Attributes
     ----------
     alike : int
@@ -210,8 +212,7 @@ class ScanReuse:
                 return found
         scan = FileScan(source, options)
         group, report = scan.run()
-        # Whoever scans one file needs no patterns.
-        if pattern is None and self._files > 1:
+        if pattern is None:
             self._learn(scan, outline, key, group, report, source)
         return group, report
 

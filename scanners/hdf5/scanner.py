@@ -28,6 +28,7 @@ class HDF5Scanner(DeclaredScanner, declaration=FORMAT):
 
     def __init__(self) -> None:
         self._patterns: ScanReuse | None = None
+        self._used = False
 
     def suspicious(self, head: bytes, size: int) -> bool:
         """Tell whether a file is so odd that the HDF5 library had better read it elsewhere.
@@ -75,6 +76,11 @@ class HDF5Scanner(DeclaredScanner, declaration=FORMAT):
             If the HDF5 library cannot open the file.
         """
         if self._patterns is None:
+            if not self._used:
+                from refmaker.scanners.hdf5.scan import FileScan
+
+                self._used = True
+                return FileScan(source, options).run()
             from refmaker.scanners.hdf5.scan_reuse import ScanReuse
 
             self._patterns = ScanReuse()

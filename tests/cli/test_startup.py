@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,8 @@ NEVER = {
     *("importlib.metadata", "multiprocessing", "concurrent.futures", "asyncio", "lzma", "numpy.ma"),
     *("numcodecs", "imagecodecs", "fsspec", "zarr", "xarray", "tifffile", "pydicom", "netCDF4"),
     *("rich", "pyarrow", "refmaker.templates", "refmaker.publish.html_report.page"),
+    *("ipaddress", "urllib.parse", "refmaker.io.policy", "refmaker.io.hosts"),
+    *("refmaker.scanners.hdf5.scan_reuse", "refmaker.scanners.hdf5.structure"),
 }
 """What no scan of a small local file needs."""
 FORMATS = {"dicom": "dicom", "netcdf3": "netcdf3", "netcdf4": "hdf5", "tiff": "tiff"}
@@ -95,6 +98,44 @@ def test_help_loads_no_numpy_and_no_scanner(arguments):
     ]
     if arguments == ["--help"]:
         assert not [name for name in found if name.startswith("refmaker.cli.scan")]
+
+
+WATCHED = """
+import os, sys
+fork = os.fork
+def watched():
+    print("forked", "numpy" in sys.modules, len(os.listdir("/proc/self/task")), file=sys.stderr)
+    return fork()
+os.fork = watched
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process is forked")
+@pytest.mark.parametrize("inputs", [["netcdf4"], ["dicom", "dicom"]], ids=["one", "collection"])
+def test_what_both_processes_need_is_loaded_before_the_fork(small, tmp_path, inputs):
+    files = [shutil.copy(small[name], tmp_path / f"{i}_{name}") for i, name in enumerate(inputs)]
+    out = tmp_path / "out.json"
+    arguments = json.dumps(["scan", *map(str, files), "-o", str(out)])
+    ran = subprocess.run(
+        [sys.executable, "-c", WATCHED + PROGRAM, arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [line for line in ran.stderr.splitlines() if line.startswith("forked")] == [
+        "forked True 1"
+    ]
+    assert out.exists()
+
+
+def test_a_command_seldom_looks_for_rubbish():
+    program = "import gc; import refmaker; print(gc.get_threshold()[0]); import refmaker.cli; "
+    program += "print(gc.get_threshold()[0])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    library, command = map(int, done.stdout.split())
+    assert library < 10_000 < command
 
 
 def _site():

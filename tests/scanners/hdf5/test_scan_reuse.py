@@ -19,6 +19,7 @@ from refmaker.model.zarr_v2 import array_document, dumps
 from refmaker.scanners.hdf5.attribute_bytes import decode, split_attribute
 from refmaker.scanners.hdf5.scan import FileScan
 from refmaker.scanners.hdf5.scan_reuse import ScanReuse
+from refmaker.scanners.hdf5.scanner import HDF5Scanner
 from refmaker.scanners.hdf5.structure import outline_of
 from refmaker.scanners.hdf5.structure_error import StructureMismatchError
 from refmaker.scanning.options import ScanOptions
@@ -98,7 +99,7 @@ def test_days_of_an_archive(tmp_path, libver, options):
     for day, path in enumerate(paths):
         write(path, day, libver)
     # The first is not remembered, the second is.
-    assert alike(paths, **options) == 4
+    assert alike(paths, **options) == 5
 
 
 def test_days_as_the_netcdf_library_writes_them(tmp_path):
@@ -116,7 +117,7 @@ def test_days_as_the_netcdf_library_writes_them(tmp_path):
             field.units, field.scale_factor = "K", 0.01
             field[:] = np.arange(50)[None] + day
             file.createGroup("g").createVariable("y", "f4", ("x",))[:] = np.arange(50) * day
-    assert alike(paths) == 3
+    assert alike(paths) == 4
 
 
 def test_what_is_unlike_is_seen(tmp_path):
@@ -136,7 +137,7 @@ def test_what_is_unlike_is_seen(tmp_path):
         file["sst"].attrs["_FillValue"] = np.array([-8], "i2")
     with h5py.File(paths[9], "r+") as file:
         file["sst"].id.write_direct_chunk((0, 0, 0), b"\0" * 154, filter_mask=3)
-    assert alike(paths) == 4
+    assert alike(paths) == 5
 
 
 def test_options_are_part_of_a_pattern(tmp_path):
@@ -147,7 +148,7 @@ def test_options_are_part_of_a_pattern(tmp_path):
     for options in ({}, {"inline_threshold": 0}, {"chunk_bytes": 1000}):
         for path in paths:
             assert by_patterns(patterns, path, **options) == by_h5py(path, **options)
-    assert patterns.alike == 2 + 3 + 3
+    assert patterns.alike == 3 + 3 + 3
 
 
 def test_nothing_of_one_result_shows_in_another(tmp_path):
@@ -239,7 +240,7 @@ def test_damage_is_never_worse_than_with_h5py(tmp_path, libver, flips):
     patterns = ScanReuse()
     for path in paths:
         by_patterns(patterns, path)
-    assert patterns.alike == 1
+    assert patterns.alike == 2
     # The same place, and so the same words.
     damaged = tmp_path / "damaged.h5"
     whole = shutil.copy(paths[2], damaged).read_bytes()
@@ -308,3 +309,15 @@ def test_real_files_are_like_themselves(tmp_path):
             for copy in copies:
                 copy.unlink()
     assert hits > 20
+
+
+def test_a_scanner_looks_for_patterns_from_its_second_file_on(tmp_path):
+    paths = [tmp_path / f"{day}.h5" for day in range(3)]
+    for day, path in enumerate(paths):
+        write(path, day)
+    scanner = HDF5Scanner()
+    for path in paths:
+        with Source(path) as source:
+            found = told(*scanner.scan(source, ScanOptions()))
+        assert found == by_h5py(path)
+    assert scanner._patterns.alike == 1
