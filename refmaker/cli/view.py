@@ -15,7 +15,7 @@ __all__ = ["command"]
 
 @click.command("view")
 @click.argument("refs", nargs=-1, required=True)
-@click.option("--variable", default="", metavar="PATH", help="The array that is shown first.")
+@click.option("--variable", default="", metavar="NAME", help="The array that is shown first.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="[default: any that is free]"

@@ -64,6 +64,7 @@ WITHOUT_RECORDS = {
     ("catalog", "show"),
     ("catalog", "stac"),
     ("serve",),
+    ("view",),
     ("report",),
 }
 

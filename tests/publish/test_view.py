@@ -22,7 +22,7 @@ from click.testing import CliRunner
 
 import refmaker
 from refmaker.cli import main
-from refmaker.errors import MissingDependencyError, PolicyError, SourceError
+from refmaker.errors import MissingDependencyError, PolicyError, SourceError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.publish.http_server import running
 from refmaker.publish.viewer.app import application
@@ -475,6 +475,13 @@ def test_view_in_a_notebook():
         assert page.url.endswith("/#air")
         assert f'src="{page.url}"' in page._repr_html_()
         assert page.url in repr(page)
+
+
+def test_what_is_shown_first():
+    with refmaker.view("examples/wind.grb", variable="v10") as page:
+        assert page.url.endswith("/#heightAboveGround%2Finstant%2Fv10")
+    with pytest.raises(UnsupportedError, match="heightAboveGround/instant/v10"):
+        refmaker.view("examples/wind.grb", variable="heightAboveGround/v10")
 
 
 def test_a_port_that_is_taken():

@@ -27,6 +27,13 @@ class View:
     ----------
     url : str
         Of the page.
+
+    Examples
+    --------
+    >>> page = refmaker.view("examples/air.nc", variable="air")
+    >>> page.url.endswith("/#air")
+    True
+    >>> page.close()
     """
 
     def __init__(self, server: Any, listening: Any, url: str) -> None:
@@ -79,7 +86,7 @@ def view(
     storage_options : mapping, optional
         Passed to fsspec for the files that hold the data.
     variable : str
-        Path of the array that is shown first; by default the likeliest to be looked for.
+        Path, or name, of the array that is shown first; by default the likeliest to be looked for.
     host : str
         Address to listen at; by default only this machine can ask. Whoever is to see the page
         has to know its whole URL.
@@ -101,14 +108,16 @@ def view(
         pictures.
     SourceError
         If the address cannot be listened at.
+    UnsupportedError
+        If nothing has the name of `variable`.
     RefmakerError
         As `refmaker.open_store`.
 
     Examples
     --------
-    >>> with refmaker.view("cube.json") as page:    # doctest: +SKIP
-    ...     print(page.url)
-    http://127.0.0.1:40123/Zk3bq8v1x2Y_wA0t/
+    >>> with refmaker.view("examples/air.nc") as page:
+    ...     page.url.startswith("http://127.0.0.1:")
+    True
     """
     return View(*_prepared(refs, storage_options, variable, host, port, opening))
 
@@ -142,7 +151,8 @@ def _prepared(
 
     token = secrets.token_urlsafe(12)
     app = application(refs, storage_options, token=token, hosts=hosts_of(host), **opening)
+    path = app.state.contents.find(variable) if variable else ""
     server, listening, url = listen(app, host, port)
     app.state.stops = lambda: server.should_exit
-    at = f"#{quote(variable, safe='')}" if variable else ""
+    at = f"#{quote(path, safe='')}" if path else ""
     return server, listening, f"{url}{token}/{at}"

@@ -63,7 +63,8 @@ def application(
     except ImportError as error:
         raise missing("starlette", "view") from error
 
-    page = Questions(Contents(refs, storage_options, **opening))
+    contents = Contents(refs, storage_options, **opening)
+    page = Questions(contents)
     routes = [
         Route("/api/{question}", page.answer),
         Route("/volumes/{number:int}/{layer:int}/{key:path}", page.chunk),
@@ -72,13 +73,15 @@ def application(
         Route("/neuroglancer/events/0", events),
         Route("/{name:path}", _static),
     ]
-    return Starlette(
+    app = Starlette(
         routes=[Mount(f"/{token}", routes=routes)] if token else routes,
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=trusted(hosts)),
             Middleware(OwnPages),
         ],
     )
+    app.state.contents = contents
+    return app
 
 
 async def _static(request: Request) -> Response:

@@ -6,9 +6,10 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import RefmakerError
+from refmaker.errors import RefmakerError, UnsupportedError
 from refmaker.model import Array, Group
 from refmaker.model.report import Outcome
 from refmaker.publish.pictures.axes import Surroundings
@@ -78,6 +79,25 @@ class Contents:
         found = {one.path: one for one in subjects(held)}
         beside = {one.path: one for one in self._rest(found)}
         self.subjects, self.beside = found | beside, set(beside)
+
+    def find(self, name: str) -> str:
+        """Return the path of what can be looked at, by its path or the last part of it.
+
+        Raises
+        ------
+        UnsupportedError
+            If nothing has this name.
+        """
+        name = name.strip("/")
+        for path in self.subjects:
+            if path == name:
+                return path
+        ending = [path for path in self.subjects if path.endswith(f"/{name}")]
+        if ending:
+            return ending[0]
+        near = get_close_matches(name, [*self.subjects], 1) or list(self.subjects)[:1]
+        hint = f"there is {near[0]}" if near else None
+        raise UnsupportedError(f"there is nothing to look at of the name {name}", hint=hint)
 
     def point_grid(self, ground: tuple[str, str]) -> PointGrid:
         """Return the cells that show points, whose latitudes and longitudes have these paths."""
