@@ -11,19 +11,17 @@ import re
 import subprocess
 import sys
 import tomllib
-import warnings
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import click
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from phantom import write_slide, write_study
 from PIL import Image
 
 import refmaker
 from refmaker.cli import main
+from tests.pages import RUN
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -31,7 +29,6 @@ PAGES = sorted(DOCS.rglob("*.md"))
 LINKED = [*PAGES, ROOT / "README.md", ROOT / "examples" / "README.md", ROOT / "CHANGELOG.md"]
 
 _FENCE = re.compile(r"^(`{3,})([^\n]*)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
-_RUNNABLE = re.compile(r"^<!-- runnable -->\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+)$", re.MULTILINE)
 
@@ -233,41 +230,6 @@ def test_every_file_that_is_named_is_there(page):
         assert (ROOT / path).exists(), path
 
 
-def runnable():
-    return [page for page in [*PAGES, ROOT / "README.md"] if _RUNNABLE.search(page.read_text())]
-
-
-@pytest.mark.parametrize("page", runnable(), ids=name_of)
-def test_blocks_marked_as_runnable_run(page, tmp_path, monkeypatch):
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    monkeypatch.chdir(tmp_path)
-    space = {"__name__": "shown"}
-    for block in _RUNNABLE.findall(page.read_text()):
-        with warnings.catch_warnings():
-            # kerchunk is imported by one page, and its libraries warn as they like.
-            warnings.simplefilter("ignore")
-            exec(compile(block, name_of(page), "exec"), space)  # noqa: S102 - our own pages
-
-
-def test_commands_of_the_study_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    write_study("study")
-    write_slide("slide")
-    page = (DOCS / "tasks" / "study.md").read_text()
-    lines = re.findall(r"^\$ refmaker (.*)$", page, re.MULTILINE)
-    ran = [line.split() for line in lines if not line.startswith("serve")]
-    assert [words[0] for words in ran] == ["scan", "info", "scan", "scan", "materialize"]
-    for words in ran:
-        done = CliRunner().invoke(main, words)
-        assert done.exit_code == 0, done.output
-    assert "/study-1/CT-2/labels/SEG-301" in refmaker.open_datatree("study.json").groups
-    assert (tmp_path / "study.ome.zarr" / "study-1" / "series-1" / "zarr.json").exists()
-
-
-def test_some_blocks_are_runnable():
-    assert len(runnable()) >= 6
-
-
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=name_of)
 def test_python_that_is_shown_is_python(page):
     for _, language, body in _FENCE.findall(page.read_text()):
@@ -275,7 +237,7 @@ def test_python_that_is_shown_is_python(page):
             compile(body, name_of(page), "exec")
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=name_of)
+@pytest.mark.parametrize("page", sorted({*PAGES} - {*RUN}), ids=name_of)
 def test_commands_that_are_shown_have_such_options(page):
     for _, language, body in _FENCE.findall(page.read_text()):
         if language.strip() != "console":
