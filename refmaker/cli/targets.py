@@ -125,18 +125,27 @@ def _whole(path: str) -> str:
     return os.path.abspath(path) if local_path(path) is not None else path.rstrip("/")
 
 
-def _identity(url: str) -> str:
+def _identity(url: str, folders: dict[str, str]) -> str:
+    """Return what a file is known by; where folders really lie is looked up once for each."""
     path = local_path(url)
-    return url if path is None else os.path.realpath(path)
+    if path is None:
+        return url
+    folder, base = os.path.split(path)
+    if base in ("", ".", "..") or os.path.islink(path):
+        return os.path.realpath(path)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    return os.path.join(folders[folder], base)
 
 
 def _refuse_collisions(inputs: Sequence[str], found: Sequence[str]) -> None:
-    sources = {_identity(url) for url in inputs}
+    folders: dict[str, str] = {}
+    sources = {_identity(url, folders) for url in inputs}
     first: dict[str, str] = {}
     for url, out in zip(inputs, found, strict=True):
         if out == STANDARD:
             continue
-        identity = _identity(out)
+        identity = _identity(out, folders)
         if identity in first:
             raise click.UsageError(
                 f"{first[identity]} and {url} would both be written to {out}; tell them apart by"

@@ -64,7 +64,7 @@ def dumps(document: Any) -> str:
         If a value has no place in JSON, such as a bare NaN.
     """
     try:
-        text = json.dumps(document, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+        text = _ENCODER.encode(document)
     except (TypeError, ValueError, RecursionError) as error:
         raise MetadataError(f"not expressible in JSON: {error}") from error
     try:
@@ -73,6 +73,9 @@ def dumps(document: Any) -> str:
         # Half a surrogate pair, as Python keeps undecodable bytes of a name, has no UTF-8.
         return json.dumps(document, allow_nan=False, separators=(",", ":"))
     return text
+
+
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False)
 
 
 def placed_codecs(
