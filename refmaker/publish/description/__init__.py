@@ -69,9 +69,9 @@ def describe(
         How it is called; by default its path.
     storage_options : mapping, optional
         Passed to fsspec for the files.
-    coordinates : {"no", "local", "all"}
-        Of which files coordinates are read that are not in the set itself: of none, of this
-        machine's, or of remote ones as well. Arrays of more than 8 MiB are not read.
+    coordinates : {"local", "no", "all"}
+        Of which files coordinates are read that are not in the set itself: of this machine's, of
+        none, or of remote ones as well. Arrays of more than 8 MiB are not read.
 
     Returns
     -------

@@ -132,11 +132,12 @@ class Source:
         Exception
             As `read`.
         """
-        return self._meant(path, self.read(path, region), region)
+        return self.as_meant(path, self.read(path, region), region)
 
-    def _meant(
+    def as_meant(
         self, path: str, stored: NDArray[Any], region: Sequence[NDArray[np.int64]]
     ) -> NDArray[Any]:
+        """Return stored values of a part of an array as its attributes say they are meant."""
         home, _, name = path.rpartition("/")
         number = name.rpartition("_")[2]
         suffix = f"_{number}" if "_" in name and number.isdigit() else ""
@@ -166,7 +167,7 @@ class Source:
                 values = self.read(path, region)
         except Exception:  # noqa: BLE001 - codecs raise anything; pictures without places are better
             return None
-        return self._meant(path, values, region) if array.dtype.kind in "iuf" else values
+        return self.as_meant(path, values, region) if array.dtype.kind in "iuf" else values
 
     def texts(self, axis: Axis, places: Sequence[int]) -> list[str]:
         """Return places along a dimension as people write them: times, or numbers with units.
