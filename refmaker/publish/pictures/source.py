@@ -132,11 +132,13 @@ class Source:
         Exception
             As `read`.
         """
-        return self._meant(path, self.read(path, region), region)
+        return self.as_meant(path, self.read(path, region), region)
 
-    def _meant(
+    def as_meant(
         self, path: str, stored: NDArray[Any], region: Sequence[NDArray[np.int64]]
     ) -> NDArray[Any]:
+        """Return stored values of a part of an array as its attributes say they are meant."""
+
         def values_of(part: str) -> tuple[tuple[str, ...], NDArray[Any]] | None:
             found = self.beside(path, part)
             values = None if found is None else self.coordinate(found)
@@ -172,7 +174,7 @@ class Source:
                 values = self.read(path, region)
         except Exception:  # noqa: BLE001 - codecs raise anything; pictures without places are better
             return None
-        return self._meant(path, values, region) if array.dtype.kind in "iuf" else values
+        return self.as_meant(path, values, region) if array.dtype.kind in "iuf" else values
 
     def texts(self, axis: Axis, places: Sequence[int]) -> list[str]:
         """Return places along a dimension as people write them: times, or numbers with units.
