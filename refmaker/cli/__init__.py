@@ -44,6 +44,7 @@ VERBS = {
     "scan": "Write reference files for files.",
     "serve": "Serve a reference set as Zarr over HTTP.",
     "verify": "Compare a reference file with its source.",
+    "view": "Look at a set, or a data file, in a browser.",
 }
 """Each verb, and what it does in a few words: the help of all needs no verb's module."""
 

@@ -63,6 +63,7 @@ WITHOUT_RECORDS = {
     ("catalog", "show"),
     ("catalog", "stac"),
     ("serve",),
+    ("view",),
 }
 
 

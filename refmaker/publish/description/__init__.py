@@ -69,9 +69,9 @@ def describe(
         How it is called; by default its path.
     storage_options : mapping, optional
         Passed to fsspec for the files.
-    coordinates : {"no", "local", "all"}
-        Of which files coordinates are read that are not in the set itself: of none, of this
-        machine's, or of remote ones as well. Arrays of more than 8 MiB are not read.
+    coordinates : {"local", "no", "all"}
+        Of which files coordinates are read that are not in the set itself: of this machine's, of
+        none, or of remote ones as well. Arrays of more than 8 MiB are not read.
 
     Returns
     -------
@@ -143,8 +143,15 @@ def describe(
 
     Examples
     --------
-    >>> refmaker.describe("air.refs.json")["packages"]    # doctest: +SKIP
-    ['numcodecs']
+    >>> about = refmaker.describe(refmaker.scan("examples/air.nc"), "air")
+    >>> about
+    <Description of air: 4 arrays, 56.6 KiB stored in 1 file>
+    time  [124]  <f4
+    lat  [11]  <f4
+    lon  [21]  <f4
+    air  [124, 11, 21]  <i2
+    >>> [(span["path"], span["first"], span["last"]) for span in about["spans"]][1:]
+    [('lat', 75.0, 50.0), ('lon', 250.0, 300.0)]
     """
     import os
 
