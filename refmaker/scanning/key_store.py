@@ -146,7 +146,7 @@ class FolderStore:
         assert self.listing is not None  # noqa: S101 - numbers come from it
         names, sizes = self.listing.names, self.listing.sizes
         rows = numbers.tolist()
-        length = np.array([sizes[row] for row in rows], np.int64)
+        length = np.fromiter(map(sizes.__getitem__, rows), np.int64, len(rows))
         if self._below is None:
             root = self._root + "/"
             urls = [root + names[row] for row in rows]
@@ -236,32 +236,37 @@ class StoredChunks:
         folder = f"{path}/" if path else ""
         self._check_links(folder)
         start, stop = listing.span(folder)
-        cut = len(folder)
-        below = [name[cut:] for name in listing.names[start:stop]]
-        own = [row for row, name in enumerate(below) if name not in self._documents]
-        below = [below[row] for row in own] if len(own) < len(below) else below
-        found = keys.place(below)
+        below = list(listing.names[start:stop])
+        documents = {folder + name for name in self._documents}.intersection(below)
+        beside = sorted(map(below.index, documents))
+        rows = np.delete(np.arange(start, stop), beside)
+        for row in reversed(beside):
+            del below[row]
+        found = keys.place(below, folder)
+        at, rows = found.at, rows[found.row]
         if found.strays:
-            self._warn(path, len(found.strays), "no chunks of it", found.strays[0])
-        at, rows = found.at, np.array(own, np.int64)[found.row] + start
+            self._warn(folder, len(found.strays), "no chunks of it", found.strays[0])
         inside = (at < np.array(grid, np.int64)).all(axis=1)
         if not bool(inside.all()):
             first = below[int(found.row[np.flatnonzero(~inside)[0]])]
-            self._warn(path, int((~inside).sum()), "chunks beyond its shape", first)
+            self._warn(folder, int((~inside).sum()), "chunks beyond its shape", first)
             at, rows = at[inside], rows[inside]
-        order = np.argsort(flat_numbers(at, grid), kind="stable")
+        order = np.argsort(flat_numbers(at, grid))
         at, rows = at[order], rows[order]
         places = self._store.places(rows)
         if places.length.size and not bool(places.length.all()):
             key = listing.names[int(rows[int(np.argmin(places.length))])]
             raise FormatError(f"the chunk {key!r} has no bytes", url=self._store.url(key))
         if places.whole:
-            prints = listing.fingerprints(rows.tolist())
+            prints = map(listing.prints.__getitem__, rows.tolist())
             self.sources.update(zip(places.urls, prints, strict=True))
         return at, places
 
-    def _warn(self, path: str, count: int, what: str, first: str) -> None:
-        self._report.warn(f"/{path}: files in it that are {what}: {count}, the first {first!r}")
+    def _warn(self, folder: str, count: int, what: str, first: str) -> None:
+        first = first.removeprefix(folder)
+        self._report.warn(
+            f"/{folder[:-1]}: files in it that are {what}: {count}, the first {first!r}"
+        )
 
     def _check_links(self, folder: str) -> None:
         """Refuse an array with chunks that are links to elsewhere."""

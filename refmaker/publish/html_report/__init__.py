@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import printable
@@ -9,9 +10,10 @@ from refmaker.model.amounts import counted, human_size
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from refmaker.storage.reference_set import ReferenceSet
+    from refmaker.verification.compare import ArrayCheck
 
 __all__ = ["Description", "describe", "report"]
 
@@ -101,9 +103,10 @@ def report(
     *,
     title: str = "",
     looks: bool = True,
+    verification: Iterable[ArrayCheck | Mapping[str, Any]] | None = None,
     **opening: Any,
 ) -> None:
-    """Write one page that shows a reference set: tree, files byte by byte, arrays, costs.
+    """Write one page that shows a reference set: pictures, what reading costs, structure, files.
 
     Parameters
     ----------
@@ -116,7 +119,9 @@ def report(
     title : str
         By default the name of the set.
     looks : bool
-        Read a few chunks of each array and draw them.
+        Read some chunks, of 64 MiB in 256 requests at most, and draw what they hold.
+    verification : iterable of ArrayCheck or mapping, optional
+        What `refmaker.verify` returned, or ``refmaker verify --json`` printed, to be told as well.
     **opening
         Further options of `refmaker.open_store`.
 
@@ -128,20 +133,28 @@ def report(
         If it is no reference set.
     MissingDependencyError
         If jinja2 or matplotlib is not installed.
+
+    Examples
+    --------
+    >>> refs = refmaker.read("air.refs.json")    # doctest: +SKIP
+    >>> refmaker.report(refs, "air.html", verification=refmaker.verify(refs))    # doctest: +SKIP
     """
     import os
 
     from refmaker.errors import redacted
     from refmaker.io.files import replacing
     from refmaker.publish.html_report.page import page
-    from refmaker.reading.open import open_arrays
+    from refmaker.publish.pictures import PAGE, Budget, Source
     from refmaker.storage.reference_set import ReferenceSet
 
     if not isinstance(refs, ReferenceSet):
         title = title or os.path.basename(os.fspath(refs).rstrip("/"))
         refs = ReferenceSet.read(refs)
-    # An array that cannot be decoded is named on the page; it does not cost the others.
-    store = open_arrays(refs, storage_options, **opening) if looks else None
-    text = page(refs, store, title=title or refs.report.url or "reference set")
+    source = Source(refs, storage_options, budget=Budget(left=PAGE), **opening) if looks else None
+    checks = None
+    if verification is not None:
+        checks = [one if isinstance(one, Mapping) else one.as_dict() for one in verification]
+    title = title or refs.report.url or "reference set"
+    text = page(refs, source, title=title, checks=checks)
     with replacing(out) as file:
         file.write(redacted(text).encode("utf-8", "replace"))

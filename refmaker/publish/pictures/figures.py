@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["png", "svg"]
 
-_WIDTH = 6.4
-_BESIDE = 1.7
-"""What labels and the scale of colours take of the width."""
-_LOW, _HIGH = 2.2, 5.6
+_WIDTH = 5.2
+_BESIDE, _BELOW = 1.5, 0.5
+"""What labels and the scale of colours take of width and height."""
+_LOW, _HIGH, _NARROW = 1.5, 4.4, 3.2
 """Inches, as the others."""
-_LABEL = 46
+_LABEL, _UNITS = 46, 22
+"""Characters of texts across and down."""
 _POINTS = 1200
 """Values of a line from which on least and greatest of neighbours are drawn."""
 _LEGEND = 6
@@ -82,35 +83,31 @@ def _figure(look: Look, source: Source) -> Iterator[tuple[Any, Any]]:
     """Make a figure of a look."""
     kind = look.subject.kind
     if kind == "lines":
-        with canvas.figure(_WIDTH, 2.6) as (made, axes):
+        with canvas.figure(_WIDTH, 2.3) as (made, axes):
             _lines(axes, look, source)
             yield made, axes
     elif kind == "montage":
         values, corners = _tiles(look.values)
-        with canvas.figure(_WIDTH, _height(values.shape[0] / values.shape[1])) as (made, axes):
+        with canvas.figure(*_size(values.shape[0] / values.shape[1])) as (made, axes):
             _montage(axes, look, source, values, corners)
             yield made, axes
     elif kind == "points" or (look.horizontal is not None and look.horizontal.ndim == 2):
-        with canvas.figure(_WIDTH, _height(_ratio(look))) as (made, axes):
+        with canvas.figure(*_size(_ratio(look))) as (made, axes):
             _scattered(axes, look, source)
             yield made, axes
     else:
         frame = frame_of(look, source)
-        with canvas.figure(_WIDTH, _height(frame.ratio)) as (made, axes):
+        with canvas.figure(*_size(frame.ratio)) as (made, axes):
             _image(axes, look, source, frame)
             yield made, axes
 
 
-def _height(ratio: float | None) -> float:
-    """Return the height of a figure for that of a picture by its width."""
-    wanted = 3.2 if ratio is None else (_WIDTH - _BESIDE) * ratio + 0.6
-    return min(max(wanted, _LOW), _HIGH)
-
-
-def _label(look: Look) -> str:
-    subject = look.subject
-    label = f"{subject.title[:_LABEL]} [{subject.units}]" if subject.units else subject.title
-    return label[: _LABEL + 20]
+def _size(ratio: float | None) -> tuple[float, float]:
+    """Return width and height of a figure for height by width of the picture in it."""
+    if ratio is None:
+        return _WIDTH, 2.8
+    height = min(max((_WIDTH - _BESIDE) * ratio + _BELOW, _LOW), _HIGH)
+    return min(max((height - _BELOW) / ratio + _BESIDE, _NARROW), _WIDTH), height
 
 
 def _image(axes: Any, look: Look, source: Source, frame: Frame) -> None:
@@ -127,7 +124,7 @@ def _image(axes: Any, look: Look, source: Source, frame: Frame) -> None:
     else:
         colours = shades(look.subject, source.array(look.path), values)
         drawn = axes.imshow(_numbered(values, colours), **_scaled(colours), **common)
-        _scale(axes, drawn, colours, _label(look))
+        _scale(axes, drawn, colours, look.subject.units)
     axes.set_xlim(*sorted(across.edges))
     axes.set_ylim(*sorted(down.edges, reverse=not frame.upward))
     _ticks(axes.xaxis, across)
@@ -172,7 +169,7 @@ def _scale(axes: Any, drawn: Any, colours: Shades, label: str) -> None:
         names = [name.replace("_", " ")[:20] for _, name in colours.kinds]
         bar.set_ticks([number + 0.5 for number in range(len(names))], labels=names)
         bar.ax.tick_params(length=0)
-    bar.set_label(label)
+    bar.set_label(label[:_UNITS])
 
 
 def _tiles(planes: NDArray[Any]) -> tuple[NDArray[Any], list[tuple[int, int]]]:
@@ -208,7 +205,7 @@ def _montage(axes: Any, look: Look, source: Source, values: NDArray[Any], corner
     else:
         colours = shades(look.subject, source.array(look.path), look.values)
         drawn = axes.imshow(values, interpolation="none", **_scaled(colours))
-        _scale(axes, drawn, colours, _label(look))
+        _scale(axes, drawn, colours, look.subject.units)
     name = look.subject.axes[look.subject.drawn[2]].name
     height = look.values.shape[1]
     for text, (left, top) in zip(look.panels, corners, strict=True):
@@ -256,7 +253,7 @@ def _scattered(axes: Any, look: Look, source: Source) -> None:
     else:
         size = min(30.0, max(0.5, 60_000 / max(values.size, 1)))
         drawn = axes.scatter(across, down, c=values, s=size, linewidths=0, **common)
-    _scale(axes, drawn, colours, _label(look))
+    _scale(axes, drawn, colours, look.subject.units)
     axes.set_aspect(_stretch(look))
     for axis, edges, role in (
         (axes.xaxis, axes.get_xlim(), "x"),
@@ -297,7 +294,7 @@ def _lines(axes: Any, look: Look, source: Source) -> None:
     found = ticks((float(chosen[0]), float(chosen[-1])), whole=True, most=4)
     axes.set_xticks(found, source.texts(axis, [round(place) for place in found]))
     axes.set_xlabel((axis.label or axis.name)[:_LABEL])
-    axes.set_ylabel(_label(look))
+    axes.set_ylabel(look.subject.units[:_UNITS])
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(length=2.5, width=0.6)
     axes.grid(axis="y", alpha=0.25, linewidth=0.5)

@@ -30,6 +30,8 @@ _POINTS = 20_000
 """Points of a map that are drawn, and values of a line that are looked at for each of them."""
 _ROWS = 8
 """Rows of a table."""
+_LONGEST = 1 << 22
+"""Elements along a dimension that are looked at."""
 
 Region = list["NDArray[np.int64]"]
 
@@ -144,8 +146,14 @@ def _fixed(subject: Subject, chosen: Mapping[str, int]) -> Region:
                 raise IndexError(f"place {at} along {axis.name}, which has {axis.size}")
             region.append(np.array([at % axis.size]))
         else:
-            region.append(np.arange(axis.size))
+            region.append(_middle(axis.size, _LONGEST))
     return region
+
+
+def _middle(size: int, most: int) -> NDArray[np.int64]:
+    """Return the elements along a dimension, or as many in the middle as there may be."""
+    count = min(size, most)
+    return np.arange(count) + (size - count) // 2
 
 
 def _told(subject: Subject, source: Source, region: Sequence[NDArray[np.int64]]) -> Any:
@@ -173,7 +181,7 @@ def _plane(subject: Subject, source: Source, chosen: Mapping[str, int], pixels: 
     region = _fixed(subject, chosen)
     drawn = subject.drawn[:2]
     for axis in drawn:
-        region[axis] = np.arange(array.shape[axis])
+        region[axis] = _middle(array.shape[axis], _LONGEST)
     if len(subject.drawn) == 3:
         size = array.shape[subject.drawn[2]]
         count = min(size, _PANELS)
@@ -216,26 +224,23 @@ def _affordable(
     """
     array = source.array(path)
     drawn = subject.drawn[:2]
-    step = [max(1, round(array.shape[axis] / pixels)) for axis in drawn]
-    region = list(region)
-    for axis, by in zip(drawn, step, strict=True):
-        if array.chunk_shape[axis] < by and array.chunks.grid[axis] > 1:
-            region[axis] = np.arange(by // 2, array.shape[axis], by)
-    cost = cost_of(array, region)
-    if source.budget.allows(cost):
-        return region, ""
+    sparse = list(region)
     for axis in drawn:
-        region[axis] = np.arange(array.shape[axis])
-    spans = {axis: array.shape[axis] for axis in drawn}
-    while not source.budget.allows(cost_of(array, region)):
-        parts = {axis: -(-spans[axis] // array.chunk_shape[axis]) for axis in drawn}
+        by = max(1, round(region[axis].size / pixels))
+        if array.chunk_shape[axis] < by:
+            sparse[axis] = region[axis][by // 2 :: by]
+    spans = {axis: region[axis].size for axis in drawn}
+    if source.budget.allows(cost_of(array, sparse)):
+        region = sparse
+    while not source.budget.allows(cost := cost_of(array, region)):
+        parts = {axis: spans[axis] // array.chunk_shape[axis] for axis in drawn}
         widest = max(drawn, key=lambda axis: parts[axis])
-        if parts[widest] <= 1:
-            source.budget.take(cost_of(array, region))
-            raise LimitError("it cannot be read in parts")
+        if parts[widest] < 1:
+            source.budget.take(cost)
         spans[widest] = max(1, spans[widest] // 2)
-        start = (array.shape[widest] - spans[widest]) // 2
-        region[widest] = np.arange(start, start + spans[widest])
+        region[widest] = _middle(array.shape[widest], spans[widest])
+    if all(spans[axis] == array.shape[axis] for axis in drawn):
+        return region, ""
     extents = " x ".join(f"{spans[axis]:,}" for axis in drawn)
     whole = " x ".join(f"{array.shape[axis]:,}" for axis in drawn)
     return region, f"the middle {extents} of {whole}"
@@ -296,13 +301,13 @@ def _lines(subject: Subject, source: Source, chosen: Mapping[str, int]) -> Look:
     array = source.array(subject.path)
     axis = subject.drawn[0]
     region = _fixed(subject, chosen)
-    part = ""
-    while not source.budget.allows(cost_of(array, region)):
+    while not source.budget.allows(cost := cost_of(array, region)):
         span = region[axis].size // 2
         if span < array.chunk_shape[axis] // 2 or span < 1:
-            source.budget.take(cost_of(array, region))
-        region[axis] = np.arange(span) + (array.shape[axis] - span) // 2
-        part = f"the middle {span:,} of {array.shape[axis]:,}"
+            source.budget.take(cost)
+        region[axis] = _middle(array.shape[axis], span)
+    count = region[axis].size
+    part = f"the middle {count:,} of {array.shape[axis]:,}" if count < array.shape[axis] else ""
     values = _arranged(source.meant(subject.path, region), subject.drawn)
     return Look(
         subject=subject,
@@ -344,7 +349,8 @@ def _rows(subject: Subject, source: Source) -> Look:
     for path in subject.columns or (subject.path,):
         array = source.array(path)
         region = [np.arange(min(array.shape[0], _ROWS))]
-        values = source.read(path, region)
+        numbers = array.dtype.kind in "iuf"
+        values = source.meant(path, region) if numbers else source.read(path, region)
         fields = values.dtype.names
         if fields is None:
             names.append(path.rpartition("/")[2])
@@ -364,7 +370,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if isinstance(value, float | np.floating):
-        value = f"{value:.6g}"
+        value = "missing" if math.isnan(value) else f"{value:.9g}"
     if isinstance(value, np.ndarray):
         value = f"{value.dtype} {math.prod(value.shape)}" if value.size > 8 else value.tolist()
     text = str(value)
