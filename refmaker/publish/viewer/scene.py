@@ -38,6 +38,8 @@ _SECONDS = 1.0
 """Until no further place is asked."""
 _SAMPLE_BYTES = 32 * 1024**2
 _LABELS = 1000
+_LABEL = 40
+"""Letters of the name of a dimension, beyond which the shorter one is taken."""
 _VALUES = 2000
 """Values of a line."""
 _CHUNKS = 1024
@@ -329,7 +331,8 @@ class Scene:
     def _slider(self, dim: str) -> dict[str, Any]:
         axis = self.subject.axes[self.dims.index(dim)]
         at = axis.size // 2 if axis.role == "z" and self.subject.kind == "montage" else 0
-        label = (axis.label or axis.name).replace("_", " ")
+        label = axis.label if 0 < len(axis.label) <= _LABEL else axis.name
+        label = label.replace("_", " ")
         return {"dim": dim, "size": axis.size, "label": label, "at": at}
 
     def _shades(self) -> tuple[float, float, str]:
