@@ -56,9 +56,9 @@ def complaints(running):
     return [entry["message"] for entry in running.get_log("browser")]
 
 
-def dark(running):
-    """Prefer dark colours from now on."""
-    features = [{"name": "prefers-color-scheme", "value": "dark"}]
+def dark(running, scheme="dark"):
+    """Prefer dark colours from now on, or light ones."""
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
     running.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 

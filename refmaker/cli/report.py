@@ -7,18 +7,20 @@ from typing import Any
 
 import click
 
-from refmaker.cli.options import storage_options, verbosity
-from refmaker.cli.output import say
+from refmaker.cli.completion import files
+from refmaker.cli.options import as_json, opening, storage_options, verbosity
+from refmaker.cli.output import print_json, say
 from refmaker.io.files import STANDARD
 
 __all__ = ["command"]
 
 
 @click.command("report")
-@click.argument("refs")
+@click.argument("refs", shell_complete=files)
 @click.option(
     "-o",
     "--out",
+    shell_complete=files,
     default="report.html",
     show_default=True,
     help="The page, or - for standard output.",
@@ -27,7 +29,9 @@ __all__ = ["command"]
 @click.option("--looks/--no-looks", default=True, show_default=True, help="Draw some values.")
 @click.option("--verify", is_flag=True, help="Compare some chunks of each array, and tell.")
 @click.option("--verified", metavar="FILE", help="Tell what 'verify --json' wrote into FILE.")
+@opening
 @storage_options
+@as_json
 @verbosity
 def command(  # noqa: PLR0913 - one parameter for each option
     *,
@@ -37,7 +41,9 @@ def command(  # noqa: PLR0913 - one parameter for each option
     looks: bool,
     verify: bool,
     verified: str | None,
+    opening: dict[str, Any],
     storage_options: dict[str, Any] | None,
+    as_json: bool,
     quiet: bool,
 ) -> None:
     """Write one HTML page that shows the reference set REFS.
@@ -56,6 +62,8 @@ def command(  # noqa: PLR0913 - one parameter for each option
 
     import refmaker
 
+    if as_json and out == STANDARD:
+        raise click.UsageError("--json and the page cannot both go to standard output")
     found = refmaker.read(refs)
     checks: Any = None
     if verified is not None:
@@ -63,8 +71,12 @@ def command(  # noqa: PLR0913 - one parameter for each option
     elif verify:
         checks = refmaker.verify(found, storage_options=storage_options)
     title = title or os.path.basename(refs.rstrip("/"))
-    refmaker.report(found, out, storage_options, title=title, looks=looks, verification=checks)
-    if not quiet:
+    refmaker.report(
+        found, out, storage_options, title=title, looks=looks, verification=checks, **opening
+    )
+    if as_json:
+        print_json({"input": refs, "output": out, "status": "ok"})
+    elif not quiet:
         say(f"{refs} -> {out}", err=out == STANDARD)
 
 

@@ -140,6 +140,19 @@ def serve(  # noqa: PLR0913 - each is a choice of its own
         If starlette or uvicorn is not installed.
     RefmakerError
         As `refmaker.open_store`.
+
+    Examples
+    --------
+    It blocks, so that here it runs in a thread, as `serving` does it:
+
+    >>> import queue
+    >>> from threading import Thread
+    >>> urls = queue.Queue()
+    >>> how = {"port": 0, "on_start": urls.put}
+    >>> Thread(target=refmaker.serve, args=["examples/air.nc"], kwargs=how, daemon=True).start()
+    >>> import xarray as xr
+    >>> xr.open_zarr(urls.get(), chunks=None)["air"].shape
+    (124, 11, 21)
     """
     chosen = {"origins": origins, "zarr_format": zarr_format, "decoded": decoded, **opening}
     app = application(refs, storage_options, hosts=hosts_of(host), **chosen)
@@ -177,6 +190,13 @@ def serving(
     ------
     SourceError, MissingDependencyError, RefmakerError
         As `serve`.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> with refmaker.serving("examples/air.nc") as url:
+    ...     xr.open_zarr(url, chunks=None)["air"].shape
+    (124, 11, 21)
     """
     chosen = {"origins": origins, "zarr_format": zarr_format, "decoded": decoded, **opening}
     app = application(refs, storage_options, hosts=hosts_of(host), **chosen)

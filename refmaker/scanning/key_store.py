@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import posixpath
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.io.source import Source
-    from refmaker.model.report import Fingerprint, ScanReport
+    from refmaker.model.report import ScanReport
     from refmaker.scanning.chunk_keys import ChunkKeys
 
 __all__ = [
@@ -196,19 +197,13 @@ class StoredChunks:
     store : KeyStore
         The store.
     report : ScanReport
-        Is told of files that are no chunks.
+        Is told of files that are chunks, and of those that are none.
     documents : collection of str
         Names of the documents that stand beside chunks.
-
-    Attributes
-    ----------
-    sources : dict of str to Fingerprint
-        The files that are chunks of the arrays asked for so far.
     """
 
     def __init__(self, store: KeyStore, report: ScanReport, documents: Collection[str]) -> None:
         self._store, self._report, self._documents = store, report, documents
-        self.sources: dict[str, Fingerprint] = {}
 
     def placed(
         self, path: str, keys: ChunkKeys, grid: tuple[int, ...]
@@ -251,7 +246,7 @@ class StoredChunks:
             first = below[int(found.row[np.flatnonzero(~inside)[0]])]
             self._warn(folder, int((~inside).sum()), "chunks beyond its shape", first)
             at, rows = at[inside], rows[inside]
-        order = np.argsort(flat_numbers(at, grid))
+        order = _in_order(flat_numbers(at, grid), grid)
         at, rows = at[order], rows[order]
         places = self._store.places(rows)
         if places.length.size and not bool(places.length.all()):
@@ -259,7 +254,7 @@ class StoredChunks:
             raise FormatError(f"the chunk {key!r} has no bytes", url=self._store.url(key))
         if places.whole:
             prints = map(listing.prints.__getitem__, rows.tolist())
-            self.sources.update(zip(places.urls, prints, strict=True))
+            self._report.sources.update(zip(places.urls, prints, strict=True))
         return at, places
 
     def _warn(self, folder: str, count: int, what: str, first: str) -> None:
@@ -279,6 +274,15 @@ class StoredChunks:
                 code="external-outside",
                 hint="allow it with `follow_external=True`",
             )
+
+
+def _in_order(number: NDArray[np.int64], grid: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return the order that sorts numbers of a grid, of which mostly each is there once."""
+    if number.size != math.prod(grid):
+        return np.argsort(number)
+    order = np.full(number.size, -1)
+    order[number] = np.arange(number.size)
+    return np.argsort(number) if bool((order < 0).any()) else order
 
 
 def flat_numbers(at: NDArray[np.int64], grid: tuple[int, ...]) -> NDArray[np.int64]:

@@ -1,6 +1,6 @@
 """Vdatas as arrays: one for every field, whose chunks are runs of whole records.
 
-Where a Vdata has several fields, the codec ``refmaker.fits_column`` takes the bytes of one out of
+Where a Vdata has several fields, the codec ``refmaker.table_column`` takes the bytes of one out of
 the records of a chunk.
 """
 
@@ -117,7 +117,7 @@ class Table(NamedTuple):
             }
             return replace(found, chunks=ChunkTable.inline(found.chunks.grid, table))
         codec = {
-            "id": "refmaker.fits_column",
+            "id": "refmaker.table_column",
             "row": width,
             "start": field.start,
             "width": field.width,

@@ -179,11 +179,8 @@ def _members(store: KeyStore, version: int, report: ScanReport) -> dict[str, Nod
     assert store.listing is not None  # noqa: S101 - looked at before
     names = store.listing.names
     ends = (_V3,) if version == 3 else _V2
-    numbers = [
-        number
-        for number, name in enumerate(names)
-        if name.endswith(ends) and name.rpartition("/")[2] in ends
-    ]
+    numbers = [number for number, name in enumerate(names) if name.endswith(ends)]
+    numbers = [number for number in numbers if names[number].rpartition("/")[2] in ends]
     numbers.sort(key=names.__getitem__)
     pairs = zip(map(names.__getitem__, numbers), read_documents(store, numbers), strict=True)
     return _nodes(version, pairs, report)

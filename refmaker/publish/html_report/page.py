@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MissingDependencyError
 from refmaker.model.amounts import human_size
+from refmaker.publish.description.content import describe
 from refmaker.publish.html_report.bars import bar
 from refmaker.publish.html_report.byte_map import byte_maps
-from refmaker.publish.html_report.content import describe
 from refmaker.publish.html_report.gallery import gallery
 from refmaker.publish.html_report.structure import array_details, attributes_of, costs, tree
 from refmaker.publish.html_report.tables import checks_table, summary_table

@@ -87,9 +87,12 @@ def _figure(look: Look, source: Source) -> Iterator[tuple[Any, Any]]:
             _lines(axes, look, source)
             yield made, axes
     elif kind == "montage":
-        values, corners = _tiles(look.values)
-        with canvas.figure(*_size(values.shape[0] / values.shape[1])) as (made, axes):
+        frame = frame_of(look, source)
+        aspect = _cell(frame, look.values)
+        values, corners = _tiles(look.values, aspect)
+        with canvas.figure(*_size(aspect * values.shape[0] / values.shape[1])) as (made, axes):
             _montage(axes, look, source, values, corners)
+            axes.set_aspect(aspect)
             yield made, axes
     elif kind == "points" or (look.horizontal is not None and look.horizontal.ndim == 2):
         with canvas.figure(*_size(_ratio(look))) as (made, axes):
@@ -172,11 +175,18 @@ def _scale(axes: Any, drawn: Any, colours: Shades, label: str) -> None:
     bar.set_label(label[:_UNITS])
 
 
-def _tiles(planes: NDArray[Any]) -> tuple[NDArray[Any], list[tuple[int, int]]]:
+def _cell(frame: Frame, planes: NDArray[Any]) -> float:
+    """Return the height of a cell by its width."""
+    height, width = planes.shape[1:3]
+    return 1.0 if frame.ratio is None else frame.ratio * width / height
+
+
+def _tiles(planes: NDArray[Any], aspect: float) -> tuple[NDArray[Any], list[tuple[int, int]]]:
     """Return planes side by side with room above each, and where that is: column and row."""
     count, height, width = planes.shape[:3]
-    across = _beside(count, height / width)
-    room, gap = max(1, round(0.2 * across * width / (_WIDTH - _BESIDE))), max(1, width // 40)
+    across = _beside(count, aspect * height / width)
+    room = max(1, round(0.2 * across * width / (_WIDTH - _BESIDE) / aspect))
+    gap = max(1, width // 40)
     size = -(-count // across) * (height + room), across * (width + gap) - gap
     empty = 255 if planes.dtype == np.uint8 else np.nan
     found = np.full((*size, *planes.shape[3:]), empty, planes.dtype)
