@@ -470,6 +470,22 @@ def test_the_page_is_small():
     assert sum(sizes) < 60_000
 
 
+def test_no_package_of_the_report_is_needed():
+    program = f"""
+import sys
+for name in ("matplotlib", "PIL", "jinja2", "dask"):
+    sys.modules[name] = None
+from urllib.request import urlopen
+import refmaker
+with refmaker.view("{AIR}") as page:
+    for asked in ("variable?v=air", "picture.png?v=air&low=0&high=1", "volume?v=air"):
+        assert urlopen(page.url + "api/" + asked).status == 200
+"""
+    command = [sys.executable, "-c", program]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_view_in_a_notebook():
     with refmaker.view(AIR, variable="air") as page:
         assert page.url.endswith("/#air")
