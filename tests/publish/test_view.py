@@ -423,6 +423,11 @@ def test_chunks_that_are_kept_are_bounded_and_not_read_again():
     assert source.calls == 4
 
 
+def test_more_questions_than_can_wait_are_refused(page, monkeypatch):
+    monkeypatch.setattr("refmaker.publish.viewer.questions._WAITING", 0)
+    assert "too many" in ask(page, "set", 503)["error"]
+
+
 def test_who_is_answered(page):
     assert page.get("/").status_code == 200
     assert page.get("/", headers={"Host": "evil.example"}).status_code == 400
