@@ -75,6 +75,9 @@ def add(*, parameters: Sequence[tuple[str, str]], quiet: bool, **values: Any) ->
     from refmaker.publish import catalog
 
     where = values.pop("catalog")
+    if values["refs"].endswith((".yaml", ".yml")):
+        turned = f"refmaker catalog add {values['refs']} {where}"
+        raise click.UsageError(f"the catalog stands before the set: {turned}")
     chosen = dict(parameters)
     entry = catalog.add(where, intake=int(values.pop("intake")), parameters=chosen, **values)
     if not quiet:
