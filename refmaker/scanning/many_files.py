@@ -69,6 +69,13 @@ class Scanned:
         known format, and neither is its name.
     made : object, optional
         What `finish` returned, unless an earlier run had found the set.
+
+    Examples
+    --------
+    >>> first, *rest = refmaker.scan_many("days/*.nc", jobs=0)
+    >>> first.number, first.error, len(rest)
+    (0, None, 2)
+    >>> first.references().write("first.json")
     """
 
     number: int
@@ -119,6 +126,15 @@ class Progress:
         Files finished, and all of them.
     failed, cached : int
         Those of the finished ones that could not be scanned, or were known from earlier.
+
+    Examples
+    --------
+    >>> def show(progress):
+    ...     print(f"{progress.done} of {progress.total}, {progress.failed} failed")
+    >>> files = list(refmaker.scan_many("days/*.nc", jobs=0, on_progress=show))
+    1 of 3, 0 failed
+    2 of 3, 0 failed
+    3 of 3, 0 failed
     """
 
     done: int
@@ -196,7 +212,7 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
     finish : callable, optional
         What to make of each set in the process that scans: a function of a module, or a
         `functools.partial` of one, given the root group and the report. What it returns is
-        `Scanned.made`. Without the cache, the set itself is not sent.
+        `Scanned.made`; the set itself is sent only where it is to be kept by the process here.
     on_progress : callable, optional
         Called with a `Progress` whenever a file is finished.
     **option_fields
@@ -220,8 +236,11 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
 
     Examples
     --------
-    >>> for file in refmaker.scan_many("archive/**/*.nc"):             # doctest: +SKIP
-    ...     print(file.url, file.error or file.references())
+    >>> for file in refmaker.scan_many("days/*.nc"):
+    ...     print(file.error or file.references()["air"].shape)
+    (4, 11, 21)
+    (4, 11, 21)
+    (4, 11, 21)
     """
     if sum(choice is not None for choice in (jobs, executor, dask)) > 1:
         raise ValueError("jobs, executor and dask exclude one another")
@@ -308,6 +327,9 @@ class _Run:
             changed: list[Task] = []
             for task, known in self._looked_up():
                 if known is None:
+                    if self.cache is not None and executor is None:
+                        # Processes of this machine write there themselves.
+                        task.cache = self.cache.folder
                     changed.append(task)
                 else:
                     yield self._counted(known)
@@ -344,6 +366,8 @@ class _Run:
     def _kept(self, task: Task, found: TaskResult) -> Scanned:
         if self.cache is not None and found.packed is not None and found.state is not None:
             self.cache.put(task.key, found.state, found.packed)
+        if self.cache is not None and found.kept:
+            self.cache.note_written(found.kept)
         return Scanned(
             task.number,
             task.url,
