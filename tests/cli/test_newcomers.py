@@ -53,6 +53,10 @@ def folder(tmp_path, monkeypatch):
     part("b.nc", 3)
     part("late.nc", 4)
     part("wide.nc", 6, x=7)
+    part("gone.nc", 0, x=5000)
+    for name, source in (("set", "a.nc"), ("moved", "gone.nc")):
+        refmaker.scan(source).write(f"{name}.json")
+    Path("gone.nc").rename("there.nc")
     return tmp_path
 
 
@@ -111,6 +115,33 @@ CASES = {
     "a reader that is none": (["scan", "a.nc", "--for", "gdl", "-o", "c.json"], "'gdal'"),
     "a number out of range": (["verify", "a.nc", "--sample", "0"], "x>=1"),
     "a form of messages that is none": (["info", "a.nc", "--log-format", "xml"], "'json'"),
+    "an output among the inputs": (["scan", "a.nc", "out.json"], "to write to it: -o out.json"),
+    "an option before the verb": (["-q", "scan", "a.nc"], "refmaker scan -q"),
+    "braces in quotes": (["scan", "{a,b}.nc", "-o", "out/"], "leave out the quotes"),
+    "a set named as a Zarr store": (
+        ["scan", "a.nc", "-o", "a.zarr"], "refmaker materialize a.json a.zarr"
+    ),
+    "a set named as a data file": (["scan", "a.nc", "-o", "copy.nc"], "name the set copy.json"),
+    "converting to a Zarr store": (
+        ["convert", "set.json", "set.zarr"], "refmaker materialize set.json set.zarr"
+    ),
+    "a set behind the catalog": (
+        ["catalog", "add", "set.json", "catalog.yaml"], "refmaker catalog add catalog.yaml set.json"
+    ),
+    "a data file in a catalog": (["catalog", "add", "catalog.yaml", "a.nc"], "scan it first"),
+    "a set whose file has moved": (["verify", "moved.json"], "--rewrite OLD=NEW"),
+    "a place with a dash": (
+        ["edit", "set.json", "part.json", "--isel", "time=0-2"], "START:STOP"
+    ),
+    "a variable with a typo": (
+        ["edit", "set.json", "part.json", "--select", "w"], "there are time, v, x"
+    ),
+    "a date that is not in the name": (
+        ["scan", "a.nc", "a.nc", "--coord", "day={day:%Y}.nc", "-o", "c.json"], "day=index"
+    ),
+    "an option of another verb": (["scan", "a.nc", "--chunks", "time=1"], "--combine or --concat"),
+    "one name for two sets": (["scan", "a.nc", "a.nc", "-o", "o/"], "--name-template"),
+    "reading with no extension": (["info", "set"], "set: no such file (check the path"),
 }  # fmt: skip
 
 
@@ -214,19 +245,49 @@ REMEDIES = {
     "a folder that is not there": ["scan", "good.h5", "-o", "made/"],
     "a size that is none": ["scan", "--chunk-bytes", "1MiB", "good.h5", "-o", "o.json"],
     "verifying a data file": ["scan", "good.h5", "-o", "refs.json"],
-}
+    "an output among the inputs": ["scan", "a.nc", "-o", "out.json"],
+    "an option before the verb": ["scan", "-q", "a.nc"],
+    "braces in quotes": ["scan", "a.nc", "b.nc", "-o", "out/"],
+    "a set named as a Zarr store": ["scan", "a.nc", "-o", "a.json"],
+    "a set named as a data file": ["scan", "a.nc", "-o", "copy.json"],
+    "converting to a Zarr store": ["materialize", "set.json", "set.zarr"],
+    "a set behind the catalog": ["catalog", "add", "catalog.yaml", "set.json"],
+    "a set whose file has moved": [
+        "convert", "moved.json", "new.json", "--rewrite", "{here}/gone.nc={here}/there.nc",
+    ],
+    "a place with a dash": ["edit", "set.json", "part.json", "--isel", "time=0:2"],
+    "a variable with a typo": ["edit", "set.json", "part.json", "--select", "v"],
+    "a date that is not in the name": [
+        "scan", "a.nc", "a.nc", "--coord", "day=index", "-o", "c.json",
+    ],
+    "an option of another verb": [
+        "scan", "a.nc", "--chunks", "time=1", "--concat", "time", "-o", "c.json",
+    ],
+    "one name for two sets": [
+        "scan", "a.nc", "a.nc", "-o", "o/", "--name-template", "{n}-{stem}.refs.json",
+    ],
+}  # fmt: skip
 """What an error advises, as it is typed then."""
 
 
 @pytest.mark.parametrize("case", REMEDIES)
 def test_what_is_advised_works(folder, case):
     # Files that lie on one grid and have other columns are joined to the union.
-    ran = run(REMEDIES[case])
+    ran = run([word.replace("{here}", str(folder)) for word in REMEDIES[case]])
     assert ran.returncode == 0, ran.stderr
 
 
+def test_a_set_that_followed_its_file_reads(folder):
+    assert run(["verify", "moved.json"]).returncode == 1
+    run([word.replace("{here}", str(folder)) for word in REMEDIES["a set whose file has moved"]])
+    assert run(["verify", "new.json"]).returncode == 0
+    with pytest.raises(refmaker.errors.MissingTargetError, match="--rewrite OLD=NEW"):
+        refmaker.open_dataset("moved.json").v.load()
+
+
 def test_there_are_thirty_and_more():
-    assert len(CASES) >= 30
+    assert len(CASES) >= 50
+    assert CASES.keys() >= REMEDIES.keys()
 
 
 @pytest.mark.parametrize(

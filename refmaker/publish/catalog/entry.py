@@ -163,11 +163,14 @@ def describe_entry(  # noqa: PLR0913 - each is a choice of its own
         If the set cannot be opened.
     """
     from refmaker.reading.open import open_store
+    from refmaker.storage.detect import reference_form
 
     options = dict(storage_options or {})
     _refuse_secrets(options)
     path, chosen = _parameters(refs, parameters or {})
     where = path.format_map({p.name: p.default for p in chosen})
+    # A data file would be scanned, and stock readers could not open the entry.
+    reference_form(where, options)
     reader = open_store(where, options).reader
     protocols = {protocol_of(url) for url in reader.references.urls()} or {"file"}
     obstacle = _obstacle(reader, protocols)
