@@ -129,6 +129,12 @@ def started(landing, tmp_path_factory):
     return folder
 
 
+def test_the_page_counts_its_files(started):
+    page = (ROOT / "docs" / "index.md").read_text()
+    assert f"in {len(list((started / 'archive').iterdir()))} netCDF files" in page
+    assert f"{len(list((started / 'study').rglob('*.dcm')))} DICOM files" in page
+
+
 def test_the_lines_beside_the_map_draw_it(landing, started):
     with landing.inside(started):
         drawn = landing.drawn_map({"refmaker": refmaker})
