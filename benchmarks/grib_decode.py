@@ -82,6 +82,16 @@ def field(shape: tuple[int, int], *, gaps: bool) -> NDArray[np.float64]:
     return values
 
 
+def grid(shape: tuple[int, int]) -> dict[str, float]:
+    """Return the keys of a grid of the whole Earth."""
+    rows, columns = 180 / (shape[0] - 1), 360 / shape[1]
+    return {
+        "latitudeOfFirstGridPointInDegrees": 90, "latitudeOfLastGridPointInDegrees": -90,
+        "longitudeOfFirstGridPointInDegrees": 0, "longitudeOfLastGridPointInDegrees": 360 - columns,
+        "jDirectionIncrementInDegrees": rows, "iDirectionIncrementInDegrees": columns,
+    }  # fmt: skip
+
+
 def message(case: Case, shape: tuple[int, int]) -> bytes:
     """Let ecCodes pack the field."""
     import eccodes as ec
@@ -92,7 +102,7 @@ def message(case: Case, shape: tuple[int, int]) -> bytes:
         precise = case.packing == "grid_ieee"
         keys: dict[str, Any] = {"packingType": case.packing}
         keys |= {"precision": case.bits // 32} if precise else {"bitsPerValue": case.bits}
-        keys |= {"Nj": shape[0], "Ni": shape[1]}
+        keys |= {"Nj": shape[0], "Ni": shape[1], **grid(shape)}
         if case.gaps:
             keys |= {"missingValue": 1e20, "bitmapPresent": 1}
         for key, value in keys.items():

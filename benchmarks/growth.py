@@ -1,10 +1,9 @@
 """How cost grows with size: whole commands on inputs that double, and the exponent of each.
 
 Run as ``python benchmarks/growth.py``. An exponent of 1 means that twice the input costs twice the
-CPU time. It is the slope of a straight line through the logarithms of what each size costs beyond
-the smallest size, whose cost stands for Python, imports and all else that does not grow; nothing
-is hidden by it, since what grows faster than the input would show the more. The cheapest of some
-rounds counts.
+CPU time. It is the slope of a straight line through the logarithms of what each doubling adds:
+Python, imports and all else that does not grow cancel out, and what grows faster than the input
+would show the more. The cheapest of some rounds counts.
 """
 
 from __future__ import annotations
@@ -36,7 +35,8 @@ class Growth(NamedTuple):
     kind: str
     input: str
     sizes: Sequence[float]
-    """In units of the maker of the input; the first one is what does not grow."""
+    """In units of the maker of the input: a small one, which shows what does not grow, and others
+    each of which is twice as large as the one before."""
     suffix: str
     unit: float = 1
     """How many of what is counted one of these units is."""
@@ -100,14 +100,14 @@ def measured(growth: Growth, folder: Path, scale: float, rounds: int) -> dict[st
         "name": growth.name, "title": growth.title,
         "sizes": [round(size * growth.unit) for size in sizes],
         "cpu": [one.cpu for one in found], "peak": [one.peak for one in found],
-        "exponent": exponent(sizes, [one.cpu for one in found]),
+        "exponent": exponent(sizes[1:], [one.cpu for one in found[1:]]),
     }  # fmt: skip
 
 
 def exponent(sizes: Sequence[float], cpu: Sequence[float]) -> float:
-    """Return the slope of log cost over log size, beyond the cost of the smallest size."""
-    beyond = np.maximum(np.array(cpu[1:]) - cpu[0], 1e-4)
-    return float(np.polyfit(np.log(np.array(sizes[1:]) - sizes[0]), np.log(beyond), 1)[0])
+    """Return the slope of the logarithm of what each doubling adds, over that of the size."""
+    added = np.maximum(np.diff(cpu), 1e-4)
+    return float(np.polyfit(np.log(sizes[:-1]), np.log(added), 1)[0])
 
 
 def show(row: dict[str, Any]) -> str:

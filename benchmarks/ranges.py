@@ -1,8 +1,9 @@
 """Chunks over HTTP, 20 ms away: adjacent, near, scattered, and each in a file of its own.
 
 Run as ``python benchmarks/ranges.py``; about a minute. The same chunks are fetched by refmaker
-and by stock fsspec through zarr (at zarr's own concurrency of 10, and at 64), and by aiohttp
-alone, 64 requests at a time with each answer checked, which is the floor of one request a chunk.
+and by stock fsspec through zarr (at zarr's own concurrency of 10, and at 64), and without zarr, 64
+requests at a time: by aiohttp alone with each answer checked, which is the floor of one request a
+chunk, and by obstore, which checks only that lengths are right.
 The server is a process of its own; tools take turns, and the least of some runs counts. Prints
 seconds, CPU seconds and requests, then the targets with PASS or FALLS SHORT; ``--json`` prints
 one document instead, ``--check`` fails if a target is missed, ``--quick`` takes fewer chunks.
@@ -39,7 +40,7 @@ PATTERNS = {
     "files": (500, 100_000, 0),
 }
 """Number of chunks, their bytes, and those between two of them; in `files` each has its own."""
-TOOLS = ("refmaker:10", "refmaker:64", "stock:10", "stock:64", "aiohttp:64")
+TOOLS = ("refmaker:10", "refmaker:64", "stock:10", "stock:64", "aiohttp:64", "obstore:64")
 _BLOCK = bytes((i * 31 + 7) & 255 for i in range(1 << 16)) * 8
 _SPAN = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
@@ -154,15 +155,36 @@ async def by_aiohttp(wanted: list[tuple[str, int, int]], limit: int) -> bytes:
         return b"".join(await asyncio.gather(*(one(*place) for place in wanted)))
 
 
+async def by_obstore(wanted: list[tuple[str, int, int]], limit: int) -> bytes:
+    """Fetch every chunk by a request of its own."""
+    from obstore import get_range_async
+    from obstore.store import HTTPStore
+
+    server = wanted[0][0].rpartition("/")[0]
+    store = HTTPStore.from_url(server, client_options={"allow_http": True})
+    gate = asyncio.Semaphore(limit)
+
+    async def one(url: str, start: int, nbytes: int) -> bytes:
+        async with gate:
+            name = url.rpartition("/")[2]
+            return bytes(await get_range_async(store, name, start=start, length=nbytes))
+
+    return b"".join(await asyncio.gather(*(one(*place) for place in wanted)))
+
+
+BARE = {"aiohttp": by_aiohttp, "obstore": by_obstore}
+"""What fetches without zarr."""
+
+
 def child(tool: str, pattern: str, server: str, count: int) -> dict[str, float]:
     name, _, limit = tool.partition(":")
     wanted = places(pattern, server, count)
     truth = b"".join((_BLOCK[a % 65536 :][:n]) for _, a, n in wanted)
-    if name == "aiohttp":
-        asyncio.run(by_aiohttp(wanted[:1], 1))  # what is imported on first use
+    if name in BARE:
+        asyncio.run(BARE[name](wanted[:1], 1))  # what is imported on first use
         requests(server)
         cpu, wall = spent(), time.perf_counter()
-        values = asyncio.run(by_aiohttp(wanted, int(limit)))
+        values = asyncio.run(BARE[name](wanted, int(limit)))
     else:
         import zarr
 

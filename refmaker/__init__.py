@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from refmaker.model.report import ScanReport as ScanReport
     from refmaker.patterns.cube import pattern as pattern
     from refmaker.publish import catalog as catalog
-    from refmaker.publish.html_report import describe as describe
+    from refmaker.publish.description import describe as describe
     from refmaker.publish.html_report import report as report
     from refmaker.publish.imaging import fsl_gradients as fsl_gradients
     from refmaker.publish.imaging import to_monai as to_monai
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from refmaker.publish.materialize import materialize as materialize
     from refmaker.publish.serve import serve as serve
     from refmaker.publish.serve import serving as serving
+    from refmaker.publish.viewer import View as View
+    from refmaker.publish.viewer import view as view
     from refmaker.reading.chunk_bytes import load as load
     from refmaker.reading.open import open_dataset as open_dataset
     from refmaker.reading.open import open_datatree as open_datatree
@@ -75,6 +77,7 @@ __all__ = [
     "ScanReport",
     "Scanned",
     "SourceCheck",
+    "View",
     "__version__",
     "append",
     "best_estimate",
@@ -102,6 +105,7 @@ __all__ = [
     "to_nibabel",
     "to_sitk",
     "verify",
+    "view",
     "write",
 ]
 
@@ -111,10 +115,12 @@ _HOMES = {
     "refmaker.combine": ("Appended", "CombineOptions", "append", "best_estimate", "combine"),
     "refmaker.model.report": ("ScanReport",),
     "refmaker.patterns.cube": ("pattern",),
-    "refmaker.publish.html_report": ("describe", "report"),
+    "refmaker.publish.description": ("describe",),
+    "refmaker.publish.html_report": ("report",),
     "refmaker.publish.imaging": ("fsl_gradients", "to_monai", "to_nibabel", "to_sitk"),
     "refmaker.publish.materialize": ("Materialized", "materialize"),
     "refmaker.publish.serve": ("serve", "serving"),
+    "refmaker.publish.viewer": ("View", "view"),
     "refmaker.reading.chunk_bytes": ("load",),
     "refmaker.reading.open": ("open_dataset", "open_datatree", "open_group", "open_store"),
     "refmaker.scanning.many_files": ("Progress", "Scanned", "scan_many"),

@@ -27,7 +27,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from packaging.requirements import Requirement
 
@@ -35,6 +35,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).parents[1]
+
+TASKS = ROOT / "docs" / "tasks"
+PERSONAS = [
+    TASKS / f"{name}.md"
+    for name in (
+        "archive-to-cube", "cog-series", "image-pyramid", "forecast", "study", "data-platform",
+    )
+]  # fmt: skip
+OTHERS = [TASKS / f"{name}.md" for name in ("catalog", "check-and-look", "remote")]
+RUN = [ROOT / "README.md", ROOT / "docs" / "start.md", *PERSONAS, *OTHERS]
+"""Pages all of whose commands run, from a checkout on."""
 
 _FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SNIPPET = re.compile(r"--8<--\n(.*)\n--8<--\n")
@@ -120,7 +131,7 @@ def steps(path: Path, *, marker: str = "") -> list[Step]:
         language, body = match[1].strip(), match[2]
         line = text.count("\n", 0, match.start()) + 2
         marked = text[: match.start()].endswith(f"{marker}\n") if marker else True
-        if language == "text" and found and not found[-1].language == "console":
+        if language == "text" and found and found[-1].language != "console":
             if found[-1].shown is None and (marked or not marker):
                 found[-1] = replace(found[-1], shown=body)
         elif not marked:
@@ -191,12 +202,8 @@ def installed_by(requirements: Iterable[str]) -> set[str]:
 
 def requirements_of(command: str) -> list[str]:
     """Return what a ``pip install`` names; the dot of a checkout is refmaker."""
-    found = []
-    for words in _INSTALL.findall(command):
-        for word in shlex.split(words):
-            if not word.startswith("-"):
-                found.append(re.sub(r"^\.(?=$|\[)", "refmaker", word))
-    return found
+    words = [word for found in _INSTALL.findall(command) for word in shlex.split(found)]
+    return [re.sub(r"^\.(?=$|\[)", "refmaker", word) for word in words if word[0] != "-"]
 
 
 class Environment:
@@ -221,6 +228,8 @@ class Environment:
             **variables,
         }
         if fresh:
+            # Bytecode of what is imported alone: that is half the time.
+            self.variables["PIP_NO_COMPILE"] = "1"
             self.variables["PATH"] = f"{fresh / 'bin'}{os.pathsep}{os.environ['PATH']}"
             return
         self._hidden = programs / "hidden.json"
@@ -277,7 +286,7 @@ class Session:
         self._piped: dict[str, subprocess.Popen[str]] = {}
         self._serving: list[tuple[Step, subprocess.Popen[str]]] = []
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -384,13 +393,13 @@ def main(names: list[str]) -> None:
                 for step in steps(page):
                     if SUITE in step.text:
                         continue
-                    print(f"{step.at}: {step.text.rstrip()}")
+                    sys.stdout.write(f"{step.at}: {step.text.rstrip()}\n")
                     if step.text.startswith(_SERVES):
                         session.run([step])
                     else:
                         printed, code = session.step(step)
                         flag = "" if step.is_shown_by(printed) else " DIFFERENT"
-                        print(f"{printed}[{code}{flag}]")
+                        sys.stdout.write(f"{printed}[{code}{flag}]\n")
             for picture in pictures(page):
                 if (home / picture.name).exists():
                     shutil.copy(home / picture.name, picture)

@@ -34,6 +34,8 @@ class Wild:
             os._exit(3)
         if "hang" in deed:
             time.sleep(1000)
+        if "slow" in deed:
+            time.sleep(0.5)
         if "memory" in deed:
             np.empty(2**60, np.uint8)
         if "raise" in deed:

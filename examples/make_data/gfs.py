@@ -10,7 +10,8 @@ RUNS, STEPS = (0, 6, 12), (0, 3, 6, 9, 12)
 SIZE = (37, 72)
 """Latitudes and longitudes, of five degrees."""
 GRID = {
-    "Ni": SIZE[1], "Nj": SIZE[0], "iDirectionIncrementInDegrees": 5, "jDirectionIncrementInDegrees": 5,
+    "Ni": SIZE[1], "Nj": SIZE[0],
+    "iDirectionIncrementInDegrees": 5, "jDirectionIncrementInDegrees": 5,
     "latitudeOfFirstGridPointInDegrees": 90, "latitudeOfLastGridPointInDegrees": -90,
     "longitudeOfFirstGridPointInDegrees": 0, "longitudeOfLastGridPointInDegrees": 355,
     "jScansPositively": 0,

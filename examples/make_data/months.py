@@ -1,4 +1,4 @@
-"""Three years of daily air temperature, a netCDF4 file for each month: ``python months.py FOLDER``."""
+"""Three years of air temperature, a netCDF4 file for each month: ``python months.py FOLDER``."""
 
 import sys
 from pathlib import Path
@@ -39,8 +39,8 @@ def write(folder: Path) -> list[Path]:
     """Write the files, air_2012-01.nc to air_2014-12.nc, with a chunk for each day."""
     folder.mkdir(parents=True, exist_ok=True)
     packed = {
-        "dtype": "i2", "scale_factor": 0.01, "add_offset": 273.15, "_FillValue": -32768, "zlib": True,
-        "chunksizes": (1, LATITUDES.size, LONGITUDES.size),
+        "dtype": "i2", "scale_factor": 0.01, "add_offset": 273.15, "_FillValue": -32768,
+        "zlib": True, "chunksizes": (1, LATITUDES.size, LONGITUDES.size),
     }  # fmt: skip
     encoding = {"air": packed, "time": {"units": "days since 2012-01-01", "dtype": "f8"}}
     paths = []

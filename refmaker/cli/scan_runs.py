@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +11,8 @@ from refmaker.cli.progress import ProgressShown
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.errors import MetadataError, RefmakerError, UnknownFormatError, UnsupportedError
 from refmaker.io.archive_members import PACKED
-from refmaker.io.files import STANDARD, many_files, replacing
+from refmaker.io.file_batch import NewFile, replace_files
+from refmaker.io.files import STANDARD, many_files
 from refmaker.io.known_heads import with_heads
 from refmaker.io.source import local_path
 from refmaker.scanning.archives import placed_in_archives
@@ -22,7 +21,6 @@ from refmaker.storage.formats import format_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from concurrent.futures import Future
 
     from refmaker import CombineOptions, ReferenceSet
     from refmaker.io.inputs import Inputs
@@ -37,14 +35,13 @@ if TYPE_CHECKING:
 __all__ = ["Job", "collector", "looked_at", "scan_collection", "scan_cube", "scan_each"]
 
 
-_WRITING, _WAITING = 8, 64
-"""Threads that write sets, and sets that may wait to be written."""
+_WRITING = 8
+"""Threads that write sets, where one waits for the disk too long."""
 _LOOKED_AT = 8
 """Inputs whose formats are looked at to tell what joining them means."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(NamedTuple):
     """What is the same for every input."""
 
     format: str | None
@@ -80,25 +77,17 @@ class Job:
         for out in {os.path.dirname(out): out for out in targets}.values():
             check_folder(out)
         for url, out in zip(inputs, targets, strict=False):
-            self._check_free(url, out)
+            self.check_free(url, out)
 
     def write(self, refs: ReferenceSet, url: str, out: str) -> None:
         """Write a reference set; what has come to stand there meanwhile is not ours."""
-        self._check_free(url, out)
+        self.check_free(url, out)
         form = "compact" if self.compact else format_of_name(out)
         how = {**self.readable, "zarr_format": self.zarr_format}
         made = refs.prepared(refs.stored_as(form, **how), self.readable["for_reader"])
-        made.write(out, self._options(url, out), format=form, **how)
+        made.write(out, self.options_for(url, out), format=form, **how)
         if not self.quiet:
             self.account.note_readers(out, made.readers())
-
-    def put(self, made: _Content, url: str, out: str) -> None:
-        """Write what was made of a reference set; otherwise as `write`."""
-        self._check_free(url, out)
-        with replacing(out, self._options(url, out)) as file:
-            file.write(made.data)
-        if made.readers is not None:
-            self.account.note_readers(out, made.readers)
 
     def maker(self, targets: Sequence[str]) -> Maker | None:
         """Return what makes the content of files of sets, if all are to be files."""
@@ -130,10 +119,11 @@ class Job:
                 on_progress=shown.update,
             )
 
-    def _check_free(self, url: str, out: str) -> None:
-        check_free(out, overwrite=self.overwrite, storage_options=self._options(url, out))
+    def check_free(self, url: str, out: str) -> None:
+        """Refuse to write where something stands that is not ours to replace."""
+        check_free(out, overwrite=self.overwrite, storage_options=self.options_for(url, out))
 
-    def _options(self, url: str, out: str) -> Mapping[str, Any] | None:
+    def options_for(self, url: str, out: str) -> Mapping[str, Any] | None:
         """Return fsspec's options for an output: the input's, behind the same protocol."""
         same = url.partition("://")[0] == out.partition("://")[0]
         return self.storage_options if same else None
@@ -145,22 +135,18 @@ def scan_each(inputs: Inputs, targets: Sequence[str], job: Job) -> None:
     if len(inputs.urls) == 1 and job.dask is None:
         _scan_alone(inputs.urls[0], targets[0], job)
         return
-    from concurrent.futures import ThreadPoolExecutor
+    from refmaker.cli.background_writer import BackgroundWriter
 
-    # Writing waits for the disk most of the time, and many writes wait no longer than one.
     # Uploads are committed together by fsspec, so they are made one after the other.
     local = all(local_path(out) is not None for out in targets)
-    with many_files(), ThreadPoolExecutor(_WRITING if local else 1) as threads:
-        written: deque[tuple[int, Future[Callable[[], None]]]] = deque()
-        finish = job.maker(targets)
+    finish = job.maker(targets)
+    write = partial(_written, targets=targets, job=job, finish=finish)
+    with many_files(), BackgroundWriter(write, _WRITING if local else 1) as writer:
         for file in job.many(inputs, finish=finish):
-            future = threads.submit(_written, file, targets[file.number], job, finish)
-            written.append((file.number, future))
-            while written and (written[0][1].done() or len(written) > _WAITING):
-                number, future = written.popleft()
-                account.in_turn(number, future.result())
-        for number, future in written:
-            account.in_turn(number, future.result())
+            for number, tell in writer.add(file):
+                account.in_turn(number, tell)
+        for number, tell in writer.finish():
+            account.in_turn(number, tell)
 
 
 class _Content(NamedTuple):
@@ -188,26 +174,64 @@ def _content(
     return _Content(made.document(), report, made.readers() if told else None)
 
 
-def _written(file: Scanned, out: str, job: Job, finish: Maker | None) -> Callable[[], None]:
-    """Write the reference set of a file; return what tells how that ended."""
-    account = job.account
-    if file.error is not None:
-        return partial(account.failed, file.url, file.error, IGNORED if file.foreign else FAILED)
-    try:
-        made = file.made
-        if made is None:
-            refs = file.references()
-            report = refs.report
+def _written(
+    files: Sequence[Scanned], targets: Sequence[str], job: Job, finish: Maker | None
+) -> list[tuple[int, Callable[[], None]]]:
+    """Write the reference sets of files; return the number of each, and what tells how it ended."""
+    told: list[tuple[int, Callable[[], None]]] = []
+    ready: list[tuple[Scanned, str, _Content]] = []
+    for file in files:
+        out = targets[file.number]
+        try:
             if finish is None:
+                refs = file.references()
                 job.write(refs, file.url, out)
+                told.append((file.number, _success(file, out, refs.report, job)))
             else:
-                made = finish(refs.group, report)
-        if made is not None:
-            report = made.report
-            job.put(made, file.url, out)
-    except Exception as error:  # noqa: BLE001 - one input never costs the others
-        return partial(account.failed, file.url, error)
-    return partial(account.done, file.url, out, report, cached=file.cached)
+                made = _made(file, finish)
+                job.check_free(file.url, out)
+                ready.append((file, out, made))
+        except Exception as error:  # noqa: BLE001 - one input never costs the others
+            told.append((file.number, _failure(file, error, job)))
+    return told + _put(ready, job)
+
+
+def _made(file: Scanned, finish: Maker) -> _Content:
+    """Return the content of the file of a reference set, made where it was scanned or here."""
+    if file.error is not None:
+        raise file.error
+    made: _Content | None = file.made
+    if made is not None:
+        return made
+    refs = file.references()
+    return finish(refs.group, refs.report)
+
+
+def _put(
+    ready: Sequence[tuple[Scanned, str, _Content]], job: Job
+) -> list[tuple[int, Callable[[], None]]]:
+    """Write files; as `_written`."""
+    errors = replace_files(
+        [NewFile(out, made.data, job.options_for(file.url, out)) for file, out, made in ready]
+    )
+    told = []
+    for (file, out, made), error in zip(ready, errors, strict=True):
+        if error is None:
+            if made.readers is not None:
+                job.account.note_readers(out, made.readers)
+            told.append((file.number, _success(file, out, made.report, job)))
+        else:
+            told.append((file.number, _failure(file, error, job)))
+    return told
+
+
+def _success(file: Scanned, out: str, report: ScanReport, job: Job) -> Callable[[], None]:
+    return partial(job.account.done, file.url, out, report, cached=file.cached)
+
+
+def _failure(file: Scanned, error: Exception, job: Job) -> Callable[[], None]:
+    foreign = file.foreign and error is file.error
+    return partial(job.account.failed, file.url, error, IGNORED if foreign else FAILED)
 
 
 def _scan_alone(url: str, out: str, job: Job) -> None:
@@ -241,7 +265,7 @@ def looked_at(inputs: Inputs, job: Job) -> Inputs:
     from refmaker.scanning.multi_file import first_heads
 
     known = with_heads(job.storage_options, inputs.heads)
-    return replace(inputs, heads=(*inputs.heads, *first_heads(inputs.urls, known, job.format)))
+    return inputs._replace(heads=(*inputs.heads, *first_heads(inputs.urls, known, job.format)))
 
 
 def collector(inputs: Inputs, job: Job) -> MultiFileScanner | None:

@@ -24,6 +24,6 @@
     Other files that a file names.
 ``inputs``
     Files that a user names: patterns, folders, lists.
-``files``, ``folders``
-    Whole files and folders: read from anywhere, written atomically.
+``files``, ``folders``, ``file_batch``
+    Whole files and folders: read from anywhere, written atomically; many files at a time.
 """

@@ -84,7 +84,18 @@ class ChunkCache:
 
     def put(self, url: str, start: int, stop: int | None, data: Data) -> None:
         """Keep a range; trouble with the folder costs only speed."""
-        self._write(self._path(url, start, stop), data)
+        self.note_written(self.write(url, start, stop, data))
+
+    def write(self, url: str, start: int, stop: int | None, data: Data) -> int:
+        """Keep a range on behalf of another process, which is told how many bytes that took."""
+        return self._write(self._path(url, start, stop), data)
+
+    def note_written(self, nbytes: int) -> None:
+        """Note what was written, by this process or for it; old entries go where it is too much."""
+        with self._lock:
+            self._left -= nbytes
+            if self._left < 0:
+                self._left = self._drop()
 
     def _path(self, url: str, start: int, stop: int | None) -> str:
         known = self._sources.get(url)
@@ -108,9 +119,9 @@ class ChunkCache:
             os.utime(path)
         return data
 
-    def _write(self, path: str, data: Data) -> None:
+    def _write(self, path: str, data: Data) -> int:
         if len(data) > self._limit // 2:
-            return
+            return 0
         temporary = f"{path}.{secrets.token_hex(8)}.part"
         try:
             private_folder(os.path.dirname(path))
@@ -122,11 +133,8 @@ class ChunkCache:
             log.warning("cannot keep chunks in %s: %s", self._folder, error)
             with suppress(OSError):
                 os.unlink(temporary)
-            return
-        with self._lock:
-            self._left -= len(data)
-            if self._left < 0:
-                self._left = self._drop()
+            return 0
+        return len(data)
 
     def _drop(self) -> int:
         """Drop what was unused for longest; returns how many bytes may be written until then."""

@@ -14,7 +14,16 @@ from refmaker.io.local_file import local_path, read_local
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["exists", "many_files", "read_file", "replacing"]
+__all__ = [
+    "cannot_be_written",
+    "created",
+    "exists",
+    "many_files",
+    "note_renamed",
+    "read_file",
+    "replacing",
+    "temporary_name",
+]
 
 STANDARD = "-"
 """The name that means standard input or output."""
@@ -92,7 +101,12 @@ def replacing(
     except OSError as error:
         if isinstance(error, RefmakerError):
             raise
-        raise SourceError(f"cannot be written: {error.strerror or error}", url=name) from error
+        raise cannot_be_written(error, name) from error
+
+
+def cannot_be_written(error: OSError, name: str) -> SourceError:
+    """Return the error that says why a file could not be written."""
+    return SourceError(f"cannot be written: {error.strerror or error}", url=name)
 
 
 def _is_special(path: str) -> bool:
@@ -106,11 +120,10 @@ def _is_special(path: str) -> bool:
 
 @contextmanager
 def _renaming(path: str) -> Iterator[IO[bytes]]:
-    folder = os.path.dirname(path)
-    temporary = os.path.join(folder, f".refmaker-{os.urandom(8).hex()}.part")
+    temporary = temporary_name(path)
     try:
         # Made by open() itself, the file has the rights that the user's umask gives.
-        with _created(temporary, path) as file:
+        with created(temporary, path) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -119,6 +132,16 @@ def _renaming(path: str) -> Iterator[IO[bytes]]:
         with suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(temporary)
         raise
+    note_renamed(os.path.dirname(path))
+
+
+def temporary_name(path: str) -> str:
+    """Return a new name beside a file."""
+    return os.path.join(os.path.dirname(path), f".refmaker-{os.urandom(8).hex()}.part")
+
+
+def note_renamed(folder: str) -> None:
+    """See that what has been renamed in a folder reaches the disk: now, or see `many_files`."""
     if _written_to is None:
         _synchronise(folder)
     else:
@@ -146,7 +169,14 @@ def many_files() -> Iterator[None]:
             _synchronise(folder)
 
 
-def _created(temporary: str, path: str) -> IO[bytes]:
+def created(temporary: str, path: str) -> IO[bytes]:
+    """Open a new file that is to take the place of another.
+
+    Raises
+    ------
+    SourceError
+        If there is no such folder.
+    """
     try:
         return open(temporary, "xb")
     except (FileNotFoundError, NotADirectoryError) as error:

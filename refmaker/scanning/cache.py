@@ -142,7 +142,15 @@ class ScanCache:
 
     def put(self, key: str, state: State, packed: bytes) -> None:
         """Keep a result; trouble with the folder costs only time."""
-        self._store.put(key, 0, None, json.dumps(state).encode() + b"\n" + packed)
+        self.note_written(self.write(key, state, packed))
+
+    def write(self, key: str, state: State, packed: bytes) -> int:
+        """Keep a result on behalf of another process, which is told how many bytes that took."""
+        return self._store.write(key, 0, None, json.dumps(state).encode() + b"\n" + packed)
+
+    def note_written(self, nbytes: int) -> None:
+        """Note what another process has written; old entries go where it is too much."""
+        self._store.note_written(nbytes)
 
     def info(self) -> dict[str, Any]:
         """Return the folder, the number of entries, their bytes, and the most they may take."""

@@ -212,7 +212,7 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
     finish : callable, optional
         What to make of each set in the process that scans: a function of a module, or a
         `functools.partial` of one, given the root group and the report. What it returns is
-        `Scanned.made`. Without the cache, the set itself is not sent.
+        `Scanned.made`; the set itself is sent only where it is to be kept by the process here.
     on_progress : callable, optional
         Called with a `Progress` whenever a file is finished.
     **option_fields
@@ -327,6 +327,9 @@ class _Run:
             changed: list[Task] = []
             for task, known in self._looked_up():
                 if known is None:
+                    if self.cache is not None and executor is None:
+                        # Processes of this machine write there themselves.
+                        task.cache = self.cache.folder
                     changed.append(task)
                 else:
                     yield self._counted(known)
@@ -363,6 +366,8 @@ class _Run:
     def _kept(self, task: Task, found: TaskResult) -> Scanned:
         if self.cache is not None and found.packed is not None and found.state is not None:
             self.cache.put(task.key, found.state, found.packed)
+        if self.cache is not None and found.kept:
+            self.cache.note_written(found.kept)
         return Scanned(
             task.number,
             task.url,

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from refmaker.errors import RefmakerError, WorkerError
 from refmaker.scanning.pipe import wait
 from refmaker.scanning.task import Task, TaskResult, answer_apart
-from refmaker.scanning.worker import TIMEOUT, Worker, WorkerNotStartedError
+from refmaker.scanning.worker import TIMEOUT, Worker, WorkerNotStartedError, can_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from concurrent.futures import Executor, Future
 
 __all__ = ["Queue", "Tasks", "run_in_workers", "scan_on_executor", "scan_serially"]
@@ -32,9 +32,14 @@ _PAUSE = 0.5
 
 _STARTING = 1.0
 """Seconds of work that are worth another process, which first has to load Python and libraries."""
+_FORKED = 64
+"""Files that are worth another process where it can be forked, which takes some milliseconds."""
 _WARM, _ENOUGH = 2, 6
 """Files after which a process is as fast as it will be, and after which that is known."""
 
+_LATE = 1.0
+"""Seconds that a process takes for a file before those that it has opened for later are given to
+another one, which has to ask for them again."""
 _QUICK = 0.02
 """Seconds for a file below which a process is given the next one before it has answered."""
 _PLENTY = 4
@@ -194,10 +199,7 @@ def run_in_workers(
                     return
                 time.sleep(queue.wait)
                 continue
-            waits = [queue.wait if idle else None, *(hand.left for hand in busy.values())]
-            if queue.left and not all(hand.started for hand in idle):
-                waits.append(_STARTING)
-            ready = wait(list(busy), min((w for w in waits if w is not None), default=None))
+            ready = wait(list(busy), _patience(queue, idle, busy.values()))
             overdue = [pipe for pipe in busy if pipe not in ready and busy[pipe].left == 0]
             for pipe in [*ready, *overdue]:
                 hand = busy[pipe]
@@ -211,6 +213,18 @@ def run_in_workers(
                     idle.appendleft(hand)
                 if not queue.again(task, found):
                     finished.append((task, found))
+
+
+def _patience(
+    queue: Tasks, idle: Collection[_WorkerSlot], busy: Collection[_WorkerSlot]
+) -> float | None:
+    """Return after how many seconds there is something to do, whether or not anybody answers."""
+    waits = [queue.wait if idle else None, *(hand.left for hand in busy)]
+    if queue.left and not all(hand.started for hand in idle):
+        waits.append(_STARTING)
+    if idle and any(hand.next for hand in busy):
+        waits.append(_LATE)
+    return min((seconds for seconds in waits if seconds is not None), default=None)
 
 
 class _Throughput:
@@ -240,6 +254,8 @@ class _Throughput:
     def worth(self, left: int, running: int) -> bool:
         """Tell whether so many files are worth another process beside those that run."""
         if running == 0 or self._eager:
+            return True
+        if left > _FORKED * running and can_fork():
             return True
         if self._begun is None:
             return False
@@ -274,8 +290,7 @@ def _give_out(
             continue
         hand.fill(queue)
         if not hand.next:
-            richest = max(busy.values(), key=lambda other: len(other.next), default=hand)
-            hand.next.extend([richest.next.pop()] if richest.next else [])
+            hand.next.extend(_taken_from(busy.values()))
         if not hand.next:
             idle.append(hand)
             continue
@@ -289,6 +304,12 @@ def _give_out(
             idle.append(hand)
     if ahead == 0 and pace.quick:
         _give_second(queue, idle, busy, finished)
+
+
+def _taken_from(others: Iterable[_WorkerSlot]) -> list[Any]:
+    """Take the task that would come last of those that others were to do later, if any."""
+    free = [other for other in others if other.next and (other.late or not other.opened)]
+    return [max(free, key=lambda other: len(other.next)).next.pop()] if free else []
 
 
 def _give_second(
@@ -323,6 +344,7 @@ class _WorkerSlot:
         self.next: deque[Any] = deque()
         self.posted: deque[Any] = deque()
         self.started = False
+        self._since = 0.0
         self._worker = worker
         self._limit = limit
         self._ahead = ahead
@@ -352,9 +374,20 @@ class _WorkerSlot:
         call = task.call(tuple(ahead))
         pipe = self._worker.post(task.url, *call)
         if len(self.posted) == 1:
+            self._since = time.monotonic()
             # Loading Python takes its time, which is not the task's.
             self._due = time.monotonic() + self._limit if self._worker.working else None
         return pipe
+
+    @property
+    def opened(self) -> bool:
+        """Whether the process has been told of the task that it would be given last."""
+        return self._ahead > 0 and getattr(self.next[-1], "head", None) is None
+
+    @property
+    def late(self) -> bool:
+        """Whether the process has been at its task for long."""
+        return time.monotonic() - self._since >= _LATE
 
     @property
     def left(self) -> float | None:
@@ -372,7 +405,8 @@ class _WorkerSlot:
             raise
         except RefmakerError as error:
             return self.lost(error)
-        self._due = time.monotonic() + self._limit
+        self._since = time.monotonic()
+        self._due = self._since + self._limit
         if found is None:
             self._due += self._opening
         else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.errors import RefmakerError, SourceChangedError, SourceError, WorkerError
 from refmaker.io.known_heads import with_heads
 from refmaker.io.source import Source, local_path
-from refmaker.scanning.cache import fixed_state, look
+from refmaker.scanning.cache import fixed_state, look, open_cache
 from refmaker.scanning.one_file import scan_part, scan_source
 from refmaker.scanning.protocol import SNIFF_BYTES
 from refmaker.scanning.worker import Worker
@@ -59,6 +59,9 @@ class Task:
         Name of its entry in the cache; empty without one.
     attempts : int
         How often it was tried.
+    cache : str
+        Folder of the cache, where the process that scans shares it with this one and so keeps
+        the result itself.
     part : bool
         Whether its part of a set of many files is wanted, and no set of its own.
     head : FirstBytes, optional
@@ -73,6 +76,7 @@ class Task:
     format: str | None
     options: ScanOptions
     key: str = ""
+    cache: str = ""
     attempts: int = 0
     part: bool = False
     head: FirstBytes | None = None
@@ -100,7 +104,10 @@ class TaskResult:
     passing : bool
         Whether it may help to try again.
     state : list, optional
-        How the file looked, if that is fixed; see `refmaker.scanning.cache`.
+        How the file looked, if that is fixed and the result is still to be kept; see
+        `refmaker.scanning.cache`.
+    kept : int
+        Bytes that it took to keep the result.
     made : object, optional
         What was made of the reference set, if that was asked for.
     """
@@ -109,6 +116,7 @@ class TaskResult:
     error: RefmakerError | None = None
     passing: bool = False
     state: State | None = None
+    kept: int = 0
     made: Any = None
 
 
@@ -133,13 +141,14 @@ def answer(task: Task, following: tuple[str, ...] = ()) -> TaskResult:
         with _opened.take(url, with_heads(task.storage_options, heads), following) as source:
             if task.part:
                 piece, report = scan_part(source, task.format, task.options)
-                found = TaskResult(serialize_part(piece, report))
+                packed: bytes | None = serialize_part(piece, report)
+                state = fixed_state(before, report) if task.key else None
             else:
                 group, report = scan_source(source, task.format, task.options)
-                needed = bool(task.key) or task.finish is None
-                found = TaskResult(serialize(group, report) if needed else None)
-        if task.key:
-            found = replace(found, state=fixed_state(before, report))
+                state = fixed_state(before, report) if task.key else None
+                needed = state is not None or task.finish is None
+                packed = serialize(group, report) if needed else None
+        found = _kept(task, TaskResult(packed, state=state))
     except RefmakerError as error:
         error.located(url=url)
         return TaskResult(error=error, passing=_may_pass(error))
@@ -150,6 +159,15 @@ def answer(task: Task, following: tuple[str, ...] = ()) -> TaskResult:
     except RefmakerError as error:
         # It was scanned, which is worth to be remembered.
         return replace(found, error=error.located(url=url))
+
+
+def _kept(task: Task, found: TaskResult) -> TaskResult:
+    """Keep a result where that is to be done here; it is not sent then, unless it is needed."""
+    if not task.cache or found.state is None or found.packed is None:
+        return found
+    kept = open_cache(task.cache).write(task.key, found.state, found.packed)
+    needed = task.part or task.finish is None
+    return TaskResult(found.packed if needed else None, kept=kept)
 
 
 class _Opened:

@@ -14,6 +14,7 @@ This module is imported by ``import refmaker``, so it loads nothing heavy.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -400,7 +401,6 @@ class _Forked:
 
     def wait(self, timeout: float | None = None) -> int:
         """Return the exit code, negative for a signal."""
-        import subprocess
         import time
 
         end = None if timeout is None else time.monotonic() + timeout
@@ -414,6 +414,8 @@ class _Forked:
             if pid:
                 self.returncode = os.waitstatus_to_exitcode(status)
             elif end is not None and time.monotonic() > end:
+                import subprocess
+
                 raise subprocess.TimeoutExpired("worker", timeout or 0)
             else:
                 time.sleep(0.002)
@@ -422,11 +424,16 @@ class _Forked:
 
 def _forked(theirs: Pipe, idle: float | None, bound: int) -> _Forked:
     """Start the worker as a copy of this process."""
+    # Both processes need it: here it is loaded for both.
+    import signal  # noqa: F401
+
     pid = os.fork()
     if pid:
         return _Forked(pid)
     code = 1
     try:
+        # What came with the copy stays; to look through it again and again would copy its pages.
+        gc.freeze()
         for pipe in _open:
             pipe.close()
         # Only results belong to standard output, and libraries print what they like.

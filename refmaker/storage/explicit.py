@@ -35,7 +35,12 @@ def explicit(group: Group, sources: Mapping[str, Fingerprint]) -> Group:
         Sizes of files. An array keeps its whole files where one of them is not known here.
     """
     sizes = {url: known.size for url, known in sources.items()}
-    return group.map_arrays(lambda array: _with_chunk(_with_sizes(array, sizes)))
+    changed = {}
+    for path, array in group.arrays():
+        found = _with_chunk(_with_sizes(array, sizes))
+        if found is not array:
+            changed[path] = found
+    return group.map_paths(changed.get) if changed else group
 
 
 def _with_sizes(array: Array, sizes: Mapping[str, int]) -> Array:

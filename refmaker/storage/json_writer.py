@@ -183,11 +183,12 @@ def _metadata_members(group: Group, zarr_format: int) -> Iterator[str]:
         for key, document in found.items():
             yield f"{dumps(key)}:{dumps(dumps(document))}"
         return
-    found = dict(documents(group))
-    consolidated = {"metadata": found, "zarr_consolidated_format": 1}
-    yield f'".zmetadata":{dumps(dumps(consolidated))}'
-    for key, document in found.items():
-        yield f"{dumps(key)}:{dumps(dumps(document))}"
+    texts = [(dumps(key), dumps(document)) for key, document in documents(group)]
+    # Each document is spelled once: attributes of thousands of variables take their time.
+    every = ",".join([f"{key}:{text}" for key, text in texts])
+    consolidated = f'{{"metadata":{{{every}}},"zarr_consolidated_format":1}}'
+    yield f'".zmetadata":{dumps(consolidated)}'
+    yield from (f"{key}:{dumps(text)}" for key, text in texts)
 
 
 def chunk_members(

@@ -549,13 +549,14 @@ _WITHOUT = {"NGFF": "`settings={'ngff': '0.4'}`", "GeoZarr": "`settings={'geozar
 def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
     """Return the version of Zarr to write."""
     from refmaker.errors import UnsupportedError
-    from refmaker.model.zarr_v3 import convention_of_version_3, needs_version_3, zarr_format_of
+    from refmaker.model.zarr_v3 import convention_of_version_3, needs_version_3
 
     if asked not in ("auto", 2, 3):
         raise ValueError(f"zarr_format is {asked!r}, not 'auto', 2 or 3")
-    uneven, version = needs_version_3(refs.group), zarr_format_of(refs.group)
+    uneven, convention = needs_version_3(refs.group), convention_of_version_3(refs.group)
+    version = 3 if uneven or convention else 2
     # What stores of others say of themselves stays, whatever it is written as.
-    told = "" if refs.report.format == "zarr" else convention_of_version_3(refs.group)
+    told = "" if refs.report.format == "zarr" else convention
     if form == "icechunk":
         wrong, version = asked == 2, 3
     elif form == "json":

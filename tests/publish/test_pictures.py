@@ -377,3 +377,40 @@ def test_names_cannot_leave_their_place(tmp_path):
     text = svg(look_at(subject, source), source)
     assert "<script" not in text
     assert 'aria-label="&quot;&gt;&lt;script&gt;' in text
+
+
+def test_a_few_long_rows():
+    values = np.arange(3 * 9000, dtype="f4").reshape(3, 9000)
+    group = Group({"v": inline(values, ("y", "x"))})
+    (subject,) = subjects(group)
+    look = look_at(subject, Source(group), pixels=450)
+    assert look.every == (1, 20)
+    np.testing.assert_array_equal(look.values, values[:, 10::20])
+    assert svg(look, Source(group))
+
+
+def test_planes_of_a_stack_keep_their_shape():
+    """Pixels that are twice as high as wide, and more rows than columns."""
+    group = Group(
+        {
+            "image": inline(np.zeros((4, 400, 100), "u1"), ("z", "y", "x")),
+            "y": inline(np.arange(400) * 2.0, ("y",), attributes={"units": "mm"}),
+            "x": inline(np.arange(100) * 1.0, ("x",), attributes={"units": "mm"}),
+        }
+    )
+    (subject,) = subjects(group)
+    look = look_at(subject, Source(group), pixels=300)
+    assert look.every == (4, 4)
+    assert look.values.shape == (4, 100, 25)
+    frame = frame_of(look, Source(group))
+    assert frame.ratio == pytest.approx(8)
+
+
+def test_photographs_are_made_smaller_by_means():
+    rgb = np.zeros((300, 300, 3), "u1")
+    rgb[:, ::2] = 200
+    group = Group({"image": inline(rgb, ("y", "x", "c"), attributes={"photometric": "rgb"})})
+    (subject,) = subjects(group)
+    look = look_at(subject, Source(group), pixels=150)
+    assert look.values.shape == (150, 150, 3)
+    assert (look.values == 100).all()

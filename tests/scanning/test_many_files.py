@@ -24,6 +24,7 @@ from refmaker.errors import (
     WorkerError,
 )
 from refmaker.io.inputs import Inputs
+from refmaker.scanning.cache import ScanCache
 from refmaker.scanning.many_files import default_jobs, scan_many
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.pool import Queue, _Throughput
@@ -330,6 +331,24 @@ class TestMadeWhereItWasScanned:
             assert here == scanned != os.getpid()
             assert named == url
 
+    def test_the_process_that_scanned_keeps_the_set_itself(self, wild, monkeypatch):
+        urls = [str(wild("good", f"{n}.wild")) for n in range(3)]
+        time.sleep(0.05)
+
+        def never(*_):
+            raise AssertionError("kept by the wrong process")
+
+        noted = []
+        with monkeypatch.context() as patched:
+            patched.setattr(ScanCache, "put", never)
+            patched.setattr(ScanCache, "note_written", lambda _, nbytes: noted.append(nbytes))
+            first = list(scan_many(urls, jobs=2, finish=pid_of))
+        assert [file.packed for file in first] == [None] * 3
+        assert all(file.made for file in first)
+        assert len(noted) == 3
+        assert min(noted) > 0
+        assert all(file.cached for file in scan_many(urls, jobs=1))
+
     def test_the_cache_keeps_the_set_also_of_what_nothing_could_be_made_of(self, wild):
         urls = [str(wild("good", f"{n}.wild")) for n in range(2, 5)]
         time.sleep(0.05)
@@ -382,6 +401,28 @@ class TestReadingAhead:
             assert list(refs.report.sources) == [urls[number]]
             here = refmaker.scan(tmp_path / f"{number:02d}.toy")
             assert refs.group["x"].chunks.offset.tolist() == here.group["x"].chunks.offset.tolist()
+
+    def test_what_another_process_has_opened_is_left_to_it(self, tmp_path, wild, monkeypatch):
+        monkeypatch.setattr("refmaker.scanning.pool._LATE", 60.0)
+        for number in range(20):
+            wild("slow" if number == 1 else "good", f"{number:02d}.wild")
+        with RangeServer(tmp_path) as server:
+            urls = [server.url(f"{number:02d}.wild") for number in range(20)]
+            found = list(scan_many(urls, jobs=2, cache=False))
+            assert server.requests == 20
+        pids = [file.references().group.attributes["pid"] for file in found]
+        assert set(pids[:9]) == {pids[0]}
+
+    def test_it_is_taken_away_where_it_would_wait_for_long(self, tmp_path, wild, monkeypatch):
+        monkeypatch.setattr("refmaker.scanning.pool._LATE", 0.5)
+        for number in range(12):
+            wild("hang" if number == 1 else "good", f"{number:02d}.wild")
+        with RangeServer(tmp_path) as server:
+            urls = [server.url(f"{number:02d}.wild") for number in range(12)]
+            scanned = scan_many(urls, jobs=2, cache=False, ordered=False)
+            # All but the one that never ends.
+            assert sorted(next(scanned).number for _ in range(11)) == [0, *range(2, 12)]
+            scanned.close()
 
     def test_a_file_that_dies_costs_none_of_those_opened_ahead(self, toy, site, tmp_path, wild):
         for number in range(12):
