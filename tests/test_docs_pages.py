@@ -94,6 +94,10 @@ def test_search_works_from_a_folder(running, site, page):
     assert outside(running) == []
 
 
+def test_no_page_knows_where_it_was_made(site):
+    assert [page.name for page in site.rglob("*.html") if f"{ROOT}/" in page.read_text()] == []
+
+
 def test_every_page_fits_a_phone_and_is_quiet(running, site):
     requests(running), complaints(running)
     dark(running)
