@@ -155,8 +155,10 @@ def seen_in_viewer() -> dict[str, bytes]:
 
 def draw(folder: Path) -> None:
     """Draw all pictures of the page; work in an empty folder."""
+    import refmaker
+
     write_data(folder)
     with inside(folder):
-        (FIGURES / "landing-map.png").write_bytes(drawn_map({}))
+        (FIGURES / "landing-map.png").write_bytes(drawn_map({"refmaker": refmaker}))
         for scheme, png in seen_in_viewer().items():
             (FIGURES / f"landing-viewer-{scheme}.png").write_bytes(png)
