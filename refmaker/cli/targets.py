@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import string
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_NAME", "check_folder", "check_free", "is_single", "outputs"]
 
 DEFAULT_NAME = "{stem}.refs.json"
+_HEAD = 1 << 16
+_BEGINNING = re.compile(
+    rb"""\s*\{\s*"version"\s*:\s*1\s*,\s*
+    (?:"templates"\s*:\s*\{(?:[^"{}]|"(?:[^"\\]|\\.)*")*\}\s*,\s*)?
+    "refs"\s*:\s*\{\s*"(?:[^"\\]|\\.)*(?<=["/])(?:\.z(?:group|array|metadata)|zarr\.json)"\s*:""",
+    re.VERBOSE,
+)
+"""How nearly all references begin: that much of a large file is enough to know it."""
 FIELDS = {"stem", "name", "n", "parent"}
 
 
@@ -224,8 +233,12 @@ def _is_reference_file(out: str, storage_options: Mapping[str, Any] | None) -> b
         return is_reference_folder(path)
     try:
         with Source(out, storage_options) as source:
-            if not source.read_upto(0, 64).lstrip().startswith(b"{"):
-                return False
+            head = source.read_upto(0, _HEAD)
+        if _BEGINNING.match(head):
+            return True
+        if not head.lstrip().startswith(b"{"):
+            return False
+        # Members may come in any order, and others may have the same ones further within.
         document = ujson.loads(read_file(out, storage_options))
     except (RefmakerError, OSError, ValueError):
         return False
@@ -233,5 +246,5 @@ def _is_reference_file(out: str, storage_options: Mapping[str, Any] | None) -> b
         return True
     refs = document.get("refs") if "version" in document else document
     return isinstance(refs, dict) and any(
-        key.rpartition("/")[2] in (".zgroup", ".zarray", ".zmetadata") for key in refs
+        key.rpartition("/")[2] in (".zgroup", ".zarray", ".zmetadata", "zarr.json") for key in refs
     )

@@ -136,6 +136,18 @@ def test_nothing_else_is_ever_replaced(run, files, tmp_path, content):
     assert out.read_bytes() == content
 
 
+@pytest.mark.parametrize("form", [["--zarr-format", "3"], ["--plain"], []])
+def test_a_set_is_known_by_its_beginning(run, files, tmp_path, monkeypatch, form):
+    def never(*_):
+        raise AssertionError("read whole")
+
+    out = tmp_path / "out.json"
+    run("scan", files["a"], "-o", out, *form)
+    monkeypatch.setattr("refmaker.cli.targets.read_file", never)
+    run("scan", files["a"], "-o", out, *form, "--overwrite")
+    assert refmaker.read(out).report.format == "toy"
+
+
 def test_devices_folders_and_dangling_links_are_not_replaced(run, files, tmp_path):
     run("scan", files["a"], "-o", os.devnull, "--overwrite", code=2)
     assert not os.path.isfile(os.devnull)

@@ -17,7 +17,7 @@ from rasterio.transform import Affine
 import refmaker
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.inline import inline_array
-from refmaker.publish.description.wkt import named
+from refmaker.model.wkt import named
 from refmaker.scanning.options import ScanOptions
 from refmaker.storage.reference_set import ReferenceSet
 from tests.scanners.dicom.image_files import CT, pixels, save_all, slice_of, with_pixels

@@ -211,13 +211,12 @@ def _span(array: Array, values: NDArray[Any]) -> dict[str, Any] | None:
     sides = _plain([flat[0], flat[-1]]) if flat.size else []
     calendar = array.attributes.get("calendar", _CALENDAR)
     step = _step(flat)
-    if " since " in text:
-        times = time_texts([*ends, *sides, *listed], text, calendar)
-        if times is not None:
-            told |= {"calendar": str(calendar), "step": step}
-            told["step_units"] = text.partition(" since ")[0].strip() if step is not None else ""
-            ends, sides, listed = times[:2], times[2 : 2 + len(sides)], times[2 + len(sides) :]
-            text, step = "", None
+    times = time_texts([*ends, *sides, *listed], text, calendar)
+    if times is not None:
+        told |= {"calendar": str(calendar), "step": step}
+        told["step_units"] = text.partition(" since ")[0].strip() if step is not None else ""
+        ends, sides, listed = times[:2], times[2 : 2 + len(sides)], times[2 + len(sides) :]
+        text, step = "", None
     told |= {"min": ends[0], "max": ends[1], "units": text}
     if step is not None:
         told |= {"step": step, "step_units": text}

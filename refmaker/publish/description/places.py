@@ -11,8 +11,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from refmaker.model import Array
+from refmaker.model.wkt import named
 from refmaker.publish.description.roles import coordinates_of, found_above, role_of, words
-from refmaker.publish.description.wkt import named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

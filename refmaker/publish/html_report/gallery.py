@@ -138,8 +138,11 @@ def _note(look: Look) -> str:
     parts = [f"{name} {place}" for name, place in look.places]
     if look.part:
         parts.append(look.part)
-    if look.every > 1:
-        parts.append(f"one of {look.every} values along each side")
+    down, across = look.every
+    if down == across > 1:
+        parts.append(f"one of {down} values along each side")
+    elif max(down, across) > 1:
+        parts.append(f"one of {down} rows and of {across} columns")
     if look.path and look.path != look.subject.path:
         parts.append(f"level {look.subject.levels.index(look.path)}")
     return ", ".join(parts)

@@ -36,6 +36,9 @@ _POINTS = 1200
 _LEGEND = 6
 _SHAPE = 0.6
 """Height by width of a montage that is liked best."""
+_TICKS = 5
+_LETTER = 0.1
+"""Inches that a letter and its share of what is between texts are wide."""
 _FOLDED = 30.0
 """Degrees that no cell is wide."""
 
@@ -87,9 +90,12 @@ def _figure(look: Look, source: Source) -> Iterator[tuple[Any, Any]]:
             _lines(axes, look, source)
             yield made, axes
     elif kind == "montage":
-        values, corners = _tiles(look.values)
-        with canvas.figure(*_size(values.shape[0] / values.shape[1])) as (made, axes):
+        frame = frame_of(look, source)
+        aspect = _cell(frame, look.values)
+        values, corners = _tiles(look.values, aspect)
+        with canvas.figure(*_size(aspect * values.shape[0] / values.shape[1])) as (made, axes):
             _montage(axes, look, source, values, corners)
+            axes.set_aspect(aspect)
             yield made, axes
     elif kind == "points" or (look.horizontal is not None and look.horizontal.ndim == 2):
         with canvas.figure(*_size(_ratio(look))) as (made, axes):
@@ -127,14 +133,21 @@ def _image(axes: Any, look: Look, source: Source, frame: Frame) -> None:
         _scale(axes, drawn, colours, look.subject.units)
     axes.set_xlim(*sorted(across.edges))
     axes.set_ylim(*sorted(down.edges, reverse=not frame.upward))
-    _ticks(axes.xaxis, across)
+    width, height = axes.figure.get_size_inches()
+    ratio = frame.ratio or (height - _BELOW) / (width - _BESIDE)
+    _ticks(axes.xaxis, across, min(width - _BESIDE, (height - _BELOW) / ratio))
     _ticks(axes.yaxis, down)
     _quiet(axes)
 
 
-def _ticks(axis: Any, scale: Scale) -> None:
-    found = ticks(scale.edges, whole=scale.ordinal)
-    axis.set_ticks(found, [scale.text(place) for place in found])
+def _ticks(axis: Any, scale: Scale, room: float | None = None) -> None:
+    """Put places on a side, so many that their texts have room side by side, in inches."""
+    for most in range(_TICKS, 0, -1):
+        found = ticks(scale.edges, whole=scale.ordinal, most=most)
+        texts = [scale.text(place) for place in found]
+        if room is None or len(found) * max(map(len, texts), default=0) * _LETTER <= room:
+            break
+    axis.set_ticks(found, texts)
     axis.set_label_text(scale.label[:_LABEL])
 
 
@@ -172,11 +185,18 @@ def _scale(axes: Any, drawn: Any, colours: Shades, label: str) -> None:
     bar.set_label(label[:_UNITS])
 
 
-def _tiles(planes: NDArray[Any]) -> tuple[NDArray[Any], list[tuple[int, int]]]:
+def _cell(frame: Frame, planes: NDArray[Any]) -> float:
+    """Return the height of a cell by its width."""
+    height, width = planes.shape[1:3]
+    return 1.0 if frame.ratio is None else frame.ratio * width / height
+
+
+def _tiles(planes: NDArray[Any], aspect: float) -> tuple[NDArray[Any], list[tuple[int, int]]]:
     """Return planes side by side with room above each, and where that is: column and row."""
     count, height, width = planes.shape[:3]
-    across = _beside(count, height / width)
-    room, gap = max(1, round(0.2 * across * width / (_WIDTH - _BESIDE))), max(1, width // 40)
+    across = _beside(count, aspect * height / width)
+    room = max(1, round(0.2 * across * width / (_WIDTH - _BESIDE) / aspect))
+    gap = max(1, width // 40)
     size = -(-count // across) * (height + room), across * (width + gap) - gap
     empty = 255 if planes.dtype == np.uint8 else np.nan
     found = np.full((*size, *planes.shape[3:]), empty, planes.dtype)
