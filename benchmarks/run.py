@@ -6,7 +6,8 @@ cost of ``python -c "import numpy"``: where it varies by more than 15 % the case
 more, and marked if it varies again. Beside each command stands the work alone, in a process that
 has done the same with a tiny input before.
 
-Writes ``benchmarks/results.json``, and README's table from it; ``--render`` only the latter.
+Writes ``benchmarks/results.json``, and from it the tables of README and of the page that compares
+tools; ``--render`` only the latter.
 ``--only NAME`` measures these cases anew and keeps the figures of the others.
 """
 
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from cases import CASES, HERE, command, path_of
 from commands import NUMPY, cost, environment, least
 from peers import packages
-from table import rewritten
+from table import rewritten, summary
 
 if TYPE_CHECKING:
     from cases import Case
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 RESULTS = HERE / "results.json"
 README = HERE.parent / "README.md"
+COMPARISON = HERE.parent / "docs" / "comparison.md"
 PACKAGES = {
     "kerchunk": "kerchunk", "virtualizarr": "virtualizarr", "tifffile": "tifffile",
     "virtual": "virtual_tiff", "gribberish": "gribberish", "eccodes": "eccodes",
@@ -141,7 +143,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="of which the least counts  [5]")
     parser.add_argument("--only", action="append", metavar="NAME", help="cases; repeatable")
     parser.add_argument("--no-peers", action="store_true", help="refmaker alone")
-    parser.add_argument("--render", action="store_true", help="README's table only")
+    parser.add_argument("--render", action="store_true", help="the tables only")
     parser.add_argument("--json", action="store_true", help="print the figures, write nothing")
     parser.add_argument("--check", action="store_true", help="fail if a target is missed")
     chosen = parser.parse_args()
@@ -154,7 +156,7 @@ def options() -> argparse.Namespace:
 def main() -> int:
     chosen = options()
     if chosen.render:
-        README.write_text(rewritten(README.read_text(), json.loads(RESULTS.read_text())))
+        render(json.loads(RESULTS.read_text()))
         return 0
     chosen.folder.mkdir(parents=True, exist_ok=True)
     found = {}
@@ -189,13 +191,19 @@ def missed(name: str, row: dict[str, Any]) -> list[str]:
 
 
 def save(found: dict[str, Any]) -> None:
-    """Write the results, with those of cases that were not measured now, and README's table."""
+    """Write the results, with those of cases that were not measured now, and the tables."""
     kept = json.loads(RESULTS.read_text())["cases"] if RESULTS.exists() else []
     rows = {row["name"]: row for row in kept} | found
     cases = [rows[case.name] for case in CASES if case.name in rows]
     text = json.dumps({"machine": machine(), "cases": cases}, indent=1)
     RESULTS.write_text(text + "\n")
-    README.write_text(rewritten(README.read_text(), json.loads(text)))
+    render(json.loads(text))
+
+
+def render(results: dict[str, Any]) -> None:
+    """Write the tables of these results into the pages that have one."""
+    README.write_text(rewritten(README.read_text(), results))
+    COMPARISON.write_text(rewritten(COMPARISON.read_text(), results, summary))
 
 
 if __name__ == "__main__":

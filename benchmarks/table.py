@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from cases import CASES, FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["rewritten", "table"]
+__all__ = ["rewritten", "summary", "table"]
 
 BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 NAMES = {
@@ -23,13 +23,16 @@ NAMES = {
     "pydicom": "pydicom, headers alone", "simpleitk": "SimpleITK, finding the series alone",
     "stock": "stock fsspec", "h5py": "h5py",
 }  # fmt: skip
+MEASURES = {"cpu": "CPU time", "warm": "once warm", "peak": "peak memory"}
 
 
-def rewritten(text: str, results: dict[str, Any]) -> str:
-    """Return README with the table of these results between its two marks."""
+def rewritten(
+    text: str, results: dict[str, Any], made: Callable[[dict[str, Any]], str] | None = None
+) -> str:
+    """Return a page with the table of these results between its two marks: README's, or another."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{table(results)}\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{(made or table)(results)}\n{END}{after}"
 
 
 def table(results: dict[str, Any]) -> str:
@@ -48,6 +51,33 @@ def table(results: dict[str, Any]) -> str:
         source,
     ]
     return "\n".join(lines) + "\n"
+
+
+def summary(results: dict[str, Any]) -> str:
+    """Return a row for each tool, from least to most, and the cases in which it is better."""
+    found = {row["name"]: row for row in results["cases"]}
+    ratios: dict[str, dict[str, dict[str, float]]] = {}
+    for case in (case for case in CASES if case.name in found):
+        row = found[case.name]
+        for place, tool in enumerate(case.tools[1:], 1):
+            if tool in row["tools"]:
+                here = {key: _ratio(row, case.tools, place, key) for key in MEASURES}
+                ratios.setdefault(_name(tool), {})[f"{FORMATS[case.format]}: {case.title}"] = here
+    lines = [
+        f"| beside | inputs | {' | '.join(MEASURES.values())} |",
+        "|---|---|---|---|---|",
+    ]
+    better = []
+    for tool, cases in sorted(ratios.items(), key=lambda item: -len(item[1])):
+        spans = []
+        for key, name in MEASURES.items():
+            values = [here[key] for here in cases.values()]
+            least, most = down(min(values)), down(max(values))
+            spans.append(f"{least}x" if len(values) == 1 else f"{least}x to {most}x")
+            wins = [f"{case} ({down(here[key])}x)" for case, here in cases.items() if here[key] < 1]
+            better += [f"- **{tool}**, {name}: {'; '.join(wins)}."] if wins else []
+        lines.append(f"| {tool} | {len(cases)} | {' | '.join(spans)} |")
+    return "\n".join([*lines, "", "Where they take less, of what refmaker takes:", "", *better, ""])
 
 
 def _rows(found: dict[str, Any]) -> Iterator[str]:

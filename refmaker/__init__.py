@@ -1,12 +1,15 @@
 """refmaker: read archives of scientific files chunk by chunk, in place, as Zarr.
 
->>> import refmaker
->>> refs = refmaker.scan("data.nc")            # doctest: +SKIP
->>> refs.write("data.refs.json")               # doctest: +SKIP
->>> refmaker.open_dataset("data.refs.json")    # doctest: +SKIP
-
 Everything named in ``__all__`` is public, and so is the module `refmaker.errors`; heavy
 packages are imported when a function needs them, not before.
+
+Examples
+--------
+>>> import refmaker
+>>> refs = refmaker.scan("examples/air.nc")
+>>> refs.write("air.refs.json")
+>>> refmaker.open_dataset("air.refs.json")["air"].shape
+(124, 11, 21)
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from refmaker.model.report import ScanReport as ScanReport
     from refmaker.patterns.cube import pattern as pattern
     from refmaker.publish import catalog as catalog
-    from refmaker.publish.html_report import describe as describe
+    from refmaker.publish.description import describe as describe
     from refmaker.publish.html_report import report as report
     from refmaker.publish.imaging import fsl_gradients as fsl_gradients
     from refmaker.publish.imaging import to_monai as to_monai
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
     from refmaker.publish.materialize import materialize as materialize
     from refmaker.publish.serve import serve as serve
     from refmaker.publish.serve import serving as serving
+    from refmaker.publish.viewer import View as View
+    from refmaker.publish.viewer import view as view
     from refmaker.reading.chunk_bytes import load as load
     from refmaker.reading.open import open_dataset as open_dataset
     from refmaker.reading.open import open_datatree as open_datatree
@@ -72,6 +77,7 @@ __all__ = [
     "ScanReport",
     "Scanned",
     "SourceCheck",
+    "View",
     "__version__",
     "append",
     "best_estimate",
@@ -99,6 +105,7 @@ __all__ = [
     "to_nibabel",
     "to_sitk",
     "verify",
+    "view",
     "write",
 ]
 
@@ -108,10 +115,12 @@ _HOMES = {
     "refmaker.combine": ("Appended", "CombineOptions", "append", "best_estimate", "combine"),
     "refmaker.model.report": ("ScanReport",),
     "refmaker.patterns.cube": ("pattern",),
-    "refmaker.publish.html_report": ("describe", "report"),
+    "refmaker.publish.description": ("describe",),
+    "refmaker.publish.html_report": ("report",),
     "refmaker.publish.imaging": ("fsl_gradients", "to_monai", "to_nibabel", "to_sitk"),
     "refmaker.publish.materialize": ("Materialized", "materialize"),
     "refmaker.publish.serve": ("serve", "serving"),
+    "refmaker.publish.viewer": ("View", "view"),
     "refmaker.reading.chunk_bytes": ("load",),
     "refmaker.reading.open": ("open_dataset", "open_datatree", "open_group", "open_store"),
     "refmaker.scanning.many_files": ("Progress", "Scanned", "scan_many"),
@@ -166,6 +175,10 @@ def read(
     storage_options : mapping, optional
         Passed to fsspec.
 
+    Returns
+    -------
+    ReferenceSet
+
     Raises
     ------
     SourceError
@@ -177,6 +190,13 @@ def read(
     UnsupportedError
         If something in it cannot be expressed; or it is an Icechunk repository, and icechunk is
         older than version 2.
+
+    Examples
+    --------
+    >>> refmaker.scan("examples/air.nc").write("air.json")
+    >>> refs = refmaker.read("air.json")
+    >>> refs["air"].shape
+    (124, 11, 21)
     """
     from refmaker.storage.reference_set import ReferenceSet
 
@@ -203,14 +223,16 @@ def write(
         Path or URL, which appears whole or not at all; ``-`` is standard output.
     storage_options : mapping, optional
         Passed to fsspec.
-    format : {"json", "compact", "parquet", "icechunk"}, optional
-        By default the name's ending decides: ``.parquet``, ``.icechunk``, or JSON.
+    format : str, optional
+        "json", "compact", "parquet" or "icechunk". By default the name's ending decides:
+        ``.parquet``, ``.icechunk``, or JSON.
     relative : bool
         Name the files by their paths from where the set lies.
     templates : {"auto", "always", "never"}
         Whether names stand for URLs in JSON; GDAL and VirtualiZarr understand none.
-    for_reader : {"gdal", "virtualizarr", "tensorstore"}, optional
-        Write the set only if this reader understands all of it.
+    for_reader : str, optional
+        Write the set only if this reader understands all of it: "gdal", "virtualizarr" or
+        "tensorstore".
 
     Raises
     ------
@@ -222,6 +244,14 @@ def write(
         If `for_reader` would not understand an array, or the form.
     MissingDependencyError
         If the format needs a package that is not installed.
+
+    Examples
+    --------
+    >>> refs = refmaker.scan("examples/air.nc")
+    >>> refmaker.write(refs, "air.json")
+    >>> refmaker.write(refs, "air.parquet")
+    >>> refmaker.read("air.parquet")["air"].shape
+    (124, 11, 21)
     """
     reference_set.write(
         out,
@@ -234,7 +264,18 @@ def write(
 
 
 def formats() -> list[str]:
-    """Return the names of the formats that can be scanned, those of other packages included."""
+    """Return the names of the formats that can be scanned, those of other packages included.
+
+    Returns
+    -------
+    list of str
+        In alphabetical order.
+
+    Examples
+    --------
+    >>> refmaker.formats()[:4]
+    ['dicom', 'dmrpp', 'envi', 'fits']
+    """
     from refmaker.scanning.protocol import declarations
 
     return sorted(declarations())

@@ -21,6 +21,14 @@
 
 Each class is also the builtin that callers already catch. Their texts hold no secrets of URLs, and
 nothing that steers a terminal (`printable`).
+
+Examples
+--------
+>>> try:
+...     refmaker.scan("nothing.nc")
+... except refmaker.errors.SourceNotFoundError as error:
+...     print(error.message)
+no such file
 """
 
 from __future__ import annotations
@@ -113,6 +121,19 @@ class RefmakerError(Exception):
         ```chunks='common'```; the command shows the flags that stand for them.
     lines : sequence of str
         What went wrong in detail, where it is more than one thing: shown one a line.
+
+    Examples
+    --------
+    >>> try:
+    ...     refmaker.scan("nothing.nc")
+    ... except refmaker.RefmakerError as error:
+    ...     print(type(error).__name__, "|", error.message, "|", error.hint)
+    SourceNotFoundError | no such file | check the path; globs are expanded by the shell
+    >>> try:
+    ...     refmaker.scan("nothing.nc")
+    ... except FileNotFoundError:
+    ...     print("it is one of these, too")
+    it is one of these, too
     """
 
     def __init__(

@@ -66,6 +66,14 @@ def toy(tmp_path_factory, monkeypatch):
     sys.modules.pop("refmaker_toy", None)
 
 
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """Build the documentation, as strictly as mkdocs can; once for all processes of a run."""
+    from tests.built_site import built_site
+
+    return built_site(tmp_path_factory)
+
+
 SUMMARY = pytest.StashKey[list]()
 
 

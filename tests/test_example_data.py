@@ -13,10 +13,12 @@ import pydicom
 import pytest
 import tifffile
 
+import refmaker
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
-from make_data import air, blobs, ct, wind  # noqa: E402 - a script's folder
+from make_data import air, blobs, ct, gfs, wind  # noqa: E402 - a script's folder
 
 sys.path.remove(str(EXAMPLES))
 
@@ -70,6 +72,14 @@ def test_ct(tmp_path: Path) -> None:
         np.testing.assert_array_equal(
             one.pixel_array.astype(int) - 1024, ct.values(number).clip(-1024)
         )
+
+
+def test_the_best_series_takes_one_chunk_of_each_time(tmp_path: Path) -> None:
+    gfs.write(tmp_path)
+    refs = refmaker.scan(sorted(tmp_path.rglob("*.f???")))
+    view = refmaker.best_estimate(refs)
+    array = dict(view.group.arrays())["heightAboveGround/instant/t2m"]
+    assert array.chunks.present == len(range(0, 27, 3))
 
 
 @pytest.mark.parametrize("name", ["air", "wind", "blobs", "ct"])

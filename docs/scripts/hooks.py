@@ -1,18 +1,27 @@
-"""What the page of commands needs of them: all options, plain prose, examples as code."""
+"""What pages are made of besides their text, whenever the site is built.
+
+Of commands: all options, plain prose, examples as code. The first page has what a notebook shows,
+and a report page beside it.
+"""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+import refmaker
 from refmaker.cli import main
 from refmaker.cli.options import More
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ROOT = Path(__file__).parents[2]
+TREE, SHOWN = "<!-- tree -->", "examples/wind.grb"
+REPORT = "figures/wind-report.html"
 _MARKS = re.compile(r"[*_<`\[\]]")
 """What Markdown would not leave as it is."""
 
@@ -24,6 +33,22 @@ def on_startup(**_: Any) -> None:
         command.help = _MARKS.sub(r"\\\g<0>", prose) + (_as_code(example) if mark else "")
     # Pages have room for what `--help` leaves to `--help-all`.
     More.get_help_record = click.Option.get_help_record  # type: ignore[method-assign]
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put what a notebook shows of a set into the page that asks for it."""
+    return markdown.replace(TREE, tree()) if TREE in markdown else markdown
+
+
+def on_post_build(config: Any, **_: Any) -> None:
+    """Write the report page that the first page leads to."""
+    refmaker.report(refmaker.scan(ROOT / SHOWN), Path(config["site_dir"], REPORT), title="wind.grb")
+
+
+def tree() -> str:
+    """Return the HTML of a reference set, with groups open, and names as a reader has them."""
+    shown = refmaker.scan(ROOT / SHOWN)._repr_html_().replace(f"{ROOT}/", "")
+    return f'<div class="notebook">{shown}</div>'
 
 
 def commands(group: click.Group, context: click.Context) -> Iterator[click.Command]:

@@ -1,6 +1,7 @@
 """Draw the pictures of docs/tasks/study.md: what refmaker reads of the phantom of the examples.
 
-Run ``python docs/scripts/pictures.py`` to draw them anew; a test compares them with the script.
+Run ``python docs/scripts/pictures.py`` to draw them anew, and those of docs/index.md (`landing`);
+tests compare them with the scripts.
 """
 
 from __future__ import annotations
@@ -123,6 +124,10 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     for name, picture in pictures().items():
         Image.fromarray(picture).save(FOLDER / name, optimize=True)
+    import landing
+
+    with TemporaryDirectory() as folder:
+        landing.draw(Path(folder))
 
 
 if __name__ == "__main__":

@@ -6,11 +6,15 @@ import atexit
 import gc
 import os
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from refmaker._version import __version__
 from refmaker.cli.boundary import Boundary
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["main"]
 
@@ -40,6 +44,7 @@ VERBS = {
     "scan": "Write reference files for files.",
     "serve": "Serve a reference set as Zarr over HTTP.",
     "verify": "Compare a reference file with its source.",
+    "view": "Look at a set, or a data file, in a browser.",
 }
 """Each verb, and what it does in a few words: the help of all needs no verb's module."""
 
@@ -60,6 +65,14 @@ class Verbs(Boundary):
         command: click.Command = import_module(f"refmaker.cli.{cmd_name}").command
         command.short_help = VERBS[cmd_name]
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the verbs and options that begin so; no verb's module is imported for that."""
+        from click.shell_completion import CompletionItem
+
+        verbs = [name for name in VERBS if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=VERBS[name]) for name in verbs]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of verbs."""

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.combine import amounts, combine_options, combining, expanded, tell
+from refmaker.cli.combine import amounts, combine_options, combining, expanded
+from refmaker.cli.completion import files
 from refmaker.cli.options import as_json, help_all, readable_rarely, storage_options, verbosity
-from refmaker.cli.output import counted, print_json, say
+from refmaker.cli.output import counted, print_json, say, tell_losses
 from refmaker.storage.detect import detect
 
 if TYPE_CHECKING:
@@ -18,13 +19,12 @@ __all__ = ["command"]
 
 
 @click.command("append")
-@click.argument("target", metavar="SET")
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.argument("target", metavar="SET", shell_complete=files)
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=files)
 @click.option(
     "--scan/--no-scan",
     "scanning",
     default=True,
-    show_default=True,
     help="Scan inputs that are no reference sets.",
 )
 @readable_rarely
@@ -57,7 +57,7 @@ def command(*, target: str, inputs: Sequence[str], scanning: bool, **values: Any
     quiet = values["quiet"] or values["as_json"]
     report = done.report if done.refs is None else done.refs.report
     if report is not None and not quiet:
-        tell(report)
+        tell_losses(report)
     if values["as_json"]:
         whole = done.refs
         if whole is None and done.report is not None:
@@ -67,8 +67,10 @@ def command(*, target: str, inputs: Sequence[str], scanning: bool, **values: Any
         told = {"added": len(done.added), "known": len(done.known)}
         print_json({"inputs": len(names), "output": target, "status": "ok"} | told | counts)
     elif not quiet:
-        known = f", {len(done.known)} were there" if done.known else ""
-        say(f"{target}: {counted(len(done.added), 'file')} added{known}")
+        were = "was" if len(done.known) == 1 else "were"
+        known = f", {len(done.known)} {were} there already" if done.known else ""
+        added = f"{counted(len(done.added), 'file')} added"
+        say(f"{counted(len(names), 'input')}: {added}{known} -> {target}")
 
 
 def _opened(name: str, storage_options: Any, *, scanning: bool) -> Any:

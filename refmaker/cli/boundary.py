@@ -9,16 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from refmaker.cli.logs import asked_form, form, print_record, use_form
 from refmaker.cli.spelling import as_flags
 from refmaker.errors import RefmakerError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FAILED", "INTERRUPTED", "Boundary", "describe_error", "report_error", "tinted"]
+__all__ = [
+    "ARGUMENTS",
+    "FAILED",
+    "INTERRUPTED",
+    "Boundary",
+    "describe_error",
+    "report_error",
+    "tinted",
+]
 
 FAILED = 1
 INTERRUPTED = 130
+
+ARGUMENTS = "refmaker.arguments"
+"""Under which name a context knows the whole command line."""
 
 log = logging.getLogger("refmaker.cli")
 
@@ -33,8 +45,12 @@ def report_error(error: BaseException) -> None:
         text = as_flags(str(error))
     elif not isinstance(error, RefmakerError | OSError):
         text = f"{text}; this is a bug in refmaker, please report it with what -v prints"
-    lines = "\n".join(map(printable, text.split("\n")))
-    click.echo(f"{tinted('error:', 'red')} {lines}", err=True)
+    if form() == "json":
+        about = describe_error(error)
+        print_record("ERROR", " ".join(text.split()), {**about, "message": None})
+    else:
+        lines = "\n".join(map(printable, text.split("\n")))
+        click.echo(f"{tinted('error:', 'red')} {lines}", err=True)
     log.info("traceback", exc_info=error)
 
 
@@ -44,7 +60,7 @@ def tinted(text: str, colour: str) -> str:
 
 
 def describe_error(error: BaseException) -> Mapping[str, Any]:
-    """Return an exception as a JSON object: type, message, path, offset, hint."""
+    """Return an exception as a JSON object: type, message, url, path, offset, hint."""
     if isinstance(error, RefmakerError):
         text = as_flags(str(error))
     elif isinstance(error, OSError):
@@ -56,6 +72,7 @@ def describe_error(error: BaseException) -> Mapping[str, Any]:
     return {
         "type": type(error).__name__,
         "message": " ".join(text.split()),
+        "url": getattr(error, "url", None),
         "path": getattr(error, "path", None),
         "offset": getattr(error, "offset", None),
         "hint": as_flags(hint) if isinstance(hint, str) else None,
@@ -65,6 +82,12 @@ def describe_error(error: BaseException) -> Mapping[str, Any]:
 class Boundary(click.Group):
     """A group of commands whose exceptions become messages and exit codes."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the options of the group; how errors are told is known before the others are."""
+        use_form(ctx, asked_form(args))
+        ctx.meta[ARGUMENTS] = tuple(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command."""
         try:
@@ -72,11 +95,17 @@ class Boundary(click.Group):
         except click.ClickException as error:
             # Names of files are in there, too.
             vars(error).update(message=printable(as_flags(error.message)))
-            raise
+            if form() == "text":
+                raise
+            print_record("ERROR", error.format_message(), {"type": type(error).__name__})
+            ctx.exit(error.exit_code)
         except (click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
+            if form() == "json":
+                print_record("ERROR", "interrupted")
+            else:
+                click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.boundary import FAILED
+from refmaker.cli.completion import entries, files
 from refmaker.cli.options import Pair, as_json, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, print_table, say
 
@@ -32,8 +33,8 @@ def command() -> None:
 
 
 @command.command("add", short_help="Add a reference set to a catalog.")
-@click.argument("catalog")
-@click.argument("refs")
+@click.argument("catalog", shell_complete=files)
+@click.argument("refs", shell_complete=files)
 @click.option("--name", help="Name of the entry.  [default: from REFS]")
 @click.option("--description", default="", help="A sentence for people.")
 @click.option("--group", default="", help="Path of the group to open.  [default: the root]")
@@ -59,8 +60,11 @@ def command() -> None:
 )
 @click.option("--overwrite", is_flag=True, help="Replace an entry of the same name.")
 @storage_options
+@as_json
 @verbosity
-def add(*, parameters: Sequence[tuple[str, str]], quiet: bool, **values: Any) -> None:
+def add(
+    *, parameters: Sequence[tuple[str, str]], as_json: bool, quiet: bool, **values: Any
+) -> None:
     """Add the reference set REFS to CATALOG, a YAML file that is made if it is not there.
 
     REFS may have fields, such as refs/{date:%Y%m%d}.json, which become parameters. Entries are
@@ -70,20 +74,23 @@ def add(*, parameters: Sequence[tuple[str, str]], quiet: bool, **values: Any) ->
     \b
     Example:
       refmaker catalog add catalog.yaml cube.json
-      refmaker catalog add catalog.yaml 'refs/{date:%Y%m%d}.json' --param date=20240101
+      refmaker catalog add c.yaml '{date:%Y%m%d}.json' --param date=20240101
     """  # noqa: D301 - as above
     from refmaker.publish import catalog
 
     where = values.pop("catalog")
     chosen = dict(parameters)
     entry = catalog.add(where, intake=int(values.pop("intake")), parameters=chosen, **values)
-    if not quiet:
-        driver = "stock drivers" if entry.stock else "the driver of refmaker"
-        say(f"{where}: {entry.name} ({driver})")
+    driver = "stock drivers" if entry.stock else "the driver of refmaker"
+    if as_json:
+        told = {"input": values["refs"], "output": where, "status": "ok", "name": entry.name}
+        print_json({**told, "stock": entry.stock})
+    elif not quiet:
+        say(f"{values['refs']}: {entry.name} ({driver}) -> {where}")
 
 
 @command.command("list", short_help="List the entries of a catalog.")
-@click.argument("catalog")
+@click.argument("catalog", shell_complete=files)
 @as_json
 @verbosity
 def list_entries(*, catalog: str, as_json: bool, quiet: bool) -> None:
@@ -106,8 +113,8 @@ def list_entries(*, catalog: str, as_json: bool, quiet: bool) -> None:
 
 
 @command.command("show", short_help="Show one entry of a catalog.")
-@click.argument("catalog")
-@click.argument("name")
+@click.argument("catalog", shell_complete=files)
+@click.argument("name", shell_complete=entries)
 @verbosity
 def show(*, catalog: str, name: str, quiet: bool) -> None:
     """Show the entry NAME of CATALOG as JSON, as it is written.
@@ -128,7 +135,7 @@ def show(*, catalog: str, name: str, quiet: bool) -> None:
 
 
 @command.command("check", short_help="Open every entry of a catalog.")
-@click.argument("catalog")
+@click.argument("catalog", shell_complete=files)
 @as_json
 @verbosity
 @click.pass_context
@@ -148,10 +155,16 @@ def check(ctx: click.Context, *, catalog: str, as_json: bool, quiet: bool) -> No
         if as_json:
             print_json({"name": entry.name, "variables": entry.variables, "reason": entry.reason})
         elif entry.reason:
-            say(f"failed: {entry.name}: {entry.reason}", err=True)
+            say(f"failed: {entry.name}: {entry.reason}", err=True, mark=len("failed:"))
         elif not quiet:
             say(f"{entry.name}: {counted(entry.variables, 'variable')}")
-    if not all(entry.ok for entry in found):
+    bad = sum(not entry.ok for entry in found)
+    if as_json:
+        print_json({"summary": {"entries": len(found), "ok": len(found) - bad, "failed": bad}})
+    elif not quiet:
+        failed = f", {bad} failed" if bad else ""
+        say(f"{counted(len(found), 'entry', 'entries')}: {len(found) - bad} ok{failed}", err=True)
+    if bad:
         ctx.exit(FAILED)
 
 
@@ -177,7 +190,7 @@ class Times(click.ParamType):  # type: ignore[type-arg]  # generic in newer vers
 
 
 @command.command("stac", short_help="Print a STAC item for a reference set.")
-@click.argument("refs")
+@click.argument("refs", shell_complete=files)
 @click.option("--id", "name", help="Of the item.  [default: from REFS]")
 @click.option("--href", help="Where others find the set.  [default: REFS]")
 @click.option("--group", default="", help="Path of the group to describe.  [default: the root]")
@@ -203,8 +216,8 @@ def stac(*, refs: str, name: str | None, quiet: bool, **values: Any) -> None:
 
     \b
     Example:
-      refmaker catalog stac cube.json --href https://example.org/cube.json > item.json
-      refmaker catalog stac scene.json --group 0 --times 2024-06-01T10:00Z > item.json
+      refmaker catalog stac cube.json --href https://example.org/cube.json
+      refmaker catalog stac scene.json --group 0 --times 2024-06-01T10:00Z
     """  # noqa: D301 - as above
     from refmaker.publish.catalog import stac_item
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from refmaker.cli.completion import arrays, dimensions, files
 from refmaker.cli.options import (
     SIZE,
     More,
@@ -22,8 +23,7 @@ from refmaker.cli.options import (
     zarr_format_of,
     zarr_format_rarely,
 )
-from refmaker.cli.output import counted, print_json, say
-from refmaker.cli.spelling import as_flags
+from refmaker.cli.output import counted, print_json, say, tell_losses
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
 from refmaker.storage.formats import format_of_name
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from refmaker import ReferenceSet
-    from refmaker.model.report import ScanReport
 
 __all__ = [
     "COMBINING",
@@ -42,7 +41,6 @@ __all__ = [
     "combining_rarely",
     "command",
     "expanded",
-    "tell",
 ]
 
 
@@ -56,7 +54,7 @@ def _declared(*names: str, **fields: Any) -> tuple[tuple[str, ...], dict[str, An
 
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     _declared(
-        "--concat", **_MANY,
+        "--concat", **_MANY, shell_complete=dimensions,
         help="Join along this dimension; may be repeated."
         "  [default: those whose coordinates differ]",
     ),
@@ -66,18 +64,20 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         " vattr:variable:x, data:variable, cf:variable, or values as a JSON list.",
     ),
     _declared(
-        "--squeeze", cls=More, **_MANY,
+        "--squeeze", cls=More, **_MANY, shell_complete=dimensions,
         help="Leave out a dimension that has one element in every input.",
     ),
     _declared(
-        "--identical-variables", cls=Option, former=["--shared"], **_MANY,
+        "--identical-variables", cls=More, former=["--shared"], **_MANY,
+        shell_complete=arrays,
         help="A variable that is the same in all inputs.",
     ),
     _declared(
         "--concat-variables", cls=More, former=["--varying"], **_MANY,
+        shell_complete=arrays,
         help="A coordinate that gets a new dimension, too.",
     ),
-    _declared("--drop", **_MANY, help="Leave a variable or group out."),
+    _declared("--drop", **_MANY, shell_complete=arrays, help="Leave a variable or group out."),
     _declared(
         "--order", type=click.Choice(["coordinate", "given"]), default="coordinate",
         show_default=True, help="Sort by coordinate, or keep the order of the inputs.",
@@ -98,17 +98,17 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     _declared(
         "--combine-attrs", cls=Option, former=["--attributes"], multiple=True,
         metavar="[NAME=]drop|error|first",
-        help="What to do with attributes that differ: those that do not change what values mean,"
-        " or NAME, whatever it means.  [default: drop]",
+        help="What to do with attributes that differ and change no value, or with NAME."
+        "  [default: drop]",
     ),
     _declared(
-        "--compat", cls=Option, former=["--static"],
+        "--compat", cls=More, former=["--static"],
         type=click.Choice(["compare", "first", "vary"]), default="compare", show_default=True,
         help="Compare what lacks the dimension, take the first, or give the dimension to what"
         " differs.",
     ),
     _declared(
-        "--tolerance", multiple=True, metavar="[NAME=]X",
+        "--tolerance", cls=More, multiple=True, metavar="[NAME=]X",
         help="Coordinates that differ by up to X are the same: all but times, or NAME.",
     ),
     _declared(
@@ -307,14 +307,6 @@ def expanded(inputs: Sequence[str], storage_options: Mapping[str, Any] | None) -
     return found
 
 
-def tell(report: ScanReport) -> None:
-    """Print warnings and what was skipped."""
-    for row in report.skipped:
-        say(f"skipped: {row.path}: {as_flags(row.reason)} [{row.code}]", err=True)
-    for warning in report.warnings:
-        say(f"warning: {as_flags(warning)}", err=True)
-
-
 def amounts(refs: ReferenceSet) -> dict[str, int]:
     """Return what there is of a set."""
     arrays = [array for _, array in refs.group.arrays()]
@@ -323,8 +315,15 @@ def amounts(refs: ReferenceSet) -> dict[str, int]:
 
 
 @click.command("combine")
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("-o", "--out", required=True, metavar="OUT", help="The combined reference set.")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=files)
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    metavar="OUT",
+    shell_complete=files,
+    help="The combined reference set.",
+)
 @out_format("Form of OUT.  [default: by its ending]")
 @overwrite
 @zarr_format_rarely
@@ -338,17 +337,16 @@ def command(**values: Any) -> None:
     """Combine reference sets into one cube, or refuse and say what differs.
 
     INPUT is a reference set as JSON or Parquet, also of other tools; - reads names from standard
-    input and @FILE from a file, one a line. Everything that decides what values mean has to be
+    input, @FILE from a file, one a line. All that decides what values mean has to be
     the same in all inputs: types, codecs, units, and the values of variables without the
-    dimension. What differs is named with file, variable and both values. Lengths of chunks along
-    the dimension and packing may differ: such a cube is of Zarr version 3.
+    dimension. What differs is named with file, variable and both values. Packing and
+    lengths of chunks may differ (Zarr version 3).
 
     \b
     Example:
       refmaker combine day*.json -o year.json --concat time
       refmaker combine run*.json -o runs.parquet --coord 'run={run:%Y%m%d}.nc'
       refmaker combine *.json -o all.json --concat time --chunks common
-      refmaker combine month*.json -o year.json --concat time --zarr-format 3
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
 
@@ -372,7 +370,7 @@ def command(**values: Any) -> None:
         **values["readable"],
     )
     if not values["quiet"] and not values["as_json"]:
-        tell(refs.report)
+        tell_losses(refs.report)
     counts = amounts(refs)
     if values["as_json"]:
         told = {"warnings": list(refs.report.warnings), "skipped": len(refs.report.skipped)}

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from refmaker.cli.completion import files
 from refmaker.cli.options import (
     Pair,
     as_json,
+    help_all,
     out_format,
     overwrite,
     readable,
     storage_options,
     verbosity,
-    zarr_format,
     zarr_format_of,
+    zarr_format_rarely,
 )
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.targets import check_folder, check_free
@@ -31,10 +33,10 @@ __all__ = ["command"]
 
 
 @click.command("convert")
-@click.argument("source", metavar="FROM")
-@click.argument("out", metavar="TO")
+@click.argument("source", metavar="FROM", shell_complete=files)
+@click.argument("out", metavar="TO", shell_complete=files)
 @out_format("Form of TO.  [default: by its ending, .parquet or .icechunk, else json]")
-@zarr_format
+@zarr_format_rarely
 @click.option(
     "--rewrite",
     type=Pair("PREFIX=NEW", empty=True),
@@ -65,6 +67,7 @@ __all__ = ["command"]
 @storage_options
 @as_json
 @verbosity
+@help_all
 def command(  # noqa: PLR0913 - one parameter for each option
     *,
     source: str,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from refmaker.cli.completion import arrays, dimensions, files, groups
 from refmaker.cli.options import SIZE, Pair, as_json, overwrite, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.targets import check_folder, check_free
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _LIST: dict[str, Any] = {"multiple": True, "metavar": "NAME,..."}
+_ARRAYS: dict[str, Any] = {**_LIST, "shell_complete": arrays}
 
 
 class _Dimension(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -42,23 +44,28 @@ class _Dimension(click.ParamType):  # type: ignore[type-arg]  # generic in newer
 
 _OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option(
-        "--merge", "others", multiple=True, metavar="FILE",
+        "--merge", "others", multiple=True, metavar="FILE", shell_complete=files,
         help="Add the variables of another reference set.",
     ),
-    click.option("--load", **_LIST, help="Keep the chunks of small arrays in the set itself."),
+    click.option(
+        "--load", **_ARRAYS, help="Keep the chunks of small arrays in the set itself.",
+    ),
     click.option(
         "--inline-budget", type=SIZE, default=16 * 1024**2, metavar="SIZE",
         help="Most that --load fetches.  [default: 16MiB]",
     ),
-    click.option("--select", **_LIST, help="Keep these, and what belongs to them."),
-    click.option("--drop", **_LIST, help="Leave these out."),
+    click.option("--select", **_ARRAYS, help="Keep these, and what belongs to them."),
+    click.option("--drop", **_ARRAYS, help="Leave these out."),
     click.option(
         "--isel", type=Pair("DIM=..."), multiple=True, metavar="DIM=START:STOP",
+        shell_complete=dimensions,
         help="Take a part by positions, which start at a chunk; or one of them, DIM=3.",
     ),
-    click.option("--squeeze", **_LIST, help="Remove dimensions of one element."),
     click.option(
-        "--rename", type=Pair("OLD=NEW"), multiple=True, metavar="OLD=NEW",
+        "--squeeze", **_LIST, shell_complete=dimensions, help="Remove dimensions of one element.",
+    ),
+    click.option(
+        "--rename", type=Pair("OLD=NEW"), multiple=True, metavar="OLD=NEW", shell_complete=arrays,
         help="Rename a variable, group or dimension, and what names it.",
     ),
     click.option(
@@ -78,7 +85,7 @@ _OPTIONS: tuple[Callable[..., Any], ...] = (
         "--unset", multiple=True, metavar="[PATH]:NAME", help="Remove an attribute.",
     ),
     click.option(
-        "--group", default="", metavar="PATH",
+        "--group", default="", metavar="PATH", shell_complete=groups,
         help="Where dimensions and variables are meant, for isel, squeeze, rename, expand-dims and"
         " assign-coords.  [default: the root]",
     ),
@@ -92,8 +99,8 @@ def _editing(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command("edit")
-@click.argument("source", metavar="FROM")
-@click.argument("out", metavar="TO")
+@click.argument("source", metavar="FROM", shell_complete=files)
+@click.argument("out", metavar="TO", shell_complete=files)
 @_editing
 @click.option(
     "--out-format",
@@ -115,7 +122,7 @@ def command(*, source: str, out: str, **options: Any) -> None:
     \b
     Example:
       refmaker edit cube.json part.json --select tas,pr --isel time=0:365
-      refmaker edit run.json named.json --rename air_temperature=tas --set tas:units=K
+      refmaker edit run.json named.json --rename t2m=tas --set tas:units=K
       refmaker edit run.json one.json --expand-dims run=2020-01-01T06:00
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.boundary import FAILED, report_error
+from refmaker.cli.completion import files, folders
 from refmaker.cli.options import (
     STORAGE_OPTION,
     as_json,
+    opening,
     storage_options,
     verbosity,
     zarr_format,
@@ -23,8 +25,8 @@ __all__ = ["command"]
 
 
 @click.command("materialize")
-@click.argument("refs")
-@click.argument("out")
+@click.argument("refs", shell_complete=files)
+@click.argument("out", shell_complete=files)
 @zarr_format
 @click.option(
     "--recode",
@@ -33,7 +35,10 @@ __all__ = ["command"]
     "that have not the codecs of the files.  [default: as the chunks are encoded]",
 )
 @click.option(
-    "--cache", metavar="FOLDER", help="Take chunks from this folder where they are there already."
+    "--cache",
+    metavar="FOLDER",
+    shell_complete=folders,
+    help="Take chunks from this folder where they are there already.",
 )
 @click.option(
     "--out-option",
@@ -42,6 +47,7 @@ __all__ = ["command"]
     type=STORAGE_OPTION,
     help="An option of fsspec's for OUT; may be repeated.",
 )
+@opening
 @storage_options
 @as_json
 @verbosity
@@ -55,6 +61,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     recode: str | None,
     cache: str | None,
     out_options: Sequence[tuple[str, Any]],
+    opening: dict[str, Any],
     storage_options: dict[str, Any] | None,
     as_json: bool,
     quiet: bool,
@@ -70,7 +77,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     Example:
       refmaker materialize cube.json cube.zarr
       refmaker materialize cells.json cells.zarr --zarr-format 3 --recode zstd
-      refmaker materialize cube.json s3://bucket/cube.zarr --out-option profile=mine
+      refmaker materialize a.json s3://bucket/a.zarr --out-option profile=me
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
 
@@ -82,6 +89,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
         recode=recode,
         out_options=dict(out_options),
         cache=cache,
+        **opening,
     )
     for error in done.failures:
         report_error(error)

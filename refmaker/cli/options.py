@@ -6,17 +6,17 @@ import json
 import logging
 import os
 import re
-from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.errors import printable
+from refmaker.cli.completion import codecs
+from refmaker.cli.logs import FORMS, logging_to_stderr, use_form
 from refmaker.storage.formats import FORMATS, TARGETS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = [
     "SIZE",
@@ -24,8 +24,10 @@ __all__ = [
     "More",
     "Option",
     "Pair",
+    "allowing",
     "as_json",
     "help_all",
+    "opening",
     "out_format",
     "overwrite",
     "readable",
@@ -175,7 +177,7 @@ def help_all(command: Callable[..., Any]) -> Callable[..., Any]:
         is_eager=True,
         expose_value=False,
         callback=show,
-        help="Show all options, those needed rarely as well.",
+        help="Show options that are rarely needed, too.",
     )(command)
 
 
@@ -188,14 +190,13 @@ _storage = click.option(
     type=STORAGE_OPTION,
     multiple=True,
     metavar="KEY=VALUE",
-    help="Option for fsspec, such as anon=true; may be repeated.",
+    help="Option for fsspec, such as anon=true.",
 )
 
 
 overwrite = click.option(
     "--overwrite/--no-overwrite",
     default=False,
-    show_default=True,
     help="Replace existing sets, nothing else.",
 )
 
@@ -225,6 +226,59 @@ def storage_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, storage_options=dict(storage_option) or None, **kwargs)
 
     return _storage(wrapped)
+
+
+_ALLOW = click.option(
+    "--allow",
+    multiple=True,
+    metavar="PREFIX",
+    cls=More,
+    help="What a set from afar may name besides its own protocol: protocols, or beginnings of URLs;"
+    " may be repeated.",
+)
+
+
+def allowing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--allow``, and hand it to the command as the tuple `allow`, or None."""
+
+    @wraps(command)
+    def wrapped(*args: Any, allow: tuple[str, ...], **kwargs: Any) -> Any:
+        return command(*args, allow=allow or None, **kwargs)
+
+    return help_all(_ALLOW(wrapped))
+
+
+def opening(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what is needed rarely to open a set, handed to the command as keywords, `opening`."""
+
+    @wraps(command)
+    def wrapped(
+        *args: Any,
+        allow: tuple[str, ...],
+        allow_codec: tuple[str, ...],
+        verify_sources: str,
+        **kwargs: Any,
+    ) -> Any:
+        chosen = {"allow": allow or None, "codecs": allow_codec, "verify_sources": verify_sources}
+        return command(*args, opening=chosen, **kwargs)
+
+    wrapped = click.option(
+        "--verify-sources",
+        type=click.Choice(["size", "full", "off"]),
+        default="size",
+        show_default=True,
+        cls=More,
+        help="What of a file has to be as it was when it was scanned.",
+    )(wrapped)
+    wrapped = click.option(
+        "--allow-codec",
+        multiple=True,
+        metavar="ID",
+        shell_complete=codecs,
+        cls=More,
+        help="A codec to trust that is not known to decode and do nothing else; may be repeated.",
+    )(wrapped)
+    return help_all(_ALLOW(wrapped))
 
 
 def readable_rarely(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -260,8 +314,14 @@ def readable(
     )(wrapped)
 
 
+def _log_format(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    del param
+    if value is not None:
+        use_form(ctx, value)
+
+
 def verbosity(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``-q`` and ``-v``, and log to standard error from there on.
+    """Add ``-q``, ``-v`` and ``--log-format``, and log to standard error from there on.
 
     The command gets `quiet`, a bool.
     """
@@ -271,51 +331,22 @@ def verbosity(command: Callable[..., Any]) -> Callable[..., Any]:
         level = logging.ERROR if quiet else logging.WARNING
         level = {0: level, 1: logging.INFO}.get(verbose, logging.DEBUG)
         # Until the whole command ends, so that its last errors are logged, too.
-        click.get_current_context().find_root().with_resource(_logging(level))
+        click.get_current_context().find_root().with_resource(logging_to_stderr(level))
         return command(*args, quiet=quiet, **kwargs)
 
+    wrapped = click.option(
+        "--log-format",
+        type=click.Choice(FORMS),
+        envvar="REFMAKER_LOG_FORMAT",
+        is_eager=True,
+        expose_value=False,
+        callback=_log_format,
+        help="Form of messages on standard error.",
+    )(wrapped)
     wrapped = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")(wrapped)
     return click.option(
-        "-v", "--verbose", count=True, help="Say more; -v adds tracebacks, -vv everything."
+        "-v", "--verbose", count=True, help="Say more: -v tracebacks, -vv everything."
     )(wrapped)
-
-
-class _Echo(logging.Handler):
-    """Writes log records to standard error."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        click.echo(self.format(record), err=True)
-
-
-class _Formatter(logging.Formatter):
-    """Puts each record on one line, and tracebacks below."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - overridden
-        return printable(super().formatMessage(record))
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802 - overridden
-        return "\n".join(map(printable, super().formatException(ei).split("\n")))
-
-
-@contextmanager
-def _logging(level: int) -> Iterator[None]:
-    """Show this package's log, and other packages' warnings only to those who ask for more."""
-    handler = _Echo()
-    handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
-    logger, warnings = logging.getLogger("refmaker"), logging.getLogger("py.warnings")
-    before = logger.level
-    logger.setLevel(level)
-    logger.addHandler(handler)
-    shown: logging.Handler = handler if level <= logging.INFO else logging.NullHandler()
-    warnings.addHandler(shown)
-    logging.captureWarnings(True)
-    try:
-        yield
-    finally:
-        logging.captureWarnings(False)
-        warnings.removeHandler(shown)
-        logger.removeHandler(handler)
-        logger.setLevel(before)
 
 
 _ZARR_FORMAT: dict[str, Any] = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refmaker.cli.boundary import describe_error, report_error, tinted
+from refmaker.cli.logs import form, print_record
 from refmaker.cli.spelling import as_flags
 from refmaker.errors import printable
 from refmaker.io.files import STANDARD
@@ -30,10 +31,15 @@ __all__ = [
     "print_json",
     "print_table",
     "say",
+    "tell_losses",
 ]
 
 FAILED, IGNORED = "failed", "ignored"
 """What becomes of an input, besides ``ok`` and ``partial``."""
+
+
+_WARNINGS = frozenset({"failed", "ignored", "skipped", "warning"})
+"""First words of messages that tell of more than how it goes."""
 
 
 def print_json(values: Mapping[str, Any]) -> None:
@@ -41,7 +47,14 @@ def print_json(values: Mapping[str, Any]) -> None:
     click.echo(json.dumps(values, allow_nan=False))
 
 
-def say(text: str, *, err: bool = False, mark: int = 0, good: bool = False) -> None:
+def say(
+    text: str,
+    *,
+    err: bool = False,
+    mark: int = 0,
+    good: bool = False,
+    about: Mapping[str, Any] | None = None,
+) -> None:
     """Print a line for people; names in it cannot break it, or reach the terminal's controls.
 
     Parameters
@@ -54,8 +67,15 @@ def say(text: str, *, err: bool = False, mark: int = 0, good: bool = False) -> N
         How many letters at its beginning are coloured, where colour is allowed.
     good : bool
         Green in place of red.
+    about : mapping, optional
+        What it tells of, for records: ``url``, ``path``, ``code``.
     """
     shown = printable(text)
+    if err and form() == "json":
+        word, colon, rest = shown.partition(": ")
+        known = bool(colon) and word in _WARNINGS
+        print_record("WARNING" if known else "INFO", rest if word == "warning" else shown, about)
+        return
     head = tinted(shown[:mark], "green" if good else "red") if mark else ""
     click.echo(head + shown[mark:], err=err)
 
@@ -67,6 +87,26 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
     for row in shown:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         say("  ".join(cells).rstrip())
+
+
+def tell_losses(report: ScanReport, url: str = "") -> None:
+    """Tell people what is missing, and what they should know.
+
+    Parameters
+    ----------
+    report : ScanReport
+        What became of things.
+    url : str
+        What it is about, where one of several files is meant.
+    """
+    named = f"{url}: " if url else ""
+    for row in report.skipped:
+        text = f"skipped: {named}{row.path}: {as_flags(row.reason)} [{row.code}]"
+        about = {"url": url or None, "path": row.path, "code": row.code}
+        say(text, err=True, mark=len("skipped:"), about=about)
+    for warning in report.warnings:
+        text = f"warning: {named}{as_flags(warning)}"
+        say(text, err=True, mark=len("warning:"), about={"url": url or None})
 
 
 @dataclass
@@ -109,7 +149,7 @@ class Account:
             return
         if self.quiet:
             return
-        self.lost(url, report)
+        tell_losses(report, url)
         counts = report.as_dict()
         parts = [f"{counts['referenced']} referenced", f"{counts['inlined']} inlined"]
         parts += [f"{counts['duplicated']} duplicated"] if counts["duplicated"] else []
@@ -141,14 +181,6 @@ class Account:
             words = ("ok", "partial", IGNORED, FAILED)
             told = [f"{self.statuses[word]:,} {word}" for word in words if self.statuses[word]]
             say(f"{counted(total, 'input')}: {', '.join(told)}", err=True)
-
-    def lost(self, url: str, report: ScanReport) -> None:
-        """Tell people what is missing, and what they should know."""
-        for row in report.skipped:
-            text = f"skipped: {url}: {row.path}: {as_flags(row.reason)} [{row.code}]"
-            say(text, err=True, mark=len("skipped:"))
-        for warning in report.warnings:
-            say(f"warning: {url}: {as_flags(warning)}", err=True, mark=len("warning:"))
 
     def failed(self, url: str, error: BaseException, status: str = FAILED) -> None:
         """Tell of an input that could not be scanned or written, or is none of ours."""

@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from refmaker.cli.completion import files, formats
 from refmaker.cli.options import (
     Option,
     Pair,
     as_json,
+    help_all,
     out_format,
     overwrite,
-    readable,
+    readable_rarely,
     storage_options,
     verbosity,
 )
-from refmaker.cli.output import counted, print_json, say
-from refmaker.cli.spelling import as_flags
+from refmaker.cli.output import counted, print_json, say, tell_losses
 from refmaker.cli.targets import check_folder, check_free
 from refmaker.io.files import STANDARD
 from refmaker.storage.formats import format_of_name
@@ -39,11 +40,19 @@ _KEYWORDS = (
     "--scanned-file",
     required=True,
     metavar="FILE",
+    shell_complete=files,
     help="The one file that is scanned.",
     cls=Option,
     former=["--like"],
 )
-@click.option("-o", "--out", required=True, metavar="OUT", help="The reference set, or -.")
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    metavar="OUT",
+    shell_complete=files,
+    help="The reference set, or -.",
+)
 @click.option(
     "--range",
     "ranges",
@@ -102,13 +111,20 @@ _KEYWORDS = (
     cls=Option,
     former=["--varying"],
 )
-@click.option("-f", "--format", metavar="NAME", help="Take this scanner, whatever the content.")
+@click.option(
+    "-f",
+    "--format",
+    metavar="NAME",
+    shell_complete=formats,
+    help="Take this scanner, whatever the content.",
+)
 @out_format("Form of OUT.  [default: by its ending]")
 @overwrite
-@readable
+@readable_rarely
 @storage_options
 @as_json
 @verbosity
+@help_all
 def command(*, pattern: str, **options: Any) -> None:
     """Write one reference set for all files that PATTERN names, scanning none but one.
 
@@ -125,9 +141,9 @@ def command(*, pattern: str, **options: Any) -> None:
 
     \b
     Example:
-      refmaker pattern 's3://bucket/{run:%Y%m%d}/{level:d}/{member:02d}.nc' \\
-        --scanned-file one.nc --range run=2020-01-01:2020-01-31:1D --values level=1000,850 \\
-        --range member=0:9 -o cube.json
+      refmaker pattern 's3://b/{run:%Y%m%d}/{level:d}.nc' \\
+        --scanned-file one.nc --range run=2020-01-01:2020-01-31:1D \\
+        --values level=1000,850 -o cube.json
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import refmaker
 
@@ -176,9 +192,6 @@ def _tell(pattern: str, out: str, refs: Any, options: Mapping[str, Any]) -> None
         return
     if options["quiet"]:
         return
-    for row in report.skipped:
-        say(f"skipped: {row.path}: {as_flags(row.reason)} [{row.code}]", err=True)
-    for warning in report.warnings:
-        say(f"warning: {as_flags(warning)}", err=True)
+    tell_losses(report)
     what = f"{counted(len(arrays), 'array')}, {counted(len(files), 'file')}"
     say(f"{pattern}: {what} -> {out}", err=out == STANDARD)

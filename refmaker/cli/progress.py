@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from refmaker.cli.logs import form
 from refmaker.cli.output import say
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class ProgressShown:
         self._bar: Any = None
         self._started = self._told = time.monotonic()
         self._quiet = quiet
-        if not quiet and sys.stderr.isatty():
+        if not quiet and form() == "text" and sys.stderr.isatty():
             self._bar = _bar()
             self._task = self._bar.add_task(doing, total=total, note="")
 

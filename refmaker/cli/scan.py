@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from refmaker.cli.boundary import FAILED
 from refmaker.cli.combine import COMBINING, combine_options, combining_rarely
+from refmaker.cli.completion import files, formats
 from refmaker.cli.options import (
     SIZE,
     More,
@@ -45,11 +46,12 @@ _GIVEN = ParameterSource.COMMANDLINE
 
 
 @click.command("scan", cls=SettingsCommand)
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=files)
 @click.option(
     "-o",
     "--out",
     metavar="OUT",
+    shell_complete=files,
     help="The reference file, or - for standard output; for several inputs a folder, or one"
     " file (.json, .parquet) for what is one object together."
     "  [default: named by --name-template, in the current folder]",
@@ -63,7 +65,13 @@ _GIVEN = ParameterSource.COMMANDLINE
     cls=More,
     former=["--name"],
 )
-@click.option("-f", "--format", metavar="NAME", help="Take this scanner, whatever the content.")
+@click.option(
+    "-f",
+    "--format",
+    metavar="NAME",
+    shell_complete=formats,
+    help="Take this scanner, whatever the content.",
+)
 @click.option(
     "--chunk-bytes",
     type=SIZE,

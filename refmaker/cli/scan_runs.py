@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,8 +41,7 @@ _LOOKED_AT = 8
 """Inputs whose formats are looked at to tell what joining them means."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(NamedTuple):
     """What is the same for every input."""
 
     format: str | None
@@ -267,7 +265,7 @@ def looked_at(inputs: Inputs, job: Job) -> Inputs:
     from refmaker.scanning.multi_file import first_heads
 
     known = with_heads(job.storage_options, inputs.heads)
-    return replace(inputs, heads=(*inputs.heads, *first_heads(inputs.urls, known, job.format)))
+    return inputs._replace(heads=(*inputs.heads, *first_heads(inputs.urls, known, job.format)))
 
 
 def collector(inputs: Inputs, job: Job) -> MultiFileScanner | None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from refmaker.cli.options import storage_options, verbosity, zarr_format
+from refmaker.cli.completion import files
+from refmaker.cli.options import opening, storage_options, verbosity, zarr_format
 from refmaker.cli.output import say
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ __all__ = ["command"]
 
 
 @click.command("serve")
-@click.argument("refs")
+@click.argument("refs", shell_complete=files)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes any."
@@ -36,6 +37,7 @@ __all__ = ["command"]
     help="Answer chunks raw, with no filter and no compressor, for readers that have not the "
     "codecs of the files: TensorStore, neuroglancer, GDAL.",
 )
+@opening
 @storage_options
 @verbosity
 def command(  # noqa: PLR0913 - one parameter for each option
@@ -46,6 +48,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     origins: Sequence[str],
     zarr_format: str,
     decoded: bool,
+    opening: dict[str, Any],
     storage_options: dict[str, Any] | None,
     quiet: bool,
 ) -> None:
@@ -74,5 +77,6 @@ def command(  # noqa: PLR0913 - one parameter for each option
         origins=origins,
         zarr_format=zarr_format if zarr_format == "auto" else int(zarr_format),
         decoded=decoded,
+        **opening,
         on_start=tell,
     )

@@ -2,7 +2,7 @@
 
 Errors, warnings and reasons name what helps by keywords of the functions, between backticks:
 ```chunks='common'```. A command shows its own flag for each, ``--chunks common``; of another
-command, where only that one has it; and says so where only Python has it.
+command, where only that one has it; what only Python has it leaves out.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ _SPECIAL: dict[tuple[str, Any], str] = {
     ("templates", "never"): "--plain",
 }
 """Values that have a flag of their own."""
-_NAMES: dict[str, str] = {"for_reader": "--for"}
+_NAMES: dict[str, str] = {"for_reader": "--for", "codecs": "--allow-codec"}
 """Keywords whose flags have another name."""
 _PAIRS: dict[str, str] = {"coords": "--coord", "parameters": "--param"}
 """Mappings by name, whose members are given one by one."""
-_PYTHON_ONLY = frozenset({"allow", "codecs", "remote_options", "scan", "secrets", "verify_sources"})
-"""Keywords that no command has."""
+_PYTHON_ONLY = ("secrets", "remote_options")
+"""Keywords that no command has: what else they would help is left out."""
+_CLAUSE = re.compile(rf"(?:,? or )?[^,;()]*`(?:{'|'.join(_PYTHON_ONLY)})(?:=[^`]*)?`[^,;()]*")
 _VERBS = ("combine", "scan", "pattern", "serve", "convert", "materialize", "catalog", "edit")
 """Where else an option may be found, the likeliest verb first."""
 
@@ -47,7 +48,9 @@ def as_flags(text: str) -> str:
     text : str
         What an error, a warning or a reason says.
     """
-    return _MARKED.sub(_replaced, _CALL.sub(r"`\1=\2`", text)) if "`" in text else text
+    if "`" not in text:
+        return text
+    return _MARKED.sub(_replaced, _CALL.sub(r"`\1=\2`", _CLAUSE.sub("", text)))
 
 
 def _replaced(found: re.Match[str]) -> str:
@@ -61,7 +64,7 @@ def _replaced(found: re.Match[str]) -> str:
         command = import_module(f"refmaker.cli.{verb}").command
         if flag in _flags(command, click.Context(command)):
             return shown if context is None else f"{shown} of 'refmaker {verb}'"
-    return f"{found[0][1:-1]} in Python" if name in _PYTHON_ONLY else found[0]
+    return found[0]
 
 
 def _spelled(name: str, given: str | None) -> tuple[str, str]:
@@ -71,8 +74,10 @@ def _spelled(name: str, given: str | None) -> tuple[str, str]:
         return _SPECIAL[name, value], ""
     if isinstance(value, dict):
         [(key, inner)] = value.items()
-        if name == "settings":
-            return f"--{key}", str(inner)
+        if name == "storage_options":
+            return "-S", quote(f'{key}={{"NAME": "VALUE"}}')
+        if name in ("settings", "scan"):
+            return f"--{key}", _WORD if inner is ... else str(inner)
         if name == "values":
             return "--values", f"{key}=A,B,C or --range {key}=START:STOP"
         shown = f"{key}={_WORD if inner is ... else inner}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from refmaker.cli.boundary import FAILED
-from refmaker.cli.options import as_json, storage_options, verbosity
+from refmaker.cli.completion import files
+from refmaker.cli.options import allowing, as_json, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.progress import ProgressShown
 from refmaker.verification.verify import SAMPLE
@@ -20,7 +22,7 @@ __all__ = ["command"]
 
 
 @click.command("verify")
-@click.argument("refs")
+@click.argument("refs", shell_complete=files)
 @click.option(
     "--sample",
     type=click.IntRange(min=1),
@@ -57,6 +59,7 @@ __all__ = ["command"]
     help="Do not fail for arrays with data that could not be compared.",
 )
 @click.option("--seed", default=0, show_default=True, help="Decides which chunks are chosen.")
+@allowing
 @storage_options
 @as_json
 @verbosity
@@ -72,6 +75,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     timeout: float | None,
     allow_uncompared: bool,
     seed: int,
+    allow: tuple[str, ...] | None,
     storage_options: dict[str, Any] | None,
     as_json: bool,
     quiet: bool,
@@ -94,7 +98,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     import refmaker
     from refmaker import Progress
 
-    found = refmaker.read(refs)
+    found = replace(refmaker.read(refs), allow=allow)
     bad = 0
     for file in refmaker.check_sources(found, storage_options=storage_options) if sources else ():
         bad += not file.ok

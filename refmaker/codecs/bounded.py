@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import CodecError
 
@@ -84,8 +83,7 @@ def bound_after(codec: Any, most: int) -> int:
     return most + 64 if name in _SAME else most * _WIDER + _SLACK
 
 
-@dataclass(frozen=True, slots=True)
-class Bounded:
+class Bounded(NamedTuple):
     """A codec that decodes to no more than a number of bytes.
 
     Parameters

@@ -85,9 +85,11 @@ def combine(
 
     Examples
     --------
-    >>> days = [refmaker.scan(name) for name in names]    # doctest: +SKIP
-    >>> cube = refmaker.combine(days, concat="time")      # doctest: +SKIP
-    >>> cube.write("cube.json")                           # doctest: +SKIP
+    >>> days = [refmaker.scan(f"days/2014-10-0{day}.nc") for day in (1, 2)]
+    >>> cube = refmaker.combine(days, concat="time")
+    >>> cube["air"].shape, cube["air"].chunk_shape
+    ((8, 11, 21), (4, 11, 21))
+    >>> cube.write("cube.json")
     """
     from refmaker.combine.cube import combine_members
     from refmaker.combine.members import members
@@ -144,8 +146,12 @@ def best_estimate(
 
     Examples
     --------
-    >>> best = refmaker.best_estimate("cube.json", min_step="3h")       # doctest: +SKIP
-    >>> refmaker.open_dataset(best, group="surface/accum_3h")           # doctest: +SKIP
+    >>> forecast = refmaker.scan("examples/wind.grb")
+    >>> best = refmaker.best_estimate(forecast, min_step="12h")
+    >>> best["heightAboveGround/instant/u10"].dimension_names
+    ('valid_time', 'latitude', 'longitude')
+    >>> best["heightAboveGround/instant/u10"].shape, forecast["heightAboveGround/instant/u10"].shape
+    ((26, 14, 17), (27, 14, 17))
     """
     from refmaker.combine import forecast
     from refmaker.combine.members import members
@@ -200,9 +206,10 @@ def append(
 
     Examples
     --------
-    >>> today = refmaker.scan("2024-07-01.nc")                        # doctest: +SKIP
-    >>> refmaker.append("cube.json", [today], concat="time").added    # doctest: +SKIP
-    ['2024-07-01.nc']
+    >>> first, second = (refmaker.scan(f"days/2014-10-0{day}.nc") for day in (1, 2))
+    >>> refmaker.combine([first], concat="time").write("cube.json")
+    >>> refmaker.append("cube.json", [second], concat="time").refs["air"].shape
+    (8, 11, 21)
     """
     from refmaker.combine import appending
 

@@ -139,6 +139,14 @@ class CombineOptions:
     ------
     ValueError
         If an option is none of its words.
+
+    Examples
+    --------
+    >>> options = refmaker.CombineOptions(concat="time", regular="time", fill={"air": -32768})
+    >>> days = [refmaker.scan(f"days/2014-10-0{day}.nc") for day in (1, 3)]
+    >>> cube = refmaker.combine(days, options=options)
+    >>> cube["air"].shape, cube["air"].chunks.referenced  # the second day is absent
+    ((12, 11, 21), 2)
     """
 
     concat: tuple[str, ...] | None = None
@@ -259,6 +267,14 @@ class Appended:
         of Parquet to which inputs were added by what is new.
     report : ScanReport, optional
         What is to be said of the set where `refs` is None; not of an Icechunk repository.
+
+    Examples
+    --------
+    >>> first, second = (refmaker.scan(f"days/2014-10-0{day}.nc") for day in (1, 2))
+    >>> refmaker.combine([first], concat="time").write("cube.json")
+    >>> done = refmaker.append("cube.json", [first, second], concat="time")
+    >>> len(done.added), len(done.known)
+    (1, 1)
     """
 
     added: list[str]

@@ -22,8 +22,7 @@ import os
 import re
 import shlex
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import (
     FormatError,
@@ -52,8 +51,7 @@ _SERVICE = re.compile(r"[a-z0-9.]+\+https?://")
 """What answers questions about objects, each of which may be many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(NamedTuple):
     """The files that inputs mean.
 
     Parameters

@@ -6,8 +6,7 @@ bytes. They travel with the storage options, as a policy does, through scanners 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,8 +20,7 @@ HEADS = "refmaker.heads"
 """The storage option."""
 
 
-@dataclass(frozen=True, slots=True)
-class FirstBytes:
+class FirstBytes(NamedTuple):
     """The first bytes of one file, or those from some place on, or why they could not be read.
 
     Parameters

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
+from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, SourceError, UnsupportedError
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Listing", "list_folder"]
 
+_BY_HANDLE = os.scandir in os.supports_fd and os.stat in os.supports_dir_fd
+"""Whether files of a folder that is open are found without looking for the folder again."""
+
 
 class Listing:
     """Files below a folder, those of every folder in it side by side.
@@ -25,8 +30,8 @@ class Listing:
         Paths relative to the folder, with ``/``.
     sizes : sequence of int
         Bytes of each.
-    states : sequence
-        Time of modification of each, or a fingerprint, or None.
+    prints : sequence of Fingerprint
+        How each looked; none for files that are parts of another one.
     spans : mapping of str to (int, int), optional
         The part of `names` that lies below each folder, whose name ends in ``/``; by default
         the names are sorted, and it is looked for.
@@ -38,11 +43,11 @@ class Listing:
         self,
         names: Sequence[str],
         sizes: Sequence[int],
-        states: Sequence[Any],
+        prints: Sequence[Fingerprint] = (),
         spans: Mapping[str, tuple[int, int]] | None = None,
         outside: Sequence[str] = (),
     ) -> None:
-        self.names, self.sizes, self.states = names, sizes, states
+        self.names, self.sizes, self.prints = names, sizes, prints
         self.outside = tuple(outside)
         self._spans = spans
 
@@ -54,14 +59,6 @@ class Listing:
             return self._spans.get(folder, (0, 0))
         end = f"{folder[:-1]}{chr(ord('/') + 1)}"
         return bisect_left(self.names, folder), bisect_left(self.names, end)
-
-    def fingerprints(self, numbers: Sequence[int]) -> list[Fingerprint]:
-        """Return how files looked when they were listed, by their numbers."""
-        states, sizes = self.states, self.sizes
-        if numbers and isinstance(states[numbers[0]], Fingerprint):
-            return [states[number] for number in numbers]
-        some = [(sizes[number], states[number], None) for number in numbers]
-        return list(map(Fingerprint._make, some))
 
 
 def list_folder(
@@ -112,8 +109,8 @@ def list_folder(
         # The edge to libraries of other people: every store has its own way to fail.
         raise (error if isinstance(error, RefmakerError) else explained(error, url)) from error
     rows = _below(found, root.rstrip("/") + "/")
-    states = [fingerprint_of(info, url) for _, info in rows]
-    return Listing([name for name, _ in rows], [state.size for state in states], states)
+    prints = [fingerprint_of(info, url) for _, info in rows]
+    return Listing([name for name, _ in rows], [found.size for found in prints], prints)
 
 
 def _below(found: Mapping[Any, Any], root: str) -> list[tuple[str, Any]]:
@@ -124,8 +121,7 @@ def _below(found: Mapping[Any, Any], root: str) -> list[tuple[str, Any]]:
 
 def _list_local(root: str, *, anywhere: bool) -> Listing:
     names: list[str] = []
-    sizes: list[int] = []
-    times: list[float] = []
+    prints: list[Fingerprint] = []
     spans: dict[str, tuple[int, int]] = {}
     links = _Links(root, anywhere=anywhere)
     waiting = [""]
@@ -139,38 +135,48 @@ def _list_local(root: str, *, anywhere: bool) -> Listing:
         waiting.append(folder)
         path = os.path.join(root, folder)
         try:
-            with os.scandir(path) as entries:
-                files = []
-                for entry in entries:
-                    if entry.is_file(follow_symlinks=False):
-                        files.append(entry.name)
-                        continue
-                    if entry.is_symlink() and not links.follow(entry, folder):
-                        continue
-                    if entry.is_dir():
-                        waiting.append(f"{folder}{entry.name}/")
-                    else:
-                        files.append(entry.name)
-            found = _states(path, files)
+            files, folders, found = _entries(path, folder, links)
         except OSError as error:
             raise SourceError(f"cannot be listed: {error.strerror}", url=path) from error
         names += [folder + name for name in files] if folder else files
-        sizes += found[0]
-        times += found[1]
-    return Listing(names, sizes, times, spans, sorted(links.outside))
+        waiting += [f"{folder}{name}/" for name in folders]
+        prints += found
+    return Listing(names, [size for size, _, _ in prints], prints, spans, sorted(links.outside))
+
+
+def _entries(
+    path: str, folder: str, links: _Links
+) -> tuple[list[str], list[str], list[Fingerprint]]:
+    """Return names of files and of folders in a folder, and how the files look."""
+    files: list[str] = []
+    folders: list[str] = []
+    handle = os.open(path, os.O_RDONLY) if _BY_HANDLE else None
+    try:
+        with os.scandir(path if handle is None else handle) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    files.append(entry.name)
+                    continue
+                if entry.is_symlink() and not links.follow(entry, folder):
+                    continue
+                (folders if entry.is_dir() else files).append(entry.name)
+        return files, folders, _prints(path, handle, files)
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 class _Links:
     """Decides which links in a folder are followed."""
 
     def __init__(self, root: str, *, anywhere: bool) -> None:
-        self._home = os.path.realpath(root)
+        self._root, self._home = root, os.path.realpath(root)
         self._seen = {self._home}
         self._anywhere = anywhere
         self.outside: list[str] = []
 
     def follow(self, entry: os.DirEntry[str], folder: str) -> bool:
-        real = os.path.realpath(entry.path)
+        real = os.path.realpath(os.path.join(self._root, folder, entry.name))
         if not self._anywhere and not real.startswith(self._home + os.sep):
             self.outside.append(folder + entry.name)
             return False
@@ -182,20 +188,14 @@ class _Links:
         return True
 
 
-def _states(folder: str, names: Sequence[str]) -> tuple[list[int], list[float]]:
-    """Return sizes and times of the files in a folder."""
+def _prints(path: str, handle: int | None, names: Sequence[str]) -> list[Fingerprint]:
+    """Return how the files in a folder look."""
     sizes, times = [], []
-    handle = os.open(folder, os.O_RDONLY) if os.stat in os.supports_dir_fd else None
-    try:
-        for name in names:
-            state = (
-                os.stat(os.path.join(folder, name))
-                if handle is None
-                else os.stat(name, dir_fd=handle)
-            )
-            sizes.append(state.st_size)
-            times.append(state.st_mtime)
-    finally:
-        if handle is not None:
-            os.close(handle)
-    return sizes, times
+    for name in names:
+        state = (
+            os.stat(os.path.join(path, name)) if handle is None else os.stat(name, dir_fd=handle)
+        )
+        sizes.append(state.st_size)
+        times.append(state.st_mtime)
+    # What makes named tuples one by one takes longer than what makes tuples.
+    return list(map(partial(tuple.__new__, Fingerprint), zip(sizes, times, repeat(None))))

@@ -20,7 +20,7 @@ from refmaker.io.known_heads import HEADS
 from refmaker.io.local_file import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from refmaker.io.hosts import Host
 
@@ -305,9 +305,25 @@ class Policy:
             raise PolicyError(
                 f"options ({', '.join(secret)}) for {owners} would go to {_shown(host)}",
                 url=self.origin,
-                hint=f"give options by prefix: {{'{prefix}': {{...}}}}",
+                hint=f"give options by prefix: `storage_options={{'{prefix}': {{...}}}}`",
             )
         return dict(given)
+
+    def untrusted(self, configs: Sequence[Mapping[str, Any]]) -> str:
+        """Return a codec that is not known to decode and do nothing else; empty if there is none.
+
+        Parameters
+        ----------
+        configs : sequence of mapping
+            Configurations, with others in them or not.
+        """
+        names = _named([dict(config) for config in configs])
+        return next((name for name in names if not self._trusts(name)), "")
+
+    def _trusts(self, codec: str) -> bool:
+        plain = codec.removeprefix("numcodecs.")
+        known = plain in CODECS.union(self.codecs) or plain.startswith(_PREFIXES)
+        return known or plain in scanner_codecs()
 
     def check_document(self, key: str, data: bytes) -> None:
         """Refuse array metadata that name a codec which is not known to only decode.
@@ -324,9 +340,7 @@ class Policy:
         except (ValueError, RecursionError):
             return  # Not for the policy to judge: the reader of metadata will.
         for codec in _codecs(document):
-            plain = codec.removeprefix("numcodecs.")
-            known = plain in CODECS.union(self.codecs) or plain.startswith(_PREFIXES)
-            if not (known or plain in scanner_codecs()):
+            if not self._trusts(codec):
                 raise PolicyError(
                     f"the codec {codec!r} is not known to be safe",
                     url=self.origin,

@@ -5,9 +5,9 @@ from __future__ import annotations
 __all__ = ["counted", "human_size"]
 
 
-def counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str, plural: str = "") -> str:
     """Return ``1 chunk`` or ``3 chunks``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {plural or f'{noun}s'}"
 
 
 def human_size(nbytes: float) -> str:

@@ -176,6 +176,19 @@ class ScanReport:
         to wait for one another.
     seconds : float
         Wall time of the scan.
+
+    Examples
+    --------
+    >>> report = refmaker.scan("examples/air.nc").report
+    >>> for row in report.rows:
+    ...     print(row.path, row.outcome.value)
+    / group
+    /time inlined
+    /lat inlined
+    /lon inlined
+    /air referenced
+    >>> report.lossless, report.skipped
+    (True, [])
     """
 
     url: str

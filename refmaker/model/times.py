@@ -35,5 +35,5 @@ def time_texts(values: Sequence[Any], units: str, calendar: Any = "standard") ->
         return None
     try:
         return [time.isoformat() for time in cftime.num2date(values, units, str(calendar))]
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, TypeError):
         return None

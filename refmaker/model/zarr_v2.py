@@ -32,6 +32,7 @@ __all__ = [
     "array_document",
     "array_from_documents",
     "attributes_document",
+    "current_codec",
     "documents",
     "dtype_from_document",
     "dumps",
@@ -48,6 +49,8 @@ UNLIMITED = "_nc_unlimited_dimensions"
 """Attribute of a group that lists its unlimited dimensions; xarray hides attributes ``_nc*``."""
 COMPRESSORS = frozenset({"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"})
 """Codecs that GDAL and TensorStore take as compressor only, or not as dependably as filter."""
+_FORMER = {"refmaker.fits_column": "refmaker.table_column"}
+"""Ids of codecs until 0.1, which sets of that time hold, and those of today."""
 _RANK_LIMIT = 32
 """Dimensions of an array; what numpy 1 allows, and more than HDF5 and its like have."""
 
@@ -176,11 +179,17 @@ def array_from_documents(
         ChunkTable.empty(chunk_grid(shape, chunk_shape)) if chunks is None else chunks,
         fill_value=fill_from_document(zarray.get("fill_value"), dtype),
         order=zarray.get("order", "C"),
-        filters=tuple(filters),
-        compressor=compressor,
+        filters=tuple(map(current_codec, filters)),
+        compressor=None if compressor is None else current_codec(compressor),
         dimension_names=None if names is None else tuple(names),
         attributes=attributes,
     )
+
+
+def current_codec(codec: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of a codec by the id that it has today."""
+    name = _FORMER.get(codec["id"])
+    return codec if name is None else {**codec, "id": name}
 
 
 def _extents(zarray: Mapping[str, Any], key: str) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.model.dtypes import fill_from_document
 from refmaker.model.edges import Edges, runs_from_document
 from refmaker.model.missing_values import FILL, missing_from_document, number_of
-from refmaker.model.zarr_v2 import COMPRESSORS
+from refmaker.model.zarr_v2 import COMPRESSORS, current_codec
 from refmaker.model.zarr_v3 import BYTES_CODECS, CROP, PIECES
 
 if TYPE_CHECKING:
@@ -384,7 +384,7 @@ def codec_from_document_v3(name: str, configuration: Mapping[str, Any]) -> dict[
             raise UnsupportedError(
                 f"the codec {reprlib.repr(config.get('id'))} in {name}", code="zarr3-codec"
             )
-        return config
+        return current_codec(config)
     plain = name.removeprefix("numcodecs.")
     if name != plain and plain in BYTES_CODECS:
         return {**config, "id": plain}

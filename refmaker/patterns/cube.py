@@ -106,10 +106,14 @@ def pattern(  # noqa: PLR0913 - each is a choice of its own
 
     Examples
     --------
-    >>> refs = refmaker.pattern(                                       # doctest: +SKIP
-    ...     "s3://bucket/{run:%Y%m%d}/{member:02d}.nc", "one.nc",
-    ...     {"run": ["2020-01-01", "2020-01-02"], "member": range(10)},
+    >>> cube = refmaker.pattern(
+    ...     "days/{day:%Y-%m-%d}.nc",
+    ...     "days/2014-10-01.nc",
+    ...     {"day": ["2014-10-01", "2014-10-02", "2014-10-03"]},
+    ...     concat_variables=["time"],
     ... )
+    >>> cube["air"].dimension_names, cube["air"].shape
+    (('day', 'time', 'lat', 'lon'), (3, 4, 11, 21))
     """
     if chunk_source not in _SOURCES:
         raise ValueError(f"chunk_source is {chunk_source!r}, not one of {', '.join(_SOURCES)}")

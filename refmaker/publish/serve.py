@@ -11,13 +11,8 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import (
-    MissingDependencyError,
-    MissingTargetError,
-    PolicyError,
-    RefmakerError,
-    SourceError,
-)
+from refmaker.errors import MissingTargetError, PolicyError, RefmakerError
+from refmaker.publish.http_server import HOST, LOOPBACK, hosts_of, listen, missing, running, trusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,11 +28,9 @@ __all__ = ["application", "serve", "serving"]
 
 log = logging.getLogger(__name__)
 
-HOST, PORT = "127.0.0.1", 8080
-_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+PORT = 8080
 _LOOPBACK_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-_START_SECONDS = 30.0
 
 
 def application(
@@ -47,7 +40,7 @@ def application(
     origins: Sequence[str] = (),
     zarr_format: str | int = "auto",
     decoded: bool = False,
-    hosts: Sequence[str] = _LOOPBACK,
+    hosts: Sequence[str] = LOOPBACK,
     **opening: Any,
 ) -> Starlette:
     """Return an ASGI application that serves a reference set.
@@ -93,7 +86,7 @@ def application(
         from starlette.middleware.trustedhost import TrustedHostMiddleware
         from starlette.routing import Route
     except ImportError as error:
-        raise _missing("starlette") from error
+        raise missing("starlette") from error
     from refmaker.reading.open_outgoing import open_outgoing
 
     recode = "raw" if decoded else None
@@ -110,7 +103,7 @@ def application(
     )
     return Starlette(
         routes=[Route("/{key:path}", endpoint.answer, methods=["GET", "HEAD"])],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_names(hosts)), cross],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=trusted(hosts)), cross],
     )
 
 
@@ -147,10 +140,23 @@ def serve(  # noqa: PLR0913 - each is a choice of its own
         If starlette or uvicorn is not installed.
     RefmakerError
         As `refmaker.open_store`.
+
+    Examples
+    --------
+    It blocks, so that here it runs in a thread, as `serving` does it:
+
+    >>> import queue
+    >>> from threading import Thread
+    >>> urls = queue.Queue()
+    >>> how = {"port": 0, "on_start": urls.put}
+    >>> Thread(target=refmaker.serve, args=["examples/air.nc"], kwargs=how, daemon=True).start()
+    >>> import xarray as xr
+    >>> xr.open_zarr(urls.get(), chunks=None)["air"].shape
+    (124, 11, 21)
     """
     chosen = {"origins": origins, "zarr_format": zarr_format, "decoded": decoded, **opening}
-    app = application(refs, storage_options, hosts=_hosts(host), **chosen)
-    server, listening, url = _server(app, host, port)
+    app = application(refs, storage_options, hosts=hosts_of(host), **chosen)
+    server, listening, url = listen(app, host, port)
     if on_start is not None:
         on_start(url)
     server.run(sockets=[listening])
@@ -184,64 +190,18 @@ def serving(
     ------
     SourceError, MissingDependencyError, RefmakerError
         As `serve`.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> with refmaker.serving("examples/air.nc") as url:
+    ...     xr.open_zarr(url, chunks=None)["air"].shape
+    (124, 11, 21)
     """
-    import threading
-
     chosen = {"origins": origins, "zarr_format": zarr_format, "decoded": decoded, **opening}
-    app = application(refs, storage_options, hosts=_hosts(host), **chosen)
-    server, listening, url = _server(app, host, port)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    try:
-        # The socket listens already: whoever asks before the server runs only waits.
+    app = application(refs, storage_options, hosts=hosts_of(host), **chosen)
+    with running(app, host, port) as url:
         yield url
-    finally:
-        server.should_exit = True
-        thread.join(_START_SECONDS)
-
-
-def _server(app: Starlette, host: str, port: int) -> tuple[Any, Any, str]:
-    """Return a server, the socket that it is to listen at, and its URL."""
-    import socket
-
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise _missing("uvicorn") from error
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen()
-    except OSError as error:
-        listening.close()
-        raise SourceError(
-            f"cannot listen at {host}, port {port}: {error.strerror or error}",
-            hint="choose another with `port=...`; `port=0` takes any that is free",
-        ) from error
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", server_header=False)
-    name = f"[{host}]" if ":" in host else host
-    return uvicorn.Server(config), listening, f"http://{name}:{listening.getsockname()[1]}/"
-
-
-def _hosts(host: str) -> tuple[str, ...]:
-    """Return the names under which a server at an address may be asked for."""
-    if host in ("127.0.0.1", "localhost", "::1"):
-        return _LOOPBACK
-    # Whoever opens it to other machines decides who reaches it; its names there are not known.
-    return ("*",)
-
-
-def _names(hosts: Sequence[str]) -> list[str]:
-    # The middleware cuts a port off at the first colon, which is inside an IPv6 address.
-    return [*hosts, "["] if "[::1]" in hosts else list(hosts)
-
-
-def _missing(package: str) -> MissingDependencyError:
-    return MissingDependencyError(
-        f"serving needs {package}", hint=f"pip install {package}, or 'refmaker[serve]'"
-    )
 
 
 class _Endpoint:

@@ -60,6 +60,14 @@ def load(
         If the chunks are larger than the budget.
     SourceError
         If a chunk cannot be read.
+
+    Examples
+    --------
+    >>> refs = refmaker.scan("examples/air.nc", inline_threshold=0)
+    >>> refs.report.having("inlined"), refs["lat"].chunks.referenced
+    ([], 1)
+    >>> refmaker.load(refs, "lat")["lat"].chunks.referenced
+    0
     """
     wanted = [names] if isinstance(names, str) else list(names)
     nodes = dict(refs.group.walk())

@@ -161,6 +161,13 @@ def open_store(  # noqa: PLR0913 - each is a choice of its own
         If a URL is one that is not read.
     MissingDependencyError
         If a protocol or a codec needs a package that is not installed.
+
+    Examples
+    --------
+    >>> import zarr
+    >>> store = refmaker.open_store("examples/air.nc")
+    >>> zarr.open_group(store, mode="r")["air"].shape
+    (124, 11, 21)
     """
     return _store(
         refs,
@@ -299,6 +306,12 @@ def open_group(
     ------
     SourceError, MetadataError, LimitError, UnsupportedError, MissingDependencyError
         As for `open_store`.
+
+    Examples
+    --------
+    >>> group = refmaker.open_group("examples/ct")
+    >>> int(group["image"][2, 16, 16])
+    1020
     """
     import zarr
 
@@ -350,6 +363,14 @@ def open_dataset(
     SourceError, MetadataError, LimitError, UnsupportedError, MissingDependencyError
         As for `open_store`; `MetadataError` also if no group is named, and not the root but
         several groups have arrays.
+
+    Examples
+    --------
+    >>> ds = refmaker.open_dataset("examples/air.nc")
+    >>> dict(ds["air"].sizes)
+    {'time': 124, 'lat': 11, 'lon': 21}
+    >>> round(float(ds["air"].mean()), 2)
+    269.77
     """
     import xarray as xr
 
@@ -382,6 +403,12 @@ def open_datatree(
     ------
     SourceError, MetadataError, LimitError, UnsupportedError, MissingDependencyError
         As for `open_store`.
+
+    Examples
+    --------
+    >>> tree = refmaker.open_datatree("examples/wind.grb")
+    >>> tree["heightAboveGround/instant/u10"].shape
+    (27, 14, 17)
     """
     import xarray as xr
 

@@ -15,13 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import MetadataError, RefmakerError, SourceChangedError
 from refmaker.io.files import STANDARD, read_file
 from refmaker.io.local_file import LocalFiles, local_path, read_local
 from refmaker.io.policy import Policy, protocol_of
-from refmaker.io.remote_file import RemoteFiles, require_protocol
 from refmaker.reading.planner import Plan, Planner
 from refmaker.storage.detect import reference_form
 from refmaker.storage.json_parser import parse
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from refmaker.io.disk_cache import ChunkCache
+    from refmaker.io.remote_file import RemoteFiles
     from refmaker.reading.rewritten_chunks import RewrittenChunks
     from refmaker.storage.reference_index import Located, Lookup
 
@@ -92,8 +92,7 @@ class Options:
             raise ValueError(f"verify_sources is {self.verify_sources!r}, not one of {MODES}")
 
 
-@dataclass(frozen=True)
-class DocumentLocation:
+class DocumentLocation(NamedTuple):
     """Where a document is, and what it was when it was opened.
 
     Parameters
@@ -191,6 +190,8 @@ class Reader:
             protocols.setdefault(protocol_of(url), url)
         for protocol, url in protocols.items():
             if protocol != "file":
+                from refmaker.io.remote_file import require_protocol
+
                 require_protocol(protocol, url)
 
     def _resolve(self, url: str) -> str:
@@ -219,6 +220,8 @@ class Reader:
     def _remote(self) -> tuple[RemoteFiles, Planner]:
         """Return the files that are not local, and what plans their reading, once needed."""
         if self._far is None:
+            from refmaker.io.remote_file import RemoteFiles
+
             options = self.options
             files = RemoteFiles(
                 self.policy, options.storage_options, self.sources, options.verify_sources
@@ -425,8 +428,7 @@ def _reader(references: Lookup, policy: Policy, options: Options) -> Reader:
     return Reader(references, None, options, policy=policy)
 
 
-@dataclass(slots=True)
-class _Opened:
+class _Opened(NamedTuple):
     references: Lookup
     token: tuple[int, int]
     state: tuple[int, int] | None

@@ -24,10 +24,8 @@ from zarr.core.metadata.v2 import ArrayV2Metadata
 from zarr.registry import get_pipeline_class, register_pipeline
 
 from refmaker.codecs.bounded import bounded_codecs, chunk_bytes
-from refmaker.codecs.bounded_zarr3 import bounded_codecs_v3, largest_chunk
 from refmaker.errors import CodecError, RefmakerError
 from refmaker.reading.reader import Reader
-from refmaker.storage.rectilinear import allow_rectilinear
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -65,6 +63,8 @@ class RefmakerStore(Store):
         self.reader = reader
         _install()
         if reader.uneven:
+            from refmaker.storage.rectilinear import allow_rectilinear
+
             allow_rectilinear(reader.origin)
 
     def __eq__(self, other: object) -> bool:
@@ -219,6 +219,8 @@ class ReferencePipeline(BatchedCodecPipeline):
         if isinstance(array_metadata, ArrayV2Metadata):
             codecs: Any = [_bounded(array_metadata)]
         else:
+            from refmaker.codecs.bounded_zarr3 import bounded_codecs_v3, largest_chunk
+
             codecs = bounded_codecs_v3(
                 array_metadata.codecs,
                 largest_chunk(array_metadata),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from refmaker.model import Array, Group
     from refmaker.model.chunk_table import ChunkTable
@@ -36,9 +36,9 @@ def placed_in_archives(
     RefmakerError
         If an archive cannot be read any more.
     """
-    named = [url for url in report.sources if url.startswith(_SCHEMES)]
+    named = _members(report.sources)
     tables = [array.chunks for _, array in group.arrays()]
-    used = {url for table in tables for url in table.urls if url.startswith(_SCHEMES)}
+    used = {url for table in tables for url in _members(table.urls)}
     if not named and not used:
         return group
     from refmaker.io.archive_members import member_name, member_place
@@ -66,6 +66,14 @@ def placed_in_archives(
         return replace(array, chunks=_moved(array.chunks, ranges))
 
     return group.map_arrays(moved)
+
+
+def _members(urls: Iterable[str]) -> list[str]:
+    """Return those that name members of archives; of very many files mostly none does."""
+    text = "\n".join(urls)
+    if not any(scheme in text for scheme in _SCHEMES):
+        return []
+    return [url for url in urls if url.startswith(_SCHEMES)]
 
 
 def _moved(table: ChunkTable, ranges: Mapping[str, tuple[str, int, int]]) -> ChunkTable:

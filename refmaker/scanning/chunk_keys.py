@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -36,8 +35,7 @@ class Placed(NamedTuple):
     strays: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkKeys:
+class ChunkKeys(NamedTuple):
     """How an array's chunks are called.
 
     Parameters
@@ -61,25 +59,35 @@ class ChunkKeys:
         """Return the key of a chunk."""
         return self.prefix + self.separator.join(map(str, at)) if self.rank else self.scalar
 
-    def place(self, keys: Sequence[str]) -> Placed:
-        """Return the places of keys in the chunk grid."""
+    def place(self, keys: Sequence[str], folder: str = "") -> Placed:
+        """Return the places of keys in the chunk grid.
+
+        Parameters
+        ----------
+        keys : sequence of str
+            Keys, or anything else.
+        folder : str
+            What stands before all of them, as keys of a store begin with the array's path.
+        """
+        prefix = folder + self.prefix
         number = re.escape(self.separator) + _NUMBER
-        one = re.escape(self.prefix) + _NUMBER + number * (self.rank - 1)
-        one = one if self.rank else re.escape(self.scalar)
+        one = re.escape(prefix) + _NUMBER + number * (self.rank - 1)
+        one = one if self.rank else re.escape(folder + self.scalar)
         text = "\n" + "\n".join(keys)
-        if not keys or re.fullmatch(f"(?:\n{one})*+", text):
-            return self._parsed(np.arange(len(keys)), text, [])
+        lines = (1 + folder.count("\n")) * len(keys)
+        if text.count("\n") == lines and re.fullmatch(f"(?:\n{one})*+", text):
+            return self._parsed(np.arange(len(keys)), prefix, text, [])
         fits = re.compile(one).fullmatch
         good = [row for row, key in enumerate(keys) if fits(key)]
         strays = [key for key in keys if not fits(key)]
         text = "\n" + "\n".join(keys[row] for row in good) if good else ""
-        return self._parsed(np.array(good, np.int64), text, strays)
+        return self._parsed(np.array(good, np.int64), prefix, text, strays)
 
-    def _parsed(self, row: NDArray[np.int64], text: str, strays: list[str]) -> Placed:
+    def _parsed(self, row: NDArray[np.int64], prefix: str, text: str, strays: list[str]) -> Placed:
         if not self.rank:
             return Placed(row, np.zeros((row.size, 0), np.int64), strays)
-        if self.prefix:
-            text = text.replace("\n" + self.prefix, "\n")
+        if prefix:
+            text = text.replace("\n" + prefix, "\n")
         text = text.replace(self.separator, " ")
         numbers = np.fromstring(text, np.int64, sep=" ") if row.size else np.zeros(0, np.int64)
         return Placed(row, numbers.reshape(row.size, self.rank), strays)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import posixpath
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from refmaker.io.source import Source
-    from refmaker.model.report import Fingerprint, ScanReport
+    from refmaker.model.report import ScanReport
     from refmaker.scanning.chunk_keys import ChunkKeys
 
 __all__ = [
@@ -146,7 +147,7 @@ class FolderStore:
         assert self.listing is not None  # noqa: S101 - numbers come from it
         names, sizes = self.listing.names, self.listing.sizes
         rows = numbers.tolist()
-        length = np.array([sizes[row] for row in rows], np.int64)
+        length = np.fromiter(map(sizes.__getitem__, rows), np.int64, len(rows))
         if self._below is None:
             root = self._root + "/"
             urls = [root + names[row] for row in rows]
@@ -196,19 +197,13 @@ class StoredChunks:
     store : KeyStore
         The store.
     report : ScanReport
-        Is told of files that are no chunks.
+        Is told of files that are chunks, and of those that are none.
     documents : collection of str
         Names of the documents that stand beside chunks.
-
-    Attributes
-    ----------
-    sources : dict of str to Fingerprint
-        The files that are chunks of the arrays asked for so far.
     """
 
     def __init__(self, store: KeyStore, report: ScanReport, documents: Collection[str]) -> None:
         self._store, self._report, self._documents = store, report, documents
-        self.sources: dict[str, Fingerprint] = {}
 
     def placed(
         self, path: str, keys: ChunkKeys, grid: tuple[int, ...]
@@ -236,32 +231,37 @@ class StoredChunks:
         folder = f"{path}/" if path else ""
         self._check_links(folder)
         start, stop = listing.span(folder)
-        cut = len(folder)
-        below = [name[cut:] for name in listing.names[start:stop]]
-        own = [row for row, name in enumerate(below) if name not in self._documents]
-        below = [below[row] for row in own] if len(own) < len(below) else below
-        found = keys.place(below)
+        below = list(listing.names[start:stop])
+        documents = {folder + name for name in self._documents}.intersection(below)
+        beside = sorted(map(below.index, documents))
+        rows = np.delete(np.arange(start, stop), beside)
+        for row in reversed(beside):
+            del below[row]
+        found = keys.place(below, folder)
+        at, rows = found.at, rows[found.row]
         if found.strays:
-            self._warn(path, len(found.strays), "no chunks of it", found.strays[0])
-        at, rows = found.at, np.array(own, np.int64)[found.row] + start
+            self._warn(folder, len(found.strays), "no chunks of it", found.strays[0])
         inside = (at < np.array(grid, np.int64)).all(axis=1)
         if not bool(inside.all()):
             first = below[int(found.row[np.flatnonzero(~inside)[0]])]
-            self._warn(path, int((~inside).sum()), "chunks beyond its shape", first)
+            self._warn(folder, int((~inside).sum()), "chunks beyond its shape", first)
             at, rows = at[inside], rows[inside]
-        order = np.argsort(flat_numbers(at, grid), kind="stable")
+        order = _in_order(flat_numbers(at, grid), grid)
         at, rows = at[order], rows[order]
         places = self._store.places(rows)
         if places.length.size and not bool(places.length.all()):
             key = listing.names[int(rows[int(np.argmin(places.length))])]
             raise FormatError(f"the chunk {key!r} has no bytes", url=self._store.url(key))
         if places.whole:
-            prints = listing.fingerprints(rows.tolist())
-            self.sources.update(zip(places.urls, prints, strict=True))
+            prints = map(listing.prints.__getitem__, rows.tolist())
+            self._report.sources.update(zip(places.urls, prints, strict=True))
         return at, places
 
-    def _warn(self, path: str, count: int, what: str, first: str) -> None:
-        self._report.warn(f"/{path}: files in it that are {what}: {count}, the first {first!r}")
+    def _warn(self, folder: str, count: int, what: str, first: str) -> None:
+        first = first.removeprefix(folder)
+        self._report.warn(
+            f"/{folder[:-1]}: files in it that are {what}: {count}, the first {first!r}"
+        )
 
     def _check_links(self, folder: str) -> None:
         """Refuse an array with chunks that are links to elsewhere."""
@@ -274,6 +274,15 @@ class StoredChunks:
                 code="external-outside",
                 hint="allow it with `follow_external=True`",
             )
+
+
+def _in_order(number: NDArray[np.int64], grid: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return the order that sorts numbers of a grid, of which mostly each is there once."""
+    if number.size != math.prod(grid):
+        return np.argsort(number)
+    order = np.full(number.size, -1)
+    order[number] = np.arange(number.size)
+    return np.argsort(number) if bool((order < 0).any()) else order
 
 
 def flat_numbers(at: NDArray[np.int64], grid: tuple[int, ...]) -> NDArray[np.int64]:

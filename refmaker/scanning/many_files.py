@@ -69,6 +69,13 @@ class Scanned:
         known format, and neither is its name.
     made : object, optional
         What `finish` returned, unless an earlier run had found the set.
+
+    Examples
+    --------
+    >>> first, *rest = refmaker.scan_many("days/*.nc", jobs=0)
+    >>> first.number, first.error, len(rest)
+    (0, None, 2)
+    >>> first.references().write("first.json")
     """
 
     number: int
@@ -119,6 +126,15 @@ class Progress:
         Files finished, and all of them.
     failed, cached : int
         Those of the finished ones that could not be scanned, or were known from earlier.
+
+    Examples
+    --------
+    >>> def show(progress):
+    ...     print(f"{progress.done} of {progress.total}, {progress.failed} failed")
+    >>> files = list(refmaker.scan_many("days/*.nc", jobs=0, on_progress=show))
+    1 of 3, 0 failed
+    2 of 3, 0 failed
+    3 of 3, 0 failed
     """
 
     done: int
@@ -220,8 +236,11 @@ def scan_many(  # noqa: PLR0913 - each is a choice of its own
 
     Examples
     --------
-    >>> for file in refmaker.scan_many("archive/**/*.nc"):             # doctest: +SKIP
-    ...     print(file.url, file.error or file.references())
+    >>> for file in refmaker.scan_many("days/*.nc"):
+    ...     print(file.error or file.references()["air"].shape)
+    (4, 11, 21)
+    (4, 11, 21)
+    (4, 11, 21)
     """
     if sum(choice is not None for choice in (jobs, executor, dask)) > 1:
         raise ValueError("jobs, executor and dask exclude one another")

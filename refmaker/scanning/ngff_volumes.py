@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from refmaker.model.report import ScanReport
 
-__all__ = ["described_volumes", "volume_multiscale", "with_ngff"]
+__all__ = ["Voxels", "described_volumes", "volume_multiscale", "voxels_of", "with_ngff"]
 
 _SPACE = re.compile(r"([zyx])(_\d+)?")
 _NUMBER = re.compile(r"_\d+$")
@@ -49,6 +49,36 @@ _EVEN = 1e-3
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _ALONG = 1e-6
 """How far axes may be from those of LPS for a translation to say where they begin."""
+
+
+class Voxels(NamedTuple):
+    """How the voxels of a volume lie.
+
+    Parameters
+    ----------
+    dimensions : list of str
+        Those of space, in the order of the array.
+    steps : list of float or None
+        Distances along them, None where not known.
+    unit : str
+        Of the distances; empty where nothing names it.
+    affine : ndarray of float64, shape (4, 4), optional
+        From indices along these dimensions, and 1, to x, y and z of LPS.
+    """
+
+    dimensions: list[str]
+    steps: list[float | None]
+    unit: str
+    affine: NDArray[np.float64] | None
+
+
+def voxels_of(array: Array) -> Voxels:
+    """Return how the voxels of an array lie, by what its attributes say."""
+    attributes, names = array.attributes, array.dimension_names or ()
+    affine = _affine(attributes)
+    spatial = [name for name in names if _is_space(name, attributes)]
+    steps = _steps(attributes, affine, [name[0] for name in spatial])
+    return Voxels(spatial, steps, _told_unit(attributes), affine)
 
 
 def with_ngff(group: Group, version: str, report: ScanReport) -> Group:
@@ -122,10 +152,9 @@ def volume_multiscale(
     attributes = array.attributes
     if attributes.get("z_uniform") is False:
         return "its slices are not evenly spaced, which NGFF cannot say"
-    affine = _affine(attributes)
-    spatial = [at for at, one in enumerate(names) if _is_space(one, attributes)]
-    steps = _steps(attributes, affine, [names[at][0] for at in spatial])
-    unit = _UNITS.get(_told_unit(attributes), "")
+    voxels = voxels_of(array)
+    affine, steps, unit = voxels.affine, voxels.steps, _UNITS.get(voxels.unit, "")
+    spatial = [at for at, one in enumerate(names) if one in voxels.dimensions]
     axes, scale = [], []
     for at, dimension in enumerate(names):
         if at in spatial:

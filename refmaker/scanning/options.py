@@ -32,6 +32,14 @@ class ScanOptions:
         Compare every chunk position with the format's own library while scanning.
     settings : mapping of str to str
         Choices that only some formats know, by name; see `refmaker.scanning.protocol.Setting`.
+
+    Examples
+    --------
+    >>> options = refmaker.ScanOptions(inline_threshold=0)
+    >>> refmaker.scan("examples/air.nc", options=options).report
+    <ScanReport of '.../examples/air.nc' (hdf5): 1 group, 4 referenced>
+    >>> refmaker.scan("examples/air.nc", inline_threshold=0).report  # the same
+    <ScanReport of '.../examples/air.nc' (hdf5): 1 group, 4 referenced>
     """
 
     inline_threshold: int = 1024

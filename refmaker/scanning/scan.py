@@ -84,9 +84,17 @@ def scan(
 
     Examples
     --------
-    >>> refs = refmaker.scan("s3://bucket/data.nc", {"anon": True})    # doctest: +SKIP
-    >>> [row.path for row in refs.report.skipped]                      # doctest: +SKIP
-    []
+    >>> refs = refmaker.scan("examples/air.nc")
+    >>> refs["air"].shape, refs["air"].dimension_names
+    ((124, 11, 21), ('time', 'lat', 'lon'))
+    >>> refs.report
+    <ScanReport of '.../examples/air.nc' (hdf5): 1 group, 1 referenced, 3 inlined>
+    >>> refs.write("air.json")
+
+    Several files that are one object, here a CT series:
+
+    >>> refmaker.scan("examples/ct")["image"].shape
+    (5, 32, 32)
     """
     if isolate not in ("auto", "always", "never"):
         raise ValueError(f"isolate is {isolate!r}, not 'auto', 'always' or 'never'")

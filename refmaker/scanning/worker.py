@@ -401,7 +401,6 @@ class _Forked:
 
     def wait(self, timeout: float | None = None) -> int:
         """Return the exit code, negative for a signal."""
-        import subprocess
         import time
 
         end = None if timeout is None else time.monotonic() + timeout
@@ -415,6 +414,8 @@ class _Forked:
             if pid:
                 self.returncode = os.waitstatus_to_exitcode(status)
             elif end is not None and time.monotonic() > end:
+                import subprocess
+
                 raise subprocess.TimeoutExpired("worker", timeout or 0)
             else:
                 time.sleep(0.002)
@@ -423,6 +424,9 @@ class _Forked:
 
 def _forked(theirs: Pipe, idle: float | None, bound: int) -> _Forked:
     """Start the worker as a copy of this process."""
+    # Both processes need it: here it is loaded for both.
+    import signal  # noqa: F401
+
     pid = os.fork()
     if pid:
         return _Forked(pid)

@@ -4,6 +4,8 @@
     The reference set as a user holds it: written, read, its URLs rewritten.
 ``formats``
     The forms, and how they are told apart.
+``form_readers``
+    Each form, read back as a whole.
 ``json_parser``, ``json_windows``, ``reference_columns``, ``reference_index``, ``json_writer``
     kerchunk JSON: written as version 1, read as versions 0 and 1, with and without rules.
 ``compact``, ``generated``

@@ -15,8 +15,7 @@ import os
 import re
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import MetadataError, RefmakerError
 from refmaker.io.files import STANDARD
@@ -40,8 +39,7 @@ _REPOSITORY = ("repo", "refs/branch.main/ref.json")
 """Files of every Icechunk repository, of version 2 and of version 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Detected:
+class Detected(NamedTuple):
     """What something is.
 
     Parameters

@@ -75,14 +75,21 @@ class Displayed:
 
         Examples
         --------
-        >>> refmaker.scan("air.nc").open()    # doctest: +SKIP
+        >>> refmaker.scan("examples/air.nc").open()["air"].dims
+        ('time', 'lat', 'lon')
         """
         import xarray as xr
 
         return xr.open_dataset(self, engine=_engine(), **options)  # type: ignore[arg-type]
 
     def open_tree(self, **options: Any) -> xr.DataTree:
-        """Open all of its groups with xarray; see `open`."""
+        """Open all of its groups with xarray; see `open`.
+
+        Examples
+        --------
+        >>> refmaker.scan("examples/wind.grb").open_tree().groups
+        ('/', '/heightAboveGround', '/heightAboveGround/instant')
+        """
         import xarray as xr
 
         return xr.open_datatree(self, engine=_engine(), **options)  # type: ignore[arg-type]

@@ -50,6 +50,12 @@ class Editable:
         ------
         MetadataError
             If there is no such array or group.
+
+        Examples
+        --------
+        >>> refs = refmaker.scan("examples/wind.grb")
+        >>> sorted(path.rpartition("/")[2] for path in refs.select("heightAboveGround/instant/u10"))
+        ['crs', 'heightAboveGround', 'latitude', 'longitude', 'step', 'time', 'u10', 'valid_time']
         """
         from refmaker.model import editing
 
@@ -67,6 +73,11 @@ class Editable:
         ------
         MetadataError
             If there is no such array or group.
+
+        Examples
+        --------
+        >>> list(refmaker.scan("examples/air.nc").drop("air"))
+        ['time', 'lat', 'lon']
         """
         from refmaker.model import editing
 
@@ -92,6 +103,12 @@ class Editable:
         ------
         MetadataError
             If there is nothing of an old name, or already something of a new one.
+
+        Examples
+        --------
+        >>> refs = refmaker.scan("examples/air.nc").rename({"lat": "latitude"}, air="t2m")
+        >>> refs["t2m"].dimension_names
+        ('time', 'latitude', 'lon')
         """
         from refmaker.model import editing
 
@@ -120,6 +137,13 @@ class Editable:
         MetadataError
             If there is no such dimension or position, or a cut goes through chunks; the hint
             tells the nearest bounds.
+
+        Examples
+        --------
+        >>> days = [refmaker.scan(f"days/2014-10-0{day}.nc") for day in (1, 2)]
+        >>> cube = refmaker.combine(days, concat="time")
+        >>> cube.isel(time=slice(4, 8))["air"].shape
+        (4, 11, 21)
         """
         from refmaker.model import editing
 
@@ -144,6 +168,12 @@ class Editable:
         ------
         MetadataError
             If there is such a dimension or variable already.
+
+        Examples
+        --------
+        >>> refs = refmaker.scan("examples/air.nc").expand_dims("run", "2014-10-01")
+        >>> refs["air"].dimension_names, refs["air"].shape
+        (('run', 'time', 'lat', 'lon'), (1, 124, 11, 21))
         """
         from refmaker.model import editing
 
@@ -165,6 +195,12 @@ class Editable:
         ------
         MetadataError
             If there is no such dimension, or it has more elements.
+
+        Examples
+        --------
+        >>> refs = refmaker.scan("examples/air.nc").expand_dims("run", "2014-10-01")
+        >>> refs.squeeze("run")["air"].shape
+        (124, 11, 21)
         """
         from refmaker.model import editing
 
@@ -189,6 +225,12 @@ class Editable:
         ------
         MetadataError
             If there is no such array or group, or a value has no place in JSON.
+
+        Examples
+        --------
+        >>> refs = refmaker.scan("examples/air.nc").assign_attrs("air", long_name="air temperature")
+        >>> refs["air"].attributes["long_name"]
+        'air temperature'
         """
         from refmaker.model import editing
 
@@ -214,6 +256,12 @@ class Editable:
         ------
         MetadataError
             If values do not fit the dimensions, or are none that are kept in a set.
+
+        Examples
+        --------
+        >>> refs = refmaker.scan("examples/air.nc").assign_coords(station="north")
+        >>> str(refs.open()["station"].values)
+        'north'
         """
         from refmaker.model import editing
 

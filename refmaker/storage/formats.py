@@ -13,7 +13,7 @@ icechunk  ``.icechunk``               a repository (`refmaker.storage.icechunk`)
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = [
     "COMPACT",
@@ -35,8 +35,7 @@ TARGETS = ("gdal", "virtualizarr", "tensorstore")
 _SUFFIXES = {".parquet": "parquet", ".parq": "parquet", ".icechunk": "icechunk"}
 
 
-@dataclass(frozen=True, slots=True)
-class StoredForm:
+class StoredForm(NamedTuple):
     """How a reference set is stored, or is to be.
 
     Parameters

@@ -7,8 +7,7 @@ some thirty bytes for each of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from refmaker.templates import Limits as TemplateLimits
@@ -21,8 +20,7 @@ BASE = 96 * 1024**2
 """Bytes of memory that documents of any size may take, for a window and what is made of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """Upper bounds on a reference document.
 
     Parameters

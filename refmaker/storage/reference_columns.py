@@ -113,9 +113,10 @@ class _NumberedTexts:
 
     def __init__(self) -> None:
         self._known: dict[bytes, int] = {}
-        self._slots = np.full(1 << _SLOT_BITS, -1, np.int32)
-        self._width = np.full(_KEPT, -1, np.int64)
-        self._words = np.zeros((1, _KEPT), np.uint64)
+        # Zeros take memory only where something else is written: few texts cost little.
+        self._slots = np.zeros(1 << _SLOT_BITS, np.int32)
+        self._width = np.zeros(_KEPT, np.int64)
+        self._words: list[NDArray[np.uint64]] = []
 
     def __len__(self) -> int:
         return len(self._known)
@@ -174,14 +175,14 @@ class _NumberedTexts:
             number = np.array([self.number(text) for text in texts], np.int32)
             kept = number < _KEPT
             self._keep(number[kept], words[:, heads[kept]], width[heads[kept]])
-            self._slots[slot[heads[kept]]] = number[kept]
+            self._slots[slot[heads[kept]]] = number[kept] + 1
             found[missing] = self._lookup(words[:, missing], width[missing], slot[missing])
 
     def _lookup(
         self, words: NDArray[np.uint64], width: NDArray[np.int64], slot: NDArray[np.int64]
     ) -> NDArray[np.int32]:
         """Return the numbers of texts that are kept, -1 for others."""
-        found = self._slots[slot]
+        found = self._slots[slot] - 1
         same = found >= 0
         same &= self._width[found] == width
         for ours, word in zip(self._words, words, strict=False):
@@ -192,11 +193,10 @@ class _NumberedTexts:
         self, number: NDArray[np.int32], words: NDArray[np.uint64], width: NDArray[np.int64]
     ) -> None:
         """Keep texts that others can be compared with."""
-        missing = words.shape[0] - self._words.shape[0]
-        if missing > 0:
-            more = np.zeros((missing, _KEPT), np.uint64)
-            self._words = np.concatenate([self._words, more])
-        self._words[: words.shape[0], number] = words
+        while len(self._words) < len(words):
+            self._words.append(np.zeros(_KEPT, np.uint64))
+        for ours, word in zip(self._words, words, strict=False):
+            ours[number] = word
         self._width[number] = width
 
     def decoded(self) -> list[str]:

@@ -44,6 +44,21 @@ class ReferenceSet(Editable, Displayed):
         Version of Zarr that it was read in, or asked to be written in.
     stored : StoredForm, optional
         How a set that was read is stored.
+
+    Examples
+    --------
+    >>> refs = refmaker.scan("examples/air.nc")
+    >>> refs
+    <ReferenceSet of '.../examples/air.nc' (hdf5)>
+    4 arrays, 4 chunks (3 inlined), 56.6 KiB of values
+    ├── time  (time: 124)  float32  chunks (124)
+    ├── lat  (lat: 11)  float32  chunks (11)
+    ├── lon  (lon: 21)  float32  chunks (21)
+    └── air  (time: 124, lat: 11, lon: 21)  int16  chunks (124, 11, 21)
+    >>> refs["air"].dtype, refs["air"].chunks.referenced
+    (dtype('int16'), 1)
+    >>> round(float(refs.open()["air"].max()), 2)
+    289.55
     """
 
     group: Group
@@ -64,7 +79,14 @@ class ReferenceSet(Editable, Displayed):
         return Policy(self.report.url or None, allow=self.allow, named=self.named, scanned=True)
 
     def urls(self) -> list[str]:
-        """Return every file that the set names, once."""
+        """Return every file that the set names, once.
+
+        Examples
+        --------
+        >>> days = [refmaker.scan(f"days/2014-10-0{day}.nc") for day in (1, 2)]
+        >>> len(refmaker.combine(days, concat="time").urls())
+        2
+        """
         from refmaker.storage.rewrite import used_urls
 
         return used_urls(self.group, self.report.sources)
@@ -89,10 +111,10 @@ class ReferenceSet(Editable, Displayed):
             Path or URL, which appears whole or not at all; ``-`` is standard output.
         storage_options : mapping, optional
             Passed to fsspec.
-        format : {"json", "compact", "parquet", "icechunk"}, optional
-            kerchunk JSON, version 1; JSON with rules, which only this package reads; a folder
-            of Parquet files; an Icechunk repository. By default the name's ending decides
-            between ``.parquet`` (or ``.parq``), ``.icechunk``, and JSON for all others.
+        format : str, optional
+            "json", that of kerchunk, version 1; "compact", JSON with rules, which only this
+            package reads; "parquet", a folder; "icechunk", a repository. By default the name's
+            ending decides between ``.parquet`` (or ``.parq``), ``.icechunk``, and JSON for others.
         zarr_format : {"auto", 2, 3}
             Version of Zarr of the metadata in JSON. "auto" is the one that the set was read in,
             2 for others, and 3 where only that can say what is there, as chunks of different
@@ -125,6 +147,12 @@ class ReferenceSet(Editable, Displayed):
             If the format needs a package that is not installed.
         ValueError
             If there is no such format or reader, or the format has no choice of templates.
+
+        Examples
+        --------
+        >>> refs = refmaker.scan("examples/air.nc")
+        >>> refs.write("air.json", templates="never")
+        >>> refs.write("gdal.json", for_reader="gdal")
         """
         from refmaker.storage.formats import FORMATS, format_of_name
 
@@ -167,6 +195,12 @@ class ReferenceSet(Editable, Displayed):
         -------
         dict
             See `refmaker.storage.readers.summary`; of a set that is not stored yet, as JSON.
+
+        Examples
+        --------
+        >>> found = refmaker.scan("examples/air.nc").readers()
+        >>> sorted(found)
+        ['fsspec', 'gdal', 'tensorstore', 'virtualizarr', 'zarrita']
         """
         from refmaker.storage.formats import StoredForm
         from refmaker.storage.readers import summary
@@ -237,6 +271,13 @@ class ReferenceSet(Editable, Displayed):
         ------
         MetadataError
             If a prefix is that of no file, or two files would get the same name.
+
+        Examples
+        --------
+        >>> import os
+        >>> refs = refmaker.scan("examples/air.nc")
+        >>> refs.rewrite({os.path.abspath("examples"): "s3://bucket/archive"}).urls()
+        ['s3://bucket/archive/air.nc']
         """
         from refmaker.storage import rewrite
 
@@ -265,6 +306,13 @@ class ReferenceSet(Editable, Displayed):
             of a file.
         PolicyError
             If one of them names files that it may not.
+
+        Examples
+        --------
+        >>> refs = refmaker.scan("examples/air.nc")
+        >>> other = refs.rename({"air": "temperature"})
+        >>> sorted(refs.merge(other))
+        ['air', 'lat', 'lon', 'temperature', 'time']
         """
         from refmaker.model.editing import merge
 
@@ -316,6 +364,13 @@ class ReferenceSet(Editable, Displayed):
         UnsupportedError
             If something in it cannot be expressed; or it is an Icechunk repository, and icechunk
             is older than version 2.
+
+        Examples
+        --------
+        >>> refmaker.scan("examples/air.nc").write("air.json")
+        >>> refs = refmaker.ReferenceSet.read("air.json")
+        >>> list(refs)
+        ['time', 'lat', 'lon', 'air']
         """
         from refmaker.storage.detect import reference_form
 
@@ -339,7 +394,9 @@ def read_as(
         As for `ReferenceSet.read`.
     """
     name = os.fspath(url)
-    group, header, stored = _read(name, form, storage_options)
+    from refmaker.storage.form_readers import read_form
+
+    group, header, stored = read_form(name, form, storage_options)
     return opened(group, header, stored, name, allow=allow)
 
 
@@ -372,6 +429,7 @@ def opened(
         If the header is none.
     """
     from refmaker.storage import rewrite
+    from refmaker.storage.form_readers import with_origins
 
     report = ScanReport(name, format=str(header.get("format", "")))
     sources = header.get("sources", {})
@@ -381,7 +439,7 @@ def opened(
         report.sources[source] = Fingerprint.from_dict(known)
     parts = header.get("parts")
     report.parts = parts if isinstance(parts, dict) else {}
-    group = _with_origins(group, header.get("origins", {}), name)
+    group = with_origins(group, header.get("origins", {}), name)
     found = ReferenceSet(
         group,
         report,
@@ -416,23 +474,6 @@ def made_of(group: Group, report: ScanReport, sets: Iterable[ReferenceSet]) -> R
         return replace(made, allow=allows.pop())
     # Each was asked for itself whether it may name its files; a common answer there is not.
     return replace(made, named=frozenset(made.urls()))
-
-
-def _with_origins(group: Group, origins: Any, name: str) -> Group:
-    """Return a group whose edited arrays know where they come from."""
-    if not origins:
-        return group
-    from refmaker.model.origin import Origin
-
-    if not isinstance(origins, dict):
-        raise MetadataError("'origins' is no JSON object", url=name, path="refmaker")
-    try:
-        known = {path: Origin.from_dict(document) for path, document in origins.items()}
-    except MetadataError as error:
-        raise error.located(url=name, path="refmaker") from error
-    return group.map_paths(
-        lambda path, array: replace(array, origin=known[path]) if path in known else array
-    )
 
 
 def check_names(refs: ReferenceSet, *, secrets: bool) -> None:
@@ -541,38 +582,6 @@ def _version(refs: ReferenceSet, form: str, asked: str | int) -> int:
         code="zarr-format",
         hint=f"{hint}, or scan with {_WITHOUT[told.split()[0]]}" if told else hint,
     )
-
-
-def _read(
-    name: str, form: str, storage_options: Mapping[str, Any] | None
-) -> tuple[Group, Mapping[str, Any], StoredForm]:
-    """Return the root group, the member ``refmaker``, and how the set is stored."""
-    from refmaker.storage.formats import StoredForm
-    from refmaker.storage.rewrite import is_relative
-
-    if form == "parquet":
-        from refmaker.storage import parquet_reader
-
-        group, header = parquet_reader.read(name, storage_options)
-        return group, header, StoredForm("parquet", templates=False, relative=is_relative(header))
-    if form == "icechunk":
-        from refmaker.storage import icechunk_reader
-
-        repository = icechunk_reader.read(name, storage_options)
-        # Where version 2 says it all, more programs read what is written of it.
-        return repository.group, repository.header, StoredForm("icechunk", templates=False)
-    from refmaker.io.files import read_file
-    from refmaker.storage.hierarchy import group_of
-    from refmaker.storage.json_parser import parse
-
-    found = parse(read_file(name, storage_options), name)
-    stored = StoredForm(
-        "compact" if found.compact else "json",
-        templates=found.templates,
-        relative=is_relative(found.header),
-        zarr_format=3 if "zarr.json" in found.documents else 2,
-    )
-    return group_of(found, name), found.header, stored
 
 
 def _renamed(refs: ReferenceSet, renaming: Mapping[str, str]) -> ReferenceSet:

@@ -68,6 +68,15 @@ class ArrayCheck:
         Chosen chunks of values that were given when the set was edited, and are in no file.
     edited : tuple of str
         Attributes that were set or removed when the set was edited, which are not compared.
+
+    Examples
+    --------
+    >>> for check in refmaker.verify(refmaker.scan("examples/air.nc")):
+    ...     print(check.path, check.verdict, f"{check.equal} of {check.chunks}")
+    time equal 1 of 1
+    lat equal 1 of 1
+    lon equal 1 of 1
+    air equal 1 of 1
     """
 
     path: str

@@ -36,6 +36,12 @@ class SourceCheck:
         Bytes that it has; None if it cannot be opened.
     problem : str
         What is wrong; empty if nothing is.
+
+    Examples
+    --------
+    >>> (check,) = refmaker.check_sources(refmaker.scan("examples/air.nc"))
+    >>> check.size >= check.end, check.chunks, check.problem
+    (True, 1, '')
     """
 
     url: str
@@ -88,6 +94,12 @@ def check_sources(
         If it is no reference set.
     PolicyError
         If it names files that it may not.
+
+    Examples
+    --------
+    >>> refs = refmaker.scan("examples/ct")
+    >>> [check.url for check in refmaker.check_sources(refs) if check.problem]
+    []
     """
     from concurrent.futures import ThreadPoolExecutor
 

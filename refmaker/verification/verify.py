@@ -82,6 +82,14 @@ def verify(  # noqa: PLR0913 - each is a choice of its own
     ValueError
         If `jobs` is not positive, `isolate` is no such word, or "never" beside `timeout` or
         several `jobs`.
+
+    Examples
+    --------
+    >>> checks = refmaker.verify(refmaker.scan("examples/air.nc"))
+    >>> checks
+    <ArrayChecks of 4 arrays: 4 equal>
+    >>> checks.ok
+    True
     """
     from refmaker.verification.oracle import source_files
     from refmaker.verification.run import compare_apart, compare_here

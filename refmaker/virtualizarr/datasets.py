@@ -55,6 +55,17 @@ def from_dataset(dataset: xr.Dataset, *, inline_budget: int | None = None) -> Re
         If a loaded variable takes more than `inline_budget`.
     MetadataError, UnsupportedError
         If a variable or attribute cannot be expressed.
+
+    Examples
+    --------
+    >>> from obspec_utils.registry import ObjectStoreRegistry
+    >>> from obstore.store import LocalStore
+    >>> from virtualizarr import open_virtual_dataset
+    >>> from refmaker.virtualizarr import Parser, from_dataset
+    >>> registry = ObjectStoreRegistry({"file://": LocalStore()})
+    >>> vds = open_virtual_dataset("examples/air.nc", registry=registry, parser=Parser())
+    >>> list(from_dataset(vds.rename(air="t2m")))
+    ['time', 'lat', 'lon', 't2m']
     """
     library = manifests()
     from xarray.conventions import encode_dataset_coordinates

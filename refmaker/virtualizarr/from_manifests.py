@@ -56,6 +56,18 @@ def from_store(store: Any, *, strict: bool = False) -> ReferenceSet:
         If `strict`, and version 2 of Zarr cannot say what an array is, such as one with shards.
     TypeError
         If it is no manifest store.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from obspec_utils.registry import ObjectStoreRegistry
+    >>> from obstore.store import LocalStore
+    >>> from refmaker.virtualizarr import from_store
+    >>> from virtualizarr.parsers import HDFParser
+    >>> registry = ObjectStoreRegistry({"file://": LocalStore()})
+    >>> store = HDFParser()(f"file://{Path('examples/air.nc').resolve()}", registry)
+    >>> from_store(store)["air"].shape
+    (124, 11, 21)
     """
     library = manifests()
     top = getattr(store, "_group", store)

@@ -50,9 +50,14 @@ class Parser:
 
     Examples
     --------
-    >>> vds = open_virtual_dataset(                                      # doctest: +SKIP
-    ...     "file:///data/a.grib2", registry=registry, parser=Parser(group="surface/instant")
-    ... )
+    >>> from obspec_utils.registry import ObjectStoreRegistry
+    >>> from obstore.store import LocalStore
+    >>> from virtualizarr import open_virtual_dataset
+    >>> from refmaker.virtualizarr import Parser
+    >>> registry = ObjectStoreRegistry({"file://": LocalStore()})
+    >>> vds = open_virtual_dataset("examples/air.nc", registry=registry, parser=Parser())
+    >>> dict(vds["air"].sizes)
+    {'time': 124, 'lat': 11, 'lon': 21}
     """
 
     def __init__(

@@ -62,6 +62,16 @@ def to_store(
         If there is no such group.
     UnsupportedError
         If `strict`, and version 3 or a manifest cannot say what an array is.
+
+    Examples
+    --------
+    >>> from obspec_utils.registry import ObjectStoreRegistry
+    >>> from obstore.store import LocalStore
+    >>> from refmaker.virtualizarr import to_store
+    >>> registry = ObjectStoreRegistry({"file://": LocalStore()})
+    >>> store = to_store(refmaker.scan("examples/air.nc"), registry)
+    >>> sorted(store.to_virtual_dataset().variables)
+    ['air', 'lat', 'lon', 'time']
     """
     library = manifests()
     from refmaker.codecs.zarr3 import register_codec

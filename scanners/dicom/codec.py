@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import UnsupportedError
 from refmaker.scanners.dicom.transfer import PixelEncoding
@@ -30,8 +29,7 @@ _IMAGES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkCodecs:
+class ChunkCodecs(NamedTuple):
     """How chunks are decoded.
 
     Parameters

@@ -6,8 +6,7 @@ another encoding than they say are common; what is found decides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from refmaker.errors import FormatError, UnknownFormatError
 from refmaker.scanners.dicom.declared import is_bare
@@ -26,8 +25,7 @@ _GROUP_LENGTH = b"\2\0\0\0UL\4\0"
 _BIG = "1.2.840.10008.1.2.2"
 
 
-@dataclass(frozen=True, slots=True)
-class FileMeta:
+class FileMeta(NamedTuple):
     """Where the data set of a file begins, and its encoding.
 
     Parameters

@@ -6,8 +6,7 @@ the size of a frame, encapsulated frames are found by the offset tables or the i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -43,8 +42,7 @@ _LONG_HEAD = 256 * 1024
 _IMAGES = (PixelEncoding.JPEG, PixelEncoding.JPEG_LS, PixelEncoding.JPEG_2000)
 
 
-@dataclass(frozen=True, slots=True)
-class Frames:
+class Frames(NamedTuple):
     """The frames of one or many instances, without any meaning.
 
     Parameters

@@ -6,8 +6,7 @@ they decide how a data set is encoded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import RefmakerError, SourceChangedError, SourceError, TruncatedError
 from refmaker.io.first_bytes import LOCAL, read_first_bytes
@@ -36,8 +35,7 @@ _TAIL = 4096
 """Bytes kept of encapsulated pixel data: offset table, first item, and its marker segments."""
 
 
-@dataclass(frozen=True, slots=True)
-class PixelElement:
+class PixelElement(NamedTuple):
     """Where the pixel data of an instance lie.
 
     Parameters
@@ -163,8 +161,7 @@ class Header(Dataset):
         return other
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """A file whose header could not be read.
 
     Parameters

@@ -9,8 +9,8 @@ other series of the study is such.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -51,8 +51,7 @@ _KEPT = ("modality", "oddities", "photometric")
 _BINARY, _MAP = "BINARY", "LABELMAP"
 
 
-@dataclass(frozen=True, slots=True)
-class SeriesMembers:
+class SeriesMembers(NamedTuple):
     """One series of a study.
 
     Parameters
@@ -67,8 +66,7 @@ class SeriesMembers:
     origin: Mapping[str, Image | Tiling]
 
 
-@dataclass(frozen=True, slots=True)
-class Labels:
+class Labels(NamedTuple):
     """The label images beside one image.
 
     Parameters
@@ -83,8 +81,7 @@ class Labels:
     origin: dict[str, Image]
 
 
-@dataclass(frozen=True, slots=True)
-class _Volume:
+class _Volume(NamedTuple):
     """The first image of a series, if it is a volume."""
 
     image: Image
@@ -93,8 +90,7 @@ class _Volume:
     members: Mapping[str, Array | Group]
 
 
-@dataclass(frozen=True, slots=True)
-class _Label:
+class _Label(NamedTuple):
     """One label image on the slices of its source."""
 
     name: str

@@ -9,8 +9,7 @@ stays safe when the standard, or a vendor, adds attributes; a list of what is fo
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import FormatError, MetadataError
 from refmaker.scanners.dicom.values import tag_text
@@ -185,8 +184,7 @@ SHOWN_OTHERWISE = frozenset({0x00280030, 0x00281052, 0x00281053, 0x3004000C, 0x3
 _PRIVATE_OR_BULK = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "SQ", ""})
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """Which attributes are to be written.
 
     Parameters

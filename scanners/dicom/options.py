@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.scanners.dicom.privacy import hashed_uid
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["DICOMOptions"]
 
 
-@dataclass(frozen=True, slots=True)
-class DICOMOptions:
+class DICOMOptions(NamedTuple):
     """What users chose.
 
     Parameters

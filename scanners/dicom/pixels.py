@@ -5,8 +5,7 @@ Implements the image pixel module (PS3.3, C.7.6.3) with the constraints of PS3.5
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -47,8 +46,7 @@ _WORD = 16
 """Bits below which a frame is not told apart from padding."""
 
 
-@dataclass(frozen=True, slots=True)
-class PixelDescription:
+class PixelDescription(NamedTuple):
     """What has to be equal in instances whose frames make one array.
 
     Parameters

@@ -44,12 +44,12 @@ def frames_of(image: Image, choices: DICOMOptions) -> Frames:
     parts = [instance_array(h, choices.options, per_frame=apart, **common) for h in headers]
     frames = parts[0]
     if len(parts) > 1:
-        frames = replace(frames, array=joined([part.array for part in parts]))
+        frames = frames._replace(array=joined([part.array for part in parts]))
     if whole:
         return frames
     starts = np.cumsum([0, *(part.array.shape[0] for part in parts)])
     rows = starts[source[:, 0]] + source[:, 1]
-    return replace(frames, array=_taken(frames.array, rows))
+    return frames._replace(array=_taken(frames.array, rows))
 
 
 def joined(arrays: Sequence[Array]) -> Array:

@@ -5,8 +5,8 @@ Implements PS3.5, section 10 and annex A, with the retired syntaxes that archive
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 __all__ = ["EXPLICIT", "IMPLICIT", "PixelEncoding", "TransferSyntax", "transfer_syntax"]
 
@@ -30,8 +30,7 @@ class PixelEncoding(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class TransferSyntax:
+class TransferSyntax(NamedTuple):
     """One transfer syntax.
 
     Parameters

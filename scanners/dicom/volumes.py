@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Volume", "volume"]
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(NamedTuple):
     """One image, ready to be a part of a group.
 
     Parameters
@@ -69,7 +68,7 @@ def volume(image: Image, choices: DICOMOptions, suffix: str = "") -> Volume:
     tiles, unclear_tiles = common_mosaic(image)
     if tiles is not None or is_label_map(image.header):
         # Slices are taken from whole pictures, or put beside those of another series.
-        choices = replace(choices, options=replace(choices.options, chunk_bytes=None))
+        choices = choices._replace(options=replace(choices.options, chunk_bytes=None))
     frames = frames_of(image, choices)
     array = frames.array
     shared = array.chunk_shape[0] != 1

@@ -6,8 +6,7 @@ Implements the elements ``chunks``, ``chunk`` and ``block`` of DMR++ 1.0.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ _DIGITS = 18
 """Of a number of bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
+class Storage(NamedTuple):
     """How the data of a variable are stored.
 
     Parameters
@@ -163,10 +161,10 @@ class Pieces:
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
+        self._names = frozenset[str]().union(*rows)
         self.offset = self._column("offset")
         self.length = self._column("nBytes")
-        other = any("href" in row for row in rows)
-        self.hrefs = [row.get("href", "") for row in rows] if other else None
+        self.hrefs = [row.get("href", "") for row in rows] if "href" in self._names else None
 
     def _column(self, name: str, default: str = "") -> NDArray[np.int64]:
         texts = [row.get(name) or default for row in self._rows]
@@ -184,19 +182,19 @@ class Pieces:
     @property
     def masks(self) -> NDArray[np.uint32]:
         """Bits of the filters that each chunk skipped."""
-        if not any("fm" in row for row in self._rows):
+        if "fm" not in self._names:
             return np.zeros(len(self._rows), np.uint32)
         return self._column("fm", "0").astype(np.uint32)
 
     @property
     def placed(self) -> bool:
         """Whether any has a position."""
-        return any("chunkPositionInArray" in row for row in self._rows)
+        return "chunkPositionInArray" in self._names
 
     @property
     def linked(self) -> bool:
         """Whether some are parts of a chunk that lies in several places."""
-        return any("LinkedBlockIndex" in row for row in self._rows)
+        return "LinkedBlockIndex" in self._names
 
     def positions(self, rank: int) -> NDArray[np.int64]:
         """Return the first element of each chunk, shape (n, rank).

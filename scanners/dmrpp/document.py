@@ -117,6 +117,8 @@ class _Builder:
         self._url = url
         self.root = Element("", {})
         self._stack = [self.root]
+        self._chunk = self.root.chunks.append
+        self._silent = False
         self.parser = expat.ParserCreate(namespace_separator=" ")
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
@@ -129,7 +131,10 @@ class _Builder:
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         if tag == CHUNK:
-            self._stack[-1].chunks.append(attributes)
+            self._chunk(attributes)
+            if not self._silent:
+                # Nobody reads what stands between chunks, of which there may be very many.
+                self._silent, self.parser.CharacterDataHandler = True, None
             return
         if len(self._stack) > _DEEPEST:
             raise LimitError(
@@ -140,10 +145,18 @@ class _Builder:
         element = Element(tag, attributes)
         self._stack[-1].children.append(element)
         self._stack.append(element)
+        self._within(element)
 
     def _end(self, tag: str) -> None:
         if tag != CHUNK:
             self._stack.pop()
+            self._within(self._stack[-1])
+
+    def _within(self, element: Element) -> None:
+        """Go on in an element that has begun, or around one that has ended."""
+        self._chunk = element.chunks.append
+        if self._silent:
+            self._silent, self.parser.CharacterDataHandler = False, self._text
 
     def _text(self, data: str) -> None:
         if not data.isspace():

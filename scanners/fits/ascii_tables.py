@@ -1,7 +1,7 @@
 """ASCII tables: an array for every column.
 
 Implements section 7.2 of the FITS Standard 4.0. A chunk is a run of whole rows: the codec
-``refmaker.fits_column`` takes texts out of them, ``refmaker.fits_ascii`` makes numbers of theirs.
+``refmaker.table_column`` takes texts out of them, ``refmaker.fits_ascii`` makes numbers of theirs.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class ASCIITable(RowTable):
             If its keywords make no sense.
         """
         codec: dict[str, Any] = {
-            "id": "refmaker.fits_column",
+            "id": "refmaker.table_column",
             "row": self.width,
             "start": column.start,
             "width": column.width,

@@ -1,7 +1,7 @@
 """Binary tables: an array for every column.
 
 Implements section 7.3 of the FITS Standard 4.0. A chunk is a run of whole rows, of which the codec
-``refmaker.fits_column`` takes the column's bytes.
+``refmaker.table_column`` takes the column's bytes.
 """
 
 from __future__ import annotations
@@ -260,7 +260,7 @@ class BinaryTable(RowTable):
                 attributes=made.attributes,
             )
         codec = {
-            "id": "refmaker.fits_column",
+            "id": "refmaker.table_column",
             "row": self.width,
             "start": column.start,
             "width": column.width,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refmaker.scanners.grib.local_section import without_clock, without_noise
+from refmaker.scanners.grib.plain_messages import IMAGES, UNSTRUCTURED, PlainHeaders
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,11 +23,8 @@ PACKING_WIDTH = 49
 """Octets of section 5 that are looked at: all of the templates that are decoded here."""
 DATA_WIDTH = 42
 """Bytes of an image in section 7 that are looked at: its header."""
-IMAGES = frozenset({40, 41, 40000, 40010})
-"""Packings that are images: JPEG 2000 and PNG."""
 _REST = 5
 """Octets after section 5 in a row of packings: bitmap indicator, length of section 7."""
-_UNSTRUCTURED = b"\0\x65"
 
 
 class ProductTemplate(NamedTuple):
@@ -169,10 +167,69 @@ class FieldList:
         width = len(product) + len(body)
         # The staggered grids of a model on an unstructured mesh have variables of their own.
         on = self._grid_number((2, grid), (grid_at, len(grid)))
-        where = on if grid[12:14] == _UNSTRUCTURED else -1
+        where = on if grid[12:14] == UNSTRUCTURED else -1
         kind = ProductTemplate(2, discipline, template, len(product), width, number, few, where)
         values = what[len(what) - 4 * vertical :] if vertical else b""
         self._add(place, on, kind, product + body, (packing, vertical, values))
+
+    def add_plain(
+        self, begins: NDArray[np.int64], lengths: NDArray[np.int64], of: PlainHeaders
+    ) -> None:
+        """Add the fields of messages of edition 2 that hold one each, in file order.
+
+        Parameters
+        ----------
+        begins, lengths : ndarray of int64, shape (n,)
+            Where the messages begin, and their bytes.
+        of : PlainHeaders
+            Their headers.
+        """
+        for column, values in (
+            (self._message, begins), (self._offset, begins), (self._length, lengths),
+            (self._part, np.ones(len(begins))), (self._grid, self._grid_numbers(begins, of)),
+            (self._pile, self._pile_numbers(of)), (self._packing, of.packing),
+            (self._vertical, np.zeros(len(begins))), (self._coefficients, np.zeros(len(begins))),
+        ):  # fmt: skip
+            column.frombytes(values.astype(column.typecode).tobytes())
+        how = of.octets(5, 0, PACKING_WIDTH).copy()
+        how[np.arange(PACKING_WIDTH) >= of.sizes[5][:, None]] = 0
+        rows = np.hstack([how, of.indicator[:, None], of.octets(7, 0, 4)])
+        for first, alike in _groups(of.packing):
+            packed = self.packings.setdefault((2, int(of.packing[first])), bytearray())
+            packed += rows[alike].tobytes()
+
+    def _grid_numbers(self, begins: NDArray[np.int64], of: PlainHeaders) -> NDArray[np.int64]:
+        """Return the numbers of grids; a message mostly has that of the one before."""
+        at, size = of.starts[3], of.sizes[3]
+        octets = of.octets(3, 0, int(size.max()))
+        other = np.ones(len(begins), bool)
+        other[1:] = (octets[1:] != octets[:-1]).any(axis=1) | (size[1:] != size[:-1])
+        numbers = [
+            self._grid_number(
+                (2, octets[row, : size[row]].tobytes()),
+                (int(begins[row] + at[row]), int(size[row])),
+            )
+            for row in np.flatnonzero(other).tolist()
+        ]
+        found: NDArray[np.int64] = np.repeat(numbers, np.diff([*np.flatnonzero(other), len(other)]))
+        return found
+
+    def _pile_numbers(self, of: PlainHeaders) -> NDArray[np.int64]:
+        """Put product definitions on their piles, and return the numbers of those."""
+        discipline = of.heads[:, 6].astype(np.int64)
+        what = of.sizes[4] - _PRODUCT2
+        layout = ((discipline << 16 | of.template) << 16 | of.sizes[1]) << 16 | what
+        numbers = np.empty(len(layout), np.int64)
+        for first, alike in _groups(layout):
+            one, four = int(of.sizes[1][first]), int(what[first])
+            kind = ProductTemplate(
+                2, int(discipline[first]), int(of.template[first]), one, one + four, 0
+            )
+            pile = self.piles.setdefault(kind, ProductSections(len(self.piles)))
+            rows = np.hstack([of.octets(1, 0, one), of.octets(4, _PRODUCT2, four)])
+            pile.raw += rows[alike].tobytes()
+            numbers[alike] = pile.number
+        return numbers
 
     def _grid_number(self, grid: tuple[int, bytes], place: tuple[int, int]) -> int:
         number = self.grids.get(grid)
@@ -278,6 +335,13 @@ class FieldList:
         width = PACKING_WIDTH + _REST + (DATA_WIDTH if template in IMAGES else 0)
         raw = bytes(self.packings.get((edition, template), b""))
         return np.frombuffer(raw, np.uint8).reshape(-1, width)
+
+
+def _groups(column: NDArray[np.int64]) -> list[tuple[int, NDArray[np.bool_]]]:
+    """Return where each value stands first, and where everywhere, in the order of the former."""
+    values, firsts = np.unique(column, return_index=True)
+    found = zip(firsts.tolist(), values.tolist(), strict=True)
+    return [(first, column == value) for first, value in sorted(found)]
 
 
 _NONE = np.empty(0, np.int64)

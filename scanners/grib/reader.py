@@ -71,6 +71,13 @@ class HeaderReader:
         self._start, self._buffer = offset, self._source.read_upto(offset, wanted)
         return self._buffer[:length]
 
+    def held(self, offset: int) -> tuple[bytes, int]:
+        """Return the block that holds small messages from an offset on, and where in it that is."""
+        at = offset - self._start
+        if self._block == HEADER or not 0 <= at < len(self._buffer):
+            return b"", 0
+        return self._buffer, at
+
     def peek(self, offset: int, length: int) -> bytes:
         """Return the bytes of a range as `read` does, without leaving the place it reads at."""
         for start, held in ((self._start, self._buffer), (self._piece_start, self._piece)):

@@ -11,7 +11,18 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from refmaker.scanners.grib.fields import DATA_WIDTH, IMAGES, PACKING_WIDTH
+import numpy as np
+
+from refmaker.scanners.grib.fields import DATA_WIDTH, PACKING_WIDTH
+from refmaker.scanners.grib.plain_messages import (
+    END,
+    IMAGES,
+    MARK,
+    NO_BITMAP,
+    PLAIN,
+    chained,
+    plain_headers,
+)
 from refmaker.scanners.grib.reader import HEADER, HeaderReader
 
 if TYPE_CHECKING:
@@ -21,18 +32,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Damage", "MessageWalk", "WalkError"]
 
-MARK, END = b"GRIB", b"7777"
 _SEARCH = 256 * 1024
 _SECTION = struct.Struct(">IB").unpack_from
 _GRID_LIMIT = 256 * 1024**2
 """Bytes of a grid definition; the largest known list is that of a reduced grid of 8000 rows."""
 _TOGETHER = 4096
 """Headers of listed messages that are fetched together."""
-_NONE = 255
+_FEW = 8
+"""Messages from which on it takes less time to walk them together."""
 _REUSED, _DEFINED = b"\xfe", b"\0"
 """Bitmap indicators (code table 6.0): the bitmap of an earlier field, one that follows."""
-_PLAIN = (1, 3, 4, 5, 6, 7)
-"""The sections of most messages."""
 _NEEDED = {5: PACKING_WIDTH, 6: 6}
 """Bytes of sections that are looked at; of others all."""
 
@@ -87,6 +96,7 @@ class MessageWalk:
         self.missed: list[int] = []
         self.unlisted = 0
         self._hay: tuple[int, bytes] = 0, b""
+        self._alone, self._patience = 0, _FEW
 
     def all(self) -> None:
         """Walk from the first byte to the last."""
@@ -145,7 +155,7 @@ class MessageWalk:
         """Walk all messages that begin in ``at <= offset < stop``."""
         gap = at
         while at < stop:
-            length = self._message(at)
+            length = self._run(at, stop) or self._message(at)
             if length > 0:
                 if gap < at:
                     self.gaps.append((gap, at - gap))
@@ -154,6 +164,30 @@ class MessageWalk:
                 at = self._search(at + 1 if length == 0 else at - length, stop)
         if gap < stop <= at:
             self.gaps.append((gap, stop - gap))
+
+    def _run(self, at: int, stop: int) -> int:
+        """Walk plain messages that follow one another in memory; return their bytes."""
+        if self._alone:
+            self._alone -= 1
+            return 0
+        block, first = self._reader.held(at)
+        begins = chained(block, first, first + stop - at) if block else []
+        if len(begins) <= _FEW:
+            return 0
+        headers = plain_headers(block, begins)
+        count = len(headers.heads)
+        if count < _FEW:
+            # There are others among them: more and more are walked before this is tried again.
+            self._alone = self._patience = min(2 * self._patience, _TOGETHER)
+        else:
+            self._patience = _FEW
+        if not count:
+            return 0
+        places = np.array(begins[: count + 1]) - first + at
+        self._fields.add_plain(places[:-1], np.diff(places), headers)
+        self.messages += count
+        self._reader.hop(int(places[-2]), int(places[-1] - places[-2]))
+        return int(places[-1]) - at
 
     def _search(self, at: int, stop: int) -> int:
         """Return where ``GRIB`` stands next, or `stop`."""
@@ -300,13 +334,13 @@ class MessageWalk:
             size, last = _SECTION(head, seven)
         except struct.error:
             return False
-        if (first, second, third, fourth, fifth, last) != _PLAIN or seven + size + 4 != total:
+        if (first, second, third, fourth, fifth, last) != PLAIN or seven + size + 4 != total:
             return False
         packing = head[five : min(six, five + PACKING_WIDTH)]
         number = int.from_bytes(packing[9:11], "big")
         if number in IMAGES or min(one, grid, what, how, bits, size) < 5:
             return False
-        indicator = head[six + 5] if bits > 5 else _NONE
+        indicator = head[six + 5] if bits > 5 else NO_BITMAP
         sections = head[6], head[16:three], b"", head[three:four], head[four:five]
         how_packed = number, packing, indicator, size, b""
         self._fields.add2((at, at, total, 1), sections, how_packed, at + three)
@@ -370,7 +404,7 @@ class _Parts:
             # Spectral packings cannot be decoded without the grid.
             self.start = self.grid_at if 50 <= self.packing <= 53 else position
         elif number == 6:
-            self.indicator = data[5] if len(data) > 5 else _NONE
+            self.indicator = data[5] if len(data) > 5 else NO_BITMAP
             if data[5:] == _DEFINED:
                 self.bitmap = position
             elif data[5:] == _REUSED and self.bitmap:

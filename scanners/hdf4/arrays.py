@@ -6,8 +6,8 @@ Elements of which the file holds no byte get no chunks, and the fill value that 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -36,8 +36,7 @@ _LEAST_PIECE: Final = 4096
 _MOST_BYTES: Final = 2**62
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(NamedTuple):
     """What the bytes of an element are.
 
     Parameters
@@ -210,12 +209,12 @@ class ArrayMaker:
         small = meaning.nbytes <= self._options.inline_threshold
         few = element.stored <= 2 * self._options.inline_threshold + 64
         if (small and few) or not element.single:
-            return _encoded(self._inlined(element, meaning, encoded=True), codec)
+            return replace(self._inlined(element, meaning, encoded=True), compressor=codec)
         grid = (1,) * len(meaning.shape)
         table = ChunkTable.from_columns(
             grid, (element.source.url,), offset=element.offset, length=element.length
         )
-        return _encoded(_array(meaning, meaning.whole, table), codec)
+        return _array(meaning, meaning.whole, table, codec=codec)
 
     def _chunked(self, at: int, meaning: Meaning) -> Array:
         header = read_chunk_header(self._tables, at)
@@ -232,7 +231,7 @@ class ArrayMaker:
         codec = None
         if header.coder is not None:
             codec = header.coder.codec(header.nbytes, meaning.dtype)
-        found = _encoded(_array(meaning, header.chunk_shape, table, fill), codec)
+        found = _array(meaning, header.chunk_shape, table, fill, codec)
         return self._small(found, header)
 
     def _small(self, array: Array, header: ChunkHeader) -> Array:
@@ -255,20 +254,23 @@ class ArrayMaker:
         return _array(meaning, meaning.whole, table, fill)
 
 
-def _array(meaning: Meaning, chunk: tuple[int, ...], table: ChunkTable, fill: Any = None) -> Array:
+def _array(
+    meaning: Meaning,
+    chunk: tuple[int, ...],
+    table: ChunkTable,
+    fill: Any = None,
+    codec: Mapping[str, Any] | None = None,
+) -> Array:
     return Array(
         meaning.shape,
         chunk,
         meaning.dtype,
         table,
+        compressor=codec,
         fill_value=meaning.fill if fill is None else fill,
         dimension_names=meaning.dimensions,
         attributes=dict(meaning.attributes or {}),
     )
-
-
-def _encoded(array: Array, codec: Mapping[str, Any] | None) -> Array:
-    return array if codec is None else replace(array, compressor=codec)
 
 
 def _cut(element: Element, nbytes: int) -> NDArray[np.int64]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from refmaker.errors import FormatError, TruncatedError, UnsupportedError
 from refmaker.model import ChunkTable, chunk_grid
 from refmaker.scanners.hdf4.coders import CODER_BYTES, REPACK, Coder, read_coder
+from refmaker.scanners.hdf4.descriptors import CHUNK, COMPRESSED_DATA
 from refmaker.scanners.hdf4.elements import COMPRESSED
 from refmaker.scanners.hdf4.vdata import RECORDS
 from refmaker.scanners.hdf4.vgroups import VDATA
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ChunkHeader", "ChunkPlaces", "read_chunk_header", "read_chunk_table"]
 
-_CHUNK: Final = 61
-_COMPRESSED_DATA: Final = 40
 _FIXED = struct.Struct(">iBiiiiHHHHi")
 _MAX_RANK: Final = 32
 _MAX_CHUNK: Final = 2**31 - 1
@@ -41,8 +39,7 @@ _HEADER = np.dtype(
 """The header of a compressed chunk, up to the coder's parameters."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkHeader:
+class ChunkHeader(NamedTuple):
     """What the header of an element in chunks says.
 
     Parameters
@@ -95,8 +92,8 @@ def read_chunk_header(tables: FileTables, at: int) -> ChunkHeader:
     if not 0 < rank <= _MAX_RANK or tag != VDATA:
         raise FormatError(f"chunks of {rank} dimensions, listed by an element {tag}", offset=at)
     at += 2 + _FIXED.size
-    rows = np.frombuffer(head(at, 12 * rank), ">i4").reshape(rank, 3)
-    shape, chunk_shape = tuple(rows[:, 1].tolist()), tuple(rows[:, 2].tolist())
+    extents = struct.unpack(f">{3 * rank}i", head(at, 12 * rank))
+    shape, chunk_shape = extents[1::3], extents[2::3]
     if min(shape) < 0 or min(chunk_shape) < 1 or itemsize < 1:
         raise FormatError(f"chunks of {chunk_shape} of the shape {shape}", offset=at)
     if math.prod(chunk_shape) * itemsize > _MAX_CHUNK:
@@ -144,15 +141,22 @@ def read_chunk_table(
         If chunks in several places are more than the budget; code ``hdf4-linked``.
     """
     grid = chunk_grid(shape, header.chunk_shape)
-    at, refs = _rows(tables, header)
-    if at.size and (int(at.min()) < 0 or bool((at >= np.array(grid, np.int64)).any())):
-        raise FormatError(f"a chunk outside of the grid {grid}")
-    number = np.ravel_multi_index(tuple(at.T), grid) if at.size else np.empty(0, np.int64)
-    found = _Found(tables, places, header, refs)
+    at, keys = _rows(tables, header)
+    try:
+        number = np.ravel_multi_index(tuple(at.T), grid) if at.size else np.empty(0, np.int64)
+    except ValueError as error:
+        raise FormatError(f"a chunk outside of the grid {grid}") from error
+    row = tables.elements.descriptors.rows(keys)
+    urls = (tables.elements.source.url,)
+    usual = places.usual(header, row)
+    if usual is not None:
+        offset, length = usual
+        return ChunkTable.from_columns(grid, urls, offset=offset, length=length, index=number)
+    found = _Found(tables, places, header, keys, row)
     kept = found.kept
     return ChunkTable.from_columns(
         grid,
-        (tables.elements.source.url,),
+        urls,
         offset=found.offset[kept],
         length=found.length[kept],
         index=number[kept],
@@ -161,7 +165,7 @@ def read_chunk_table(
 
 
 def _rows(tables: FileTables, header: ChunkHeader) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the chunks' numbers, shape (n, rank), and the reference numbers of their elements."""
+    """Return numbers of chunks, shape (n, rank), and keys of their descriptors, shape (n,)."""
     vdata: VData | None = tables.vdatas.get(header.table)
     rank = len(header.shape)
     if vdata is None or vdata.width != 4 * rank + 4 or vdata.by_field:
@@ -169,11 +173,13 @@ def _rows(tables: FileTables, header: ChunkHeader) -> tuple[NDArray[np.int64], N
     raw = tables.elements.read(RECORDS, vdata.ref) if vdata.rows else b""
     if len(raw) < vdata.rows * vdata.width:
         raise FormatError(f"{len(raw)} bytes for a table of {vdata.rows} chunks")
-    kind = np.dtype([("at", ">i4", (rank,)), ("tag", ">u2"), ("ref", ">u2")])
-    rows = np.frombuffer(raw, kind, vdata.rows)
-    if bool((rows["tag"] != _CHUNK).any()):
+    # A number for each dimension; then tag and reference number, which are a key together.
+    rows = np.frombuffer(raw, ">i4", vdata.rows * (rank + 1)).reshape(-1, rank + 1)
+    found = rows.astype(np.int64)
+    keys = found[:, -1]
+    if bool((keys >> 16 != CHUNK).any()):
         raise FormatError("a table of chunks names elements of another kind")
-    return rows["at"].reshape(-1, rank).astype(np.int64), rows["ref"].astype(np.int64)
+    return found[:, :-1], keys
 
 
 class ChunkPlaces:
@@ -194,10 +200,12 @@ class ChunkPlaces:
     """
 
     def __init__(self, elements: Elements) -> None:
-        known = elements.descriptors
-        self.row, self.size, self.coder = (np.full(known.tag.shape, -1, np.int64) for _ in range(3))
+        known = self._known = elements.descriptors
+        self.row, self.size, self.coder, self._usual = (
+            np.full(known.tag.shape, -1, np.int64) for _ in range(4)
+        )
         last = elements.source.size - _HEADER.itemsize
-        there = np.flatnonzero((known.tag == _CHUNK) & known.special & (known.offset <= last))
+        there = np.flatnonzero((known.tag == CHUNK) & known.special & (known.offset <= last))
         if not there.size:
             return
         raw = elements.windows.read_rows(known.offset[there], _HEADER.itemsize)
@@ -205,7 +213,31 @@ class ChunkPlaces:
         fine = (head["code"] == COMPRESSED) & (head["model"] == 0)
         self.size[there] = np.where(fine, head["size"].astype(np.int64), -1)
         self.coder[there] = head["coder"]
-        self.row[there] = known.rows(_COMPRESSED_DATA, head["ref"])
+        self.row[there] = data = known.rows(head["ref"].astype(np.int64) | COMPRESSED_DATA << 16)
+        end = known.offset[data] + known.length[data]
+        written = known.written[there] & (data >= 0) & known.written[data]
+        usual = written & ~known.special[data] & (end <= elements.source.size)
+        self._usual[there[usual]] = self.size[there[usual]] << 16 | self.coder[there[usual]]
+
+    def usual(
+        self, header: ChunkHeader, row: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Return offset and length of chunks, if all are as nearly all are: written, in one place.
+
+        Parameters
+        ----------
+        header : ChunkHeader
+            Of the element.
+        row : ndarray of int64, shape (n,)
+            Those of the chunks' descriptors; -1 for chunks that are not there.
+        """
+        if header.coder is None or not header.coder.number:
+            return None
+        wanted = header.nbytes << 16 | header.coder.number
+        if not row.size or int(row.min()) < 0 or not bool((self._usual[row] == wanted).all()):
+            return None
+        data = self.row[row]
+        return self._known.offset[data], self._known.length[data]
 
 
 class _Found:
@@ -223,11 +255,11 @@ class _Found:
         tables: FileTables,
         places: ChunkPlaces,
         header: ChunkHeader,
-        refs: NDArray[np.int64],
+        keys: NDArray[np.int64],
+        row: NDArray[np.int64],
     ) -> None:
-        self._elements, self._header, self._refs = tables.elements, header, refs
+        self._elements, self._header, self._keys = tables.elements, header, keys
         known = tables.elements.descriptors
-        row = known.rows(_CHUNK, refs)
         if row.size and int(row.min()) < 0:
             raise FormatError("a chunk that is not there")
         written = known.written[row]
@@ -282,7 +314,7 @@ class _Found:
         elements = self._elements
         for row in np.flatnonzero(self._scattered).tolist():
             if self._header.coder is None:
-                element = elements.locate(_CHUNK, int(self._refs[row]))
+                element = elements.locate(CHUNK, int(self._keys[row]) & 0xFFFF)
             else:
                 data = int(elements.descriptors.ref[self._row[row]])
                 element = elements.compressed_data(data)

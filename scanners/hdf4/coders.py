@@ -7,8 +7,7 @@ Implements the compression headers of the HDF Specification 4.2, section 3.6 (SP
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from refmaker.errors import FormatError, UnsupportedError
 from refmaker.scanners.hdf4.number_types import dtype_of_code
@@ -27,8 +26,7 @@ CODER_BYTES: Final = 4 + 16
 """Bytes of the longest header: model, coder, parameters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Coder:
+class Coder(NamedTuple):
     """How an element is compressed.
 
     Parameters

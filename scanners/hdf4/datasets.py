@@ -8,8 +8,8 @@ dimensions, its attributes and its DFTAG_NDG.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from refmaker.errors import FormatError, RefmakerError, UnsupportedError
 from refmaker.scanners.hdf4.attributes import Attributes
@@ -77,8 +77,7 @@ class Dataset:
     refused: RefmakerError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FileTables:
+class FileTables(NamedTuple):
     """What of a file other modules look things up in.
 
     Parameters
@@ -95,8 +94,7 @@ class FileTables:
     report: ScanReport
 
 
-@dataclass(slots=True)
-class Geometry:
+class Geometry(NamedTuple):
     """What a DFTAG_NDG or DFTAG_SDG lists.
 
     Parameters
@@ -114,8 +112,8 @@ class Geometry:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     data: int | None
-    members: dict[int, int] = field(default_factory=dict)
-    scale_types: tuple[int, ...] = ()
+    members: dict[int, int]
+    scale_types: tuple[int, ...]
 
 
 def read_geometry(elements: Elements, tag: int, ref: int) -> Geometry:

@@ -7,7 +7,7 @@ telling where the next one lies.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from refmaker.io.source import Source
     from refmaker.model.report import ScanReport
 
-__all__ = ["NOWHERE", "Descriptor", "Descriptors"]
+__all__ = ["CHUNK", "COMPRESSED_DATA", "NOWHERE", "Descriptor", "Descriptors"]
+
+CHUNK, COMPRESSED_DATA = 61, 40
+"""Tags of chunks, and of what is in compressed elements."""
+_BY_COLUMN: Final = (CHUNK, COMPRESSED_DATA)
 
 NOWHERE: Final = 0xFFFFFFFF
 """Offset and length of an element that was never written."""
@@ -90,12 +94,19 @@ class Descriptors:
         )
         self.written = (self.offset != NOWHERE) & (self.length != NOWHERE)
         self._keys, self._rows = np.unique(self.tag << 16 | self.ref, return_index=True)
-        self._row = dict(zip(self._keys.tolist(), self._rows.tolist(), strict=True))
+        # Those of chunks, which may be very many, are looked up by columns.
+        named = self._rows[~np.isin(self.tag[self._rows], _BY_COLUMN)]
+        columns = self.offset[named], self.length[named], self.special[named]
+        found = map(Descriptor, *(column.tolist() for column in columns))
+        names = (self.tag[named] << 16 | self.ref[named]).tolist()
+        self._named = dict(zip(names, found, strict=True))
 
     def find(self, tag: int, ref: int) -> Descriptor | None:
         """Return where an element lies; None if there is none of that name."""
-        row = self._row.get(tag << 16 | ref)
-        if row is None:
+        if tag not in _BY_COLUMN:
+            return self._named.get(tag << 16 | ref)
+        row = int(self.rows(np.array([tag << 16 | ref]))[0])
+        if row < 0:
             return None
         return Descriptor(int(self.offset[row]), int(self.length[row]), bool(self.special[row]))
 
@@ -104,14 +115,18 @@ class Descriptors:
         found: list[int] = self.ref[self.tag == tag].tolist()
         return list(dict.fromkeys(found))
 
-    def rows(self, tag: int, refs: NDArray[Any]) -> NDArray[np.int64]:
-        """Return the row of each of many elements, shape (n,); -1 for those that are not there."""
-        wanted = np.asarray(refs, np.int64) | tag << 16
-        at = np.searchsorted(self._keys, wanted)
-        at[at == self._keys.size] = 0
+    def rows(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the row of each of many elements, shape (n,); -1 for those that are not there.
+
+        Parameters
+        ----------
+        keys : ndarray of int64, shape (n,)
+            Their tags in front of 16 bits with their reference numbers.
+        """
         if not self._keys.size:
-            return np.full(wanted.shape, -1, np.int64)
-        return np.where(self._keys[at] == wanted, self._rows[at], -1)
+            return np.full(keys.shape, -1, np.int64)
+        at = np.minimum(np.searchsorted(self._keys, keys), self._keys.size - 1)
+        return np.where(self._keys[at] == keys, self._rows[at], -1)
 
 
 def _blocks(windows: Windows, size: int, report: ScanReport) -> list[bytes]:

@@ -7,8 +7,7 @@ Implements the special elements of the HDF Specification 4.2, section 3.6, as ``
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -20,9 +19,12 @@ from refmaker.errors import (
     UnsupportedError,
 )
 from refmaker.scanners.hdf4.coders import CODER_BYTES, REPACK, Coder, read_coder
+from refmaker.scanners.hdf4.descriptors import COMPRESSED_DATA
 from refmaker.scanners.hdf4.linked import HOLE, linked_blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from refmaker.io.related_files import RelatedFiles
@@ -32,14 +34,13 @@ if TYPE_CHECKING:
 __all__ = ["CHUNKED", "COMPRESSED", "Element", "Elements"]
 
 LINKED, EXTERNAL, COMPRESSED, CHUNKED = 1, 2, 3, 5
-_COMPRESSED_DATA: Final = 40
 _MAX_METADATA: Final = 64 * 1024**2
 """Bytes of one element that is read while scanning."""
 _MAX_NAME: Final = 4096
+_NONE: Final = np.empty(0, np.int64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Element:
+class Element(NamedTuple):
     """Where the bytes of an element lie.
 
     Parameters
@@ -83,21 +84,24 @@ class Element:
         length = np.clip(start + nbytes - first, 0, self.length) - low
         offset = np.where(self.offset == HOLE, HOLE, self.offset + low)
         kept = length > 0
-        return replace(self, offset=offset[kept], length=length[kept], size=int(length.sum()))
+        return self._replace(offset=offset[kept], length=length[kept], size=int(length.sum()))
 
-    def read(self, most: int | None = None) -> bytes:
+    def read(self, most: int | None = None, by: Callable[[int, int], bytes] | None = None) -> bytes:
         """Return the bytes as they are stored, zeros for those that are not.
 
         Parameters
         ----------
         most : int, optional
             Bytes after which it ends.
+        by : callable, optional
+            Returns bytes of the file by offset and length, in place of the file itself.
         """
+        by = by or self.source.read
         left = self.stored if most is None else most
         parts = []
         for offset, size in zip(self.offset.tolist(), self.length.tolist(), strict=True):
             length = min(size, left)
-            parts.append(bytes(length) if offset == HOLE else self.source.read(offset, length))
+            parts.append(bytes(length) if offset == HOLE else by(offset, length))
             left -= length
             if not left:
                 break
@@ -162,13 +166,13 @@ class Elements:
         if element.coder is not None or element.chunked is not None:
             raise UnsupportedError(f"the element {tag}/{ref} is compressed", code="hdf4-special")
         self._spend(element.stored)
-        return element.read()
+        return element.read(by=self.head if element.source is self.source else None)
 
     def compressed_data(self, ref: int) -> Element:
         """Return where the data of a compressed element lie, whose header names them."""
-        if self.descriptors.find(_COMPRESSED_DATA, ref) is None:
+        if self.descriptors.find(COMPRESSED_DATA, ref) is None:
             return self._nothing()
-        element = self.locate(_COMPRESSED_DATA, ref)
+        element = self.locate(COMPRESSED_DATA, ref)
         if element.coder is not None or element.chunked is not None:
             raise FormatError(f"compressed data {ref} that are compressed themselves")
         return element
@@ -180,8 +184,7 @@ class Elements:
             raise LimitError(f"{nbytes} bytes that describe data, in a file of {self.source.size}")
 
     def _nothing(self) -> Element:
-        none = np.empty(0, np.int64)
-        return Element(self.source, none, none, 0, written=False)
+        return Element(self.source, _NONE, _NONE, 0, written=False)
 
     def _plain(self, offset: int, length: int, source: Source | None = None) -> Element:
         source = source or self.source
@@ -208,7 +211,7 @@ class Elements:
         if code == COMPRESSED:
             return self._compressed(found)
         if code == CHUNKED:
-            return replace(self._nothing(), written=True, chunked=found.offset)
+            return Element(self.source, _NONE, _NONE, 0, chunked=found.offset)
         raise UnsupportedError(
             f"a special element of the kind {code}",
             code="hdf4-special",
@@ -222,7 +225,7 @@ class Elements:
             raise FormatError("a compressed element without a header", offset=found.offset)
         _, size, ref = struct.unpack_from(">HIH", head, 2)
         coder = read_coder(head[10:])
-        return replace(self.compressed_data(ref), size=size, coder=coder)
+        return self.compressed_data(ref)._replace(size=size, coder=coder)
 
     def _external(self, at: int) -> Element:
         length, offset, count = struct.unpack(">iii", self.head(at, 12))

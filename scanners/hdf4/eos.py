@@ -7,7 +7,7 @@ Vgroups that hold the members of a structure.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from refmaker.scanners.hdf4.odl import parse_odl
 from refmaker.scanners.hdf4.vgroups import VGROUP
@@ -26,8 +26,7 @@ _MOST: Final = 64
 _DEPTH: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class DimensionMap:
+class DimensionMap(NamedTuple):
     """How a dimension of geolocation fields lies along one of data fields.
 
     Parameters

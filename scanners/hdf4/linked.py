@@ -5,6 +5,7 @@ Implements SPECIAL_LINKED of the HDF Specification 4.2, section 3.6.1.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy as np
 from refmaker.errors import FormatError, TruncatedError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from refmaker.scanners.hdf4.descriptors import Descriptors
@@ -21,7 +24,7 @@ __all__ = ["HOLE", "linked_blocks"]
 HOLE: Final = -1
 """Offset of bytes that are not stored: the library reads zeros there."""
 _FEW: Final = 32
-"""Blocks of a table up to which arrays cost more than they save."""
+"""Blocks of an element up to which arrays cost more than they save."""
 _LINKED: Final = 20
 """Tag of tables and blocks."""
 
@@ -73,9 +76,14 @@ def linked_blocks(
         if ref in seen:
             raise FormatError(f"a cycle of tables of linked blocks: {ref} again")
         seen.add(ref)
-        table = np.frombuffer(_even(file.read(_LINKED, ref)), ">u2").astype(np.int64)
-        if not table.size:
+        raw = _even(file.read(_LINKED, ref))
+        if not raw:
             raise FormatError(f"a table of linked blocks, {ref}, without entries")
+        if first_table and len(raw) <= 2 * (1 + _FEW):
+            few = _few_ranges(file, struct.unpack(f">{len(raw) // 2}H", raw)[1:], block, total)
+            if few is not None:
+                return few
+        table = np.frombuffer(raw, ">u2").astype(np.int64)
         ref = int(table[0])
         offset, length = _ranges(file, table[1:], block)
         alike = slice(int(first_table), None)
@@ -96,7 +104,17 @@ def _check_sizes(length: NDArray[np.int64], block: int, left: int) -> None:
     """
     end = np.cumsum(length)
     if bool((length[end < left] != block).any()):
-        raise FormatError(f"linked blocks of other sizes than {block} bytes")
+        raise _uneven(block)
+
+
+def _uneven(block: int) -> FormatError:
+    return FormatError(f"linked blocks of other sizes than {block} bytes")
+
+
+def _past_end(end: int, size: int) -> TruncatedError:
+    return TruncatedError(
+        f"a linked block ends at byte {end}, the file at {size}", hint="the file is incomplete"
+    )
 
 
 def _even(raw: bytes) -> bytes:
@@ -107,9 +125,7 @@ def _ranges(
     file: _File, refs: NDArray[np.int64], block: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the ranges of the blocks of one table."""
-    if refs.size <= _FEW:
-        return _few_ranges(file, refs.tolist(), block)
-    row = file.descriptors.rows(_LINKED, refs)
+    row = file.descriptors.rows(refs | _LINKED << 16)
     if bool(((row < 0) & (refs != 0)).any()):
         raise FormatError("a linked block that is not there")
     known = file.descriptors
@@ -120,37 +136,46 @@ def _ranges(
     hole = (refs == 0) | ~known.written[at]
     end = np.where(hole, 0, offset + length)
     if bool((end > file.source.size).any()):
-        raise TruncatedError(
-            f"a linked block ends at byte {int(end.max())}, the file at {file.source.size}",
-            hint="the file is incomplete",
-        )
+        raise _past_end(int(end.max()), file.source.size)
     return np.where(hole, HOLE, offset), np.where(hole, block, length)
 
 
 def _few_ranges(
-    file: _File, refs: list[int], block: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the ranges of few blocks: most tables have a handful, most of these not there."""
-    offsets, lengths = [], []
-    for ref in refs:
-        found = file.descriptors.find(_LINKED, ref) if ref else None
-        if found is None or not found.written:
-            if ref and found is None:
-                raise FormatError("a linked block that is not there")
-            offsets.append(HOLE)
-            lengths.append(block)
-            continue
-        if found.special:
-            raise FormatError("a linked block that is a special element itself")
-        if found.offset + found.length > file.source.size:
-            raise TruncatedError(
-                f"a linked block ends at byte {found.offset + found.length}, the file at "
-                f"{file.source.size}",
-                hint="the file is incomplete",
-            )
-        offsets.append(found.offset)
-        lengths.append(found.length)
-    return np.array(offsets, np.int64), np.array(lengths, np.int64)
+    file: _File, refs: Sequence[int], block: int, total: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Return the ranges of an element whose one table is short, as most are; None for others."""
+    offsets: list[int] = []
+    lengths: list[int] = []
+    left = total
+    for number, ref in enumerate(refs):
+        offset, length = _range(file, ref, block)
+        if number and length < left and length != block:
+            raise _uneven(block)
+        length = min(length, left)
+        left -= length
+        before = offsets[-1] if offsets else None
+        if before is not None and offset == (HOLE if before == HOLE else before + lengths[-1]):
+            lengths[-1] += length
+        elif length:
+            offsets.append(offset)
+            lengths.append(length)
+        if not left:
+            return np.array(offsets, np.int64), np.array(lengths, np.int64)
+    return None
+
+
+def _range(file: _File, ref: int, block: int) -> tuple[int, int]:
+    """Return offset and length of one block."""
+    found = file.descriptors.find(_LINKED, ref) if ref else None
+    if ref and found is None:
+        raise FormatError("a linked block that is not there")
+    if found is None or not found.written:
+        return HOLE, block
+    if found.special:
+        raise FormatError("a linked block that is a special element itself")
+    if found.offset + found.length > file.source.size:
+        raise _past_end(found.offset + found.length, file.source.size)
+    return found.offset, found.length
 
 
 def _joined(

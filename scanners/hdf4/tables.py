@@ -1,13 +1,13 @@
 """Vdatas as arrays: one for every field, whose chunks are runs of whole records.
 
-Where a Vdata has several fields, the codec ``refmaker.fits_column`` takes the bytes of one out of
+Where a Vdata has several fields, the codec ``refmaker.table_column`` takes the bytes of one out of
 the records of a chunk.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Table"]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A Vdata whose fields become arrays.
 
     Parameters
@@ -118,7 +117,7 @@ class Table:
             }
             return replace(found, chunks=ChunkTable.inline(found.chunks.grid, table))
         codec = {
-            "id": "refmaker.fits_column",
+            "id": "refmaker.table_column",
             "row": width,
             "start": field.start,
             "width": field.width,

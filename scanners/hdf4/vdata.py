@@ -7,8 +7,8 @@ them.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from operator import add
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -29,13 +29,13 @@ __all__ = ["RECORDS", "Field", "VData", "read_vdatas", "vdata_values"]
 
 RECORDS: Final = 1963
 """Tag of the records; a Vdata's header and records have the same reference number."""
+_FIXED = struct.Struct(">HiHH")
 _BY_FIELD: Final = 1
 """Interlace of Vdatas that hold all values of one field before those of the next."""
 _WITH_ATTRIBUTES: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """A field of a Vdata.
 
     Parameters
@@ -71,8 +71,7 @@ class Field:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class VData:
+class VData(NamedTuple):
     """The header of a Vdata.
 
     Parameters
@@ -122,9 +121,9 @@ def read_vdatas(elements: Elements, report: ScanReport) -> Mapping[int, VData]:
 
 def _header(ref: int, raw: bytes) -> VData:
     try:
-        interlace, rows, width, count = struct.unpack_from(">HiHH", raw)
-        columns = [struct.unpack_from(f">{count}H", raw, 10 + 2 * count * i) for i in range(4)]
-        at, names = 10 + 8 * count, []
+        interlace, rows, width, count = _FIXED.unpack_from(raw)
+        numbers = struct.unpack_from(f">{4 * count}H", raw, _FIXED.size)
+        at, names = _FIXED.size + 8 * count, []
         for _ in range(count):
             name, at = counted_text(raw, at)
             names.append(name)
@@ -134,9 +133,9 @@ def _header(ref: int, raw: bytes) -> VData:
         raise FormatError(f"the header of a Vdata of {len(raw)} bytes") from error
     if rows < 0:
         raise FormatError(f"a Vdata of {rows} records")
-    codes, widths, starts, orders = columns
+    codes, widths, starts, orders = (numbers[i * count : (i + 1) * count] for i in range(4))
     fields = tuple(map(Field, names, codes, starts, widths, orders))
-    if any(field.start + field.width > width for field in fields):
+    if max(map(add, starts, widths), default=0) > width:
         raise FormatError("a field of a Vdata that reaches past its record")
     pairs: list[tuple[int, int]] = []
     if len(raw) >= at + 8:

@@ -6,8 +6,7 @@ Implements DFTAG_VG of the HDF Specification 4.2, section 3.3.7, as ``vgp.c`` wr
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from refmaker.errors import FormatError, RefmakerError
 from refmaker.model.report import Outcome
@@ -23,10 +22,10 @@ __all__ = ["VDATA", "VGROUP", "VGroup", "attribute_pairs", "counted_text", "read
 VDATA, VGROUP = 1962, 1965
 _WITH_ATTRIBUTES: Final = 4
 """Version of headers that tell of attributes."""
+_LENGTH = struct.Struct(">H")
 
 
-@dataclass(frozen=True, slots=True)
-class VGroup:
+class VGroup(NamedTuple):
     """A Vgroup.
 
     Parameters
@@ -95,13 +94,15 @@ def counted_text(raw: bytes, at: int) -> tuple[str, int]:
     struct.error
         If it reaches past the end.
     """
-    (length,) = struct.unpack_from(">H", raw, at)
-    (text,) = struct.unpack_from(f"{length}s", raw, at + 2)
-    text = text.partition(b"\0")[0]
+    (length,) = _LENGTH.unpack_from(raw, at)
+    end = at + 2 + length
+    if end > len(raw):
+        raise struct.error("a text that reaches past the end")
+    text = raw[at + 2 : end].partition(b"\0")[0]
     try:
-        return text.decode(), at + 2 + length
+        return text.decode(), end
     except UnicodeDecodeError:
-        return text.decode("latin-1"), at + 2 + length
+        return text.decode("latin-1"), end
 
 
 def attribute_pairs(raw: bytes, at: int, *, fields: bool) -> list[tuple[int, int]]:

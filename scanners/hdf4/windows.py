@@ -48,6 +48,10 @@ class Windows:
         """
         if length > _BYTES or offset < 0:
             return self._source.read(offset, length)
+        window = self._windows.get(offset // _BYTES)
+        if window is not None and offset % _BYTES + length <= len(window):
+            at = offset % _BYTES
+            return window[at : at + length]
         found = self.read_upto(offset, length)
         if len(found) < length:
             raise TruncatedError(

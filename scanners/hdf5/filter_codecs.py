@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.codecs.hdf5_registry import IDENTITY_ON_READ
 from refmaker.errors import MetadataError, RefmakerError, UnsupportedError
@@ -25,8 +24,7 @@ B3D_FILTER = 32016
 _BLOSC = {0: "blosclz", 1: "lz4", 2: "lz4hc", 4: "zlib", 5: "zstd"}
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(NamedTuple):
     """What is known of the bytes that went into a filter when the chunk was written.
 
     Parameters

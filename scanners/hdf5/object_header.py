@@ -8,8 +8,7 @@ h5py gives no access: the data layout message with the address of the chunk inde
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -41,8 +40,7 @@ _PHASE_CHANGE = 0x10
 _TIMES = 0x20
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One header message.
 
     Parameters
@@ -57,8 +55,7 @@ class Message:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Prefix:
+class _Prefix(NamedTuple):
     """What a header's first bytes say: version, first message, where they end."""
 
     version: int
@@ -72,8 +69,7 @@ class _Prefix:
         return self.end + (4 if self.version == 2 else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """One block of a header: where it lies, its bytes, where its messages start."""
 
     offset: int

@@ -32,7 +32,6 @@ from refmaker.scanners.hdf5.heap_columns import read_columns
 from refmaker.scanners.hdf5.padding import padded
 from refmaker.scanners.hdf5.tree import TreeBuilder
 from refmaker.scanners.hdf5.types import ValueStorage
-from refmaker.scanners.hdf5.virtual import virtual_array
 from refmaker.scanners.hdf5.walk import Objects, ObjectType, walk
 
 if TYPE_CHECKING:
@@ -334,6 +333,8 @@ class FileScan:
         return path
 
     def _virtual(self, dataset: OpenDataset) -> Array:
+        from refmaker.scanners.hdf5.virtual import virtual_array
+
         fill = self._options.settings.get(MISSING_SOURCES) == "fill"
         return virtual_array(
             dataset, self._find_source, self._expect, self._report.warn if fill else None

@@ -6,7 +6,7 @@ Superblock" and II.C "Superblock Extension".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,7 @@ _SIZE = 64
 _BTREE_K_MESSAGE = 0x0013
 
 
-@dataclass(frozen=True, slots=True)
-class Superblock:
+class Superblock(NamedTuple):
     """What is needed to follow addresses.
 
     Parameters

@@ -99,7 +99,6 @@ class N5Scanner(DeclaredScanner, declaration=FORMAT):
                 report.add(f"/{name}", Outcome.SKIPPED, str(error), code)
             else:
                 report.add(f"/{name}", Outcome.REFERENCED)
-        report.sources.update(chunks.sources)
         group = nested(_named(nodes))
         assert isinstance(group, Group)  # noqa: S101 - an array has a name here
         return group, report

@@ -8,8 +8,7 @@ used wherever they decode exactly; those of this package where none does.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -57,8 +56,7 @@ _PROCESSES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA})
 """Markers of JPEG frames that decoders know: sequential, progressive, lossless, arithmetic."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkCodecs:
+class ChunkCodecs(NamedTuple):
     """How the segments of an image are decoded.
 
     Parameters
@@ -105,7 +103,7 @@ class ChunkCodecs:
         pad = {"id": "refmaker.tiff_pad", "nbytes": self.segment_bytes, "tail": tail}
         if over:
             pad["over"] = over
-        return replace(self, steps=(*self.steps[:at], pad, *self.steps[at:]))
+        return self._replace(steps=(*self.steps[:at], pad, *self.steps[at:]))
 
     def split(self) -> tuple[tuple[Mapping[str, Any], ...], Mapping[str, Any] | None]:
         """Return the steps as an array's ``filters`` and ``compressor``."""

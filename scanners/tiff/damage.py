@@ -81,7 +81,7 @@ def without_some(pages: Pages, image: Image, bad: list[int]) -> Image | None:
     # In the main chain pages have numbers that reports use, too.
     main = bool((pages.parent[level.numbers] < 0).all()) and len(pages.urls) == 1
     numbers = level.numbers[kept] if main else kept
-    axis = replace(axis, size=int(kept.size), values=tuple(float(value) for value in numbers))
+    axis = axis._replace(size=int(kept.size), values=tuple(float(value) for value in numbers))
     return replace(
         image,
         axes=(axis,),

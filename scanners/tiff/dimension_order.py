@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["DimensionOrder"]
 
 
-@dataclass(frozen=True, slots=True)
-class DimensionOrder:
+class DimensionOrder(NamedTuple):
     """The order of an array's dimensions.
 
     Parameters

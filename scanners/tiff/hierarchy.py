@@ -343,7 +343,7 @@ class Builder:
                 known["c"] = Axis("c", count * samples)
             labels = tuple(one.label for one in self._channels(plan))
             if any(labels) and not known["c"].labels:
-                known["c"] = replace(known["c"], labels=labels)
+                known["c"] = known["c"]._replace(labels=labels)
         if image.geo is not None and samples > 1:
             known["band"] = Axis("band", samples, values=())
         return tuple(known.get(name, Axis(name)) for name in plan.names)

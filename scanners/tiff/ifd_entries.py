@@ -7,7 +7,7 @@ code, type, count, and either the values themselves or the offset where they lie
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -31,8 +31,7 @@ for _type, _dtype in TYPES.items():
     SIZES[_type] = np.dtype(_dtype).itemsize * (2 if _type in RATIONALS else 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(NamedTuple):
     """How a file writes its directories.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -149,7 +149,7 @@ def _chunks(
     code = probed(pages, numbers[there], code, real, options.settings.get("probe", "auto"))
     if facts.samples > 1 and not facts.separate and not place.samples_last:
         step = _samples_first(facts, code.dtype.itemsize)
-        code = replace(code, steps=(*code.steps, step), ragged=max(code.ragged, 0))
+        code = code._replace(steps=(*code.steps, step), ragged=max(code.ragged, 0))
     short = not facts.tiled and facts.length % facts.chunk_length > 0
     rows = facts.chunk_length
     if code.plain:

@@ -7,7 +7,7 @@ them into groups and arrays.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -37,8 +37,7 @@ def axis_names(letters: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(NamedTuple):
     """One dimension of an image.
 
     Parameters
@@ -65,8 +64,7 @@ class Axis:
     values: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(NamedTuple):
     """How a channel is called and shown.
 
     Parameters

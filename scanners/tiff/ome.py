@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -105,7 +105,7 @@ def read_images(
     here = _Place("" if companion else document.uuid, own, "")
     if document.binary_only is not None:
         text, document, home = _master(document.binary_only, siblings)
-        here = replace(here, home=home)
+        here = here._replace(home=home)
     names = _files(document, here, report)
     joined, number = _open_all(pages, names, siblings, report, fill=fill)
     found = []
@@ -116,8 +116,7 @@ def read_images(
     return joined, found, text
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """Which file is scanned, and which has the description.
 
     `uuid` and `name` are the scanned file's; `home` is the name of the TIFF file that the

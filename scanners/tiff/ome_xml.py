@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -37,8 +37,7 @@ _QUANTITIES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class BinaryOnly:
+class BinaryOnly(NamedTuple):
     """A file that has pixels only; the description is in another."""
 
     name: str

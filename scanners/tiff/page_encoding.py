@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["PageEncoding", "element_type"]
 
 
-@dataclass(frozen=True, slots=True)
-class PageEncoding:
+class PageEncoding(NamedTuple):
     """The storage of one page, and of all pages of its kind.
 
     Parameters

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import math
 import zlib
-from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +106,7 @@ def probed(
     pages.warnings += [f"{fault}; it cannot be read" for fault in faults]
     if not (cut or over):
         return code
-    return replace(code.padded(tail or facts.chunk_length, over), fills=True)
+    return code.padded(tail or facts.chunk_length, over)._replace(fills=True)
 
 
 def _count(tried: int) -> str:

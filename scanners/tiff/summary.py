@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refmaker.model import Array, Group
+from refmaker.model.pyramid import reduced_levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,43 +31,18 @@ def _images(root: Group) -> Iterator[tuple[str, Group]]:
     for path, node in root.walk():
         if not isinstance(node, Group) or any(path.startswith(f"{p}/") or not p for p in inside):
             continue
-        levelled = "multiscales" in node.attributes or len(_reduced(node)) > 1
+        levelled = "multiscales" in node.attributes or len(reduced_levels(node)) > 1
         alone = isinstance(node.members.get("image"), Array)
         if levelled or alone:
             yield path, node
             inside.append(path)
 
 
-def _reduced(group: Group) -> list[dict[str, str]]:
-    """Return the levels of an image that no attributes describe, such as those of a COG."""
-    found: list[dict[str, str]] = []
-    last: dict[str, int] = {}
-    while isinstance(inner := group.members.get(str(len(found))), Group):
-        image = inner.members.get("image")
-        if not isinstance(image, Array) or image.dimension_names is None:
-            break
-        sizes = {str(name): n for name, n in zip(image.dimension_names, image.shape, strict=True)}
-        if last and not _shrunk(last, sizes):
-            return []
-        found.append({"path": f"{len(found)}/image"})
-        last = sizes
-    return found
-
-
-def _shrunk(large: Mapping[str, int], small: Mapping[str, int]) -> bool:
-    """Tell whether sizes are those of a smaller copy: y and x by one factor, the rest as it is."""
-    if list(large) != list(small) or not {"y", "x"} <= set(large):
-        return False
-    factor = max(large["y"], large["x"]) / max(small["y"], small["x"], 1)
-    alike = all(abs(large[name] / factor - small[name]) <= 1 for name in "yx")
-    same = all(large[name] == small[name] for name in large if name not in "yx")
-    return factor > 1 and alike and same
-
-
 def _row(path: str, group: Group) -> dict[str, Any]:
     scales = group.attributes.get("multiscales")
     known: Mapping[str, Any] = scales[0] if isinstance(scales, list) and scales else {}
-    sets = known.get("datasets") or _reduced(group) or [{"path": "image"}]
+    told = known.get("datasets") or [{"path": level} for level in reduced_levels(group)]
+    sets = told or [{"path": "image"}]
     first = str(sets[0]["path"])
     image = group[first]
     row: dict[str, Any] = {"path": path or "/", "name": known.get("name", "")}

@@ -143,7 +143,7 @@ def _sized(pages: Pages, image: Image) -> Image:
         size, unit = sizes.get(axis.name, 0.0) * 1e6, "micrometer"
         if axis.name == "t":
             size, unit = interval, "second"
-        return replace(axis, scale=size, unit=unit) if 0 < size < math.inf else axis
+        return axis._replace(scale=size, unit=unit) if 0 < size < math.inf else axis
 
     y, x = image.pixels
     return replace(

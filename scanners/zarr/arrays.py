@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.model.report import Fingerprint, ScanReport
+    from refmaker.model.report import ScanReport
     from refmaker.scanners.zarr.hierarchy import Node
     from refmaker.scanners.zarr.shards import Sharding
     from refmaker.scanning.chunk_keys import ChunkKeys
@@ -49,7 +49,7 @@ class ArrayBuilder:
     store : KeyStore
         The store.
     report : ScanReport
-        Is told of files that are no chunks.
+        Is told of files that are chunks, and of those that are none.
     options : ScanOptions
         ``inline_budget`` bounds what is inlined for fill values.
     assume : bool
@@ -63,11 +63,6 @@ class ArrayBuilder:
         self._store, self._report, self._options = store, report, options
         self._assume = assume
         self._chunks = StoredChunks(store, report, _DOCUMENTS)
-
-    @property
-    def sources(self) -> dict[str, Fingerprint]:
-        """The files that references point into."""
-        return self._chunks.sources
 
     def array(self, node: Node) -> Array:
         """Return the array of a node.

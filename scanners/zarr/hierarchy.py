@@ -6,8 +6,7 @@ the Zarr core specification, version 3, with ``consolidated_metadata`` in the ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import (
     FormatError,
@@ -37,8 +36,7 @@ _UNSURE = 64
 """Objects that are named one by one where consolidated metadata lack them."""
 
 
-@dataclass(slots=True)
-class Node:
+class Node(NamedTuple):
     """A group or an array of a store.
 
     Parameters
@@ -53,7 +51,7 @@ class Node:
 
     path: str
     version: int
-    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    documents: dict[str, dict[str, Any]]
 
     @property
     def is_array(self) -> bool:
@@ -111,7 +109,7 @@ def read_hierarchy(
         _compare(nodes, _members(store, version, ScanReport(report.url)), report)
     else:
         nodes = _members(store, version, report)
-    if version == 3 and _V3 not in nodes.setdefault("", Node("", 3)).documents:
+    if version == 3 and _V3 not in nodes.setdefault("", Node("", 3, {})).documents:
         nodes[""].documents[_V3] = first
     return _outside_arrays(nodes, report)
 
@@ -181,11 +179,8 @@ def _members(store: KeyStore, version: int, report: ScanReport) -> dict[str, Nod
     assert store.listing is not None  # noqa: S101 - looked at before
     names = store.listing.names
     ends = (_V3,) if version == 3 else _V2
-    numbers = [
-        number
-        for number, name in enumerate(names)
-        if name.endswith(ends) and name.rpartition("/")[2] in ends
-    ]
+    numbers = [number for number, name in enumerate(names) if name.endswith(ends)]
+    numbers = [number for number in numbers if names[number].rpartition("/")[2] in ends]
     numbers.sort(key=names.__getitem__)
     pairs = zip(map(names.__getitem__, numbers), read_documents(store, numbers), strict=True)
     return _nodes(version, pairs, report)
@@ -210,7 +205,7 @@ def _nodes(version: int, pairs: Iterable[tuple[str, Any]], report: ScanReport) -
             refused.setdefault(path, str(error))
             continue
         if name in _V2 or name == _V3:
-            nodes.setdefault(path, Node(path, version)).documents[name] = document
+            nodes.setdefault(path, Node(path, version, {})).documents[name] = document
     for path, reason in refused.items():
         nodes.pop(path, None)
         report.add(f"/{path}", Outcome.SKIPPED, reason, "zarr-document")

@@ -90,7 +90,6 @@ class ZarrScanner(DeclaredScanner, declaration=FORMAT):
         for path, array in arrays.items():
             _account(path, array, report)
         _account_links(store, report)
-        report.sources.update(builder.sources)
         group = nested({**groups, **arrays})
         assert isinstance(group, Group)  # noqa: S101 - an array has a name here
         return group, report

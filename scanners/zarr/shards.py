@@ -7,8 +7,7 @@ offset and length of each inner chunk, both all ones where it was never written.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ _DEEPEST = 4
 """Shards in each other."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sharding:
+class Sharding(NamedTuple):
     """How an array's shards are divided.
 
     Parameters

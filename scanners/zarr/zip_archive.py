@@ -5,7 +5,6 @@ Implements section 4.3 of APPNOTE.TXT 6.3.10: a member's bytes begin behind its 
 
 from __future__ import annotations
 
-import zipfile
 import zlib
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,11 @@ import numpy as np
 from refmaker.errors import FormatError, LimitError, RefmakerError, UnsupportedError
 from refmaker.io.listing import Listing
 from refmaker.io.stores import STORE_DOCUMENTS
+from refmaker.io.zip_directory import library_directory, plain_directory
 from refmaker.scanning.key_store import DOCUMENT_MOST, Places
 
 if TYPE_CHECKING:
+    import zipfile
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
@@ -29,11 +30,6 @@ __all__ = ["ZipStore"]
 _HEADER = 30
 _NEAR, _SPAN = 4096, 64 * 1024**2
 """Mean distance of members, and bytes of all, up to which what lies between is read, too."""
-_BROKEN = (
-    zipfile.BadZipFile, ValueError, OverflowError, NotImplementedError, EOFError, zlib.error,
-    IndexError,
-)  # fmt: skip
-"""What the library raises of archives that are damaged, besides errors of reading."""
 
 
 class ZipStore:
@@ -63,21 +59,32 @@ class ZipStore:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        try:
-            self._archive = zipfile.ZipFile(source.open())
-        except RefmakerError:
-            raise
-        except (*_BROKEN, OSError) as error:
-            raise FormatError(f"a damaged zip archive: {error}", url=source.url) from error
+        self._archive: zipfile.ZipFile | None = None
+        members = plain_directory(source.read, source.size) or library_directory(self._library())
         # Of members with one name the last one counts.
-        members = {m.filename: m for m in self._archive.infolist() if m.filename[-1:] != "/"}
-        self.prefix = _root_of(list(members), source.url)
+        rows = {name: row for row, name in enumerate(members.names) if name[-1:] != "/"}
+        self.prefix = _root_of(list(rows), source.url)
         start = len(self.prefix)
-        found = sorted(name for name in members if name.startswith(self.prefix))
-        self._members = [members[name] for name in found]
-        sizes = [member.file_size for member in self._members]
+        found = sorted(name for name in rows if name.startswith(self.prefix))
+        order = np.array([rows[name] for name in found], np.int64)
+        self._start, self._size = members.start[order], members.size[order]
+        self._checksum, self._packed = members.checksum[order], members.packed[order]
         self.names = [name[start:] for name in found] if start else found
-        self.listing: Listing | None = Listing(self.names, sizes, [None] * len(sizes))
+        self.listing: Listing | None = Listing(self.names, self._size.tolist())
+
+    def _library(self) -> zipfile.ZipFile:
+        """Return the archive as the library opens it."""
+        import zipfile
+
+        if self._archive is None:
+            try:
+                self._archive = zipfile.ZipFile(self._source.open())
+            except RefmakerError:
+                raise
+            except _broken() as error:
+                what = f"a damaged zip archive: {error}"
+                raise FormatError(what, url=self._source.url) from error
+        return self._archive
 
     def url(self, key: str) -> str:  # noqa: ARG002 - whichever it is
         """Return the archive."""
@@ -93,18 +100,16 @@ class ZipStore:
         FormatError
             If a header is damaged, or a member reaches past the end of the archive.
         """
-        rows = numbers.tolist()
-        members = [self._members[row] for row in rows]
-        packed = next((m for m in members if m.compress_type or m.flag_bits & 1), None)
-        if packed is not None:
+        packed = np.flatnonzero(self._packed[numbers])
+        if packed.size:
+            name = self.prefix + self.names[int(numbers[packed[0]])]
             raise UnsupportedError(
-                f"the member {packed.filename!r} is compressed or encrypted in the archive",
+                f"the member {name!r} is compressed or encrypted in the archive",
                 code="zarr-zip-compressed",
                 url=self._source.url,
                 hint="store members as they are: zip -0 -r store.zarr.zip .",
             )
-        header = np.array([m.header_offset for m in members], np.int64)
-        length = np.array([m.file_size for m in members], np.int64)
+        header, length = self._start[numbers], self._size[numbers]
         self._check(header, np.full(header.size, _HEADER))
         raw = self._headers(header)
         if not (raw[:, :4] == np.frombuffer(b"PK\x03\x04", np.uint8)).all():
@@ -140,19 +145,44 @@ class ZipStore:
 
     def values(self, numbers: Sequence[int]) -> list[bytes | RefmakerError]:
         """Return whole values of listed keys, by their numbers, compressed ones too."""
-        return [self._value(self._members[number]) for number in numbers]
-
-    def _value(self, member: zipfile.ZipInfo) -> bytes | RefmakerError:
+        at = np.array(numbers, np.int64)
+        stored = at[~self._packed[at] & (self._size[at] <= DOCUMENT_MOST)]
+        known: dict[int, bytes] = {}
         try:
-            with self._archive.open(member) as file:
+            places = self.places(stored)
+            ranges = zip(places.offset.tolist(), places.length.tolist(), strict=True)
+            known = dict(zip(stored.tolist(), self._source.read_many(list(ranges)), strict=True))
+        except RefmakerError:
+            # One member that is damaged costs no other.
+            known = {}
+        return [
+            known[number]
+            if number in known and zlib.crc32(known[number]) == self._checksum[number]
+            else self._unpacked(self.prefix + self.names[number])
+            for number in numbers
+        ]
+
+    def _unpacked(self, name: str) -> bytes | RefmakerError:
+        try:
+            with self._library().open(name) as file:
                 data = file.read(DOCUMENT_MOST + 1)
         except RefmakerError as error:
             return error
-        except (*_BROKEN, RuntimeError, OSError) as error:
-            return FormatError(f"{member.filename}: {error}", url=self._source.url)
+        except _broken() as error:
+            return FormatError(f"{name}: {error}", url=self._source.url)
         if len(data) > DOCUMENT_MOST:
-            return LimitError(f"{member.filename} is larger than {DOCUMENT_MOST} bytes")
+            return LimitError(f"{name} is larger than {DOCUMENT_MOST} bytes")
         return data
+
+
+def _broken() -> tuple[type[BaseException], ...]:
+    """Return what the library raises of archives that are damaged or cannot be read."""
+    import zipfile
+
+    return (
+        zipfile.BadZipFile, ValueError, OverflowError, NotImplementedError, EOFError, zlib.error,
+        IndexError, OSError, RuntimeError,
+    )  # fmt: skip
 
 
 def _root_of(names: Sequence[str], url: str) -> str:

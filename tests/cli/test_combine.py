@@ -87,7 +87,7 @@ def test_options_that_make_no_sense(run, sets, wrong):
 def test_appending(run, sets):
     run("combine", *sets[:2], "-o", "cube.json", "--concat", "t")
     ran = run("append", "cube.json", sets[1], sets[2], "--concat", "t")
-    assert ran.out == "cube.json: 1 file added, 1 were there\n"
+    assert ran.out == "2 inputs: 1 file added, 1 was there already -> cube.json\n"
     assert refmaker.open_group("cube.json")["t"][...].tolist() == [0, 1, 2]
     ran = run("append", "cube.json", sets[2], "--json")
     assert (ran.records[0]["added"], ran.records[0]["known"]) == (0, 1)
@@ -99,4 +99,4 @@ def test_appending(run, sets):
 def test_appending_scans_what_is_no_set(run, files):
     run("scan", files["a"], "-o", "a.json")
     ran = run("append", "a.json", files["a"])
-    assert ran.out == "a.json: 0 files added, 1 were there\n"
+    assert ran.out == "1 input: 0 files added, 1 was there already -> a.json\n"

@@ -222,3 +222,43 @@ def test_names_of_urls(run, files):
         assert ran.out.splitlines()[0].endswith("-> a.refs.json")
     finally:
         memory.rm("/in", recursive=True)
+
+
+def test_every_command_that_writes_sums_up_in_a_line(run, files, monkeypatch):
+    # What was given, how much there is, and where it went; one record of the same with --json.
+    run("scan", files["b"], "-o", "b.json")
+    run("scan", files["a"], "-o", "cube.json")
+    writes = {
+        "scan": (files["a"], "-o", "s.json"),
+        "combine": ("cube.json", "b.json", "-o", "c.json"),
+        "append": ("cube.json", files["a"]),
+        "convert": ("cube.json", "v.json"),
+        "edit": ("cube.json", "e.json", "--drop", "x"),
+        "materialize": ("cube.json", "m.zarr"),
+        "catalog": ("add", "k.yaml", "cube.json"),
+        "report": ("cube.json", "-o", "r.html", "--no-looks"),
+    }
+    for verb, arguments in writes.items():
+        line, *rest = run(verb, *arguments).out.splitlines()
+        assert " -> " in line, verb
+        assert all(text.startswith("read by: ") for text in rest), verb
+        again = ("--overwrite",) if verb in ("scan", "combine", "convert", "edit") else ()
+        again = ("--name", "other") if verb == "catalog" else again
+        given = ["cube.json", "again.zarr"] if verb == "materialize" else arguments
+        (record,) = run(verb, *given, *again, "--json").records
+        assert record["status"] == "ok", verb
+        assert record["output"], verb
+        assert record.keys() & {"input", "inputs"}, verb
+
+
+def test_checking_a_catalog_sums_up(run, files):
+    run("scan", files["a"], "-o", "a.json")
+    run("catalog", "add", "k.yaml", "a.json")
+    ran = run("catalog", "check", "k.yaml")
+    assert ran.err.splitlines()[-1] == "1 entry: 1 ok"
+    files["a"].unlink()
+    ran = run("catalog", "check", "k.yaml", code=1)
+    assert ran.err.splitlines()[-1] == "1 entry: 0 ok, 1 failed"
+    assert run("catalog", "check", "k.yaml", "--json", code=1).summary == {
+        "entries": 1, "ok": 0, "failed": 1,
+    }  # fmt: skip

@@ -64,7 +64,7 @@ def test_a_failure_is_told_and_leaves_nothing(run, files, tmp_path):
     assert set(told) >= KEYS
     assert told["status"] == "failed"
     assert told["output"] is None
-    assert set(told["error"]) == {"type", "message", "path", "offset", "hint"}
+    assert set(told["error"]) == {"type", "message", "url", "path", "offset", "hint"}
     assert told["error"]["type"] == "TruncatedError"
     assert ran.err.startswith(f"error: {files['broken']}: byte 12: ")
     assert set(tmp_path.iterdir()) == before

@@ -93,7 +93,8 @@ def test_keywords_stand_between_backticks():
     wrong = {place: text for place, text in TEXTS.items() if bare.search(text)}
     # XML has attributes; errors of the caller's own keywords show what was given ('X' above).
     allowed = (
-        *("refmaker/publish/html_report/figures.py", "refmaker/__init__.py"),
+        *("refmaker/publish/html_report/bars.py", "refmaker/publish/pictures/canvas.py"),
+        "refmaker/__init__.py",
         "refmaker/verification/verify.py",
     )
     assert not [place for place in wrong if not place.startswith(allowed)]
@@ -109,19 +110,53 @@ def test_every_keyword_is_one_and_has_its_flag(place):
             assert chosen in all_settings()[setting][0].choices
     shown = as_flags(text)
     assert "`" not in shown
-    for name, value in MARKED.findall(text):
-        if f"{name}={value} in Python" in shown or f"{name} in Python" in shown:
-            assert name in {
-                "allow",
-                "codecs",
-                "compare_budget",
-                "remote_options",
-                "scan",
-                "times",
-                "secrets",
-            } | {"verify_sources"}
+    assert "in Python" not in shown
     for flag in FLAG.findall(shown):
         assert any(flag in flags(verb) for verb in VERBS), (flag, text)
+
+
+def told(node):
+    """Return the words of an expression that is a hint."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(map(_part, node.values))
+    if isinstance(node, ast.Constant):
+        return str(node.value or "")
+    below = (node.body, node.orelse) if isinstance(node, ast.IfExp) else ()
+    below = (node.left, node.right) if isinstance(node, ast.BinOp) else below
+    return " ".join(map(told, below))
+
+
+HINTS = {
+    f"{path.relative_to(ROOT)}:{hint.value.lineno}": told(hint.value)
+    for folder in ("refmaker", "scanners", "templates")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    for call in ast.walk(ast.parse(path.read_text()))
+    if isinstance(call, ast.Call)
+    for hint in call.keywords
+    if hint.arg == "hint"
+}
+"""The words of every hint, by where it is given."""
+ELSEWHERE = (
+    "refmaker/publish/imaging/",
+    "refmaker/reading/filesystem.py",
+    "refmaker/virtualizarr/",
+)
+"""Rooms that no command leads to: their hints are those of Python."""
+PYTHON = re.compile(r"\b\w+=(?:True|False|[\[{'\"]|\w+\()|\brefmaker\.\w+|\.\w+\(")
+
+
+def test_there_are_hints_to_look_at():
+    assert len([text for text in HINTS.values() if text]) > 200
+
+
+@pytest.mark.parametrize("place", [place for place, text in HINTS.items() if text])
+def test_no_hint_speaks_python_in_a_terminal(place):
+    if place.startswith(ELSEWHERE):
+        return
+    shown = re.sub(r"(--\S+ )\S+|-S '[^']*'|with zarr\.\w+", r"\1", as_flags(HINTS[place]))
+    assert not PYTHON.search(shown), shown
+    assert "`" not in shown
+    assert shown
 
 
 def flags(verb):
@@ -152,8 +187,13 @@ def flags(verb):
         ("pattern", "`concat_variables=['run']`", "--concat-variables run"),
         ("pattern", "`check_files=0`", "--check-files 0"),
         ("catalog", "`overwrite=True`", "--overwrite"),
-        ("info", "open with `codecs=['x.y']`", "open with codecs=['x.y'] in Python"),
-        ("info", "`scan={'format': ...}`", "scan={'format': ...} in Python"),
+        ("materialize", "open with `codecs=['x.y']`", "open with --allow-codec x.y"),
+        ("info", "open with `codecs=['x.y']`", "open with --allow-codec x.y of 'refmaker serve'"),
+        ("verify", "name it in `allow=[...]`", "name it in --allow ..."),
+        ("materialize", "`verify_sources='off'`", "--verify-sources off"),
+        ("info", "`scan={'format': ...}`", "--format ... of 'refmaker scan'"),
+        ("scan", "do this, or write with `secrets=True`", "do this"),
+        ("scan", "`storage_options={'s3://x/': {...}}`", """-S 's3://x/={"NAME": "VALUE"}'"""),
         ("info", "a dataset named `odd`, `a b`, `x=1`", "a dataset named `odd`, `a b`, `x=1`"),
     ],
 )

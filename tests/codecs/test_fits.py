@@ -2,12 +2,15 @@
 
 import base64
 
+import numcodecs
 import numpy as np
 import pytest
+from astropy.io import fits
 
-from refmaker.codecs.fits_column import FITSColumn
+import refmaker
 from refmaker.codecs.fits_tiles import FITSTiles
 from refmaker.codecs.fits_unsigned import FITSUnsigned
+from refmaker.codecs.table_column import TableColumn
 from refmaker.errors import CodecError, MetadataError
 
 
@@ -29,13 +32,32 @@ def test_what_is_no_unsigned_chunk():
 
 def test_column():
     rows = np.arange(60, dtype=np.uint8).reshape(6, 10)
-    found = np.asarray(FITSColumn(10, 3, 4).decode(rows.tobytes()))
+    found = np.asarray(TableColumn(10, 3, 4).decode(rows.tobytes()))
     np.testing.assert_array_equal(found.reshape(6, 4), rows[:, 3:7])
     with pytest.raises(CodecError):
-        FITSColumn(10, 3, 4).decode(bytes(59))
+        TableColumn(10, 3, 4).decode(bytes(59))
     for bad in ((0, 0, 1), (10, 8, 3), (10, -1, 3), (10, 3, 0)):
         with pytest.raises(MetadataError):
-            FITSColumn(*bad)
+            TableColumn(*bad)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_sets_that_hold_the_former_name_of_columns(tmp_path, version):
+    table = np.rec.fromarrays([np.arange(500, dtype=">i4"), np.arange(500) / 7], names="a,b")
+    fits.BinTableHDU(table).writeto(tmp_path / "t.fits")
+    refs = refmaker.scan(tmp_path / "t.fits", inline_threshold=0)
+    refs.write(tmp_path / "t.json", zarr_format=version)
+    text = (tmp_path / "t.json").read_text()
+    assert "refmaker.table_column" in text
+    (tmp_path / "old.json").write_text(text.replace("table_column", "fits_column"))
+    old = refmaker.read(tmp_path / "old.json")
+    assert {path: array.codecs for path, array in old.arrays.items()} == {
+        path: array.codecs for path, array in refs.arrays.items()
+    }
+    opened = refmaker.open_group(tmp_path / "old.json")
+    np.testing.assert_array_equal(opened[next(iter(refs.arrays))][:], table["a"])
+    config = {"id": "refmaker.fits_column", "row": 4, "start": 1, "width": 2}
+    assert bytes(numcodecs.get_codec(config).decode(b"abcdefgh")) == b"bcfg"
 
 
 def packed(values, dtype):

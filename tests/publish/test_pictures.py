@@ -377,3 +377,62 @@ def test_names_cannot_leave_their_place(tmp_path):
     text = svg(look_at(subject, source), source)
     assert "<script" not in text
     assert 'aria-label="&quot;&gt;&lt;script&gt;' in text
+
+
+def test_a_few_long_rows():
+    values = np.arange(3 * 9000, dtype="f4").reshape(3, 9000)
+    group = Group({"v": inline(values, ("y", "x"))})
+    (subject,) = subjects(group)
+    look = look_at(subject, Source(group), pixels=450)
+    assert look.every == (1, 20)
+    np.testing.assert_array_equal(look.values, values[:, 10::20])
+    assert svg(look, Source(group))
+
+
+def test_planes_of_a_stack_keep_their_shape():
+    """Pixels that are twice as high as wide, and more rows than columns."""
+    group = Group(
+        {
+            "image": inline(np.zeros((4, 400, 100), "u1"), ("z", "y", "x")),
+            "y": inline(np.arange(400) * 2.0, ("y",), attributes={"units": "mm"}),
+            "x": inline(np.arange(100) * 1.0, ("x",), attributes={"units": "mm"}),
+        }
+    )
+    (subject,) = subjects(group)
+    look = look_at(subject, Source(group), pixels=300)
+    assert look.every == (4, 4)
+    assert look.values.shape == (4, 100, 25)
+    frame = frame_of(look, Source(group))
+    assert frame.ratio == pytest.approx(8)
+
+
+def test_photographs_are_made_smaller_by_means():
+    rgb = np.zeros((300, 300, 3), "u1")
+    rgb[:, ::2] = 200
+    group = Group({"image": inline(rgb, ("y", "x", "c"), attributes={"photometric": "rgb"})})
+    (subject,) = subjects(group)
+    look = look_at(subject, Source(group), pixels=150)
+    assert look.values.shape == (150, 150, 3)
+    assert (look.values == 100).all()
+
+
+def test_palettes():
+    numbers = np.tile(np.array([[0, 1], [2, 9]], "u1"), (10, 10))
+    tiff = {"photometric": "palette", "colormap": [[0, 65535, 0], [0, 0, 65535], [257, 0, 0]]}
+    dicom = {"photometric_interpretation": "PALETTE COLOR"}
+    table = np.array([[1, 2, 3], [4, 5, 6]], "u1")
+    group = Group(
+        {
+            "t": inline(numbers, ("y", "x"), attributes=tiff),
+            "d": Group(
+                {
+                    "image": inline(numbers, ("y", "x"), attributes=dicom),
+                    "palette": inline(table, ("entry", "c"), attributes={"first_value": 1}),
+                }
+            ),
+        }
+    )
+    found = {one.path: one for one in subjects(group) if one.kind == "image"}
+    seen = {path: look_at(one, Source(group)).values[:2, :2] for path, one in found.items()}
+    assert seen["t"].tolist() == [[[0, 0, 1], [255, 0, 0]], [[0, 255, 0], [0, 255, 0]]]
+    assert seen["d/image"].tolist() == [[[1, 2, 3], [1, 2, 3]], [[4, 5, 6], [4, 5, 6]]]

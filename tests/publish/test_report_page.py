@@ -1,8 +1,7 @@
-"""The page that shows a reference set, in a real browser and by what it says."""
+"""What the page that shows a reference set says, and what it costs."""
 
 from __future__ import annotations
 
-import base64
 import re
 
 import numpy as np
@@ -14,10 +13,13 @@ from refmaker.cli import main
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.report import Fingerprint, ScanReport
 from refmaker.publish.html_report.access import accesses
+from refmaker.publish.html_report.bars import bar
 from refmaker.publish.html_report.byte_map import FREE, SHARED, byte_maps
-from refmaker.publish.html_report.quick_look import look_at
+from refmaker.publish.html_report.gallery import gallery
+from refmaker.publish.html_report.tables import summary_table
+from refmaker.publish.pictures import Source, subjects
+from refmaker.publish.pictures.axes import Surroundings
 from refmaker.storage.reference_set import ReferenceSet
-from tests.browser import browser, complaints, dark, requests
 
 HOSTILE = '"><script>alert(1)</script>'
 
@@ -42,44 +44,19 @@ def refs(tmp_path):
     return refmaker.scan(tmp_path / "a.nc")
 
 
-def test_in_a_browser(refs, tmp_path):
-    refs.write(tmp_path / "a.json")
-    refmaker.report(tmp_path / "a.json", tmp_path / "a.html")
-    url = (tmp_path / "a.html").as_uri()
-    with browser() as running:
-        running.get(url)
-        assert running.title == "a.json"
-        assert complaints(running) == []
-        assert {found for found in requests(running) if not found.startswith("data:")} == {url}
-        light = running.execute_script("return getComputedStyle(document.body).backgroundColor")
-        drawn = running.find_elements("css selector", "#arrays svg")
-        assert len(drawn) >= 4
-        assert all(element.size["height"] > 20 for element in drawn)
-        assert running.find_elements("css selector", "script") == []
-        dark(running)
-        shade = "return getComputedStyle(document.body).backgroundColor"
-        assert running.execute_script(shade) != light
-        # Text inside figures has the colour of the page.
-        colour = "return getComputedStyle(document.querySelector('svg text')).fill"
-        ink = "return getComputedStyle(document.body).color"
-        assert running.execute_script(colour) == running.execute_script(ink)
-        running.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True},
-        )
-        # Nothing sticks out of a phone's screen.
-        width = "return document.documentElement.scrollWidth"
-        assert running.execute_script(width) <= 360
-        printed = running.execute_cdp_cmd("Page.printToPDF", {})
-        assert base64.b64decode(printed["data"]).startswith(b"%PDF")
-
-
 def test_what_the_page_says(refs, tmp_path):
     refmaker.report(refs, tmp_path / "a.html", title=HOSTILE)
     text = (tmp_path / "a.html").read_text()
     assert "<script" not in text
     assert "http://" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", text)
-    for words in ("t2m", "inner/", "numcodecs", "widest gap", "one series along time", "a.nc"):
+    for words in (
+        "t2m",
+        "inner/",
+        "numcodecs",
+        "widest gap",
+        "one point along all of time",
+        "a.nc",
+    ):
         assert words in text
     # The same set gives the same page.
     refmaker.report(refs, tmp_path / "b.html", title=HOSTILE)
@@ -90,10 +67,22 @@ def test_trouble_with_one_array_is_told(refs, tmp_path):
     (tmp_path / "a.nc").unlink()
     refmaker.report(refs, tmp_path / "a.html")
     text = (tmp_path / "a.html").read_text()
-    assert "No quick look: " in text
-    assert "MissingTargetError" in text
+    assert "Not drawn: MissingTargetError" in text
+    # What stands in the set itself is drawn all the same.
+    assert 'aria-label="t2m' not in text
     refmaker.report(refs, tmp_path / "b.html", looks=False)
-    assert "No quick look" not in (tmp_path / "b.html").read_text()
+    assert "Not drawn" not in (tmp_path / "b.html").read_text()
+
+
+def test_files_that_cannot_be_reached_are_not_all_tried(tmp_path, monkeypatch):
+    members = {}
+    for number in range(6):
+        chunks = table((1, 1), str(tmp_path / f"gone{number}"), [0], [400])
+        members[f"v{number}"] = Array((20, 20), (20, 20), np.dtype("u1"), chunks)
+    cards = gallery(subjects(Group(members)), Source(Group(members)))
+    assert [card.trouble.partition(":")[0] for card in cards] == ["MissingTargetError"] * 3 + [
+        "not tried, as 3 others could not be reached"
+    ] * 3
 
 
 def table(grid, url, offset, length, **more):
@@ -107,54 +96,119 @@ def test_the_map_of_a_file():
     two = Array((2,), (2,), np.dtype("u1"), table((1,), "f", [550], [150]))
     report = ScanReport("f")
     report.sources["f"] = Fingerprint(1000)
-    (found,) = byte_maps(ReferenceSet(Group({"one": one, "two": two}), report))
+    (found,), kinds = byte_maps(ReferenceSet(Group({"one": one, "two": two}), report))
+    assert (found.alike, kinds) == (1, 1)
     assert (found.size, found.owned, found.gaps, found.shared) == (1000, 300, 700, 50)
     assert found.widest_gap == (100, 400)
     assert found.owners == ("one", "two")
-    kinds = found.cells[np.array([10, 200, 520, 570, 650, 900])]
-    assert kinds.tolist() == [0, FREE, 0, SHARED, 1, FREE]
+    parts = (np.array([10, 200, 520, 570, 650, 900]) * found.cells.size) // 1000
+    assert found.cells[parts].tolist() == [0, FREE, 0, SHARED, 1, FREE]
+    drawn = bar(found, {"one": "#111111", "two": "#222222"})
+    assert drawn.count('fill="#111111"') == 2
+    assert "one: 0 B to 100 B" in drawn
+    assert re.search(r"several: 5\d\d B to 6\d\d B", drawn)
+
+
+def test_files_alike_are_told_once():
+    """A year of days, each with the same two arrays, and one file of another kind."""
+    days, urls = 365, [f"s3://b/day{day}.nc" for day in range(365)]
+    columns = {"offset": np.full(days, 100), "url": np.arange(days)}
+    members = {
+        name: Array(
+            (days, 10), (1, 10), np.dtype("f4"),
+            ChunkTable.from_columns(
+                (days, 1), tuple(urls), length=np.arange(days) + start, **columns
+            ),
+        )
+        for name, start in (("a", 40), ("b", 1000))
+    }  # fmt: skip
+    members["mask"] = Array((9,), (9,), np.dtype("u1"), table((1,), "s3://b/mask.nc", [0], [9]))
+    found, kinds = byte_maps(ReferenceSet(Group(members)))
+    assert kinds == 2
+    assert [(one.alike, one.smallest, one.largest) for one in found] == [
+        (365, 1040, 1040 + 2 * 364), (1, 9, 9),
+    ]  # fmt: skip
+    assert found[0].url == urls[182]
+    assert found[0].owners == ("a", "b")
 
 
 def test_what_reads_cost(refs):
-    entries = {entry["path"]: entry for entry in refmaker.describe(refs)["arrays"]}
-    costs = {cost.what: cost for cost in accesses(entries["t2m"])}
-    assert costs["one value"].chunks == 1
+    array = refs.group["t2m"]
+    costs = {one.what: one for one in accesses(array, Surroundings(refs.group).axes("t2m", array))}
+    lengths = array.chunks.length.reshape(array.chunks.grid)
+    assert list(costs) == [
+        "one value", "everything at one time", "one point along all of time", "everything",
+    ]  # fmt: skip
     assert costs["one value"].used == 1 / 1200
-    assert (costs["all at one time"].chunks, costs["all at one time"].used) == (4, 1)
-    assert costs["all at one lat"].chunks == 16
-    assert costs["one series along time"].chunks == 8
-    assert costs["everything"].stored == entries["t2m"]["stored"]
-    assert accesses(entries["inner/v"]) == []
+    one = costs["everything at one time"]
+    assert (one.cost.chunks, one.used) == (4, 1)
+    assert one.cost.stored == lengths[4].sum()
+    series = costs["one point along all of time"].cost
+    assert (series.chunks, series.stored) == (8, lengths[:, 1, 1].sum())
+    assert costs["everything"].cost.stored == lengths.sum()
+    empty = refs.group["inner/v"]
+    assert accesses(empty, Surroundings(refs.group).axes("inner/v", empty)) == []
 
 
-def test_a_look_reads_a_few_chunks_only(refs, tmp_path):
-    store = refmaker.open_store(refs)
-    look = look_at(store, "t2m", refs.group["t2m"])
-    assert look.where == "[4, :, :]"
-    assert look.values.shape == (60, 80)
-    assert look_at(store, "names", refs.group["names"]) is None
-    assert look_at(store, "inner/v", refs.group["inner/v"]) is None
-    big = Array((4096, 4096), (4096, 4096), np.dtype("f8"), ChunkTable.empty((1, 1)))
-    assert look_at(store, "big", big) is None
+def test_verification_is_told(refs, tmp_path):
+    refmaker.report(refs, tmp_path / "a.html", verification=refmaker.verify(refs))
+    text = (tmp_path / "a.html").read_text()
+    assert "bit for bit: 7 arrays equal." in text
+    assert "Not everything is as in the files" not in text
+    record = {"path": "t2m", "verdict": "different", "chunks": 9, "compared": 5, "reason": HOSTILE}
+    refmaker.report(refs, tmp_path / "b.html", verification=[record, {"summary": {}}])
+    text = (tmp_path / "b.html").read_text()
+    assert "Not everything is as in the files: 1 array different" in text
+    assert "5 of 9" in text
+    assert "<script" not in text
 
 
-def test_a_look_finds_the_only_chunk_that_is_there(tmp_path):
-    (tmp_path / "d").write_bytes(np.arange(100, dtype="u1").tobytes())
-    chunks = table((10, 1), str(tmp_path / "d"), [0], [100], index=np.array([9]))
-    array = Array((100, 10), (10, 10), np.dtype("u1"), chunks, fill_value=0)
-    refs = ReferenceSet(Group({"x": array}))
-    assert look_at(refmaker.open_store(refs), "x", array).values.max() == 99
+def test_a_summary_leaves_out_columns_that_say_nothing():
+    rows = [
+        {"path": "p", "name": "u", "levels": 1, "steps": 2, "first_step": 6.0, "last_step": 12.0},
+        {"path": "p", "name": "v", "levels": 1, "steps": 1, "first_step": 6.0, "last_step": 6.0},
+    ]
+    assert summary_table(rows) == (
+        ["name", "steps"], [["u", "2 (6 to 12 h)"], ["v", "1 (6 h)"]], 0,
+    )  # fmt: skip
+    assert summary_table([]) is None
 
 
-def test_missing_values_are_not_drawn(tmp_path):
-    stored = np.array([[0, -999], [10, 20]], "<i2")
-    (tmp_path / "d").write_bytes(stored.tobytes())
-    known = {"_FillValue": -999, "scale_factor": 0.5, "add_offset": 1.0}
-    chunks = table((1, 1), str(tmp_path / "d"), [0], [8])
-    array = Array((2, 2), (2, 2), np.dtype("<i2"), chunks, attributes=known)
-    look = look_at(refmaker.open_store(ReferenceSet(Group({"x": array}))), "x", array)
-    assert np.array_equal(look.values, [[1, np.nan], [6, 11]], equal_nan=True)
-    assert look.scaled
+def many(count, **more):
+    chunks = table((1, 1), "s3://b/f", [0], [400])
+    return Group(
+        {f"v{n}": Array((20, 20), (20, 20), np.dtype("u1"), chunks, **more) for n in range(count)}
+    )
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_the_page_stays_small(tmp_path, looks):
+    """Whatever is in a set: arrays, references, long names and attributes, endless shapes."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "noise").write_bytes(rng.bytes(1 << 20))
+    noise = Array(
+        (1024, 1024), (1024, 1024), np.dtype("u1"),
+        table((1, 1), str(tmp_path / "noise"), [0], [1 << 20]), dimension_names=("y", "x"),
+    )  # fmt: skip
+    million = ChunkTable.from_columns(
+        (1000, 1000),
+        tuple(f"s3://b/{n}" for n in range(100)),
+        offset=np.arange(10**6) * 10,
+        length=np.full(10**6, 10),
+        url=np.arange(10**6) % 100,
+    )
+    endless = ChunkTable.empty((2**20, 2**20))
+    long = {f"{'k' * 1000}{n}": "v" * 10_000 for n in range(100)}
+    members = {
+        **many(2000, attributes={"long_name": "n" * 1000}).members,
+        **{f"noise{n}": noise for n in range(20)},
+        "t": Array((1000, 1000), (1, 1), np.dtype("u1"), million),
+        "endless": Array((2**50, 2**50), (2**30, 2**30), np.dtype("u1"), endless),
+        "w" * 50_000: Group(many(2).members, attributes=long),
+    }
+    refs = ReferenceSet(Group(members, attributes=long))
+    refmaker.report(refs, tmp_path / "a.html", looks=looks)
+    assert (tmp_path / "a.html").stat().st_size < 2_000_000
 
 
 def test_advice():
@@ -189,3 +243,21 @@ def test_command(refs, tmp_path, monkeypatch, capsys):
     assert not end.value.code
     assert capsys.readouterr().out == "a.json -> a.html\n"
     assert (tmp_path / "a.html").stat().st_size > 10_000
+
+
+def test_command_tells_what_comparing_came_to(refs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    refs.write("a.json")
+    with pytest.raises(SystemExit):
+        main(["verify", "a.json", "--json"])
+    (tmp_path / "checks").write_text(capsys.readouterr().out)
+    for more in (["--verified", "checks"], ["--verify"]):
+        with pytest.raises(SystemExit) as end:
+            main(["report", "a.json", "-o", "a.html", "--no-looks", *more])
+        assert not end.value.code
+        assert "bit for bit: 7 arrays equal." in (tmp_path / "a.html").read_text()
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as end:
+        main(["report", "a.json", "--verified", "a.nc"])
+    assert end.value.code == 2
+    assert "does not hold what 'refmaker verify --json' prints" in capsys.readouterr().err

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import refmaker.virtualizarr
+from tests import docstrings
+
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^<!-- virtualizarr -->\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -27,3 +30,10 @@ def test_the_page_runs(tmp_path, monkeypatch):
     assert names["again"].attrs["title"] == "renamed"
     assert "air" in names["refs"].group.members
     assert names["there"]._group["air"].shape == names["air"]["air"].shape
+
+
+@pytest.mark.parametrize("name", refmaker.virtualizarr.__all__)
+def test_examples_of_docstrings_run(name, tmp_path, monkeypatch):
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    docstrings.run(getattr(refmaker.virtualizarr, name), name)

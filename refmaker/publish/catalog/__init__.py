@@ -2,6 +2,15 @@
 
 Entries are made of stock drivers wherever those can read a set, so that whoever opens them needs no
 refmaker; with the driver of refmaker reading is safe, cached and takes few requests.
+
+Examples
+--------
+>>> refmaker.scan("examples/air.nc").write("air.json")
+>>> refmaker.catalog.add("catalog.yaml", "air.json").name
+'air'
+>>> import intake
+>>> intake.open_catalog("catalog.yaml")["air"].read()["air"].shape
+(124, 11, 21)
 """
 
 from __future__ import annotations
@@ -83,9 +92,9 @@ def add(  # noqa: PLR0913 - each is a choice of its own
         For people.
     group : str
         Path of the group that is opened; by default the root.
-    driver : {"stock", "refmaker"}, optional
-        By default "stock", where stock readers can read the set.
-    intake : {1, 2}
+    driver : str, optional
+        "stock" or "refmaker"; by default the former, where stock readers can read the set.
+    intake : {2, 1}
         Format of a new catalog; one that is there keeps its own.
     storage_options : mapping, optional
         fsspec's options for the files that hold the data; they are written into the catalog.
@@ -105,6 +114,13 @@ def add(  # noqa: PLR0913 - each is a choice of its own
         If the catalog is none, an entry of that name is there, or something does not fit.
     SourceError
         If catalog or set cannot be read or written.
+
+    Examples
+    --------
+    >>> refmaker.scan("examples/air.nc").write("air.json")
+    >>> entry = refmaker.catalog.add("catalog.yaml", "air.json", description="a month of air")
+    >>> entry.name, entry.stock
+    ('air', True)
     """
     import os
 
@@ -154,6 +170,13 @@ def entries(catalog: str | os.PathLike[str]) -> list[Listed]:
         If it cannot be read.
     MetadataError
         If it is no catalog of intake.
+
+    Examples
+    --------
+    >>> refmaker.scan("examples/air.nc").write("air.json")
+    >>> added = refmaker.catalog.add("catalog.yaml", "air.json", description="a month of air")
+    >>> [(entry.name, entry.description) for entry in refmaker.catalog.entries("catalog.yaml")]
+    [('air', 'a month of air')]
     """
     import os
 

@@ -71,6 +71,13 @@ def check(catalog: str | os.PathLike[str]) -> list[EntryCheck]:
         If it is no catalog of intake.
     MissingDependencyError
         If intake is not installed.
+
+    Examples
+    --------
+    >>> refmaker.scan("examples/air.nc").write("air.json")
+    >>> added = refmaker.catalog.add("catalog.yaml", "air.json")
+    >>> refmaker.catalog.check("catalog.yaml")
+    [EntryCheck(name='air', variables=4, reason='')]
     """
     import os
 

@@ -82,6 +82,15 @@ def stac_item(  # noqa: PLR0913 - each is a choice of its own
         If pystac is not installed, or pyproj, and there is a grid mapping.
     RefmakerError
         If the set cannot be opened.
+
+    Examples
+    --------
+    >>> refmaker.scan("examples/air.nc").write("air.json")
+    >>> item = refmaker.catalog.stac_item("air.json")
+    >>> item.id, item.bbox
+    ('air', [-110.0, 50.0, -60.0, 75.0])
+    >>> item.properties["start_datetime"]
+    '2014-10-01T00:00:00Z'
     """
     pystac = _pystac()
     from refmaker.publish.catalog.entry import describe_entry
@@ -185,6 +194,14 @@ def stac_collection(
     ------
     MissingDependencyError
         If pystac is not installed.
+
+    Examples
+    --------
+    >>> refmaker.scan("examples/air.nc").write("air.json")
+    >>> item = refmaker.catalog.stac_item("air.json")
+    >>> months = refmaker.catalog.stac_collection("months", [item], description="Air, by month")
+    >>> months.extent.spatial.bboxes
+    [[-110.0, 50.0, -60.0, 75.0]]
     """
     pystac = _pystac()
     collection = pystac.Collection(

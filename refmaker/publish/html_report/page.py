@@ -7,42 +7,60 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MissingDependencyError
-from refmaker.model import Group
 from refmaker.model.amounts import human_size
-from refmaker.publish.html_report.access import accesses
+from refmaker.publish.description.content import describe
+from refmaker.publish.html_report.bars import bar
 from refmaker.publish.html_report.byte_map import byte_maps
-from refmaker.publish.html_report.content import describe
-from refmaker.publish.html_report.figures import (
-    PALETTE,
-    byte_map_figure,
-    histogram_figure,
-    look_figure,
-)
-from refmaker.publish.html_report.quick_look import look_at
+from refmaker.publish.html_report.gallery import gallery
+from refmaker.publish.html_report.structure import array_details, attributes_of, costs, tree
+from refmaker.publish.html_report.tables import checks_table, summary_table
+from refmaker.publish.pictures import subjects
+from refmaker.publish.pictures.canvas import PALETTE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from zarr.abc.store import Store
-
-    from refmaker.model import Array
+    from refmaker.publish.pictures import Source
     from refmaker.storage.reference_set import ReferenceSet
 
 __all__ = ["page"]
 
 _ARRAYS = 60
-"""Arrays that are drawn; all are in the tree."""
+"""Arrays that are told in detail; more are in the tree."""
+_COSTS = 6
 _FILES = 50
-_LABEL = 40
+_NOTES = 40
+_OWNERS = 12
+_WORTH = 1.05
+"""Compression that is told."""
+_LONG = 400
+"""Characters of any text that comes from a set."""
 
 
-def page(refs: ReferenceSet, store: Store | None, *, title: str) -> str:
+def page(
+    refs: ReferenceSet,
+    source: Source | None,
+    *,
+    title: str,
+    checks: Iterable[Mapping[str, Any]] | None = None,
+) -> str:
     """Return the page.
 
     Parameters
     ----------
-    store : zarr.abc.store.Store or None
-        The same, open, for quick looks at the values; without it there are none.
+    refs : ReferenceSet
+        The set.
+    source : Source, optional
+        The same, for pictures, with what may be read for them; without it there are none.
+    title : str
+        What it is called.
+    checks : iterable of mapping, optional
+        What comparing its arrays with the files came to, as ``verify --json`` prints it.
+
+    Returns
+    -------
+    str
+        HTML of less than 2 MB, whatever is in the set.
 
     Raises
     ------
@@ -55,38 +73,115 @@ def page(refs: ReferenceSet, store: Store | None, *, title: str) -> str:
         raise MissingDependencyError(
             "a page needs jinja2", hint="pip install jinja2, or 'refmaker[report]'"
         ) from error
+    title = title[:_LONG]
     content = describe(refs, title)
-    arrays = sorted(refs.group.arrays(), key=lambda item: -item[1].nbytes)
-    colours = {path: PALETTE[n % len(PALETTE)] for n, (path, _) in enumerate(arrays)}
-    entries = {entry["path"]: entry for entry in content["arrays"]}
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters.update(size=human_size, share=_share)
-    template = environment.from_string(files(__package__).joinpath("page.html").read_text("utf-8"))
-    shown = arrays[:_ARRAYS]
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=_bounded,
+    )  # fmt: skip
+    environment.filters.update(size=human_size, share=_share, count="{:,}".format)
+    here = files(__package__)
+    template = environment.from_string(here.joinpath("page.html").read_text("utf-8"))
+    shown = subjects(refs)
+    cards = [] if source is None else gallery(shown, source)
     return template.render(
         title=title,
         version=version("refmaker"),
+        style=_safe(here.joinpath("page.css").read_text("utf-8")),
         content=content,
         numbers=_numbers(content),
-        root=_tree(refs.group),
-        files=content["targets"][:_FILES],
-        more_files=max(0, len(content["targets"]) - _FILES),
-        maps=[(found, _safe(byte_map_figure(found, colours))) for found in byte_maps(refs)],
-        colours=colours,
-        arrays=[_array(path, array, entries[path], store) for path, array in shown],
-        more_arrays=len(arrays) - len(shown),
+        opener=_opener(content),
+        cards=[(card, _safe(card.figure)) for card in cards],
+        more_cards=len(shown) - len(cards) if cards else 0,
+        summary=summary_table(content["summary"]),
+        checks=None if checks is None else checks_table(checks),
+        notes=_notes(content),
+        costs=costs(refs.group, shown, _COSTS),
+        **_structure(refs, content),
+        **_files(refs, content),
     )
+
+
+def _structure(refs: ReferenceSet, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tree, and what is told of each array."""
+    arrays = sorted(refs.group.arrays(), key=lambda item: -item[1].nbytes)
+    entries = {entry["path"]: entry for entry in content["arrays"]}
+    anchors = {path: f"array-{number}" for number, (path, _) in enumerate(arrays[:_ARRAYS])}
+    lines, more = tree(refs.group, anchors)
+    return {
+        "lines": lines,
+        "more_lines": more,
+        "attributes": attributes_of(refs.group),
+        "anchors": anchors,
+        "arrays": [array_details(path, array, entries[path]) for path, array in arrays[:_ARRAYS]],
+        "more_arrays": max(0, len(arrays) - _ARRAYS),
+    }
+
+
+def _files(refs: ReferenceSet, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the files, and who owns their bytes."""
+    maps, kinds = byte_maps(refs)
+    owners = list(dict.fromkeys(path for found in maps for path in found.owners))
+    colours = {path: PALETTE[number % len(PALETTE)] for number, path in enumerate(owners)}
+    return {
+        "files": sorted(content["targets"], key=lambda target: -target["bytes"])[:_FILES],
+        "more_files": max(0, len(content["targets"]) - _FILES),
+        "maps": [(found, _safe(bar(found, colours)), found.owners[:_OWNERS]) for found in maps],
+        "more_maps": kinds - len(maps),
+        "colours": colours,
+    }
+
+
+def _notes(content: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return what to know before reading: what is missing, warnings, advice."""
+    rows = [
+        *(
+            ("missing", f"{row['path']}: {row['reason']}", row["code"])
+            for row in content["skipped"]
+        ),
+        *(("warning", text, "") for text in content["warnings"]),
+        *(("advice", text, "") for text in _alike(content["advice"])),
+    ]
+    more = len(rows) - _NOTES
+    return [*rows[:_NOTES], ("more", f"and {more:,} more", "")] if more > 0 else rows
+
+
+def _alike(texts: Iterable[str]) -> list[str]:
+    """Return what is said of several arrays in the same words once, with the first of them."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        path, _, said = text.partition(": ")
+        found.setdefault(said or text, []).append(path if said else "")
+    return [
+        said if not paths[0]
+        else f"{paths[0]}: {said}" if len(paths) == 1
+        else f"{paths[0]} and {len(paths) - 1:,} more: {said}"
+        for said, paths in found.items()
+    ]  # fmt: skip
+
+
+def _bounded(value: Any) -> Any:
+    """Cut texts of sets; what was made here is marked as such."""
+    if isinstance(value, str) and len(value) > _LONG and not hasattr(value, "__html__"):
+        return f"{value[:_LONG]}..."
+    return value
+
+
+def _opener(content: Mapping[str, Any]) -> str:
+    """Return the function that opens a set as xarray does: a dataset, or a tree of them."""
+    inside = any("/" not in entry["path"] for entry in content["arrays"])
+    return "open_dataset" if inside and len(content["groups"]) == 1 else "open_datatree"
 
 
 def _share(part: float) -> str:
     return f"{100 * part:.0f} %" if part >= 0.1 else f"{100 * part:.2g} %"
 
 
-def _safe(svg: str) -> Any:
-    """Mark a figure as made here; its texts were escaped when it was."""
+def _safe(text: str) -> Any:
+    """Mark text as made here; what it holds of the set was escaped when it was."""
     from markupsafe import Markup
 
-    return Markup(svg)  # noqa: S704 - see above
+    return Markup(text)  # noqa: S704 - see above
 
 
 def _numbers(content: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -98,68 +193,7 @@ def _numbers(content: Mapping[str, Any]) -> list[tuple[str, str]]:
         (human_size(content["nbytes"]), "of values"),
         (human_size(content["stored"]), "stored"),
     ]
-    if content["stored"]:
-        found.append((f"{content['nbytes'] / content['stored']:.2g} : 1", "compression"))
+    packed = content["nbytes"] / max(content["stored"], 1)
+    if packed >= _WORTH and content["stored"]:
+        found.append((f"{packed:.2g} : 1", "compression"))
     return found
-
-
-def _tree(group: Group) -> dict[str, Any]:
-    node: dict[str, Any] = {"groups": {}, "arrays": {}}
-    for name, member in group.members.items():
-        if isinstance(member, Group):
-            node["groups"][name] = _tree(member)
-        else:
-            node["arrays"][name] = {"extents": _extents(member), "dtype": str(member.dtype)}
-    return node
-
-
-def _extents(array: Array) -> str:
-    names = array.dimension_names or ("",) * len(array.shape)
-    pairs = zip(names, array.shape, strict=True)
-    return ", ".join(f"{name}: {n:,}" if name else f"{n:,}" for name, n in pairs) or "scalar"
-
-
-def _array(
-    path: str, array: Array, entry: Mapping[str, Any], store: Store | None
-) -> dict[str, Any]:
-    counts = entry["chunks"]
-    kinds = [f"{counts[kind]:,} {kind}" for kind in ("referenced", "inlined", "absent")]
-    parts = [text for text in kinds if not text.startswith("0 ")]
-    lengths = array.chunks.length
-    units = str(array.attributes.get("units", ""))
-    found = {
-        **entry,
-        "extents": _extents(array),
-        "dtype": str(array.dtype),
-        "chunk_text": " x ".join(map(_thousands, entry["chunk_extents"])) or "one",
-        "counts": ", ".join(parts) or "none",
-        "accesses": accesses(entry),
-        "units": units,
-        "long_name": str(array.attributes.get("long_name", "")),
-        "histogram": _safe(histogram_figure(lengths)) if lengths.size > 1 else "",
-        "look": "",
-        "where": "",
-        "trouble": "",
-    }
-    if store is not None:
-        found.update(_look(store, path, array, units))
-    return found
-
-
-def _look(store: Store, path: str, array: Array, units: str) -> dict[str, Any]:
-    name = path.rpartition("/")[2]
-    label = f"{name} [{units}]" if units else name
-    try:
-        look = look_at(store, path, array)
-    except Exception as error:  # noqa: BLE001 - codecs, files and networks; one never costs the page
-        cause = error.__cause__ or error
-        return {"trouble": " ".join(f"{type(cause).__name__}: {cause}".split())}
-    if look is None:
-        return {}
-    # A single dollar would begin a formula.
-    text = label[:_LABEL].replace("$", r"\$")
-    return {"look": _safe(look_figure(look, text)), "where": look.where}
-
-
-def _thousands(extent: str) -> str:
-    return f"{int(extent):,}" if extent.isdigit() else extent

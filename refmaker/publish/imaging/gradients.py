@@ -62,6 +62,16 @@ def fsl_gradients(
         If it has no b-values along the one dimension before space.
     RefmakerError
         As of `open_store`.
+
+    Examples
+    --------
+    >>> import sys
+    >>> sys.path.append("examples")
+    >>> from phantom import write_study
+    >>> study = write_study("study")
+    >>> b_values, directions = refmaker.fsl_gradients(study, "study-1/series-2")
+    >>> b_values.tolist(), directions.shape
+    ([0.0, 1000.0, 1000.0, 1000.0, 1000.0], (5, 3))
     """
     volume = find_volume(
         refs, path, scaled=False, isel=isel, fill_value=0, storage_options=storage_options,

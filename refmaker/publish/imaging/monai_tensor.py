@@ -73,6 +73,12 @@ def to_monai(
         If MONAI is not installed.
     RefmakerError
         As of `open_store`.
+
+    Examples
+    --------
+    >>> tensor = refmaker.to_monai("examples/ct")
+    >>> tuple(tensor.shape)
+    (32, 32, 5)
     """
     try:
         import torch

@@ -79,6 +79,14 @@ def to_nibabel(
         If nibabel is not installed.
     RefmakerError
         As of `open_store`.
+
+    Examples
+    --------
+    >>> image = refmaker.to_nibabel("examples/ct")
+    >>> image.shape
+    (32, 32, 5)
+    >>> image.affine.diagonal().tolist()
+    [-0.5, -0.5, 2.5, 1.0]
     """
     try:
         import nibabel as nib

@@ -81,6 +81,12 @@ def to_sitk(
         If SimpleITK is not installed.
     RefmakerError
         As of `open_store`.
+
+    Examples
+    --------
+    >>> image = refmaker.to_sitk("examples/ct")
+    >>> image.GetSize(), image.GetSpacing()
+    ((32, 32, 5), (0.5, 0.5, 2.5))
     """
     try:
         import SimpleITK as sitk  # noqa: N813 - as everybody calls it

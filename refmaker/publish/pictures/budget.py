@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from refmaker.model import Array
+    from refmaker.model import Array, ChunkTable
 
 __all__ = ["PAGE", "PICTURE", "Budget", "Cost", "cost_of"]
 
 _GAP = 128 * 1024
 """Bytes between ranges that are fetched along, as `refmaker.reading.planner.Plan` does."""
-_MOST = 1 << 16
+_MOST = 1 << 20
 """Chunks that are looked up in a table."""
 
 
@@ -109,39 +109,50 @@ class Budget:
         )
 
 
-def cost_of(array: Array, region: Sequence[NDArray[np.int64]]) -> Cost:
+def cost_of(array: Array, region: Sequence[NDArray[np.int64] | None]) -> Cost:
     """Return what a part of an array costs.
 
     Parameters
     ----------
     array : Array
         With its table.
-    region : sequence of ndarray of int64
-        For each dimension the elements that are read.
+    region : sequence of ndarray of int64 or None
+        For each dimension the elements that are read; None for all of them.
     """
-    along = [np.unique(array.chunk_numbers(axis, one)) for axis, one in enumerate(region)]
-    count = math.prod(one.size for one in along)
+    along = [
+        None if one is None else np.unique(array.chunk_numbers(axis, one))
+        for axis, one in enumerate(region)
+    ]
+    grid = array.chunks.grid
+    count = math.prod(n if one is None else one.size for n, one in zip(grid, along, strict=True))
     decoded = count * math.prod(array.chunk_shape) * array.dtype.itemsize
-    if count > _MOST:
-        # Too many in any case; so many bytes at least.
-        return Cost(count, count, 0, decoded)
     table = array.chunks
-    numbers: Any = np.zeros(1, np.int64)
-    if along:
-        numbers = np.ravel_multi_index(np.ix_(*along), table.grid).reshape(-1)
-    rows = numbers
-    if table.index is not None:
-        low = np.searchsorted(table.index, numbers)
-        high = np.searchsorted(table.index, numbers, "right")
-        rows = low[high > low]
-    elif not table.referenced:
-        rows = rows[:0]
+    rows: Any = slice(None)
+    if count < table.size:
+        if count > _MOST:
+            # Too many in any case.
+            return Cost(count, count, decoded, decoded)
+        rows = _rows(table, along)
     offset, length = table.offset[rows].astype(np.int64), table.length[rows].astype(np.int64)
     # No length stands for a whole file.
     length[length == 0] = math.prod(array.chunk_shape) * array.dtype.itemsize
-    files = np.zeros(rows.size, np.int64) if table.url is None else table.url[rows]
+    files = np.zeros(offset.size, np.int64) if table.url is None else table.url[rows]
     order = np.lexsort((offset, files))
     offset, length, files = offset[order], length[order], files[order]
     apart = (np.diff(offset) - length[:-1] > _GAP) | (np.diff(files) != 0)
-    requests = int(apart.sum()) + 1 if rows.size else 0
+    requests = int(apart.sum()) + 1 if offset.size else 0
     return Cost(count, requests, int(length.sum()), decoded)
+
+
+def _rows(table: ChunkTable, along: Sequence[NDArray[np.int64] | None]) -> NDArray[np.int64]:
+    """Return the rows of a table of the chunks at these places along each dimension."""
+    numbers: Any = np.zeros(1, np.int64)
+    if along:
+        pairs = zip(table.grid, along, strict=True)
+        places = [np.arange(n) if one is None else one for n, one in pairs]
+        numbers = np.ravel_multi_index(np.ix_(*places), table.grid).reshape(-1)
+    if table.index is not None:
+        low = np.searchsorted(table.index, numbers)
+        high = np.searchsorted(table.index, numbers, "right")
+        return np.asarray(low[high > low])
+    return np.asarray(numbers if table.referenced else numbers[:0])

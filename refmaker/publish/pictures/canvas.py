@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from refmaker.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -23,10 +25,14 @@ _INK = "#010203"
 """Stands for the colour of the page's text, until the figure is in the page."""
 _INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
 _DPI = 144
+_PAD = 0.09
+"""Inches around a figure."""
 _IMAGE = re.compile(r'"data:image/png;base64,([^"]*)"')
 _COLOURS = 256
 """Colours that a palette holds."""
-_QUALITY = 88
+_LARGE = 64 * 1024
+"""Bytes of a picture above which what is lost by packing it better is not seen."""
+_QUALITY = 85
 
 
 @contextmanager
@@ -42,16 +48,19 @@ def figure(width: float, height: float) -> Iterator[tuple[Any, Any]]:
         import matplotlib as mpl
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError as error:
         raise MissingDependencyError(
             "figures need matplotlib", hint="pip install matplotlib, or 'refmaker[report]'"
         ) from error
     # The same set gives the same page: without a salt ids inside the figures would be random.
-    texts = {"svg.fonttype": "none", "font.size": 8.5, "svg.hashsalt": "refmaker"}
+    texts = {"svg.fonttype": "none", "font.size": 9, "svg.hashsalt": "refmaker"}
     plain = {"axes.linewidth": 0.6, "text.parse_math": False, "font.family": "sans-serif"}
     style: Any = {**dict.fromkeys(_INKED, _INK), **texts, **plain}
     with mpl.rc_context(style):
-        made = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+        # The page's letters are not those that are reckoned with here.
+        layout = ConstrainedLayoutEngine(w_pad=_PAD, h_pad=_PAD)
+        made = Figure(figsize=(width, height), dpi=_DPI, layout=layout)
         FigureCanvasSVG(made)
         made.patch.set_alpha(0)
         axes = made.subplots()
@@ -113,16 +122,24 @@ def svg(made: Any, title: str) -> str:
 
 
 def _smaller(data: bytes) -> str:
-    """Return a picture as an URL, with a palette where it has few colours, else as JPEG."""
+    """Return a picture as a URL: as it is where it has few colours, else as WebP."""
     from PIL import Image
 
     image: Any = Image.open(io.BytesIO(data)).convert("RGBA")
+    pixels = np.ascontiguousarray(np.asarray(image)).view("<u4")[..., 0]
+    colours, at = np.unique(pixels, return_inverse=True)
     out = io.BytesIO()
-    if image.getcolors(_COLOURS) is not None:
-        image.quantize(_COLOURS, method=Image.Quantize.FASTOCTREE).save(out, "PNG", optimize=True)
-    elif image.getextrema()[3][0] == 255:
-        image.convert("RGB").save(out, "JPEG", quality=_QUALITY)
-        return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"
-    else:
-        image.save(out, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"
+    if colours.size <= _COLOURS:
+        made = Image.fromarray(at.reshape(pixels.shape).astype("u1"), "P")
+        parts = colours.view("u1").reshape(-1, 4)
+        made.putpalette(parts[:, :3].tobytes(), "RGB")
+        made.save(out, "PNG", optimize=True, transparency=parts[:, 3].tobytes())
+        if out.tell() <= _LARGE:
+            return _inline("png", out)
+        out = io.BytesIO()
+    image.save(out, "WEBP", quality=_QUALITY)
+    return _inline("webp", out)
+
+
+def _inline(kind: str, data: io.BytesIO) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode('ascii')}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from refmaker.model import Array
     from refmaker.publish.pictures.subjects import Subject
 
-__all__ = ["Shades", "shades"]
+__all__ = ["Shades", "kinds_of", "shades"]
 
 _FLAGS = 12
 """Kinds of cells that are told apart."""
@@ -59,7 +59,7 @@ def shades(subject: Subject, array: Array, values: NDArray[Any]) -> Shades:
     values : ndarray of float64
         As they are meant.
     """
-    kinds = _kinds(array)
+    kinds = kinds_of(array)
     if kinds:
         from matplotlib.colors import ListedColormap
 
@@ -86,7 +86,7 @@ def shades(subject: Subject, array: Array, values: NDArray[Any]) -> Shades:
     return Shades("viridis", low, high, extend)
 
 
-def _kinds(array: Array) -> tuple[tuple[float, str], ...]:
+def kinds_of(array: Array) -> tuple[tuple[float, str], ...]:
     """Return the values that stand for kinds of cells (CF conventions, section 3.5)."""
     if array.dtype.kind == "b":
         return (0.0, "false"), (1.0, "true")

@@ -24,17 +24,21 @@ if TYPE_CHECKING:
 
 __all__ = ["png", "svg"]
 
-_WIDTH = 6.4
-_BESIDE = 1.7
-"""What labels and the scale of colours take of the width."""
-_LOW, _HIGH = 2.2, 5.6
+_WIDTH = 5.2
+_BESIDE, _BELOW = 1.5, 0.5
+"""What labels and the scale of colours take of width and height."""
+_LOW, _HIGH, _NARROW = 1.5, 4.4, 3.2
 """Inches, as the others."""
-_LABEL = 46
+_LABEL, _UNITS = 46, 22
+"""Characters of texts across and down."""
 _POINTS = 1200
 """Values of a line from which on least and greatest of neighbours are drawn."""
 _LEGEND = 6
 _SHAPE = 0.6
 """Height by width of a montage that is liked best."""
+_TICKS = 5
+_LETTER = 0.1
+"""Inches that a letter and its share of what is between texts are wide."""
 _FOLDED = 30.0
 """Degrees that no cell is wide."""
 
@@ -82,35 +86,34 @@ def _figure(look: Look, source: Source) -> Iterator[tuple[Any, Any]]:
     """Make a figure of a look."""
     kind = look.subject.kind
     if kind == "lines":
-        with canvas.figure(_WIDTH, 2.6) as (made, axes):
+        with canvas.figure(_WIDTH, 2.3) as (made, axes):
             _lines(axes, look, source)
             yield made, axes
     elif kind == "montage":
-        values, corners = _tiles(look.values)
-        with canvas.figure(_WIDTH, _height(values.shape[0] / values.shape[1])) as (made, axes):
+        frame = frame_of(look, source)
+        aspect = _cell(frame, look.values)
+        values, corners = _tiles(look.values, aspect)
+        with canvas.figure(*_size(aspect * values.shape[0] / values.shape[1])) as (made, axes):
             _montage(axes, look, source, values, corners)
+            axes.set_aspect(aspect)
             yield made, axes
     elif kind == "points" or (look.horizontal is not None and look.horizontal.ndim == 2):
-        with canvas.figure(_WIDTH, _height(_ratio(look))) as (made, axes):
+        with canvas.figure(*_size(_ratio(look))) as (made, axes):
             _scattered(axes, look, source)
             yield made, axes
     else:
         frame = frame_of(look, source)
-        with canvas.figure(_WIDTH, _height(frame.ratio)) as (made, axes):
+        with canvas.figure(*_size(frame.ratio)) as (made, axes):
             _image(axes, look, source, frame)
             yield made, axes
 
 
-def _height(ratio: float | None) -> float:
-    """Return the height of a figure for that of a picture by its width."""
-    wanted = 3.2 if ratio is None else (_WIDTH - _BESIDE) * ratio + 0.6
-    return min(max(wanted, _LOW), _HIGH)
-
-
-def _label(look: Look) -> str:
-    subject = look.subject
-    label = f"{subject.title[:_LABEL]} [{subject.units}]" if subject.units else subject.title
-    return label[: _LABEL + 20]
+def _size(ratio: float | None) -> tuple[float, float]:
+    """Return width and height of a figure for height by width of the picture in it."""
+    if ratio is None:
+        return _WIDTH, 2.8
+    height = min(max((_WIDTH - _BESIDE) * ratio + _BELOW, _LOW), _HIGH)
+    return min(max((height - _BELOW) / ratio + _BESIDE, _NARROW), _WIDTH), height
 
 
 def _image(axes: Any, look: Look, source: Source, frame: Frame) -> None:
@@ -127,17 +130,24 @@ def _image(axes: Any, look: Look, source: Source, frame: Frame) -> None:
     else:
         colours = shades(look.subject, source.array(look.path), values)
         drawn = axes.imshow(_numbered(values, colours), **_scaled(colours), **common)
-        _scale(axes, drawn, colours, _label(look))
+        _scale(axes, drawn, colours, look.subject.units)
     axes.set_xlim(*sorted(across.edges))
     axes.set_ylim(*sorted(down.edges, reverse=not frame.upward))
-    _ticks(axes.xaxis, across)
+    width, height = axes.figure.get_size_inches()
+    ratio = frame.ratio or (height - _BELOW) / (width - _BESIDE)
+    _ticks(axes.xaxis, across, min(width - _BESIDE, (height - _BELOW) / ratio))
     _ticks(axes.yaxis, down)
     _quiet(axes)
 
 
-def _ticks(axis: Any, scale: Scale) -> None:
-    found = ticks(scale.edges, whole=scale.ordinal)
-    axis.set_ticks(found, [scale.text(place) for place in found])
+def _ticks(axis: Any, scale: Scale, room: float | None = None) -> None:
+    """Put places on a side, so many that their texts have room side by side, in inches."""
+    for most in range(_TICKS, 0, -1):
+        found = ticks(scale.edges, whole=scale.ordinal, most=most)
+        texts = [scale.text(place) for place in found]
+        if room is None or len(found) * max(map(len, texts), default=0) * _LETTER <= room:
+            break
+    axis.set_ticks(found, texts)
     axis.set_label_text(scale.label[:_LABEL])
 
 
@@ -172,14 +182,21 @@ def _scale(axes: Any, drawn: Any, colours: Shades, label: str) -> None:
         names = [name.replace("_", " ")[:20] for _, name in colours.kinds]
         bar.set_ticks([number + 0.5 for number in range(len(names))], labels=names)
         bar.ax.tick_params(length=0)
-    bar.set_label(label)
+    bar.set_label(label[:_UNITS])
 
 
-def _tiles(planes: NDArray[Any]) -> tuple[NDArray[Any], list[tuple[int, int]]]:
+def _cell(frame: Frame, planes: NDArray[Any]) -> float:
+    """Return the height of a cell by its width."""
+    height, width = planes.shape[1:3]
+    return 1.0 if frame.ratio is None else frame.ratio * width / height
+
+
+def _tiles(planes: NDArray[Any], aspect: float) -> tuple[NDArray[Any], list[tuple[int, int]]]:
     """Return planes side by side with room above each, and where that is: column and row."""
     count, height, width = planes.shape[:3]
-    across = _beside(count, height / width)
-    room, gap = max(1, round(0.2 * across * width / (_WIDTH - _BESIDE))), max(1, width // 40)
+    across = _beside(count, aspect * height / width)
+    room = max(1, round(0.2 * across * width / (_WIDTH - _BESIDE) / aspect))
+    gap = max(1, width // 40)
     size = -(-count // across) * (height + room), across * (width + gap) - gap
     empty = 255 if planes.dtype == np.uint8 else np.nan
     found = np.full((*size, *planes.shape[3:]), empty, planes.dtype)
@@ -208,7 +225,7 @@ def _montage(axes: Any, look: Look, source: Source, values: NDArray[Any], corner
     else:
         colours = shades(look.subject, source.array(look.path), look.values)
         drawn = axes.imshow(values, interpolation="none", **_scaled(colours))
-        _scale(axes, drawn, colours, _label(look))
+        _scale(axes, drawn, colours, look.subject.units)
     name = look.subject.axes[look.subject.drawn[2]].name
     height = look.values.shape[1]
     for text, (left, top) in zip(look.panels, corners, strict=True):
@@ -256,7 +273,7 @@ def _scattered(axes: Any, look: Look, source: Source) -> None:
     else:
         size = min(30.0, max(0.5, 60_000 / max(values.size, 1)))
         drawn = axes.scatter(across, down, c=values, s=size, linewidths=0, **common)
-    _scale(axes, drawn, colours, _label(look))
+    _scale(axes, drawn, colours, look.subject.units)
     axes.set_aspect(_stretch(look))
     for axis, edges, role in (
         (axes.xaxis, axes.get_xlim(), "x"),
@@ -297,7 +314,7 @@ def _lines(axes: Any, look: Look, source: Source) -> None:
     found = ticks((float(chosen[0]), float(chosen[-1])), whole=True, most=4)
     axes.set_xticks(found, source.texts(axis, [round(place) for place in found]))
     axes.set_xlabel((axis.label or axis.name)[:_LABEL])
-    axes.set_ylabel(_label(look))
+    axes.set_ylabel(look.subject.units[:_UNITS])
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(length=2.5, width=0.6)
     axes.grid(axis="y", alpha=0.25, linewidth=0.5)

@@ -11,6 +11,8 @@ import numpy as np
 from refmaker.errors import LimitError
 from refmaker.publish.pictures.budget import cost_of
 from refmaker.publish.pictures.compositing import coloured
+from refmaker.publish.pictures.palettes import painted
+from refmaker.publish.pictures.regions import middle, window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +32,8 @@ _POINTS = 20_000
 """Points of a map that are drawn, and values of a line that are looked at for each of them."""
 _ROWS = 8
 """Rows of a table."""
+_LONGEST = 1 << 22
+"""Elements along a dimension that are looked at."""
 
 Region = list["NDArray[np.int64]"]
 
@@ -54,8 +58,8 @@ class Look:
         Names of the other dimensions, and where along them.
     part : str
         Which part of the whole it is; empty where it is all of it.
-    every : int
-        Of how many rows and columns one is drawn.
+    every : tuple of int
+        Of how many rows and columns one is drawn; of points and lines of how many of them.
     horizontal, vertical : ndarray, optional
         Places of columns and rows, or of points, or of the values of lines; over both dimensions
         where the map is curvilinear.
@@ -71,7 +75,7 @@ class Look:
     path: str = ""
     places: tuple[tuple[str, str], ...] = ()
     part: str = ""
-    every: int = 1
+    every: tuple[int, int] = (1, 1)
     horizontal: NDArray[Any] | None = None
     vertical: NDArray[Any] | None = None
     panels: tuple[str, ...] = ()
@@ -144,7 +148,7 @@ def _fixed(subject: Subject, chosen: Mapping[str, int]) -> Region:
                 raise IndexError(f"place {at} along {axis.name}, which has {axis.size}")
             region.append(np.array([at % axis.size]))
         else:
-            region.append(np.arange(axis.size))
+            region.append(middle(axis.size, _LONGEST))
     return region
 
 
@@ -171,89 +175,47 @@ def _plane(subject: Subject, source: Source, chosen: Mapping[str, int], pixels: 
     path = _level(subject, source, pixels)
     array = source.array(path)
     region = _fixed(subject, chosen)
-    drawn = subject.drawn[:2]
+    drawn = subject.drawn[0], subject.drawn[1]
     for axis in drawn:
-        region[axis] = np.arange(array.shape[axis])
-    if len(subject.drawn) == 3:
+        region[axis] = middle(array.shape[axis], _LONGEST)
+    stack = len(subject.drawn) == 3
+    if stack:
         size = array.shape[subject.drawn[2]]
         count = min(size, _PANELS)
         pixels = max(pixels // 3, 64)
         region[subject.drawn[2]] = np.unique(np.linspace(0, size - 1, count).round().astype(int))
-    region, part = _affordable(subject, source, path, region, pixels)
-    values = source.meant(path, region)
+    part = window(array, region, drawn, source.budget, pixels, alike=stack)
+    values = source.meant(path, part.region)
     order = [*subject.drawn[2:], *drawn, *([] if subject.colours is None else [subject.colours])]
     kept = _arranged(values, order)
-    region, kept, every = _thinned(region, kept, drawn, len(subject.drawn) - 2, pixels)
+    if subject.colours is not None and not stack:
+        region, kept = part.blended(kept, drawn)
+    else:
+        region, kept = part.kept(kept, drawn, first=len(subject.drawn) - 2)
     look = Look(
         subject=subject,
         values=kept,
         region=tuple(region),
         path=path,
         places=_told(subject, source, region),
-        part=part,
-        every=every,
+        part=part.part,
+        every=part.every,
     )
     if subject.colours is not None:
         look = replace(look, values=coloured(subject, array, kept))
-    if len(subject.drawn) == 3:
-        stack = subject.axes[subject.drawn[2]]
-        return replace(look, panels=tuple(source.texts(stack, region[subject.drawn[2]].tolist())))
-    return _placed(look, source)
+    elif (colours := painted(source, path, kept)) is not None:
+        look = replace(look, values=colours)
+    look = _placed(look, source)
+    if not stack:
+        return look
+    planes = subject.axes[subject.drawn[2]]
+    return replace(look, panels=tuple(source.texts(planes, region[subject.drawn[2]].tolist())))
 
 
 def _arranged(values: NDArray[Any], order: Sequence[int]) -> NDArray[Any]:
     """Return values over some of their axes, in this order; the others have one element."""
     rest = [axis for axis in range(values.ndim) if axis not in order]
     return values.transpose([*rest, *order]).reshape([values.shape[axis] for axis in order])
-
-
-def _affordable(
-    subject: Subject, source: Source, path: str, region: Region, pixels: int
-) -> tuple[Region, str]:
-    """Return as much of a region as may be read, around its middle, and what part that is.
-
-    Of chunks that are thinner than what is drawn of them, those in between are left out.
-    """
-    array = source.array(path)
-    drawn = subject.drawn[:2]
-    step = [max(1, round(array.shape[axis] / pixels)) for axis in drawn]
-    region = list(region)
-    for axis, by in zip(drawn, step, strict=True):
-        if array.chunk_shape[axis] < by and array.chunks.grid[axis] > 1:
-            region[axis] = np.arange(by // 2, array.shape[axis], by)
-    cost = cost_of(array, region)
-    if source.budget.allows(cost):
-        return region, ""
-    for axis in drawn:
-        region[axis] = np.arange(array.shape[axis])
-    spans = {axis: array.shape[axis] for axis in drawn}
-    while not source.budget.allows(cost_of(array, region)):
-        parts = {axis: -(-spans[axis] // array.chunk_shape[axis]) for axis in drawn}
-        widest = max(drawn, key=lambda axis: parts[axis])
-        if parts[widest] <= 1:
-            source.budget.take(cost_of(array, region))
-            raise LimitError("it cannot be read in parts")
-        spans[widest] = max(1, spans[widest] // 2)
-        start = (array.shape[widest] - spans[widest]) // 2
-        region[widest] = np.arange(start, start + spans[widest])
-    extents = " x ".join(f"{spans[axis]:,}" for axis in drawn)
-    whole = " x ".join(f"{array.shape[axis]:,}" for axis in drawn)
-    return region, f"the middle {extents} of {whole}"
-
-
-def _thinned(
-    region: Region, values: NDArray[Any], drawn: Sequence[int], first: int, pixels: int
-) -> tuple[Region, NDArray[Any], int]:
-    """Return no more rows and columns than can be seen, and of how many one is left."""
-    every = max(1, *(round(values.shape[first + at] / pixels) for at in (0, 1)))
-    if every == 1:
-        return region, values, 1
-    region = list(region)
-    for axis in drawn:
-        region[axis] = region[axis][every // 2 :: every]
-    parts: list[slice] = [slice(None)] * values.ndim
-    parts[first] = parts[first + 1] = slice(every // 2, None, every)
-    return region, values[tuple(parts)], every
 
 
 def _placed(look: Look, source: Source) -> Look:
@@ -296,13 +258,13 @@ def _lines(subject: Subject, source: Source, chosen: Mapping[str, int]) -> Look:
     array = source.array(subject.path)
     axis = subject.drawn[0]
     region = _fixed(subject, chosen)
-    part = ""
-    while not source.budget.allows(cost_of(array, region)):
+    while not source.budget.allows(cost := cost_of(array, region)):
         span = region[axis].size // 2
         if span < array.chunk_shape[axis] // 2 or span < 1:
-            source.budget.take(cost_of(array, region))
-        region[axis] = np.arange(span) + (array.shape[axis] - span) // 2
-        part = f"the middle {span:,} of {array.shape[axis]:,}"
+            source.budget.take(cost)
+        region[axis] = middle(array.shape[axis], span)
+    count = region[axis].size
+    part = f"the middle {count:,} of {array.shape[axis]:,}" if count < array.shape[axis] else ""
     values = _arranged(source.meant(subject.path, region), subject.drawn)
     return Look(
         subject=subject,
@@ -320,7 +282,7 @@ def _points(subject: Subject, source: Source, chosen: Mapping[str, int]) -> Look
     found = [source.coordinate(path) for path in subject.ground or ()]
     if any(one is None or one.shape != region[axis].shape for one in found):
         raise LimitError(
-            f"to know where its {region[axis].size:,} points lie, too much had to be read"
+            f"to know where its {subject.axes[axis].size:,} points lie, too much had to be read"
         )
     values = _arranged(source.meant(subject.path, region), [axis])
     every = max(1, -(-values.size // _POINTS))
@@ -331,7 +293,7 @@ def _points(subject: Subject, source: Source, chosen: Mapping[str, int]) -> Look
         region=tuple(region),
         path=subject.path,
         places=_told(subject, source, region),
-        every=every,
+        every=(every, every),
         horizontal=horizontal,
         vertical=vertical,
     )
@@ -344,7 +306,8 @@ def _rows(subject: Subject, source: Source) -> Look:
     for path in subject.columns or (subject.path,):
         array = source.array(path)
         region = [np.arange(min(array.shape[0], _ROWS))]
-        values = source.read(path, region)
+        numbers = array.dtype.kind in "iuf"
+        values = source.meant(path, region) if numbers else source.read(path, region)
         fields = values.dtype.names
         if fields is None:
             names.append(path.rpartition("/")[2])
@@ -364,7 +327,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if isinstance(value, float | np.floating):
-        value = f"{value:.6g}"
+        value = "missing" if math.isnan(value) else f"{value:.9g}"
     if isinstance(value, np.ndarray):
         value = f"{value.dtype} {math.prod(value.shape)}" if value.size > 8 else value.tolist()
     text = str(value)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.codecs.chunk_values import inlined_values
-from refmaker.errors import RefmakerError
 from refmaker.model import Array, Group
 from refmaker.model.times import time_texts
 from refmaker.model.tree import joined_path
@@ -133,21 +132,29 @@ class Source:
         Exception
             As `read`.
         """
-        return self._meant(path, self.read(path, region), region)
+        return self.as_meant(path, self.read(path, region), region)
 
-    def _meant(
+    def as_meant(
         self, path: str, stored: NDArray[Any], region: Sequence[NDArray[np.int64]]
     ) -> NDArray[Any]:
-        home, _, name = path.rpartition("/")
-        number = name.rpartition("_")[2]
-        suffix = f"_{number}" if "_" in name and number.isdigit() else ""
+        """Return stored values of a part of an array as its attributes say they are meant."""
 
-        def beside(part: str) -> tuple[tuple[str, ...], NDArray[Any]] | None:
-            found = joined_path(home, f"{part}{suffix}")
-            values = self.coordinate(found) if found in self._paths else None
-            return None if values is None else (self.array(found).dimension_names or (), values)
+        def values_of(part: str) -> tuple[tuple[str, ...], NDArray[Any]] | None:
+            found = self.beside(path, part)
+            values = None if found is None else self.coordinate(found)
+            if found is None or values is None:
+                return None
+            return self.array(found).dimension_names or (), values
 
-        return physical(stored, self.array(path), region, beside)
+        return physical(stored, self.array(path), region, values_of)
+
+    def beside(self, path: str, name: str) -> str | None:
+        """Return the path of an array that belongs to another: of its group, with its number."""
+        home, _, own = path.rpartition("/")
+        number = own.rpartition("_")[2]
+        suffix = f"_{number}" if "_" in own and number.isdigit() else ""
+        found = joined_path(home, f"{name}{suffix}")
+        return found if found in self._paths else None
 
     def coordinate(self, path: str) -> NDArray[Any] | None:
         """Return all values of a coordinate as they are meant; None if that costs too much."""
@@ -165,10 +172,9 @@ class Source:
                 values = inlined_values(array)
             else:
                 values = self.read(path, region)
-        except (RefmakerError, OSError, ValueError, TypeError, KeyError):
-            # Pictures without places are better than none.
+        except Exception:  # noqa: BLE001 - codecs raise anything; pictures without places are better
             return None
-        return self._meant(path, values, region) if array.dtype.kind in "iuf" else values
+        return self.as_meant(path, values, region) if array.dtype.kind in "iuf" else values
 
     def texts(self, axis: Axis, places: Sequence[int]) -> list[str]:
         """Return places along a dimension as people write them: times, or numbers with units.
@@ -183,18 +189,26 @@ class Source:
         known = self.coordinate(axis.coordinate)
         if known is None or known.ndim != 1 or len(known) != axis.size:
             return [f"{place:,}" for place in places]
-        values = [known[place] for place in places]
-        if known.dtype.kind not in "iuf":
+        return self._written(axis.coordinate, [known[place] for place in places])
+
+    def scalar(self, path: str) -> str:
+        """Return the one value of a coordinate as people write it; empty if it is not known."""
+        known = self.coordinate(path)
+        return "" if known is None or known.size != 1 else self._written(path, [known.item()])[0]
+
+    def _written(self, path: str, values: Sequence[Any]) -> list[str]:
+        attributes = self.array(path).attributes
+        units = text_of(attributes, "units")
+        if not all(isinstance(value, int | float | np.number) for value in values):
             return [_text(value) for value in values]
-        attributes = self.array(axis.coordinate).attributes
         times = None
         if np.isfinite(values).all():
-            times = time_texts(values, axis.units, attributes.get("calendar", "standard"))
+            times = time_texts(values, units, attributes.get("calendar", "standard"))
         if times is not None:
             return [time.replace("T", " ").removesuffix(":00") for time in times]
-        if text_of(attributes, "standard_name") == "forecast_period" and axis.units in _HOURS:
-            return [f"{value / _HOURS[axis.units]:g} h" for value in values]
-        unit = SHORT.get(axis.units, axis.units)
+        if text_of(attributes, "standard_name") == "forecast_period" and units in _HOURS:
+            return [f"{value / _HOURS[units]:g} h" for value in values]
+        unit = SHORT.get(units, "" if units == "1" else units)
         return [f"{value:.6g} {unit}".strip() for value in values]
 
 

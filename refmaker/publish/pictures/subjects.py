@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refmaker.model import Array, Group
@@ -29,6 +29,8 @@ _COLOURS = (3, 4)
 _RANKS = {"image": 1, "lines": 2, "table": 3}
 _PLAIN = frozenset({"image", "data", "values", "array", "0"})
 """Names that say nothing."""
+_NAMED = 8
+"""Coordinates that an array names, which are looked at."""
 _PLANES = 3
 """Planes from which on a stack is shown as a montage."""
 
@@ -67,6 +69,8 @@ class Subject:
         Labels and colours of channels, as NGFF tells them.
     columns : tuple of str
         Paths of the arrays of a table; empty for one array of records.
+    at : mapping of str to str
+        Names and paths of single values that say where all of it is: a time, a level.
     """
 
     kind: str
@@ -82,6 +86,7 @@ class Subject:
     ground: tuple[str, str] | None = None
     channels: tuple[tuple[str, str], ...] = ()
     columns: tuple[str, ...] = ()
+    at: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def free(self) -> dict[str, int]:
@@ -124,10 +129,18 @@ def subjects(refs: ReferenceSet | Group) -> list[Subject]:
         subject = None if path in taken or not math.prod(array.shape) else _of_array(around, path)
         if subject is not None:
             found.append(subject)
+    if any(subject.kind not in ("lines", "table") for subject in found):
+        # What stands in the set itself beside pictures only says something of these.
+        found = [one for one in found if one.kind != "lines" or _is_large(root, one.path)]
     weights = {path: (array.dtype.kind == "b", -array.nbytes) for path, array in root.arrays()}
     return sorted(
         found, key=lambda one: (_RANKS.get(one.kind, 0), *weights.get(one.path, (False, 0)))
     )
+
+
+def _is_large(root: Group, path: str) -> bool:
+    node = root[path]
+    return isinstance(node, Array) and node.chunks.referenced > 0
 
 
 def _beside(around: Surroundings) -> set[str]:
@@ -182,6 +195,7 @@ def _of_array(around: Surroundings, path: str, pyramid: Pyramid | None = None) -
         "title": _title(path, array, pyramid),
         "units": _units(around, path, array),
         "axes": axes,
+        "at": _at(around, path, array),
     }
     if array.dtype.kind not in "biufc":
         return Subject(kind="table", **common) if len(array.shape) == 1 else None
@@ -223,8 +237,26 @@ def _title(path: str, array: Array, pyramid: Pyramid | None) -> str:
         return told or (pyramid.name if pyramid else "")
     if modality:
         return f"{modality} {name}"
+    if name not in _PLAIN:
+        return name
     inside = home.rpartition("/")[2]
-    return f"{inside}/{name}" if name in _PLAIN and inside and not inside.isdigit() else name
+    if inside and not inside.isdigit():
+        return f"{inside}/{name}"
+    files = [url.partition("?")[0].rstrip("/").rpartition("/")[2] for url in array.chunks.urls]
+    return files[0] if len(files) == 1 and files[0] else name
+
+
+def _at(around: Surroundings, path: str, array: Array) -> dict[str, str]:
+    """Return the coordinates without a dimension that an array names."""
+    found = {}
+    mapping = text_of(array.attributes, "grid_mapping").split(":")[0]
+    for name in text_of(array.attributes, "coordinates").split()[:_NAMED]:
+        if name == mapping:
+            continue
+        seen = around.find(path, name)
+        if seen is not None and not seen[1].shape and seen[1].dtype.kind in "iufSU":
+            found[name] = seen[0]
+    return found
 
 
 def _units(around: Surroundings, path: str, array: Array) -> str:

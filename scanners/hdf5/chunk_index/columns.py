@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +51,7 @@ class ChunkIndexEntries:
         return len(self.index)
 
 
-@dataclass(frozen=True, slots=True)
-class ChunkGrid:
+class ChunkGrid(NamedTuple):
     """The chunk grid of a dataset.
 
     Parameters

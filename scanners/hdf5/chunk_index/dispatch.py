@@ -6,16 +6,11 @@ from typing import TYPE_CHECKING
 
 from refmaker.errors import UnsupportedError
 from refmaker.scanners.hdf5.batched_reads import ReadBlocks, Steps, run_readers
-from refmaker.scanners.hdf5.chunk_index.btree1 import read_btree1
-from refmaker.scanners.hdf5.chunk_index.btree2 import read_btree2
 from refmaker.scanners.hdf5.chunk_index.columns import ChunkGrid, ChunkIndexEntries, ColumnsBuilder
-from refmaker.scanners.hdf5.chunk_index.extensible_array import read_extensible_array
-from refmaker.scanners.hdf5.chunk_index.fixed_array import read_fixed_array
-from refmaker.scanners.hdf5.chunk_index.implicit import implicit_columns, single_columns
 from refmaker.scanners.hdf5.layout import DataLayoutMessage, IndexType, Storage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from refmaker.scanners.hdf5.superblock import Superblock
 
@@ -78,18 +73,31 @@ def chunk_index_reader(
     start = layout.address
     if not grid.size or start is None:
         return ColumnsBuilder(grid).build()
-    if layout.index is IndexType.SINGLE:
-        return single_columns(grid, start)
-    if layout.index is IndexType.IMPLICIT:
-        return implicit_columns(grid, start)
-    return (
-        yield from {
-            IndexType.BTREE1: read_btree1,
-            IndexType.FIXED_ARRAY: read_fixed_array,
-            IndexType.EXTENSIBLE_ARRAY: read_extensible_array,
-            IndexType.BTREE2: read_btree2,
-        }[layout.index](grid, start)
-    )
+    if layout.index in (IndexType.SINGLE, IndexType.IMPLICIT):
+        from refmaker.scanners.hdf5.chunk_index.implicit import implicit_columns, single_columns
+
+        single = layout.index is IndexType.SINGLE
+        return single_columns(grid, start) if single else implicit_columns(grid, start)
+    return (yield from _reader(layout.index)(grid, start))
+
+
+def _reader(index: IndexType) -> Callable[[ChunkGrid, int], Steps[ChunkIndexEntries]]:
+    """Return the reader of a kind of index, which is loaded when a file has such a one."""
+    if index is IndexType.BTREE1:
+        from refmaker.scanners.hdf5.chunk_index.btree1 import read_btree1
+
+        return read_btree1
+    if index is IndexType.BTREE2:
+        from refmaker.scanners.hdf5.chunk_index.btree2 import read_btree2
+
+        return read_btree2
+    if index is IndexType.FIXED_ARRAY:
+        from refmaker.scanners.hdf5.chunk_index.fixed_array import read_fixed_array
+
+        return read_fixed_array
+    from refmaker.scanners.hdf5.chunk_index.extensible_array import read_extensible_array
+
+    return read_extensible_array
 
 
 def read_chunk_index(

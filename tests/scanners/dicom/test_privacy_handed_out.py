@@ -17,7 +17,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 import refmaker
 from refmaker.cli import main
 from refmaker.io.disk_cache import ChunkCache
-from refmaker.publish.html_report import describe
+from refmaker.publish.description import describe
 from refmaker.publish.napari import layers
 from refmaker.publish.serve import serving
 from refmaker.scanning.cache import ScanCache

@@ -52,6 +52,23 @@ def test_keys_and_places(at, separator, letter, others):
         assert keys.key(where) == [*others, key][row]
 
 
+@given(
+    st.text("0/.\nc", min_size=1, max_size=4).map(lambda text: text + "/"),
+    st.lists(st.text("0123\n./c", max_size=6), max_size=6),
+    st.sampled_from("./"),
+    st.sampled_from(["", "c"]),
+    st.integers(0, 2),
+)
+def test_keys_below_a_folder(folder, below, separator, letter, rank):
+    keys = ChunkKeys(rank, separator, letter and letter + separator)
+    bare, found = keys.place(below), keys.place([folder + key for key in below], folder)
+    assert found.row.tolist() == bare.row.tolist()
+    assert found.at.tolist() == bare.at.tolist()
+    assert found.strays == [folder + key for key in bare.strays]
+    for row, where in zip(bare.row.tolist(), bare.at.tolist(), strict=True):
+        assert keys.key(where) == below[row]
+
+
 @pytest.mark.parametrize("version", [2, 3])
 def test_stores_among_files(version, tmp_path):
     for name in ("a.zarr", "deep/b"):

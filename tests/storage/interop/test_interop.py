@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,13 +16,13 @@ import pytest
 
 import refmaker
 from refmaker.storage.readers import READERS, obstacles
-from tests.storage.interop import cases
+from tests.storage.interop import cases, zarrita
 from tests.storage.interop.expected import EXPECTED
 from tests.storage.interop.read import told
+from tests.storage.interop.zarrita import zarrita_folder
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent.parent
-ZARRITA = ("zarrita@0.7.5", "@zarrita/storage@0.2.0")
 NEEDED = {
     "fsspec": ("fsspec", "2025.2"), "zarrs": ("zarrs", "0.2"), "kerchunk": ("kerchunk", "0.2.8"),
     "virtualizarr": ("virtualizarr", "2.8"), "virtualizarr_xarray": ("virtualizarr", "2.8"),
@@ -35,22 +34,6 @@ NEEDED = {
 
 def _numbers(text):
     return tuple(int(part) for part in text.split(".")[:3] if part.isdigit())
-
-
-@functools.cache
-def zarrita_folder():
-    """Return where zarrita is installed for this run; None where npm cannot."""
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        return None
-    folder = Path(tempfile.mkdtemp(prefix="zarrita-"))
-    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", *ZARRITA]
-    try:
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
-    except (subprocess.SubprocessError, OSError):
-        shutil.rmtree(folder)
-        return None
-    shutil.copy(HERE / "read_zarrita.mjs", folder)
-    return folder
 
 
 def available(column):
@@ -74,10 +57,7 @@ COLUMNS = [column for column in EXPECTED if available(column)]
 @pytest.fixture(scope="module", autouse=True)
 def _zarrita_goes():
     yield
-    folder = zarrita_folder() if "zarrita" in COLUMNS else None
-    if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
-        zarrita_folder.cache_clear()
+    zarrita.remove()
 
 
 @pytest.fixture(scope="module")

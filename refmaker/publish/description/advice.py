@@ -24,7 +24,7 @@ def advise(entries: Sequence[Mapping[str, Any]], targets: Sequence[Mapping[str, 
     Parameters
     ----------
     entries : sequence of mapping
-        The ``arrays`` of `refmaker.publish.html_report.describe`.
+        The ``arrays`` of `refmaker.describe`.
     targets : sequence of mapping
         Its ``targets``.
     """

@@ -1,4 +1,4 @@
-"""One column out of whole rows of a FITS binary table."""
+"""One column out of whole rows of a table: of FITS, and of Vdatas of HDF4."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from refmaker.codecs.base import MAX_CHUNK, DecodeOnly, bounded, deliver, input_bytes
 from refmaker.errors import CodecError
 
-__all__ = ["FITSColumn"]
+__all__ = ["TableColumn"]
 
 
-class FITSColumn(DecodeOnly):
+class TableColumn(DecodeOnly):
     """The bytes of one column of the rows of a table.
 
-    Section 7.3.3 of the FITS Standard 4.0: rows follow each other without gaps, and hold the
-    elements of every column one behind the other.
+    Rows follow each other without gaps, and hold the elements of every column one behind the other
+    (section 7.3.3 of the FITS Standard 4.0; section 3.3.8 of the HDF Specification 4.2).
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class FITSColumn(DecodeOnly):
         First byte of the column in a row, and its bytes.
     """
 
-    codec_id = "refmaker.fits_column"
+    codec_id = "refmaker.table_column"
     fields = ("row", "start", "width")
 
     def __init__(self, row: int, start: int, width: int) -> None:

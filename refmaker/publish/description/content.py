@@ -9,44 +9,112 @@ import numpy as np
 from refmaker.codecs import requirements
 from refmaker.io.source import local_path
 from refmaker.model import Array, Group
+from refmaker.model.report import Outcome
 from refmaker.model.zarr_v2 import encode_dtype, encode_fill_value
-from refmaker.publish.html_report.advice import advise
-from refmaker.publish.html_report.spans import spans
+from refmaker.publish.description.advice import advise
+from refmaker.publish.description.coordinates import coordinates as coordinates_of_set
+from refmaker.publish.description.dimensions import dimensions
+from refmaker.publish.description.images import images, volumes
+from refmaker.publish.description.packing import packing
+from refmaker.publish.description.places import places
 from refmaker.scanning.protocol import Summarizer, scanners
 from refmaker.storage.rectilinear import uneven_note
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from refmaker.storage.reference_set import ReferenceSet
 
 __all__ = ["describe"]
 
+_FIELDS = "refmaker:fields"
+"""Attribute of GRIB's sets that counts what became of messages."""
 
-def describe(refs: ReferenceSet, name: str = "") -> dict[str, Any]:
-    """Return what is in a reference set in memory; see `refmaker.publish.html_report.describe`."""
-    nodes = list(refs.group.walk())
-    arrays = [(path, node) for path, node in nodes if isinstance(node, Array)]
+
+def describe(
+    refs: ReferenceSet,
+    name: str = "",
+    storage_options: Mapping[str, Any] | None = None,
+    coordinates: str = "local",
+) -> dict[str, Any]:
+    """Return what is in a reference set in memory; see `refmaker.describe`."""
+    nodes = dict(refs.group.walk())
+    arrays = [(path, node) for path, node in nodes.items() if isinstance(node, Array)]
     report = refs.report.as_dict()
     targets = _targets(refs)
     entries = [_array(path, array) for path, array in arrays]
     note = uneven_note(refs.group)
+    known = coordinates_of_set(refs, nodes, storage_options, coordinates)
     return {
         "input": name,
         "format": refs.report.format,
         "zarr_format": refs.zarr_format if note is None else 3,
-        "groups": [path or "/" for path, node in nodes if isinstance(node, Group)],
+        "groups": [path or "/" for path, node in nodes.items() if isinstance(node, Group)],
         "summary": _summary(refs),
+        "dimensions": dimensions(nodes),
         "arrays": entries,
-        "spans": spans(refs.group),
+        "spans": known.spans,
+        "unread": known.unread,
+        "places": places(nodes, known.spans),
+        "images": images(nodes),
+        "volumes": volumes(nodes),
         "targets": targets,
         "protocols": sorted({_protocol(target["url"]) for target in targets}),
-        "packages": sorted({package for _, array in arrays for package in _packages(array)}),
+        "codecs": _codecs(array for _, array in arrays),
+        "packages": sorted({package for entry in entries for package in entry["packages"]}),
         "nbytes": sum(entry["nbytes"] for entry in entries),
         "stored": sum(entry["stored"] for entry in entries),
+        "duplicated": _duplicated(refs),
+        "messages": _messages(refs),
         "skipped": report["skipped"],
         "warnings": list(dict.fromkeys([*report["warnings"], *([note] if note else [])])),
         "readers": refs.readers(),
         "advice": advise(entries, targets),
     }
+
+
+def _duplicated(refs: ReferenceSet) -> list[dict[str, str]] | None:
+    """Return objects that others stand for, or None: a set that is read back remembers none."""
+    rows = refs.report.having(Outcome.DUPLICATED)
+    if not refs.report.rows:
+        return None
+    return [{"path": row.path, "reason": row.reason, "code": row.code} for row in rows]
+
+
+def _messages(refs: ReferenceSet) -> dict[str, int] | None:
+    """Return what GRIB's scanner counted: fields found, placed, there twice and in no order."""
+    told = refs.group.attributes.get(_FIELDS)
+    if not isinstance(told, dict):
+        return None
+    return {str(name): n for name, n in told.items() if isinstance(n, int)}
+
+
+def _codecs(arrays: Iterable[Array]) -> list[dict[str, Any]]:
+    """Return each codec id with the packages that decode it, and which of them are not there."""
+    found: dict[str, set[str]] = {}
+    seen: set[int] = set()
+    for array in arrays:
+        for config in array.codecs:
+            # Arrays of one kind share their configurations.
+            if id(config) not in seen:
+                seen.add(id(config))
+                found.setdefault(str(config["id"]), set()).update(requirements([config]))
+    return [
+        {"id": name, "packages": sorted(needed), "missing": sorted(filter(_missing, needed))}
+        for name, needed in found.items()
+    ]
+
+
+def _missing(package: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, version
+
+    if package == "refmaker":
+        return False
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return True
+    return False
 
 
 def _summary(refs: ReferenceSet) -> list[dict[str, Any]]:
@@ -81,6 +149,8 @@ def _array(path: str, array: Array) -> dict[str, Any]:
     stored = int(table.length.sum()) + sum(map(len, table.inlined.values()))
     return {
         "path": path,
+        **packing(array),
+        "grid_mapping": array.attributes.get("grid_mapping"),
         "shape": list(array.shape),
         "chunk_shape": list(array.chunk_shape),
         "chunk_extents": _extents(array),
@@ -115,4 +185,8 @@ def _targets(refs: ReferenceSet) -> list[dict[str, Any]]:
                 total = found.setdefault(url, [0, 0])
                 total[0] += count
                 total[1] += int(size)
-    return [{"url": url, "chunks": n, "bytes": size} for url, (n, size) in found.items()]
+    known = refs.report.sources
+    return [
+        {"url": url, "chunks": n, "bytes": size, "size": known[url].size if url in known else None}
+        for url, (n, size) in found.items()
+    ]
