@@ -29,6 +29,7 @@ from refmaker.publish.pictures.budget import cost_of
 from refmaker.publish.pictures.crs import crs_name
 from refmaker.publish.pictures.places import degrees, frame_of
 from refmaker.storage.reference_set import ReferenceSet
+from refmaker.testing.http import RangeServer
 
 
 def inline(values, names, chunks=None, **more):
@@ -436,3 +437,27 @@ def test_palettes():
     seen = {path: look_at(one, Source(group)).values[:2, :2] for path, one in found.items()}
     assert seen["t"].tolist() == [[[0, 0, 1], [255, 0, 0]], [[0, 255, 0], [0, 255, 0]]]
     assert seen["d/image"].tolist() == [[[1, 2, 3], [1, 2, 3]], [[4, 5, 6], [4, 5, 6]]]
+
+
+def test_requests_are_those_that_a_server_sees(tmp_path):
+    """Chunks that lie apart, a line of which lies together."""
+    grid, size, far = (6, 4), 400, 10**6
+    (tmp_path / "d").write_bytes(np.random.default_rng(0).bytes(6 * far))
+    rows, columns = np.divmod(np.arange(24), 4)
+    with RangeServer(tmp_path) as server:
+        chunks = ChunkTable.from_columns(
+            grid, (server.url("d"),), offset=rows * far + columns * size, length=np.full(24, size)
+        )
+        group = Group({"v": Array((6, 400), (1, 100), np.dtype("f4"), chunks)})
+        array = group["v"]
+        middle, whole = np.array([3]), np.arange(6)
+        for region, requests in (
+            ([middle, np.arange(400)], 1),
+            ([whole, np.array([7])], 6),
+            ([whole, np.arange(400)], 6),
+        ):
+            cost = cost_of(array, region)
+            assert cost.requests == requests
+            before = server.counts.requests["GET"]
+            Source(group).read("v", region)
+            assert server.counts.requests["GET"] - before <= cost.requests
