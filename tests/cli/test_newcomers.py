@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +16,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import refmaker
 from refmaker.cli import main
+from refmaker.errors import MetadataError
 from refmaker.testing.http import RangeServer
 
 BLOCKED = """
@@ -106,6 +110,7 @@ CASES = {
     "a form that is none": (["convert", "a.nc", "a", "--out-format", "parqet"], "'parquet'"),
     "a reader that is none": (["scan", "a.nc", "--for", "gdl", "-o", "c.json"], "'gdal'"),
     "a number out of range": (["verify", "a.nc", "--sample", "0"], "x>=1"),
+    "a form of messages that is none": (["info", "a.nc", "--log-format", "xml"], "'json'"),
 }  # fmt: skip
 
 
@@ -137,6 +142,68 @@ def test_an_output_that_is_there(folder):
     written = Path("o.json").read_bytes()
     check_told(run(["scan", "good.h5", "-o", "o.json"]), "--overwrite")
     assert Path("o.json").read_bytes() == written
+
+
+def test_joined_coordinates_are_compared(folder):
+    # Values that stand in the set itself are read again from the files.
+    part("p.nc", 0, x=300)
+    part("q.nc", 3, x=300)
+    assert run(["scan", "p.nc", "q.nc", "--concat", "time", "-o", "ab.json"]).returncode == 0
+    document = json.loads(Path("ab.json").read_text())
+    refs = document["refs"]
+    (key,) = (key for key in refs if key.startswith("time/0"))
+    length = len(np.arange(6.0).tobytes())
+    metadata = json.loads(refs["time/.zarray"])
+    metadata |= {"filters": None, "compressor": None, "chunks": [6]}
+    refs["time/.zarray"] = json.dumps(metadata)
+    whole = json.loads(refs[".zmetadata"])
+    whole["metadata"]["time/.zarray"] = metadata
+    refs[".zmetadata"] = json.dumps(whole)
+    wrong = base64.b64encode(np.full(6, 12345.0).tobytes()).decode()
+    assert len(base64.b64decode(wrong)) == length
+    refs[key] = f"base64:{wrong}"
+    Path("wrong.json").write_text(json.dumps(document))
+    ran = run(["verify", "--all", "wrong.json"])
+    assert ran.returncode == 1
+    assert "DIFFERENT     time" in ran.stdout
+    assert "scan the files again" in ran.stderr
+
+
+def test_what_other_readers_need_is_said_and_done(folder):
+    part("p.nc", 0, x=300)
+    ran = run(["scan", "p.nc", "-o", "p.json"])
+    assert "GDAL (templates)" in ran.stdout
+    ran = run(["scan", "p.nc", "-o", "plain.json", "--for", "gdal"])
+    assert "GDAL" in ran.stdout.partition("not by")[0]
+    assert "templates" not in json.loads(Path("plain.json").read_text())
+
+
+def test_a_tree_is_not_opened_as_an_empty_dataset(folder):
+    with h5py.File("tree.h5", "w") as file:
+        file["one/x"] = file["two/x"] = np.arange(3.0)
+    assert run(["scan", "tree.h5", "-o", "tree.json"]).returncode == 0
+    with pytest.raises(MetadataError, match="choose one, such as `group='one'`"):
+        refmaker.open_dataset("tree.json")
+    ran = run(["catalog", "stac", "tree.json", "--times", "2024-01-01"])
+    assert ran.returncode == 1
+    assert "--group /one" in ran.stderr
+    assert run(["catalog", "stac", "tree.json", "--times", "2024-01-01", "--group", "/one"]
+               ).returncode == 0  # fmt: skip
+
+
+def test_times_of_each_files_own_are_written_in_one_unit(folder):
+    part("later.nc", 0)
+    with h5py.File("later.nc", "r+") as file:
+        file["time"].attrs["units"] = "hours since 2000-01-02"
+    joined = ["scan", "a.nc", "later.nc", "--concat", "time", "-o", "t.json"]
+    ran = run(joined)
+    assert ran.returncode == 0
+    assert "(--times keep refuses)" in ran.stderr
+    check_told(run([*joined, "--overwrite", "--times", "keep"]), "--times reencode")
+
+
+def test_a_data_file_is_opened_as_a_set_of_it(folder):
+    assert refmaker.open_dataset("a.nc")["v"].shape == (3, 5)
 
 
 REMEDIES = {

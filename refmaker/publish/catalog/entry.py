@@ -286,9 +286,11 @@ def _checked_group(reader: Reader, group: str, where: str) -> str:
     groups = _groups_with_arrays(reader)
     if group in groups:
         return group
-    named = ", ".join(f"/{known}" for known in sorted(groups)[:20])
+    known = sorted(groups)[:20]
     what = f"there are no arrays in the group /{group}"
-    raise MetadataError(what, url=where, hint=f"choose a group with arrays: {named or 'none'}")
+    others = ", ".join(f"/{name}" for name in known) or "none"
+    such = f", such as `group='/{known[0]}'`" if known else ""
+    raise MetadataError(what, url=where, hint=f"choose a group with arrays{such}: {others}")
 
 
 def _groups_with_arrays(reader: Reader) -> set[str]:
