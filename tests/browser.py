@@ -87,6 +87,13 @@ for (const box of document.body.querySelectorAll("*")) {
     const sticks = Math.max(outer.left - inner.left, inner.right - outer.right,
                             outer.top - inner.top, inner.bottom - outer.bottom);
     if (sticks > 1) found.push(`${box.textContent}: ${sticks} pixels out of its figure`);
+    for (const other of box.ownerSVGElement.querySelectorAll("text")) {
+      if (other === box) break;
+      const place = other.getBoundingClientRect();
+      const across = Math.min(place.right, inner.right) - Math.max(place.left, inner.left);
+      const down = Math.min(place.bottom, inner.bottom) - Math.max(place.top, inner.top);
+      if (across > 2 && down > 2) found.push(`${box.textContent} over ${other.textContent}`);
+    }
   } else if (box.clientWidth && !scrolls && box.scrollWidth > box.clientWidth + 1) {
     found.push(`${box.tagName} ${box.className} "${box.textContent.trim().slice(0, 40)}": `
                + `${box.scrollWidth} > ${box.clientWidth}`);

@@ -414,3 +414,25 @@ def test_photographs_are_made_smaller_by_means():
     look = look_at(subject, Source(group), pixels=150)
     assert look.values.shape == (150, 150, 3)
     assert (look.values == 100).all()
+
+
+def test_palettes():
+    numbers = np.tile(np.array([[0, 1], [2, 9]], "u1"), (10, 10))
+    tiff = {"photometric": "palette", "colormap": [[0, 65535, 0], [0, 0, 65535], [257, 0, 0]]}
+    dicom = {"photometric_interpretation": "PALETTE COLOR"}
+    table = np.array([[1, 2, 3], [4, 5, 6]], "u1")
+    group = Group(
+        {
+            "t": inline(numbers, ("y", "x"), attributes=tiff),
+            "d": Group(
+                {
+                    "image": inline(numbers, ("y", "x"), attributes=dicom),
+                    "palette": inline(table, ("entry", "c"), attributes={"first_value": 1}),
+                }
+            ),
+        }
+    )
+    found = {one.path: one for one in subjects(group) if one.kind == "image"}
+    seen = {path: look_at(one, Source(group)).values[:2, :2] for path, one in found.items()}
+    assert seen["t"].tolist() == [[[0, 0, 1], [255, 0, 0]], [[0, 255, 0], [0, 255, 0]]]
+    assert seen["d/image"].tolist() == [[[1, 2, 3], [1, 2, 3]], [[4, 5, 6], [4, 5, 6]]]

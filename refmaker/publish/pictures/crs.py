@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
+from refmaker.model.wkt import named
 from refmaker.publish.pictures.axes import text_of
 
 if TYPE_CHECKING:
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 __all__ = ["crs_name", "is_projected"]
 
-_NAME = re.compile(r'\s*\w+\s*\[\s*"([^"]*)"')
-_CODE = re.compile(r'(?:ID|AUTHORITY)\s*\[\s*"(\w+)"\s*,\s*"?(\w+)"?\s*\]\s*\]\s*$')
 _NAMELESS = frozenset({"", "unknown", "unnamed", "undefined"})
 _TOLD = (
     ("standard_parallel", "standard parallel"),
@@ -35,11 +33,9 @@ def crs_name(attributes: Mapping[str, Any]) -> str:
     attributes : mapping
         Of a grid mapping variable (CF conventions, section 5.6), with or without ``crs_wkt``.
     """
-    wkt = text_of(attributes, "crs_wkt", "spatial_ref")
-    named, code = _NAME.match(wkt), _CODE.search(wkt)
-    name = named[1].strip() if named else ""
+    name, code = named(text_of(attributes, "crs_wkt", "spatial_ref"))
     if name.lower() not in _NAMELESS:
-        return f"{name} ({code[1]}:{code[2]})" if code else name
+        return f"{name} ({code})" if code else name
     kind = text_of(attributes, "grid_mapping_name").replace("_", " ")
     told = [
         f"{words} {value:g}"

@@ -36,6 +36,9 @@ _POINTS = 1200
 _LEGEND = 6
 _SHAPE = 0.6
 """Height by width of a montage that is liked best."""
+_TICKS = 5
+_LETTER = 0.1
+"""Inches that a letter and its share of what is between texts are wide."""
 _FOLDED = 30.0
 """Degrees that no cell is wide."""
 
@@ -130,14 +133,21 @@ def _image(axes: Any, look: Look, source: Source, frame: Frame) -> None:
         _scale(axes, drawn, colours, look.subject.units)
     axes.set_xlim(*sorted(across.edges))
     axes.set_ylim(*sorted(down.edges, reverse=not frame.upward))
-    _ticks(axes.xaxis, across)
+    width, height = axes.figure.get_size_inches()
+    ratio = frame.ratio or (height - _BELOW) / (width - _BESIDE)
+    _ticks(axes.xaxis, across, min(width - _BESIDE, (height - _BELOW) / ratio))
     _ticks(axes.yaxis, down)
     _quiet(axes)
 
 
-def _ticks(axis: Any, scale: Scale) -> None:
-    found = ticks(scale.edges, whole=scale.ordinal)
-    axis.set_ticks(found, [scale.text(place) for place in found])
+def _ticks(axis: Any, scale: Scale, room: float | None = None) -> None:
+    """Put places on a side, so many that their texts have room side by side, in inches."""
+    for most in range(_TICKS, 0, -1):
+        found = ticks(scale.edges, whole=scale.ordinal, most=most)
+        texts = [scale.text(place) for place in found]
+        if room is None or len(found) * max(map(len, texts), default=0) * _LETTER <= room:
+            break
+    axis.set_ticks(found, texts)
     axis.set_label_text(scale.label[:_LABEL])
 
 

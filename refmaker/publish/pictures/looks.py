@@ -11,6 +11,7 @@ import numpy as np
 from refmaker.errors import LimitError
 from refmaker.publish.pictures.budget import cost_of
 from refmaker.publish.pictures.compositing import coloured
+from refmaker.publish.pictures.palettes import painted
 from refmaker.publish.pictures.regions import middle, window
 
 if TYPE_CHECKING:
@@ -202,6 +203,8 @@ def _plane(subject: Subject, source: Source, chosen: Mapping[str, int], pixels: 
     )
     if subject.colours is not None:
         look = replace(look, values=coloured(subject, array, kept))
+    elif (colours := painted(source, path, kept)) is not None:
+        look = replace(look, values=colours)
     look = _placed(look, source)
     if not stack:
         return look

@@ -138,16 +138,23 @@ class Source:
         self, path: str, stored: NDArray[Any], region: Sequence[NDArray[np.int64]]
     ) -> NDArray[Any]:
         """Return stored values of a part of an array as its attributes say they are meant."""
-        home, _, name = path.rpartition("/")
-        number = name.rpartition("_")[2]
-        suffix = f"_{number}" if "_" in name and number.isdigit() else ""
 
-        def beside(part: str) -> tuple[tuple[str, ...], NDArray[Any]] | None:
-            found = joined_path(home, f"{part}{suffix}")
-            values = self.coordinate(found) if found in self._paths else None
-            return None if values is None else (self.array(found).dimension_names or (), values)
+        def values_of(part: str) -> tuple[tuple[str, ...], NDArray[Any]] | None:
+            found = self.beside(path, part)
+            values = None if found is None else self.coordinate(found)
+            if found is None or values is None:
+                return None
+            return self.array(found).dimension_names or (), values
 
-        return physical(stored, self.array(path), region, beside)
+        return physical(stored, self.array(path), region, values_of)
+
+    def beside(self, path: str, name: str) -> str | None:
+        """Return the path of an array that belongs to another: of its group, with its number."""
+        home, _, own = path.rpartition("/")
+        number = own.rpartition("_")[2]
+        suffix = f"_{number}" if "_" in own and number.isdigit() else ""
+        found = joined_path(home, f"{name}{suffix}")
+        return found if found in self._paths else None
 
     def coordinate(self, path: str) -> NDArray[Any] | None:
         """Return all values of a coordinate as they are meant; None if that costs too much."""
