@@ -120,7 +120,7 @@ class Questions:
                 "shape": [[axis.name, axis.size] for axis in one.axes],
                 "beside": one.path in self._contents.beside,
                 "volume": self._is_volume(one),
-                "deep": one.kind in ("pyramid", "montage"),
+                "deep": one.kind in ("pyramid", "montage") and not one.crs,
             }
             for one in self._contents.subjects.values()
         ]
