@@ -1,9 +1,9 @@
 """How cost grows with size: whole commands on inputs that double, and the exponent of each.
 
 Run as ``python benchmarks/growth.py``. An exponent of 1 means that twice the input costs twice the
-CPU time. It is the slope of a straight line through the logarithms of what each doubling adds:
-Python, imports and all else that does not grow cancel out, and what grows faster than the input
-would show the more. The cheapest of some rounds counts.
+CPU time. It is that of the curve, a fixed cost and a power of the size, which lies nearest to what
+was measured: so Python, imports and all else that does not grow do not count, and what grows
+faster than the input shows the more. The cheapest of some rounds counts.
 """
 
 from __future__ import annotations
@@ -105,9 +105,15 @@ def measured(growth: Growth, folder: Path, scale: float, rounds: int) -> dict[st
 
 
 def exponent(sizes: Sequence[float], cpu: Sequence[float]) -> float:
-    """Return the slope of the logarithm of what each doubling adds, over that of the size."""
-    added = np.maximum(np.diff(cpu), 1e-4)
-    return float(np.polyfit(np.log(sizes[:-1]), np.log(added), 1)[0])
+    """Return the exponent of the power of the size that, with a fixed cost, fits best."""
+    relative, seconds = np.array(sizes) / sizes[-1], np.array(cpu)
+
+    def error(power: float) -> float:
+        terms = np.stack([np.ones_like(relative), relative**power], axis=1)
+        (fixed, grows), *_ = np.linalg.lstsq(terms, seconds, rcond=None)
+        return float(np.square(terms @ (fixed, grows) - seconds).sum())
+
+    return float(min(np.arange(0.05, 4, 0.01), key=error))
 
 
 def show(row: dict[str, Any]) -> str:

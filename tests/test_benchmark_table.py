@@ -112,9 +112,9 @@ def test_an_exponent_is_a_slope() -> None:
     sizes = [100, 200, 400, 800]
     for base in (0.0, 0.5):
         linear = [base + cost for cost in (0.1, 0.2, 0.4, 0.8)]
-        assert growth.exponent(sizes, linear) == pytest.approx(1)
+        assert growth.exponent(sizes, linear) == pytest.approx(1, abs=0.02)
         square = [base + cost for cost in (0.01, 0.04, 0.16, 0.64)]
-        assert growth.exponent(sizes, square) == pytest.approx(2)
+        assert growth.exponent(sizes, square) == pytest.approx(2, abs=0.02)
 
 
 def test_the_page_on_scale_shows_what_was_printed() -> None:

@@ -27,8 +27,9 @@ __all__ = ["ComplexPacking"]
 
 _SHORT_SHIFT, _MAX_WIDTH = 25, 56
 """Widest integers that lie inside four and eight bytes, wherever in a byte they begin."""
-_BLOCK = 1 << 16
-"""Integers worked on at a time, about."""
+_BLOCK = 1 << 17
+"""Integers worked on at a time, about: few enough for the cache, and so many that threads do not
+wait for one another, as they do between any two operations of numpy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,28 +182,40 @@ class ComplexPacking:
         size = 4 if int(self.widths.max()) <= _SHORT_SHIFT else 8
         whole = np.dtype(f"u{size}")
         padded = np.concatenate([self.data, np.zeros(size, np.uint8)])
-        shifts = (8 * size - self.widths).astype(whole)
+        # Half as wide is twice as fast, where places of bits and integers leave room for it.
+        narrow = np.dtype(np.int32 if self.data.size < 1 << 28 else np.int64)
+        small = size == 4 and not self.order and int(self.references.max()) < 1 << 30
+        references = self.references.astype(np.int32 if small else np.int64)
+        widths = self.widths.astype(narrow)
         marks = None if gone is None else self._marks(whole)
         ends, stops = np.cumsum(self.lengths), np.cumsum(self.lengths * self.widths)
         first = begin = bit = 0
         while first < ends.size:
             last = max(first + 1, int(np.searchsorted(ends, begin + _BLOCK, "right")))
             end, stop, here = int(ends[last - 1]), int(stops[last - 1]), self.lengths[first:last]
-            position = np.zeros(end - begin, np.int64)
-            np.repeat(self.widths[first:last], here)[:-1].cumsum(out=position[1:])
+            width = np.repeat(widths[first:last], here)
+            position = np.zeros_like(width)
+            width[:-1].cumsum(dtype=narrow, out=position[1:])
             position += bit & 7
             # One word of `size` bytes beginning at each byte.
             count = (stop + 7 >> 3) - (bit >> 3) + 1
             words = np.ndarray((count,), f">u{size}", padded, bit >> 3, (1,)).astype(whole)
             word = words.take(position >> 3, mode="wrap")  # never outside: but faster than "raise"
             position &= 7
-            word <<= position.astype(whole)
+            word <<= _unsigned(position, whole)
             # Where a group has no bits all are shifted out, which numpy defines as 0.
-            word >>= np.repeat(shifts[first:last], here)
+            np.subtract(8 * size, width, out=width)
+            word >>= _unsigned(width, whole)
             if marks is not None and gone is not None:
                 np.greater_equal(word, np.repeat(marks[first:last], here), out=gone[begin:end])
-            yield np.add(word.view(f"i{size}"), np.repeat(self.references[first:last], here))
+            yield np.add(word.view(f"i{size}"), np.repeat(references[first:last], here))
             first, begin, bit = last, end, stop
+
+
+def _unsigned(numbers: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return numbers that are not negative in an unsigned type, without a copy if that can be."""
+    same = numbers.dtype.itemsize == dtype.itemsize
+    return numbers.view(dtype) if same else numbers.astype(dtype)
 
 
 def _take(data: Buffer, width: int, groups: int) -> tuple[NDArray[np.int64], Buffer]:

@@ -212,7 +212,7 @@ def _at(request: Request) -> dict[str, int]:
     """Return places along dimensions: ``at`` is a JSON object."""
     found = json.loads(request.query_params.get("at", "{}"))
     if not isinstance(found, dict) or not all(type(value) is int for value in found.values()):
-        raise UnsupportedError("`at` is no object of whole numbers")
+        raise UnsupportedError("the query at= is no object of whole numbers")
     return found
 
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
 
@@ -32,10 +34,11 @@ def test_runs_small(tmp_path):
     assert all(cases[3]["found"][name]["cpu"] > 0 for name in ("scan", "cached", "append", "best"))
 
 
-def test_decoding_runs_small():
+@pytest.mark.parametrize("what", [[], ["--xarray"], ["--threads"]])
+def test_decoding_runs_small(what):
     command = [
         sys.executable, str(BENCHMARKS / "grib_decode.py"),
-        "--quick", "--repeat", "1", "--json",
+        "--quick", "--repeat", "1", "--json", *what,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
