@@ -197,6 +197,23 @@ def test_a_forecast():
         np.testing.assert_allclose(found["values"], opened["u10"][:, 6, 8], rtol=1e-6)
 
 
+@pytest.mark.parametrize("rising", [True, False])
+def test_north_is_on_top_of_volumes_as_of_pictures(tmp_path, rising):
+    north = np.linspace(10, 60, 20)[:: 1 if rising else -1]
+    places = {
+        "lat": ("lat", north, {"units": "degrees_north"}),
+        "lon": ("lon", np.linspace(0, 30, 30), {"units": "degrees_east"}),
+    }
+    values = np.repeat(north[:, None], 30, 1).astype("f8")
+    xr.Dataset({"x": (("lat", "lon"), values)}, places).to_netcdf(tmp_path / "a.nc")
+    with client(tmp_path / "a.nc") as page:
+        found = ask(page, "picture.png", v="x", low=10, high=60, colours="grey", at={})
+        assert (found[0, :, 0] == 255).all()
+        state, (url,) = volume(page, "x")
+        assert (state["crossSectionOrientation"] == [1, 0, 0, 0]) is rising
+        np.testing.assert_array_equal(whole(page, url), values.astype("f4"))
+
+
 def test_of_long_lines_every_so_many_are_read(tmp_path):
     values = np.arange(9000.0)
     with h5py.File(tmp_path / "a.h5", "w") as file:
