@@ -534,3 +534,17 @@ def test_costs_are_those_of_a_count_by_hand(data):
     assert (cost.chunks, cost.requests) == (len(touched), requests)
     assert cost.stored == sum(length for _, _, length in ranges)
     assert cost.decoded == len(touched) * 12
+
+
+def test_the_first_row_of_fits_is_the_lowest():
+    group = Group({"data": inline(np.zeros((20, 20)), ("NAXIS2", "NAXIS1"))})
+    (subject,) = subjects(group)
+    assert frame_of(look_at(subject, Source(group)), Source(group)).upward
+
+
+def test_times_are_told_to_the_second():
+    times = inline(np.arange(12) + 0.25, ("time",), attributes={"units": "seconds since 2000-1-1"})
+    group = Group({"v": inline(np.zeros((12, 12)), ("time", "range")), "time": times})
+    (subject,) = subjects(group)
+    source = Source(group)
+    assert source.texts(subject.axes[0], [0, 3]) == ["2000-01-01 00:00", "2000-01-01 00:00:03"]

@@ -102,7 +102,9 @@ def frame_of(look: Look, source: Source) -> Frame:
     on_map = subject.kind in ("map", "pyramid") and bool(
         subject.crs or subject.projected or row.units.startswith("degree")
     )
-    return Frame(horizontal, vertical, aspect, upward=located and (on_map or not spatial))
+    # The first row of FITS is the lowest (FITS 4.0, section 8.1, by custom).
+    upward = row.name.startswith("NAXIS") or (located and (on_map or not spatial))
+    return Frame(horizontal, vertical, aspect, upward=upward)
 
 
 def _scale(look: Look, source: Source, axis: Axis, places: NDArray[Any] | None, at: int) -> Scale:
