@@ -54,6 +54,8 @@ _SERVES = ("refmaker serve ", "refmaker view ", "python -m moto.server ")
 """Commands that go on until the page ends."""
 SUITE = "python -m pytest"
 """The command of the README that runs the tests: .ci/run runs it."""
+_PROGRESS = re.compile(r"^[\d,]+ of [\d,]+ \w+, .*\n", re.MULTILINE)
+"""How far a command has got: it says so where it takes long, as on a busy machine."""
 _MARK = "<<the end of a step>>"
 
 _INTERPRETER = f"""
@@ -168,7 +170,8 @@ def same(printed: str, shown: str) -> bool:
         r"(?:[^\n]*\n)+?" if line.strip() == "..." else re.escape(line.rstrip()) + r"[ \t]*\n"
         for line in shown.splitlines()
     )
-    lines = f"{printed.rstrip()}\n" if printed.strip() else ""
+    printed = _PROGRESS.sub("", printed).rstrip()
+    lines = f"{printed}\n" if printed else ""
     return re.fullmatch(pattern, lines) is not None
 
 
@@ -224,6 +227,7 @@ class Environment:
             "REFMAKER_CACHE_DIR": str(programs / "cache"),
             "MPLCONFIGDIR": str(programs / "matplotlib"),
             "MPLBACKEND": "agg",
+            "BROWSER": "true",  # a program that does nothing
             "PYTHONUNBUFFERED": "1",  # servers say at once where they listen
             **variables,
         }
@@ -352,7 +356,8 @@ class Session:
         """Start a command that serves until it is interrupted, and ask for the first page."""
         log = self._environment.folder.with_name(f"served-{len(self._serving)}.txt")
         with open(log, "w") as file:
-            server = self._environment.popen(["bash", "-c", f"exec {step.text}"], stdout=file)
+            words = ["bash", "-c", f"exec {step.text}"]
+            server = self._environment.popen(words, stdout=file, preexec_fn=_interruptible)
         self._serving.append((step, server))
         until = time.monotonic() + 60
         while not (url := re.search(r"https?://[\w.]+:\d+\S*", log.read_text())):
@@ -365,6 +370,11 @@ class Session:
             assert error.code == 404, step.at  # noqa: PT017
         if step.shown is not None:
             assert same(log.read_text(), step.shown), f"{step.at}: printed\n{log.read_text()}"
+
+
+def _interruptible() -> None:
+    """Let Ctrl-C end a command, also where the tests run in the background of a shell."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def checkout(folder: Path, *under: str) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import json
 import time
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +57,9 @@ def test_the_first_page(running, site, scheme, width):
     colours = [int(part) for part in running.execute_script(shade)[4:-1].split(",")]
     assert (max(colours) < 80) if scheme == "dark" else (min(colours) > 240)
     pictures = running.find_elements("css selector", "article img")
+    pictures = [picture for picture in pictures if picture.is_displayed()]
     assert len(pictures) == 3
+    assert pictures[1].get_attribute("src").endswith(f"landing-viewer-{scheme}.png#only-{scheme}")
     for picture in pictures:
         assert running.execute_script("return arguments[0].naturalWidth", picture) > 0
         assert picture.get_attribute("alt")
@@ -84,7 +84,7 @@ def test_search_works_from_a_folder(running, site, page):
     box = running.find_element("css selector", ".md-search__input")
     box.click()
     box.send_keys("fletcher32")
-    until, links = time.monotonic() + 20, []
+    until, links = time.monotonic() + 60, []
     while not links and time.monotonic() < until:
         time.sleep(0.1)
         links = running.find_elements("css selector", ".md-search-result__link")
@@ -92,6 +92,10 @@ def test_search_works_from_a_folder(running, site, page):
     assert (site / "hdf5.html").as_uri() in found
     assert complaints(running) == []
     assert outside(running) == []
+
+
+def test_no_page_knows_where_it_was_made(site):
+    assert [page.name for page in site.rglob("*.html") if f"{ROOT}/" in page.read_text()] == []
 
 
 def test_every_page_fits_a_phone_and_is_quiet(running, site):
@@ -129,6 +133,12 @@ def started(landing, tmp_path_factory):
     return folder
 
 
+def test_the_page_counts_its_files(started):
+    page = (ROOT / "docs" / "index.md").read_text()
+    assert f"in {len(list((started / 'archive').iterdir()))} netCDF files" in page
+    assert f"{len(list((started / 'study').rglob('*.dcm')))} DICOM files" in page
+
+
 def test_the_lines_beside_the_map_draw_it(landing, started):
     with landing.inside(started):
         drawn = landing.drawn_map({"refmaker": refmaker})
@@ -150,17 +160,22 @@ def test_the_lines_about_the_tree_run(landing, started):
     assert "u10" in space["refs"]._repr_html_()
 
 
-def test_the_viewer_finds_what_is_served(landing, started):
-    path = landing.FIGURES / "landing-viewer.png"
-    assert path.stat().st_size < 200_000
-    made_of = Image.open(path).text["made_of"]
-    assert made_of == landing.made_of(), "run: python docs/scripts/pictures.py"
+def test_the_viewer_opens_what_was_scanned(landing, started, running):
+    for scheme in ("light", "dark"):
+        path = landing.FIGURES / f"landing-viewer-{scheme}.png"
+        assert path.stat().st_size < 200_000
+        made_of = Image.open(path).text["made_of"]
+        assert made_of == landing.made_of(), "run: python docs/scripts/pictures.py"
     with landing.inside(started):
-        (serve,) = landing.run("viewer", {})
-        assert serve.split() == ["refmaker", "serve", "study.json", "--decoded"]
-        with refmaker.serving("study.json", decoded=True) as url:
-            assert len(landing.sources()) == 2
-            for path in landing.sources().values():
-                with urllib.request.urlopen(f"{url}{path}.zattrs") as answer:  # noqa: S310 - our own
-                    (scales,) = json.load(answer)["multiscales"]
-                assert [axis["unit"] for axis in scales["axes"]] == ["millimeter"] * 3
+        (viewed,) = landing.run("viewer", {})
+        assert viewed.split() == ["refmaker", "view", "study.json"]
+        with refmaker.view("study.json") as page:
+            running.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+            running.get(page.url)
+            until, text = time.monotonic() + 60, ""
+            while "CT image" not in text and time.monotonic() < until:
+                time.sleep(0.1)
+                text = running.find_element("css selector", "body").text
+            running.get("about:blank")
+    assert "CT image" in text
+    assert "study-1/series-1/labels/series-4" in text

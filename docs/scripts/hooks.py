@@ -41,8 +41,10 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def on_post_build(config: Any, **_: Any) -> None:
-    """Write the report page that the first page leads to."""
-    refmaker.report(refmaker.scan(ROOT / SHOWN), Path(config["site_dir"], REPORT), title="wind.grb")
+    """Write the report page that the first page leads to, with names as a reader has them."""
+    page = Path(config["site_dir"], REPORT)
+    refmaker.report(refmaker.scan(ROOT / SHOWN), page, title="wind.grb")
+    page.write_text(page.read_text().replace(f"{ROOT}/", ""))
 
 
 def tree() -> str:

@@ -1,7 +1,7 @@
 """Draw the pictures of docs/index.md, by the very lines that stand beside them.
 
 ``python docs/scripts/pictures.py`` calls this. The first picture is drawn by matplotlib; the last
-is seen in neuroglancer in a headless Chromium, so that a test compares what it was made of instead.
+is seen in a headless Chromium, so that a test compares what it was made of instead.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ STYLE = {
     "ytick.color": INK, "figure.constrained_layout.use": True, "figure.dpi": 160,
     "figure.figsize": (6.4, 3.1), "font.size": 9, "savefig.transparent": True,
 }  # fmt: skip
-VIEW = (860, 720)
-"""Size of the viewer's window, in pixels."""
+VIEW = (1000, 800)
+"""Size of the browser's window, in pixels."""
 _BLOCK = re.compile(
-    r"^<!-- picture: (\w+) -->\n```(console|python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+    r"^<!-- picture: (\w+) -->\n```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
 
 
@@ -69,13 +69,13 @@ def inside(folder: Path) -> Iterator[None]:
 
 
 def run(name: str, space: dict[str, Any]) -> list[str]:
-    """Run the blocks of a picture in this folder; return commands that serve, which wait."""
+    """Run the blocks of a picture in this folder; return commands that wait to be interrupted."""
     waiting = []
     for language, text in blocks()[name]:
         if language == "python":
             exec(compile(text, "docs/index.md", "exec"), space)  # noqa: S102 - our own page
         for line in re.findall(r"^\$ (refmaker .*)$", text, re.MULTILINE) * (language == "console"):
-            if line.startswith("refmaker serve"):
+            if line.startswith("refmaker view"):
                 waiting.append(line)
                 continue
             subprocess.run(  # noqa: S603 - our own page
@@ -122,67 +122,43 @@ def made_of() -> str:
     return hashlib.sha256("".join(texts).encode()).hexdigest()
 
 
-def sources() -> dict[str, str]:
-    """Return names of the viewer's layers, and the part of their URL behind the store's root."""
-    ((_, text),) = [block for block in blocks()["viewer"] if block[0] == "text"]
-    return dict(re.findall(r"^(\w+) +zarr://http://127\.0\.0\.1:8080/(\S+)$", text, re.MULTILINE))
-
-
-def seen_in_viewer() -> bytes:
-    """Return what neuroglancer shows of the study, as PNG."""
-    import neuroglancer
-
+def seen_in_viewer() -> dict[str, bytes]:
+    """Return what `refmaker view` shows of the study, as PNG, in light and dark colours."""
     import refmaker
 
     sys.path.insert(0, str(ROOT))
     try:
-        from tests.browser import browser
+        from tests.browser import browser, dark
     finally:
         sys.path.pop(0)
-    (served,) = run("viewer", {})
-    decoded = "--decoded" in served
-    with refmaker.serving(served.split()[2], decoded=decoded) as url:
-        viewer = neuroglancer.Viewer()
-        with viewer.txn() as state:
-            for name, path in sources().items():
-                if name == "ct":
-                    # Hounsfield units from -160 to 240, as they are stored.
-                    shown = {"normalized": {"range": [864, 1264]}}
-                    layer = neuroglancer.ImageLayer(source=f"zarr://{url}{path}")
-                    layer.shader_controls = shown
-                else:
-                    layer = neuroglancer.SegmentationLayer(source=f"zarr://{url}{path}")
-                    layer.selected_alpha = layer.not_selected_alpha = 0.3
-                state.layers[name] = layer
-            state.dimensions = neuroglancer.CoordinateSpace(
-                names=["x", "y", "z"], units="mm", scales=[3.75, 3.75, 5]
-            )
-            state.layout = "4panel"
-            state.cross_section_scale = 0.36
-            state.projection_scale = 140
-            state.projection_orientation = [-0.5, 0.2, 0.12, 0.83]
-            state.show_default_annotations = False
-            state.cross_section_background_color = "#000000"
-            state.show_axis_lines = False
-            state.position = [-12, 4, -38]
-        rendering = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
-        with browser(width=VIEW[0], height=VIEW[1], more=rendering) as running:
-            running.get(str(viewer))
+    (viewed,) = run("viewer", {})
+    found = {}
+    rendering = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+    for scheme in ("light", "dark"):
+        with (
+            refmaker.view(viewed.split()[2]) as page,
+            browser(width=VIEW[0], height=VIEW[1], more=rendering) as running,
+        ):
+            dark(running, scheme)
+            running.get(page.url)
             before = b""
             # It is drawn bit by bit: until nothing changes any more.
             for _ in range(12):
-                time.sleep(10)
+                time.sleep(8)
                 png = running.get_screenshot_as_png()
                 if png == before:
                     break
                 before = png
-        neuroglancer.stop()
-    return smaller(png, made_of=made_of())
+        found[scheme] = smaller(png, made_of=made_of())
+    return found
 
 
 def draw(folder: Path) -> None:
     """Draw all pictures of the page; work in an empty folder."""
+    import refmaker
+
     write_data(folder)
     with inside(folder):
-        (FIGURES / "landing-map.png").write_bytes(drawn_map({}))
-        (FIGURES / "landing-viewer.png").write_bytes(seen_in_viewer())
+        (FIGURES / "landing-map.png").write_bytes(drawn_map({"refmaker": refmaker}))
+        for scheme, png in seen_in_viewer().items():
+            (FIGURES / f"landing-viewer-{scheme}.png").write_bytes(png)

@@ -80,6 +80,16 @@ class Verbs(Boundary):
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read what stands before the verb; a verb's own options do not."""
+        verb = next((word for word in args if word in VERBS), "COMMAND")
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            there = f"refmaker {verb} {error.option_name}"
+            meant = f"{error.format_message()} Options stand behind the command: {there}"
+            raise click.UsageError(meant, ctx) from error
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

@@ -79,6 +79,9 @@ def add(
     from refmaker.publish import catalog
 
     where = values.pop("catalog")
+    if values["refs"].endswith((".yaml", ".yml")):
+        turned = f"refmaker catalog add {values['refs']} {where}"
+        raise click.UsageError(f"the catalog stands before the set: {turned}")
     chosen = dict(parameters)
     entry = catalog.add(where, intake=int(values.pop("intake")), parameters=chosen, **values)
     driver = "stock drivers" if entry.stock else "the driver of refmaker"

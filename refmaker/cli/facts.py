@@ -9,7 +9,15 @@ from refmaker.cli.output import counted, human_size
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-__all__ = ["coordinate_lines", "file_lines", "image_lines", "number", "place_lines", "size_line"]
+__all__ = [
+    "coordinate_lines",
+    "file_lines",
+    "image_lines",
+    "lies_within",
+    "number",
+    "place_lines",
+    "size_line",
+]
 
 _HOUR = 3600
 _LISTED = 12
@@ -31,7 +39,7 @@ def coordinate_lines(
     """Yield where coordinates begin and end; those that several groups have alike once."""
     alike: dict[tuple[str, str], list[str]] = {}
     for span in content["spans"]:
-        if _within(span["path"], hidden):
+        if lies_within(span["path"], hidden):
             continue
         alike.setdefault((_name(span["path"]), _span(span)), []).append(span["path"])
     lines = []
@@ -72,7 +80,7 @@ def place_lines(
     """Yield reference systems and extents; of smaller copies of an image none."""
     lines = []
     for place in content["places"]:
-        if not all(_within(path, hidden) for path in place["arrays"]):
+        if not all(lies_within(path, hidden) for path in place["arrays"]):
             lines += [f"  {line}" for line in _place(place)]
     lines = list(dict.fromkeys(lines))
     if lines:
@@ -109,7 +117,7 @@ def image_lines(content: Mapping[str, Any], *, every: bool) -> Iterator[str]:
     if lines:
         yield "levels:"
         yield from _cut(lines, every=every)
-    lines = [_volume(volume) for volume in content["volumes"] if volume["towards"]]
+    lines = [_volume(volume) for volume in content["volumes"]]
     if lines:
         yield "voxels:"
         yield from _cut(lines, every=every)
@@ -119,16 +127,25 @@ def _image(image: Mapping[str, Any]) -> str:
     sizes = [" x ".join(map(str, level["shape"])) for level in image["levels"]]
     names = ", ".join(image["levels"][0]["dimensions"] or ())
     order = f" ({names})" if names else ""
-    return f"  {image['path']}  {', '.join(sizes)}{order}"
+    scale = image["levels"][0]["scale"]
+    pixel = ""
+    if scale is not None and len(image["axes"]) == len(scale):
+        steps = [
+            f"{axis['name']} {number(step)} {axis['unit']}".rstrip()
+            for axis, step in zip(image["axes"], scale, strict=True)
+            if axis["type"] == "space"
+        ]
+        pixel = f", pixels of {', '.join(steps)}" if steps else ""
+    return f"  {image['path']}  {', '.join(sizes)}{order}{pixel}"
 
 
 def _volume(volume: Mapping[str, Any]) -> str:
     parts = []
-    for name, step, towards in zip(
-        volume["dimensions"], volume["spacing"], volume["towards"], strict=True
-    ):
-        distance = "uneven" if step is None else f"{step:.6g} {volume['unit'] or ''}".rstrip()
-        parts.append(f"{name} {distance} to {towards}")
+    unknown = "uneven" if volume["even"] is False else "?"
+    towards = volume["towards"] or [""] * len(volume["dimensions"])
+    for name, step, where in zip(volume["dimensions"], volume["spacing"], towards, strict=True):
+        distance = unknown if step is None else f"{step:.6g} {volume['unit'] or ''}".rstrip()
+        parts.append(f"{name} {distance}" + (f" to {where}" if where else ""))
     oblique = ", oblique" if volume["oblique"] else ""
     return f"  {volume['path']}  {', '.join(parts)}{oblique}"
 
@@ -155,7 +172,7 @@ def size_line(content: Mapping[str, Any]) -> str:
     return f"size: {sizes} stored ({ratio:.2g} : 1)"
 
 
-def _within(path: str, homes: Collection[str]) -> bool:
+def lies_within(path: str, homes: Collection[str]) -> bool:
     """Whether an array is one of these nodes, or lies in one."""
     while path and homes:
         if path in homes:

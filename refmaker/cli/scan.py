@@ -29,10 +29,11 @@ from refmaker.cli.output import FAILED as INPUT_FAILED
 from refmaker.cli.output import IGNORED, Account
 from refmaker.cli.scan_runs import Job, collector, looked_at, scan_collection, scan_cube, scan_each
 from refmaker.cli.settings import SettingsCommand, take_settings
-from refmaker.cli.targets import DEFAULT_NAME, is_single, outputs
+from refmaker.cli.targets import DEFAULT_NAME, check_name, is_single, outputs
 from refmaker.errors import RefmakerError
 from refmaker.io.files import STANDARD
 from refmaker.io.inputs import Inputs, expand_inputs
+from refmaker.io.local_file import local_path
 from refmaker.scanning.options import ScanOptions
 from refmaker.scanning.protocol import JoiningScanner
 from refmaker.storage.formats import format_of_name
@@ -191,6 +192,7 @@ def command(ctx: click.Context, /, **values: Any) -> None:
       refmaker scan series/ -o volume.json
       refmaker scan s3://bucket/data.nc -S anon=true -o -
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    _refuse_output_among_inputs(values["inputs"], values["out"])
     inputs = _inputs(values["inputs"], values["storage_options"])
     joined = _joined(ctx, values, alone=len(inputs.urls) == 1)
     job = _job(values)
@@ -276,6 +278,15 @@ def _joined(ctx: click.Context, values: dict[str, Any], *, alone: bool) -> bool:
     return joined
 
 
+def _refuse_output_among_inputs(names: Sequence[str], out: str | None) -> None:
+    """Refuse ``scan data.nc data.json``, as other tools want it."""
+    *others, last = names
+    set_like = last.endswith(".json") or format_of_name(last) != "json"
+    path = local_path(last)
+    if out is None and others and set_like and path is not None and not os.path.lexists(path):
+        raise click.UsageError(f"{last}: no such file; to write to it: -o {last}")
+
+
 def _inputs(names: Sequence[str], storage_options: Mapping[str, Any] | None) -> Inputs:
     lines: list[str] = []
     if STANDARD in names:
@@ -296,6 +307,7 @@ def _check(inputs: Sequence[str], targets: Sequence[str], job: Job) -> None:
     if job.account.as_json and STANDARD in targets:
         raise click.UsageError("--json and the references cannot both go to standard output")
     for out in targets:
+        check_name(out)
         if job.compact and format_of_name(out) != "json":
             raise click.UsageError(f"--compact is a form of JSON, and {out} is to be another")
         zarr_format_of(str(job.zarr_format), "compact" if job.compact else format_of_name(out))

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from refmaker.io.inputs import Inputs
 
-__all__ = ["DEFAULT_NAME", "check_folder", "check_free", "is_single", "outputs"]
+__all__ = ["DEFAULT_NAME", "check_folder", "check_free", "check_name", "is_single", "outputs"]
 
+_DATA = {".nc", ".nc4", ".h5", ".hdf", ".hdf5", ".tif", ".tiff", ".grib", ".grib2", ".dcm"}
 DEFAULT_NAME = "{stem}.refs.json"
 _HEAD = 1 << 16
 _BEGINNING = re.compile(
@@ -192,6 +193,22 @@ def check_folder(out: str) -> None:
         raise SourceError("its folder cannot be written", url=out, hint="choose another output")
 
 
+def check_name(out: str) -> None:
+    """Refuse to call a reference set what other programs take for something else.
+
+    Raises
+    ------
+    click.UsageError
+        If the name ends as that of a Zarr store or a data file does.
+    """
+    stem, ending = os.path.splitext(out.rstrip("/"))
+    if ending.lower() == ".zarr":
+        copy = f"refmaker materialize {stem}.json {out}"
+        raise click.UsageError(f"{out} would be no Zarr store: -o {stem}.json, then {copy}")
+    if ending.lower() in _DATA:
+        raise click.UsageError(f"{out} would be no {ending} file: name the set {stem}.json")
+
+
 def check_free(out: str, *, overwrite: bool, storage_options: Mapping[str, Any] | None) -> None:
     """Refuse to replace what is not ours to replace.
 
@@ -201,7 +218,10 @@ def check_free(out: str, *, overwrite: bool, storage_options: Mapping[str, Any] 
         If there is something that is no reference file, or a reference file that may not
         be overwritten.
     """
-    if out == STANDARD or not _exists(out, storage_options):
+    if out == STANDARD:
+        return
+    check_name(out)
+    if not _exists(out, storage_options):
         return
     if not _is_reference_file(out, storage_options):
         raise SourceError(

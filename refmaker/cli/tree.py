@@ -10,6 +10,7 @@ from refmaker.cli.facts import (
     coordinate_lines,
     file_lines,
     image_lines,
+    lies_within,
     number,
     place_lines,
     size_line,
@@ -43,11 +44,11 @@ def show(content: Mapping[str, Any], group: Group, *, attributes: bool = False) 
     parts += [counted(len(arrays), "array"), counted(chunks, "chunk")]
     say(f"{content['input']}  ({', '.join(parts)})")
     _show_table(content["summary"], every=attributes)
-    for line in _dimensions(content["dimensions"]):
+    hidden = frozenset[str]() if attributes else _smaller(content["images"])
+    for line in _dimensions(content["dimensions"], hidden):
         say(line)
     for line in _attributes(group, "") if attributes else ():
         say(line)
-    hidden = frozenset[str]() if attributes else _smaller(content["images"])
     lines = _tree(group, "", "", arrays, hidden, attributes=attributes)
     _show_cut(lines, None if attributes else max(_FEWEST, _LINES - len(content["summary"])))
     for line in (
@@ -117,11 +118,12 @@ def _cell(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _dimensions(told: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _dimensions(told: Sequence[Mapping[str, Any]], hidden: Collection[str]) -> Iterator[str]:
     """Yield the dimensions of all groups in a line, if they are few."""
     parts = dict.fromkeys(
         f"{one['name']} = {one['size']}" + (" (unlimited)" if one["unlimited"] else "")
         for one in told
+        if not lies_within(one["group"], hidden)
     )
     if 0 < len(parts) <= _DIMENSIONS:
         yield f"dimensions: {', '.join(parts)}"
@@ -175,7 +177,8 @@ def _tree(
             yield f"{indent}{branch}{name}  {_line(node, arrays[below])}"
             yield from _attributes(node, indent + deeper) if attributes else ()
     if left_out:
-        yield f"{indent}└── ... and {left_out} smaller copies (-a shows them)"
+        copies = counted(left_out, "smaller copy", "smaller copies")
+        yield f"{indent}└── ... and {copies} (-a shows all)"
 
 
 def _attributes(node: Array | Group, indent: str) -> Iterator[str]:

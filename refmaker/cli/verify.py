@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,13 @@ from refmaker.cli.completion import files
 from refmaker.cli.options import allowing, as_json, storage_options, verbosity
 from refmaker.cli.output import counted, print_json, say
 from refmaker.cli.progress import ProgressShown
+from refmaker.errors import MissingTargetError, SourceNotFoundError
+from refmaker.io.local_file import MOVED
 from refmaker.verification.verify import SAMPLE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from refmaker import ArrayCheck
     from refmaker.verification.compare import ArrayChecks
 
@@ -107,7 +112,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
         elif not file.ok:
             say(f"{'FILE':12}  {file.url}: {file.problem}")
     hidden = quiet or as_json
-    with ProgressShown(0, quiet=hidden, doing="comparing", things="chunks") as shown:
+    with ProgressShown(0, quiet=hidden, doing="comparing", things="chunks") as shown, _moved():
         checks = refmaker.verify(
             found,
             sample=None if all else sample,
@@ -130,6 +135,15 @@ def command(  # noqa: PLR0913 - one parameter for each option
         print_json({"summary": {"ok": not bad, "arrays": len(checks), **counts}})
     if bad:
         ctx.exit(FAILED)
+
+
+@contextmanager
+def _moved() -> Iterator[None]:
+    """Say of a file that is not there what to do if it is elsewhere: nobody typed its name."""
+    try:
+        yield
+    except SourceNotFoundError as error:
+        raise MissingTargetError("no such file", url=error.url, hint=MOVED) from error
 
 
 def _summary(checks: ArrayChecks) -> str:

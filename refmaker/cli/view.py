@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from refmaker.cli.completion import arrays, files
 from refmaker.cli.options import storage_options, verbosity
 from refmaker.cli.output import say
 
@@ -14,8 +15,14 @@ __all__ = ["command"]
 
 
 @click.command("view")
-@click.argument("refs", nargs=-1, required=True)
-@click.option("--variable", default="", metavar="NAME", help="The array that is shown first.")
+@click.argument("refs", nargs=-1, required=True, shell_complete=files)
+@click.option(
+    "--variable",
+    default="",
+    metavar="NAME",
+    shell_complete=arrays,
+    help="The array that is shown first.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="[default: any that is free]"

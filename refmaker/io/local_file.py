@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHANGED",
+    "MOVED",
     "WHOLE",
     "LocalFile",
     "LocalFiles",
@@ -37,6 +38,8 @@ WHOLE = 1024**3
 """Bytes of a file that is referenced as a whole."""
 CHANGED = "scan it again, or open with `verify_sources='off'`"
 """What to do about a source that changed."""
+MOVED = "if files have moved: 'refmaker convert SET NEW.json --rewrite OLD=NEW'"
+"""What to do about a source that is not there."""
 
 SMALL = 128 * 1024
 """Bytes read at once even where it is not known whether that means waiting for a disk."""
@@ -271,7 +274,7 @@ class LocalFiles:
             try:
                 file = LocalFile(path)
             except SourceNotFoundError as error:
-                raise MissingTargetError("no such file", url=path) from error
+                raise MissingTargetError("no such file", url=path, hint=MOVED) from error
             known = self._sources.get(path, before)
             changed = known and known.change(file.fingerprint, self._verify, local=True)
             if changed:
@@ -297,6 +300,7 @@ def _fingerprint(state: os.stat_result, path: str) -> Fingerprint:
 
 def _explained(error: OSError | ValueError, path: str) -> SourceError:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        hint = "check the path; globs are expanded by the shell"
+        braces = {*"{}"} <= {*path}
+        hint = "braces are for the shell: leave out the quotes" if braces else "check the path"
         return SourceNotFoundError("no such file", url=path, hint=hint)
     return SourceError(getattr(error, "strerror", None) or str(error), url=path)

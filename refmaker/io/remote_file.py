@@ -26,7 +26,7 @@ from refmaker.errors import (
     redacted,
 )
 from refmaker.io.known_heads import head_of
-from refmaker.io.local_file import CHANGED, WHOLE
+from refmaker.io.local_file import CHANGED, MOVED, WHOLE
 from refmaker.io.policy import policy_of
 from refmaker.io.retries import RETRIES, http_time, may_pass, pause, status_of
 from refmaker.io.s3_object import read_object
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Piece", "RemoteFile", "RemoteFiles", "explained", "fingerprint_of", "require_protocol"]
 
+CREDENTIALS = "`storage_options={'anon': True}` for what is public, else those of the store"
+"""What to do where a store lets nobody in."""
 _FILES = 1 << 14
 """Files whose filesystem is remembered."""
 
@@ -479,7 +481,7 @@ class RemoteFiles:
 def _named(error: RefmakerError, url: str, offset: int | None) -> RefmakerError:
     """Return the error that readers of Zarr do not take for a chunk that was never written."""
     if isinstance(error, SourceNotFoundError):
-        return MissingTargetError("no such file", url=url)
+        return MissingTargetError("no such file", url=url, hint=MOVED)
     if error.offset is None:
         error.offset = offset
     return error.located(url=url)
@@ -551,10 +553,12 @@ def explained(error: Exception, url: str) -> RefmakerError:
     """Return the error of this package that says what a store's error means."""
     if isinstance(error, FileNotFoundError):
         return SourceNotFoundError("no such file", url=url)
+    if type(error).__name__ == "NoCredentialsError":
+        return SourceError("the store wants credentials, and has none", url=url, hint=CREDENTIALS)
     status = status_of(error)
     if isinstance(error, PermissionError) or status in (401, 403):
         what = f"access denied (HTTP {status})" if status else f"access denied ({error})"
-        return SourceError(what, url=url, hint="give credentials as storage options")
+        return SourceError(what, url=url, hint=CREDENTIALS)
     if status is not None:
         return SourceError(f"the server answered {status} {getattr(error, 'message', '')}", url=url)
     if isinstance(error, ImportError):

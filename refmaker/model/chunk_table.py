@@ -39,17 +39,21 @@ def count(grid: Sequence[int]) -> int:
     return total
 
 
-def _column(name: str, values: Any, limit: int) -> NDArray[Any]:
-    """Return values as integers, after a look at whether all are in ``0 <= value < limit``."""
+def _column(name: str, values: Any, limit: int) -> tuple[NDArray[Any], int]:
+    """Return integers and the largest of them, if all are in ``0 <= value < limit``."""
     column = np.asarray(values)
     if column.size == 0:
-        return column.astype(np.uint64)
+        return column.astype(np.uint64), 0
     if column.dtype.kind not in "iu":
         raise MetadataError(f"column {name} holds {column.dtype}, expected integers")
-    low, high = int(column.min()), int(column.max())
-    if low < 0 or high >= limit:
-        raise MetadataError(f"column {name} holds {low if low < 0 else high}")
-    return column
+    # As unsigned integers, those below 0 are the largest: one look tells both.
+    wide = column.astype("i8" if column.dtype.kind == "i" else "u8", copy=False)
+    high = int(wide.view("u8").max())
+    if high >= limit:
+        low, high = int(column.min()), int(column.max())
+        if low < 0 or high >= limit:
+            raise MetadataError(f"column {name} holds {low if low < 0 else high}")
+    return column, high
 
 
 def _used(
@@ -64,13 +68,6 @@ def _used(
     position = np.zeros(len(urls), np.int32)
     position[used] = np.arange(used.size)
     return tuple(urls[number] for number in used.tolist()), position[url]
-
-
-def _narrow(length: NDArray[Any]) -> NDArray[Any]:
-    """Lengths as 4-byte integers where all of them fit: a third of the table's size."""
-    if length.size == 0 or int(length.max()) < 2**32:
-        return length.astype(np.uint32, copy=False)
-    return length.astype(np.uint64, copy=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -118,7 +115,7 @@ class ChunkTable:
         self._check_columns()
         if self.index is not None:
             # Differences would do no good: unsigned integers never fall below 0.
-            ascending = not bool(np.any(self.index[1:] <= self.index[:-1]))
+            ascending = bool((self.index[1:] > self.index[:-1]).all())
             if self.index.size and (int(self.index[-1]) >= total or not ascending):
                 raise MetadataError("chunk numbers are not ascending numbers of the grid")
         elif self.referenced != total:
@@ -187,16 +184,17 @@ class ChunkTable:
         MetadataError
             If a chunk is named twice, a value is negative or no integer, or as for the class.
         """
-        offset = _column("offset", offset, _OFFSET_LIMIT).astype(np.uint64, copy=False)
-        length = _narrow(_column("length", length, _OFFSET_LIMIT))
+        offset = _column("offset", offset, _OFFSET_LIMIT)[0].astype(np.uint64, copy=False)
+        length, longest = _column("length", length, _OFFSET_LIMIT)
+        length = length.astype(np.uint32 if longest < 2**32 else np.uint64, copy=False)
         if url is not None:
-            url = _column("url", url, len(urls)).astype(np.int32, copy=False)
+            url = _column("url", url, len(urls))[0].astype(np.int32, copy=False)
         if index is not None:
-            index = _column("index", index, count(grid)).astype(np.uint64, copy=False)
+            index = _column("index", index, count(grid))[0].astype(np.uint64, copy=False)
         if any(c is not None and c.shape != offset.shape for c in (length, url, index)):
             raise MetadataError("columns of different lengths")
         if index is not None:
-            if index.size > 1 and not bool(np.all(index[1:] > index[:-1])):
+            if index.size > 1 and not bool((index[1:] > index[:-1]).all()):
                 order = np.argsort(index, kind="stable")
                 index, offset, length = index[order], offset[order], length[order]
                 url = None if url is None else url[order]
@@ -204,7 +202,7 @@ class ChunkTable:
                     raise MetadataError("a chunk is referenced twice")
             if index.size == count(grid) and not inlined:
                 index = None
-        if url is not None and bool(np.all(url == url[:1])):
+        if url is not None and bool((url == url[:1]).all()):
             urls, url = (urls[int(url[0])],) if url.size else (), None
         return cls(grid, urls, offset, length, url, index, dict(inlined))
 

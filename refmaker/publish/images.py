@@ -314,7 +314,9 @@ def image_layers(picture: Picture) -> Iterator[ImageLayer]:
         yield ImageLayer(name=picture.name, levels=levels, axes=axes, **_given(shown, first))
         return
     name = first.dims[channel]
-    if str(first.attrs.get("photometric", "")).lower() == "rgb" and first.sizes[name] in (3, 4):
+    # What is stored as YCbCr is decoded to red, green and blue.
+    colours = str(first.attrs.get("photometric", "")).lower() in ("rgb", "ycbcr")
+    if colours and first.sizes[name] in (3, 4):
         levels = [level.transpose(..., name) for level in picture.levels]
         yield ImageLayer(name=picture.name, levels=levels, axes=axes, rgb=True)
         return

@@ -40,6 +40,7 @@ PARAMETERS = (
     *("concat_characters", "use_cftime", "decode_timedelta", "decode_coords", "group"),
 )
 _FILL = "_FillValue"
+_DIMENSIONS = "_ARRAY_DIMENSIONS"
 _OPENING = frozenset({"group", "consolidated", "zarr_format"})
 _OF_ZARR = frozenset(
     {"chunks", "compressor", "compressors", "fill_value", "filters", "serializer", "shards"}
@@ -61,8 +62,14 @@ class XarrayStore(ZarrStore):
         *array : zarr.Array
             What older versions of xarray have at hand.
         """
-        variable: Variable = super().open_store_variable(name, *array)  # type: ignore[no-untyped-call]
         held: Any = array[0] if array else self.members[name]
+        if held.ndim and _DIMENSIONS not in held.attrs and not _named(held.metadata):
+            raise MetadataError(
+                "xarray needs names of dimensions, and the set has none for this array",
+                path=f"/{held.path}",
+                hint="read it as a Zarr group, which needs none: `open_group`",
+            )
+        variable: Variable = super().open_store_variable(name, *array)  # type: ignore[no-untyped-call]
         document = held.attrs.asdict() | self._hidden(held.path)
         typed = typed_attributes(document) if TYPES in document else document
         filled = held.fill_value is not None
@@ -97,6 +104,11 @@ class XarrayStore(ZarrStore):
         """Return the unlimited dimensions, if the set tells them."""
         names = self.zarr_group.attrs.asdict().get(UNLIMITED)
         return {"unlimited_dims": set(names)} if isinstance(names, list) else {}
+
+
+def _named(metadata: Any) -> bool:
+    """Whether metadata of version 3 name dimensions; those of version 2 have no place for it."""
+    return getattr(metadata, "dimension_names", None) is not None
 
 
 class _Records(BackendArray):

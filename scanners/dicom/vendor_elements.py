@@ -50,8 +50,6 @@ __all__ = [
     "unused",
 ]
 
-_BLOCKS = range(0x10, 0x100)
-
 
 class VendorElement(NamedTuple):
     """One private element, wherever its block is.
@@ -130,8 +128,12 @@ _TABLE = (
     UIH_TILE_SEQUENCE,
     UIH_PHASE_NEGATIVE,
 )
-VENDOR_TAGS: frozenset[int] = frozenset(
-    tag for one in _TABLE for block in _BLOCKS for tag in (one.group << 16 | block, one.tag(block))
+_LAST = 0xFF
+"""The last block; blocks begin at 0x10."""
+_OWNED = {one.group << 16 for one in _TABLE}
+VENDOR_TAGS: frozenset[int] = frozenset().union(
+    *(range(group | 0x10, (group | _LAST) + 1) for group in _OWNED),
+    *(range(one.tag(0x10), one.tag(_LAST) + 1, 0x100) for one in _TABLE),
 )
 """Tags that these elements and their creators may have."""
 

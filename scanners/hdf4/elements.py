@@ -128,6 +128,7 @@ class Elements:
         self.descriptors = descriptors
         self._files = files
         self._left = source.fingerprint.revisit_limit
+        self._most = min(_MAX_METADATA, source.size)
 
     def locate(self, tag: int, ref: int) -> Element:
         """Return where an element lies.
@@ -180,7 +181,7 @@ class Elements:
     def _spend(self, nbytes: int) -> None:
         """Count what is read, so that a damaged file cannot have the same bytes read for ever."""
         self._left -= nbytes
-        if self._left < 0 or nbytes > min(_MAX_METADATA, self.source.size):
+        if self._left < 0 or nbytes > self._most:
             raise LimitError(f"{nbytes} bytes that describe data, in a file of {self.source.size}")
 
     def _nothing(self) -> Element:

@@ -79,6 +79,7 @@ def test_formats_are_those_that_can_be_scanned():
         (("edit", "cube.json", "o.json", "--isel", ""), ["tas_0", "pr_0"]),
         (("edit", "cube.json", "o.json", "--group", ""), ["g"]),
         (("combine", "cube.json", "b.json", "--drop", "g"), ["g/pr"]),
+        (("view", "cube.json", "--variable", "g"), ["g/pr"]),
         (("catalog", "show", "c.yaml", "w"), ["winter"]),
     ],
 )
@@ -99,7 +100,8 @@ def test_what_cannot_be_read_offers_nothing(run, tmp_path):
     [
         ("scan", "da"), ("scan", "a.nc", "-o", "da"), ("info", "da"), ("verify", "da"),
         ("combine", "a.json", "da"), ("convert", "a.json", "da"), ("edit", "da"),
-        ("append", "a.json", "da"), ("materialize", "a.json", "da"), ("serve", "da"),
+        ("append", "a.json", "da"), ("view", "da"),
+        ("materialize", "a.json", "da"), ("serve", "da"),
         ("report", "da"), ("catalog", "add", "c.yaml", "da"), ("pattern", "--scanned-file", "da"),
     ],
 )  # fmt: skip

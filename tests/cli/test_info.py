@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -173,3 +175,80 @@ def test_spans_of_nothing_are_left_out(run, tmp_path):
         file["bytes"].attrs["_Unsigned"] = "true"
     assert "coordinates:" not in run("info", "a.nc").out
     assert run("info", "a.nc", "--json").records[0]["spans"] == []
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "air.nc",
+            (
+                "dimensions: time = 124, lat = 11, lon = 21",
+                "int16  K, scale 0.01, offset 273.15",
+                "  time  2014-10-01T00:00:00 .. 2014-10-31T18:00:00, every 6 hours, standard",
+                "  latitude 50 .. 75, longitude 250 .. 300",
+            ),
+        ),
+        (
+            "wind.grb",
+            (
+                "heightAboveGround/instant/heightAboveGround  10 m",
+                "2026-03-01T06:00:00 .. 2026-03-07T18:00:00, every 6 hours",
+                "  reference system latitude_longitude",
+                "codecs: refmaker.grib (imagecodecs, refmaker)",
+                "messages: 54 found, 54 placed",
+            ),
+        ),
+        ("ct", ("  image  z 2.5 mm to superior, y 0.5 mm to posterior, x 0.5 mm to left",)),
+        ("blobs.tif", ("  z  0 .. 29 micrometer, every 1",)),
+    ],
+)
+def test_an_ordinary_file_takes_one_screen(run, name, told):
+    text = run("info", EXAMPLES / name).out
+    assert len(text.splitlines()) <= 40
+    for part in told:
+        assert part in text
+
+
+def test_levels_and_places_of_a_raster(run, tmp_path):
+    import rasterio
+    from rasterio.transform import Affine
+
+    profile = {"driver": "GTiff", "width": 512, "height": 256, "count": 1, "dtype": "uint8"}
+    place = {"crs": "EPSG:32633", "transform": Affine(10, 0, 500_000, 0, -10, 5_000_000)}
+    tiles = {"tiled": True, "blockxsize": 128, "blockysize": 128}
+    with rasterio.open(tmp_path / "a.tif", "w", **profile, **place, **tiles) as file:
+        file.write(np.ones((1, 256, 512), "u1"))
+        file.build_overviews([2, 4])
+    lines = run("info", "a.tif").out.splitlines()
+    assert "  reference system WGS 84 / UTM zone 33N (EPSG:32633)" in lines
+    (extent,) = [line for line in lines if line.startswith("  x ")]
+    assert extent == (
+        "  x 500000 .. 505120, y 4997440 .. 5000000 metre (edges of cells), cells of 10 x 10"
+    )
+    assert "└── ... and 2 smaller copies (-a shows all)" in lines
+    assert "  /  256 x 512, 128 x 256, 64 x 128 (y, x)" in lines
+    assert not any(line.lstrip(" │├└─").startswith("1/") for line in lines)
+    every = run("info", "a.tif", "-a").out
+    assert "1/" in every
+    assert "2/x" in every
+
+
+def test_long_lists_are_cut_and_say_so(run, toy, tmp_path):
+    path = toy.write_toy(tmp_path / "m.toy", {f"v{n:03}": np.arange(n + 1) for n in range(90)})
+    out = run("info", path).out
+    assert "... and 50 more (-a shows all)" in out
+    assert len(out.splitlines()) <= 60
+    assert "v089" in run("info", path, "-a").out
+
+
+def test_what_is_missing_is_told(run, files, monkeypatch):
+    from refmaker.publish.description import content
+
+    monkeypatch.setattr(content, "_missing", lambda package: package == "numcodecs")
+    assert "not installed: numcodecs" in run("info", files["b"]).out.splitlines()
+    (record,) = run("info", files["b"], "--json").records
+    assert record["codecs"] == [{"id": "zlib", "packages": ["numcodecs"], "missing": ["numcodecs"]}]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +16,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import refmaker
 from refmaker.cli import main
+from refmaker.errors import MetadataError
 from refmaker.testing.http import RangeServer
 
 BLOCKED = """
@@ -49,6 +53,10 @@ def folder(tmp_path, monkeypatch):
     part("b.nc", 3)
     part("late.nc", 4)
     part("wide.nc", 6, x=7)
+    part("gone.nc", 0, x=5000)
+    for name, source in (("set", "a.nc"), ("moved", "gone.nc")):
+        refmaker.scan(source).write(f"{name}.json")
+    Path("gone.nc").rename("there.nc")
     return tmp_path
 
 
@@ -106,6 +114,34 @@ CASES = {
     "a form that is none": (["convert", "a.nc", "a", "--out-format", "parqet"], "'parquet'"),
     "a reader that is none": (["scan", "a.nc", "--for", "gdl", "-o", "c.json"], "'gdal'"),
     "a number out of range": (["verify", "a.nc", "--sample", "0"], "x>=1"),
+    "a form of messages that is none": (["info", "a.nc", "--log-format", "xml"], "'json'"),
+    "an output among the inputs": (["scan", "a.nc", "out.json"], "to write to it: -o out.json"),
+    "an option before the verb": (["-q", "scan", "a.nc"], "refmaker scan -q"),
+    "braces in quotes": (["scan", "{a,b}.nc", "-o", "out/"], "leave out the quotes"),
+    "a set named as a Zarr store": (
+        ["scan", "a.nc", "-o", "a.zarr"], "refmaker materialize a.json a.zarr"
+    ),
+    "a set named as a data file": (["scan", "a.nc", "-o", "copy.nc"], "name the set copy.json"),
+    "converting to a Zarr store": (
+        ["convert", "set.json", "set.zarr"], "refmaker materialize set.json set.zarr"
+    ),
+    "a set behind the catalog": (
+        ["catalog", "add", "set.json", "catalog.yaml"], "refmaker catalog add catalog.yaml set.json"
+    ),
+    "a data file in a catalog": (["catalog", "add", "catalog.yaml", "a.nc"], "scan it first"),
+    "a set whose file has moved": (["verify", "moved.json"], "--rewrite OLD=NEW"),
+    "a place with a dash": (
+        ["edit", "set.json", "part.json", "--isel", "time=0-2"], "START:STOP"
+    ),
+    "a variable with a typo": (
+        ["edit", "set.json", "part.json", "--select", "w"], "there are time, v, x"
+    ),
+    "a date that is not in the name": (
+        ["scan", "a.nc", "a.nc", "--coord", "day={day:%Y}.nc", "-o", "c.json"], "day=index"
+    ),
+    "an option of another verb": (["scan", "a.nc", "--chunks", "time=1"], "--combine or --concat"),
+    "one name for two sets": (["scan", "a.nc", "a.nc", "-o", "o/"], "--name-template"),
+    "reading with no extension": (["info", "set"], "set: no such file (check the path"),
 }  # fmt: skip
 
 
@@ -139,6 +175,68 @@ def test_an_output_that_is_there(folder):
     assert Path("o.json").read_bytes() == written
 
 
+def test_joined_coordinates_are_compared(folder):
+    # Values that stand in the set itself are read again from the files.
+    part("p.nc", 0, x=300)
+    part("q.nc", 3, x=300)
+    assert run(["scan", "p.nc", "q.nc", "--concat", "time", "-o", "ab.json"]).returncode == 0
+    document = json.loads(Path("ab.json").read_text())
+    refs = document["refs"]
+    (key,) = (key for key in refs if key.startswith("time/0"))
+    length = len(np.arange(6.0).tobytes())
+    metadata = json.loads(refs["time/.zarray"])
+    metadata |= {"filters": None, "compressor": None, "chunks": [6]}
+    refs["time/.zarray"] = json.dumps(metadata)
+    whole = json.loads(refs[".zmetadata"])
+    whole["metadata"]["time/.zarray"] = metadata
+    refs[".zmetadata"] = json.dumps(whole)
+    wrong = base64.b64encode(np.full(6, 12345.0).tobytes()).decode()
+    assert len(base64.b64decode(wrong)) == length
+    refs[key] = f"base64:{wrong}"
+    Path("wrong.json").write_text(json.dumps(document))
+    ran = run(["verify", "--all", "wrong.json"])
+    assert ran.returncode == 1
+    assert "DIFFERENT     time" in ran.stdout
+    assert "scan the files again" in ran.stderr
+
+
+def test_what_other_readers_need_is_said_and_done(folder):
+    part("p.nc", 0, x=300)
+    ran = run(["scan", "p.nc", "-o", "p.json"])
+    assert "GDAL (templates)" in ran.stdout
+    ran = run(["scan", "p.nc", "-o", "plain.json", "--for", "gdal"])
+    assert "GDAL" in ran.stdout.partition("not by")[0]
+    assert "templates" not in json.loads(Path("plain.json").read_text())
+
+
+def test_a_tree_is_not_opened_as_an_empty_dataset(folder):
+    with h5py.File("tree.h5", "w") as file:
+        file["one/x"] = file["two/x"] = np.arange(3.0)
+    assert run(["scan", "tree.h5", "-o", "tree.json"]).returncode == 0
+    with pytest.raises(MetadataError, match="choose one, such as `group='one'`"):
+        refmaker.open_dataset("tree.json")
+    ran = run(["catalog", "stac", "tree.json", "--times", "2024-01-01"])
+    assert ran.returncode == 1
+    assert "--group /one" in ran.stderr
+    assert run(["catalog", "stac", "tree.json", "--times", "2024-01-01", "--group", "/one"]
+               ).returncode == 0  # fmt: skip
+
+
+def test_times_of_each_files_own_are_written_in_one_unit(folder):
+    part("later.nc", 0)
+    with h5py.File("later.nc", "r+") as file:
+        file["time"].attrs["units"] = "hours since 2000-01-02"
+    joined = ["scan", "a.nc", "later.nc", "--concat", "time", "-o", "t.json"]
+    ran = run(joined)
+    assert ran.returncode == 0
+    assert "(--times keep refuses)" in ran.stderr
+    check_told(run([*joined, "--overwrite", "--times", "keep"]), "--times reencode")
+
+
+def test_a_data_file_is_opened_as_a_set_of_it(folder):
+    assert refmaker.open_dataset("a.nc")["v"].shape == (3, 5)
+
+
 REMEDIES = {
     "two files to one set": ["scan", "a.nc", "b.nc", "-o", "c.json", "--concat", "time"],
     "combining data files": ["scan", "a.nc", "-o", "refs.json"],
@@ -147,19 +245,49 @@ REMEDIES = {
     "a folder that is not there": ["scan", "good.h5", "-o", "made/"],
     "a size that is none": ["scan", "--chunk-bytes", "1MiB", "good.h5", "-o", "o.json"],
     "verifying a data file": ["scan", "good.h5", "-o", "refs.json"],
-}
+    "an output among the inputs": ["scan", "a.nc", "-o", "out.json"],
+    "an option before the verb": ["scan", "-q", "a.nc"],
+    "braces in quotes": ["scan", "a.nc", "b.nc", "-o", "out/"],
+    "a set named as a Zarr store": ["scan", "a.nc", "-o", "a.json"],
+    "a set named as a data file": ["scan", "a.nc", "-o", "copy.json"],
+    "converting to a Zarr store": ["materialize", "set.json", "set.zarr"],
+    "a set behind the catalog": ["catalog", "add", "catalog.yaml", "set.json"],
+    "a set whose file has moved": [
+        "convert", "moved.json", "new.json", "--rewrite", "{here}/gone.nc={here}/there.nc",
+    ],
+    "a place with a dash": ["edit", "set.json", "part.json", "--isel", "time=0:2"],
+    "a variable with a typo": ["edit", "set.json", "part.json", "--select", "v"],
+    "a date that is not in the name": [
+        "scan", "a.nc", "a.nc", "--coord", "day=index", "-o", "c.json",
+    ],
+    "an option of another verb": [
+        "scan", "a.nc", "--chunks", "time=1", "--concat", "time", "-o", "c.json",
+    ],
+    "one name for two sets": [
+        "scan", "a.nc", "a.nc", "-o", "o/", "--name-template", "{n}-{stem}.refs.json",
+    ],
+}  # fmt: skip
 """What an error advises, as it is typed then."""
 
 
 @pytest.mark.parametrize("case", REMEDIES)
 def test_what_is_advised_works(folder, case):
     # Files that lie on one grid and have other columns are joined to the union.
-    ran = run(REMEDIES[case])
+    ran = run([word.replace("{here}", str(folder)) for word in REMEDIES[case]])
     assert ran.returncode == 0, ran.stderr
 
 
+def test_a_set_that_followed_its_file_reads(folder):
+    assert run(["verify", "moved.json"]).returncode == 1
+    run([word.replace("{here}", str(folder)) for word in REMEDIES["a set whose file has moved"]])
+    assert run(["verify", "new.json"]).returncode == 0
+    with pytest.raises(refmaker.errors.MissingTargetError, match="--rewrite OLD=NEW"):
+        refmaker.open_dataset("moved.json").v.load()
+
+
 def test_there_are_thirty_and_more():
-    assert len(CASES) >= 30
+    assert len(CASES) >= 50
+    assert CASES.keys() >= REMEDIES.keys()
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,8 @@ def test_standard_input(run, refs):
 def test_a_missing_source(run, refs, files):
     files["a"].unlink()
     assert run("verify", refs, code=1).err == (
-        f"error: {files['a']}: no such file (check the path; globs are expanded by the shell)\n"
+        f"error: {files['a']}: no such file "
+        "(if files have moved: refmaker convert SET NEW.json --rewrite OLD=NEW)\n"
     )
 
 

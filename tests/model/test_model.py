@@ -171,6 +171,18 @@ def test_a_length_that_needs_eight_bytes():
     assert table.length.dtype == np.uint64
 
 
+@pytest.mark.parametrize("kind", ["i1", ">i2", "i4", ">i4", "i8", ">i8"])
+@pytest.mark.parametrize("name", ["offset", "length", "url", "index"])
+def test_columns_of_any_integers(kind, name):
+    columns = {"offset": [0, 5], "length": [5, 6], "url": [0, 1], "index": [0, 2]}
+    given = {key: np.array(value, kind) for key, value in columns.items()}
+    table = ChunkTable.from_columns((3,), ("a", "b"), **given)
+    for key, value in columns.items():
+        assert getattr(table, key).tolist() == value
+    with pytest.raises(MetadataError, match=f"column {name} holds -1"):
+        ChunkTable.from_columns((3,), ("a", "b"), **given | {name: np.array([0, -1], kind)})
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

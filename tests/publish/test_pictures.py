@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import itertools
 
 import numpy as np
 import pytest
 import rasterio
 import tifffile
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from rasterio.transform import from_origin
 
@@ -29,6 +32,7 @@ from refmaker.publish.pictures.budget import cost_of
 from refmaker.publish.pictures.crs import crs_name
 from refmaker.publish.pictures.places import degrees, frame_of
 from refmaker.storage.reference_set import ReferenceSet
+from refmaker.testing.http import RangeServer
 
 
 def inline(values, names, chunks=None, **more):
@@ -436,3 +440,111 @@ def test_palettes():
     seen = {path: look_at(one, Source(group)).values[:2, :2] for path, one in found.items()}
     assert seen["t"].tolist() == [[[0, 0, 1], [255, 0, 0]], [[0, 255, 0], [0, 255, 0]]]
     assert seen["d/image"].tolist() == [[[1, 2, 3], [1, 2, 3]], [[4, 5, 6], [4, 5, 6]]]
+
+
+def test_requests_are_those_that_a_server_sees(tmp_path):
+    """Chunks that lie apart, a line of which lies together."""
+    grid, size, far = (6, 4), 400, 10**6
+    (tmp_path / "d").write_bytes(np.random.default_rng(0).bytes(6 * far))
+    rows, columns = np.divmod(np.arange(24), 4)
+    with RangeServer(tmp_path) as server:
+        chunks = ChunkTable.from_columns(
+            grid, (server.url("d"),), offset=rows * far + columns * size, length=np.full(24, size)
+        )
+        group = Group({"v": Array((6, 400), (1, 100), np.dtype("f4"), chunks)})
+        array = group["v"]
+        middle, whole = np.array([3]), np.arange(6)
+        for region, requests in (
+            ([middle, np.arange(400)], 1),
+            ([whole, np.array([7])], 6),
+            ([whole, np.arange(400)], 6),
+        ):
+            cost = cost_of(array, region)
+            assert cost.requests == requests
+            before = server.counts.requests["GET"]
+            Source(group).read("v", region)
+            assert server.counts.requests["GET"] - before <= cost.requests
+
+
+def test_north_is_up_however_rows_are_stored():
+    field = np.add.outer(np.arange(12.0), np.arange(16.0) * 0.3)
+    seen = []
+    for order in (1, -1):
+        group = Group(
+            {
+                "v": inline(field[::order].copy(), ("lat", "lon")),
+                "lat": inline(np.arange(12.0)[::order].copy(), ("lat",), attributes=LATITUDES),
+                "lon": inline(np.arange(16.0), ("lon",), attributes=LONGITUDES),
+            }
+        )
+        (subject,) = subjects(group)
+        source = Source(group)
+        seen.append(np.asarray(Image.open(io.BytesIO(png(look_at(subject, source), source)))))
+    np.testing.assert_array_equal(*seen)
+    # Yellow, the greatest, is at the top right of the map, violet at its bottom left.
+    top, bottom = seen[0][100, 600], seen[0][-100, 180]
+    assert top[0] > top[2]
+    assert bottom[2] > bottom[1]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_levels_without_places_of_their_own_lie_where_the_largest_does(known):
+    image = np.zeros((1024, 1024), "u1")
+    sets = [{"path": f"s{n}"} for n in range(3)]
+    members = {f"s{n}": inline(image[:: 2**n, :: 2**n].copy(), ("y", "x")) for n in range(3)}
+    if known:
+        for name in "yx":
+            members[name] = inline(np.arange(1024) * 0.5, (name,), attributes={"units": "um"})
+    group = Group(members, attributes={"multiscales": [{"datasets": sets}]})
+    (subject,) = subjects(group)
+    source = Source(group)
+    look = look_at(subject, source, pixels=256)
+    assert look.path == "s2"
+    edges = frame_of(look, source).horizontal.edges
+    assert edges == pytest.approx((-0.25, 511.75) if known else (-0.5, 1023.5))
+
+
+@given(data=st.data())
+def test_costs_are_those_of_a_count_by_hand(data):
+    grid = data.draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    total = grid[0] * grid[1]
+    rows = sorted(data.draw(st.sets(st.integers(0, total - 1), min_size=1)))
+    lengths = data.draw(st.lists(st.integers(1, 10**6), min_size=len(rows), max_size=len(rows)))
+    offsets = data.draw(st.lists(st.integers(0, 10**7), min_size=len(rows), max_size=len(rows)))
+    files = data.draw(st.lists(st.integers(0, 1), min_size=len(rows), max_size=len(rows)))
+    table = ChunkTable.from_columns(
+        grid, ("a", "b"), offset=np.array(offsets), length=np.array(lengths),
+        url=np.array(files), index=np.array(rows),
+    )  # fmt: skip
+    array = Array((grid[0] * 3, grid[1] * 2), (3, 2), np.dtype("u2"), table)
+    region = [
+        np.array(sorted(data.draw(st.sets(st.integers(0, size - 1), min_size=1))))
+        for size in array.shape
+    ]
+    touched = {(i // 3) * grid[1] + j // 2 for i in region[0] for j in region[1]}
+    ranges = sorted(
+        (file, offset, length)
+        for row, file, offset, length in zip(rows, files, offsets, lengths, strict=True)
+        if row in touched
+    )
+    requests = len(ranges[:1])
+    for (file, offset, length), (other, start, _) in itertools.pairwise(ranges):
+        requests += file != other or start - offset - length > 128 * 1024
+    cost = cost_of(array, region)
+    assert (cost.chunks, cost.requests) == (len(touched), requests)
+    assert cost.stored == sum(length for _, _, length in ranges)
+    assert cost.decoded == len(touched) * 12
+
+
+def test_the_first_row_of_fits_is_the_lowest():
+    group = Group({"data": inline(np.zeros((20, 20)), ("NAXIS2", "NAXIS1"))})
+    (subject,) = subjects(group)
+    assert frame_of(look_at(subject, Source(group)), Source(group)).upward
+
+
+def test_times_are_told_to_the_second():
+    times = inline(np.arange(12) + 0.25, ("time",), attributes={"units": "seconds since 2000-1-1"})
+    group = Group({"v": inline(np.zeros((12, 12)), ("time", "range")), "time": times})
+    (subject,) = subjects(group)
+    source = Source(group)
+    assert source.texts(subject.axes[0], [0, 3]) == ["2000-01-01 00:00", "2000-01-01 00:00:03"]

@@ -20,6 +20,7 @@ from refmaker.publish.html_report.tables import summary_table
 from refmaker.publish.pictures import Source, subjects
 from refmaker.publish.pictures.axes import Surroundings
 from refmaker.storage.reference_set import ReferenceSet
+from refmaker.testing.http import RangeServer
 
 HOSTILE = '"><script>alert(1)</script>'
 
@@ -239,10 +240,12 @@ def test_command(refs, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     refs.write("a.json")
     with pytest.raises(SystemExit) as end:
-        main(["report", "a.json", "-o", "a.html"])
+        main(["report", "a.json", "-o", "a.html", "--title", "Mine"])
     assert not end.value.code
     assert capsys.readouterr().out == "a.json -> a.html\n"
-    assert (tmp_path / "a.html").stat().st_size > 10_000
+    text = (tmp_path / "a.html").read_text()
+    assert "<title>Mine</title>" in text
+    assert 'refmaker.open_datatree("a.json")' in text
 
 
 def test_command_tells_what_comparing_came_to(refs, tmp_path, monkeypatch, capsys):
@@ -261,3 +264,23 @@ def test_command_tells_what_comparing_came_to(refs, tmp_path, monkeypatch, capsy
         main(["report", "a.json", "--verified", "a.nc"])
     assert end.value.code == 2
     assert "does not hold what 'refmaker verify --json' prints" in capsys.readouterr().err
+
+
+def test_a_set_from_afar_is_drawn_by_few_requests(tmp_path):
+    """A thousand days of which pictures take one; a server that is down costs no page."""
+    days = 1000
+    (tmp_path / "d").write_bytes(np.random.default_rng(0).bytes(days * 1600))
+    with RangeServer(tmp_path) as server:
+        chunks = ChunkTable.from_columns(
+            (days, 1, 1),
+            (server.url("d"),),
+            offset=np.arange(days) * 1600,
+            length=np.full(days, 1600),
+        )
+        names = ("time", "lat", "lon")
+        array = Array((days, 20, 20), (1, 20, 20), np.dtype("<f4"), chunks, dimension_names=names)
+        refs = ReferenceSet(Group({f"v{n}": array for n in range(40)}))
+        refmaker.report(refs, tmp_path / "a.html")
+        assert server.counts.requests.total() <= 12
+        assert server.counts.bodies <= 12 * 1600
+    assert (tmp_path / "a.html").read_text().count("<article") == 12

@@ -18,6 +18,7 @@ from rasterio.transform import from_origin
 import refmaker
 from tests.browser import browser, clipped, complaints, dark, light, requests, shot, width
 
+pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
 SHOTS = os.environ.get("REFMAKER_SHOTS", "")
@@ -92,9 +93,19 @@ SETS = {
     for maker in (climate, forecast, radiology, microscopy, remote_sensing, station)
 }
 SEEN = {
-    "climate": ("Air temperature near the surface", "2014-10-01 00:00", "110°W to 60°W", "50°N"),
+    "climate": (
+        "Air temperature near the surface",
+        "2014-10-01 00:00",
+        "110°W to 60°W",
+        "2014-10-31 18:00:006 hours",
+    ),
     "forecast": ("10 metre U wind component", "27 (6 to 162 h)", "sphere of 6,367.470 km"),
-    "radiology": ("CT image [HU]", "5 x 3.75 x 3.75 mm", "40 files alike"),
+    "radiology": (
+        "CT image [HU]",
+        "5 x 3.75 x 3.75 mm",
+        "40 files alike",
+        "z to superior, y to posterior, x to left",
+    ),
     "microscopy": ("DAPI, GFP, mCherry", "c 3, y 512, x 512", "0.25 x 0.25 µm"),
     "remote_sensing": ("WGS 84 / UTM zone 33N (EPSG:32633)", "10 x 10 m", "y 512, x 512"),
     "station": ("pressure [hPa]", "2020-07-27", "Æsir"),
@@ -120,7 +131,6 @@ def running():
         yield started
 
 
-@pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
 @pytest.mark.parametrize("name", SETS)
 def test_nothing_is_clipped_or_fetched(name, pages, running):
     url = pages[name].as_uri()

@@ -27,8 +27,10 @@ from refmaker.model import Array, ChunkTable, Group
 from refmaker.publish.http_server import running
 from refmaker.publish.viewer.app import application
 from refmaker.publish.viewer.colours import colour_table
+from refmaker.publish.viewer.contents import Contents
 from refmaker.publish.viewer.points import PointGrid
 from refmaker.publish.viewer.regions import Regions
+from refmaker.publish.viewer.scene import Scene
 from refmaker.storage.reference_set import ReferenceSet
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -195,6 +197,23 @@ def test_a_forecast():
         np.testing.assert_allclose(found["values"], opened["u10"][:, 6, 8], rtol=1e-6)
 
 
+@pytest.mark.parametrize("rising", [True, False])
+def test_north_is_on_top_of_volumes_as_of_pictures(tmp_path, rising):
+    north = np.linspace(10, 60, 20)[:: 1 if rising else -1]
+    places = {
+        "lat": ("lat", north, {"units": "degrees_north"}),
+        "lon": ("lon", np.linspace(0, 30, 30), {"units": "degrees_east"}),
+    }
+    values = np.repeat(north[:, None], 30, 1).astype("f8")
+    xr.Dataset({"x": (("lat", "lon"), values)}, places).to_netcdf(tmp_path / "a.nc")
+    with client(tmp_path / "a.nc") as page:
+        found = ask(page, "picture.png", v="x", low=10, high=60, colours="grey", at={})
+        assert (found[0, :, 0] == 255).all()
+        state, (url,) = volume(page, "x")
+        assert (state["crossSectionOrientation"] == [1, 0, 0, 0]) is rising
+        np.testing.assert_array_equal(whole(page, url), values.astype("f4"))
+
+
 def test_of_long_lines_every_so_many_are_read(tmp_path):
     values = np.arange(9000.0)
     with h5py.File(tmp_path / "a.h5", "w") as file:
@@ -294,6 +313,29 @@ def test_a_pyramid_has_a_layer_for_each_channel(pyramid):
             np.testing.assert_array_equal(whole(page, url, 1), image[channel, ::2, ::2])
             assert page.get(f"{url}2/.zarray").status_code == 404
             assert page.get(f"{url}0/9/9").status_code == 404
+
+
+def test_pictures_are_drawn_from_the_level_that_suffices(pyramid):
+    image, refs = pyramid
+    contents = Contents(refs)
+    (path,) = (path for path in contents.subjects if path not in contents.beside)
+    scene = Scene(contents, path)
+    channel = scene.sliders[0]
+    np.testing.assert_array_equal(scene.values({channel: 1}), image[1])
+    small = scene.values({channel: 1}, most=300)
+    np.testing.assert_array_equal(small, image[1, ::2, ::2])
+    part = scene.values({channel: 0}, (100, 180), (200, 400), most=150)
+    np.testing.assert_array_equal(part, image[0, 100:180:2, 200:400:2])
+
+
+def test_a_palette_has_its_colours(tmp_path):
+    values = np.arange(40, dtype="u1").reshape(5, 8).repeat(4, 0).repeat(4, 1)
+    table = np.random.default_rng(5).integers(0, 255, (3, 256)).astype("u2") * 257
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="palette", colormap=table)
+    with client(tmp_path / "a.tif") as page:
+        assert ask(page, "variable", v="image")["rgb"]
+        found = ask(page, "picture.png", v="image", low=0, high=1, at={})
+        np.testing.assert_array_equal(found[..., :3], (table // 257).T[values])
 
 
 def test_colours_side_by_side_are_one_layer(tmp_path):
@@ -398,6 +440,11 @@ def test_chunks_that_are_kept_are_bounded_and_not_read_again():
     assert source.calls == 4
 
 
+def test_more_questions_than_can_wait_are_refused(page, monkeypatch):
+    monkeypatch.setattr("refmaker.publish.viewer.questions._WAITING", 0)
+    assert "too many" in ask(page, "set", 503)["error"]
+
+
 def test_who_is_answered(page):
     assert page.get("/").status_code == 200
     assert page.get("/", headers={"Host": "evil.example"}).status_code == 400
@@ -468,6 +515,22 @@ def test_the_page_is_small():
     with client(AIR) as page:
         sizes = [len(page.get(f"/{name}").content) for name in ("", "viewer.js", "viewer.css")]
     assert sum(sizes) < 60_000
+
+
+def test_no_package_of_the_report_is_needed():
+    program = f"""
+import sys
+for name in ("matplotlib", "PIL", "jinja2", "dask"):
+    sys.modules[name] = None
+from urllib.request import urlopen
+import refmaker
+with refmaker.view("{AIR}") as page:
+    for asked in ("variable?v=air", "picture.png?v=air&low=0&high=1", "volume?v=air"):
+        assert urlopen(page.url + "api/" + asked).status == 200
+"""
+    command = [sys.executable, "-c", program]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_view_in_a_notebook():

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import refmaker
+from refmaker.errors import MetadataError
+from refmaker.model import Array, ChunkTable, Group
 from refmaker.reading.backend import RefmakerBackend, is_reference_set
 
 
@@ -94,3 +97,20 @@ def test_what_is_no_name_or_lies_elsewhere(tmp_path):
         b"bytes", 5, object(), xr.Dataset(), "a\0b",
     ):  # fmt: skip
         assert not is_reference_set(given)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_an_array_without_names_of_dimensions_is_refused_by_name(tmp_path, zarr_format):
+    """Sets of others have such arrays, those of lindi for instance."""
+    (tmp_path / "data.bin").write_bytes(bytes(range(6)))
+    table = ChunkTable.from_columns(
+        (1, 1), (str(tmp_path / "data.bin"),), offset=np.array([0]), length=np.array([6])
+    )
+    array = Array((2, 3), (2, 3), np.dtype("u1"), table)
+    assert array.dimension_names is None
+    refs = refmaker.ReferenceSet(Group({"inner": Group({"a": array})}))
+    refs.write(tmp_path / "a.json", zarr_format=zarr_format)
+    with pytest.raises(MetadataError, match="names of dimensions") as error:
+        refmaker.open_dataset(tmp_path / "a.json", group="inner")
+    assert error.value.path == "/inner/a"
+    assert refmaker.open_group(tmp_path / "a.json")["inner/a"][1].tolist() == [3, 4, 5]

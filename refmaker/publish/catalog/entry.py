@@ -163,11 +163,14 @@ def describe_entry(  # noqa: PLR0913 - each is a choice of its own
         If the set cannot be opened.
     """
     from refmaker.reading.open import open_store
+    from refmaker.storage.detect import reference_form
 
     options = dict(storage_options or {})
     _refuse_secrets(options)
     path, chosen = _parameters(refs, parameters or {})
     where = path.format_map({p.name: p.default for p in chosen})
+    # A data file would be scanned, and stock readers could not open the entry.
+    reference_form(where, options)
     reader = open_store(where, options).reader
     protocols = {protocol_of(url) for url in reader.references.urls()} or {"file"}
     obstacle = _obstacle(reader, protocols)
@@ -286,9 +289,11 @@ def _checked_group(reader: Reader, group: str, where: str) -> str:
     groups = _groups_with_arrays(reader)
     if group in groups:
         return group
-    named = ", ".join(f"/{known}" for known in sorted(groups)[:20])
+    known = sorted(groups)[:20]
     what = f"there are no arrays in the group /{group}"
-    raise MetadataError(what, url=where, hint=f"choose a group with arrays: {named or 'none'}")
+    others = ", ".join(f"/{name}" for name in known) or "none"
+    such = f", such as `group='/{known[0]}'`" if known else ""
+    raise MetadataError(what, url=where, hint=f"choose a group with arrays{such}: {others}")
 
 
 def _groups_with_arrays(reader: Reader) -> set[str]:

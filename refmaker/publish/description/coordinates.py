@@ -18,7 +18,7 @@ from refmaker.publish.description.packing import is_number, valid_range
 from refmaker.publish.description.roles import coordinates_of, role_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,6 +36,8 @@ _STORED = 2 * 1024**2
 """Bytes of a coordinate that are read of files."""
 _READ = 64
 """Coordinates that are read of files."""
+_TOTAL = 16 * 1024**2
+"""Bytes of all of them."""
 _EVEN = 1e-5
 """What steps may differ by, as a part of the mean, to be called even."""
 
@@ -98,7 +100,7 @@ def coordinates(
                 alike[key] = _inlined(array)
             values[path] = alike[key]
             continue
-        why = _refusal(array, reading, len(wanted))
+        why = _refusal(array, reading, list(wanted.values()))
         if why:
             found.unread.append({"path": path, "why": why})
         else:
@@ -147,7 +149,7 @@ def _inlined(array: Array) -> NDArray[Any] | None:
         return None
 
 
-def _refusal(array: Array, reading: str, taken: int) -> str:
+def _refusal(array: Array, reading: str, taken: Sequence[Array]) -> str:
     """Return why the values of an array are not read of its files; empty if they are."""
     table = array.chunks
     remote = any(local_path(url) is None for url in table.urls)
@@ -157,7 +159,8 @@ def _refusal(array: Array, reading: str, taken: int) -> str:
         return "its values are many"
     if not table.length.all():
         return "its values are whole files"
-    return "others were read before it" if taken >= _READ else ""
+    total = sum(int(other.chunks.length.sum()) for other in (*taken, array))
+    return "others were read before it" if len(taken) >= _READ or total > _TOTAL else ""
 
 
 def _read(

@@ -12,7 +12,7 @@ from refmaker.publish.pictures import look_at, svg
 from refmaker.publish.pictures.facts import facts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from refmaker.publish.pictures import Look, Source, Subject
 
@@ -59,7 +59,11 @@ class Card:
     levels: tuple[tuple[str, str], ...] = ()
 
 
-def gallery(found: Sequence[Subject], source: Source) -> list[Card]:
+def gallery(
+    found: Sequence[Subject],
+    source: Source,
+    more: Mapping[str, Sequence[tuple[str, str]]] | None = None,
+) -> list[Card]:
     """Return the first subjects of a set as cards, those without a picture at the end.
 
     Parameters
@@ -68,6 +72,8 @@ def gallery(found: Sequence[Subject], source: Source) -> list[Card]:
         What the set holds that can be shown.
     source : Source
         The set, with what may be read of it.
+    more : mapping of str to sequence of (str, str), optional
+        By the path of an array what else is known of it.
 
     Raises
     ------
@@ -99,6 +105,8 @@ def gallery(found: Sequence[Subject], source: Source) -> list[Card]:
             left -= len(figure)
             known = {"figure": figure, "note": _note(look), "rows": look.rows, "seen": _seen(look)}
             cards.append(_card(subject, source, **known))
+    for card in cards:
+        card.facts.extend((more or {}).get(card.subject.path, ()))
     return sorted(cards, key=lambda card: bool(card.trouble))
 
 

@@ -13,7 +13,12 @@ from refmaker.publish.html_report.bars import bar
 from refmaker.publish.html_report.byte_map import byte_maps
 from refmaker.publish.html_report.gallery import gallery
 from refmaker.publish.html_report.structure import array_details, attributes_of, costs, tree
-from refmaker.publish.html_report.tables import checks_table, summary_table
+from refmaker.publish.html_report.tables import (
+    checks_table,
+    coordinates_table,
+    summary_table,
+    volume_facts,
+)
 from refmaker.publish.pictures import subjects
 from refmaker.publish.pictures.canvas import PALETTE
 
@@ -83,7 +88,8 @@ def page(
     here = files(__package__)
     template = environment.from_string(here.joinpath("page.html").read_text("utf-8"))
     shown = subjects(refs)
-    cards = [] if source is None else gallery(shown, source)
+    towards = volume_facts(content["volumes"])
+    cards = [] if source is None else gallery(shown, source, towards)
     return template.render(
         title=title,
         version=version("refmaker"),
@@ -91,9 +97,11 @@ def page(
         content=content,
         numbers=_numbers(content),
         opener=_opener(content),
+        document=_document(refs) or title,
         cards=[(card, _safe(card.figure)) for card in cards],
         more_cards=len(shown) - len(cards) if cards else 0,
         summary=summary_table(content["summary"]),
+        coordinates=coordinates_table(content["spans"]),
         checks=None if checks is None else checks_table(checks),
         notes=_notes(content),
         costs=costs(refs.group, shown, _COSTS),
@@ -171,6 +179,12 @@ def _opener(content: Mapping[str, Any]) -> str:
     """Return the function that opens a set as xarray does: a dataset, or a tree of them."""
     inside = any("/" not in entry["path"] for entry in content["arrays"])
     return "open_dataset" if inside and len(content["groups"]) == 1 else "open_datatree"
+
+
+def _document(refs: ReferenceSet) -> str:
+    """Return the name of the file that opens as the set: its document, or what was scanned."""
+    place = refs.origins[0] if refs.origins else refs.report.url
+    return place.partition("?")[0].rstrip("/").rpartition("/")[2][:_LONG]
 
 
 def _share(part: float) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Checks", "Table", "checks_table", "summary_table"]
 
 _ROWS = 100
+_COORDINATES = 24
 _PLAIN = ("", "1", "0")
 """What is not worth a column, where it is the same in every row."""
 _HIDDEN = frozenset({"path", "first_step", "last_step"})
@@ -52,6 +53,42 @@ def _cell(row: Mapping[str, Any], name: str) -> str:
     if isinstance(value, list | tuple):
         return " x ".join(map(str, value))
     return str(value)
+
+
+def coordinates_table(spans: Sequence[Mapping[str, Any]]) -> Table | None:
+    """Return from where to where coordinates go; None if the set knows of none."""
+    rows = [
+        [
+            str(span["path"]),
+            f"{span['size']:,}",
+            _place(span["first"]),
+            _place(span["last"]),
+            "" if span["step"] is None else f"{span['step']:g} {span['step_units']}".strip(),
+            str(span["units"]),
+        ]
+        for span in spans
+        if span["size"] > 1
+    ]
+    heads = ["coordinate", "size", "first", "last", "step", "units"]
+    return (heads, rows[:_COORDINATES], max(0, len(rows) - _COORDINATES)) if rows else None
+
+
+def _place(value: Any) -> str:
+    text = f"{value:.10g}" if isinstance(value, float) else str(value)
+    return text.replace("T", " ") if text[:4].isdigit() else text
+
+
+def volume_facts(volumes: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[str, str]]]:
+    """Return by the path of a volume where its axes go in the body."""
+    found = {}
+    for volume in volumes:
+        if volume["towards"]:
+            pairs = zip(volume["dimensions"], volume["towards"], strict=False)
+            told = ", ".join(f"{name} to {side}" for name, side in pairs)
+            found[volume["path"]] = [
+                ("axes go", told + (" (oblique)" if volume["oblique"] else ""))
+            ]
+    return found
 
 
 def checks_table(checks: Iterable[Mapping[str, Any]]) -> Checks:

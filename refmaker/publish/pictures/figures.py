@@ -37,6 +37,8 @@ _LEGEND = 6
 _SHAPE = 0.6
 """Height by width of a montage that is liked best."""
 _TICKS = 5
+_USUAL = 7
+"""Letters of a place that there is room for."""
 _LETTER = 0.1
 """Inches that a letter and its share of what is between texts are wide."""
 _FOLDED = 30.0
@@ -135,12 +137,13 @@ def _image(axes: Any, look: Look, source: Source, frame: Frame) -> None:
     axes.set_ylim(*sorted(down.edges, reverse=not frame.upward))
     width, height = axes.figure.get_size_inches()
     ratio = frame.ratio or (height - _BELOW) / (width - _BESIDE)
-    _ticks(axes.xaxis, across, min(width - _BESIDE, (height - _BELOW) / ratio))
-    _ticks(axes.yaxis, down)
+    room = min(width - _BESIDE, (height - _BELOW) / ratio)
+    beside = max(map(len, _ticks(axes.yaxis, down)), default=0)
+    _ticks(axes.xaxis, across, room - max(0, beside - _USUAL) * _LETTER)
     _quiet(axes)
 
 
-def _ticks(axis: Any, scale: Scale, room: float | None = None) -> None:
+def _ticks(axis: Any, scale: Scale, room: float | None = None) -> list[str]:
     """Put places on a side, so many that their texts have room side by side, in inches."""
     for most in range(_TICKS, 0, -1):
         found = ticks(scale.edges, whole=scale.ordinal, most=most)
@@ -149,6 +152,7 @@ def _ticks(axis: Any, scale: Scale, room: float | None = None) -> None:
             break
     axis.set_ticks(found, texts)
     axis.set_label_text(scale.label[:_LABEL])
+    return texts
 
 
 def _quiet(axes: Any) -> None:

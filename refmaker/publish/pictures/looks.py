@@ -237,21 +237,30 @@ def _placed(look: Look, source: Source) -> Look:
 
 
 def _along(look: Look, source: Source, axis: int) -> NDArray[Any] | None:
-    """Return the places along a dimension; those of a level lie beside the level."""
-    path = look.subject.axes[axis].coordinate
-    if not path:
-        return None
-    if look.path != look.subject.path:
-        path = f"{look.path.rpartition('/')[0]}/{path.rpartition('/')[2]}"
-    try:
-        values = source.coordinate(path)
-    except KeyError:
-        return None
+    """Return the places along a dimension; those of a level, which may stand beside it."""
+    known = look.subject.axes[axis]
+    chosen = look.region[axis]
     size = source.array(look.path).shape[axis]
+    if look.path != look.subject.path and known.coordinate:
+        beside = source.beside(look.path, known.coordinate.rpartition("/")[2])
+        values = _numbers(source, beside or "", size)
+        if values is not None:
+            return values[chosen] if np.isfinite(values[chosen]).all() else None
+    values = _numbers(source, known.coordinate, known.size)
+    if values is None:
+        return None
+    # Middles of a level's pixels, counted in those of the largest.
+    middles = (chosen + 0.5) * (known.size / size) - 0.5
+    found: NDArray[Any] = np.interp(middles, np.arange(known.size), values)
+    return found if np.isfinite(found).all() else None
+
+
+def _numbers(source: Source, path: str, size: int) -> NDArray[Any] | None:
+    """Return the values of a coordinate of this size, if they are numbers."""
+    values = source.coordinate(path)
     if values is None or values.dtype.kind not in "iuf" or values.shape != (size,):
         return None
-    chosen = values[look.region[axis]]
-    return chosen if np.isfinite(chosen).all() else None
+    return values
 
 
 def _lines(subject: Subject, source: Source, chosen: Mapping[str, int]) -> Look:

@@ -102,7 +102,9 @@ def frame_of(look: Look, source: Source) -> Frame:
     on_map = subject.kind in ("map", "pyramid") and bool(
         subject.crs or subject.projected or row.units.startswith("degree")
     )
-    return Frame(horizontal, vertical, aspect, upward=located and (on_map or not spatial))
+    # The first row of FITS is the lowest (FITS 4.0, section 8.1, by custom).
+    upward = row.name.startswith("NAXIS") or (located and (on_map or not spatial))
+    return Frame(horizontal, vertical, aspect, upward=upward)
 
 
 def _scale(look: Look, source: Source, axis: Axis, places: NDArray[Any] | None, at: int) -> Scale:
@@ -130,7 +132,10 @@ def _numbered(look: Look, source: Source, axis: Axis, at: int) -> Scale:
     """Return a scale by numbers of rows or columns, or by what stands at them."""
     chosen = look.region[at]
     every = float(chosen[1] - chosen[0]) if chosen.size > 1 else 1.0
-    edges = chosen[0] - every / 2, chosen[-1] + every / 2
+    # Of a level they are counted as those of the largest.
+    factor = axis.size / max(source.array(look.path).shape[at], 1)
+    ends = chosen[0] - every / 2, chosen[-1] + every / 2
+    edges = ((ends[0] + 0.5) * factor - 0.5, (ends[1] + 0.5) * factor - 0.5)
     if axis.coordinate and axis.role not in ("x", "y"):
 
         def written(place: float) -> str:

@@ -205,7 +205,9 @@ class Source:
         if np.isfinite(values).all():
             times = time_texts(values, units, attributes.get("calendar", "standard"))
         if times is not None:
-            return [time.replace("T", " ").removesuffix(":00") for time in times]
+            # What is below a second is more than anybody reads.
+            short = [time.replace("T", " ").partition(".")[0] for time in times]
+            return [time.removesuffix(":00") for time in short]
         if text_of(attributes, "standard_name") == "forecast_period" and units in _HOURS:
             return [f"{value / _HOURS[units]:g} h" for value in values]
         unit = SHORT.get(units, "" if units == "1" else units)

@@ -265,7 +265,8 @@ def _units(around: Surroundings, path: str, array: Array) -> str:
     suffix = name[name.rindex("_") :] if name.rpartition("_")[2].isdigit() and "_" in name else ""
     if around.find(path, f"modality_lut{suffix}") is not None:
         return "stored values"
-    return text_of(array.attributes, "rescaled_units", "units", "rescale_type", "BUNIT")
+    found = text_of(array.attributes, "rescaled_units", "units", "rescale_type", "BUNIT")
+    return "" if found == "1" else found
 
 
 def _along(axes: Sequence[Axis]) -> tuple[int, ...]:

@@ -120,7 +120,7 @@ class Questions:
                 "shape": [[axis.name, axis.size] for axis in one.axes],
                 "beside": one.path in self._contents.beside,
                 "volume": self._is_volume(one),
-                "deep": one.kind in ("pyramid", "montage"),
+                "deep": one.kind in ("pyramid", "montage") and not one.crs,
             }
             for one in self._contents.subjects.values()
         ]
@@ -212,7 +212,7 @@ def _at(request: Request) -> dict[str, int]:
     """Return places along dimensions: ``at`` is a JSON object."""
     found = json.loads(request.query_params.get("at", "{}"))
     if not isinstance(found, dict) or not all(type(value) is int for value in found.values()):
-        raise UnsupportedError("`at` is no object of whole numbers")
+        raise UnsupportedError("the query at= is no object of whole numbers")
     return found
 
 

@@ -12,13 +12,14 @@ from refmaker.errors import UnsupportedError
 from refmaker.publish.pictures.axes import text_of
 from refmaker.publish.pictures.colours import kinds_of, shades
 from refmaker.publish.pictures.compositing import coloured as composed
+from refmaker.publish.pictures.palettes import painted
 from refmaker.publish.viewer.colours import by_kind, coloured, kind_colour
 from refmaker.publish.viewer.labels import is_time, value_text, value_texts
 from refmaker.publish.viewer.regions import LOOK, means_itself
 from refmaker.publish.viewer.sides import sides
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,6 +39,8 @@ _SECONDS = 1.0
 """Until no further place is asked."""
 _SAMPLE_BYTES = 32 * 1024**2
 _LABELS = 1000
+_LABEL = 40
+"""Letters of the name of a dimension, beyond which the shorter one is taken."""
 _VALUES = 2000
 """Values of a line."""
 _CHUNKS = 1024
@@ -84,6 +87,8 @@ class Scene:
         # Channels that the file gives colours are put together by the viewer of volumes.
         rgb = subject.colours is not None and not subject.channels and self._are_colours()
         self.colours = self.dims[subject.colours] if rgb and subject.colours is not None else None
+        none = np.empty(0)
+        self.painted = self.colours is None and painted(contents.source, path, none) is not None
         self.sliders = [dim for dim in self.dims if dim not in (*self.drawn, self.colours)]
         self.rows, self.columns = sides(contents, subject, self.points)
 
@@ -104,7 +109,7 @@ class Scene:
             "columns": self.columns.about(),
             "part": self.window(LOOK.decoded),
             "line": len(self.drawn) < 2 and self.points is None,
-            "rgb": self.colours is not None,
+            "rgb": self.colours is not None or self.painted,
             "low": low,
             "high": high,
             "colours": colours,
@@ -115,7 +120,7 @@ class Scene:
 
     def window(self, nbytes: int) -> list[Ends | None]:
         """Return rows and columns, in the middle, whose chunks hold no more than so many bytes."""
-        if self.points is not None or len(self.drawn) < 2:
+        if self.points is not None or len(self.drawn) < 2 or len(self.subject.levels) > 1:
             return [None, None]
         chunks = dict(zip(self.dims, self.array.chunk_shape, strict=True))
         rest = self.array.dtype.itemsize * math.prod(
@@ -165,15 +170,34 @@ class Scene:
         index: dict[str, int | slice] = dict(self._checked(at))
         if self.points is not None:
             return self.points.picture(self._read(index))
-        for dim, ends in zip(self.drawn[::-1], (columns, rows), strict=False):
-            start, stop = ends or (0, self.sizes[dim])
-            if not 0 <= start < stop <= self.sizes[dim]:
-                raise UnsupportedError(f"there are no {start} to {stop} along {dim}")
-            index[dim] = slice(start, stop, max(1, -(-(stop - start) // most)))
+        ends = [(0, self.sizes[dim]) for dim in self.drawn]
+        for which, asked in enumerate((rows, columns)[-len(ends) :]):
+            ends[which] = asked or ends[which]
+            start, stop = ends[which]
+            if not 0 <= start < stop <= self.sizes[self.drawn[which]]:
+                raise UnsupportedError(f"there are no {start} to {stop} along {self.drawn[which]}")
+        path = self._level([stop - start for start, stop in ends], most)
+        shape = dict(zip(self.dims, self.contents.source.array(path).shape, strict=True))
+        for dim, (start, stop) in zip(self.drawn, ends, strict=True):
+            smaller = self.sizes[dim] / shape[dim]
+            first, last = int(start / smaller), min(math.ceil(stop / smaller), shape[dim])
+            index[dim] = slice(first, last, max(1, -(-(last - first) // most)))
         kept = [dim for dim in self.dims if dim not in self.sliders]
         order = self.drawn if self.colours is None else [*self.drawn, self.colours]
-        found = self._read(index).transpose([kept.index(dim) for dim in order])
+        found = self._read(index, path).transpose([kept.index(dim) for dim in order])
         return found[None] if len(self.drawn) < 2 else found
+
+    def _level(self, extents: Sequence[int], most: int) -> str:
+        """Return the smallest level of a pyramid that has half as many values as are drawn."""
+        for path in reversed(self.subject.levels[1:]):
+            shape = dict(zip(self.dims, self.contents.source.array(path).shape, strict=True))
+            left = [
+                extent * shape[dim] / self.sizes[dim]
+                for dim, extent in zip(self.drawn, extents, strict=True)
+            ]
+            if max(left) >= most / 2:
+                return path
+        return self.path
 
     def picture(
         self,
@@ -200,7 +224,10 @@ class Scene:
             Red, green, blue, opacity.
         """
         values = self.values(at, rows, columns)
-        if self.colours is not None:
+        palette = painted(self.contents.source, self.path, values) if self.painted else None
+        if palette is not None:
+            pixels = palette
+        elif self.colours is not None:
             pixels = composed(self.subject, self.array, values)
         elif colours == KINDS:
             pixels = by_kind(values, [value for value, _ in kinds_of(self.array)])
@@ -261,9 +288,11 @@ class Scene:
                 found.append((path.rpartition("/")[2], text))
         return found[:_AROUND]
 
-    def _read(self, index: Mapping[str, int | slice], *, meant: bool = True) -> NDArray[Any]:
+    def _read(
+        self, index: Mapping[str, int | slice], path: str = "", *, meant: bool = True
+    ) -> NDArray[Any]:
         parts = [index.get(dim, slice(None)) for dim in self.dims]
-        return self.contents.regions.read(self.path, parts, meant=meant)
+        return self.contents.regions.read(path or self.path, parts, meant=meant)
 
     def _are_colours(self) -> bool:
         subject = self.subject
@@ -329,12 +358,13 @@ class Scene:
     def _slider(self, dim: str) -> dict[str, Any]:
         axis = self.subject.axes[self.dims.index(dim)]
         at = axis.size // 2 if axis.role == "z" and self.subject.kind == "montage" else 0
-        label = (axis.label or axis.name).replace("_", " ")
+        label = axis.label if 0 < len(axis.label) <= _LABEL else axis.name
+        label = label.replace("_", " ")
         return {"dim": dim, "size": axis.size, "label": label, "at": at}
 
     def _shades(self) -> tuple[float, float, str]:
         """Return the range of values, learnt from a few places, and colours for it."""
-        if self.colours is not None:
+        if self.colours is not None or self.painted:
             return 0.0, 1.0, "grey"
         if kinds_of(self.array):
             return 0.0, 1.0, KINDS

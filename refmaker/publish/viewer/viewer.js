@@ -308,7 +308,7 @@ async function ticks(one, pixels, apart) {
     const ends = [start + (one.start - 0.5) * step, start + (one.stop - 0.5) * step].sort((a, b) => a - b);
     const degrees = one.units.startsWith("degree") && ends[1] - ends[0] > 60;
     const values = degrees ? [15, 30, 45, 60, 90, 180].map((by) => nice2(ends, by)).find((found) => found.length <= count + 1) ?? [] : nice(...ends, count);
-    return values.map((value) => [one.toPart((value - start) / step), degreesText(value, one.units)]);
+    return values.map((value) => [one.toPart((value - start) / step), degreesText(value / length(one)[0], one.units)]);
   }
   const n = one.stop - one.start;
   if (!one.dim) return [];
@@ -318,6 +318,12 @@ async function ticks(one, pixels, apart) {
   const elements = [];
   for (let at = one.start; at < one.stop; at += stride) elements.push(at);
   return Promise.all(elements.map(async (at) => [one.toPart(at), bare(await label4(one.dim, at))]));
+}
+
+// Metres over long distances are told in kilometres.
+function length(one) {
+  const far = one.places && Math.abs(one.places[1]) * (one.stop - one.start) > 20000;
+  return far && ["m", "metre", "meter", "metres", "meters"].includes(one.units) ? [1000, "km"] : [1, one.units];
 }
 
 const nice2 = ([low, high], by) => { const found = []; for (let v = Math.ceil(low / by) * by; v <= high; v += by) found.push(v); return found; };
@@ -341,10 +347,10 @@ async function axes(w, h, rows, columns) {
   for (const [part, text] of across) {
     const x = LEFT + part * w;
     draw(svg, "line", { x1: x, x2: x, y1: TOP + h, y2: TOP + h + 5, class: "tick" });
-    if (part > 0.9 && x + text.length * 3.5 > LEFT + w + RIGHT) continue;
+    if (x + text.length * 4 > LEFT + w + RIGHT) continue;
     draw(svg, "text", { x, y: TOP + h + 18, "text-anchor": "middle" }, text);
   }
-  const name = (one) => one.units && !one.units.startsWith("degree") && one.role !== "time" ? `${one.label} [${one.units}]` : one.label;
+  const name = (one) => one.units && !one.units.startsWith("degree") && one.role !== "time" ? `${one.label} [${length(one)[1]}]` : one.label;
   draw(svg, "text", { x: LEFT + w / 2, y: TOP + h + 35, "text-anchor": "middle" }, name(columns));
   draw(svg, "text", { transform: `translate(12 ${TOP + h / 2}) rotate(-90)`, "text-anchor": "middle" }, name(rows));
 }

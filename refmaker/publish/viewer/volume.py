@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import UnsupportedError
 from refmaker.publish.images import image_layers, pictures, plain_picture
+from refmaker.publish.viewer.sides import sides
 from refmaker.publish.viewer.volume_layer import VolumeLayer
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Volume:
             "position": [lone.middle(at) for at in lone.order],
             "displayDimensions": [lone.names[at] for at in order],
             "crossSectionScale": scale / finest,
+            "crossSectionOrientation": self._orientation(),
             "projectionScale": 1.6 * max(sides) / finest,
             "layers": layers,
             "layout": "4panel" if deep else "xy",
@@ -93,6 +95,13 @@ class Volume:
             "showSlices": True,
             "statistics": {"visible": False},
         }
+
+    def _orientation(self) -> list[float]:
+        """Return a quaternion: half a turn around the first axis, where north is to be on top."""
+        subject = self.contents.subjects[self.path]
+        if subject.kind != "map" or not sides(self.contents, subject, None)[0].flip:
+            return [0, 0, 0, 1]
+        return [1, 0, 0, 0]
 
     def _displayed(self, layer: VolumeLayer) -> list[int]:
         """Return the dimensions that are drawn: columns, rows, and the one that is deep."""

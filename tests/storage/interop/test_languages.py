@@ -62,8 +62,8 @@ def printed(name, **names):
 
 def test_the_page_has_these_blocks():
     assert BLOCKS.keys() == {
-        "publish", "references", "serve", "served", "for-gdal", "gdal", "tensorstore",
-        "materialize", "netcdf",
+        "publish", "references", "serve", "served", "for-gdal", "gdal", "gdal-served",
+        "tensorstore", "materialize", "netcdf",
     }  # fmt: skip
     packages = re.findall(r"^\$ npm install (.*)$", PAGE.read_text(), re.MULTILINE)
     assert packages == [" ".join(zarrita.PACKAGES)]
@@ -96,6 +96,16 @@ def test_gdal(place):
     else:
         with pytest.raises(rasterio.errors.RasterioIOError):
             printed("gdal")
+
+
+def test_gdal_reads_what_is_served(place):
+    text, shown = BLOCKS["gdal-served"]
+    refmaker.scan("examples/air.nc").write("air.json")
+    with refmaker.serving("air.json") as served:
+        # In a process of its own: rasterio lets no other thread run while it waits.
+        command = [sys.executable, "-c", text.replace(SERVED, served)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout == shown, done.stderr
 
 
 def test_tensorstore(place):
