@@ -38,7 +38,7 @@ WHOLE = 1024**3
 """Bytes of a file that is referenced as a whole."""
 CHANGED = "scan it again, or open with `verify_sources='off'`"
 """What to do about a source that changed."""
-MOVED = "if files have moved: refmaker convert SET NEW.json --rewrite OLD=NEW"
+MOVED = "if files have moved: 'refmaker convert SET NEW.json --rewrite OLD=NEW'"
 """What to do about a source that is not there."""
 
 SMALL = 128 * 1024

@@ -185,7 +185,7 @@ def test_credentials_go_to_the_documents_own_host_only(tmp_path):
 def test_credentials_for_all_files_of_a_local_document_go_to_one_host():
     policy = Policy("/doc.json")
     assert policy.options("https://data.example.org/a.nc", SECRET) == SECRET
-    with pytest.raises(PolicyError, match=r"prefix: \{'https://evil"):
+    with pytest.raises(PolicyError, match=r"prefix: `storage_options=\{'https://evil"):
         policy.options("https://evil.example.org/a.nc", SECRET)
     assert policy.options("/local", SECRET) == {}
 

@@ -73,6 +73,9 @@ def report(
         title = title or os.path.basename(os.fspath(refs).rstrip("/"))
         refs = ReferenceSet.read(refs)
     source = Source(refs, storage_options, budget=Budget(left=PAGE), **opening) if looks else None
+    if source is not None:
+        # What a set may not name is refused as a whole, and not picture by picture.
+        source.open()
     checks = None
     if verification is not None:
         checks = [one if isinstance(one, Mapping) else one.as_dict() for one in verification]

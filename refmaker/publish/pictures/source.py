@@ -75,6 +75,16 @@ class Source:
         refs, storage_options, opening = self._open
         return open_arrays(refs, storage_options, **opening)
 
+    def open(self) -> None:
+        """Open the set, if nothing has done so yet.
+
+        Raises
+        ------
+        PolicyError
+            If the set names what it may not.
+        """
+        _ = self.store
+
     def array(self, path: str) -> Array:
         """Return an array.
 
