@@ -104,7 +104,7 @@ def test_a_server_that_does_not_answer_is_no_empty_prefix():
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
         # Bound, but not listening: whoever connects is refused.
-        with pytest.raises(SourceError, match="[Cc]annot connect") as caught:
+        with pytest.raises(SourceError, match=r"[Cc]annot connect") as caught:
             expand_inputs(f"http://127.0.0.1:{port}/")
     assert not isinstance(caught.value, SourceNotFoundError)
 
