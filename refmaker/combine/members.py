@@ -110,6 +110,8 @@ def combined_set(group: Group, report: ScanReport, members: Iterable[Member]) ->
     if len(found) > 1:
         # What many were joined to begins at no one place of a file.
         group = group.map_arrays(lambda a: replace(a, origin=a.origin.joined()) if a.origin else a)
+    for member in found:
+        report.add_cost(member.refs.report)
     return made_of(group, report, [member.refs for member in found])
 
 

@@ -175,7 +175,7 @@ class ScanReport:
         Reads that the scan caused: byte ranges asked for, their bytes, and batches that had
         to wait for one another.
     seconds : float
-        Wall time of the scan.
+        Wall time of the scan; of files that were joined the sum.
 
     Examples
     --------
@@ -212,6 +212,13 @@ class ScanReport:
         """Note something that a reader should know; the same words are kept once."""
         if message not in self.warnings:
             self.warnings.append(message)
+
+    def add_cost(self, other: ScanReport) -> None:
+        """Add what another scan cost; of scans that ran side by side these are sums, too."""
+        self.requests += other.requests
+        self.bytes_read += other.bytes_read
+        self.rounds += other.rounds
+        self.seconds += other.seconds
 
     def count(self, outcome: Outcome) -> int:
         """Return how many objects ended that way."""

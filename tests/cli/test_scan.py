@@ -104,6 +104,17 @@ def test_stats_add_the_costs(run, files):
     assert " s, " in ran.out
 
 
+def test_a_cube_costs_what_its_files_cost(run, files):
+    def record(*arguments):
+        return json.loads(run("scan", *arguments, "--json").out.splitlines()[0])
+
+    alone = [record(files[name], "-o", f"{name}.json") for name in "ab"]
+    joined = record(files["a"], files["b"], "-o", "c.json", "--concat", "t", "--coord", "t=index")
+    for cost in ("requests", "bytes_read"):
+        assert joined[cost] == sum(one[cost] for one in alone) > 0
+    assert joined["seconds"] > 0
+
+
 def test_names_come_from_standard_input(run, files, tmp_path):
     listed = f"{files['a']}\n\n{files['b']}\n"
     run("scan", "-", "-o", "refs", input=listed)
