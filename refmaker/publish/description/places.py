@@ -11,8 +11,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from refmaker.model import Array
-from refmaker.model.wkt import named
-from refmaker.publish.description.roles import coordinates_of, found_above, role_of, words
+from refmaker.model.grid_mapping import mapping_name, reference_system
+from refmaker.publish.description.roles import coordinates_of, found_above, role_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,27 +80,21 @@ def _system(
 ) -> tuple[str | None, dict[str, Any] | None]:
     """Return the path of an array's grid mapping, and what it says of the reference system."""
     # Several may be named, each with its coordinates (CF, section 5.6): the first, then.
-    names = words(array.attributes.get("grid_mapping"))
-    at = found_above(nodes, path.rpartition("/")[0], names[0].rstrip(":")) if names else None
+    name = mapping_name(array.attributes)
+    at = found_above(nodes, path.rpartition("/")[0], name) if name else None
     if at is None:
         return None, None
-    told = nodes[at].attributes
-    text = next((told[key] for key in ("crs_wkt", "spatial_ref") if told.get(key)), "")
-    text = text if isinstance(text, str) else ""
-    name, code = named(text)
-    for key in ("projected_crs_name", "geographic_crs_name"):
-        name = name if name not in ("", "unknown") else str(told.get(key) or "")
-    given = told.get("epsg_code")
-    if not code and isinstance(given, str) and given.upper().startswith("EPSG:"):
-        code = given.upper()
-    kind = told.get("grid_mapping_name")
-    found = {
-        "name": name if name != "unknown" else "",
-        "code": code or None,
-        "grid_mapping_name": kind if isinstance(kind, str) else None,
-        "wkt": text or None,
+    system = reference_system(nodes[at].attributes)
+    if not system.label:
+        return at, None
+    return at, {
+        "name": system.name,
+        "code": system.code or None,
+        "grid_mapping_name": system.kind or None,
+        "wkt": system.wkt or None,
+        "label": system.label,
+        "projected": system.projected,
     }
-    return at, found if any(found.values()) else None
 
 
 def _axes(

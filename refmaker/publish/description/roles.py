@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from refmaker.model import Array, Group
+from refmaker.model.attributes import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["coordinates_of", "found_above", "role_of", "words"]
+__all__ = ["coordinates_of", "found_above", "role_of"]
 
 _LATITUDES = frozenset(
     {"degrees_north", "degree_north", "degree_N", "degrees_N", "degreeN", "degreesN"}
@@ -66,11 +67,6 @@ def role_of(array: Array) -> str:
     if told.get("positive") in ("up", "down") or units in _PRESSURES:
         return "vertical"
     return ""
-
-
-def words(value: object) -> list[str]:
-    """Return the names in an attribute that holds names."""
-    return value.split() if isinstance(value, str) else []
 
 
 def found_above(nodes: dict[str, Array | Group], home: str, name: str) -> str | None:

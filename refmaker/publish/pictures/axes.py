@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from refmaker.model import Array, Group
+from refmaker.model.attributes import text_of
 from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["SHORT", "Axis", "Surroundings", "text_of"]
+__all__ = ["SHORT", "Axis", "Surroundings"]
 
 _NAMES = {
     "x": r"x|lon|longitude|rlon|easting|col|column|columns|west_east|nav_lon|xc|ni|NAXIS1",
@@ -65,17 +66,6 @@ class Axis:
     coordinate: str = ""
     units: str = ""
     label: str = ""
-
-
-def text_of(attributes: Mapping[str, Any], *names: str) -> str:
-    """Return the first of some attributes that is a text."""
-    for name in names:
-        found = attributes.get(name)
-        if isinstance(found, list) and len(found) == 1:
-            found = found[0]
-        if isinstance(found, str) and found.strip():
-            return found.strip()
-    return ""
 
 
 class Surroundings:
