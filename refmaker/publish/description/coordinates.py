@@ -13,9 +13,10 @@ from refmaker.errors import RefmakerError
 from refmaker.io.source import local_path
 from refmaker.model import Array
 from refmaker.model.missing_values import declared
+from refmaker.model.roles import role_of
 from refmaker.model.times import time_texts
 from refmaker.publish.description.packing import is_number, valid_range
-from refmaker.publish.description.roles import coordinates_of, role_of
+from refmaker.publish.description.relations import coordinates_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,7 +130,7 @@ def _chosen(nodes: dict[str, Array | Group]) -> dict[str, Array]:
         if path not in named or not isinstance(node, Array):
             continue
         own = node.dimension_names == (path.rpartition("/")[2],)
-        role = role_of(node)
+        role = role_of(node.attributes)
         flat = len(node.shape) < 2
         if own or (role and flat) or role in ("latitude", "longitude", "time"):
             found[path] = node
@@ -197,7 +198,7 @@ def _span(array: Array, values: NDArray[Any]) -> dict[str, Any] | None:
     if values.dtype.kind not in "iufSU" or not values.size:
         return None
     told: dict[str, Any] = {
-        "size": int(values.size), "role": role_of(array), "first": None, "last": None,
+        "size": int(values.size), "role": role_of(array.attributes), "first": None, "last": None,
         "min": None, "max": None, "units": "", "calendar": None, "step": None, "step_units": "",
         "values": None,
     }  # fmt: skip

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from refmaker.model import Array
 from refmaker.model.grid_mapping import mapping_name, reference_system
-from refmaker.publish.description.roles import coordinates_of, found_above, role_of
+from refmaker.model.roles import role_of, side_of
+from refmaker.publish.description.relations import coordinates_of, found_above
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +28,6 @@ _SINGLE = 3e-7
 """What they may be off by, as a part of themselves, where they are of single precision."""
 _NEAR = 1e-3
 """What coordinates may be off by, as a part of a cell, to be those of a transform."""
-_X = ("x", "lon", "longitude")
-_Y = ("y", "lat", "latitude")
 
 
 def places(
@@ -109,10 +108,10 @@ def _axes(
     for axis, name in enumerate(array.dimension_names or ()):
         at = found_above(nodes, home, name) if name else None
         node = nodes[at] if at is not None else None
-        role = role_of(node) if isinstance(node, Array) else ""
-        role = {"longitude": "x", "latitude": "y"}.get(role, role if mapped else "")
-        if not role and mapped:
-            role = "x" if name in _X else "y" if name in _Y else ""
+        attributes = node.attributes if isinstance(node, Array) else {}
+        if not mapped and role_of(attributes) not in ("latitude", "longitude"):
+            continue
+        role = side_of(name, attributes)
         if role in ("x", "y"):
             found.setdefault(role, (axis, at))
     return found if len(found) == 2 else {}
