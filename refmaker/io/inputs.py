@@ -22,6 +22,7 @@ import os
 import re
 import shlex
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import (
@@ -338,6 +339,10 @@ def _remote(
         if pattern:
             stores = [n for n, info in found.items() if info.get("type") == "directory"]
             names += [n for n in (_document_in(fs, store) for store in stores) if n is not None]
+        if not found and not pattern:
+            # Where a listing fails, `find` says no more than where it is empty.
+            with suppress(FileNotFoundError):
+                fs.ls(path, detail=False)
     except Exception as error:
         # The edge to libraries of other people: every store has its own way to fail.
         raise (error if isinstance(error, RefmakerError) else explained(error, name)) from error

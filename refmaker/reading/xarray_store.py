@@ -67,7 +67,7 @@ class XarrayStore(ZarrStore):
             raise MetadataError(
                 "xarray needs names of dimensions, and the set has none for this array",
                 path=f"/{held.path}",
-                hint="read it as a Zarr group, which needs none: `open_group`",
+                hint="read it with refmaker.open_group, which needs none",
             )
         variable: Variable = super().open_store_variable(name, *array)  # type: ignore[no-untyped-call]
         document = held.attrs.asdict() | self._hidden(held.path)

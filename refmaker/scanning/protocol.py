@@ -56,7 +56,7 @@ __all__ = [
 
 log = logging.getLogger("refmaker.scanning.protocol")
 
-_COMPRESSED, _ARCHIVE = "it is compressed", "it is a ZIP archive"
+_COMPRESSED, _ARCHIVE, _JSON = "it is compressed", "it is a ZIP archive", "it looks like JSON"
 _UNPACKED_BY = {"gzip": "gunzip -k", "bzip2": "bunzip2 -k", "xz": "unxz -k", "zstd": "unzstd"}
 _SIGNATURES = (
     (b"PK\x03\x04", _ARCHIVE),
@@ -67,7 +67,7 @@ _SIGNATURES = (
     (b"%PDF", "it is a PDF document"),
     (b"\x89PNG", "it is a PNG image"),
     (b"<", "it looks like HTML or XML"),
-    (b"{", "it looks like JSON"),
+    (b"{", _JSON),
 )
 """What is often taken for data, by its first bytes."""
 
@@ -478,6 +478,8 @@ def _hint(what: str, url: str) -> str:
     """Say what helps with a file that looks compressed or whose name tells a format."""
     if what == _ARCHIVE:
         return f"scan what is in it: {shlex.quote(f'zip://::{url}')}"
+    if what == _JSON:
+        return f"if it is a reference set: 'refmaker info {shlex.quote(url)}'"
     program = _UNPACKED_BY.get(what.removeprefix(f"{_COMPRESSED} with "))
     if program is not None:
         if local_path(url) is None:

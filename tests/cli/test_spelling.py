@@ -139,6 +139,7 @@ HINTS = {
 ELSEWHERE = (
     "refmaker/publish/imaging/",
     "refmaker/reading/filesystem.py",
+    "refmaker/reading/xarray_store.py",
     "refmaker/virtualizarr/",
 )
 """Rooms that no command leads to: their hints are those of Python."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import fsspec
@@ -96,6 +97,16 @@ def test_nothing_is_an_error_that_says_what_to_do(tree, name, words):
     assert caught.value.hint or "no such file" in str(caught.value)
     with pytest.raises(SourceNotFoundError):
         expand_inputs([])
+
+
+def test_a_server_that_does_not_answer_is_no_empty_prefix():
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        # Bound, but not listening: whoever connects is refused.
+        with pytest.raises(SourceError, match=r"[Cc]annot connect") as caught:
+            expand_inputs(f"http://127.0.0.1:{port}/")
+    assert not isinstance(caught.value, SourceNotFoundError)
 
 
 def test_a_list_that_is_not_there(tree):
