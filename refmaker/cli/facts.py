@@ -91,9 +91,7 @@ def place_lines(
 def _place(place: Mapping[str, Any]) -> Iterator[str]:
     crs = place["crs"]
     if crs is not None:
-        known = [crs["name"] or crs["grid_mapping_name"] or "a system without a name"]
-        known += [f"({crs['code']})"] if crs["code"] else []
-        yield f"reference system {' '.join(known)}"
+        yield f"reference system {crs['label']}"
     globe = place["latitude"], place["longitude"]
     if place["bounds"] is not None and [place["bounds"][1::2], place["bounds"][::2]] != list(globe):
         x0, y0, x1, y1 = map(number, place["bounds"])

@@ -9,6 +9,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from refmaker.model.ngff_images import (
+    axes_of,
+    channels_of,
+    described,
+    images_of,
+    level_paths,
+    placement,
+)
 from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
@@ -126,12 +134,11 @@ def pictures(groups: Mapping[str, xr.Dataset]) -> list[Picture]:
     taken: set[str] = set()
     found = []
     for name, group in groups.items():
-        attributes = group.attrs.get("ome", group.attrs)
-        for told in attributes.get("multiscales") or ():
-            levels = {joined_path(name, level["path"]): level for level in told["datasets"]}
-            if all(_array(groups, level) is not None for level in levels):
-                taken.update(levels)
-                found.append(_ngff(groups, name, told, attributes))
+        for told in images_of(group.attrs):
+            picture = _ngff(groups, name, told)
+            if picture is not None:
+                taken.update(picture.paths)
+                found.append(picture)
     for name in [name for name in groups if (name.rpartition("/")[2] == "0")]:
         found.extend(_pyramids(groups, name.rpartition("/")[0], taken))
     for name, group in groups.items():
@@ -164,43 +171,33 @@ def is_image(array: xr.DataArray) -> bool:
     )
 
 
-def _ngff(
-    groups: Mapping[str, xr.Dataset],
-    group: str,
-    told: Mapping[str, Any],
-    attributes: Mapping[str, Any],
-) -> Picture:
-    """Return an image by its NGFF metadata (0.4, section 3.4; 0.5)."""
-    paths = [joined_path(group, level["path"]) for level in told["datasets"]]
-    levels = [_array(groups, path) for path in paths]
-    axes = told["axes"]
-    scale, translate = [1.0] * len(axes), [0.0] * len(axes)
-    # Those of the level come first, then those of all levels.
-    for step in [
-        *(told["datasets"][0].get("coordinateTransformations") or ()),
-        *(told.get("coordinateTransformations") or ()),
-    ]:
-        if "scale" in step:
-            scale = [a * b for a, b in zip(scale, step["scale"], strict=True)]
-            translate = [a * b for a, b in zip(translate, step["scale"], strict=True)]
-        if "translation" in step:
-            translate = [a + b for a, b in zip(translate, step["translation"], strict=True)]
+def _ngff(groups: Mapping[str, xr.Dataset], group: str, told: Mapping[str, Any]) -> Picture | None:
+    """Return an image by its NGFF metadata; None if none of its levels is there."""
+    known = {path: _array(groups, joined_path(group, path)) for path in level_paths(told)}
+    there = {path: level for path, level in known.items() if level is not None}
+    inner, levels = list(there), list(there.values())
+    if not levels:
+        return None
+    rank = levels[0].ndim
+    scale, translate = placement(told, inner[0], rank) or ([1.0] * rank, [0.0] * rank)
+    units = [_UNITS.get(str(axis.get("unit")), "pixel") for axis in axes_of(told)]
+    attributes = groups[group].attrs
     return Picture(
         name=_title(group, told),
-        levels=[_without_window(groups[group], level) for level in levels if level is not None],
+        levels=[_without_window(groups[group], level) for level in levels],
         scale=scale,
         translate=translate,
-        units=[_UNITS.get(str(axis.get("unit")), "pixel") for axis in axes],
-        channels=list((attributes.get("omero") or {}).get("channels") or ()),
-        paths=paths,
-        labels=attributes.get("image-label"),
+        units=units if len(units) == rank else ["pixel"] * rank,
+        channels=channels_of(attributes),
+        paths=[joined_path(group, path) for path in inner],
+        labels=described(attributes).get("image-label"),
     )
 
 
 def _title(group: str, told: Mapping[str, Any]) -> str:
     """Return what an image is called: by its path, if its name is that of its array."""
-    name, path = str(told.get("name") or group or "image"), told["datasets"][0]["path"]
-    return joined_path(group, name) if name == path else name
+    name = str(told.get("name") or group or "image")
+    return joined_path(group, name) if name == level_paths(told)[0] else name
 
 
 def _pyramids(groups: Mapping[str, xr.Dataset], parent: str, taken: set[str]) -> Iterator[Picture]:

@@ -197,7 +197,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
             (
                 "heightAboveGround/instant/heightAboveGround  10 m",
                 "2026-03-01T06:00:00 .. 2026-03-07T18:00:00, every 6 hours",
-                "  reference system latitude_longitude",
+                "  reference system latitude longitude",
                 "codecs: refmaker.grib (imagecodecs, refmaker)",
                 "messages: 54 found, 54 placed",
             ),

@@ -18,6 +18,7 @@ import refmaker
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.inline import inline_array
 from refmaker.model.wkt import named
+from refmaker.publish.pictures.subjects import subjects
 from refmaker.scanning.options import ScanOptions
 from refmaker.storage.reference_set import ReferenceSet
 from tests.scanners.dicom.image_files import CT, pixels, save_all, slice_of, with_pixels
@@ -360,3 +361,27 @@ def test_no_codec_is_run_that_may_do_more_than_decode(tmp_path):
         assert found["unread"] == [
             {"path": "x", "why": "the codec 'pickle' is not known to be safe"}
         ]
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        {"crs_wkt": pyproj.CRS("EPSG:32633+5773").to_wkt()},
+        {"grid_mapping_name": "polar_stereographic", "standard_parallel": 60.0},
+        {"epsg_code": "EPSG:3035", "projected_crs_name": "LAEA"},
+    ],
+)
+def test_the_page_calls_reference_systems_alike(system):
+    group = Group(
+        {
+            "v": inline_array(
+                np.zeros((3, 4)), ("northing", "easting"), {"grid_mapping": "crs: x y"}
+            ),
+            "crs": inline_array(np.zeros((), "i4"), (), system),
+        }
+    )
+    (place,) = refmaker.describe(ReferenceSet(group))["places"]
+    (subject,) = [one for one in subjects(group) if one.path == "v"]
+    assert place["crs"]["label"] == subject.crs
+    assert place["crs"]["projected"] == subject.projected
+    assert place["size"] == [4, 3]

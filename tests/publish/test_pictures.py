@@ -18,6 +18,7 @@ from rasterio.transform import from_origin
 import refmaker
 from refmaker.errors import LimitError
 from refmaker.model import Array, ChunkTable, Group
+from refmaker.model.grid_mapping import reference_system
 from refmaker.publish.pictures import (
     Budget,
     Cost,
@@ -29,7 +30,6 @@ from refmaker.publish.pictures import (
     svg,
 )
 from refmaker.publish.pictures.budget import cost_of
-from refmaker.publish.pictures.crs import crs_name
 from refmaker.publish.pictures.places import degrees, frame_of
 from refmaker.storage.reference_set import ReferenceSet
 from refmaker.testing.http import RangeServer
@@ -321,12 +321,16 @@ def test_rescaling_of_each_frame():
     assert look_at(subject, Source(group)).values[:, 0, 0].tolist() == [1, 12, 23]
 
 
+def crs_label(attributes):
+    return reference_system(attributes).label
+
+
 def test_names_of_systems():
-    assert crs_name({"crs_wkt": 'GEOGCRS["WGS 84",ID["EPSG",4326]]'}) == "WGS 84 (EPSG:4326)"
+    assert crs_label({"crs_wkt": 'GEOGCRS["WGS 84",ID["EPSG",4326]]'}) == "WGS 84 (EPSG:4326)"
     polar = {"grid_mapping_name": "polar_stereographic", "straight_vertical_longitude_from_pole": 0}
-    assert crs_name(polar) == "polar stereographic (straight longitude 0)"
-    assert crs_name({"crs_wkt": 'PROJCRS["unknown"]', **polar}).startswith("polar")
-    assert crs_name({}) == ""
+    assert crs_label(polar) == "polar stereographic (straight longitude 0)"
+    assert crs_label({"crs_wkt": 'PROJCRS["unknown"]', **polar}).startswith("polar")
+    assert crs_label({}) == ""
 
 
 def test_curvilinear_maps_and_points(tmp_path):

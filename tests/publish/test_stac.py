@@ -10,6 +10,7 @@ import pystac
 import pystac.validation
 import pytest
 import rasterio
+import rasterio.warp
 import xarray as xr
 from affine import Affine
 from pyproj import CRS, Transformer

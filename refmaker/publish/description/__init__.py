@@ -102,11 +102,12 @@ def describe(
         ``unread`` : list of dict
             ``path`` and ``why``: coordinates whose values were not looked at.
         ``places`` : list of dict
-            Where ``arrays`` lie: ``crs`` (``name``, ``code``, ``grid_mapping_name``, ``wkt``),
-            ``grid_mapping``, ``x`` and ``y`` (paths), ``size`` (columns, rows), ``bounds``
-            (least x, least y, greatest x, greatest y, in ``units``), ``bounds_of`` (edges of
-            cells, as a geotransform tells them, or their centres), ``resolution``,
-            ``geotransform`` (GDAL's order), ``latitude`` and ``longitude`` (least, greatest).
+            Where ``arrays`` lie: ``crs`` (``name``, ``code``, ``grid_mapping_name``, ``wkt``,
+            ``label``: what it is called in full, ``projected``), ``grid_mapping``, ``x`` and
+            ``y`` (paths), ``size`` (columns, rows), ``bounds`` (least x, least y, greatest x,
+            greatest y, in ``units``), ``bounds_of`` (edges of cells, as a geotransform tells
+            them, or their centres), ``resolution``, ``geotransform`` (GDAL's order),
+            ``latitude`` and ``longitude`` (least, greatest).
         ``images`` : list of dict
             ``path``, ``name``, ``axes`` (``name``, ``type``, ``unit``), ``channels``, and
             ``levels``, the largest first: ``path``, ``dimensions``, ``shape``, ``chunk_shape``,

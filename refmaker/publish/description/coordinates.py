@@ -12,10 +12,11 @@ from refmaker.codecs.chunk_values import assembled, inlined_values
 from refmaker.errors import RefmakerError
 from refmaker.io.source import local_path
 from refmaker.model import Array
-from refmaker.model.missing_values import declared
+from refmaker.model.attributes import number_in
+from refmaker.model.packing import missing_values, valid_range
+from refmaker.model.roles import role_of
 from refmaker.model.times import time_texts
-from refmaker.publish.description.packing import is_number, valid_range
-from refmaker.publish.description.roles import coordinates_of, role_of
+from refmaker.publish.description.relations import coordinates_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,7 +130,7 @@ def _chosen(nodes: dict[str, Array | Group]) -> dict[str, Array]:
         if path not in named or not isinstance(node, Array):
             continue
         own = node.dimension_names == (path.rpartition("/")[2],)
-        role = role_of(node)
+        role = role_of(node.attributes)
         flat = len(node.shape) < 2
         if own or (role and flat) or role in ("latitude", "longitude", "time"):
             found[path] = node
@@ -197,7 +198,7 @@ def _span(array: Array, values: NDArray[Any]) -> dict[str, Any] | None:
     if values.dtype.kind not in "iufSU" or not values.size:
         return None
     told: dict[str, Any] = {
-        "size": int(values.size), "role": role_of(array), "first": None, "last": None,
+        "size": int(values.size), "role": role_of(array.attributes), "first": None, "last": None,
         "min": None, "max": None, "units": "", "calendar": None, "step": None, "step_units": "",
         "values": None,
     }  # fmt: skip
@@ -251,9 +252,8 @@ def _numbers(array: Array, values: NDArray[Any]) -> NDArray[Any] | None:
         return None
     good = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
     # Zero as a fill value is mostly nobody's choice, and a usual beginning of coordinates.
-    for mark in (array.fill_value or None, declared(array, exact=False), *_marks(array)):
-        if mark is not None:
-            good &= values != mark
+    for mark in missing_values(array, fill=bool(array.fill_value)):
+        good &= values != mark
     low, high = valid_range(array.attributes)
     if low is not None:
         good &= values >= low
@@ -263,21 +263,15 @@ def _numbers(array: Array, values: NDArray[Any]) -> NDArray[Any] | None:
         if values.ndim < 2 or not good.any():
             return None
         values = values[good]
-    scale = array.attributes.get("scale_factor", 1)
-    offset = array.attributes.get("add_offset", 0)
+    parts = [name for name in ("scale_factor", "add_offset") if name in array.attributes]
+    known = {name: number_in(array.attributes, name) for name in parts}
+    if None in known.values():
+        return None
+    scale, offset = known.get("scale_factor", 1), known.get("add_offset", 0)
     if (scale, offset) != (1, 0):
-        if not is_number(scale) or not is_number(offset):
-            return None
         with np.errstate(over="ignore", invalid="ignore"):
             values = values * float(scale) + float(offset)
     return values if np.isfinite(values).all() else None
-
-
-def _marks(array: Array) -> list[float]:
-    """Return what ``missing_value`` says; what is no number cannot be compared."""
-    told = array.attributes.get("missing_value")
-    every: list[Any] = list(told) if isinstance(told, list | tuple) else [told]
-    return [one for one in every if is_number(one)]
 
 
 def _plain(values: Any) -> list[Any]:

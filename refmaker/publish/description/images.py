@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.model import Array, Group
+from refmaker.model.ngff_images import (
+    axes_of,
+    channels_of,
+    images_of,
+    level_paths,
+    placement,
+)
 from refmaker.model.pyramid import reduced_levels
 from refmaker.model.tree import joined_path
 from refmaker.scanning.ngff_volumes import voxels_of
@@ -32,77 +39,35 @@ def images(nodes: Mapping[str, Array | Group]) -> list[dict[str, Any]]:
     for path, node in nodes.items():
         if not isinstance(node, Group):
             continue
-        described = _described(node)
-        told = described.get("multiscales")
-        known = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+        known = images_of(node.attributes)
         for one in known:
-            paths = _paths(one)
-            levels = _levels(path, node, paths)
+            levels = _levels(path, node, level_paths(one), one)
             if levels:
-                found.append(_image(path, one, levels, described))
+                found.append(_image(path, one, levels, channels_of(node.attributes)))
         reduced = [] if known else reduced_levels(node)
         if len(reduced) > 1:
-            levels = _levels(path, node, [(level, None) for level in reduced])
-            found.append(_image(path, {}, levels, {}))
+            found.append(_image(path, {}, _levels(path, node, reduced, {}), []))
     return found
-
-
-def _described(group: Group) -> Mapping[str, Any]:
-    later = group.attributes.get("ome")
-    return later if isinstance(later, dict) else group.attributes
-
-
-def _paths(image: Mapping[str, Any]) -> list[tuple[str, list[float] | None]]:
-    """Return path and scale of each level that NGFF names; what is of another form is none."""
-    found = []
-    datasets = image.get("datasets")
-    for level in datasets if isinstance(datasets, list) else ():
-        path = level.get("path") if isinstance(level, dict) else None
-        if isinstance(path, str):
-            found.append((path, _scale(image, level)))
-    return found
-
-
-def _scale(image: Mapping[str, Any], level: Mapping[str, Any]) -> list[float] | None:
-    """Return the sizes of a level's pixels: its own scale, times that of the whole image."""
-    own = _scaling(level.get("coordinateTransformations"))
-    whole = _scaling(image.get("coordinateTransformations"))
-    if own is None or whole is None:
-        return own or whole
-    return [a * b for a, b in zip(own, whole, strict=True)] if len(own) == len(whole) else None
-
-
-def _scaling(steps: Any) -> list[float] | None:
-    for step in steps if isinstance(steps, list) else ():
-        if not isinstance(step, dict):
-            continue
-        found = step.get("scale") if step.get("type") == "scale" else None
-        if isinstance(found, list) and all(isinstance(one, int | float) for one in found):
-            return [float(one) for one in found]
-        inner = _scaling(step.get("transformations"))
-        if inner is not None:
-            return inner
-    return None
 
 
 def _levels(
-    home: str, group: Group, paths: Sequence[tuple[str, list[float] | None]]
+    home: str, group: Group, paths: Sequence[str], image: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     found = []
-    for path, scale in paths:
+    for path in paths:
         try:
             array = group[path]
         except KeyError:
             continue
         if isinstance(array, Array):
-            fits = scale is not None and len(scale) == len(array.shape)
+            placed = placement(image, path, len(array.shape))
             found.append(
                 {
                     "path": joined_path(home, path),
                     "shape": list(array.shape),
                     "chunk_shape": list(array.chunk_shape),
                     "dimensions": list(array.dimension_names or ()) or None,
-                    "scale": scale if fits else None,
+                    "scale": None if placed is None else placed[0],
                 }
             )
     return found
@@ -112,27 +77,17 @@ def _image(
     path: str,
     told: Mapping[str, Any],
     levels: list[dict[str, Any]],
-    described: Mapping[str, Any],
+    channels: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    systems = told.get("coordinateSystems")
-    system = systems[0] if isinstance(systems, list) and systems else {}
-    axes = told.get("axes") or (system.get("axes") if isinstance(system, dict) else None)
-    omero = described.get("omero")
-    channels = omero.get("channels") if isinstance(omero, dict) else None
     return {
         "path": path or "/",
         "name": str(told.get("name") or ""),
         "axes": [
             {name: str(axis.get(name) or "") for name in ("name", "type", "unit")}
-            for axis in (axes if isinstance(axes, list) else ())
-            if isinstance(axis, dict)
+            for axis in axes_of(told)
         ],
         "levels": levels,
-        "channels": [
-            str(channel.get("label") or "")
-            for channel in (channels if isinstance(channels, list) else ())
-            if isinstance(channel, dict)
-        ],
+        "channels": [str(channel.get("label") or "") for channel in channels],
     }
 
 

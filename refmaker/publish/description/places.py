@@ -11,8 +11,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from refmaker.model import Array
-from refmaker.model.wkt import named
-from refmaker.publish.description.roles import coordinates_of, found_above, role_of, words
+from refmaker.model.grid_mapping import mapping_name, reference_system
+from refmaker.model.roles import role_of, side_of
+from refmaker.publish.description.relations import coordinates_of, found_above
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +28,6 @@ _SINGLE = 3e-7
 """What they may be off by, as a part of themselves, where they are of single precision."""
 _NEAR = 1e-3
 """What coordinates may be off by, as a part of a cell, to be those of a transform."""
-_X = ("x", "lon", "longitude")
-_Y = ("y", "lat", "latitude")
 
 
 def places(
@@ -80,27 +79,21 @@ def _system(
 ) -> tuple[str | None, dict[str, Any] | None]:
     """Return the path of an array's grid mapping, and what it says of the reference system."""
     # Several may be named, each with its coordinates (CF, section 5.6): the first, then.
-    names = words(array.attributes.get("grid_mapping"))
-    at = found_above(nodes, path.rpartition("/")[0], names[0].rstrip(":")) if names else None
+    name = mapping_name(array.attributes)
+    at = found_above(nodes, path.rpartition("/")[0], name) if name else None
     if at is None:
         return None, None
-    told = nodes[at].attributes
-    text = next((told[key] for key in ("crs_wkt", "spatial_ref") if told.get(key)), "")
-    text = text if isinstance(text, str) else ""
-    name, code = named(text)
-    for key in ("projected_crs_name", "geographic_crs_name"):
-        name = name if name not in ("", "unknown") else str(told.get(key) or "")
-    given = told.get("epsg_code")
-    if not code and isinstance(given, str) and given.upper().startswith("EPSG:"):
-        code = given.upper()
-    kind = told.get("grid_mapping_name")
-    found = {
-        "name": name if name != "unknown" else "",
-        "code": code or None,
-        "grid_mapping_name": kind if isinstance(kind, str) else None,
-        "wkt": text or None,
+    system = reference_system(nodes[at].attributes)
+    if not system.label:
+        return at, None
+    return at, {
+        "name": system.name,
+        "code": system.code or None,
+        "grid_mapping_name": system.kind or None,
+        "wkt": system.wkt or None,
+        "label": system.label,
+        "projected": system.projected,
     }
-    return at, found if any(found.values()) else None
 
 
 def _axes(
@@ -115,10 +108,10 @@ def _axes(
     for axis, name in enumerate(array.dimension_names or ()):
         at = found_above(nodes, home, name) if name else None
         node = nodes[at] if at is not None else None
-        role = role_of(node) if isinstance(node, Array) else ""
-        role = {"longitude": "x", "latitude": "y"}.get(role, role if mapped else "")
-        if not role and mapped:
-            role = "x" if name in _X else "y" if name in _Y else ""
+        attributes = node.attributes if isinstance(node, Array) else {}
+        if not mapped and role_of(attributes) not in ("latitude", "longitude"):
+            continue
+        role = side_of(name, attributes)
         if role in ("x", "y"):
             found.setdefault(role, (axis, at))
     return found if len(found) == 2 else {}

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from refmaker.model import Array, Group
+from refmaker.model.attributes import text_of
+from refmaker.model.roles import role_of, side_of
 from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-__all__ = ["SHORT", "Axis", "Surroundings", "text_of"]
+__all__ = ["SHORT", "Axis", "Surroundings"]
 
-_NAMES = {
-    "x": r"x|lon|longitude|rlon|easting|col|column|columns|west_east|nav_lon|xc|ni|NAXIS1",
-    "y": r"y|lat|latitude|rlat|northing|row|rows|south_north|nav_lat|yc|nj|NAXIS2",
-    "time": r"t|time|times|step|valid_time|date|day|month|year|time_counter",
-    "z": r"z|lev|level|levels|plev|depth|deptht|height|altitude|pressure|isobaric\w*|hybrid|NAXIS3",
-    "channel": r"c|s|band|bands|channel|channels|rgb|sample|samples",
-}
-_PATTERNS = {role: re.compile(rf"({names})(_\d+)?") for role, names in _NAMES.items()}
-_AXIS = {"X": "x", "Y": "y", "Z": "z", "T": "time"}
-_STANDARD = {
-    **dict.fromkeys(("longitude", "grid_longitude", "projection_x_coordinate"), "x"),
-    **dict.fromkeys(("latitude", "grid_latitude", "projection_y_coordinate"), "y"),
-    **dict.fromkeys(("time", "forecast_period", "forecast_reference_time"), "time"),
-    **dict.fromkeys(("air_pressure", "height", "depth", "altitude"), "z"),
-}
 SHORT = {
     **dict.fromkeys(("metre", "meter", "meters", "metres", "m"), "m"),
     **dict.fromkeys(("micrometer", "micron", "um", "µm", "\u03bcm"), "µm"),
@@ -36,7 +22,6 @@ SHORT = {
     **dict.fromkeys(("millimeter", "mm"), "mm"),
 }
 """Units of length, and how they are written."""
-_UNITS = re.compile(r"degrees?_?(north|east|N|E)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,17 +50,6 @@ class Axis:
     coordinate: str = ""
     units: str = ""
     label: str = ""
-
-
-def text_of(attributes: Mapping[str, Any], *names: str) -> str:
-    """Return the first of some attributes that is a text."""
-    for name in names:
-        found = attributes.get(name)
-        if isinstance(found, list) and len(found) == 1:
-            found = found[0]
-        if isinstance(found, str) and found.strip():
-            return found.strip()
-    return ""
 
 
 class Surroundings:
@@ -121,13 +95,13 @@ class Surroundings:
             return Axis(name=f"dimension {at}", size=size)
         found = self.find(path, name)
         if found is None or found[1].dimension_names != (name,) or found[1].shape != (size,):
-            return Axis(name=name, size=size, role=_role(name, {}), label=name)
+            return Axis(name=name, size=size, role=side_of(name, {}), label=name)
         where, known = found
         attributes = known.attributes
         return Axis(
             name=name,
             size=size,
-            role=_role(name, attributes),
+            role=side_of(name, attributes),
             coordinate=where,
             units=text_of(attributes, "units"),
             label=text_of(attributes, "long_name", "standard_name") or name,
@@ -151,29 +125,10 @@ def _latitudes(group: Group) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     for name, array in group.members.items():
         if not isinstance(array, Array) or not array.dimension_names:
             continue
-        standard = text_of(array.attributes, "standard_name")
-        units = _UNITS.fullmatch(text_of(array.attributes, "units"))
-        if standard not in ("latitude", "longitude"):
-            plain = units and _PATTERNS["x" if units[1] in ("east", "E") else "y"].fullmatch(name)
-            if not plain or not units:
-                continue
-            standard = "longitude" if units[1] in ("east", "E") else "latitude"
-        yield standard, name, array.dimension_names
-
-
-def _role(name: str, attributes: Mapping[str, Any]) -> str:
-    """Return what a dimension is: by attributes of its coordinate, else by its name."""
-    told = _AXIS.get(text_of(attributes, "axis")) or _STANDARD.get(
-        text_of(attributes, "standard_name")
-    )
-    if told:
-        return told
-    units = text_of(attributes, "units")
-    degrees = _UNITS.fullmatch(units)
-    if degrees:
-        return "x" if degrees[1] in ("east", "E") else "y"
-    if " since " in units:
-        return "time"
-    if text_of(attributes, "positive").lower() in ("up", "down"):
-        return "z"
-    return next((role for role, names in _PATTERNS.items() if names.fullmatch(name)), "")
+        kind = role_of(array.attributes)
+        if kind not in ("latitude", "longitude"):
+            continue
+        # Bounds and others that are no coordinates have such units, too.
+        standard = text_of(array.attributes, "standard_name") == kind
+        if standard or side_of(name, {}) == ("x" if kind == "longitude" else "y"):
+            yield kind, name, array.dimension_names

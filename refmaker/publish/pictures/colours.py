@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.publish.pictures.axes import text_of
+from refmaker.model.attributes import text_of
 from refmaker.publish.pictures.compositing import limits
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.publish.pictures.axes import text_of
+from refmaker.model.attributes import text_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from refmaker.codecs.chunk_values import inlined_values
 from refmaker.errors import RefmakerError
 from refmaker.model import Array, Group
+from refmaker.model.ngff_images import channels_of, images_of, level_paths
 from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 __all__ = ["Pyramid", "pyramids"]
 
@@ -46,13 +47,13 @@ def pyramids(root: Group) -> list[Pyramid]:
     found, taken = [], set[str]()
     groups = [(path, node) for path, node in root.walk() if isinstance(node, Group)]
     for path, group in groups:
-        told = group.attributes.get("ome", group.attributes)
-        for image in _listed(told, "multiscales"):
-            levels = tuple(joined_path(path, name) for name in _paths(image))
-            if levels and all(_array(root, level) is not None for level in levels):
+        for image in images_of(group.attributes):
+            every = [joined_path(path, name) for name in level_paths(image)]
+            levels = tuple(level for level in every if _array(root, level) is not None)
+            if levels:
                 taken.update(levels)
                 name = str(image.get("name") or "")
-                found.append(Pyramid(name, levels, _channels(told)))
+                found.append(Pyramid(name, levels, _channels(group)))
     for path, group in groups:
         for levels in _numbered(path, group):
             if len(levels) > 1 and not taken & set(levels):
@@ -61,20 +62,10 @@ def pyramids(root: Group) -> list[Pyramid]:
     return found
 
 
-def _listed(told: Any, name: str) -> list[Mapping[str, Any]]:
-    found = told.get(name) if hasattr(told, "get") else None
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-
-
-def _paths(image: Mapping[str, Any]) -> list[str]:
-    paths = [one.get("path") for one in _listed(image, "datasets")]
-    return [path for path in paths if isinstance(path, str)]
-
-
-def _channels(told: Any) -> tuple[tuple[str, str], ...]:
+def _channels(group: Group) -> tuple[tuple[str, str], ...]:
     return tuple(
         (str(one.get("label") or ""), str(one.get("color") or "").lstrip("#"))
-        for one in _listed(told.get("omero"), "channels")
+        for one in channels_of(group.attributes)
     )
 
 

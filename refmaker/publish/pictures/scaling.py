@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refmaker.model.missing_values import declared, number_of
+from refmaker.model.attributes import number_in
+from refmaker.model.packing import missing_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,38 +59,16 @@ def physical(
             f"{kind}{stored.dtype.itemsize}"
         )
     shown: NDArray[Any] = stored.astype("f8")
-    for value in _missing(array):
+    # The fill value of a raster marks cells without data; of other images zero may be one, but is
+    # dark.
+    fill = "grid_mapping" in array.attributes
+    for value in missing_values(array, fill=fill) if stored.dtype.kind in "iuf" else ():
         # Of what is to be taken as unsigned, some writers give the missing value signed.
         shown[(stored == value) | (raw == value)] = np.nan
-    factor, offset = (_number(array.attributes.get(key)) for key in ("scale_factor", "add_offset"))
+    factor, offset = (number_in(array.attributes, key) for key in ("scale_factor", "add_offset"))
     if factor is not None or offset is not None:
         return shown * (1.0 if factor is None else factor) + (offset or 0.0)
     return _by_parts(shown, array, region, beside)
-
-
-def _missing(array: Array) -> list[Any]:
-    if array.dtype.kind not in "iuf":
-        return []
-    found = array.attributes.get("missing_value")
-    values = [declared(array), *(found if isinstance(found, list) else [found])]
-    if "grid_mapping" in array.attributes:
-        # The value of cells without data of a raster; of other images zero may be one, but is dark.
-        values.append(array.fill_value)
-    numbers = [number_of(value) for value in values if not isinstance(value, bool)]
-    return [
-        array.dtype.type(value) if array.dtype.kind == "f" else value
-        for value in numbers
-        if isinstance(value, int | float | np.number)
-    ]
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    number = number_of(value)
-    return (
-        None if isinstance(number, bool) or not isinstance(number, int | float) else float(number)
-    )
 
 
 def _by_parts(

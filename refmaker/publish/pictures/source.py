@@ -10,9 +10,10 @@ import numpy as np
 
 from refmaker.codecs.chunk_values import inlined_values
 from refmaker.model import Array, Group
+from refmaker.model.attributes import text_of
 from refmaker.model.times import time_texts
 from refmaker.model.tree import joined_path
-from refmaker.publish.pictures.axes import SHORT, text_of
+from refmaker.publish.pictures.axes import SHORT
 from refmaker.publish.pictures.budget import Budget, cost_of
 from refmaker.publish.pictures.scaling import physical
 

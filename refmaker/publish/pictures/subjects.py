@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refmaker.model import Array, Group
+from refmaker.model.attributes import text_of
+from refmaker.model.grid_mapping import mapping_name, reference_system
 from refmaker.model.tree import joined_path
-from refmaker.publish.pictures.axes import Surroundings, text_of
-from refmaker.publish.pictures.crs import crs_name, is_projected
+from refmaker.publish.pictures.axes import Surroundings
 from refmaker.publish.pictures.pyramids import pyramids
 
 if TYPE_CHECKING:
@@ -323,11 +324,11 @@ def _place(
     around: Surroundings, path: str, array: Array, plane: tuple[Axis, Axis]
 ) -> dict[str, Any]:
     """Return what is known of where a picture lies on the globe."""
-    named = text_of(array.attributes, "grid_mapping").split(":")[0].split(" ")[0]
+    named = mapping_name(array.attributes)
     found = around.find(path, named) if named else None
-    attributes: Mapping[str, Any] = found[1].attributes if found else {}
+    system = reference_system(found[1].attributes if found else {})
     row, column = plane
     ground = None
     if not (row.coordinate and column.coordinate):
         ground = around.latitude_longitude(path, (row.name, column.name))
-    return {"crs": crs_name(attributes), "projected": is_projected(attributes), "ground": ground}
+    return {"crs": system.label, "projected": system.projected, "ground": ground}

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.model.attributes import text_of
 from refmaker.model.times import time_texts
-from refmaker.publish.pictures.axes import text_of
 from refmaker.publish.pictures.places import degrees
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import UnsupportedError
-from refmaker.publish.pictures.axes import text_of
+from refmaker.model.attributes import text_of
 from refmaker.publish.pictures.colours import kinds_of, shades
 from refmaker.publish.pictures.compositing import coloured as composed
 from refmaker.publish.pictures.palettes import painted

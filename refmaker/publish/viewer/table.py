@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import UnsupportedError
-from refmaker.publish.pictures.axes import text_of
+from refmaker.model.attributes import text_of
 from refmaker.publish.viewer.contents import reason
 from refmaker.publish.viewer.labels import is_time, value_text, value_texts
 from refmaker.publish.viewer.regions import means_itself
