@@ -109,7 +109,8 @@ def test_a_cube_costs_what_its_files_cost(run, files):
         return json.loads(run("scan", *arguments, "--json").out.splitlines()[0])
 
     alone = [record(files[name], "-o", f"{name}.json") for name in "ab"]
-    joined = record(files["a"], files["b"], "-o", "c.json", "--concat", "t", "--coord", "t=index")
+    how = ("--concat", "t", "--coord", "t=index", "--join", "outer")
+    joined = record(files["a"], files["b"], "-o", "c.json", *how)
     for cost in ("requests", "bytes_read"):
         assert joined[cost] == sum(one[cost] for one in alone) > 0
     assert joined["seconds"] > 0
