@@ -128,7 +128,7 @@ class RefmakerError(Exception):
     ...     refmaker.scan("nothing.nc")
     ... except refmaker.RefmakerError as error:
     ...     print(type(error).__name__, "|", error.message, "|", error.hint)
-    SourceNotFoundError | no such file | check the path; globs are expanded by the shell
+    SourceNotFoundError | no such file | check the path
     >>> try:
     ...     refmaker.scan("nothing.nc")
     ... except FileNotFoundError:

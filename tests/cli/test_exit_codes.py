@@ -109,8 +109,13 @@ def test_codes(folder, monkeypatch, code, line):
 )
 def test_a_command_that_is_stopped(folder, tmp_path, sent, code):
     with RangeServer(folder, latency=20) as server:
-        running = process(tmp_path, "scan", server.url("good.h5"), "-o", "o.json", "-vv",
-                          stderr=subprocess.PIPE, text=True)  # fmt: skip
+        # What is started in the background of a shell ignores Ctrl-C, and so do its children.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            running = process(tmp_path, "scan", server.url("good.h5"), "-o", "o.json", "-vv",
+                              stderr=subprocess.PIPE, text=True)  # fmt: skip
+        finally:
+            signal.signal(signal.SIGINT, before)
         try:
             # Handlers are there when the command has begun to ask.
             while not server.requests and running.poll() is None:

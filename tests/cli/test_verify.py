@@ -102,7 +102,7 @@ def test_a_missing_source(run, refs, files):
     files["a"].unlink()
     assert run("verify", refs, code=1).err == (
         f"error: {files['a']}: no such file "
-        "(if files have moved: refmaker convert SET NEW.json --rewrite OLD=NEW)\n"
+        "(if files have moved: 'refmaker convert SET NEW.json --rewrite OLD=NEW')\n"
     )
 
 
