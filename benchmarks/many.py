@@ -3,9 +3,11 @@
 Run as ``python benchmarks/many.py``; a minute, with ``--quick`` a tenth of the files. Beside them
 stands a script that opens each file by h5py and walks through it, in one process: objects,
 attributes and the places of chunks. Commands take turns; of each the least CPU seconds and the
-least wall seconds of some runs count. Wall seconds mean something only where nothing else runs.
-Each run writes to a folder of its own, and nothing is deleted before the end: where thousands of
-files have just been deleted, ext4 takes several times as long to make new ones.
+least wall seconds of some runs count. Two commands that know nothing of one another and take half
+of the files each show what a second process is worth on this machine at most. Wall seconds mean
+something only where nothing else runs. Each run writes to a folder of its own, and nothing is
+deleted before the end: where thousands of files have just been deleted, ext4 takes several times
+as long to make new ones.
 ``--json`` prints one document instead, ``--check`` fails if a target is missed.
 """
 
@@ -49,6 +51,18 @@ def make(folder: Path, count: int) -> None:
             data[:] = rng.uniform(250, 310, (4, 32, 64))
 
 
+def halves(folder: Path, out: str) -> None:
+    """Scan half of the files each by two commands beside one another: all that two can do here."""
+    command = [sys.executable, "-m", "refmaker", "scan", "-q", "--no-cache", "-j", "1"]
+    running = []
+    for number in range(2):
+        listed = folder.parent / f"half-{number}.txt"
+        listed.write_text("\n".join(map(str, sorted(folder.iterdir())[number::2])))
+        running.append(subprocess.Popen([*command, f"@{listed}", "-o", f"{out}-{number}/"]))
+    if any(one.wait() for one in running):
+        raise RuntimeError("a half failed")
+
+
 def walk(folder: Path) -> None:
     """Open each file, and look at all that is in it."""
     import h5py
@@ -86,6 +100,7 @@ def measure(folder: Path, *, quick: bool, times: int) -> list[dict[str, Any]]:
         "h5py": [__file__, "walk", str(data)],
         "sets, 1 process": [*scan, "OUT/", "--no-cache", "-j", "1"],
         "sets, 2 processes": [*scan, "OUT/", "--no-cache", "-j", "2"],
+        "sets, two halves": [__file__, "halves", str(data), "OUT"],
         "sets, kept, 1": [*scan, "OUT/", "-j", "1"],
         "sets, kept, 2": [*scan, "OUT/", "-j", "2"],
         "cube, 1 process": [*scan, *cube, "-j", "1"],
@@ -149,6 +164,8 @@ def main() -> int:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["make"]:
         make(Path(sys.argv[2]), int(sys.argv[3]))
+    elif sys.argv[1:2] == ["halves"]:
+        halves(Path(sys.argv[2]), sys.argv[3])
     elif sys.argv[1:2] == ["walk"]:
         walk(Path(sys.argv[2]))
     else:
