@@ -93,6 +93,7 @@ class BackgroundWriter(Generic[_Thing, _Result]):
             try:
                 self._results.extend(self._write(batch))
             except BaseException:
+                # Raised again, and by `finish` in the thread that waits for it.
                 with self._lock:
                     self._running -= 1
                 raise

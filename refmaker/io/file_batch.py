@@ -83,6 +83,7 @@ def _replaced(new: NewFile, folders: dict[str, str]) -> Generator[None]:
         yield
         os.replace(temporary, target)
     except BaseException:
+        # Whatever ends this, nothing half written stays.
         with suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(temporary)
         raise

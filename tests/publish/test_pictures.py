@@ -16,7 +16,7 @@ from PIL import Image
 from rasterio.transform import from_origin
 
 import refmaker
-from refmaker.errors import LimitError
+from refmaker.errors import LimitError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
 from refmaker.model.grid_mapping import reference_system
 from refmaker.publish.pictures import (
@@ -319,6 +319,43 @@ def test_rescaling_of_each_frame():
     )
     (subject,) = [one for one in subjects(group) if one.path == "image"]
     assert look_at(subject, Source(group)).values[:, 0, 0].tolist() == [1, 12, 23]
+
+
+@pytest.mark.parametrize("lost", ["rescale_slope", "rescale_intercept", "both", "unreadable"])
+def test_frames_whose_rescaling_is_lost_are_not_drawn_as_if_they_had_none(lost, tmp_path):
+    kept = {"rescale_slope", "rescale_intercept"} - {lost} if lost != "both" else set()
+    parts = {name: inline(np.array([1.0, 2, 3]), ("z",)) for name in kept}
+    if lost == "unreadable":
+        parts["rescale_slope"] = stored(tmp_path / "gone", np.array([1.0, 2, 3]), (3,), ("z",))
+        (tmp_path / "gone").unlink()
+    frames = np.ones((3, 4, 4), "u2")
+    image = inline(frames, ("z", "y", "x"), attributes={"rescale": "per frame"})
+    group = Group({"image": image, **parts})
+    (subject,) = [one for one in subjects(group) if one.path == "image"]
+    with pytest.raises(UnsupportedError, match="what its values mean is not known"):
+        look_at(subject, Source(group))
+
+
+@pytest.mark.parametrize(
+    ("told", "seen"),
+    [
+        ({"scales": [2.0, 3.0]}, [2, 3]),
+        ({"offsets": [5.0, 7.0]}, [6, 8]),
+        ({"scales": [2.0, 3.0], "offsets": [5.0, 7.0]}, [7, 10]),
+        ({"scales": [2.0, 3.0, 4.0], "offsets": [0.0, 0.0, 0.0]}, None),
+        ({"scale_factor": [1.0, 2.0]}, None),
+        ({"add_offset": "much"}, None),
+    ],
+)
+def test_packing_that_is_half_told_or_not_understood(told, seen):
+    array = inline(np.ones((2, 3, 3), "u2"), ("band", "y", "x"), attributes=told)
+    region = [np.arange(size) for size in array.shape]
+    source = Source(Group({"v": array}))
+    if seen is None:
+        with pytest.raises(UnsupportedError, match="what its values mean is not known"):
+            source.meant("v", region)
+    else:
+        assert source.meant("v", region)[:, 0, 0].tolist() == seen
 
 
 def crs_label(attributes):

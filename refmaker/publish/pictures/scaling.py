@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.errors import UnsupportedError
 from refmaker.model.attributes import number_in
 from refmaker.model.packing import missing_values
 
@@ -48,6 +49,11 @@ def physical(
     -------
     ndarray of float64
         Missing values are NaN; of complex numbers the magnitude.
+
+    Raises
+    ------
+    UnsupportedError
+        If it is said that values are packed, and cannot be told how.
     """
     if stored.dtype.kind == "c":
         return np.asarray(np.abs(stored), "f8")
@@ -65,7 +71,11 @@ def physical(
     for value in missing_values(array, fill=fill) if stored.dtype.kind in "iuf" else ():
         # Of what is to be taken as unsigned, some writers give the missing value signed.
         shown[(stored == value) | (raw == value)] = np.nan
-    factor, offset = (number_in(array.attributes, key) for key in ("scale_factor", "add_offset"))
+    packing = ("scale_factor", "add_offset")
+    factor, offset = (number_in(array.attributes, key) for key in packing)
+    for key, known in zip(packing, (factor, offset), strict=True):
+        if known is None and key in array.attributes:
+            raise _unknown(f"its {key} is not one number")
     if factor is not None or offset is not None:
         return shown * (1.0 if factor is None else factor) + (offset or 0.0)
     return _by_parts(shown, array, region, beside)
@@ -77,19 +87,28 @@ def _by_parts(
     """Apply what differs from band to band, or from frame to frame."""
     names = array.dimension_names or ()
     scales, offsets = array.attributes.get("scales"), array.attributes.get("offsets")
-    if isinstance(scales, list) and isinstance(offsets, list) and "band" in names:
+    if "band" in names and (isinstance(scales, list) or isinstance(offsets, list)):
         at = names.index("band")
-        if len(scales) == len(offsets) == array.shape[at]:
-            shape = [1] * shown.ndim
-            shape[at] = -1
-            factors, shifts = (np.asarray(one, "f8")[region[at]] for one in (scales, offsets))
-            return np.asarray(shown * factors.reshape(shape) + shifts.reshape(shape))
+        size = array.shape[at]
+        # What GDAL does not say is one or zero.
+        scales = [1.0] * size if scales is None else scales
+        offsets = [0.0] * size if offsets is None else offsets
+        if not all(isinstance(one, list) and len(one) == size for one in (scales, offsets)):
+            raise _unknown(f"its scales and offsets are not of {size} bands")
+        shape = [1] * shown.ndim
+        shape[at] = -1
+        factors, shifts = (np.asarray(one, "f8")[region[at]] for one in (scales, offsets))
+        return np.asarray(shown * factors.reshape(shape) + shifts.reshape(shape))
     if "rescale" not in array.attributes:
         return shown
     slope, intercept = (_spread(beside(part), names, region) for part in _PARTS)
-    if slope is not None:
-        shown = shown * slope
-    return shown if intercept is None else np.asarray(shown + intercept)
+    if slope is None or intercept is None:
+        raise _unknown("the arrays that rescale its frames are not there")
+    return np.asarray(shown * slope + intercept)
+
+
+def _unknown(reason: str) -> UnsupportedError:
+    return UnsupportedError(f"what its values mean is not known: {reason}")
 
 
 def _spread(
@@ -98,8 +117,10 @@ def _spread(
     region: Sequence[NDArray[np.int64]],
 ) -> NDArray[Any] | None:
     """Return values over some of the dimensions, as they fit to a region."""
-    if found is None or not set(found[0]) <= set(names):
+    if found is None:
         return None
+    if not set(found[0]) <= set(names):
+        raise _unknown(f"its frames are rescaled along {', '.join(map(str, found[0]))}")
     dims, values = found
     chosen = values[np.ix_(*(region[names.index(dim)] for dim in dims))] if dims else values
     order = sorted(range(len(dims)), key=lambda at: names.index(dims[at]))

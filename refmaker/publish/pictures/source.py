@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.codecs.chunk_values import inlined_values
+from refmaker.errors import UnsupportedError
 from refmaker.model import Array, Group
 from refmaker.model.attributes import text_of
 from refmaker.model.times import time_texts
@@ -152,9 +153,14 @@ class Source:
 
         def values_of(part: str) -> tuple[tuple[str, ...], NDArray[Any]] | None:
             found = self.beside(path, part)
-            values = None if found is None else self.coordinate(found)
-            if found is None or values is None:
+            if found is None:
                 return None
+            values = self.coordinate(found)
+            if values is None:
+                raise UnsupportedError(
+                    "what its values mean is not known: the array that rescales them is not read",
+                    path=found,
+                )
             return self.array(found).dimension_names or (), values
 
         return physical(stored, self.array(path), region, values_of)

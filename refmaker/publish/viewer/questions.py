@@ -105,6 +105,7 @@ class Questions:
         except (KeyError, ValueError, RefmakerError) as error:
             return _json({"error": reason(error, path)}, 422)
         except Exception as error:
+            # The edge of one question: codecs raise anything, and the page says what.
             log.info("%s", path, exc_info=True)
             return _json({"error": reason(error, path)}, 422)
         finally:
