@@ -27,6 +27,9 @@ __all__ = ["HDF5Zfp"]
 _MAGIC = b"zfp"
 #: Bytes per value of the scalar types that a ZFP header can name.
 _SIZES = (4, 8, 4, 8)
+#: A header that spells out its parameters has as many bits, others 96.
+_LONG_BITS = 148
+_SPELLED_OUT = 0xFFF
 
 
 class HDF5Zfp(DecodeOnly):
@@ -59,11 +62,18 @@ class HDF5Zfp(DecodeOnly):
             raise CodecError(f"{self.codec_id}: {raw.size} bytes, the stream is cut off")
         # The library reads on until it has all blocks, wherever the stream ends. No block takes
         # more than twice its decoded size: behind that many zeros nothing is ever read.
-        prefix = struct.pack(f"<{len(self.header)}I", *self.header)
+        prefix = np.frombuffer(struct.pack(f"<{len(self.header)}I", *self.header), np.uint8)
         room = max(raw.size, blocks * (2 * block_size + 16))
-        stream = np.zeros(len(prefix) + room, np.uint8)
-        stream[: len(prefix)] = np.frombuffer(prefix, np.uint8)
-        stream[len(prefix) : len(prefix) + raw.size] = raw
+        stream = np.zeros(prefix.size + room, np.uint8)
+        stream[: prefix.size] = prefix
+        if _is_long(self.header):
+            # Behind a header of 148 bits the codec goes on where that ends, not at a whole byte.
+            stream[_LONG_BITS // 8 + 1 : prefix.size] = 0
+            stream[_LONG_BITS // 8] &= 0x0F
+            stream[_LONG_BITS // 8 : _LONG_BITS // 8 + raw.size] |= raw << 4
+            stream[_LONG_BITS // 8 + 1 : _LONG_BITS // 8 + 1 + raw.size] |= raw >> 4
+        else:
+            stream[prefix.size : prefix.size + raw.size] = raw
         try:
             decoded = library("imagecodecs").zfp_decode(stream)
         except (RuntimeError, ValueError) as error:
@@ -102,8 +112,15 @@ def _parse(header: Sequence[int]) -> tuple[int, tuple[int, ...], int]:
     if mode < 2048:  # fixed rate
         least = mode + 1
     else:
-        least = (bits >> 64 & 0x7FFF) + 1 if mode == 0xFFF and len(words) >= 20 else 1
+        if mode == _SPELLED_OUT and len(words) < 20:
+            raise MetadataError("the client values of the ZFP filter hold a part of a ZFP header")
+        least = (bits >> 64 & 0x7FFF) + 1 if mode == _SPELLED_OUT else 1
     return _SIZES[bits & 3], shape, least
+
+
+def _is_long(header: Sequence[int]) -> bool:
+    """Tell whether the parameters follow the mode, as in expert mode and lossless accuracy."""
+    return header[2] >> 20 == _SPELLED_OUT
 
 
 def _blocks(header: Sequence[int]) -> tuple[int, int, int]:

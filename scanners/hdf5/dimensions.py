@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["Dimensions", "Scale"]
+__all__ = ["PHONY", "Dimensions", "Scale"]
 
 NOT_A_VARIABLE = "This is a netCDF dimension but not a netCDF variable"
+PHONY = "phony_dim_"
+"""How netCDF's names for dimensions without a scale begin."""
 _RENAMED = "_nc4_non_coord_"
 
 
@@ -36,7 +38,10 @@ class Scale:
     coordinates : tuple of int
         netCDF4's numbers of the dimensions of this variable.
     labels : tuple of str
-        HDF5's labels of the dimensions, which are not unique; empty where there is none.
+        HDF5's labels of the dimensions, which are not unique; empty where there is none. Of a
+        dataset of another file, the names that its dimensions have there.
+    foreign : bool
+        Whether the dataset is one of another file, to which a link leads.
     """
 
     path: str
@@ -46,6 +51,7 @@ class Scale:
     dimension_id: int | None = None
     coordinates: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
+    foreign: bool = False
 
 
 def variable_name(leaf: str) -> str:
@@ -59,16 +65,23 @@ class Dimensions:
     Parameters
     ----------
     scales : dict of int to Scale
-        Every dataset, by address, in the order in which dimensions are to be numbered.
+        Every dataset, by address.
+    places : list of (str, int)
+        Group, without a slash at the end, and address of every name of every dataset, in the
+        order in which dimensions are to be numbered.
     attached : callable
         Gives, by a dataset's address, the addresses of the scales attached to each dimension.
         It is only asked where netCDF4's numbers do not tell: references are slow to resolve.
     """
 
     def __init__(
-        self, scales: dict[int, Scale], attached: Callable[[int], list[list[int]]]
+        self,
+        scales: dict[int, Scale],
+        places: list[tuple[str, int]],
+        attached: Callable[[int], list[list[int]]],
     ) -> None:
         self._scales = scales
+        self._places = dict.fromkeys(places)
         self._attached = attached
         self._by_id = {
             scale.dimension_id: address
@@ -94,11 +107,21 @@ class Dimensions:
         self._shapes = {address: self._shape(address, found[address]) for address in scales}
         self._labels = self._usable_labels(found)
         # All at once: the numbers of nameless dimensions follow from the order of the datasets.
-        self._names = {address: self._name(address, found[address]) for address in scales}
+        self._names = {
+            (group, address): self._name(group, address, found[address])
+            for group, address in self._places
+        }
 
-    def names(self, address: int) -> tuple[str, ...]:
-        """Return one name for each dimension of a dataset."""
-        return self._names[address]
+    def names(self, address: int, group: str | None = None) -> tuple[str, ...]:
+        """Return one name for each dimension of a dataset.
+
+        Parameters
+        ----------
+        group : str, optional
+            The group from which the dataset is seen, if that is not the one of its first path.
+        """
+        home = _split(self._scales[address].path)[0] if group is None else group
+        return self._names[home, address]
 
     def shape(self, address: int) -> tuple[int, ...]:
         """Return a dataset's extents as netCDF sees them: as long as its unlimited dimensions."""
@@ -131,8 +154,8 @@ class Dimensions:
         A label that stands for two extents in sight of one another names neither.
         """
         extents: dict[tuple[str, str], set[int]] = {}
-        for address, scale in self._scales.items():
-            group, _ = _split(scale.path)
+        for group, address in self._places:
+            scale = self._scales[address]
             for axis, label in enumerate(scale.labels[: len(scale.shape)]):
                 if label and found[address][axis] is None:
                     extents.setdefault((group, label), set()).add(scale.shape[axis])
@@ -150,9 +173,8 @@ class Dimensions:
             )
         return {key: min(seen) for key, seen in extents.items() if key[1] not in doubtful}
 
-    def _name(self, address: int, scales: list[int | None]) -> tuple[str, ...]:
+    def _name(self, group: str, address: int, scales: list[int | None]) -> tuple[str, ...]:
         scale = self._scales[address]
-        group, _ = _split(scale.path)
         taken: list[str] = []
         for axis, found in enumerate(scales):
             name = self._visible(found, group) if found is not None else None
@@ -171,7 +193,13 @@ class Dimensions:
         """Return a dimension's label if it can be its name."""
         label = scale.labels[axis] if axis < len(scale.labels) else ""
         usable = (group, label) in self._labels and scale.labels.count(label) == 1
+        if scale.foreign and self._is_seen(label, group):
+            return None
         return label if usable and label not in taken else None
+
+    def _is_seen(self, name: str, group: str) -> bool:
+        """Whether a name stands for a dimension of this file, with coordinates of its own."""
+        return bool(name) and any((at, name) in self._named for at in _above(group))
 
     def _numbered(self, scale: Scale) -> list[int | None]:
         """Return the scales that netCDF4's numbers name; none if they do not fit the dataset.
@@ -241,7 +269,9 @@ class Dimensions:
         those of one dataset; also with one that has a scale.
         """
         size, unlimited = scale.shape[axis], scale.maxshape[axis] is None
-        for address in self._scales_of.get(group, ()):
+        # What has a name elsewhere is not taken for a dimension that happens to be as long.
+        apart = scale.foreign and bool(scale.labels[axis])
+        for address in () if apart else self._scales_of.get(group, ()):
             other, name = (
                 self._scales[address],
                 variable_name(_split(self._scales[address].path)[1]),
@@ -253,7 +283,7 @@ class Dimensions:
         for name, extent, open_ended in known:
             if (extent, open_ended) == (size, unlimited) and name not in taken:
                 return name
-        name = f"phony_dim_{self._count}"
+        name = f"{PHONY}{self._count}"
         self._count += 1
         known.append((name, size, unlimited))
         return name

@@ -21,7 +21,7 @@ from refmaker.io.h5py_file import open_file
 from refmaker.io.related_files import RelatedFiles
 from refmaker.model import Array, Group
 from refmaker.model.attribute_types import impossible_missing, with_types
-from refmaker.model.report import ObjectReport, Outcome, ScanReport
+from refmaker.model.report import Outcome, ScanReport
 from refmaker.model.zarr_v2 import UNLIMITED
 from refmaker.scanners.hdf5.arrays import ArrayMaker, inlinable
 from refmaker.scanners.hdf5.attributes import AttributeReader
@@ -29,6 +29,7 @@ from refmaker.scanners.hdf5.chunks import ChunkFinder
 from refmaker.scanners.hdf5.dataset import OpenDataset
 from refmaker.scanners.hdf5.dimensions import Dimensions, Scale, is_placeholder
 from refmaker.scanners.hdf5.heap_columns import read_columns
+from refmaker.scanners.hdf5.linked import LinkedObject, unlimited_of
 from refmaker.scanners.hdf5.padding import padded
 from refmaker.scanners.hdf5.tree import TreeBuilder
 from refmaker.scanners.hdf5.types import ValueStorage
@@ -50,8 +51,6 @@ _HIDDEN_OF_SCALES = frozenset([b"CLASS", b"NAME"])
 MISSING_SOURCES = "missing-sources"
 """Setting: what becomes of virtual datasets of which a source is not there."""
 _HEAD = 512 * 1024
-_LAST = chr(0x10FFFF)
-"""Sorts behind all names: netCDF numbers dimensions of groups before those of the groups above."""
 _H5PY = (OSError, RuntimeError, ValueError, TypeError, KeyError, OverflowError)
 _ISOLATED = (RefmakerError, MemoryError, *_H5PY)
 """What one object may raise without costing the others: our errors, and those of h5py."""
@@ -108,6 +107,7 @@ class FileScan:
         self.nodes: dict[int, Array | Group] = {}
         self._refusals: dict[int, tuple[Outcome, str, str]] = {}
         self._linked: dict[tuple[str, int], tuple[Group, ScanReport]] = {}
+        self._linked_objects: dict[tuple[int, str], LinkedObject] = {}
 
     def run(self) -> tuple[Group, ScanReport]:
         """Scan the file.
@@ -127,12 +127,15 @@ class FileScan:
             self._reader = AttributeReader(file, self._objects.names, self._report.warn)
             self._list_attributes()
             self._describe()
-            dimensions = Dimensions(self._scales(), self._attached)
+            scales = self._scales()
+            places = self._places(scales)
+            dimensions = Dimensions(scales, places, self._attached)
             self._make_arrays(dimensions)
             self.groups = self._group_attributes(dimensions)
             group = TreeBuilder(
-                self._objects, self.nodes, self._refusals, self._report, self._external
-            ).build(self.groups)
+                self._objects, self.nodes, self._refusals, self._report, self._linked_objects,
+                dimensions.names,
+            ).build(self.groups)  # fmt: skip
             for url, other in siblings.opened.items():
                 self._report.sources[url] = other.fingerprint
             self._report.missing.extend(siblings.missing)
@@ -169,12 +172,9 @@ class FileScan:
                 self._refuse(address, error)
 
     def _scales(self) -> dict[int, Scale]:
-        """Collect what names dimensions, in the order in which netCDF numbers them."""
+        """Collect what names dimensions."""
         found = {}
-        paths = sorted(
-            self.datasets.items(), key=lambda item: [*item[1].path.split("/")[:-1], _LAST]
-        )
-        for address, dataset in paths:
+        for address, dataset in self.datasets.items():
             scale = Scale(dataset.path, dataset.shape, dataset.maxshape)
             scale.is_scale = self._internal(address, b"CLASS") == "DIMENSION_SCALE"
             number = self._internal(address, b"_Netcdf4Dimid")
@@ -189,9 +189,28 @@ class FileScan:
             found[address] = scale
         return found
 
+    def _places(self, scales: dict[int, Scale]) -> list[tuple[str, int]]:
+        """Return where datasets are seen, in netCDF's order, and note those of other files."""
+        found = []
+        for group in self._objects.groups():
+            path = self._objects.names[group].rstrip("/")
+            for link in self._objects.links.get(group, ()):
+                address = self._objects.target(group, link)
+                if link.file is not None:
+                    linked = self._external(link.file, link.target)
+                    self._linked_objects[group, link.name] = linked
+                    scale = linked.scale(f"{path}/{link.name}")
+                    if scale is not None:
+                        # No object has such an address.
+                        address = linked.number = -2 - len(self._linked_objects)
+                        scales[address] = scale
+                if address in scales:
+                    found.append((path, address))
+        return found
+
     def _attached(self, address: int) -> list[list[int]]:
         """Return the addresses of the scales attached to each dimension of a dataset."""
-        if b"DIMENSION_LIST" not in self._attribute_names[address]:
+        if b"DIMENSION_LIST" not in self._attribute_names.get(address, ()):
             return []
         dataset = self.datasets[address]
         try:
@@ -380,8 +399,14 @@ class FileScan:
             self._report.missing.extend(self._linked[key][1].missing)
         return self._linked[key]
 
-    def _external(self, file: str, path: str) -> tuple[Array | Group, list[ObjectReport]]:
-        """Return what an external link leads to, and the rows of what lies below that."""
+    def _external(self, file: str, path: str) -> LinkedObject:
+        """Return what an external link leads to."""
+        try:
+            return self._follow(file, path)
+        except (RefmakerError, OSError) as error:
+            return LinkedObject(error, [], frozenset())
+
+    def _follow(self, file: str, path: str) -> LinkedObject:
         if not self._options.follow_external:
             raise UnsupportedError(
                 f"a link to {path} in the file {file!r}",
@@ -404,7 +429,7 @@ class FileScan:
             for row in report.rows
             if row.path.startswith((f"{target}/", f"{target}@")) and row.path != "/"
         ]
-        return node, rows
+        return LinkedObject(node, rows, unlimited_of(group, target))
 
     def _refuse(self, address: int, error: Exception) -> None:
         self._refusals[address] = (Outcome.SKIPPED, _reason(error), _code(error))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from refmaker.errors import RefmakerError
 from refmaker.model import Array, Group
 from refmaker.model.report import Outcome
 from refmaker.scanners.hdf5.dimensions import variable_name
@@ -14,7 +13,8 @@ from refmaker.scanners.hdf5.walk import ObjectType
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from refmaker.model.report import ObjectReport, ScanReport
+    from refmaker.model.report import ScanReport
+    from refmaker.scanners.hdf5.linked import LinkedObject
     from refmaker.scanners.hdf5.walk import Link, Objects
 
 __all__ = ["TreeBuilder"]
@@ -36,9 +36,11 @@ class TreeBuilder:
         Outcome, reason and code of what is no array, by address.
     report : ScanReport
         Gets a row for every name.
-    external : callable
-        Gives what a link to another file leads to, by file name and path, and the rows of
-        what lies below that, their paths from there.
+    linked : mapping of (int, str) to LinkedObject
+        What links to other files lead to, by the group's address and the link's name.
+    names : callable
+        Gives the names of a dataset's dimensions, by its address and the path of the group from
+        which it is seen.
     """
 
     def __init__(
@@ -47,13 +49,15 @@ class TreeBuilder:
         nodes: Mapping[int, Array | Group],
         refusals: Mapping[int, tuple[Outcome, str, str]],
         report: ScanReport,
-        external: Callable[[str, str], tuple[Array | Group, list[ObjectReport]]],
+        linked: Mapping[tuple[int, str], LinkedObject],
+        names: Callable[[int, str], tuple[str, ...]],
     ) -> None:
         self._objects = objects
         self._nodes = nodes
         self._refusals = refusals
         self._report = report
-        self._external = external
+        self._linked = linked
+        self._names = names
         self._attributes: Mapping[int, dict[str, Any]] = {}
         self._repeats = 0
 
@@ -95,10 +99,8 @@ class TreeBuilder:
         self, link: Link, path: str, group: int, above: tuple[int, ...]
     ) -> Array | Group | None:
         if link.file is not None:
-            return self._foreign(link, path)
-        address = link.address
-        if address is None:
-            address = self._objects.resolve(link.target, group)
+            return self._foreign(link, path, group)
+        address = self._objects.target(group, link)
         if address is None:
             self._report.add(path, Outcome.METADATA, f"a soft link to {link.target!r}, which is "
                              "not there", "dangling-link")  # fmt: skip
@@ -112,7 +114,7 @@ class TreeBuilder:
         if kind is ObjectType.UNREADABLE:
             self._report.add(path, Outcome.SKIPPED, self._objects.errors[address], "unreadable")
             return None
-        return self._dataset(address, path, first)
+        return self._seen(self._dataset(address, path, first), address, group)
 
     def _subgroup(
         self, address: int, path: str, first: str, above: tuple[int, ...]
@@ -148,14 +150,23 @@ class TreeBuilder:
             self._report.add(path, Outcome.REFERENCED)
         return node
 
-    def _foreign(self, link: Link, path: str) -> Array | Group | None:
-        try:
-            node, below = self._external(link.file or "", link.target)
-        except (RefmakerError, OSError) as error:
-            code = getattr(error, "code", "external-link")
-            self._report.add(path, Outcome.SKIPPED, str(error), code)
+    def _seen(self, node: Array | Group | None, address: int, group: int) -> Array | Group | None:
+        """Return an array with the names that its dimensions have in a group."""
+        if not isinstance(node, Array):
+            return node
+        known = node.dimension_names
+        names = self._names(address, self._objects.names[group].rstrip("/"))
+        names = (*names, *known[len(names) :])
+        return node if names == known else replace(node, dimension_names=names)
+
+    def _foreign(self, link: Link, path: str, group: int) -> Array | Group | None:
+        linked = self._linked[group, link.name]
+        node = linked.node
+        if isinstance(node, Exception):
+            code = getattr(node, "code", "external-link")
+            self._report.add(path, Outcome.SKIPPED, str(node), code)
             return None
         outcome = Outcome.REFERENCED if isinstance(node, Array) else Outcome.GROUP
         self._report.add(path, outcome, f"{link.target} of {link.file}", "external-link")
-        self._report.extend(replace(row, path=path + row.path) for row in below)
-        return node
+        self._report.extend(replace(row, path=path + row.path) for row in linked.rows)
+        return self._seen(node, linked.number, group)

@@ -112,6 +112,26 @@ class Objects:
             at = found
         return at
 
+    def target(self, group: int, link: Link) -> int | None:
+        """Return the address that a hard or soft link of a group leads to; None if nowhere."""
+        return self.resolve(link.target, group) if link.address is None else link.address
+
+    def groups(self) -> list[int]:
+        """Return all groups in the order in which netCDF numbers dimensions: from below."""
+        found, left = [], [self.root]
+        while left:
+            group = left.pop()
+            found.append(group)
+            home = self.names[group].rstrip("/")
+            left.extend(
+                link.address
+                for link in self.links.get(group, ())
+                if link.address is not None
+                and self.kinds[link.address] is ObjectType.GROUP
+                and self.names[link.address] == f"{home}/{link.name}"
+            )
+        return found[::-1]
+
 
 def walk(file: h5py.File, source: Source) -> Objects:
     """Open every object that hard links lead to, level by level.

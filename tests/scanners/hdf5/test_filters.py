@@ -122,6 +122,15 @@ FILTERS = {
     "zfp-rate": ({"refmaker.hdf5_zfp"}, LITTLE, dict(hdf5plugin.Zfp(rate=12))),
     "zfp-accuracy": ({"refmaker.hdf5_zfp"}, LITTLE, dict(hdf5plugin.Zfp(accuracy=0.01))),
     "zfp-precision": ({"refmaker.hdf5_zfp"}, LITTLE, dict(hdf5plugin.Zfp(precision=20))),
+    # These spell out their parameters in a header that does not end at a whole byte.
+    "zfp-expert": (
+        {"refmaker.hdf5_zfp"},
+        LITTLE,
+        dict(hdf5plugin.Zfp(minbits=64, maxbits=640, maxprec=20, minexp=-30)),
+    ),
+    "zfp-lossless": ({"refmaker.hdf5_zfp"}, LITTLE, dict(hdf5plugin.Zfp(accuracy=0.0))),
+    "zfp-all-planes": ({"refmaker.hdf5_zfp"}, ["<i8", *LITTLE], dict(hdf5plugin.Zfp(precision=64))),
+    "zfp-odd-rate": ({"refmaker.hdf5_zfp"}, LITTLE, dict(hdf5plugin.Zfp(rate=63.7))),
     "zfp-integers": ({"refmaker.hdf5_zfp"}, ["<i4", "<i8"], dict(hdf5plugin.Zfp(precision=20))),
     "zfp-big-endian": ({"refmaker.hdf5_filters"}, [">f4"], dict(hdf5plugin.Zfp(reversible=True))),
     "scaleoffset-auto": ({"refmaker.hdf5_scaleoffset"}, INTEGERS, {"scaleoffset": True}),

@@ -6,9 +6,12 @@ import ctypes
 import time
 
 import h5py
+import netCDF4
 import numpy as np
 import pytest
+import xarray as xr
 
+import refmaker
 from refmaker.model.report import Outcome
 from refmaker.scanning.one_file import scan
 from refmaker.scanning.options import ScanOptions
@@ -246,3 +249,89 @@ def test_many_empty_groups_cost_little_more_than_a_walk(tmp_path):
         return best
 
     assert cost(lambda: scan(path)) <= 3 * cost(walk)
+
+
+def opened(path, **options):
+    return refmaker.open_datatree(scan(path, options=ScanOptions(inline_threshold=0, **options))[0])
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_dimensions_are_named_where_a_link_stands(tmp_path, soft):
+    path = tmp_path / "file.nc"
+    with netCDF4.Dataset(path, "w") as f:
+        for name, extent in (("a", 5), ("b", 7)):
+            group = f.createGroup(name)
+            group.createDimension("x", extent)
+            for variable in ("x", "own"):
+                group.createVariable(variable, "f8", ("x",))[:] = np.arange(extent)
+    with h5py.File(path, "r+") as f:
+        f["b/from_a"] = h5py.SoftLink("/a/own") if soft else f["a/own"]
+        f["a/under"] = h5py.SoftLink("/a/own") if soft else f["a/own"]
+    tree = opened(path)
+    assert tree["b/from_a"].shape == (5,)
+    assert "x" not in tree["b/from_a"].dims
+    assert tree["b/own"].dims == tree["a/own"].dims == tree["a/under"].dims == ("x",)
+
+
+def test_nameless_dimensions_are_numbered_where_a_link_stands(tmp_path):
+    path = tmp_path / "file.h5"
+    with h5py.File(path, "w", track_order=True) as f:
+        for name, extent in (("z", 4), ("a", 5)):
+            f.create_group(name, track_order=True)
+            f[name].create_dataset("step", data=np.arange(extent), maxshape=(None,), chunks=(2,))
+        f["a"].create_dataset("value", data=np.zeros((5, 3)), maxshape=(None, 3), chunks=(1, 3))
+        f["m/value"] = np.zeros((4, 3))
+        f["m/step"] = f["z/step"]
+        f["m/other"] = f["a/step"]
+        f["last"] = np.zeros((3, 3))
+    with xr.open_datatree(path, engine="netcdf4") as native:
+        xr.testing.assert_identical(opened(path), native)
+
+
+@pytest.mark.parametrize("extents", [(10, 10, 5), (1, 2, 3)])
+def test_arrays_of_other_files_stand_beside_one_another(tmp_path, extents):
+    """As detectors write series of images: a file each, and one that links to them all."""
+    for number, extent in enumerate(extents):
+        with h5py.File(tmp_path / f"data_{number}.h5", "w") as f:
+            f["entry/data/data"] = np.arange(extent * 6, dtype="u4").reshape(extent, 2, 3)
+    with h5py.File(tmp_path / "master.h5", "w") as f:
+        group = f.create_group("entry/data")
+        for number in range(len(extents)):
+            group[f"data_{number}"] = h5py.ExternalLink(f"data_{number}.h5", "/entry/data/data")
+        group["mask"] = np.zeros((2, 3))
+    with xr.open_datatree(tmp_path / "master.h5", engine="netcdf4") as native:
+        ours = opened(tmp_path / "master.h5", follow_external=True)
+        xr.testing.assert_identical(ours, native)
+
+
+def test_dimensions_of_other_files_keep_their_names_apart(tmp_path):
+    for number, extent in enumerate((5, 5, 6)):
+        with netCDF4.Dataset(tmp_path / f"{number}.nc", "w") as f:
+            f.createDimension("x", extent)
+            f.createDimension("free", 4)
+            f.createVariable("x", "f8", ("x",))[:] = np.arange(extent) + number
+            f.createVariable("v", "f8", ("x", "free"))[:] = number
+    with h5py.File(tmp_path / "0.nc", "r+") as f:
+        f["one"] = h5py.ExternalLink("1.nc", "/v")
+        f["two"] = h5py.ExternalLink("2.nc", "/v")
+        f["sub/three"] = h5py.ExternalLink("1.nc", "/v")
+    tree = opened(tmp_path / "0.nc", follow_external=True)
+    # The coordinates x of this file are those of its own variables alone.
+    assert tree["v"].dims == ("x", "free")
+    for name, extent in (("one", 5), ("two", 6), ("sub/three", 5)):
+        assert tree[name].shape == (extent, 4)
+        assert "x" not in tree[name].coords
+        assert (tree[name].values == {"two": 2}.get(name, 1)).all()
+
+
+def test_dimensions_of_other_files_have_their_names(tmp_path):
+    with netCDF4.Dataset(tmp_path / "other.nc", "w") as f:
+        f.createDimension("t", None)
+        f.createDimension("y", 4)
+        f.createVariable("v", "f8", ("t", "y"))[:] = np.ones((3, 4))
+    with h5py.File(tmp_path / "master.h5", "w") as f:
+        f["v"] = h5py.ExternalLink("other.nc", "/v")
+        f["w"] = np.zeros((3, 4))
+    tree = opened(tmp_path / "master.h5", follow_external=True)
+    assert tree["v"].dims == ("t", "y")
+    assert tree.encoding["unlimited_dims"] == {"t"}
