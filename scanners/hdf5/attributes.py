@@ -39,6 +39,7 @@ SQUEEZED = frozenset(
 )  # fmt: skip
 """Attributes that CF reads as one value (CF conventions, appendix A)."""
 _PLAIN = frozenset([h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING])
+_NUMBERS = frozenset([h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM])
 _LIMIT = 8 * 1024**2
 """Bytes of one attribute, in memory, that are read at most."""
 
@@ -130,7 +131,7 @@ class AttributeReader:
             memory = h5py.h5t.py_create(dtype)
         attribute.read(values, memory)
         value = self._encode(values, str(name), kind)
-        code = number_type(dtype, value) if of in (h5py.h5t.INTEGER, h5py.h5t.FLOAT) else None
+        code = number_type(dtype, value) if of in _NUMBERS and dtype.kind in "iuf" else None
         one = scalar and isinstance(value, list) and len(value) == 1
         return (value[0] if one else value), code
 

@@ -153,7 +153,10 @@ def _sequences(
     base = np.dtype(h5py.check_vlen_dtype(values.dtype))
     rows = [np.empty(0, base) if row is None else np.asarray(row) for row in values.reshape(-1)]
     count = np.array([len(row) for row in rows], "<i8").reshape(values.shape)
-    flat = np.concatenate(rows).astype(base, copy=False) if rows else np.empty(0, base)
+    # What h5py notes in a type, such as that elements are sequences in turn, numpy drops.
+    flat = np.empty(int(count.sum()), base)
+    if flat.size:
+        flat[:] = np.concatenate(rows)
     counts = _node(count, names, COUNT, text)
     inner = f"{name}_values"
     return Group({

@@ -184,8 +184,9 @@ def _reference(kind: Any, size: int) -> Element:
 def _string(kind: Any, size: int) -> Element:
     if kind.is_variable_str():
         return Element(np.dtype(object), size, ValueStorage.STRINGS)
-    # xarray decodes fixed-length strings by this attribute.
-    utf8 = kind.get_cset() == h5py.h5t.CSET_UTF8
+    # xarray decodes fixed-length strings by this attribute; single bytes are netCDF's characters,
+    # which it would join to strings, and decode, where netCDF's own attribute does not say so.
+    utf8 = kind.get_cset() == h5py.h5t.CSET_UTF8 and size > 1
     element = Element(np.dtype(f"S{size}"), size)
     padding = kind.get_strpad()
     if padding == h5py.h5t.STR_SPACEPAD or (padding == h5py.h5t.STR_NULLTERM and size > 1):

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+import refmaker
 from refmaker.scanning.one_file import scan
 from refmaker.testing.reading import document
 
@@ -221,3 +222,17 @@ def test_internal_ones_are_hidden(path):
         f["y"].dims[0].label = "label"
     assert attributes(path, "x")[0] == {"units": "m"}
     assert attributes(path, "y")[0] == {"NAME": "kept"}
+
+
+@pytest.mark.parametrize("code", ["u1", "<i2", ">i4", "<i8"])
+def test_enumerations_keep_their_type(path, code):
+    with h5py.File(path, "w") as f:
+        kind = h5py.enum_dtype({"RED": 0, "GREEN": 1}, basetype=code)
+        f["d"] = np.arange(3)
+        f["d"].attrs.create("one", 1, dtype=kind)
+        f["d"].attrs.create("many", [1, 0], dtype=kind)
+    found = refmaker.open_dataset(scan(path)[0])["d"].attrs
+    wanted = np.dtype(code).newbyteorder("=")
+    for name, values in (("one", 1), ("many", [1, 0])):
+        assert np.asarray(found[name]).tolist() == values
+        assert np.asarray(found[name]).dtype == wanted

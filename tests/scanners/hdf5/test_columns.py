@@ -12,6 +12,7 @@ from refmaker.model.report import Outcome
 from refmaker.scanning.one_file import scan
 from refmaker.scanning.options import ScanOptions
 from refmaker.storage.reference_set import ReferenceSet
+from refmaker.testing import open_stock
 
 TEXT = h5py.string_dtype()
 EPOCHS = np.dtype([
@@ -92,6 +93,35 @@ def test_sequences_of_all_kinds(check, path):
         f.create_dataset("scalar", (), h5py.vlen_dtype("f8"))[()] = [1.5, 2.5]
         f.create_dataset("empty", (4,), h5py.vlen_dtype("f8"))
     check(path)
+
+
+@pytest.mark.parametrize("rows", [[[[1, 3, 5], [100, 200]], [[7]], []], [[[1], [2]], [[3], [4]]]])
+def test_sequences_of_sequences(path, rows):
+    """netCDF4 has them, and h5py reads them, but writes them at its lower level only."""
+    inner = h5py.vlen_dtype(np.dtype("i4"))
+    kind = h5py.h5t.vlen_create(h5py.h5t.vlen_create(h5py.h5t.NATIVE_INT32))
+    values = np.empty(len(rows), h5py.vlen_dtype(inner))
+    for i, row in enumerate(rows):
+        values[i] = np.empty(len(row), inner)
+        for j, part in enumerate(row):
+            values[i][j] = np.array(part, "i4")
+    with h5py.File(path, "w") as f:
+        for name, one in (("all", values), ("alone", values[0])):
+            space = h5py.h5s.create_simple((len(rows),)) if name == "all" else None
+            scalar = h5py.h5s.create(h5py.h5s.SCALAR)
+            made = h5py.h5d.create(f.id, name.encode(), kind, space or scalar)
+            whole = np.empty(() if space is None else len(rows), h5py.vlen_dtype(inner))
+            whole[()] = one
+            made.write(h5py.h5s.ALL, h5py.h5s.ALL, whole)
+    group, report = scan(path)
+    assert not report.skipped
+    stock = open_stock(group)
+    flat = [part for row in rows for part in row]
+    assert stock["all/row_size"][...].tolist() == [len(row) for row in rows]
+    assert stock["all/values/row_size"][...].tolist() == [len(part) for part in flat]
+    assert stock["all/values/values"][...].tolist() == [n for part in flat for n in part]
+    assert int(stock["alone/row_size"][()]) == len(rows[0])
+    assert stock["alone/values/values"][...].tolist() == [n for part in rows[0] for n in part]
 
 
 def test_the_budget_counts_what_lies_elsewhere(path):

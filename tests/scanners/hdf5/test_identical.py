@@ -85,6 +85,21 @@ def texts(path):
         c[:] = np.array(["ab", "cdef", ""])
 
 
+def characters(path):
+    """Write characters that are UTF-8 to HDF5, and of no encoding to netCDF, as newer netCDF-C."""
+    with netCDF4.Dataset(path, "w") as f:
+        f.createDimension("n", 2)
+        f.createDimension("width", 3)
+    kind = h5py.h5t.C_S1.copy()
+    kind.set_cset(h5py.h5t.CSET_UTF8)
+    with h5py.File(path, "r+") as f:
+        d = h5py.Dataset(h5py.h5d.create(f.id, b"c", kind, h5py.h5s.create_simple((2, 3))))
+        values = np.array([[b"a", b"b", b""], [b"c", b"d", b"e"]])
+        d.id.write(h5py.h5s.ALL, h5py.h5s.ALL, values, kind)
+        for axis, name in enumerate(("n", "width")):
+            d.dims[axis].attach_scale(f[name])
+
+
 def nameless(path, first):
     with h5py.File(path, "w") as f:
         if first:
@@ -147,6 +162,7 @@ CASES = {
     "lists": listed,
     "groups": groups,
     "texts": texts,
+    "characters": characters,
     "nameless": lambda p: nameless(p, first=False),
     "nameless beside x": lambda p: nameless(p, first=True),
 }
