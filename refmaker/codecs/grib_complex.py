@@ -168,14 +168,14 @@ class ComplexPacking:
             known = starts[done : done + block.size]
             block[: known.size] = known
             done += block.size
+            added = block
             # Whole arrays throughout: damaged numbers may go round, without a word from numpy.
             for level, carried in enumerate(sums if block.size else ()):
-                block[:1] += carried
+                added[:1] += carried
                 # Summed in place numpy does not let other threads run.
-                added = block.cumsum(out=room[: block.size])
+                room, added = added, added.cumsum(out=room[: added.size])
                 sums[level] = added[-1:].copy()
-                block, room = added, block
-            yield block
+            yield added
 
     def _integers(self, gone: NDArray[np.bool_] | None) -> Iterator[NDArray[np.int64]]:
         """Unpack integers whose width changes from group to group, and add the references.
