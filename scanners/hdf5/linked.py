@@ -47,7 +47,7 @@ class LinkedObject:
         """
         if not isinstance(self.node, Array):
             return None
-        names = self.node.dimension_names
+        names = self.node.dimension_names or ("",) * len(self.node.shape)
         labels = tuple("" if name.startswith(PHONY) or "/" in name else name for name in names)
         extents = zip(self.node.shape, names, strict=True)
         maxshape = tuple(None if name in self.unlimited else n for n, name in extents)

@@ -154,7 +154,7 @@ class TreeBuilder:
         """Return an array with the names that its dimensions have in a group."""
         if not isinstance(node, Array):
             return node
-        known = node.dimension_names
+        known = node.dimension_names or ()
         names = self._names(address, self._objects.names[group].rstrip("/"))
         names = (*names, *known[len(names) :])
         return node if names == known else replace(node, dimension_names=names)
