@@ -34,7 +34,7 @@ EQUAL = {
     **{f"imagine_{unit}": {**FEET, 1026: IMAGINE.format(unit)} for unit in UNITS},
     **{
         f"imagine_own_{unit}": {**OWN, 3075: 1, 3080: 10.0, 3082: 1e5, 3073: IMAGINE.format(unit)}
-        for unit in UNITS
+        for unit in UNITS[:3]
     },
     "imagine_of_a_code": {**FEET, 1026: "x", 3073: IMAGINE.format("feet")},
     "utm": UTM,

@@ -189,6 +189,14 @@ def test_nodata_that_the_dtype_cannot_hold_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "float32"])
+def test_nodata_with_a_decimal_comma(tmp_path):
+    extra = [(42113, 2, 0, "-9999,25", True)]
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((4, 5), "f4"), metadata=None, extratags=extra)
+    with rasterio.open(tmp_path / "a.tif") as file:
+        true = file.nodata
+    assert stock(tmp_path / "a.tif")["image"].attrs["_FillValue"] == true == -9999.25
+
+
 def test_without_nodata_the_dtype_stays_in_xarray(tmp_path, dtype):
     path = write(tmp_path / "a.tif", noise(1, 40, 30).astype(dtype))
     assert opened(path)["image"].dtype == np.dtype(dtype)

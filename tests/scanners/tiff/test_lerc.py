@@ -78,10 +78,9 @@ def test_integers_have_no_mask(dtype, tmp_path):
     assert np.array_equal(found, true)
 
 
-@pytest.mark.parametrize("compression", ["LERC", "LERC_DEFLATE", "LERC_ZSTD"])
-@pytest.mark.parametrize("dtype", ["int8", "uint16", "int16", "uint32", "float32", "float64"])
-@pytest.mark.parametrize("bands", [1, 3])
-@pytest.mark.parametrize("interleave", ["pixel", "band"])
+@pytest.mark.parametrize("compression", ["LERC", "LERC_ZSTD"])
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32", "float64"])
+@pytest.mark.parametrize(("bands", "interleave"), [(1, "pixel"), (3, "pixel"), (3, "band")])
 def test_big_endian_files_hold_swapped_numbers(compression, dtype, bands, interleave, tmp_path):
     data = np.random.default_rng(4).integers(-100, 100, (bands, 40, 50)).astype(dtype)
     with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", width=50, height=40, count=bands,
