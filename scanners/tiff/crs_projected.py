@@ -95,6 +95,8 @@ def projected(keys: Mapping[int, Key]) -> Any:
     if name.lower() in _SPHERICAL and conversion is None and keys.get(_METHOD) == _MERCATOR:
         return CRS.from_user_input(_SPHERICAL[name.lower()])
     base = geographic(keys, below=True)
+    operation: Any
+    system: Any
     if conversion is not None:
         operation, system = CoordinateOperation.from_epsg(conversion), None
     else:
