@@ -190,7 +190,7 @@ def _proj_text(keys: Mapping[int, Key]) -> str:
     if "gamma" in wanted:
         values["gamma"] = 90.0 if values["gamma"] is None else values["gamma"]
     if wanted == "polar":
-        latitude = values["lat_0"] if values["lat_0"] is not None else 90.0
+        latitude = values["lat_0"] or 0.0
         values["lat_0"] = 90.0 if latitude >= 0 else -90.0
         values["lat_ts"] = latitude if abs(latitude) < 90 else None
         wanted = "lon_0 lat_0 lat_ts" + ("" if abs(latitude) < 90 else " k")
@@ -207,9 +207,12 @@ def _check(method: int, values: Mapping[str, float | None]) -> None:
     if method in (8, 11, 13) and None in (values["lat_1"], values["lat_2"]):
         raise RefusedKeyError(f"{KEY_NAMES[3078]} or {KEY_NAMES[3079]} is missing")
     latitude = values["lat_0"]
+    if method == 15 and not latitude:
+        # Neither pole is meant more than the other.
+        raise RefusedKeyError(f"{KEY_NAMES[3081]} {latitude} of a polar projection")
     if method == 7 and latitude and values["lat_ts"] is not None:
         raise RefusedKeyError(f"{KEY_NAMES[3081]} beside {KEY_NAMES[3078]}")
     scaled = values["k"] is not None and values["k"] != 1
-    pole = latitude is None or abs(latitude) >= 90
+    pole = abs(latitude or 0.0) >= 90
     if scaled and ((method == 7 and latitude) or (method == 15 and not pole)):
         raise RefusedKeyError(f"{KEY_NAMES[3092]} beside {KEY_NAMES[3081]}")

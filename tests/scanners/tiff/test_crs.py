@@ -90,6 +90,8 @@ REFUSED = {
     "ProjStdParallel1GeoKey": {**OWN, 3075: 8, 3084: 10.0, 3085: 40.0, 3078: 30.0},
     "EllipsoidSemiMajorAxisGeoKey": {1024: 2, 2048: 4277, 2057: 6370000.0, 2059: 300.0},
     "GeodeticCRSGeoKey 4267": {1024: 1, 3072: 5514, 2048: 4267},
+    "ProjNatOriginLatGeoKey None": {**OWN, 3075: 15, 3080: 0.0, 3095: -90.0},
+    "ProjNatOriginLatGeoKey 0.0": {**OWN, 3075: 15, 3081: 0.0, 3095: 10.0},
     "PrimeMeridianGeoKey": {**DEGREES, 2050: 6326, 2051: USER},
 }
 
