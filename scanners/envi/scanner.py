@@ -119,7 +119,7 @@ def _attributes(header: Header, dtype: np.dtype[Any], report: ScanReport) -> dic
         else:
             found["data_ignore_value"] = ignored
             # NaN marks missing values by itself.
-            if dtype.kind not in "fc" or ignored.strip().lower().lstrip("+-") != "nan":
+            if dtype.kind not in "fc" or str(ignored).strip().lower().lstrip("+-") != "nan":
                 report.warn(f"/{DATA}: no {dtype} has the data ignore value {ignored!r}")
     return found
 

@@ -98,6 +98,7 @@ class RandomGroups(RowTable):
             inner = header.axes[:0:-1]
             names += dimension_names(self._hdu, len(header.axes), primary=False)[:-1]
             return {name: self.column(column, names, made, inner)}
-        keys = tuple(f"{key}{column.number}" for key in ("PSCAL", "PZERO", "PNULL", "PUNIT"))
-        made = coding(header, header.bitpix, where, self._report, (keys[0], keys[1], *keys[2:]))
+        at = column.number
+        keys = f"PSCAL{at}", f"PZERO{at}", f"PNULL{at}", f"PUNIT{at}"
+        made = coding(header, header.bitpix, where, self._report, keys)
         return {name: self.column(column, names, made, ())}

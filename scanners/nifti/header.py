@@ -1,7 +1,8 @@
 """The header of NIfTI-1 and NIfTI-2 files, and of Analyze 7.5, which NIfTI-1 grew out of.
 
-Implements ``nifti1.h``, ``nifti2.h`` and, of ``dbh.h``, what both have in common: the fields that say where the data lie, what they are, and
-how their indices map to millimetres (methods 2 and 3 of the orientation information).
+Implements ``nifti1.h``, ``nifti2.h`` and, of Analyze's ``dbh.h``, what both have in common: the
+fields that say where the data lie, what they are, and how their indices map to millimetres
+(methods 2 and 3 of the orientation information).
 """
 
 from __future__ import annotations
@@ -48,6 +49,12 @@ _ANALYZE = (
     "cal_min", "descrip", "aux_file",
 )  # fmt: skip
 _LAYOUTS = {1: np.dtype(list(_FIELDS_1)), 2: np.dtype(list(_FIELDS_2))}
+_MAGIC = {
+    0: (b"", b""),
+    1: (b"n+1", b"ni1"),
+    2: (b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n"),
+}
+"""Signatures of single files, and of headers with their data in another one."""
 _SIZES = {348: 1, 540: 2}
 _QUATERNION = 3 * np.finfo(np.float32).eps
 """How far the square of a quaternion's first part may be from 0 to be taken for it."""
@@ -168,7 +175,7 @@ def read_header(head: UnpackedHead, url: str) -> Header:
     magic = bytes(fields["magic"])
     if version == 1 and is_analyze(head.read(0, 348), url):
         version, fields = 0, _analyze_fields(fields, layout)
-    known = {0: (b"", b""), 1: (b"n+1", b"ni1"), 2: (b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n")}[version]
+    known = _MAGIC[version]
     if magic not in known:
         raise FormatError(f"the signature is {magic!r}", url=url, offset=344)
     rank = int(fields["dim"][0])

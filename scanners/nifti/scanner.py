@@ -1,4 +1,4 @@
-"""NIfTI and Analyze files: one array, its orientation as attributes, coordinates where they are exact."""
+"""NIfTI and Analyze: one array, orientation as attributes, coordinates where they are exact."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def _data(
     fields = header.fields
     code = int(fields["datatype"])
     if not header.version and code not in _ANALYZE_TYPES:
-        told = f"its data type is {code}, which programs that read Analyze 7.5 understand differently"
+        told = f"its data type is {code}, on which programs that read Analyze 7.5 disagree"
         raise _unsupported(told, "nifti-datatype", source.url)
     if code not in _TYPES:
         told = _REFUSED.get(code, "which nifti1.h does not know")
@@ -299,7 +299,7 @@ def _coordinates(header: Header, members: dict[str, Any], report: ScanReport) ->
 
 def _extensions(header: Header, head: UnpackedHead, report: ScanReport) -> None:
     """Tell of every extension between header and data (``nifti1.h``, "extended header")."""
-    flag = head.read_upto(header.size, 4)
+    flag = head.read_upto(header.size, 4) if header.version else b""
     if flag[:1] in (b"", b"\0"):
         return
     at = header.size + 4
