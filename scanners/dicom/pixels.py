@@ -17,6 +17,7 @@ from refmaker.scanners.dicom.tags import (
     DOUBLE_FLOAT_PIXEL_DATA,
     EXTENDED_OFFSET_TABLE,
     FLOAT_PIXEL_DATA,
+    HIGH_BIT,
     NUMBER_OF_FRAMES,
     PHOTOMETRIC_INTERPRETATION,
     PIXEL_DATA_PROVIDER_URL,
@@ -221,6 +222,7 @@ _DECIDING = (
     PLANAR_CONFIGURATION,
     BITS_ALLOCATED,
     BITS_STORED,
+    HIGH_BIT,
     PIXEL_REPRESENTATION,
     PIXEL_DATA_PROVIDER_URL,
 )
@@ -296,6 +298,7 @@ def _layout(header: Header, pixels: PixelElement) -> PixelDescription:
         None if header.deflated is None else pixels.offset,
     )
     _check(found)
+    _check_high_bit(found, header.integer(HIGH_BIT))
     return found
 
 
@@ -307,6 +310,20 @@ def _check(found: PixelDescription) -> None:
         raise _odd("halved chrominance in such a frame")
     if found.allocated in _PACKED and found.kind is PixelEncoding.JPEG:
         raise _odd(f"compressed cells of {found.allocated} bits")
+
+
+def _check_high_bit(found: PixelDescription, high: int | None) -> None:
+    """Refuse cells whose stored bits are not the lowest ones.
+
+    Editions up to 2013 allowed them to end at any High Bit, later ones do not (PS3.5, 8.1.1), and
+    decoders differ in which bits they take.
+    """
+    cells = found.plain or found.kind is PixelEncoding.RLE
+    if cells and high is not None and found.stored <= high < found.allocated:
+        raise _odd(
+            f"cells of {found.allocated} bits of which {found.stored} are stored below High Bit "
+            f"{high}: which of them count has more than one reading"
+        )
 
 
 def _odd(what: str) -> UnsupportedError:
