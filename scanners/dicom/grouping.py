@@ -165,7 +165,9 @@ def missing_parts(parts: Sequence[Header]) -> str:
         return ""
     total = parts[0].number(CONCATENATION_TOTAL)
     if total is not None and total > len(parts):
-        return f"{len(parts)} of {total:.0f} parts of the concatenation are there: frames are missing"
+        return (
+            f"{len(parts)} of {total:.0f} parts of the concatenation are there: frames are missing"
+        )
     end = 0
     for part in parts:
         start = part.number(CONCATENATION_OFFSET)

@@ -253,9 +253,7 @@ def _add(image: Image, branch: _Branch, choices: DICOMOptions, tree: Tree) -> No
         branch.warnings += [(f"image{suffix}", warning) for warning in found.warnings]
 
 
-def _without(
-    image: Image, error: RefmakerError, choices: DICOMOptions, tree: Tree
-) -> list[Image]:
+def _without(image: Image, error: RefmakerError, choices: DICOMOptions, tree: Tree) -> list[Image]:
     """Return an image without the instance that an error names, arranged anew."""
 
     def refuse(header: Header, cause: RefmakerError) -> None:

@@ -165,4 +165,3 @@ def test_parts_of_a_slide_that_are_not_there_are_told(tmp_path):
     made.InConcatenationNumber, made.InConcatenationTotalNumber = 1, 2
     _, report = collect([save(made, tmp_path / "a.dcm")])
     assert any("1 of 2 parts of the concatenation" in text for text in report.warnings)
-
