@@ -151,6 +151,10 @@ def frame_count(header: Header) -> int:
         told = header.integer(NUMBER_OF_FRAMES)
         if told is not None and told < 1:
             raise FormatError("there are no frames", path=tag_text(NUMBER_OF_FRAMES))
+        # Every frame takes at least a bit; a deflated one at least a 1032nd of that.
+        most = header.size * 8 * (1 if header.deflated is None else 1032)
+        if told is not None and header.size and told > most:
+            raise FormatError("more frames than the file can hold", path=tag_text(NUMBER_OF_FRAMES))
         known = header.frames = told or _untold(header)
         if form is not None and shared and (told or (header.pixels and header.pixels.length)):
             form.frames = known
@@ -174,6 +178,9 @@ def _untold(header: Header) -> int:
         return max(1, extended or min(basic, header.size // 8))
     found = layout(header)
     if found.halved or found.frame_bits < _WORD:
+        return 1
+    held = (header.size - pixels.offset) if header.deflated is None else header.size * 1032
+    if header.size and pixels.length > held:
         return 1
     frames = pixels.length // found.chunk_bytes(1)
     # A value of odd length is padded by one byte.

@@ -165,3 +165,22 @@ def test_parts_of_a_slide_that_are_not_there_are_told(tmp_path):
     made.InConcatenationNumber, made.InConcatenationTotalNumber = 1, 2
     _, report = collect([save(made, tmp_path / "a.dcm")])
     assert any("1 of 2 parts of the concatenation" in text for text in report.warnings)
+
+
+def test_more_frames_than_a_file_can_hold_are_refused_at_once(tmp_path):
+    made = slice_of((0, 0, 0), 1)
+    made.NumberOfFrames = 2_000_000_000
+    found, report = collect([save(made, tmp_path / "a.dcm")])
+    assert not found.members
+    assert [row.reason for row in report.skipped] == ["more frames than the file can hold"]
+
+
+def test_a_length_that_lies_beyond_the_file_counts_no_frames(tmp_path):
+    path = save(slice_of((0, 0, 0), 1), tmp_path / "a.dcm")
+    data = bytearray((tmp_path / "a.dcm").read_bytes())
+    at = data.rindex(b"\xe0\x7f\x10\x00OW") + 8
+    data[at : at + 4] = (0xFFFFFF00).to_bytes(4, "little")
+    (tmp_path / "a.dcm").write_bytes(data)
+    found, report = collect([path])
+    assert found["image"].shape == (1, 6, 5)
+    assert any("bytes more than their 1 frames" in text for text in report.warnings)
