@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from refmaker.codecs.codestream import CodestreamInfo
     from refmaker.scanners.dicom.pixels import PixelDescription
 
-__all__ = ["ChunkCodecs", "compressed", "uncompressed"]
+__all__ = ["ChunkCodecs", "compressed", "decoded_as", "uncompressed"]
 
 _STOCK: dict[PixelEncoding, dict[str, Any]] = {
     PixelEncoding.JPEG: {"id": "imagecodecs_jpeg"},
@@ -151,16 +151,12 @@ def _image(
     *,
     fragments: bool,
 ) -> ChunkCodecs:
-    for stream in streams:
-        if stream is not None:
-            _agree(layout, stream)
-    colours = {_colours(layout, stream) for stream in streams}
-    bits = {_bits(layout, stream) for stream in streams}
-    if len(colours) > 1 or len(bits) > 1:
+    decoded = {decoded_as(layout, stream) for stream in streams}
+    if len(decoded) > 1:
         raise UnsupportedError(
             "the frames of the instances differ in colours or precision", code="pixel-layout"
         )
-    (rgb, photometric), (significant,) = colours.pop(), bits
+    rgb, photometric, significant = decoded.pop()
     exact = not fragments and significant is None and None not in streams
     widths = {_decoded_bytes(stream) for stream in streams if stream is not None}
     if exact and widths == {layout.type.itemsize} and layout.kind is not PixelEncoding.JPEG_XL:
@@ -174,6 +170,37 @@ def _image(
         layout, shape, encoding=layout.kind.value, fragments=fragments, bits=significant, rgb=rgb
     )
     return ChunkCodecs(own, photometric)
+
+
+def decoded_as(
+    layout: PixelDescription, stream: CodestreamInfo | None
+) -> tuple[bool, str, int | None]:
+    """Return what has to be equal in frames of one array: hashable.
+
+    Parameters
+    ----------
+    layout : PixelDescription
+        What the header says of the frames.
+    stream : CodestreamInfo or None
+        What a frame says of itself.
+
+    Returns
+    -------
+    bool
+        Whether to keep a decoder from converting colours.
+    str
+        What the decoded samples mean.
+    int or None
+        How many of their bits count, if the others are not what they should be.
+
+    Raises
+    ------
+    UnsupportedError
+        If they contradict each other, with code ``pixel-layout``.
+    """
+    if stream is not None:
+        _agree(layout, stream)
+    return *_colours(layout, stream), _bits(layout, stream)
 
 
 def _agree(layout: PixelDescription, stream: CodestreamInfo) -> None:

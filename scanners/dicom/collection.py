@@ -141,12 +141,15 @@ def read_all(urls: Sequence[str], choices: DICOMOptions, cost: Cost) -> Collecti
     if asked:
         return found
     named = _read(found, urls, choices, cost)
-    known = {header.url for header in found.headers} | found.failures.keys()
-    # Names in directories are in capitals, whatever those of the files are in.
-    letters = {url.lower(): url for url in known}
-    named = [letters.get(url.lower(), url) for url in named]
-    # What a directory names is no directory again: so there is no circle.
-    _read(found, [url for url in dict.fromkeys(named) if url not in known], choices, cost)
+    while named:
+        known = {header.url for header in found.headers} | found.failures.keys()
+        # Directories may name others; none is read twice, so that there is no circle.
+        known |= found.directories.keys()
+        # Names in directories are in capitals, whatever those of the files are in.
+        letters = {url.lower(): url for url in known}
+        named = [letters.get(url.lower(), url) for url in named]
+        further = [url for url in dict.fromkeys(named) if url not in known]
+        named = _read(found, further, choices, cost)
     return found
 
 

@@ -53,8 +53,9 @@ def directory_files(
     Returns
     -------
     list of str
-        Beside the directory or below it, where names may differ in case: the file that is
-        there is taken. A name that leads out of the directory's folder is left out.
+        Beside the directory or below it, where names may differ in case, or count from the
+        root of the medium: the file that is there is taken. A name that leads out of the
+        directory's folder is left out.
     str
         What is wrong, if the records are damaged and only those before the damage could be
         read; else empty.
@@ -81,14 +82,35 @@ def _beside(url: str, storage_options: Mapping[str, Any] | None) -> Callable[[li
         names = {name.lower(): name for name in entries}
 
         def inside(parts: list[str]) -> str:
-            name = "/".join([home, *parts] if home else parts)
-            return member.url(name if name in entries else names.get(name.lower(), name))
+            below = _below(home, parts)
+            tried = ["/".join([home, *rest] if home else rest) for rest in below]
+            for name in tried:
+                if name.lower() in names:
+                    return member.url(name if name in entries else names[name.lower()])
+            return member.url(tried[0])
 
         return inside
     base, _, _ = url.replace(os.sep, "/").rpartition("/")
     if local_path(base) is None:
         return lambda parts: "/".join([base, *parts])
-    return lambda parts: _local(base, parts)
+
+    def local(parts: list[str]) -> str:
+        tried = [_local(base, rest) for rest in _below(base, parts)]
+        return next((path for path in tried if os.path.exists(path)), tried[0])
+
+    return local
+
+
+def _below(home: str, parts: list[str]) -> list[list[str]]:
+    """Return what a name may mean below the folder of its directory.
+
+    Directories of single studies or series lie in folders of the medium, and count from its root:
+    their names begin as their own path ends.
+    """
+    folders = [name.lower() for name in home.split("/")]
+    lower = [part.lower() for part in parts]
+    shared = range(1, min(len(parts), len(folders) + 1))
+    return [parts, *(parts[n:] for n in shared if folders[-n:] == lower[:n])]
 
 
 def _local(base: str, parts: list[str]) -> str:

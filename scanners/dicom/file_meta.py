@@ -71,8 +71,12 @@ def begin(head: bytes) -> FileMeta:
     FormatError
         If the file meta information is damaged.
     """
-    if head[_MAGIC_AT : _MAGIC_AT + 4] == b"DICM":
-        at, warnings = _MAGIC_AT + 4, []
+    # A value of a data set without a preamble may hold the same letters at the same place.
+    magic = _MAGIC_AT + 4
+    if head[_MAGIC_AT:magic] == b"DICM" and (
+        head[magic : magic + 2] == b"\2\0" or not is_bare(head)
+    ):
+        at, warnings = magic, []
     elif is_bare(head):
         at, warnings = 0, ["the file has no preamble"]
     else:

@@ -180,10 +180,12 @@ def _selected(
     """Return the chosen attributes in which instances differ, as columns of frames."""
     headers = image.headers
     columns = []
+    # What frames say of themselves counts, not what their instances say under the same name.
+    known = attributes.keys() | {column.name for column in image.columns}
     if len(headers) > 1:
         for tag in _tags(headers, choices):
             name = choices.selection.name(tag)
-            if name not in attributes and tag in varying:
+            if name not in known and tag in varying:
                 columns.append(_column(image, tag, name, refused))
     if choices.uids != "none":
         for tag, name in UIDS.items():

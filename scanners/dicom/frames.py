@@ -13,7 +13,7 @@ import numpy as np
 from refmaker.codecs.codestream import CodestreamInfo, describe
 from refmaker.errors import MetadataError, RefmakerError, TruncatedError, UnsupportedError
 from refmaker.model import Array, ChunkTable
-from refmaker.scanners.dicom.codec import compressed
+from refmaker.scanners.dicom.codec import compressed, decoded_as
 from refmaker.scanners.dicom.items import FrameFragments, locate
 from refmaker.scanners.dicom.native_frames import deflated_array, native_array, stacked_array
 from refmaker.scanners.dicom.pixel_bytes import PixelBytes
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from refmaker.scanners.dicom.header import Header, PixelElement
     from refmaker.scanning.options import ScanOptions
 
-__all__ = ["Frames", "instance_array", "layout_key", "stack"]
+__all__ = ["Frames", "decoded_alike", "instance_array", "layout_key", "stack"]
 
 _HEAD = 512
 """Bytes of a frame in which its first marker segments stand as a rule."""
@@ -163,8 +163,11 @@ def stack(
                 warnings.update(dict.fromkeys(_fits(header, pixels, found, 1)))
                 continue
             with PixelBytes(header, None, storage_options) as data:
-                located = locate(header, data, 1)
-                streams.add(_stream(found, located, data))
+                located = _whole(found, locate(header, data, 1))
+                stream = _stream(found, located, data)
+            if found.kind in _IMAGES:
+                decoded_as(found, stream)
+            streams.add(stream)
             offsets[i], lengths[i] = located.offset[0], located.length[0]
             single &= located.single
             warnings.update(dict.fromkeys(located.warnings))
@@ -182,6 +185,29 @@ def stack(
         return Frames(array, decoding.photometric, told)
     located = FrameFragments(offsets, lengths, single, told)
     return _frames(found, located, streams, urls, trust_bits=trust_bits)
+
+
+def decoded_alike(
+    headers: Sequence[Header], storage_options: Mapping[str, Any] | None = None
+) -> list[list[Header]]:
+    """Return instances of equal `layout_key`, together those whose frames are decoded alike.
+
+    Parameters
+    ----------
+    headers : sequence of Header
+        Those of a stack; none of them is damaged.
+    storage_options : mapping, optional
+        Passed to fsspec when their files are opened.
+    """
+    groups: dict[Any, list[Header]] = {}
+    for header in headers:
+        found, key = layout(header), None
+        if found.kind in _IMAGES:
+            with PixelBytes(header, None, storage_options) as data:
+                stream = _stream(found, locate(header, data, frame_count(header)), data)
+            key = decoded_as(found, stream)
+        groups.setdefault(key, []).append(header)
+    return list(groups.values())
 
 
 def _plain_stack(
@@ -290,11 +316,20 @@ def _untold(header: Header) -> tuple[str, ...]:
 def _encapsulated(
     header: Header, found: PixelDescription, data: PixelBytes, *, trust_bits: bool
 ) -> Frames:
-    located = locate(header, data, frame_count(header))
+    located = _whole(found, locate(header, data, frame_count(header)))
     streams = {_stream(found, located, data)}
     made = _frames(found, located, streams, (header.url,), trust_bits=trust_bits)
     warnings = (*header.warnings, *made.warnings, *_untold(header))
     return Frames(made.array, made.photometric, warnings)
+
+
+def _whole(found: PixelDescription, located: FrameFragments) -> FrameFragments:
+    """Refuse fragments that are shorter than the uncompressed frames in them."""
+    if found.kind is PixelEncoding.RAW and located.single:
+        short = located.length - 8 < found.chunk_bytes(1)
+        if bool(np.any(short)):
+            raise TruncatedError("a fragment is shorter than its frame")
+    return located
 
 
 def _stream(
@@ -326,8 +361,6 @@ def _frames(
         offset, length = offset + 8, length - 8
         if found.kind is PixelEncoding.RAW:
             length = np.minimum(length, found.chunk_bytes(1))
-            if bool(np.any(length != found.chunk_bytes(1))):
-                raise TruncatedError("a fragment is shorter than its frame")
     decoding = compressed(found, streams, fragments=not located.single, trust_bits=trust_bits)
     table = ChunkTable.from_columns(
         (len(offset), *(1,) * len(found.shape)),

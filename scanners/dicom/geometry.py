@@ -23,6 +23,7 @@ __all__ = [
     "Stack",
     "affine",
     "attributes",
+    "distances",
     "normal",
     "orientation_groups",
     "spacing_groups",
@@ -127,6 +128,18 @@ def orientation_groups(orientation: NDArray[np.float64]) -> NDArray[np.int64]:
         if number > _GROUPS:
             group[group < 0] = number
     return group
+
+
+def distances(spacing: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the distances of rows and of columns, NaN for both where one is not above 0.
+
+    Parameters
+    ----------
+    spacing : ndarray of float64, shape (n, 2)
+        As files tell them; NaN where they do not.
+    """
+    positive: NDArray[np.bool_] = np.asarray((spacing > 0).all(axis=1))
+    return np.where(positive[:, None], spacing, np.nan)
 
 
 def spacing_groups(spacing: NDArray[np.float64], extent: tuple[int, int]) -> NDArray[np.int64]:

@@ -39,10 +39,11 @@ if TYPE_CHECKING:
     from refmaker.scanners.dicom.header import Header
     from refmaker.scanners.dicom.header_templates import HeaderTemplate
 
-__all__ = ["instance_order", "may_join", "parts_of_concatenation", "sorted_out"]
+__all__ = ["instance_order", "may_join", "missing_parts", "parts_of_concatenation", "sorted_out"]
 
 INSTANCE_NUMBER = 0x00200013
 CONCATENATION_UID, CONCATENATION_OFFSET = 0x00209161, 0x00209228
+CONCATENATION_TOTAL = 0x00209163
 _LAYOUT = (
     NUMBER_OF_FRAMES,
     SAMPLES_PER_PIXEL,
@@ -150,6 +151,32 @@ def parts_of_concatenation(headers: Sequence[Header]) -> list[list[Header]]:
         sorted(group, key=lambda part: part.number(CONCATENATION_OFFSET) or 0.0)
         for group in groups.values()
     ]
+
+
+def missing_parts(parts: Sequence[Header]) -> str:
+    """Return a warning if some parts of a concatenation are known not to be there, else nothing.
+
+    Parameters
+    ----------
+    parts : sequence of Header
+        Those that are there, in order; a whole instance is the only one.
+    """
+    if not parts[0].text(CONCATENATION_UID):
+        return ""
+    total = parts[0].number(CONCATENATION_TOTAL)
+    if total is not None and total > len(parts):
+        return (
+            f"{len(parts)} of {total:.0f} parts of the concatenation are there: frames are missing"
+        )
+    end = 0
+    for part in parts:
+        start = part.number(CONCATENATION_OFFSET)
+        if start is None:
+            return ""
+        if start > end:
+            return "frames are missing between the parts of the concatenation"
+        end = int(start) + frame_count(part)
+    return ""
 
 
 def may_join(instances: Sequence[list[Header]]) -> list[list[list[Header]]]:

@@ -10,6 +10,7 @@ import numpy as np
 from refmaker.errors import FormatError, LimitError
 from refmaker.scanners.dicom.enhanced import frame_elements
 from refmaker.scanners.dicom.frame_attributes import PIXEL_SPACING, FrameAttributes
+from refmaker.scanners.dicom.geometry import distances
 from refmaker.scanners.dicom.grouping import CONCATENATION_OFFSET
 from refmaker.scanners.dicom.pixels import frame_count
 from refmaker.scanners.dicom.tags import COLUMNS, ROWS
@@ -140,11 +141,11 @@ def _spacing(
     header: Header, records: FrameAttributes, matrix: tuple[int, int]
 ) -> tuple[float, float] | None:
     """Return the size of a pixel, from the pixel measures or from that of the whole image."""
-    known = records.numbers(PIXEL_SPACING, 2)
+    known = distances(records.numbers(PIXEL_SPACING, 2))
     if known.size and bool(np.isfinite(known[0]).all()):
         return float(known[0, 0]), float(known[0, 1])
     height, width = header.number(VOLUME_HEIGHT), header.number(VOLUME_WIDTH)
-    if height and width:
+    if height and width and min(height, width) > 0:
         return height / matrix[0], width / matrix[1]
     return None
 

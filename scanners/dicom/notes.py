@@ -64,6 +64,11 @@ def damaged_numbers(image: Image) -> list[Note]:
             frames = image.records.refused(tag, values)
             if bool(frames.any()):
                 notes.append(refused_number(image, tag, frames))
+            nothing: NDArray[np.bool_] = np.asarray((values <= 0).any(axis=1))
+            if tag == PIXEL_SPACING and bool(nothing.any()):
+                count = int(nothing.sum())
+                text = f"{tag_text(tag)} of {count} frames is not above 0, which is no distance"
+                notes.append(Note(text, image, int(np.argmax(nothing))))
     for column in image.columns:
         for tag, frames in column.attributes.get("refused", {}).items():
             notes.append(refused_number(image, tag, frames))

@@ -17,6 +17,7 @@ from refmaker.scanners.dicom.tags import (
     DOUBLE_FLOAT_PIXEL_DATA,
     EXTENDED_OFFSET_TABLE,
     FLOAT_PIXEL_DATA,
+    HIGH_BIT,
     NUMBER_OF_FRAMES,
     PHOTOMETRIC_INTERPRETATION,
     PIXEL_DATA_PROVIDER_URL,
@@ -150,6 +151,10 @@ def frame_count(header: Header) -> int:
         told = header.integer(NUMBER_OF_FRAMES)
         if told is not None and told < 1:
             raise FormatError("there are no frames", path=tag_text(NUMBER_OF_FRAMES))
+        # Every frame takes at least a bit; a deflated one at least a 1032nd of that.
+        most = header.size * 8 * (1 if header.deflated is None else 1032)
+        if told is not None and header.size and told > most:
+            raise FormatError("more frames than the file can hold", path=tag_text(NUMBER_OF_FRAMES))
         known = header.frames = told or _untold(header)
         if form is not None and shared and (told or (header.pixels and header.pixels.length)):
             form.frames = known
@@ -173,6 +178,9 @@ def _untold(header: Header) -> int:
         return max(1, extended or min(basic, header.size // 8))
     found = layout(header)
     if found.halved or found.frame_bits < _WORD:
+        return 1
+    held = (header.size - pixels.offset) if header.deflated is None else header.size * 1032
+    if header.size and pixels.length > held:
         return 1
     frames = pixels.length // found.chunk_bytes(1)
     # A value of odd length is padded by one byte.
@@ -221,6 +229,7 @@ _DECIDING = (
     PLANAR_CONFIGURATION,
     BITS_ALLOCATED,
     BITS_STORED,
+    HIGH_BIT,
     PIXEL_REPRESENTATION,
     PIXEL_DATA_PROVIDER_URL,
 )
@@ -296,6 +305,7 @@ def _layout(header: Header, pixels: PixelElement) -> PixelDescription:
         None if header.deflated is None else pixels.offset,
     )
     _check(found)
+    _check_high_bit(found, header.integer(HIGH_BIT))
     return found
 
 
@@ -307,6 +317,20 @@ def _check(found: PixelDescription) -> None:
         raise _odd("halved chrominance in such a frame")
     if found.allocated in _PACKED and found.kind is PixelEncoding.JPEG:
         raise _odd(f"compressed cells of {found.allocated} bits")
+
+
+def _check_high_bit(found: PixelDescription, high: int | None) -> None:
+    """Refuse cells whose stored bits are not the lowest ones.
+
+    Editions up to 2013 allowed them to end at any High Bit, later ones do not (PS3.5, 8.1.1), and
+    decoders differ in which bits they take.
+    """
+    cells = found.plain or found.kind is PixelEncoding.RLE
+    if cells and high is not None and found.stored <= high < found.allocated:
+        raise _odd(
+            f"cells of {found.allocated} bits of which {found.stored} are stored below High Bit "
+            f"{high}: which of them count has more than one reading"
+        )
 
 
 def _odd(what: str) -> UnsupportedError:

@@ -40,6 +40,7 @@ from refmaker.scanners.dicom.geometry import (
     PARALLEL,
     SAME,
     Stack,
+    distances,
     normal,
     orientation_groups,
     spacing_groups,
@@ -48,6 +49,7 @@ from refmaker.scanners.dicom.geometry import (
 from refmaker.scanners.dicom.grouping import (
     instance_order,
     may_join,
+    missing_parts,
     parts_of_concatenation,
     sorted_out,
 )
@@ -146,8 +148,11 @@ class Image:
 
     def flat(self, note: str) -> Image:
         """Return the same image with its frames in a row, as they stand in the instances."""
-        grid = _in_a_row(len(self.grid.cell))
-        return replace(self, stack=None, grid=grid, warnings=(*self.warnings, note))
+        return replace(self, stack=None, grid=_in_a_row(len(self.grid.cell))).noted(note)
+
+    def noted(self, *notes: str) -> Image:
+        """Return the same image with more warnings."""
+        return replace(self, warnings=(*self.warnings, *notes))
 
 
 def _in_a_row(frames: int) -> FrameGrid:
@@ -188,12 +193,15 @@ def images(
                     refuse(header, error)
         joint = _joint(sound) if join and len(sound) > 1 else None
         if joint is not None:
-            found.append(joint)
+            notes = filter(None, (missing_parts(instance.parts) for instance in sound))
+            found.append(joint.noted(*dict.fromkeys(notes)))
             continue
         for instance in sound:
             made = _of_frames(instance.parts, _attributes([instance]))
             told = all(is_told(part) or frame_count(part) == 1 for part in instance.parts)
-            found += made if told else [image.flat(_UNTOLD) for image in made]
+            made = made if told else [image.flat(_UNTOLD) for image in made]
+            note = missing_parts(instance.parts)
+            found += [image.noted(note) for image in made] if note else made
     return sorted(found, key=lambda image: -len(image.grid.cell))
 
 
@@ -270,9 +278,7 @@ def _unknown(parts: Sequence[Header]) -> list[Image]:
     frames = sum(map(frame_count, parts))
     records = FrameAttributes([{}] * frames, {}, parts[0].big)
     note = "the functional groups of the frames are damaged: frames stay in a row, without places"
-    return [
-        replace(image, warnings=(*image.warnings, note)) for image in _of_frames(parts, records)
-    ]
+    return [image.noted(note) for image in _of_frames(parts, records)]
 
 
 def _source(headers: Sequence[Header], frames: int) -> NDArray[np.int64]:
@@ -288,7 +294,7 @@ def _of_frames(headers: Sequence[Header], records: FrameAttributes) -> list[Imag
     volume = records.in_volume
     position = records.numbers(POSITION_IN_VOLUME if volume else POSITION, 3)
     orientation = records.numbers(ORIENTATION_IN_VOLUME if volume else ORIENTATION, 6)
-    spacing = records.numbers(PIXEL_SPACING, 2)
+    spacing = distances(records.numbers(PIXEL_SPACING, 2))
     source = _source(headers, len(records))
     position, dose_note = _dose_positions(headers, records, position, orientation)
     position = picture_positions(headers, position)

@@ -16,7 +16,7 @@ import numpy as np
 from refmaker.errors import FormatError, MetadataError, RefmakerError
 from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.scanners.dicom.frames import instance_array
-from refmaker.scanners.dicom.grouping import parts_of_concatenation
+from refmaker.scanners.dicom.grouping import missing_parts, parts_of_concatenation
 from refmaker.scanners.dicom.matrix import Tiling, tiling
 from refmaker.scanners.dicom.metadata import attribute_values
 from refmaker.scanners.dicom.optical_paths import colour_profile, optical_paths
@@ -102,6 +102,7 @@ def slide(
                 refuse(header, error)
             continue
         found.warnings += level.tiles.warnings
+        found.warnings += filter(None, (missing_parts(parts),))
         flavor = _flavor(parts[0])
         (others.setdefault(flavor, []) if flavor else levels).append(level)
     levels.sort(key=lambda level: -level.tiles.columns)

@@ -16,6 +16,7 @@ from refmaker.model import Array, Group
 from refmaker.model.report import Outcome
 from refmaker.scanners.dicom.copies import distinct
 from refmaker.scanners.dicom.deidentification import method_codes, privacy_notes
+from refmaker.scanners.dicom.frames import decoded_alike
 from refmaker.scanners.dicom.label_images import SeriesMembers, label_images
 from refmaker.scanners.dicom.metadata import attribute_values
 from refmaker.scanners.dicom.series import images
@@ -241,7 +242,7 @@ def _add(image: Image, branch: _Branch, choices: DICOMOptions, tree: Tree) -> No
         except RefmakerError as error:
             retries -= 1
             if retries:
-                waiting = [*_without(image, error, tree), *waiting]
+                waiting = [*_without(image, error, choices, tree), *waiting]
                 continue
             for header in {id(h): h for one in (image, *waiting) for h in one.headers}.values():
                 damaged = FormatError("too many damaged instances", url=header.url)
@@ -252,21 +253,26 @@ def _add(image: Image, branch: _Branch, choices: DICOMOptions, tree: Tree) -> No
         branch.warnings += [(f"image{suffix}", warning) for warning in found.warnings]
 
 
-def _without(image: Image, error: RefmakerError, tree: Tree) -> list[Image]:
+def _without(image: Image, error: RefmakerError, choices: DICOMOptions, tree: Tree) -> list[Image]:
     """Return an image without the instance that an error names, arranged anew."""
+
+    def refuse(header: Header, cause: RefmakerError) -> None:
+        tree.refused.append((header, cause))
+
     used = set(image.source[:, 0].tolist())
     headers = [header for number, header in enumerate(image.headers) if number in used]
     if error.url is None and len(headers) > 1:
         # It is no fault of any of them that they do not go together.
-        apart = images(
-            headers, lambda header, cause: tree.refused.append((header, cause)), join=False
-        )
+        apart = images(headers, refuse, join=False)
         if len(apart) > 1:
             return apart
+        alike = decoded_alike(headers, choices.storage_options)
+        if len(alike) > 1:
+            return [image for part in alike for image in images(part, refuse)]
     guilty = [header for header in headers if header.url == error.url] or headers
     tree.refused += [(header, error) for header in guilty]
     left = [header for header in headers if header not in guilty]
-    return images(left, lambda header, cause: tree.refused.append((header, cause)))
+    return images(left, refuse)
 
 
 def _describe(pixels: Sequence[Header], branch: _Branch, choices: DICOMOptions) -> None:

@@ -8,7 +8,9 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 
 import refmaker
@@ -141,3 +143,71 @@ def test_a_single_slice_in_an_archive(tmp_path):
     save(slice_of((0, 0, 0), 1), tmp_path / "in" / "a.dcm")
     refs = refmaker.scan(pack(tmp_path / "x.zip", tmp_path / "in"))
     assert refs.group["image"].shape[-2:] == (6, 5)
+
+
+def nested_media(folder):
+    """Write a medium whose DICOMDIR names a directory for each study, as some scanners do.
+
+    The names in those directories count from the root of the medium.
+    """
+    root = Path(media(folder))
+    whole = pydicom.dcmread(root)
+    names = [
+        list(record.ReferencedFileID)
+        for record in whole.DirectoryRecordSequence
+        if "ReferencedFileID" in record
+    ]
+    top = sorted({name[0] for name in names})
+    for study in top:
+        inner = pydicom.dcmread(root)
+        inner.DirectoryRecordSequence = [
+            record for record in whole.DirectoryRecordSequence if "ReferencedFileID" in record
+        ]
+        inner.save_as(folder / study / "DIRFILE")
+    records = []
+    for study in top:
+        record = Dataset()
+        record.DirectoryRecordType = "STUDY"
+        record.ReferencedFileID = [study, "DIRFILE"]
+        records.append(record)
+    whole.DirectoryRecordSequence = records
+    whole.save_as(root)
+    return str(root), names
+
+
+def test_directories_that_name_directories(tmp_path):
+    path, names = nested_media(tmp_path / "disk")
+    refs = refmaker.scan([path])
+    images = [array.shape[0] for name, array in refs.group.arrays() if name.endswith("image")]
+    assert images == [3, 3]
+    assert refs.report.lossless
+    assert len(refs.report.having(Outcome.METADATA)) == 1 + len({name[0] for name in names})
+    # The directory of a study stands for its files as well, wherever the study was taken.
+    (tmp_path / "elsewhere").mkdir()
+    moved = shutil.copytree(tmp_path / "disk" / names[0][0], tmp_path / "elsewhere" / names[0][0])
+    alone = refmaker.scan([str(moved / "DIRFILE")])
+    assert [array.shape[0] for name, array in alone.group.arrays() if name.endswith("image")] == [
+        3,
+        3,
+    ]
+
+
+def test_directories_that_name_directories_in_archives(tmp_path):
+    nested_media(tmp_path / "disk")
+    archive = pack(tmp_path / "x.zip", tmp_path / "disk", top="")
+    refs = refmaker.scan(f"zip://DICOMDIR::{archive}")
+    images = [array.shape[0] for name, array in refs.group.arrays() if name.endswith("image")]
+    assert images == [3, 3]
+    assert refs.report.lossless
+
+
+def test_a_directory_that_names_itself_is_read_once(tmp_path):
+    path, _ = nested_media(tmp_path / "disk")
+    whole = pydicom.dcmread(path)
+    record = Dataset()
+    record.DirectoryRecordType = "STUDY"
+    record.ReferencedFileID = "DICOMDIR"
+    whole.DirectoryRecordSequence = [*whole.DirectoryRecordSequence, record]
+    whole.save_as(path)
+    refs = refmaker.scan([path])
+    assert len(refs.report.having(Outcome.METADATA)) == 2

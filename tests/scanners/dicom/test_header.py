@@ -223,6 +223,31 @@ def test_files_without_preamble(tmp_path, syntax):
         assert data[header.pixels.offset :] == pydicom.dcmread(io.BytesIO(whole)).PixelData
 
 
+@pytest.mark.parametrize("syntax", [NATIVE, IMPLICIT])
+def test_a_value_may_hold_the_letters_of_a_preamble(tmp_path, syntax):
+    made = everything(syntax)
+    for name in [name for name in made.dir() if name not in ("PixelData", "Rows", "Columns")]:
+        if made[name].tag < 0x00080018:
+            delattr(made, name)
+    made.SpecificCharacterSet = "ISO_IR 100"
+    whole = write(made, tmp_path / "a.dcm").read_bytes()
+    bare = whole[start_of(whole) :]
+    # A comment is put where its letters come to lie at byte 128.
+    at = bare.index(b"\x08\x00\x18\x00")
+    long = syntax == NATIVE
+    head = b"\x08\x00\x15\x01" if at > 128 else b"\x08\x00\x08\x00"
+    before = 128 - at - 8
+    value = (b"A" * before + b"DICM").ljust(before + 4 + before % 2)
+    length = len(value).to_bytes(2 if long else 4, "little")
+    data = bare[:at] + head + (b"CS" if long else b"") + length + value + bare[at:]
+    assert data[128:132] == b"DICM"
+    path = tmp_path / "bare"
+    path.write_bytes(data)
+    header = header_of(path)
+    assert "the file has no preamble" in header.warnings
+    assert header.get(0x00100010) == "Müller^Jürgen"
+
+
 def start_of(whole):
     """Return where the data set of a file begins."""
     return 132 + 12 + int.from_bytes(whole[140:144], "little")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import refmaker
 from refmaker.scanners.dicom import DICOMScanner
 from tests.scanners.dicom.image_files import SEG, enhanced, numbers, save, with_pixels
 from tests.scanners.dicom.test_volumes import SHARED, collect, opened, plane
@@ -139,3 +140,14 @@ def test_encodings_that_differ_keep_instances_apart(tmp_path):
     stock = opened(group)
     assert np.array_equal(stock["image"][...], made[0][1])
     assert np.array_equal(stock["image_1"][...], made[1][1])
+
+
+def test_numbers_of_frames_count_before_those_of_instances(tmp_path):
+    """A coordinate has one meaning: that of the frames, as the library reads it."""
+    once = {"FrameContentSequence": {"FrameAcquisitionNumber": 1}}
+    made = [volume(k + 1, frame=lambda _: once, AcquisitionNumber=k) for k in range(3)]
+    refs = refmaker.scan(written(tmp_path, made))
+    assert refs.group["image"].shape[:2] == (3, 4)
+    assert "acquisition_number" not in refs.group.members
+    assert refs.group["image"].attributes["acquisition_number"] == 1
+    assert all(check.ok for check in refmaker.verify(refs, isolate="never"))
