@@ -18,7 +18,7 @@ from refmaker.errors import MetadataError, MissingDependencyError
 from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Item = tuple[int, Array]
 
 __all__ = [
+    "boundaries",
     "dates",
     "dates_of_texts",
     "in_same_units",
@@ -299,14 +300,19 @@ def _differ(items: Sequence[Item]) -> bool:
     return len(keys) > 1 and None not in keys
 
 
+def boundaries(items: Iterable[Item]) -> dict[str, None]:
+    """Return the names of the variables that a coordinate's inputs call its boundaries."""
+    return {
+        array.attributes[word]: None
+        for _, array in items
+        for word in ("bounds", "climatology")
+        if isinstance(array.attributes.get(word), str)
+    }
+
+
 def _bounds(items: Sequence[Item], names: Mapping[str, Sequence[Item]]) -> list[str]:
     """Return the names of boundaries without units of their own."""
-    found: dict[str, None] = {}
-    for _, array in items:
-        for attribute in ("bounds", "climatology"):
-            name = array.attributes.get(attribute)
-            if isinstance(name, str) and name in names:
-                found[name] = None
+    found = [name for name in boundaries(items) if name in names]
     return [name for name in found if all("units" not in a.attributes for _, a in names[name])]
 
 
@@ -316,9 +322,7 @@ def _followers(name: str, names: Mapping[str, Sequence[Item]]) -> list[str]:
     Boundaries often repeat the units of their coordinate; then they change with it.
     """
     own = {i: _key(array) for i, array in names[name]}
-    bounds = {
-        array.attributes.get(word) for _, array in names[name] for word in ("bounds", "climatology")
-    }
+    bounds = boundaries(names[name])
     return [
         other
         for other, items in names.items()

@@ -96,10 +96,6 @@ def combine_variable(
     """
     found, options = context.found, context.options
     before = len(found.lines)
-    # An input without any element along a dimension says nothing of the variable.
-    items = [item for item in items if all(a is None or a.count[item[0]] for a in axes)] or items[
-        :1
-    ]
     layout = _layout(path, items, axes, new, context)
     if layout is None:
         return None
