@@ -138,11 +138,11 @@ def _group(
             continue
         if not path and name in plan.new:
             continue
-        items = _with_elements(path, items, trees, plan)
-        axes = _axes(path, items[0][1], trees, plan)
+        those = _with_elements(path, items, trees, plan)
+        axes = _axes(path, those[0][1], trees, plan)
         varying = not {name, inner}.isdisjoint(options.concat_variables)
         fixed = name in auxiliary or not {name, inner}.isdisjoint(options.identical_variables)
-        one = _Variable(path, inner, items, axes, name in mappings, names)
+        one = _Variable(path, inner, those, axes, name in mappings, names)
         new = plan.new_axes() if varying or not fixed else ()
         if fixed and not varying and name in bounds:
             new = (bounds[name],)

@@ -10,7 +10,7 @@ from refmaker.model.tree import joined_path
 from refmaker.model.zarr_v3 import in_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from refmaker.combine.context import Context, Trees
     from refmaker.model import Array

@@ -15,6 +15,7 @@ import numpy as np
 from refmaker.combine import remedies
 from refmaker.combine.values import inline_like, read_values
 from refmaker.errors import MetadataError, MissingDependencyError
+from refmaker.model.missing_values import number_of
 from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "in_same_units",
     "known_calendar",
     "microseconds",
+    "same_calendar",
     "since",
     "whole_units",
 ]
@@ -59,6 +61,7 @@ _REFERENCE = re.compile(
 )
 """Date, time of day and time zone (CF conventions, section 4.4)."""
 _WRITTEN = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[_ T](\d{2}(?::\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?)Z?)?")
+_SYNONYMS = {"gregorian": "standard", "365_day": "noleap", "366_day": "all_leap"}
 _GREGORIAN = frozenset({"standard", "gregorian", "proleptic_gregorian"})
 _EPOCH = "days since 1970-01-01"
 _REFORM = np.datetime64("1582-10-15", "us").astype(np.int64)
@@ -93,7 +96,12 @@ def _plain(units: str) -> tuple[str, int]:
 
 def _calendar(attributes: Mapping[str, Any]) -> str:
     calendar = str(attributes.get("calendar", "standard")).lower()
-    return "standard" if calendar == "gregorian" else calendar
+    return _SYNONYMS.get(calendar, calendar)
+
+
+def same_calendar(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether the attributes of two inputs name one calendar."""
+    return _calendar(one) == _calendar(other)
 
 
 def known_calendar(attributes: Mapping[str, Any]) -> str:
@@ -270,11 +278,13 @@ def in_same_units(trees: Trees, context: Context) -> Trees:
     arrays = {path: dict(names) for path, names in trees.arrays.items()}
     for path, names in arrays.items():
         for name, items in list(names.items()):
-            if not _differ(items):
+            if not all(_key(array) for _, array in items):
                 continue
             inner = joined_path(path, name)
             group = [name, *_bounds(items, names)]
             group += [n for n in _followers(name, names) if n not in group]
+            if not _differ(items) and not any(_marked_apart(names[n]) for n in group):
+                continue
             try:
                 made = _rewritten([(n, names[n]) for n in group], context, inner)
             except MetadataError as error:
@@ -296,8 +306,20 @@ def _key(array: Array) -> tuple[str, str] | None:
 
 
 def _differ(items: Sequence[Item]) -> bool:
-    keys = {_key(array) for _, array in items}
-    return len(keys) > 1 and None not in keys
+    return len({_key(array) for _, array in items}) > 1
+
+
+def _marked_apart(items: Sequence[Item]) -> bool:
+    """Whether inputs mark missing times in different ways: there may be none at all."""
+    (_, first), *others = items
+    return any(_marks(array) != _marks(first) for _, array in others)
+
+
+def _marks(array: Array) -> frozenset[str]:
+    """Return the values that stand for a missing time, as texts: NaN equals itself."""
+    values = (array.fill_value, *map(array.attributes.get, ("_FillValue", "missing_value")))
+    numbers = (v.item() if isinstance(v, np.generic) else v for v in values if v is not None)
+    return frozenset(str(number_of(number)).lower() for number in numbers)
 
 
 def boundaries(items: Iterable[Item]) -> dict[str, None]:
