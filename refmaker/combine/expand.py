@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     from refmaker.combine.context import Context, Trees
     from refmaker.model import Array
+    from refmaker.storage.reference_set import ReferenceSet
 
     Item = tuple[int, Array]
 
-__all__ = ["expanded"]
+__all__ = ["expanded", "expanded_like"]
 
 
 def expanded(trees: Trees, context: Context) -> Trees:
@@ -31,21 +32,50 @@ def expanded(trees: Trees, context: Context) -> Trees:
     context : Context
         The inputs; gets a warning.
     """
+    arrays, scalars = _expanded(trees)
+    for path, number in scalars.items():
+        context.warnings[
+            f"{path} is a scalar in {context.name(number)}, and was made a dimension of one element"
+            " there, as it is one in others"
+        ] = None
+    return type(trees)(trees.groups, arrays)
+
+
+def expanded_like(refs: ReferenceSet, trees: Trees) -> ReferenceSet:
+    """Return a set with the dimensions that are scalars in it, and dimensions in another.
+
+    Parameters
+    ----------
+    trees : Trees
+        Of that other set as input 0, and of `refs` as input 1.
+    """
+    arrays, scalars = _expanded(trees)
+    if 1 not in scalars.values():
+        return refs
+
+    def changed(path: str, array: Array) -> Array:
+        home, _, name = path.rpartition("/")
+        there = dict(arrays[home][name])[1]
+        return array if there.dimension_names == array.dimension_names else there
+
+    return replace(refs, group=refs.group.map_paths(changed))
+
+
+def _expanded(trees: Trees) -> tuple[dict[str, dict[str, list[Item]]], dict[str, int]]:
+    """Return the arrays with their dimensions, and the first input in which each was a scalar."""
     arrays = {path: dict(names) for path, names in trees.arrays.items()}
+    scalars: dict[str, int] = {}
     for path, names in trees.arrays.items():
         for name, items in names.items():
             scalar = _scalar_in(path, name, items, trees)
             if not scalar:
                 continue
+            scalars[joined_path(path, name)] = max(scalar)
             for inner, there in arrays.items():
                 if trees.home(inner, name) == path:
                     for other, found in there.items():
                         there[other] = _with_dimension(name, found, scalar)
-            context.warnings[
-                f"{joined_path(path, name)} is a scalar in {context.name(min(scalar))}, and was"
-                " made a dimension of one element there, as it is one in others"
-            ] = None
-    return type(trees)(trees.groups, arrays)
+    return arrays, scalars
 
 
 def _scalar_in(path: str, name: str, items: Sequence[Item], trees: Trees) -> frozenset[int]:

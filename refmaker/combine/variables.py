@@ -193,6 +193,8 @@ def _placed(  # noqa: PLR0913 - what one variable needs
         items = rechunk.split_to_common(items, layout)
     if options.mismatched == "inline":
         items = reencode.reencoded(path, items, context, inlined)
+    else:
+        items = reencode.kept_as_others(path, items, context)
     # Either may have changed how the first input's chunks are.
     like = replace(items[0][1], attributes=like.attributes)
     lead = layout.chunk_shape[: len(layout.shape) - len(like.shape)]
