@@ -11,7 +11,7 @@ import numpy as np
 
 from refmaker.codecs import decoding
 from refmaker.combine import remedies
-from refmaker.combine.times import same_calendar
+from refmaker.combine.calendars import calendar_of
 from refmaker.errors import MetadataError
 from refmaker.model.attribute_types import TYPES, merge_types, with_types
 from refmaker.model.missing_values import number_of
@@ -189,7 +189,7 @@ def _without_types(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> bool:
     if name == "calendar":
-        return same_calendar(one, other)
+        return calendar_of(one) == calendar_of(other)
     if (name in one) != (name in other):
         return False
     left, right = one[name], other[name]

@@ -200,7 +200,6 @@ def kept_as_others(path: str, items: Sequence[Item], context: Context) -> list[I
     like = next((a for a in arrays if a.codecs), None) if like is None else like
     if like is None or not like.codecs:
         return list(items)
-    like = replace(like, edges=None)
     return [
         (i, _as_other(path, i, array, like, context) if _is_kept(array, like, context) else array)
         for i, array in items
@@ -233,7 +232,7 @@ def _as_other(path: str, number: int, array: Array, like: Array, context: Contex
     except CodecError:
         return array
     attributes = array.attributes
-    return replace(filled, shape=array.shape, chunks=chunks, attributes=attributes)
+    return replace(filled, shape=array.shape, chunks=chunks, attributes=attributes, edges=None)
 
 
 def _kind(array: Array) -> tuple[Any, ...]:

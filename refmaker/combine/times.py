@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.combine import remedies
+from refmaker.combine.calendars import calendar_of
 from refmaker.combine.values import inline_like, read_values
 from refmaker.errors import MetadataError, MissingDependencyError
 from refmaker.model.missing_values import number_of
@@ -35,7 +36,6 @@ __all__ = [
     "in_same_units",
     "known_calendar",
     "microseconds",
-    "same_calendar",
     "since",
     "whole_units",
 ]
@@ -61,7 +61,6 @@ _REFERENCE = re.compile(
 )
 """Date, time of day and time zone (CF conventions, section 4.4)."""
 _WRITTEN = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[_ T](\d{2}(?::\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?)Z?)?")
-_SYNONYMS = {"gregorian": "standard", "365_day": "noleap", "366_day": "all_leap"}
 _GREGORIAN = frozenset({"standard", "gregorian", "proleptic_gregorian"})
 _EPOCH = "days since 1970-01-01"
 _REFORM = np.datetime64("1582-10-15", "us").astype(np.int64)
@@ -94,19 +93,9 @@ def _plain(units: str) -> tuple[str, int]:
     return f"{parsed[0]} since {date} {time}", -offset if match["sign"] == "-" else offset
 
 
-def _calendar(attributes: Mapping[str, Any]) -> str:
-    calendar = str(attributes.get("calendar", "standard")).lower()
-    return _SYNONYMS.get(calendar, calendar)
-
-
-def same_calendar(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether the attributes of two inputs name one calendar."""
-    return _calendar(one) == _calendar(other)
-
-
 def known_calendar(attributes: Mapping[str, Any]) -> str:
     """Return the name of a calendar, one for all that agree since 1582-10-15."""
-    calendar = _calendar(attributes)
+    calendar = calendar_of(attributes)
     return "standard" if calendar in _GREGORIAN else calendar
 
 
@@ -205,7 +194,7 @@ def dates(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[Any]:
     if parsed is None:
         raise MetadataError(f"{units!r} are no units of times")
     _check_plain(values, attributes)
-    calendar = _calendar(attributes)
+    calendar = calendar_of(attributes)
     if calendar not in _GREGORIAN:
         raise MetadataError(
             f"dates in the calendar {calendar!r} are none that numpy has",
@@ -302,7 +291,7 @@ def _key(array: Array) -> tuple[str, str] | None:
     units = array.attributes.get("units")
     if not isinstance(units, str) or _parsed(units) is None:
         return None
-    return units, _calendar(array.attributes)
+    return units, calendar_of(array.attributes)
 
 
 def _differ(items: Sequence[Item]) -> bool:
@@ -358,13 +347,13 @@ def _rewritten(
     """Return a variable and its boundaries in the units of the first input, or finer ones."""
     (_, items), *_ = group
     own = {i: array.attributes for i, array in items}
-    calendars = {_calendar(attributes) for attributes in own.values()}
+    calendars = {calendar_of(attributes) for attributes in own.values()}
     if len(calendars) > 1 and not calendars <= _GREGORIAN:
         named = " and ".join(sorted(calendars))
         raise MetadataError(
             f"the calendars {named} cannot be brought together", hint=remedies.of_storage(path)
         )
-    calendar = _calendar(items[0][1].attributes)
+    calendar = calendar_of(items[0][1].attributes)
     parsed = {i: _parsed(str(attributes["units"])) or ("", "") for i, attributes in own.items()}
     base = str(items[0][1].attributes["units"])
     total = sum(array.nbytes for _, arrays in group for _, array in arrays)
@@ -374,7 +363,7 @@ def _rewritten(
             hint=f"allow more (`inline_budget={total}`), {remedies.drop(path)}",
         )
     # Each input is counted from 1970 in its own calendar: there the calendars agree.
-    shifts = {i: _distance(str(at["units"]), _EPOCH, _calendar(at)) for i, at in own.items()}
+    shifts = {i: _distance(str(at["units"]), _EPOCH, calendar_of(at)) for i, at in own.items()}
     origin = _distance(base, _EPOCH, calendar)
     counted: dict[str, list[NDArray[np.int64]]] = {}
     for name, arrays in group:

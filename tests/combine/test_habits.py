@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import refmaker
 from refmaker.errors import MetadataError
+from refmaker.testing import decode_array
 
 BIG = (40, 60)
 SMALL = (2, 3)
@@ -237,3 +238,20 @@ def test_a_small_file_is_inlined_and_goes_with_larger_ones(tmp_path, first, stor
     for one in sets[1:]:
         refmaker.append(target, [one], concat="time")
     holds(target, range(ends[-1]), (3, 5))
+
+
+def test_a_small_file_goes_with_chunks_of_different_lengths(tmp_path):
+    paths = []
+    for k, (start, count) in enumerate([(0, 31), (31, 28), (59, 31), (90, 2)]):
+        data = xr.Dataset({"v": ("time", np.arange(start, start + count) * np.ones(count))})
+        data = data.isel(time=np.arange(count)).expand_dims(x=20, axis=1)
+        data = data.assign_coords(time=("time", np.arange(start, start + count)))
+        encoding = {"v": {"chunksizes": (count, 20), "zlib": True, "_FillValue": None}}
+        paths.append(tmp_path / f"{k}.nc")
+        data.to_netcdf(paths[-1], engine="h5netcdf", encoding=encoding)
+    sets = [refmaker.scan(path) for path in paths]
+    base = refmaker.combine(sets[:3], concat="time")
+    assert base["v"].edges is not None
+    assert not sets[3]["v"].chunks.referenced
+    cube = refmaker.combine([base, sets[3]], concat="time")
+    np.testing.assert_array_equal(decode_array(cube["v"])[:, 7], np.arange(92.0))
