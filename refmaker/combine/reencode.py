@@ -208,6 +208,9 @@ def kept_as_others(path: str, items: Sequence[Item], context: Context) -> list[I
 
 def _is_kept(array: Array, like: Array, context: Context) -> bool:
     """Whether all values are in the set, in another encoding than the others'."""
+    options = context.options
+    # Beside none that is referenced only what every scan inlines does not differ by that.
+    most = options.inline_budget if like.chunks.referenced else options.inline_threshold
     return (
         not array.chunks.referenced
         and not array.chunks.absent
@@ -215,7 +218,7 @@ def _is_kept(array: Array, like: Array, context: Context) -> bool:
         and array.dtype == like.dtype
         and array.dimension_names == like.dimension_names
         and _encoding(array) != _encoding(like)
-        and array.nbytes <= context.options.inline_budget
+        and array.nbytes <= most
         and product(chunk_grid(array.shape, like.chunk_shape)) <= _MOST
     )
 
