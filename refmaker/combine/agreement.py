@@ -11,6 +11,7 @@ import numpy as np
 
 from refmaker.codecs import decoding
 from refmaker.combine import remedies
+from refmaker.combine.calendars import calendar_of
 from refmaker.errors import MetadataError
 from refmaker.model.attribute_types import TYPES, merge_types, with_types
 from refmaker.model.missing_values import number_of
@@ -188,8 +189,7 @@ def _without_types(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any], name: str) -> bool:
     if name == "calendar":
-        left, right = (str(node.get(name, "standard")).lower() for node in (one, other))
-        return left == right or {left, right} <= {"standard", "gregorian"}
+        return calendar_of(one) == calendar_of(other)
     if (name in one) != (name in other):
         return False
     left, right = one[name], other[name]

@@ -7,8 +7,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from refmaker.combine.agreement import Findings
 from refmaker.combine.batches import second_pass_options
+from refmaker.combine.context import Trees
 from refmaker.combine.cube import check_names, combine_members
+from refmaker.combine.expand import expanded_like
 from refmaker.combine.forecast import VIEW
 from refmaker.combine.members import Member, members, numbered
 from refmaker.combine.options import Appended, CombineOptions
@@ -177,6 +180,7 @@ def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions)
             "a set that was split into groups (`incompatible='split'`) cannot be appended to",
             hint="combine all inputs anew",
         )
+    fresh = [replace(member, refs=_like(base, member, options)) for member in fresh]
     new = combine_members(numbered(fresh), options, part=True)
     both = [
         Member(0, base, found[0].storage_options),
@@ -188,6 +192,12 @@ def extend(base: ReferenceSet, found: Sequence[Member], options: CombineOptions)
     report.url, report.format = base.report.url, base.report.format or new.report.format
     report.rows[:] = new.report.rows
     return Appended(added, known, replace(joined, zarr_format=base.zarr_format))
+
+
+def _like(base: ReferenceSet, member: Member, options: CombineOptions) -> ReferenceSet:
+    """Return an input with the dimensions that the set has, and that are scalars in it."""
+    pair = [Member(0, base), replace(member, number=1)]
+    return expanded_like(member.refs, Trees.of(pair, Findings(pair, options)))
 
 
 def _sorted_out(base: ReferenceSet, found: Sequence[Member]) -> tuple[list[Member], list[str]]:

@@ -186,6 +186,15 @@ def _existing(
         return
     missing = dimension.sizes.keys() - {i for i, _ in dimension.items}
     inner = "/".join(filter(None, key))
+    for i, array in trees.arrays[key[0]][name]:
+        if i not in dimension.sizes and array.dimension_names != (name,):
+            context.found.say(
+                inner,
+                f"{context.name(i)} has it with the dimensions {array.dimension_names or ()}, and"
+                f" nothing along {name}",
+                remedies.drop(inner),
+            )
+            return
     if missing:
         i = min(missing)
         context.found.say(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from refmaker.combine import coordinates, missing, rechunk, squeeze, times, tolerance
+from refmaker.combine import coordinates, expand, missing, rechunk, squeeze, times, tolerance
 from refmaker.combine.agreement import Findings
 from refmaker.combine.context import Context, Trees
 from refmaker.combine.groups_by_encoding import combine_by_encoding
 from refmaker.combine.members import combined_set
+from refmaker.combine.times import boundaries
 from refmaker.combine.variables import combine_variable, static_variable
 from refmaker.errors import MetadataError, SourceChangedError
 from refmaker.model import Array, Group
@@ -67,6 +68,7 @@ def _combine_alike(members: Sequence[Member], options: CombineOptions) -> Refere
     trees = Trees.of(members, found)
     found.finish()
     trees = squeeze.squeezed(trees, context)
+    trees = expand.expanded(trees, context)
     trees = missing.filled(trees, context)
     trees = times.in_same_units(trees, context)
     found.finish()
@@ -126,6 +128,7 @@ def _group(
     made: dict[str, Array | Group] = dict(plan.new_coordinates(path, names))
     auxiliary = _auxiliary(names)
     mappings = _mappings(names)
+    bounds = {} if path else _bounds_of_new(names, plan, options)
     for name, items in names.items():
         inner = joined_path(path, name)
         coordinate = plan.coordinate(path, name)
@@ -135,11 +138,14 @@ def _group(
             continue
         if not path and name in plan.new:
             continue
-        axes = _axes(path, items[0][1], trees, plan)
+        those = _with_elements(path, items, trees, plan)
+        axes = _axes(path, those[0][1], trees, plan)
         varying = not {name, inner}.isdisjoint(options.concat_variables)
         fixed = name in auxiliary or not {name, inner}.isdisjoint(options.identical_variables)
-        one = _Variable(path, inner, items, axes, name in mappings, names)
+        one = _Variable(path, inner, those, axes, name in mappings, names)
         new = plan.new_axes() if varying or not fixed else ()
+        if fixed and not varying and name in bounds:
+            new = (bounds[name],)
         if varying:
             new = _with_lacking(one, new, plan, context)
         if options.compat == "vary" and not varying:
@@ -206,6 +212,34 @@ def _varied(
     named = ", ".join(axis.name for axis in more)
     context.warnings[f"{one.path} differs between inputs and gets the dimension {named}"] = None
     return _combined(one, more, plan, context)
+
+
+def _with_elements(
+    path: str, items: list[Item], trees: Trees, plan: coordinates.CubeAxes
+) -> list[Item]:
+    """Leave out inputs without any element along a joined dimension: they say nothing."""
+    found = [
+        (i, array)
+        for i, array in items
+        if 0 not in array.shape
+        or not any(
+            axis is not None and not extent
+            for axis, extent in zip(_axes(path, array, trees, plan), array.shape, strict=True)
+        )
+    ]
+    return found or items[:1]
+
+
+def _bounds_of_new(
+    names: Mapping[str, Sequence[Item]], plan: coordinates.CubeAxes, options: CombineOptions
+) -> dict[str, ConcatDimension]:
+    """Return the boundaries of scalars that become dimensions: each input has its own."""
+    return {
+        name: plan.new[scalar]
+        for scalar in plan.new
+        for name in boundaries(names.get(scalar, ()))
+        if name in names and name not in options.identical_variables
+    }
 
 
 def _axes(

@@ -9,11 +9,14 @@ import numpy as np
 
 from refmaker.combine.agreement import same_fill
 from refmaker.model.dtypes import encode_fill_value
+from refmaker.model.missing_values import FILL
 from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
     from refmaker.combine.context import Context, Trees
     from refmaker.model import Array
+
+    Item = tuple[int, Array]
 
 __all__ = ["filled", "free_value"]
 
@@ -21,7 +24,7 @@ _OTHERWISE = "leave it out of `fill`"
 
 
 def filled(trees: Trees, context: Context) -> Trees:
-    """Give variables the fill values that `CombineOptions.fill` names.
+    """Give variables the fill values that `CombineOptions.fill` names, and NaN where some have it.
 
     Parameters
     ----------
@@ -29,16 +32,42 @@ def filled(trees: Trees, context: Context) -> Trees:
         The inputs, and how to combine them; its findings get values that do not fit.
     """
     wanted = context.options.fill
-    if not wanted:
-        return trees
-    arrays = {path: dict(names) for path, names in trees.arrays.items()}
+    arrays = {
+        path: {name: _nan_in_all(items) for name, items in names.items()}
+        for path, names in trees.arrays.items()
+    }
     for path, names in arrays.items():
-        for name, items in names.items():
+        for name, items in names.items() if wanted else ():
             inner = joined_path(path, name)
             if name in wanted or inner in wanted:
                 value = wanted.get(inner, wanted.get(name))
                 names[name] = [(i, _with(inner, i, array, value, context)) for i, array in items]
     return type(trees)(trees.groups, arrays)
+
+
+def _nan_in_all(items: list[Item]) -> list[Item]:
+    """Declare NaN as missing in floats of all inputs if some do: it is in the others as well."""
+    if len(items) < 2 or items[0][1].dtype.kind != "f" or not any(_is_nan(a) for _, a in items):
+        return items
+    return [
+        (i, replace(array, fill_value=array.dtype.type(np.nan)) if _undeclared(array) else array)
+        for i, array in items
+    ]
+
+
+def _is_nan(array: Array) -> bool:
+    fill = array.fill_value
+    return array.dtype.kind == "f" and fill is not None and bool(np.isnan(fill))
+
+
+def _undeclared(array: Array) -> bool:
+    """Whether floats declare nothing as missing, and no chunk reads as what is not known."""
+    return (
+        array.dtype.kind == "f"
+        and array.fill_value is None
+        and not array.chunks.absent
+        and array.attributes.keys().isdisjoint((FILL, "missing_value"))
+    )
 
 
 def _with(path: str, number: int, array: Array, value: Any, context: Context) -> Array:

@@ -12,7 +12,7 @@ from refmaker.codecs import decoding
 from refmaker.combine import remedies
 from refmaker.combine.agreement import same_fill
 from refmaker.combine.values import cut_inline, read_values
-from refmaker.errors import LimitError
+from refmaker.errors import CodecError, LimitError
 from refmaker.model import Array, chunk_grid
 from refmaker.model.chunk_table import count as product
 from refmaker.model.zarr_v2 import dumps
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from refmaker.combine.chunk_placement import Item
     from refmaker.combine.context import Context
 
-__all__ = ["reencoded", "repacked"]
+__all__ = ["kept_as_others", "reencoded", "repacked"]
 
+_MOST = 1 << 16
+"""Chunks of one input that are encoded at most."""
 PACKING = ("scale_factor", "add_offset")
 
 
@@ -168,7 +170,7 @@ def reencoded(
         return list(items)
     like = items[kinds.index(most)][1]
     others = [item for item, kind in zip(items, kinds, strict=True) if kind != most]
-    if any(product(chunk_grid(array.shape, like.chunk_shape)) > 1 << 16 for _, array in others):
+    if any(product(chunk_grid(array.shape, like.chunk_shape)) > _MOST for _, array in others):
         return list(items)
     _charge(path, others, context)
     values = read_values([(context.members[i], path, array) for i, array in others])
@@ -180,6 +182,60 @@ def reencoded(
         None
     )
     return [(i, changed.get(i, array)) for i, array in items]
+
+
+def kept_as_others(path: str, items: Sequence[Item], context: Context) -> list[Item]:
+    """Encode inputs whose values are in the set anyway as those are that are referenced.
+
+    What is small enough is inlined by the scan of a file, in an encoding of its own: it does not
+    differ from larger files of the same series by that.
+
+    Parameters
+    ----------
+    path, items, context
+        As for `repacked`.
+    """
+    arrays = [array for _, array in items]
+    like = next((a for a in arrays if a.chunks.referenced), None)
+    like = next((a for a in arrays if a.codecs), None) if like is None else like
+    if like is None or not like.codecs:
+        return list(items)
+    return [
+        (i, _as_other(path, i, array, like, context) if _is_kept(array, like, context) else array)
+        for i, array in items
+    ]
+
+
+def _is_kept(array: Array, like: Array, context: Context) -> bool:
+    """Whether all values are in the set, in another encoding than the others'."""
+    options = context.options
+    # Beside none that is referenced only what every scan inlines does not differ by that.
+    most = options.inline_budget if like.chunks.referenced else options.inline_threshold
+    return (
+        not array.chunks.referenced
+        and not array.chunks.absent
+        and array.edges is None
+        and array.dtype == like.dtype
+        and array.dimension_names == like.dimension_names
+        and _encoding(array) != _encoding(like)
+        and array.nbytes <= most
+        and product(chunk_grid(array.shape, like.chunk_shape)) <= _MOST
+    )
+
+
+def _encoding(array: Array) -> tuple[str, list[Mapping[str, Any]]]:
+    return array.order, [decoding(codec) for codec in array.codecs]
+
+
+def _as_other(path: str, number: int, array: Array, like: Array, context: Context) -> Array:
+    (values,) = read_values([(context.members[number], path, array)])
+    filled = replace(like, fill_value=array.fill_value)
+    try:
+        chunks = cut_inline(values, filled)
+    except CodecError:
+        return array
+    attributes = array.attributes
+    return replace(filled, shape=array.shape, chunks=chunks, attributes=attributes, edges=None)
 
 
 def _kind(array: Array) -> tuple[Any, ...]:

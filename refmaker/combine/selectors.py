@@ -31,6 +31,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from refmaker.combine import remedies, times
+from refmaker.combine.calendars import calendar_of
 from refmaker.combine.values import inline_like, read_values, widened
 from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable
@@ -294,7 +295,7 @@ def _of_variables(name: str, selector: str, context: Context, trees: Trees) -> S
     ]
     if any(_is_letters(array) or array.dtype.kind in "SUO" for _, _, array in items):
         return _of_texts(name, word, path, values, context)
-    units = {(a.attributes.get("units"), a.attributes.get("calendar")) for _, _, a in items}
+    units = {(a.attributes.get("units"), calendar_of(a.attributes)) for _, _, a in items}
     if word == "cf":
         try:
             found = [

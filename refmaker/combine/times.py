@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.combine import remedies
+from refmaker.combine.calendars import calendar_of
 from refmaker.combine.values import inline_like, read_values
 from refmaker.errors import MetadataError, MissingDependencyError
+from refmaker.model.missing_values import number_of
 from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     Item = tuple[int, Array]
 
 __all__ = [
+    "boundaries",
     "dates",
     "dates_of_texts",
     "in_same_units",
@@ -90,14 +93,9 @@ def _plain(units: str) -> tuple[str, int]:
     return f"{parsed[0]} since {date} {time}", -offset if match["sign"] == "-" else offset
 
 
-def _calendar(attributes: Mapping[str, Any]) -> str:
-    calendar = str(attributes.get("calendar", "standard")).lower()
-    return "standard" if calendar == "gregorian" else calendar
-
-
 def known_calendar(attributes: Mapping[str, Any]) -> str:
     """Return the name of a calendar, one for all that agree since 1582-10-15."""
-    calendar = _calendar(attributes)
+    calendar = calendar_of(attributes)
     return "standard" if calendar in _GREGORIAN else calendar
 
 
@@ -196,7 +194,7 @@ def dates(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[Any]:
     if parsed is None:
         raise MetadataError(f"{units!r} are no units of times")
     _check_plain(values, attributes)
-    calendar = _calendar(attributes)
+    calendar = calendar_of(attributes)
     if calendar not in _GREGORIAN:
         raise MetadataError(
             f"dates in the calendar {calendar!r} are none that numpy has",
@@ -269,11 +267,13 @@ def in_same_units(trees: Trees, context: Context) -> Trees:
     arrays = {path: dict(names) for path, names in trees.arrays.items()}
     for path, names in arrays.items():
         for name, items in list(names.items()):
-            if not _differ(items):
+            if not all(_key(array) for _, array in items):
                 continue
             inner = joined_path(path, name)
             group = [name, *_bounds(items, names)]
             group += [n for n in _followers(name, names) if n not in group]
+            if not _differ(items) and not any(_marked_apart(names[n]) for n in group):
+                continue
             try:
                 made = _rewritten([(n, names[n]) for n in group], context, inner)
             except MetadataError as error:
@@ -291,22 +291,39 @@ def _key(array: Array) -> tuple[str, str] | None:
     units = array.attributes.get("units")
     if not isinstance(units, str) or _parsed(units) is None:
         return None
-    return units, _calendar(array.attributes)
+    return units, calendar_of(array.attributes)
 
 
 def _differ(items: Sequence[Item]) -> bool:
-    keys = {_key(array) for _, array in items}
-    return len(keys) > 1 and None not in keys
+    return len({_key(array) for _, array in items}) > 1
+
+
+def _marked_apart(items: Sequence[Item]) -> bool:
+    """Whether inputs mark missing times in different ways: there may be none at all."""
+    (_, first), *others = items
+    return any(_marks(array) != _marks(first) for _, array in others)
+
+
+def _marks(array: Array) -> frozenset[str]:
+    """Return the values that stand for a missing time, as texts: NaN equals itself."""
+    values = (array.fill_value, *map(array.attributes.get, ("_FillValue", "missing_value")))
+    numbers = (v.item() if isinstance(v, np.generic) else v for v in values if v is not None)
+    return frozenset(str(number_of(number)).lower() for number in numbers)
+
+
+def boundaries(items: Iterable[Item]) -> dict[str, None]:
+    """Return the names of the variables that a coordinate's inputs call its boundaries."""
+    return {
+        array.attributes[word]: None
+        for _, array in items
+        for word in ("bounds", "climatology")
+        if isinstance(array.attributes.get(word), str)
+    }
 
 
 def _bounds(items: Sequence[Item], names: Mapping[str, Sequence[Item]]) -> list[str]:
     """Return the names of boundaries without units of their own."""
-    found: dict[str, None] = {}
-    for _, array in items:
-        for attribute in ("bounds", "climatology"):
-            name = array.attributes.get(attribute)
-            if isinstance(name, str) and name in names:
-                found[name] = None
+    found = [name for name in boundaries(items) if name in names]
     return [name for name in found if all("units" not in a.attributes for _, a in names[name])]
 
 
@@ -316,9 +333,7 @@ def _followers(name: str, names: Mapping[str, Sequence[Item]]) -> list[str]:
     Boundaries often repeat the units of their coordinate; then they change with it.
     """
     own = {i: _key(array) for i, array in names[name]}
-    bounds = {
-        array.attributes.get(word) for _, array in names[name] for word in ("bounds", "climatology")
-    }
+    bounds = boundaries(names[name])
     return [
         other
         for other, items in names.items()
@@ -332,13 +347,13 @@ def _rewritten(
     """Return a variable and its boundaries in the units of the first input, or finer ones."""
     (_, items), *_ = group
     own = {i: array.attributes for i, array in items}
-    calendars = {_calendar(attributes) for attributes in own.values()}
+    calendars = {calendar_of(attributes) for attributes in own.values()}
     if len(calendars) > 1 and not calendars <= _GREGORIAN:
         named = " and ".join(sorted(calendars))
         raise MetadataError(
             f"the calendars {named} cannot be brought together", hint=remedies.of_storage(path)
         )
-    calendar = _calendar(items[0][1].attributes)
+    calendar = calendar_of(items[0][1].attributes)
     parsed = {i: _parsed(str(attributes["units"])) or ("", "") for i, attributes in own.items()}
     base = str(items[0][1].attributes["units"])
     total = sum(array.nbytes for _, arrays in group for _, array in arrays)
@@ -348,7 +363,7 @@ def _rewritten(
             hint=f"allow more (`inline_budget={total}`), {remedies.drop(path)}",
         )
     # Each input is counted from 1970 in its own calendar: there the calendars agree.
-    shifts = {i: _distance(str(at["units"]), _EPOCH, _calendar(at)) for i, at in own.items()}
+    shifts = {i: _distance(str(at["units"]), _EPOCH, calendar_of(at)) for i, at in own.items()}
     origin = _distance(base, _EPOCH, calendar)
     counted: dict[str, list[NDArray[np.int64]]] = {}
     for name, arrays in group:

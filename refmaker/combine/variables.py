@@ -96,10 +96,6 @@ def combine_variable(
     """
     found, options = context.found, context.options
     before = len(found.lines)
-    # An input without any element along a dimension says nothing of the variable.
-    items = [item for item in items if all(a is None or a.count[item[0]] for a in axes)] or items[
-        :1
-    ]
     layout = _layout(path, items, axes, new, context)
     if layout is None:
         return None
@@ -197,6 +193,8 @@ def _placed(  # noqa: PLR0913 - what one variable needs
         items = rechunk.split_to_common(items, layout)
     if options.mismatched == "inline":
         items = reencode.reencoded(path, items, context, inlined)
+    else:
+        items = reencode.kept_as_others(path, items, context)
     # Either may have changed how the first input's chunks are.
     like = replace(items[0][1], attributes=like.attributes)
     lead = layout.chunk_shape[: len(layout.shape) - len(like.shape)]
