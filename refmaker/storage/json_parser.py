@@ -43,6 +43,10 @@ _UNNUMBERED = "/"
 """How the key of a chunk ends that has no number: a scalar's, by VirtualiZarr."""
 _SPACE = b" \t\r\n"
 _AFTER = re.compile(rb"[ \t\r\n]*([,}])")
+_LIST_HINT = (
+    "kerchunk's scan_grib returns one for each message: write each of them to a file of its own,"
+    " and join these with 'refmaker combine', or scan the GRIB file: 'refmaker scan'"
+)
 _HINT = "a reference set is needed here: 'refmaker scan' makes one of a data file"
 
 
@@ -197,9 +201,13 @@ def _no_object(text: bytes, limits: Limits) -> RefmakerError:
     start = text.lstrip(_SPACE)[:1]
     if start and start in b'["-0123456789tfn' and nesting(text) <= limits.nesting:
         try:
-            loads(text)
+            found = loads(text)
         except DamagedTextError as damage:
             return MetadataError(f"not JSON: {damage}", hint=_HINT)
+        if isinstance(found, list) and all(
+            isinstance(one, dict) and "refs" in one for one in found
+        ):
+            return MetadataError(f"a list of {len(found)} reference sets", hint=_LIST_HINT)
         return MetadataError("not a reference set: no JSON object", hint=_HINT)
     error = not_json("no object", len(text) - len(text.lstrip(_SPACE)))
     error.hint = _HINT

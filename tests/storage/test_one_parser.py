@@ -97,6 +97,16 @@ def test_both_accept(name, at):
     assert sum(key.rpartition("/")[2][:1] != "." for key in keys) == array.chunks.referenced
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_list_of_sets_is_called_so(at, packed):
+    """What kerchunk's scan_grib returns, written as it is."""
+    text = b"[" + v1(BASE) + b"," + v1(BASE) + b"]"
+    path = at(gzip.compress(text) if packed else text)
+    for way in (refmaker.open_store, refmaker.read):
+        with pytest.raises(MetadataError, match=r"a list of 2 reference sets .*refmaker combine"):
+            way(path)
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_both_refuse_alike(name, at):
     path = at(REFUSED[name])
