@@ -395,15 +395,19 @@ class _Members:
             _check_key(key, self._limits)
         found = self._columns.tables(grids, expand, self._limits.tables)
         made.tables, made.slashed, made.others = found
-        for key in list(made.documents):
+        stray: dict[str, list[str]] = {}
+        for key in made.documents:
             place = None
             if key.rpartition("/")[2] not in METADATA:
                 place = chunk_place(key, grids)
             if place is not None and outside(place[1], grids[place[0]]):
-                beyond(place[0], key, 1, grids[place[0]])
-                del made.documents[key]
+                stray.setdefault(place[0], []).append(key)
             elif made.has_reference(key):
                 raise MetadataError("both inlined and a reference", path=key)
+        for path, keys in stray.items():
+            beyond(path, keys[0], len(keys), grids[path])
+            for key in keys:
+                del made.documents[key]
         return made
 
     def _number_scalars(self, grids: Mapping[str, ChunkGrid]) -> None:

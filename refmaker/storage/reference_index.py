@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from refmaker.errors import LimitError, MetadataError
+from refmaker.errors import LimitError, MetadataError, printable
 from refmaker.model.chunk_table import count
 from refmaker.model.report import Fingerprint
 from refmaker.model.tree import joined_path
@@ -191,9 +191,10 @@ def outside(at: Sequence[int], grid: ChunkGrid) -> bool:
 
 def beyond(path: str, name: str, number: int, grid: ChunkGrid) -> None:
     """Warn of chunks that are left out, since no reader would ever ask for them."""
+    where, such = printable(path[:200]) or "/", printable(name[:200])
     log.warning(
-        "%s: left out what lies outside of its grid of %s chunks: %d, such as %r",
-        path or "/", grid.shape, number, name,
+        "%s: left out what lies outside of its grid of %s chunks: %d, such as '%s'",
+        where, grid.shape, number, such,
     )  # fmt: skip
 
 
