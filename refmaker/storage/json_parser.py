@@ -204,8 +204,10 @@ def _no_object(text: bytes, limits: Limits) -> RefmakerError:
             found = loads(text)
         except DamagedTextError as damage:
             return MetadataError(f"not JSON: {damage}", hint=_HINT)
-        if isinstance(found, list) and all(
-            isinstance(one, dict) and "refs" in one for one in found
+        if (
+            found
+            and isinstance(found, list)
+            and all(isinstance(one, dict) and "refs" in one for one in found)
         ):
             return MetadataError(f"a list of {len(found)} reference sets", hint=_LIST_HINT)
         return MetadataError("not a reference set: no JSON object", hint=_HINT)
@@ -476,9 +478,11 @@ def _grid(zarray: Any) -> ChunkGrid | None:
         return None
     if any(type(extent) is not int or extent < 0 for extent in shape):
         return None
-    if any(type(extent) is not int or extent < 1 for extent in chunks):
+    if any(type(extent) is not int or extent < 0 for extent in chunks):
         return None
-    grid = tuple(-(-extent // size) for extent, size in zip(shape, chunks, strict=True))
+    if any(extent and not size for extent, size in zip(shape, chunks, strict=True)):
+        return None
+    grid = tuple(-(-extent // (size or 1)) for extent, size in zip(shape, chunks, strict=True))
     return ChunkGrid(grid, zarray.get("dimension_separator") == "/")
 
 

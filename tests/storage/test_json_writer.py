@@ -510,6 +510,18 @@ def test_the_chunk_of_a_scalar_may_have_no_number(key, value):
         hierarchy.read(as_bytes(document(**scalar, **{"a/": value, "a/0": "1234"})))
 
 
+def test_empty_arrays_in_chunks_of_nothing():
+    """VirtualiZarr writes them so, with a chunk of no bytes."""
+    empty = {**ZARRAY, "shape": [0], "chunks": [0]}
+    refs = document(**{"a/.zarray": empty, "a/0": "base64:"})
+    group, _ = hierarchy.read(as_bytes(refs))
+    assert (group["a"].shape, group["a"].chunk_shape) == ((0,), (1,))
+    assert not group["a"].chunks.inlined
+    for wrong in ({"shape": [3], "chunks": [0]}, {"shape": [0, 3], "chunks": [0, 0]}):
+        with pytest.raises(MetadataError, match="in chunks of"):
+            hierarchy.read(as_bytes(document(**{"a/.zarray": {**ZARRAY, **wrong}})))
+
+
 def test_scalars_have_one_key():
     zarray = {**ZARRAY, "shape": [], "chunks": []}
     group, _ = hierarchy.read(as_bytes(document(**{"a/.zarray": zarray, "a/0": ["/f", 3, 4]})))
