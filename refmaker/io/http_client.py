@@ -14,7 +14,7 @@ import os
 import re
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from refmaker.errors import (
     LimitError,
@@ -24,12 +24,14 @@ from refmaker.errors import (
     TruncatedError,
 )
 from refmaker.io.hosts import host_of, is_here
-from refmaker.io.local_file import CHANGED
+from refmaker.io.local_file import CHANGED, MEANWHILE
 from refmaker.io.retries import CONCURRENT, THROTTLED, gate_of, http_time
 from refmaker.model.report import Fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from yarl import URL
 
     from refmaker.io.hosts import Host
     from refmaker.io.policy import Policy
@@ -83,6 +85,7 @@ class HttpFile:
         self._policy = policy
         self.known: Fingerprint | None = None
         self.verify = "size"
+        self._first: Fingerprint | None = None
         self._guarded = policy.remote and policy.allow is None
         self._options = options
         session = options.get("client_kwargs") or {}
@@ -135,12 +138,26 @@ class HttpFile:
             async with await _request(fs, target, start, stop) as response:
                 if response.status not in _MOVED:
                     return await self._take(response, start, stop, largest)
-                moved = response.url.join(URL(response.headers.get("Location", "")))
+                moved = self._moved(response)
             self._policy.check_redirect(str(target), str(moved))
             if moved.origin() != target.origin():
                 fs = self._bare(str(target), str(moved))
             target = moved
         raise SourceError("redirected without end", url=self._url)
+
+    def _moved(self, response: Any) -> URL:
+        """Return where a redirection leads."""
+        from yarl import URL
+
+        where = response.headers.get("Location", "")
+        try:
+            if where:
+                return cast("URL", response.url.join(URL(where)))
+        except ValueError as error:
+            raise SourceError(
+                f"redirected to what is no URL: {where[:200]}", url=self._url
+            ) from error
+        raise SourceError("redirected without saying where", url=self._url)
 
     def _filesystem(self) -> Any:
         """Return the filesystem whose sessions belong to the event loop that runs."""
@@ -228,6 +245,11 @@ class HttpFile:
         changed = self.known and self.known.change(found, self.verify)
         if changed:
             raise SourceChangedError(changed, url=self._url, hint=CHANGED)
+        # A set of other people's does not tell how the file was: two answers have to agree.
+        changed = self._first and self._first.change(found, self.verify, since="before")
+        if changed:
+            raise SourceChangedError(changed, url=self._url, hint=MEANWHILE)
+        self._first = self._first or found
         return found
 
     async def _body(self, response: Any, most: int) -> bytes:

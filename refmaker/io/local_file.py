@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHANGED",
+    "MEANWHILE",
     "MOVED",
     "WHOLE",
     "LocalFile",
@@ -38,6 +39,8 @@ WHOLE = 1024**3
 """Bytes of a file that is referenced as a whole."""
 CHANGED = "scan it again, or open with `verify_sources='off'`"
 """What to do about a source that changed."""
+MEANWHILE = "the server answers with another file: try again, or open with `verify_sources='off'`"
+"""What to do about a source that changes while it is read."""
 MOVED = "if files have moved: 'refmaker convert SET NEW.json --rewrite OLD=NEW'"
 """What to do about a source that is not there."""
 

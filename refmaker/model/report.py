@@ -61,7 +61,14 @@ class Fingerprint(NamedTuple):
         except (AttributeError, TypeError, ValueError, OverflowError) as error:
             raise MetadataError(f"not the fingerprint of a file: {document!r}") from error
 
-    def change(self, found: Fingerprint, mode: str, *, local: bool = False) -> str:
+    def change(
+        self,
+        found: Fingerprint,
+        mode: str,
+        *,
+        local: bool = False,
+        since: str = "when it was scanned",
+    ) -> str:
         """Return in words how a file is not the one that was scanned; empty if it may be.
 
         Parameters
@@ -73,15 +80,17 @@ class Fingerprint(NamedTuple):
             an answer, size and time of a local file); or also times that servers tell.
         local : bool
             Whether it is a file of this machine, whose time of modification means something.
+        since : str
+            When this fingerprint was taken, for the words.
         """
         if mode == "off":
             return ""
         if found.size != self.size:
-            return f"the file has {found.size} bytes, and had {self.size} when it was scanned"
+            return f"the file has {found.size} bytes, and had {self.size} {since}"
         if self.etag and found.etag:
             weak = "W/" in (self.etag[:2], found.etag[:2])
             if not weak and self.etag != found.etag:
-                return f"the file's ETag is {found.etag}, and was {self.etag} when it was scanned"
+                return f"the file's ETag is {found.etag}, and was {self.etag} {since}"
         elif (local or mode == "full") and _other_time(self.mtime, found.mtime):
             return "the file was modified after it was scanned"
         return ""

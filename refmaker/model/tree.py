@@ -86,6 +86,9 @@ class Array:
             grid = self._uneven_grid(grid)
         if grid != self.chunks.grid:
             raise MetadataError(f"the table's grid is {self.chunks.grid}, the array's {grid}")
+        if not self.shape and self.dimension_names is None:
+            # Nothing is not named there, and xarray refuses arrays without names.
+            object.__setattr__(self, "dimension_names", ())
         if self.dimension_names is not None and len(self.dimension_names) != len(self.shape):
             raise MetadataError(f"{len(self.shape)} dimensions, names {self.dimension_names}")
         if self.order not in ("C", "F"):

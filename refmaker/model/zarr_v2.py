@@ -155,9 +155,7 @@ def array_from_documents(
             raise MetadataError(f"not a Zarr version 2 array: {key!r} is missing")
     if zarray["zarr_format"] != 2:
         raise MetadataError(f"Zarr format {zarray['zarr_format']!r}, expected 2")
-    shape, chunk_shape = _extents(zarray, "shape"), _extents(zarray, "chunks")
-    if len(shape) != len(chunk_shape) or 0 in chunk_shape:
-        raise MetadataError(f"shape {shape} in chunks of {chunk_shape}")
+    shape, chunk_shape = _shapes(zarray)
     dtype = dtype_from_document(zarray["dtype"])
     filters, compressor = zarray.get("filters") or [], zarray.get("compressor")
     if not isinstance(filters, list) or not all(_is_codec(codec) for codec in filters):
@@ -190,6 +188,15 @@ def current_codec(codec: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration of a codec by the id that it has today."""
     name = _FORMER.get(codec["id"])
     return codec if name is None else {**codec, "id": name}
+
+
+def _shapes(zarray: Mapping[str, Any]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the shapes of an array and of its chunks."""
+    shape, chunks = _extents(zarray, "shape"), _extents(zarray, "chunks")
+    if len(shape) != len(chunks) or any(n and not c for n, c in zip(shape, chunks, strict=True)):
+        raise MetadataError(f"shape {shape} in chunks of {chunks}")
+    # VirtualiZarr writes that empty arrays have chunks of nothing.
+    return shape, tuple(size or 1 for size in chunks)
 
 
 def _extents(zarray: Mapping[str, Any], key: str) -> tuple[int, ...]:

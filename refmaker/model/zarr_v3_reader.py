@@ -8,6 +8,7 @@ cannot be said (shards, codecs of others, storage transformers) is refused by na
 from __future__ import annotations
 
 import base64
+import logging
 import re
 import reprlib
 import struct
@@ -34,6 +35,8 @@ __all__ = [
     "group_from_document_v3",
     "key_encoding_v3",
 ]
+
+log = logging.getLogger(__name__)
 
 _RANK_LIMIT = 32
 _FIELDS_MOST = 4096
@@ -293,10 +296,12 @@ def _dimension_names(names: Any, rank: int) -> tuple[str, ...] | None:
         return None
     if not isinstance(names, list) or len(names) != rank:
         raise MetadataError(f"'dimension_names' are none: {reprlib.repr(names)}")
-    if not all(isinstance(name, str) for name in names):
-        raise UnsupportedError(
-            f"names of some dimensions only: {reprlib.repr(names)}", code="zarr3-names"
-        )
+    if not all(name is None or isinstance(name, str) for name in names):
+        raise MetadataError(f"'dimension_names' are none: {reprlib.repr(names)}")
+    if None in names:
+        # Neither version 2 nor xarray have a word for that.
+        log.warning("names of some dimensions only are left out: %s", reprlib.repr(names))
+        return None
     return tuple(names)
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 import re
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MissingTargetError, PolicyError, RefmakerError
+from refmaker.model.zarr_v2 import dumps
 from refmaker.publish.http_server import HOST, LOOPBACK, hosts_of, listen, missing, running, trusted
+from refmaker.storage.json_windows import loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,8 +32,10 @@ __all__ = ["application", "serve", "serving"]
 log = logging.getLogger(__name__)
 
 PORT = 8080
+_TOGETHER = ".zmetadata"
 _LOOPBACK_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+"""A range of bytes; no key has so many that more digits are needed."""
 
 
 def application(
@@ -210,6 +215,33 @@ class _Endpoint:
     def __init__(self, outgoing: Outgoing) -> None:
         self._outgoing = outgoing
 
+    @cached_property
+    def _consolidated(self) -> bytes:
+        """All metadata in one document, for a set of other people's that has none.
+
+        Who asks over HTTP cannot list what there is, and would find an empty store.
+        """
+        found = {key: loads(text) for key, text in self._outgoing.reader.references.metadata()}
+        return dumps({"metadata": found, "zarr_consolidated_format": 1}).encode()
+
+    async def _added(self, key: str) -> bytes | None:
+        """Return a document that the set lacks and readers over HTTP need."""
+        if key != _TOGETHER or self._outgoing.version != 2 or self._outgoing.recode:
+            return None
+        return self._consolidated if await self._outgoing.size(key) is None else None
+
+    async def _size(self, key: str) -> int | None:
+        added = await self._added(key)
+        return await self._outgoing.size(key) if added is None else len(added)
+
+    async def _read(self, key: str, *part: int) -> Any:
+        added = await self._added(key)
+        return (
+            await self._outgoing.read(key, *part)
+            if added is None
+            else added[slice(*part or (None,))]
+        )
+
     async def answer(self, request: Request) -> Response:
         from starlette.responses import PlainTextResponse
 
@@ -236,7 +268,7 @@ class _Endpoint:
     async def _head(self, key: str) -> Response:
         from starlette.responses import Response
 
-        size = await self._outgoing.size(key)
+        size = await self._size(key)
         if size is None:
             return Response(status_code=404)
         known = {"Content-Length": str(size), "Accept-Ranges": "bytes"}
@@ -248,21 +280,26 @@ class _Endpoint:
         part = _RANGE.fullmatch(wanted.strip()) if wanted else None
         headers = {"Accept-Ranges": "bytes"}
         # A range that is none, or several of them, may be passed over (RFC 9110, 14.2).
-        if part is None or not (part[1] or part[2]):
-            data = await self._outgoing.read(key)
+        if part is None or not (part[1] or part[2]) or _backwards(part):
+            data = await self._read(key)
             if data is None:
                 return PlainTextResponse(f"no key {key}\n", 404)
             return Response(bytes(data), headers=headers, media_type=_kind(key))
-        size = await self._outgoing.size(key)
+        size = await self._size(key)
         if size is None:
             return PlainTextResponse(f"no key {key}\n", 404)
         first = int(part[1]) if part[1] else max(0, size - int(part[2]))
         last = min(int(part[2]), size - 1) if part[1] and part[2] else size - 1
         if first >= size or first > last:
             return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
-        data = await self._outgoing.read(key, first, last + 1)
+        data = await self._read(key, first, last + 1)
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
         return Response(bytes(data or b""), 206, headers=headers, media_type=_kind(key))
+
+
+def _backwards(part: re.Match[str]) -> bool:
+    """Whether a range ends before it begins, and so is none."""
+    return bool(part[1] and part[2]) and int(part[2]) < int(part[1])
 
 
 def _kind(key: str) -> str:

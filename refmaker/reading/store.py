@@ -19,6 +19,7 @@ from zarr.abc.store import (
     SuffixByteRequest,
 )
 from zarr.codecs._v2 import V2Codec
+from zarr.core.buffer import default_buffer_prototype
 from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.core.metadata.v2 import ArrayV2Metadata
 from zarr.registry import get_pipeline_class, register_pipeline
@@ -97,7 +98,7 @@ class RefmakerStore(Store):
     async def get(
         self,
         key: str,
-        prototype: BufferPrototype,
+        prototype: BufferPrototype | None = None,
         byte_range: ByteRequest | None = None,
     ) -> Buffer | None:
         """Return the bytes of a key, or None where there is no such key.
@@ -121,7 +122,9 @@ class RefmakerStore(Store):
         elif byte_range is not None:
             raise TypeError(f"Unexpected byte_range, got {byte_range}.")
         data = await self.reader.read(key, start, stop)
-        return None if data is None else prototype.buffer.from_bytes(data)
+        # Zarr's own stores have a default, which xarray relies on.
+        buffer = (prototype or default_buffer_prototype()).buffer
+        return None if data is None else buffer.from_bytes(data)
 
     async def get_partial_values(
         self,

@@ -69,6 +69,8 @@ class XarrayStore(ZarrStore):
                 path=f"/{held.path}",
                 hint="read it with refmaker.open_group, which needs none",
             )
+        if not held.ndim and not _named(held.metadata):
+            held.metadata.attributes.setdefault(_DIMENSIONS, [])
         variable: Variable = super().open_store_variable(name, *array)  # type: ignore[no-untyped-call]
         document = held.attrs.asdict() | self._hidden(held.path)
         typed = typed_attributes(document) if TYPES in document else document

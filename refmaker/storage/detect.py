@@ -203,6 +203,9 @@ def _file(head: bytes, name: str, format_of: Callable[[bytes, str], str] | None)
             _MEMBER.search(text[:1024]) is not None and _METADATA.search(text) is not None
         )
         return Detected("references", form, compression, sure=sure)
+    if text.lstrip(_BLANKS).startswith(b"[") and _MEMBER.search(text) and _METADATA.search(text):
+        # A list of sets, which the parser refuses in words that fit.
+        return Detected("references", "json", compression)
     known = format_of(head, name) if format_of is not None and not compression else ""
     return Detected("file", compression=compression, format=known)
 

@@ -1,7 +1,8 @@
 """The references of a document as groups and arrays.
 
 A set that is read as a whole is more than keys with bytes: every key must be a metadata document
-or a chunk of an array. What is neither is refused by name; nothing is dropped.
+or a chunk of an array. What is neither is refused by name. Chunks beyond an array's end, which no
+reader of Zarr asks for, are left out with a warning when the document is parsed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from refmaker.model import Array, ChunkTable, Group, chunk_grid
 from refmaker.model.zarr_v2 import array_from_documents
 from refmaker.model.zarr_v3_reader import chunk_grid_v3
 from refmaker.storage.json_parser import parse
-from refmaker.storage.reference_index import ChunkGrid, chunk_key, chunk_place
+from refmaker.storage.reference_index import ChunkGrid, chunk_key, chunk_place, outside
 from refmaker.storage.tree import Tree, add_document, assemble
 from refmaker.storage.zarr3_keys import all_documents, hidden, key_folder
 
@@ -196,6 +197,8 @@ def _number(key: str, grids: Mapping[str, ChunkGrid], url: str) -> tuple[str, in
     if place is None:
         raise _stray(key, grids, url)
     path, at = place
+    if outside(at, grids[path]):
+        raise MetadataError(f"outside the grid of {grids[path].shape} chunks", url=url, path=key)
     return path, int(np.ravel_multi_index(at, grids[path].shape or (1,)))
 
 

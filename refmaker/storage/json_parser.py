@@ -18,7 +18,14 @@ from refmaker.storage.formats import COMPACT
 from refmaker.storage.json_windows import DamagedTextError, loads, nesting, next_piece, not_json
 from refmaker.storage.limits import DEFAULT, Limits
 from refmaker.storage.reference_columns import Columns
-from refmaker.storage.reference_index import METADATA, ChunkGrid, ReferenceIndex, chunk_place
+from refmaker.storage.reference_index import (
+    METADATA,
+    ChunkGrid,
+    ReferenceIndex,
+    beyond,
+    chunk_place,
+    outside,
+)
 from refmaker.storage.text import BASE64
 from refmaker.storage.zarr3_keys import grids_v3
 
@@ -32,8 +39,14 @@ __all__ = ["decompressed", "parse", "references_of"]
 
 _OFFSETS = 2**63
 _TOGETHER = ".zmetadata"
+_UNNUMBERED = "/"
+"""How the key of a chunk ends that has no number: a scalar's, by VirtualiZarr."""
 _SPACE = b" \t\r\n"
 _AFTER = re.compile(rb"[ \t\r\n]*([,}])")
+_LIST_HINT = (
+    "kerchunk's scan_grib returns one for each message: write each of them to a file of its own,"
+    " and join these with 'refmaker combine', or scan the GRIB file: 'refmaker scan'"
+)
 _HINT = "a reference set is needed here: 'refmaker scan' makes one of a data file"
 
 
@@ -188,9 +201,15 @@ def _no_object(text: bytes, limits: Limits) -> RefmakerError:
     start = text.lstrip(_SPACE)[:1]
     if start and start in b'["-0123456789tfn' and nesting(text) <= limits.nesting:
         try:
-            loads(text)
+            found = loads(text)
         except DamagedTextError as damage:
             return MetadataError(f"not JSON: {damage}", hint=_HINT)
+        if (
+            found
+            and isinstance(found, list)
+            and all(isinstance(one, dict) and "refs" in one for one in found)
+        ):
+            return MetadataError(f"a list of {len(found)} reference sets", hint=_LIST_HINT)
         return MetadataError("not a reference set: no JSON object", hint=_HINT)
     error = not_json("no object", len(text) - len(text.lstrip(_SPACE)))
     error.hint = _HINT
@@ -294,6 +313,14 @@ def _check_key(key: str, limits: Limits) -> None:
         raise MetadataError("a key with an empty, relative or absolute part", path=key)
 
 
+def _numbered(key: str, grids: Mapping[str, ChunkGrid], limits: Limits) -> str:
+    """Return the key that Zarr asks for, of a scalar's chunk whose key has no number."""
+    grid = grids.get(key.removesuffix(_UNNUMBERED))
+    if grid is None or grid.shape:
+        _check_key(key, limits)
+    return f"{key}0"
+
+
 class _Members:
     """References and inlined values while they are put together."""
 
@@ -348,7 +375,8 @@ class _Members:
             raise LimitError(f"more than {self._limits.keys} keys")
 
     def _inline(self, key: str, value: Any) -> None:
-        _check_key(key, self._limits)
+        # Whether a key that ends so is that of a scalar, the metadata tell.
+        _check_key(key.removesuffix(_UNNUMBERED), self._limits)
         if key in self._documents:
             raise MetadataError("a key that is there twice", path=key)
         data = _inlined(key, value)
@@ -361,19 +389,37 @@ class _Members:
 
     def index(self, expand: Callable[[str], str] | None, made: ReferenceIndex) -> ReferenceIndex:
         """Put all references into an index."""
-        for key in self._columns.examples():
-            _check_key(key, self._limits)
         self._unpack_consolidated()
         made.documents = self._documents
         grids = self._grids()
+        self._number_scalars(grids)
+        for key in self._columns.examples():
+            _check_key(key, self._limits)
         found = self._columns.tables(grids, expand, self._limits.tables)
         made.tables, made.slashed, made.others = found
+        stray: dict[str, list[str]] = {}
         for key in made.documents:
+            place = None
             if key.rpartition("/")[2] not in METADATA:
-                chunk_place(key, grids)
-            if made.has_reference(key):
+                place = chunk_place(key, grids)
+            if place is not None and outside(place[1], grids[place[0]]):
+                stray.setdefault(place[0], []).append(key)
+            elif made.has_reference(key):
                 raise MetadataError("both inlined and a reference", path=key)
+        for path, keys in stray.items():
+            beyond(path, keys[0], len(keys), grids[path])
+            for key in keys:
+                del made.documents[key]
         return made
+
+    def _number_scalars(self, grids: Mapping[str, ChunkGrid]) -> None:
+        """Name chunks of scalars as Zarr does: VirtualiZarr joins their no numbers to ``path/``."""
+        for key in [key for key in self._documents if key.endswith(_UNNUMBERED)]:
+            name = _numbered(key, grids, self._limits)
+            if name in self._documents:
+                raise MetadataError("a key that is there twice", path=name)
+            self._documents[name] = self._documents.pop(key)
+        self._columns.rename(_UNNUMBERED, lambda key: _numbered(key, grids, self._limits))
 
     def _unpack_consolidated(self) -> None:
         """Add the documents that stand together in one, where none stands by itself."""
@@ -432,9 +478,11 @@ def _grid(zarray: Any) -> ChunkGrid | None:
         return None
     if any(type(extent) is not int or extent < 0 for extent in shape):
         return None
-    if any(type(extent) is not int or extent < 1 for extent in chunks):
+    if any(type(extent) is not int or extent < 0 for extent in chunks):
         return None
-    grid = tuple(-(-extent // size) for extent, size in zip(shape, chunks, strict=True))
+    if any(extent and not size for extent, size in zip(shape, chunks, strict=True)):
+        return None
+    grid = tuple(-(-extent // (size or 1)) for extent, size in zip(shape, chunks, strict=True))
     return ChunkGrid(grid, zarray.get("dimension_separator") == "/")
 
 

@@ -17,7 +17,13 @@ from refmaker.errors import MetadataError, RefmakerError
 from refmaker.model.chunk_table import ChunkTable, Reference, count
 from refmaker.model.tree import joined_path
 from refmaker.storage.json_windows import PAD, RANKS, Keys
-from refmaker.storage.reference_index import NUMERAL, chunk_key, paths_by_front
+from refmaker.storage.reference_index import (
+    NUMERAL,
+    OTHER_FORM,
+    beyond,
+    chunk_key,
+    paths_by_front,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -305,6 +311,11 @@ class Columns:
         """Return a key of each path, and those that are none of chunks."""
         return [*(f"{prefix}0" for prefix in self._prefixes.decoded()), *self._others]
 
+    def rename(self, end: str, name: Callable[[str], str]) -> None:
+        """Give references other keys, where theirs end so and are none of chunks."""
+        for key in [key for key in self._others if key.endswith(end)]:
+            self._one(name(key), *self._others.pop(key))
+
     def tables(
         self, grids: Mapping[str, ChunkGrid], expand: Callable[[str], str] | None, limit: int
     ) -> Tables:
@@ -505,7 +516,9 @@ def _add_table(
     found.sort(key=lambda one: one[1].url.size, reverse=True)
     for slashes, part in found:
         if grid is not None:
-            _check(path, part, grid, slashes=slashes)
+            part = _inside(path, part, grid, slashes=slashes)  # noqa: PLW2901 - of it what is there
+            if not part.url.size:
+                continue
             shape = grid.shape
         else:
             shape = tuple(int(column.max()) + 1 for column in part.at)
@@ -523,19 +536,20 @@ def _add_table(
             made.slashed.add(path)
 
 
-def _check(path: str, part: _Part, grid: ChunkGrid, *, slashes: bool) -> None:
-    """Refuse keys that are none of an array's chunks: nobody would ever ask for them."""
+def _inside(path: str, part: _Part, grid: ChunkGrid, *, slashes: bool) -> _Part:
+    """Return the references of chunks that an array has; refuse keys of another form."""
     shape = grid.shape or (1,)
-    if len(shape) != len(part.at) or (slashes != grid.slashes and len(shape) > 1):
-        name = _name(part, 0, slashes)
-        raise MetadataError(f"{name!r} is no chunk of a grid of {grid.shape}", path=path or "/")
+    other = len(shape) != len(part.at) or (slashes != grid.slashes and len(shape) > 1)
+    if other or (not grid.shape and part.at[0].any()):
+        why = f"{_name(part, 0, slashes)!r} is no chunk of a grid of {grid.shape}"
+        raise MetadataError(why, path=path or "/", hint=OTHER_FORM)
+    outside = np.zeros(part.url.size, bool)
     for column, extent in zip(part.at, shape, strict=True):
-        if int(column.max()) >= extent:
-            name = _name(part, int(np.argmax(column >= extent)), slashes)
-            raise MetadataError(
-                f"the chunk key {name!r} lies outside the grid of {grid.shape} chunks",
-                path=path or "/",
-            )
+        outside |= column >= extent
+    if not outside.any():
+        return part
+    beyond(path, _name(part, int(np.argmax(outside)), slashes), int(outside.sum()), grid)
+    return part.take(~outside)
 
 
 def _table(

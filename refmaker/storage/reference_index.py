@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from refmaker.errors import LimitError, MetadataError
+from refmaker.errors import LimitError, MetadataError, printable
 from refmaker.model.chunk_table import count
 from refmaker.model.report import Fingerprint
 from refmaker.model.tree import joined_path
@@ -19,7 +20,7 @@ from refmaker.storage.json_windows import RANKS
 from refmaker.storage.zarr3_keys import with_hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from refmaker.model import Group
     from refmaker.model.chunk_table import ChunkTable, Reference
@@ -28,17 +29,26 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NUMERAL",
+    "OTHER_FORM",
     "ChunkGrid",
     "Located",
     "Lookup",
     "ReferenceIndex",
+    "beyond",
     "chunk_key",
     "chunk_place",
+    "outside",
     "paths_by_front",
     "position",
     "sources_of",
 ]
 
+log = logging.getLogger(__name__)
+
+OTHER_FORM = (
+    "readers of Zarr do not find such keys, and would give fill values: take them out of the"
+    " document, or make it anew"
+)
 _NUMBER = r"(?:0|[1-9][0-9]{0,17})"
 _NAME = re.compile(rf"{_NUMBER}(?:\.{_NUMBER}){{0,{RANKS - 1}}}")
 NUMERAL = re.compile(_NUMBER)
@@ -150,10 +160,12 @@ def chunk_key(key: str) -> tuple[str, tuple[int, ...], bool] | None:
 def chunk_place(key: str, grids: Mapping[str, ChunkGrid]) -> tuple[str, tuple[int, ...]] | None:
     """Return the array that a key belongs to, and the chunk; None if it is no array's chunk.
 
+    The chunk may lie outside of the array's grid; see `outside`.
+
     Raises
     ------
     MetadataError
-        If there is an array, and this is none of its chunks.
+        If there is an array, and the key is of another form than its chunks'.
     """
     found = chunk_key(key)
     if found is None:
@@ -163,14 +175,27 @@ def chunk_place(key: str, grids: Mapping[str, ChunkGrid]) -> tuple[str, tuple[in
         grid = grids.get(path)
         if grid is not None:
             rest, shape = at[lead:], grid.shape or (1,)
-            inside = len(rest) == len(shape) and all(
-                a < b for a, b in zip(rest, shape, strict=True)
-            )
-            if not inside or (len(rest) > 1 and slashes != grid.slashes):
-                raise MetadataError(f"no chunk of a grid of {grid.shape}", path=key)
+            other = len(rest) != len(shape) or (len(rest) > 1 and slashes != grid.slashes)
+            if other or (not grid.shape and any(rest)):
+                why = f"no chunk of a grid of {grid.shape}"
+                raise MetadataError(why, path=key, hint=OTHER_FORM)
             return path, rest
         path = f"{path}/{at[lead]}" if path else str(at[lead])
     return None
+
+
+def outside(at: Sequence[int], grid: ChunkGrid) -> bool:
+    """Tell whether a chunk lies outside of a grid."""
+    return any(a >= b for a, b in zip(at, grid.shape or (1,), strict=True))
+
+
+def beyond(path: str, name: str, number: int, grid: ChunkGrid) -> None:
+    """Warn of chunks that are left out, since no reader would ever ask for them."""
+    where, such = printable(path[:200]) or "/", printable(name[:200])
+    log.warning(
+        "%s: left out what lies outside of its grid of %s chunks: %d, such as '%s'",
+        where, grid.shape, number, such,
+    )  # fmt: skip
 
 
 def paths_by_front(grids: Mapping[str, ChunkGrid]) -> dict[str, dict[int, list[tuple[int, ...]]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -81,7 +82,25 @@ def test_keys_and_ranges(url, refs):
         assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{len(chunk)}"
     assert ask(url, "t/0.0", Range=f"bytes={len(chunk)}-")[0].status == 416
     assert ask(url, "t/0.0", Range="bytes=0-1,4-5")[1] == chunk
+    for passed_over in ("bytes=9-5", f"bytes={'9' * 5000}-", f"bytes=-{'9' * 5000}"):
+        answer, body = ask(url, "t/0.0", Range=passed_over)
+        assert (answer.status, body) == (200, chunk)
     assert ask(url, "t/0.0", Range="lines=1-2")[1] == chunk
+
+
+def test_a_set_without_consolidated_metadata(refs, data, tmp_path):
+    """Over HTTP nothing can be listed: without that document there would be an empty store."""
+    refs.write(tmp_path / "set.json", templates="never")
+    document = json.loads((tmp_path / "set.json").read_text())
+    del document["refs"][".zmetadata"]
+    (tmp_path / "set.json").write_text(json.dumps(document))
+    with refmaker.serving(tmp_path / "set.json") as url:
+        opened = xr.open_dataset(url, engine="zarr", consolidated=True)
+        xr.testing.assert_identical(opened.load(), data)
+        _, body = ask(url, ".zmetadata")
+        assert json.loads(body)["metadata"].keys() >= {".zgroup", "t/.zarray", "x/.zattrs"}
+        assert int(ask(url, ".zmetadata", "HEAD")[0].headers["Content-Length"]) == len(body)
+        assert ask(url, ".zmetadata", Range="bytes=1-4")[1] == body[1:5]
 
 
 def test_what_is_not_there(url):

@@ -19,7 +19,7 @@ from refmaker.errors import (
 )
 from refmaker.io import retries
 from refmaker.io.source import Source
-from refmaker.model.report import Fingerprint
+from refmaker.model.report import Fingerprint, ScanReport
 from refmaker.reading.filesystem import RefmakerFileSystem
 from refmaker.reading.open import open_group
 from refmaker.reading.planner import Plan
@@ -185,6 +185,31 @@ def test_servers_that_misbehave(made, server, behaviour, error, said):
         array[3000:5000]
     assert caught.value.url == server.url("data.bin")
     assert caught.value.path.startswith("x/")
+
+
+@pytest.mark.parametrize(("where", "said"), [("http://[::1", "no URL"), ("", "without saying")])
+def test_redirections_that_lead_nowhere(made, server, where, said):
+    refs, _ = made(20, 1000, url=server.url("data.bin"))
+    server.behaviour = replace(server.behaviour, moved={"/data.bin": where})
+    with pytest.raises(SourceError, match=said) as caught:
+        open_group(refs)["x"][0]
+    assert caught.value.url == server.url("data.bin")
+
+
+@pytest.mark.parametrize("more", [b"x", b""])
+def test_two_answers_of_a_file_agree_where_nothing_was_recorded(made, server, tmp_path, more):
+    """A set of other people's has no fingerprints; its file is still one and the same."""
+    refs, values = made(20, 1000, url=server.url("data.bin"))
+    bare = replace(refs, report=ScanReport(""))
+    array = open_group(bare)["x"]
+    np.testing.assert_array_equal(array[:1], values[:1])
+    path = tmp_path / "data.bin"
+    path.write_bytes(path.read_bytes() + more if more else path.read_bytes()[::-1])
+    os.utime(path, (1, 1))
+    with pytest.raises(SourceChangedError, match="before"):
+        array[-1:]
+    loose = open_group(bare, verify_sources="off")["x"]
+    assert loose[:1].shape == (1,)
 
 
 def test_errors_that_pass_are_not_even_seen(made, server):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import pickle
 import subprocess
 import sys
@@ -269,3 +270,21 @@ def test_zarr_version_3(made, tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(document))
     np.testing.assert_array_equal(open_group(tmp_path / "a.json")["x"][:], values)
     np.testing.assert_array_equal(refmaker.open_dataset(tmp_path / "a.json")["x"], values)
+
+
+def test_scalars_need_no_names_of_dimensions(tmp_path):
+    """Of nothing there is nothing to name; others' sets leave the attribute out."""
+    zarray = {"zarr_format": 2, "shape": [], "chunks": [], "dtype": "<i4", "order": "C"}
+    zarray |= {"filters": None, "compressor": None, "fill_value": None}
+    document = {".zgroup": '{"zarr_format": 2}', "s/.zarray": json.dumps(zarray), "s/0": "\7\0\0\0"}
+    (tmp_path / "set.json").write_text(json.dumps(document))
+    assert int(refmaker.open_dataset(tmp_path / "set.json")["s"]) == 7
+    refmaker.read(tmp_path / "set.json").write(tmp_path / "again.json")
+    stock = xr.open_dataset(str(tmp_path / "again.json"), engine="kerchunk")
+    assert int(stock["s"]) == 7
+
+
+def test_a_key_is_got_without_a_prototype(tmp_path):
+    """As of Zarr's own stores, on which xarray relies."""
+    store = open_store(ReferenceSet(refmaker.scan("examples/air.nc").group))
+    assert b"zarr_format" in asyncio.run(store.get(".zgroup")).to_bytes()

@@ -46,6 +46,7 @@ FINE = {
     "version 0": json.dumps(BASE).encode(),
     "separator": v1(SQUARE, {"a/0/0": ["x", 0, 8], "a/1/1": ["x", 8, 8]}),
     "zero length": v1(BASE, {"a/1": ["x", 4, 0]}),
+    "chunk outside the grid": v1(BASE, {"a/7": ["x", 0, 4]}),
     "whole file": v1(BASE, {"a/1": ["x"]}),
     "NaN in attributes": v1(BASE, {"a/.zattrs": '{"valid": NaN}'}),
     "inlined object": v1(BASE, {"a/.zattrs": {"units": "m"}}),
@@ -53,7 +54,7 @@ FINE = {
 }
 REFUSED = {
     "no refs": b'{"version":1,"templates":{}}',
-    "chunk outside the grid": v1(BASE, {"a/7": ["x", 0, 4]}),
+    "chunk of another rank": v1(BASE, {"a/7.0": ["x", 0, 4]}),
     "key with ..": v1(BASE, {"a/../b/0": ["x", 0, 4]}),
     "key with empty part": v1(BASE, {"c//0": ["x", 0, 4]}),
     "negative offset": v1(BASE, {"a/1": ["x", -4, 4]}),
@@ -94,6 +95,16 @@ def test_both_accept(name, at):
     assert (opened.shape, opened.chunks) == (array.shape, array.chunk_shape)
     keys = [key for key in refmaker.open_store(path).reader.references.keys() if "a/" in key]  # noqa: SIM118
     assert sum(key.rpartition("/")[2][:1] != "." for key in keys) == array.chunks.referenced
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_list_of_sets_is_called_so(at, packed):
+    """What kerchunk's scan_grib returns, written as it is."""
+    text = b"[" + v1(BASE) + b"," + v1(BASE) + b"]"
+    path = at(gzip.compress(text) if packed else text)
+    for way in (refmaker.open_store, refmaker.read):
+        with pytest.raises(MetadataError, match=r"a list of 2 reference sets .*refmaker combine"):
+            way(path)
 
 
 @pytest.mark.parametrize("name", REFUSED)

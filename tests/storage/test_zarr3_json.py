@@ -157,7 +157,6 @@ def test_keys_as_in_version_2(made):
     ("change", "error", "match"),
     [
         ({"rows/.zattrs": "{}"}, MetadataError, "both versions"),
-        ({"rows/c/2/0": ["x", 0, 4]}, MetadataError, "outside the grid|no chunk of a grid"),
         ({"rows/0.0": ["x", 0, 4]}, MetadataError, "no metadata|no chunk of a grid"),
         ({"stray/c/0": ["x", 0, 4]}, MetadataError, "no metadata"),
         ({"one/c/0": ["x", 0, 4]}, MetadataError, "no metadata|no chunk"),

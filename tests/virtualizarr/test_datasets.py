@@ -65,6 +65,22 @@ def test_after_what_xarray_did(days, registry, parser, tmp_path):
     assert not refs.group["temperature"].chunks.inlined
 
 
+@pytest.mark.parametrize("loaded", [[], ["scale"]], ids=["virtual", "loaded"])
+def test_scalars_in_what_virtualizarr_writes(registry, tmp_path, loaded):
+    """It names the chunk of a scalar ``scale/``, which stock readers take for absent."""
+    made = xr.Dataset({"scale": ((), np.float64(2.5)), "x": ("x", np.arange(3.0))})
+    made.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    url = f"file://{tmp_path}/a.nc"
+    opened = virtualizarr.open_virtual_dataset(
+        url, registry=registry, parser=HDFParser(), loadable_variables=loaded
+    )
+    opened.vz.to_kerchunk(str(tmp_path / "theirs.json"), format="json")
+    xr.testing.assert_equal(refmaker.open_dataset(tmp_path / "theirs.json").load(), made)
+    refmaker.read(tmp_path / "theirs.json").write(tmp_path / "ours.json")
+    again = xr.open_dataset(str(tmp_path / "ours.json"), engine="kerchunk")
+    xr.testing.assert_equal(again.load(), made)
+
+
 @pytest.mark.parametrize(
     "loaded", [[], None, ["tas"], ["tas", "time", "lat", "lon", "count"]], ids=str
 )
