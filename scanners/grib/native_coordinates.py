@@ -309,8 +309,9 @@ def _add(time: float, months: int, seconds: int) -> float:
     """Return a time some months of the calendar and seconds after another."""
     day, clock = divmod(time, 86400)
     month = np.datetime64(int(day), "D").astype("M8[M]")
-    into = int(day) - int(month.astype("M8[D]").astype(int))
-    first, end = (int((month + months + k).astype("M8[D]").astype(int)) for k in (0, 1))
+    into = int(day) - int(month.astype("M8[D]").astype(np.int64))
+    later = [month + np.timedelta64(months + k, "M") for k in (0, 1)]
+    first, end = (int(one.astype("M8[D]").astype(np.int64)) for one in later)
     return float((first + min(into, end - first - 1)) * 86400 + clock + seconds)
 
 
