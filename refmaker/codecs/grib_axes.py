@@ -209,7 +209,13 @@ def directions(grid: GridDefinition) -> tuple[int, int]:
 
 
 def careless(grid: GridDefinition) -> str:
-    """Return what is to be warned of: where this and ecCodes take a definition otherwise."""
+    """Return what is to be warned of: what is not taken at its word, or otherwise by ecCodes."""
+    told = grid.values.get("told")
+    if told is not None:
+        return (
+            f"a {grid.kind} grid says that it has {told:.0f} points: it has {grid.columns} columns "
+            f"and {grid.rows} rows, so {grid.points}"
+        )
     if rotation := grid.values.get("rotation"):
         return (
             f"a {grid.kind} grid that is turned by {rotation:g} degrees about its pole: points are "

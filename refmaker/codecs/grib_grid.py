@@ -156,10 +156,13 @@ def _edition_2(octets: SectionReader) -> GridDefinition:
         columns, kind = 0, _REDUCED.get(kind, kind)
         if int(lengths.sum()) < points:
             raise FormatError(f"rows of {int(lengths.sum())} points in all on a grid of {points}")
-    elif columns == _MISSING or (template in _RECTANGLES and columns * rows != points):
+    elif columns == _MISSING:
         raise FormatError(f"{columns} by {rows} points on a grid of {points} ({kind})")
     values, flags, scanning = READERS_2[template](octets) if template in READERS_2 else ({}, 0, 0)
     axes = _earth(octets) if template not in range(50, 54) else (0.0, 0.0)
+    if columns and columns * rows != points:
+        # Some writers leave the number of a sample; that of the packing has to agree as well.
+        values, points = {**values, "told": points}, columns * rows
     if 50 <= template <= 53:
         # Two numbers, real and imaginary part, a coefficient.
         points = _coefficients(octets, 15, 4, points)

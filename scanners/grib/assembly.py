@@ -75,6 +75,8 @@ def assemble(
     used = distinct(grid[placed.distinct(np.arange(len(placed)))[0]])
     on = np.searchsorted(used, grid)
     grids = [grids[number] for number in used.tolist()]
+    for text in dict.fromkeys(one.warning for one in grids if one.warning):
+        report.warn(text)
     dtype = "<f8" if values["precision"] == "64" else "<f4"
     first = [int(np.flatnonzero(of_section == number)[0]) for number in used.tolist()]
     places = [table.grid_places[section] for section in first]

@@ -10,6 +10,7 @@ import numpy as np
 
 from refmaker.scanners.grib.local_section import without_clock, without_noise
 from refmaker.scanners.grib.plain_messages import IMAGES, UNSTRUCTURED, PlainHeaders
+from refmaker.scanners.grib.whole_rows import whole_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +24,10 @@ PACKING_WIDTH = 49
 """Octets of section 5 that are looked at: all of the templates that are decoded here."""
 DATA_WIDTH = 42
 """Bytes of an image in section 7 that are looked at: its header."""
+_WHOLE = (
+    "a reduced_gg grid ends at another longitude than its rows do, of which all points are there: "
+    "taken as a whole one"
+)
 _REST = 5
 """Octets after section 5 in a row of packings: bitmap indicator, length of section 7."""
 
@@ -122,10 +127,17 @@ class FieldList:
         how : bytes
             The first 11 octets of section 4.
         """
+        whole = whole_rows(product, grid, how)
+        place = at + 8 + len(product), len(grid)
+        if whole != grid:
+            # What is in the file is another definition.
+            grid, place = whole, (place[0], 0)
+            if _WHOLE not in self.notes:
+                self.notes.append(_WHOLE)
         section = grid or bytes((product[6], product[4]))
         kind = ProductTemplate(1, 0, 0, 0, len(product), 0)
         vertical = grid[3] if len(grid) > 3 else 0
-        number = self._grid_number((1, section), (at + 8 + len(product), len(grid)))
+        number = self._grid_number((1, section), place)
         # Octet 8 of section 1 tells whether there is a bitmap.
         indicator = 0 if product[7] & 0x40 else 255
         packing = how[3] >> 4, how, indicator, int.from_bytes(how[:3], "big"), b""

@@ -272,7 +272,9 @@ def _key(grid: GridDefinition, turns: int) -> str:
     """Return a digest of all that makes up the geometry, the same for both editions."""
     directions = grid.scanning & (I_NEGATIVE | J_POSITIVE)
     parts = [grid.kind, grid.shape, grid.axes, turns | directions]
-    parts += sorted((name, value) for name, value in grid.values.items() if name != "unit")
+    parts += sorted(
+        (name, value) for name, value in grid.values.items() if name not in ("unit", "told")
+    )
     rows = b"" if grid.row_lengths is None else grid.row_lengths.astype("<i8").tobytes()
     return blake2b(repr(parts).encode() + rows, digest_size=6).hexdigest()
 

@@ -322,8 +322,7 @@ def _said_in_numbers(parts: list[str], numbers: dict[str, int]) -> FieldText:
         start, end = first, second
     elif indicator in (0, 1, 10):
         # Of indicator 10 wgrib tells both octets, the first of which counts 256.
-        begin = (numbers["P1"] << 8 | numbers["P2"]) * unit if indicator == 10 else first
-        start = end = 0 if indicator == 1 else begin
+        start = end = (numbers["P1"] << 8 | numbers["P2"]) * unit if indicator == 10 else first
     else:
         return _UNKNOWN
     averages = tuple(part for part in parts if part.startswith("NAve="))

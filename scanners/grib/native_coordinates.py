@@ -31,6 +31,11 @@ _POLE, _HALF = 89.99999, 0.500001
 _STEPS = {
     0: 60, 1: 3600, 2: 86400, 10: 10800, 11: 21600, 12: 43200, 13: 1, 14: 900, 15: 1800,
 }  # fmt: skip
+_MONTHS = {3: 1, 4: 12, 5: 120, 6: 360, 7: 1200}
+"""Months of the longer units, for which ecCodes takes 30 days each, or 365 a year."""
+_SIGN, _HUGE = 1 << 31, (1 << 31) - (1 << 24)
+_SECONDS1 = 254
+"""Unit of a second in edition 1, which ecCodes does not turn into steps."""
 _REGULAR = ("regular_ll", "regular_gg")
 _NOT_TURNED = "rotated_gg"
 """ecCodes gives the points of these grids as if they were not rotated: nothing to compare with."""
@@ -130,6 +135,11 @@ class Coordinates:
     def _has(self, handle: int, kind: str, values: NDArray[Any]) -> bool:
         """Whether the points of a field have these latitudes or longitudes."""
         points = self._get(handle, "numberOfDataPoints", int) or 0
+        sides = self._get(handle, "Ni", int), self._get(handle, "Nj", int)
+        if points != values.size and None not in sides and values.size == sides[0] * sides[1]:
+            # Else ecCodes tells no points where a grid counts them wrong.
+            points = values.size
+            self._eccodes.codes_set(handle, "numberOfDataPoints", points)
         grid = self._get(handle, "gridType", str)
         if points == values.size and grid == _NOT_TURNED:
             return True
@@ -194,6 +204,10 @@ class Coordinates:
             told["step"].add(0)
         elif unit:
             told["step"] |= {end * unit for end in ends}
+        for time, step in itertools.product(times["time"], self._amounts(handle)):
+            after = _add(time, *step)
+            told["step"].add(after - time)
+            told["valid_time"].add(after)
         if not told["valid_time"]:
             sums = itertools.product(told["time"], told["step"])
             told["valid_time"] |= {a + b for a, b in sums if a is not None and b is not None}
@@ -210,6 +224,19 @@ class Coordinates:
         told["number"].add(-number if negative and number is not None else number)
         told["threshold"] |= {self._limit(handle, end) for end in ("Lower", "Upper")}
         return told
+
+    def _amounts(self, handle: int) -> set[tuple[int, int]]:
+        """Return months and seconds of steps whose units ecCodes takes for others."""
+        first = self._get(handle, "edition", int) == 1
+        unit = self._get(handle, "indicatorOfUnitOfTimeRange", int)
+        keys = ("P1", "P2") if first else ("forecastTime",)
+        found = {self._get(handle, key, int) for key in keys} - {None}
+        if first and unit == _SECONDS1:
+            return {(0, amount) for amount in found}
+        if unit in _STEPS and not first:
+            # Two's complement, which ecCodes takes for a sign and a magnitude.
+            return {(0, -(amount + _SIGN) * _STEPS[unit]) for amount in found if amount < -_HUGE}
+        return {(amount * _MONTHS[unit], 0) for amount in found if unit in _MONTHS}
 
     def _of_spectrum(self, handle: int, kind: str) -> float | None:
         """Return the direction or frequency of which a field has the number."""
@@ -276,6 +303,16 @@ def _turned(longitudes: NDArray[Any]) -> NDArray[Any]:
     """Return degrees between 0 and 360, ascending; what is hardly less than 360 is 0."""
     turned = longitudes % 360
     return np.sort(np.where(turned > 360 - _NEAR, turned - 360, turned))
+
+
+def _add(time: float, months: int, seconds: int) -> float:
+    """Return a time some months of the calendar and seconds after another."""
+    day, clock = divmod(time, 86400)
+    month = np.datetime64(int(day), "D").astype("M8[M]")
+    into = int(day) - int(month.astype("M8[D]").astype(np.int64))
+    later = [month + np.timedelta64(months + k, "M") for k in (0, 1)]
+    first, end = (int(one.astype("M8[D]").astype(np.int64)) for one in later)
+    return float((first + min(into, end - first - 1)) * 86400 + clock + seconds)
 
 
 def _seconds(day: int, clock: int) -> float | None:

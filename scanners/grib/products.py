@@ -35,6 +35,7 @@ _CUMULATED = 24 * 3600
 _ECMWF, _MARS = 98, 1
 _EVERY = 255
 """Stands for a year, or a day, that a climatology does not have (edition 1)."""
+_ONES = 255
 _NEGATIVE = 2
 """Kind of ensemble forecast (table 4.6): negatively perturbed."""
 _PRODUCT2 = 9
@@ -247,10 +248,10 @@ def _date2(when: NDArray[np.int64]) -> NDArray[np.int64]:
 def _forecast(product: Product, rows: NDArray[np.uint8], base: int, octets: TemplateOctets) -> None:
     at = base + octets.unit
     width = octets.width
-    amount = big_endian(rows[:, at + 1 : at + 1 + width], signed=True)
+    amount = _forecast_time(rows[:, at + 1 : at + 1 + width])
     unit = rows[:, at].astype(np.int64)
     reference = product.reference
-    start = add_time(reference, amount, unit, 2)
+    start = np.where(amount == UNKNOWN, UNKNOWN, add_time(reference, amount, unit, 2))
     end = start
     if octets.interval:
         at = base + octets.interval
@@ -277,6 +278,17 @@ def _forecast(product: Product, rows: NDArray[np.uint8], base: int, octets: Temp
     product.end = np.where(known, end - reference, UNKNOWN)
     blank = np.ix_(known, np.arange(at, at + 1 + width))
     product.template[blank] = 0
+
+
+def _forecast_time(octets: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return forecast times; negative ones that are written in two's complement, too."""
+    amount = big_endian(octets, signed=True)
+    if octets.shape[1] == 4:
+        # A sign and a magnitude would be no time at all; all bits set stand for none.
+        other = octets[:, 0] == _ONES
+        amount = np.where(other, big_endian(octets) - (1 << 32), amount)
+        amount[other & (amount == -1)] = UNKNOWN
+    return amount
 
 
 def _scaled(rows: NDArray[np.uint8], at: int) -> NDArray[np.float64]:
@@ -339,7 +351,7 @@ def _forecast1(product: Product, octet: NDArray[np.int64]) -> None:
     reference = product.reference
     ranges = np.isin(indicator, (2, 3, 4, 5))
     known = ranges | np.isin(indicator, (0, 1, 10))
-    begin = np.where(indicator == 10, first << 8 | second, np.where(indicator == 1, 0, first))
+    begin = np.where(indicator == 10, first << 8 | second, first)
     start = add_time(reference, begin, unit, 1)
     end = add_time(reference, np.where(ranges, second, begin), unit, 1)
     known &= (start != UNKNOWN) & (end != UNKNOWN)
