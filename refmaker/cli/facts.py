@@ -112,6 +112,7 @@ def _place(place: Mapping[str, Any]) -> Iterator[str]:
 def image_lines(content: Mapping[str, Any], *, every: bool) -> Iterator[str]:
     """Yield levels of images and how voxels lie."""
     lines = [_image(image) for image in content["images"] if len(image["levels"]) > 1]
+    lines = list(dict.fromkeys(lines))  # a mask has the levels of its image
     if lines:
         yield "levels:"
         yield from _cut(lines, every=every)

@@ -212,11 +212,14 @@ def test_levels_of_pyramids(tmp_path):
     assert [(axis["name"], axis["unit"]) for axis in found["axes"]] == [
         ("y", "micrometer"), ("x", "micrometer"),
     ]  # fmt: skip
-    # Without attributes, as in a COG.
-    with tifffile.TiffWriter(tmp_path / "b.tif") as file:
-        file.write(image, tile=(32, 32))
-        file.write(image[::2, ::2], subfiletype=1, tile=(32, 32))
+    # Without NGFF metadata, as in a COG.
+    place = {"crs": "EPSG:32633", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
+    size = {"width": 96, "height": 64, "count": 1, "dtype": "uint16"}
+    with rasterio.open(tmp_path / "b.tif", "w", driver="GTiff", **size, **place) as file:
+        file.write(image[None])
+        file.build_overviews([2])
     (found,) = told(tmp_path / "b.tif")["images"]
+    assert [level["path"] for level in found["levels"]] == ["0/image", "1/image"]
     assert [level["shape"] for level in found["levels"]] == [[64, 96], [32, 48]]
     assert [level["scale"] for level in found["levels"]] == [None, None]
 
