@@ -71,7 +71,8 @@ def _span(span: Mapping[str, Any]) -> str:
         if unit == "seconds" and step % _HOUR == 0:
             step, unit = step / _HOUR, "hours"
         text += f", every {number(step)} {'' if unit == span['units'] else unit}".rstrip()
-    return f"{text}, {span['calendar']} calendar" if span["calendar"] else text
+    calendar = f", {span['calendar']} calendar" if span["calendar"] else ""
+    return text + calendar + (f" ({span['note']})" if span["note"] else "")
 
 
 def place_lines(
