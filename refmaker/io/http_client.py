@@ -9,6 +9,7 @@ who named the host, the address before it is connected to.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
@@ -40,6 +41,8 @@ _REDIRECTIONS = 10
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _KEPT = 32
 _OURS = frozenset({"asynchronous", "loop", "skip_instance_cache"})
+_BOUND = ("connector", "cookie_jar")
+"""What belongs to one event loop, of the options of a session."""
 _filesystems: OrderedDict[str, Any] = OrderedDict()
 """Filesystems with their sessions; those of a process that forked are not used by another."""
 
@@ -71,6 +74,8 @@ class HttpFile:
         The file as every answer must describe it.
     verify : {"off", "size", "full"}
         What of that is compared.
+    bound : bool
+        Whether the options belong to fsspec's event loop, so that it is asked in no other.
     """
 
     def __init__(self, url: str, options: Mapping[str, Any], policy: Policy) -> None:
@@ -79,7 +84,10 @@ class HttpFile:
         self.known: Fingerprint | None = None
         self.verify = "size"
         self._guarded = policy.remote and policy.allow is None
-        self._fs = _filesystem(url, options, policy.hosts if self._guarded else None)
+        self._options = options
+        session = options.get("client_kwargs") or {}
+        self.bound = "get_client" in options or any(name in session for name in _BOUND)
+        self._used: tuple[Any, Any] = (None, None)
         self._host = host_of(url)
 
     async def fetch(self, start: int, stop: int | None, largest: int) -> RangeResponse:
@@ -119,7 +127,8 @@ class HttpFile:
     async def _follow(self, start: int, stop: int | None, largest: int) -> RangeResponse:
         from yarl import URL
 
-        fs, target = self._fs, URL(self._fs.encode_url(self._url), encoded=self._fs.encoded)
+        fs = self._filesystem()
+        target = URL(fs.encode_url(self._url), encoded=fs.encoded)
         if self._policy.remote:
             self._policy.check_url(str(target))
         for _ in range(_REDIRECTIONS):
@@ -132,6 +141,14 @@ class HttpFile:
                 fs = self._bare(str(target), str(moved))
             target = moved
         raise SourceError("redirected without end", url=self._url)
+
+    def _filesystem(self) -> Any:
+        """Return the filesystem whose sessions belong to the event loop that runs."""
+        loop = asyncio.get_running_loop()
+        if self._used[0] is not loop:
+            own = self._policy.hosts if self._guarded else None
+            self._used = loop, _filesystem(self._url, self._options, own)
+        return self._used[1]
 
     def _bare(self, target: str, moved: str) -> Any:
         """Return a filesystem without options, for another origin."""
@@ -236,7 +253,7 @@ async def _request(fs: Any, target: Any, start: int, stop: int | None) -> Any:
 
 
 def _filesystem(url: str, options: Mapping[str, Any], own: frozenset[Host] | None) -> Any:
-    """Return fsspec's filesystem for HTTP with some options.
+    """Return fsspec's filesystem for HTTP with some options, in the event loop that runs.
 
     Unless `own` is None, its sessions connect to this machine by no other names than these.
     """
@@ -245,12 +262,12 @@ def _filesystem(url: str, options: Mapping[str, Any], own: frozenset[Host] | Non
     protocol = url.partition("://")[0].lower()
     chosen = {name: value for name, value in options.items() if name not in _OURS}
     hosts = None if own is None else sorted(own, key=str)
-    name = f"{os.getpid()} {protocol} {hosts} {sorted(chosen.items(), key=str)!r}"
+    loop = asyncio.get_running_loop()
+    name = f"{os.getpid()} {id(loop)} {protocol} {hosts} {sorted(chosen.items(), key=str)!r}"
     found = _filesystems.get(name)
     if found is None:
-        found = fsspec.filesystem(
-            protocol, **{"get_client": _client(own), **chosen}, skip_instance_cache=True
-        )
+        given = {"get_client": _client(own), **chosen}
+        found = fsspec.filesystem(protocol, **given, loop=loop, skip_instance_cache=True)
         _filesystems[name] = found
         if len(_filesystems) > _KEPT:
             # Who uses it keeps it; its connections are closed with it.

@@ -1,8 +1,8 @@
 """Byte ranges of one remote file: fetched together, retried, checked, errors named.
 
 HTTP is asked by `refmaker.io.http_client`, since much is only to be seen in the headers of an
-answer; anything else that fsspec knows by its ``cat_ranges``. All of it happens in fsspec's own
-event loop, which is the only one that lives as long as its filesystems do.
+answer; anything else that fsspec knows by its ``cat_ranges``. The latter happens in fsspec's own
+event loop, HTTP in any that lasts; see `refmaker.io.event_loops`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from refmaker.errors import (
     TruncatedError,
     redacted,
 )
+from refmaker.io.event_loops import in_lasting, wait
 from refmaker.io.known_heads import head_of
 from refmaker.io.local_file import CHANGED, MOVED, WHOLE
 from refmaker.io.policy import policy_of
@@ -234,7 +235,7 @@ class RemoteFile:
         async def all_of_them() -> list[RemoteFile | RefmakerError]:
             return list(await asyncio.gather(*(one(*place) for place in places)))
 
-        found: list[RemoteFile | RefmakerError] = _wait(all_of_them)
+        found: list[RemoteFile | RefmakerError] = wait(all_of_them)
         return found
 
     def describe(self) -> Fingerprint:
@@ -268,7 +269,7 @@ class RemoteFile:
         TruncatedError
             If fewer bytes come than were asked for.
         """
-        answers = _wait(self._ranges, list(ranges), _STRAY_BODY)
+        answers = wait(self._ranges, list(ranges), _STRAY_BODY)
         pieces = []
         for (start, stop), answer in zip(ranges, answers, strict=True):
             if len(answer) == stop - start:
@@ -287,13 +288,18 @@ class RemoteFile:
         SourceError, SourceChangedError, TruncatedError, PolicyError
             As for `fetch`.
         """
-        data: bytes = await _over(self._read(start, stop, largest))
+        data: bytes = await in_lasting(self._read(start, stop, largest), own=self._bound)
         return data
 
     async def size(self) -> int:
         """Return the file's size, which costs a request."""
-        found: Fingerprint = await _over(self._describe(0, 1, _DESCRIBED))
+        found: Fingerprint = await in_lasting(self._describe(0, 1, _DESCRIBED), own=self._bound)
         return found.size
+
+    @property
+    def _bound(self) -> bool:
+        """Whether it can be asked in fsspec's event loop only."""
+        return self._http is None or self._http.bound
 
     async def _read(self, start: int, stop: int | None, largest: int) -> bytes:
         if not self._compared:
@@ -331,7 +337,7 @@ class RemoteFile:
         )
 
     def _described(self, start: int, first: int, largest: int) -> Fingerprint:
-        found: Fingerprint = _wait(self._describe, start, first, largest)
+        found: Fingerprint = wait(self._describe, start, first, largest)
         return found
 
     async def _describe(self, start: int, first: int, largest: int) -> Fingerprint:
@@ -485,23 +491,6 @@ def _named(error: RefmakerError, url: str, offset: int | None) -> RefmakerError:
     if error.offset is None:
         error.offset = offset
     return error.located(url=url)
-
-
-def _wait(work: Callable[..., Awaitable[Any]], *args: Any) -> Any:
-    """Run something in fsspec's event loop, from a thread that may wait for it."""
-    from fsspec.asyn import get_loop, sync
-
-    return sync(get_loop(), work, *args)
-
-
-async def _over(work: Any) -> Any:
-    """Await something in fsspec's event loop, whichever loop asks."""
-    from fsspec.asyn import get_loop
-
-    loop = get_loop()
-    if loop is asyncio.get_running_loop():
-        return await work
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
 
 
 def _synchronous(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections import OrderedDict, deque
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from refmaker.errors import RefmakerError
@@ -51,9 +53,11 @@ _LASTING = (
     RefmakerError,
 )
 _GATES = 256
-_gates: OrderedDict[tuple[int, Host], Gate] = OrderedDict()
+_gates: OrderedDict[tuple[int, int, Host], Gate] = OrderedDict()
+"""By process, event loop and host: a fork inherits them with requests that are not its own."""
 
 
+@lru_cache(256)
 def http_time(text: str) -> float | None:
     """Return the seconds since 1970 that an HTTP date (RFC 9110, 5.6.7) means, or None."""
     try:
@@ -176,7 +180,7 @@ class Gate:
 
 def gate_of(host: Host) -> Gate:
     """Return the gate of a host in the event loop that runs."""
-    name = id(asyncio.get_running_loop()), host
+    name = os.getpid(), id(asyncio.get_running_loop()), host
     found = _gates.get(name)
     if found is None:
         found = _gates[name] = Gate()
