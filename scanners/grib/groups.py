@@ -168,6 +168,7 @@ class Builder:
                 told.append(name)
             elif not array.shape:
                 attributes["grid_mapping"] = name
+                told.append(name)  # rioxarray looks for it among the coordinates
         hidden = [name for name in told if name not in dimensions]
         attributes["coordinates"] = " ".join(hidden)
         rows = variable.rows

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import rasterio
+import rioxarray  # noqa: F401 - the accessor .rio
 import xarray as xr
 
 from refmaker.io.source import Source
@@ -309,3 +311,19 @@ def test_layers_tell_both_ends(tmp_path):
     assert told == {(0.0, 0.1), (0.1, 0.4)}
     kind = next(iter(group.members))
     assert f"{kind}_0_0p1m" in group[f"{kind}/instant"].members
+
+
+def test_rioxarray_finds_the_reference_system(tmp_path):
+    lambert = {
+        "gridType": "lambert", "Nx": 5, "Ny": 4, "latitudeOfFirstGridPointInDegrees": 30,
+        "longitudeOfFirstGridPointInDegrees": 250, "LaDInDegrees": 38, "LoVInDegrees": 262,
+        "Latin1InDegrees": 38, "Latin2InDegrees": 38, "DxInMetres": 3000, "DyInMetres": 3000,
+        "numberOfDataPoints": 20,
+    }  # fmt: skip
+    group, _ = scan(tmp_path, message(values=np.arange(20.0), shortName="2t", **lambert))
+    (path,) = [path for path, _ in group.arrays() if path.endswith("t2m")]
+    home, _, name = path.rpartition("/")
+    data = opened(group, home)
+    mapping = group[path].attributes["grid_mapping"]
+    assert mapping not in data.data_vars
+    assert data[name].rio.crs == rasterio.CRS.from_wkt(data[mapping].attrs["crs_wkt"])
