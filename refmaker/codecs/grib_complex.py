@@ -160,18 +160,22 @@ class ComplexPacking:
         if self.order == 2:
             sums.append(begin)
             starts = np.diff([0, 0, self.first[1]]) - np.array([0, self.first[0]])
-        done = 0
+        done, room = 0, np.empty(0, np.int64)
         for block in blocks:
             np.add(block, self.least, out=block)
+            if room.size < block.size:
+                room = np.empty(block.size, np.int64)
             known = starts[done : done + block.size]
             block[: known.size] = known
             done += block.size
+            added = block
             # Whole arrays throughout: damaged numbers may go round, without a word from numpy.
             for level, carried in enumerate(sums if block.size else ()):
-                block[:1] += carried
-                block.cumsum(out=block)
-                sums[level] = block[-1:].copy()
-            yield block
+                added[:1] += carried
+                # Summed in place numpy does not let other threads run.
+                room, added = added, added.cumsum(out=room[: added.size])
+                sums[level] = added[-1:].copy()
+            yield added
 
     def _integers(self, gone: NDArray[np.bool_] | None) -> Iterator[NDArray[np.int64]]:
         """Unpack integers whose width changes from group to group, and add the references.

@@ -148,6 +148,10 @@ class ObjectReport:
     reason: str = ""
     code: str = ""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Workers send them by the thousand, and what a dataclass does by itself takes far longer.
+        return type(self), (self.path, self.outcome, self.reason, self.code)
+
 
 @dataclass(slots=True, repr=False)
 class ScanReport:

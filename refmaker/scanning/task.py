@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refmaker.errors import RefmakerError, SourceChangedError, SourceError, WorkerError
 from refmaker.io.known_heads import with_heads
@@ -91,8 +91,7 @@ class Task:
         return TaskResult(error=error)
 
 
-@dataclass(frozen=True, slots=True)
-class TaskResult:
+class TaskResult(NamedTuple):
     """What became of it.
 
     Parameters
@@ -155,10 +154,10 @@ def answer(task: Task, following: tuple[str, ...] = ()) -> TaskResult:
     if task.part or task.finish is None:
         return found
     try:
-        return replace(found, made=task.finish(group, report))
+        return found._replace(made=task.finish(group, report))
     except RefmakerError as error:
         # It was scanned, which is worth to be remembered.
-        return replace(found, error=error.located(url=url))
+        return found._replace(error=error.located(url=url))
 
 
 def _kept(task: Task, found: TaskResult) -> TaskResult:
