@@ -25,12 +25,15 @@ __all__ = ["command"]
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="[default: any that is free]"
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port to listen at.  [default: any that is free]",
 )
 @click.option("--browser/--no-browser", default=True, show_default=True, help="Open a browser.")
-@opening
 @storage_options
 @verbosity
+@opening
 def command(  # noqa: PLR0913 - one parameter for each option
     *,
     refs: tuple[str, ...],
