@@ -10,6 +10,7 @@ import numpy as np
 
 from refmaker.errors import FormatError, LimitError, UnsupportedError
 from refmaker.model import Array, ChunkTable, Group
+from refmaker.model.distinct import distinct
 from refmaker.model.report import Outcome
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def assemble(
     good = (shared.placeable & (grid >= 0) & (problem == 0))[table.row]
     placed = table.take(np.flatnonzero(good))
     # Labels of grids tell those apart that are placed.
-    used = np.unique(grid[placed.distinct(np.arange(len(placed)))[0]])
+    used = distinct(grid[placed.distinct(np.arange(len(placed)))[0]])
     on = np.searchsorted(used, grid)
     grids = [grids[number] for number in used.tolist()]
     dtype = "<f8" if values["precision"] == "64" else "<f4"

@@ -85,11 +85,11 @@ def _entries(text: str, edition: int, *, parameters: bool) -> dict[str, list[lis
     return found
 
 
-def make() -> dict[str, Any]:
-    """Return the lines of the table by name."""
+def make() -> dict[str, dict[str, Any]]:
+    """Return the parts of the table by name, and what stands on the lines of each."""
     import eccodes
 
-    table: dict[str, Any] = {"version": eccodes.codes_get_api_version()}
+    table: dict[str, dict[str, Any]] = {"version": {"": eccodes.codes_get_api_version()}}
     centres = _codes("common/c-11.table")
     table["centres"] = centres
     table["centres1"] = _codes("common/c-1.table")
@@ -106,12 +106,12 @@ def make() -> dict[str, Any]:
                     text = read_definition(f"{folder}{concept}{suffix}.def")
                     if text is not None:
                         name = f"{edition}/{where}/{concept}{suffix}"
-                        table[name] = _entries(text, edition, parameters=True)
+                        table[name] = _grouped(_entries(text, edition, parameters=True))
             for concept in _OTHER[edition]:
                 text = read_definition(f"{folder}{concept}.def")
                 if text is not None:
                     name = f"{edition}/{where}/{concept}"
-                    table[name] = _entries(text, edition, parameters=False)
+                    table[name] = _grouped(_entries(text, edition, parameters=False))
     return table
 
 
@@ -127,14 +127,29 @@ def _codes(path: str) -> dict[str, list[str]]:
     }
 
 
+def _grouped(entries: dict[str, list[list[Any]]]) -> dict[str, Any]:
+    """Return entries by all but the last number of the parameter, so that few are read for one."""
+    found: dict[str, Any] = defaultdict(dict)
+    for parameter, rows in entries.items():
+        found[parameter.rpartition(".")[0]][parameter] = rows
+    return found
+
+
 def main(path: str) -> None:
-    """Write the table."""
-    lines = [
-        f"{name}\t{json.dumps(value, separators=(',', ':'), ensure_ascii=False)}\n"
-        for name, value in make().items()
-    ]
+    """Write the table: members of a gzip file, the first of which says where the others lie."""
+    parts, places, stop = [], {}, 0
+    for name, lines in make().items():
+        text = "".join(f"{line}\t{_json(value)}\n" for line, value in lines.items())
+        parts.append(gzip.compress(text.encode(), 9, mtime=0))
+        places[name] = stop, stop + len(parts[-1])
+        stop += len(parts[-1])
     with open(path, "wb") as file:
-        file.write(gzip.compress("".join(lines).encode(), 9, mtime=0))
+        head = f"{_json(places)}\n".encode()
+        file.write(gzip.compress(head, 9, mtime=0) + b"".join(parts))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,23 @@ the rules here do not cover is not answered, and left to the library.
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
+import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["PARAMETER_CONCEPTS", "Concepts", "UnsureError", "table_version", "tables"]
+__all__ = [
+    "PARAMETER_CONCEPTS",
+    "Concepts",
+    "UnsureError",
+    "entry_of",
+    "lines_of",
+    "table_version",
+]
 
 PARAMETER_CONCEPTS = ("shortName", "paramId", "name", "units", "cfName", "cfVarName")
 _PATH = os.path.join(os.path.dirname(__file__), "concepts.json.gz")
@@ -33,30 +40,42 @@ class UnsureError(Exception):
 
 
 @lru_cache(1)
-def tables() -> dict[str, str]:
-    """Return the lines of the table by name: JSON that is parsed when it is needed."""
-    with gzip.open(_PATH, "rt", encoding="utf-8") as file:
-        return dict(line.split("\t", 1) for line in file)
+def _parts() -> tuple[bytes, dict[str, tuple[int, int]]]:
+    """Return the table, and where each part lies in it: the first member of the file tells."""
+    with open(_PATH, "rb") as file:
+        data = file.read()
+    first = zlib.decompressobj(31)
+    places = json.loads(first.decompress(data))
+    return first.unused_data, places
+
+
+@lru_cache(64)
+def lines_of(name: str) -> dict[str, str]:
+    """Return the lines of a part of the table, each JSON; none where there is no such part."""
+    data, places = _parts()
+    start, stop = places.get(name, (0, 0))
+    text = zlib.decompress(data[start:stop], 31).decode() if stop else ""
+    return dict(line.split("\t", 1) for line in text.splitlines())
+
+
+@lru_cache(1024)
+def entry_of(name: str, line: str) -> Any:
+    """Return what one line of a part says; None where there is none."""
+    text = lines_of(name).get(line)
+    return None if text is None else json.loads(text)
 
 
 def table_version() -> str:
     """Return the version of ecCodes whose definitions the table holds."""
-    version: str = json.loads(tables()["version"])
+    version: str = entry_of("version", "")
     return version
 
 
-@lru_cache(64)
-def lines_of(name: str) -> Any:
-    """Return one line of the table; None where there is none."""
-    text = tables().get(name)
-    return None if text is None else json.loads(text)
-
-
-@lru_cache(64)
-def _concept(edition: int, where: str, concept: str) -> Mapping[str, list[Entry]]:
-    """Return the entries of one concept of a centre ("" for all) by parameter."""
-    found: Mapping[str, list[Entry]] = lines_of(f"{edition}/{where}/{concept}") or {}
-    return found
+def _concept(edition: int, where: str, concept: str, parameter: str) -> list[Entry]:
+    """Return the entries of one concept of a centre ("" for all) for a parameter."""
+    group = parameter.rpartition(".")[0]
+    found: Mapping[str, list[Entry]] = entry_of(f"{edition}/{where}/{concept}", group) or {}
+    return found.get(parameter, [])
 
 
 class Concepts:
@@ -101,14 +120,13 @@ class Concepts:
         plain = concept in ("cfName", "cfVarName") or self._edition == 1
         suffix = "" if plain else self._suffix
         lists = [(self._centre, suffix), ("", suffix)]
-        found = self._best([_concept(self._edition, w, concept + s) for w, s in lists], parameter)
+        found = self._best(_concept(self._edition, w, concept + s, parameter) for w, s in lists)
         if found is None and (concept != "cfVarName" or self._edition == 1):
             lists = [("ecmf", suffix), ("", suffix)]
-            named = [_concept(self._edition, w, concept + s) for w, s in lists]
-            found = self._best(named, parameter)
+            found = self._best(_concept(self._edition, w, concept + s, parameter) for w, s in lists)
         if found is None and self._edition == 2 and concept != "cfVarName":
-            named = [_concept(2, w, f"{concept}.legacy") for w in ("ecmf", "")]
-            found = self._best(named, parameter)
+            legacy = f"{concept}.legacy"
+            found = self._best(_concept(2, where, legacy, parameter) for where in ("ecmf", ""))
         return found
 
     def names(self, parameter: str) -> dict[str, Any]:
@@ -133,14 +151,14 @@ class Concepts:
         found = None
         for centre in (self._centre, otherwise):
             if found is None and centre is not None:
-                lists = [_concept(self._edition, where, concept) for where in (centre, "")]
-                found = self._best(lists, "")
+                both = (centre, "")
+                found = self._best(_concept(self._edition, where, concept, "") for where in both)
         return found
 
-    def _best(self, lists: Sequence[Mapping[str, list[Entry]]], parameter: str) -> str | None:
+    def _best(self, lists: Iterable[list[Entry]]) -> str | None:
         most, best = 0, None
         for entries in lists:
-            for entry in entries.get(parameter, ()):
+            for entry in entries:
                 count = self._holds(entry)
                 if count >= most and count:
                     most, best = count, entry[0]

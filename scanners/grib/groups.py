@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.model import Array, ChunkTable, Group
+from refmaker.model.distinct import distinct
 from refmaker.model.inline import inline_array
 from refmaker.scanners.grib.coordinates import (
     NAMED,
@@ -223,8 +224,7 @@ class Builder:
     def _distinct(self, column: str, variable: Variable) -> NDArray[Any]:
         """Return the distinct values of a column that counts no times."""
         used, _ = self.table.distinct(variable.rows)
-        values: NDArray[Any] = np.unique(getattr(self.table.shared, column)[used])
-        return values
+        return distinct(getattr(self.table.shared, column)[used])
 
     def _valid_time(
         self,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from refmaker.scanners.grib.concepts import (
     Concepts,
     UnsureError,
-    lines_of,
+    entry_of,
 )
 from refmaker.scanners.grib.names import Names, named, numeric
 from refmaker.scanners.grib.names_table1 import names1
@@ -67,7 +67,7 @@ def _names2(sections: Sections) -> Names | None:
     if _NOT_HERE & set(octets.components):
         return None
     centre = int.from_bytes(product[5:7], "big")
-    code = lines_of("centres").get(str(centre))
+    code = entry_of("centres", str(centre))
     suffix = _suffix(centre, product, sections.local)
     unit = what[octets.unit - 1] if octets.unit else 1
     if code is None or suffix is None or unit not in _FEW_UNITS:
@@ -111,9 +111,9 @@ def _suffix(centre: int, product: bytes, local: bytes) -> str | None:
 
 def _data_type(product: bytes, local: bytes) -> str | None:
     if local[5:7] == b"\0\1" and len(local) == 17:
-        known = lines_of("marsTypes").get(str(int.from_bytes(local[9:11], "big")))
+        known = entry_of("marsTypes", str(int.from_bytes(local[9:11], "big")))
     else:
-        known = lines_of("dataTypes").get(str(product[20]))
+        known = entry_of("dataTypes", str(product[20]))
     if known is None:
         raise UnsureError
     return None if product[20] == 255 and not local else str(known[0])
@@ -252,8 +252,10 @@ def _levels(what: bytes, octets: TemplateOctets) -> tuple[float | None, float | 
 
 
 def _in_pascal(surface: bytes) -> bool:
-    _, value = _scaled(surface[1:])
-    return value is not None and int(_plain(surface) / 100.0) == 0
+    factor, value = _scaled(surface[1:])
+    if value is None or (value == 0 and factor):
+        return False  # so ecCodes takes a pressure of 0 that is scaled
+    return int(_plain(surface) / 100.0) == 0
 
 
 def _plain(surface: bytes) -> float:

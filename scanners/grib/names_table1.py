@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from refmaker.scanners.grib.concepts import Concepts, UnsureError, lines_of
+from refmaker.scanners.grib.concepts import Concepts, UnsureError, entry_of
 from refmaker.scanners.grib.names import named, numeric
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def names1(sections: Sections) -> Names | None:
         return None
     if product[4] != _ECMWF and product[25] == _ECMWF:
         return None
-    code = lines_of("centres1").get(str(product[4]))
+    code = entry_of("centres1", str(product[4]))
     if code is None:
         return None
     kind = product[9]
@@ -79,7 +79,7 @@ def names1(sections: Sections) -> Names | None:
 
 
 def _data_type(local: bytes) -> str:
-    known = lines_of("marsTypes").get(str(local[2]))
+    known = entry_of("marsTypes", str(local[2]))
     if known is None:
         raise UnsureError
     return str(known[0])

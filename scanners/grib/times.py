@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from refmaker.model.distinct import distinct
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -91,7 +93,7 @@ def add_time(
         `UNKNOWN` where the unit is not known.
     """
     after = np.full(len(start), UNKNOWN)
-    for code in np.unique(unit).tolist():
+    for code in distinct(unit).tolist():
         these = (unit == code) & (start != UNKNOWN)
         if code in UNIT_SECONDS[edition]:
             after[these] = start[these] + amount[these] * UNIT_SECONDS[edition][code]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from refmaker.model.distinct import distinct
 from refmaker.scanners.grib.identity import differences, label_of
 from refmaker.scanners.grib.layouts import ArrayPath, interval_label
 from refmaker.scanners.grib.products import ABSENT
@@ -239,7 +240,7 @@ def _series(
     NCEP writes the first bucket twice, once as such and once as the total since the start, with
     equal octets.
     """
-    known = np.unique(lengths[lengths >= 0])
+    known = distinct(lengths[lengths >= 0])
     rows = found.rows
     end = table.column("end", rows)
     first = (lengths == _SINCE) & np.isin(end, known)
@@ -266,12 +267,11 @@ def _apart(table: MessageTable, found: Variable) -> Iterator[Variable]:
         return
     # Fields of one place that differ in anything else are no duplicates.
     template = table.column("template", found.rows)
-    distinct = np.unique(template).tolist()
-    kinds = {number: table.shared.identities[number].rest for number in distinct}
-    rests = {tuple((a.name, a.value) for a in kinds[number]): kinds[number] for number in distinct}
+    kinds = {number: table.shared.identities[number].rest for number in distinct(template).tolist()}
+    rests = {tuple((a.name, a.value) for a in kind): kind for kind in kinds.values()}
     several = dict(zip(rests, differences(list(rests.values())), strict=True))
     for rest, told in several.items():
-        those = [n for n in distinct if tuple((a.name, a.value) for a in kinds[n]) == rest]
+        those = [n for n, kind in kinds.items() if tuple((a.name, a.value) for a in kind) == rest]
         part = np.isin(template, those)
         place = found.place.labelled(label_of(told))
         attributes = {key: value for each in told for key, value in each.attributes.items()}
@@ -294,7 +294,7 @@ def _apart_already(numbers: NDArray[np.int64], axes: list[DimensionCoordinate]) 
     if len(numbers) == 1:
         return True
     if size > 16 * len(numbers) + 1024:
-        return len(np.unique(numbers)) == len(numbers)
+        return len(distinct(numbers)) == len(numbers)
     seen = np.zeros(size, bool)
     seen[numbers] = True
     return int(np.count_nonzero(seen)) == len(numbers)
@@ -349,13 +349,13 @@ def _spectral(
     at: NDArray[np.int64],
 ) -> tuple[DimensionCoordinate, NDArray[np.int64]]:
     """Return the axis of what numbers of a wave spectrum count, where all fields say so alike."""
-    templates = np.unique(table.shared.template[used]).tolist()
+    templates = distinct(table.shared.template[used]).tolist()
     lists = [spectrum(table.shared.sections[template]).get(name) for template in templates]
     first = lists[0]
     if first is None or not all(one is not None and np.array_equal(one, first) for one in lists):
         return axis, at
     numbers = np.asarray(axis.values, np.int64)
-    if numbers[0] < 1 or numbers[-1] > len(first) or len(np.unique(first)) < len(first):
+    if numbers[0] < 1 or numbers[-1] > len(first) or len(distinct(first)) < len(first):
         return axis, at
     return DimensionCoordinate(name, first[numbers - 1], numbers=numbers), at
 
@@ -363,8 +363,8 @@ def _spectral(
 def _plain(name: str, values: NDArray[np.int64]) -> tuple[DimensionCoordinate, NDArray[np.int64]]:
     if (values == values[0]).all():
         return DimensionCoordinate(name, values[:1]), np.zeros(len(values), np.int64)
-    distinct, at = np.unique(values, return_inverse=True)
-    return DimensionCoordinate(name, distinct), at
+    found, at = np.unique(values, return_inverse=True)
+    return DimensionCoordinate(name, found), at
 
 
 def _pairs(
@@ -377,8 +377,8 @@ def _pairs(
     columns = (values, high, low) if bounded else (values,)
     numbers = [np.unique(column, return_inverse=True) for column in columns]
     code = numbers[0][1]
-    for distinct, inverse in numbers[1:]:
-        code = code * len(distinct) + inverse
+    for found, inverse in numbers[1:]:
+        code = code * len(found) + inverse
     _, first, at = np.unique(code, return_index=True, return_inverse=True)
     if name in _DESCENDING:
         first, at = first[::-1], len(first) - 1 - at
