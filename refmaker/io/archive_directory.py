@@ -8,10 +8,13 @@ encrypted is known by its name and size, and by why it cannot be read.
 from __future__ import annotations
 
 import io
+import posixpath
+import shlex
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refmaker.errors import FormatError, LimitError, RefmakerError
+from refmaker.errors import FormatError, LimitError, RefmakerError, UnsupportedError
+from refmaker.io.local_file import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +40,8 @@ DOCUMENT = 64 * 1024**2
 """Largest compressed member that is unpacked to be read as a document."""
 _MEMBERS = 1 << 20
 """Most members."""
+_PACKINGS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+_SIGNATURE = max(map(len, _PACKINGS))
 _METHODS = {8: "deflate", 9: "deflate64", 12: "bzip2", 14: "LZMA", 93: "zstd", 95: "xz"}
 
 
@@ -108,8 +113,12 @@ def read_directory(
         If it is damaged, or members overlap.
     LimitError
         If its directory is larger than any real one.
+    UnsupportedError
+        If it is compressed as a whole; code ``archive-packed``.
     """
     view = _View(read, size, url)
+    if kind == "tar":
+        _check_packing(read(0, min(size, _SIGNATURE)), url)
     # Larger than what the libraries read at a time while they look for things.
     with io.BufferedReader(view, _BUFFER) as file:
         try:
@@ -122,6 +131,19 @@ def read_directory(
             raise FormatError(f"a damaged {kind} archive: {error}", url=url) from error
     _check(found, size, url)
     return found
+
+
+def _check_packing(head: bytes, url: str) -> None:
+    """Refuse a TAR archive that is compressed as a whole."""
+    packed = next((name for start, name in _PACKINGS.items() if head.startswith(start)), "")
+    if packed:
+        where = shlex.quote(url if local_path(url) is not None else posixpath.basename(url))
+        raise UnsupportedError(
+            f"the archive is compressed with {packed}: its members stand nowhere as they are",
+            code="archive-packed",
+            url=url,
+            hint=f"unpack it, and scan what is in it: tar -xf {where}",
+        )
 
 
 def unpack_member(read: Callable[[int, int], bytes], size: int, member: str, url: str) -> bytes:

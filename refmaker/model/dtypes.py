@@ -158,9 +158,10 @@ def fill_from_document(document: Any, dtype: np.dtype[Any]) -> Any:
     if document is None:
         return None
     try:
-        # Some writers give variable-length strings the fill value 0, which zarr takes for "".
         if dtype.kind == "O":
-            return "" if document == 0 and not isinstance(document, str) else _text(document)
+            # Some writers give texts the fill value 0, which zarr takes for the text "0".
+            number = isinstance(document, int | float) and not isinstance(document, bool)
+            return str(document) if number else _text(document)
         if dtype.kind in "SV":
             return _bytes(base64.b64decode(document, validate=True), dtype)
         if dtype.kind == "c" and isinstance(document, list):

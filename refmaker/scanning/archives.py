@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from refmaker.errors import UnsupportedError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -33,6 +35,8 @@ def placed_in_archives(
 
     Raises
     ------
+    UnsupportedError
+        If a member is in an archive that is itself in one; code ``archive-nested``.
     RefmakerError
         If an archive cannot be read any more.
     """
@@ -45,8 +49,14 @@ def placed_in_archives(
 
     places = {}
     for url in dict.fromkeys([*named, *sorted(used)]):
-        if member_name(url) is not None:
-            places[url] = member_place(url, storage_options)
+        if member_name(url) is None:
+            raise UnsupportedError(
+                "an archive in an archive: readers of reference sets open one",
+                code="archive-nested",
+                url=url,
+                hint="unpack the outer one, and scan what is in it",
+            )
+        places[url] = member_place(url, storage_options)
     known = {url: place for url, place in places.items() if place is not None}
     if not known:
         return group

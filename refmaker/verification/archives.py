@@ -84,6 +84,12 @@ def by_members(refs: ReferenceSet, storage_options: Mapping[str, Any] | None) ->
         return replace(array, chunks=table)
 
     group = refs.group.map_arrays(mapped)
+    # The scanned member itself, of which nothing may be referenced.
+    scanned = member_name(refs.report.url)
+    if scanned is not None and scanned.archive in archives:
+        archive = archives[scanned.archive].archive
+        if scanned.member in archive.entries:
+            sources[refs.report.url] = _fingerprint(archive, scanned.member)
     return replace(refs, group=group, report=replace(refs.report, sources=sources))
 
 
@@ -106,9 +112,12 @@ def _fingerprints(
     for url in table.urls:
         name = member_name(url)
         if name is not None:
-            archive = archives[name.archive].archive
-            size, known = archive.entries[name.member].size, archive.fingerprint
-            yield url, Fingerprint(size, known.mtime, known.etag)
+            yield url, _fingerprint(archives[name.archive].archive, name.member)
+
+
+def _fingerprint(archive: Archive, member: str) -> Fingerprint:
+    known = archive.fingerprint
+    return Fingerprint(archive.entries[member].size, known.mtime, known.etag)
 
 
 class _Members:

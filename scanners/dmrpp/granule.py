@@ -102,10 +102,17 @@ class Granule:
                     hint="call it like its data file, with .dmrpp behind",
                 )
             return self._files.open(beside)
+        leaf = posixpath.basename(urlsplit(name).path if "://" in name else name)
+        own = not href and leaf == beside
         if "://" in name:
             folder = posixpath.dirname(self._source.url.replace("\\", "/"))
-            leaf = posixpath.basename(urlsplit(name).path)
-            if posixpath.dirname(name) == folder or (not href and leaf == beside):
+            if own or posixpath.dirname(name) == folder:
                 # The file of that name beside the document, wherever both were put.
                 return self._files.open(leaf)
-        return self._files.open(name)
+        try:
+            return self._files.open(name)
+        except (SourceNotFoundError, UnsupportedError):
+            if not own or leaf == name:
+                raise
+            # Servers name files from the top of their own folders.
+            return self._files.open(leaf)

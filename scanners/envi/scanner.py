@@ -118,7 +118,9 @@ def _attributes(header: Header, dtype: np.dtype[Any], report: ScanReport) -> dic
             found["missing_value"] = element
         else:
             found["data_ignore_value"] = ignored
-            report.warn(f"/{DATA}: no {dtype} has the data ignore value {ignored!r}")
+            # NaN marks missing values by itself.
+            if dtype.kind not in "fc" or str(ignored).strip().lower().lstrip("+-") != "nan":
+                report.warn(f"/{DATA}: no {dtype} has the data ignore value {ignored!r}")
     return found
 
 

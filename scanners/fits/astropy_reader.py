@@ -106,7 +106,9 @@ class AstropyReader:
         number = self._number(group)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if not self._raw[number].is_image:
+            if self._is_groups(number):
+                values = self._group_values(number, name, array)
+            elif not self._raw[number].is_image:
                 tables = self._raw[number], self._scaled[number]
                 values = column_values(*tables, self._heap(number), name, array)
             elif name == "data":
@@ -122,7 +124,7 @@ class AstropyReader:
         """Return how far coordinates may be off; everything else is equal bit for bit."""
         group, _, name = path.strip("/").rpartition("/")
         number = self._number(group)
-        if not self._raw[number].is_image or name == "data":
+        if not self._raw[number].is_image or name == "data" or self._is_groups(number):
             return None
         largest = np.abs(self._coordinate(number, name, array)).max(initial=0.0)
         return Tolerance(absolute=float(largest) * _ROUNDING)
@@ -140,6 +142,34 @@ class AstropyReader:
         rows = header["NAXIS1"] * header["NAXIS2"]
         start = place["datLoc"] + header.get("THEAP", rows)
         return self._content[start : place["datLoc"] + place["datSpan"]]
+
+    def _is_groups(self, number: int) -> bool:
+        from astropy.io import fits
+
+        return isinstance(self._raw[number], fits.GroupsHDU)
+
+    def _group_values(self, number: int, name: str, array: Array) -> NDArray[Any]:
+        """Return the data or a parameter of random groups, unscaled but for unsigned integers."""
+        unit = self._raw[number]
+        records = unit.data.view(np.ndarray)
+        names = [unit.header.get(f"PTYPE{at}", "") for at in range(1, len(records.dtype))]
+        told = re.search(r"(?:_col|^parameter)([0-9]+)$", name)
+        if name == "data":
+            at = -1
+        elif name in names:
+            at = names.index(name)
+        elif told and int(told[1]) <= len(names):
+            at = int(told[1]) - 1
+        else:
+            raise FormatError("astropy has no such parameter", path=name)
+        values: NDArray[Any] = records[records.dtype.names[at]]
+        if any(config["id"] in _SHIFTS for config in array.filters):
+            # Half of the range is added, which turns the highest bit over.
+            half = 1 << (8 * values.dtype.itemsize - 1)
+            plain = values.astype(values.dtype.newbyteorder("="))
+            bits = np.ascontiguousarray(plain).view(f"u{plain.dtype.itemsize}")
+            values = (bits ^ bits.dtype.type(half)).view(array.dtype.newbyteorder("="))
+        return values
 
     def _image(self, number: int, array: Array) -> NDArray[Any]:
         """Return an image, unscaled but for unsigned integers."""

@@ -235,10 +235,9 @@ def _check(hdu: HDU, source: Source | PackedSource) -> None:
         )
     if header.groups:
         raise UnsupportedError(
-            "random groups: parameters lie between the arrays",
+            "random groups in an extension, which the standard has not",
             code="fits-random-groups",
             offset=header.start,
-            hint="astropy.io.fits reads them",
         )
     if header.integer("PCOUNT", 0) or header.integer("GCOUNT", 1) != 1:
         raise UnsupportedError(

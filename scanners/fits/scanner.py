@@ -20,6 +20,7 @@ from refmaker.scanners.fits.declared import FORMAT
 from refmaker.scanners.fits.hdus import DATA, HDU, find_hdus
 from refmaker.scanners.fits.images import image_array
 from refmaker.scanners.fits.packed import PackedSource, open_packed
+from refmaker.scanners.fits.random_groups import RandomGroups
 from refmaker.scanners.fits.sky import sky_coordinates
 from refmaker.scanners.fits.tables import BinaryTable
 from refmaker.scanners.fits.tiles import compressed_array
@@ -75,7 +76,7 @@ class FITSScanner(DeclaredScanner, declaration=FORMAT):
         for hdu in find_hdus(file, report):
             report.add(hdu.path, Outcome.GROUP)
             members = _members(hdu, file, options, report, primary=DATA in root, tiles=tiles)
-            if wcs != "none" and DATA in members:
+            if wcs != "none" and DATA in members and not _is_groups(hdu):
                 image = members[DATA]
                 members |= linear_coordinates(hdu, image, options, report)
                 if wcs == "2d":
@@ -139,7 +140,7 @@ def _members(
     """Return the arrays of a unit; data that cannot be referenced get a row that says why."""
     if not hdu.header.axes:
         return {}
-    if _is_table(hdu):
+    if _is_table(hdu) or _is_groups(hdu):
         return _columns(hdu, source, options, report, primary=primary)
     path = hdu.below(DATA)
     try:
@@ -172,7 +173,11 @@ def _columns(
     primary: bool,
 ) -> dict[str, Array]:
     """Return the columns of a table; each that cannot be referenced gets its row."""
-    kind = ASCIITable if hdu.header.text("XTENSION") == "TABLE" else BinaryTable
+    kind: type[ASCIITable | BinaryTable | RandomGroups] = BinaryTable
+    if not hdu.index:
+        kind = RandomGroups
+    elif hdu.header.text("XTENSION") == "TABLE":
+        kind = ASCIITable
     try:
         table = kind(hdu, source, options, report, primary=primary)
     except RefmakerError as error:
@@ -236,6 +241,12 @@ def _is_table(hdu: HDU) -> bool:
     packed = {header.keywords.get("ZIMAGE"), header.keywords.get("ZTABLE")}
     kind = header.text("XTENSION") in ("BINTABLE", "A3DTABLE", "TABLE")
     return kind and hdu.index > 0 and True not in packed and len(header.axes) == 2
+
+
+def _is_groups(hdu: HDU) -> bool:
+    """Whether a unit holds random groups, and follows the standard."""
+    header = hdu.header
+    return not hdu.index and header.groups and header.keywords.get("SIMPLE") is True
 
 
 def _compressed(hdu: HDU) -> bool:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from refmaker.model.report import ScanReport
     from refmaker.scanners.fits.columns import Column
     from refmaker.scanners.fits.hdus import HDU
+    from refmaker.scanners.fits.header import Header
     from refmaker.scanning.options import ScanOptions
 
 __all__ = ["BinaryTable", "RowTable"]
@@ -82,7 +83,7 @@ class RowTable:
     ) -> None:
         header = hdu.header
         self._hdu, self._source, self._options, self._report = hdu, source, options, report
-        self.width, self.rows = header.axes
+        self.width, self.rows = self.extent(header)
         self.row_dimension = dimension_names(hdu, 2, primary=primary)[0]
         end = header.data + self.width * self.rows
         if end > source.size:
@@ -92,6 +93,12 @@ class RowTable:
                 hint="the file is incomplete",
             )
         self._content: np.ndarray[Any, np.dtype[np.uint8]] | None = None
+
+    @staticmethod
+    def extent(header: Header) -> tuple[int, int]:
+        """Return the bytes of a row, and how many there are."""
+        width, rows = header.axes
+        return width, rows
 
     def read(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Return the rows, shape (rows, bytes of a row)."""
@@ -141,6 +148,46 @@ class RowTable:
             dimension_names=names,
             attributes=made.attributes,
         )
+
+    def column(
+        self, column: Column, names: tuple[str, ...], made: Coding, inner: tuple[int, ...]
+    ) -> Array:
+        """Return the elements of a column, shape (rows, ...).
+
+        Parameters
+        ----------
+        column : Column
+            Where they lie in a row.
+        names : tuple of str
+            Of the dimensions.
+        made : Coding
+            What they mean.
+        inner : tuple of int
+            Shape of the elements of one row.
+        """
+        nbytes = column.width * self.rows
+        small = nbytes <= self._options.inline_threshold and self.rows * self.width <= _READ
+        if nbytes and small:
+            shape = (self.rows, *inner)
+            part = self.read()[:, column.start : column.start + column.width]
+            table = ChunkTable.inline((1,) * len(shape), {0: part.tobytes()})
+            return Array(
+                shape,
+                shape,
+                made.dtype,
+                table,
+                fill_value=made.fill_value,
+                filters=made.filters,
+                dimension_names=names,
+                attributes=made.attributes,
+            )
+        codec = {
+            "id": "refmaker.table_column",
+            "row": self.width,
+            "start": column.start,
+            "width": column.width,
+        }
+        return self.taken(inner, names, made, codec if nbytes else {})
 
     def _none(self, inner: tuple[int, ...]) -> tuple[tuple[int, ...], ChunkTable]:
         """Return chunk shape and table of a column without elements."""
@@ -229,8 +276,8 @@ class BinaryTable(RowTable):
             made = self._coding(column, column.inner, where)
             descriptors = self.read()[:, column.start : column.start + column.width]
             lists = read_lists(descriptors, column, self._heap)
-            names = name, counts, self.row_dimension
-            return list_arrays(lists, column, names, made, self._source, self._options)
+            told = name, counts, self.row_dimension
+            return list_arrays(lists, column, told, made, self._source, self._options)
         made = self._coding(column, column.code, where)
         inner = self._inner(column, where)
         if column.code == "A":
@@ -239,33 +286,8 @@ class BinaryTable(RowTable):
             units = made.attributes
             made, inner = Coding(np.dtype(f"|S{inner[-1]}")), inner[:-1]
             made.attributes |= units
-        return {name: self._column(column, name, made, inner)}
-
-    def _column(self, column: Column, name: str, made: Coding, inner: tuple[int, ...]) -> Array:
         names = (self.row_dimension, *(f"{name}_{axis}" for axis in range(len(inner), 0, -1)))
-        nbytes = column.width * self.rows
-        small = nbytes <= self._options.inline_threshold and self.rows * self.width <= _READ
-        if nbytes and small:
-            shape = (self.rows, *inner)
-            part = self.read()[:, column.start : column.start + column.width]
-            table = ChunkTable.inline((1,) * len(shape), {0: part.tobytes()})
-            return Array(
-                shape,
-                shape,
-                made.dtype,
-                table,
-                fill_value=made.fill_value,
-                filters=made.filters,
-                dimension_names=names,
-                attributes=made.attributes,
-            )
-        codec = {
-            "id": "refmaker.table_column",
-            "row": self.width,
-            "start": column.start,
-            "width": column.width,
-        }
-        return self.taken(inner, names, made, codec if nbytes else {})
+        return {name: self.column(column, names, made, inner)}
 
     def _coding(self, column: Column, code: str, where: str) -> Coding:
         """Return what the stored elements of a type mean."""

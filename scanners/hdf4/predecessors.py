@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Predecessors"]
 
-_SCALES, _SYSTEM, _RANGE, _CALIBRATION, _FILL = 703, 707, 710, 731, 732
+_SCALES, _RANGE, _SYSTEM, _CALIBRATION, _FILL = 703, 707, 708, 731, 732
 _TEXTS: Final = ((704, "long_name"), (705, "units"), (706, "format"))
 _CALIBRATED: Final = ("scale_factor", "scale_factor_err", "add_offset", "add_offset_err")
 

@@ -1,7 +1,8 @@
-"""The header of NIfTI-1 and NIfTI-2 files.
+"""The header of NIfTI-1 and NIfTI-2 files, and of Analyze 7.5, which NIfTI-1 grew out of.
 
-Implements ``nifti1.h`` and ``nifti2.h``: the fields that say where the data lie, what they are, and
-how their indices map to millimetres (methods 2 and 3 of the orientation information).
+Implements ``nifti1.h``, ``nifti2.h`` and, of Analyze's ``dbh.h``, what both have in common: the
+fields that say where the data lie, what they are, and how their indices map to millimetres
+(methods 2 and 3 of the orientation information).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from refmaker.errors import FormatError
+from refmaker.scanners.nifti.declared import is_analyze
 from refmaker.scanning.raw_data import finite
 
 if TYPE_CHECKING:
@@ -42,7 +44,17 @@ _FIELDS_2 = (
     ("xyzt_units", "i4"), ("intent_code", "i4"), ("intent_name", "S16"), ("dim_info", "u1"),
     ("unused", "S15"),
 )  # fmt: skip
+_ANALYZE = (
+    "sizeof_hdr", "dim", "datatype", "bitpix", "pixdim", "vox_offset", "scl_slope", "cal_max",
+    "cal_min", "descrip", "aux_file",
+)  # fmt: skip
 _LAYOUTS = {1: np.dtype(list(_FIELDS_1)), 2: np.dtype(list(_FIELDS_2))}
+_MAGIC = {
+    0: (b"", b""),
+    1: (b"n+1", b"ni1"),
+    2: (b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n"),
+}
+"""Signatures of single files, and of headers with their data in another one."""
 _SIZES = {348: 1, 540: 2}
 _QUATERNION = 3 * np.finfo(np.float32).eps
 """How far the square of a quaternion's first part may be from 0 to be taken for it."""
@@ -55,7 +67,8 @@ class Header:
     Parameters
     ----------
     version : int
-        1 or 2.
+        1 or 2; 0 for Analyze 7.5, whose other fields are those of version 1, and 0 where it has
+        something else there.
     single : bool
         Whether the data lie in the same file.
     order : {"<", ">"}
@@ -77,7 +90,7 @@ class Header:
     @property
     def offset(self) -> int:
         """First byte of the data in their file; -1 where the header gives no number."""
-        value = float(self.fields["vox_offset"]) if self.version == 1 else None
+        value = float(self.fields["vox_offset"]) if self.version < 2 else None
         if value is None:
             return int(self.fields["vox_offset"])
         return int(value) if finite(value) else -1
@@ -115,6 +128,7 @@ class Header:
             return None
         b, c, d = (float(part) for part in self.fields["quatern"])
         zooms = np.array(self.fields["pixdim"][1:4], np.float64)
+        zooms[zooms == 0] = 1.0  # as nifti1_io and nibabel take steps that are not set
         offset = np.array(self.fields["qoffset"], np.float64)
         square = 1.0 - (b * b + c * c + d * d)
         if not finite([b, c, d, *zooms, *offset]) or square < -_QUATERNION or min(zooms) < 0:
@@ -159,11 +173,20 @@ def read_header(head: UnpackedHead, url: str) -> Header:
     layout = _LAYOUTS[version].newbyteorder(order)
     fields = np.frombuffer(head.read(0, layout.itemsize), layout)[0]
     magic = bytes(fields["magic"])
-    known = {1: (b"n+1", b"ni1"), 2: (b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n")}[version]
+    if version == 1 and is_analyze(head.read(0, 348), url):
+        version, fields = 0, _analyze_fields(fields, layout)
+    known = _MAGIC[version]
     if magic not in known:
-        hint = "Analyze 7.5 has no orientation; rewrite it with nibabel"
-        raise FormatError(f"the signature is {magic!r}", url=url, offset=344, hint=hint)
+        raise FormatError(f"the signature is {magic!r}", url=url, offset=344)
     rank = int(fields["dim"][0])
     if not 1 <= rank <= 7:
         raise FormatError(f"it has {rank} dimensions, 1 to 7 are possible", url=url, offset=40)
-    return Header(version, magic == known[0], order, fields)
+    return Header(version, bool(version) and magic == known[0], order, fields)
+
+
+def _analyze_fields(fields: Any, layout: np.dtype[Any]) -> Any:
+    """Return the fields that Analyze 7.5 and NIfTI-1 have in common, and nothing else."""
+    found = np.zeros((), layout)
+    for name in _ANALYZE:
+        found[name] = fields[name]
+    return found[()]

@@ -1,4 +1,4 @@
-"""NIfTI files: one array, its orientation as attributes, coordinates where they are exact."""
+"""NIfTI and Analyze: one array, orientation as attributes, coordinates where they are exact."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from refmaker.codecs.checks import library
 from refmaker.errors import FormatError, RefmakerError
 from refmaker.io.related_files import RelatedFiles
 from refmaker.model.report import Outcome, ScanReport
-from refmaker.scanners.nifti.declared import FORMAT
+from refmaker.scanners.nifti.declared import FORMAT, is_analyze
 from refmaker.scanners.nifti.header import read_header
 from refmaker.scanning.compressed_file import UnpackedHead, unpacked_file
 from refmaker.scanning.declaration import DeclaredScanner
@@ -46,6 +46,7 @@ _TYPES = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 32: "c8", 64: "f8", 128: "u1", 256: "i1", 512: "u2",
     768: "u4", 1024: "i8", 1280: "u8", 1792: "c16", 2304: "u1",
 }  # fmt: skip
+_ANALYZE_TYPES = (2, 4, 8, 16, 32, 64)
 _REFUSED = {1: "bits", 1536: "float128", 2048: "complex256"}
 _SPACE = {1: "m", 2: "mm", 3: "um"}
 _TIME = {8: "s", 16: "ms", 24: "us", 32: "Hz", 40: "ppm", 48: "rad/s"}
@@ -59,7 +60,7 @@ _EXTENSIONS = 1000
 
 
 class NIfTIScanner(DeclaredScanner, declaration=FORMAT):
-    """Scanner of NIfTI-1 and NIfTI-2."""
+    """Scanner of NIfTI-1, NIfTI-2 and Analyze 7.5."""
 
     def scan(self, source: Source, options: ScanOptions) -> tuple[Group, ScanReport]:
         """Return the reference set of a volume.
@@ -118,9 +119,11 @@ class NIfTIScanner(DeclaredScanner, declaration=FORMAT):
                 (nibabel.Nifti1Image, nibabel.Nifti1Pair),
                 (nibabel.Nifti2Image, nibabel.Nifti2Pair),
             )[second]
+            analyze = is_analyze(start[:348], source.url)
             kind = kinds[(start[5:6] if second else start[345:346]) == b"i"]
+            kind = nibabel.AnalyzeImage if analyze else kind
             image = source
-            if kind is kinds[1]:
+            if analyze or kind is kinds[1]:
                 files = stack.enter_context(RelatedFiles(source))
                 image = open_beside(files, source, (".img", ".img.gz"))
             try:
@@ -166,6 +169,9 @@ def _data(
     """Return where the data of a file lie, and what they are."""
     fields = header.fields
     code = int(fields["datatype"])
+    if not header.version and code not in _ANALYZE_TYPES:
+        told = f"its data type is {code}, on which programs that read Analyze 7.5 disagree"
+        raise _unsupported(told, "nifti-datatype", source.url)
     if code not in _TYPES:
         told = _REFUSED.get(code, "which nifti1.h does not know")
         raise _unsupported(f"its data type is {code}, {told}", "nifti-datatype", source.url)
@@ -200,6 +206,8 @@ def _unsupported(message: str, code: str, url: str) -> RefmakerError:
 def _attributes(header: Header, report: ScanReport, *, scaled: bool) -> dict[str, Any]:
     """Return what the header says of the data as attributes."""
     fields = header.fields
+    if not header.version:
+        return _of_analyze(header, report)
     found: dict[str, Any] = {"nifti_version": header.version}
     scaling = header.scaling() if scaled else None
     if scaling is not None and scaling != (1.0, 0.0):
@@ -212,6 +220,22 @@ def _attributes(header: Header, report: ScanReport, *, scaled: bool) -> dict[str
         if units & mask in table:
             found[name] = table[units & mask]
     return found | _orientation(header, report) | _remarks(fields)
+
+
+def _of_analyze(header: Header, report: ScanReport) -> dict[str, Any]:
+    """Return what a header of Analyze 7.5 says; scales are a matter of programs, as is space."""
+    fields = header.fields
+    report.warn(
+        f"/{DATA}: Analyze 7.5 tells no orientation, and programs scale its values differently: "
+        "they are as stored, without an affine"
+    )
+    found: dict[str, Any] = {
+        "analyze_version": "7.5",
+        "pixdim": _numbers(fields["pixdim"][1 : len(header.shape) + 1]),
+    }
+    if fields["scl_slope"] and finite(fields["scl_slope"]):
+        found["spm_scale"] = float(fields["scl_slope"])
+    return found | _remarks(fields)
 
 
 def _orientation(header: Header, report: ScanReport) -> dict[str, Any]:
@@ -275,7 +299,7 @@ def _coordinates(header: Header, members: dict[str, Any], report: ScanReport) ->
 
 def _extensions(header: Header, head: UnpackedHead, report: ScanReport) -> None:
     """Tell of every extension between header and data (``nifti1.h``, "extended header")."""
-    flag = head.read_upto(header.size, 4)
+    flag = head.read_upto(header.size, 4) if header.version else b""
     if flag[:1] in (b"", b"\0"):
         return
     at = header.size + 4

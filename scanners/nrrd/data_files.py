@@ -63,7 +63,13 @@ def file_names(header: Header) -> list[str]:
 
 
 def data_blocks(
-    header: Header, source: Source, names: list[str], nbytes: int, *, anywhere: bool
+    header: Header,
+    source: Source,
+    names: list[str],
+    nbytes: int,
+    files: RelatedFiles,
+    *,
+    anywhere: bool,
 ) -> tuple[Block, ...]:
     """Return where the data lie.
 
@@ -77,8 +83,10 @@ def data_blocks(
         As `file_names` returns them.
     nbytes : int
         Bytes of all elements.
+    files : RelatedFiles
+        Opens the one file beside the header, and keeps it open.
     anywhere : bool
-        Whether names may lead out of the header's folder.
+        Whether names of several files may lead out of the header's folder.
 
     Raises
     ------
@@ -93,14 +101,16 @@ def data_blocks(
         # The definition skips bytes of what is unpacked; pynrrd skips those of the file as well.
         told = f"line skip {lines} and byte skip {skipped} with the encoding {encoding}"
         raise UnsupportedError(told, code="nrrd-skip", url=source.url, hint="unu save -e raw")
-    share = nbytes // max(1, len(names))
+    raw, share = encoding == "raw", nbytes // max(1, len(names))
     if not names:
-        return (_block(source, header.size, lines, skipped, share, raw=encoding == "raw"),)
+        return (_block(source, header.size, lines, skipped, share, raw=raw),)
+    if len(names) == 1:
+        return (_block(files.open(names[0]), 0, lines, skipped, share, raw=raw),)
     found = []
     for name in names:
         # One after the other: there may be more of them than a process may have open.
-        with RelatedFiles(source, anywhere=anywhere) as files:
-            found.append(_block(files.open(name), 0, lines, skipped, share, raw=encoding == "raw"))
+        with RelatedFiles(source, anywhere=anywhere) as one:
+            found.append(_block(one.open(name), 0, lines, skipped, share, raw=raw))
     return tuple(found)
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.errors import UnsupportedError
-from refmaker.io.related_files import RelatedFiles
 from refmaker.model.report import ScanReport
 from refmaker.scanners.nrrd.data_files import data_blocks, file_names
 from refmaker.scanners.nrrd.declared import FORMAT
@@ -18,11 +17,12 @@ from refmaker.scanners.nrrd.text_values import text_values
 from refmaker.scanning.declaration import DeclaredScanner
 from refmaker.scanning.ngff_volumes import with_ngff
 from refmaker.scanning.protocol import setting_values
-from refmaker.scanning.raw_data import Block, RawData, add_coordinate, scan_raw_file
+from refmaker.scanning.raw_data import RawData, add_coordinate, scan_raw_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from refmaker.io.related_files import RelatedFiles
     from refmaker.io.source import Source
     from refmaker.model import Group
     from refmaker.scanners.nrrd.header import Header
@@ -80,7 +80,7 @@ class NRRDScanner(DeclaredScanner, declaration=FORMAT):
             source,
             report,
             options,
-            lambda _: _data(header, source, options),
+            lambda files: _data(header, source, files, options),
             lambda members, _: _coordinates(header, members, report),
         )
         return with_ngff(group, setting_values(self, options)["ngff"], report), report
@@ -102,7 +102,7 @@ class NRRDScanner(DeclaredScanner, declaration=FORMAT):
             yield reader
 
 
-def _data(header: Header, source: Source, options: ScanOptions) -> RawData:
+def _data(header: Header, source: Source, related: RelatedFiles, options: ScanOptions) -> RawData:
     """Return where the data of a file lie, and what they are."""
     shape, dtype, encoding = header.shape(), header.dtype(), header.encoding
     if encoding not in ("raw", *_CODECS, *TEXTS):
@@ -117,14 +117,11 @@ def _data(header: Header, source: Source, options: ScanOptions) -> RawData:
         hint = "join them with unu save -f nrrd -e raw"
         told = f"its data are text in {len(files)} files"
         raise UnsupportedError(told, code="nrrd-files", url=source.url, hint=hint)
-    anywhere = options.follow_external
-    blocks = data_blocks(header, source, files, count * dtype.itemsize, anywhere=anywhere)
+    anywhere, nbytes = options.follow_external, count * dtype.itemsize
+    blocks = data_blocks(header, source, files, nbytes, related, anywhere=anywhere)
     if encoding in TEXTS:
-        with RelatedFiles(source, anywhere=anywhere) as related:
-            opened = related.open(files[0]) if files else source
-            block = Block(opened, 0, blocks[0].start)
-            budget, hexa = options.inline_budget, encoding == "hex"
-            values = text_values(block, dtype, count, budget, hexa=hexa)
+        budget, hexa = options.inline_budget, encoding == "hex"
+        values = text_values(blocks[0], dtype, count, budget, hexa=hexa)
         return RawData(blocks, *common, values=values)
     codec = None if encoding == "raw" else {"id": _CODECS[encoding], "level": 1}
     return RawData(blocks, *common, codec=codec)

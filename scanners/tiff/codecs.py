@@ -238,10 +238,16 @@ def _image(facts: PageEncoding) -> ChunkCodecs:
 
 def _lerc(facts: PageEncoding) -> ChunkCodecs:
     """Return LERC, with its mask where values depend on it or on the order of the samples."""
-    dtype = _native(element_type(facts))
+    # libtiff hands its codecs the bytes of the file's order, so that LERC's numbers are of those.
+    dtype = element_type(facts)
     if facts.bits not in (8, 16, 32, 64) or facts.sample_format not in (1, 2, 3):
         raise UnsupportedError(
             f"LERC of {facts.bits} bits in SampleFormat {facts.sample_format}", code="bits"
+        )
+    if facts.predictor > 1:
+        raise UnsupportedError(
+            f"Predictor {facts.predictor} of LERC, which libtiff leaves and tifffile undoes",
+            code="predictor",
         )
     samples = 1 if facts.separate else facts.samples
     step: dict[str, Any] = {"id": "imagecodecs_lerc"}
@@ -251,7 +257,7 @@ def _lerc(facts: PageEncoding) -> ChunkCodecs:
             "id": "refmaker.tiff_lerc",
             "width": facts.chunk_width,
             "samples": samples,
-            "dtype": dtype.str,
+            "dtype": _native(dtype).str,
             "alpha": samples > 1 and alpha,
         }
     return ChunkCodecs(dtype, (step,), 1, *_decoded(facts, dtype))

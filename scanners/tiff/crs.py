@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["KEY_NAMES", "Key", "grid_mapping"]
 
 _MODEL, _GEOGRAPHIC, _PROJECTED, _VERTICAL, _VERTICAL_UNITS = 1024, 2048, 3072, 4096, 4099
+_HEIGHTS = (_VERTICAL, 4097, 4098, _VERTICAL_UNITS)
 _ESRI = "ESRI PE String = "
 
 
@@ -69,8 +70,11 @@ def _reference_system(keys: Mapping[int, Key]) -> tuple[Any, str]:
         if isinstance(text, str) and text.startswith(_ESRI):
             return CRS.from_wkt(text.removeprefix(_ESRI)), ""
     horizontal = _horizontal(keys)
-    if horizontal is None or _VERTICAL not in keys:
+    if horizontal is None or not any(key in keys for key in _HEIGHTS):
         return horizontal, ""
+    if known_code(keys, _VERTICAL) is None:
+        told = ", ".join(f"{KEY_NAMES[key]} {keys[key]}" for key in _HEIGHTS if key in keys)
+        return horizontal, f"heights are not described ({told})"
     return _with_heights(keys, horizontal)
 
 

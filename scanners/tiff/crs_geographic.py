@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["angle_unit", "geographic"]
 
-_CODE, _DATUM, _MERIDIAN, _UNIT, _ELLIPSOID = 2048, 2050, 2051, 2054, 2056
+_CODE, _DATUM, _MERIDIAN, _UNIT, _UNIT_SIZE, _ELLIPSOID = 2048, 2050, 2051, 2054, 2055, 2056
 _MAJOR, _MINOR, _FLATTENING, _LONGITUDE, _SHIFT = 2057, 2058, 2059, 2061, 2062
 _DEGREES = {
     9101: 180 / math.pi, 9102: 1.0, 9103: 1 / 60, 9104: 1 / 3600, 9105: 0.9, 9106: 0.9,
@@ -75,6 +75,9 @@ def angle_unit(keys: Mapping[int, Key]) -> float:
         If it is not known.
     """
     code = keys.get(_UNIT, 9102)
+    size = number(keys, _UNIT_SIZE)
+    if code == USER and size is not None and abs(math.degrees(size) - 1) < 1e-9:
+        return 1.0
     if not isinstance(code, int) or code not in _DEGREES:
         raise RefusedKeyError(f"{KEY_NAMES[_UNIT]} {code}")
     return _DEGREES[code]
@@ -104,7 +107,8 @@ def _built(keys: Mapping[int, Key], like: Any) -> Any:
     name = told["gcs name"] if like is None else like.name
     shift = keys.get(_SHIFT)
     to_wgs84 = ""
-    if isinstance(shift, tuple) and len(shift) in (3, 7):
+    # How a datum of EPSG is shifted is known better than by the file, as for GDAL.
+    if isinstance(shift, tuple) and len(shift) in (3, 7) and not datum[1]:
         values = [*shift, 0.0, 0.0, 0.0, 0.0][:7]
         to_wgs84 = f",TOWGS84[{','.join(repr(float(value)) for value in values)}]"
     named = _UNIT_NAMES.get(int(str(keys.get(_UNIT, 9102))), "degree")

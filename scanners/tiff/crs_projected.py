@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from refmaker.scanners.tiff.crs_geographic import geographic
@@ -51,6 +52,15 @@ _OTHER_PLACES: dict[int, dict[str, tuple[int, ...]]] = {
 }
 """Where methods have them in another order, or elsewhere."""
 _EASTING, _NORTHING = (3082, 3090, 3086), (3083, 3091, 3087)
+_CITATION, _PROJECTED_CITATION, _MERCATOR = 1026, 3073, 7
+_SPHERICAL = {
+    "google maps global mercator": "EPSG:3857",
+    "wgs_1984_web_mercator_auxiliary_sphere": "EPSG:3857",
+    "wgs_1984_web_mercator": "ESRI:102113",
+}
+"""Mercator projections that only their name tells from those of an ellipsoid."""
+_CITED = re.compile(r"^IMAGINE GeoTIFF Support\b.*?^Units = ([^\n|]+)", re.DOTALL | re.MULTILINE)
+"""Where Erdas Imagine writes the unit of coordinates, which counts more than that of a code."""
 
 
 def projected(keys: Mapping[int, Key]) -> Any:
@@ -62,7 +72,6 @@ def projected(keys: Mapping[int, Key]) -> Any:
         If they do not describe one.
     """
     from pyproj import CRS
-    from pyproj.crs import ProjectedCRS
     from pyproj.crs.coordinate_operation import CoordinateOperation  # type: ignore[attr-defined]
 
     code = known_code(keys, _CODE)
@@ -72,32 +81,49 @@ def projected(keys: Mapping[int, Key]) -> Any:
             raise RefusedKeyError(f"{KEY_NAMES[_CODE]} {code} is no projected reference system")
         if _GEOGRAPHIC in keys:
             base = geographic(keys, below=True)
-            if base.to_json_dict() != found.geodetic_crs.to_json_dict():
+            if base != found.geodetic_crs:
                 method = int(found.coordinate_operation.method_code or 0)
                 if method not in _REBASED:
                     told = f"{KEY_NAMES[_GEOGRAPHIC]} {keys[_GEOGRAPHIC]}"
                     raise RefusedKeyError(f"{told} beside {KEY_NAMES[_CODE]} {code}")
-                found = ProjectedCRS(
-                    found.coordinate_operation,
-                    found.name,
-                    cartesian_cs=found.coordinate_system,
-                    geodetic_crs=base,
+                return _on(
+                    base, found.coordinate_operation, found.name, found.coordinate_system, keys
                 )
         return _in_unit(found, keys)
-    base = geographic(keys, below=True)
-    name = str(keys.get(3073) or keys.get(1026) or "unknown")
+    name = str(keys.get(_PROJECTED_CITATION) or keys.get(_CITATION) or "unknown")
     conversion = known_code(keys, _CONVERSION)
+    if name.lower() in _SPHERICAL and conversion is None and keys.get(_METHOD) == _MERCATOR:
+        return CRS.from_user_input(_SPHERICAL[name.lower()])
+    base = geographic(keys, below=True)
+    operation: Any
+    system: Any
     if conversion is not None:
-        made = ProjectedCRS(CoordinateOperation.from_epsg(conversion), name, geodetic_crs=base)
+        operation, system = CoordinateOperation.from_epsg(conversion), None
     else:
         if abs(math.degrees(base.axis_info[0].unit_conversion_factor) - 1) > 1e-9:
             raise RefusedKeyError("parameters of the projection in other units than degrees")
         like = CRS.from_proj4(_proj_text(keys))
         # Near the poles axes have directions of their own.
-        made = ProjectedCRS(
-            like.coordinate_operation, name, cartesian_cs=like.coordinate_system, geodetic_crs=base
-        )
-    return _in_unit(made, keys, always=True)
+        operation, system = like.coordinate_operation, like.coordinate_system
+    return _on(base, operation, name, system, keys, always=True)
+
+
+def _on(
+    base: Any,
+    operation: Any,
+    name: str,
+    system: Any,
+    keys: Mapping[int, Key],
+    *,
+    always: bool = False,
+) -> Any:
+    """Return a projection of a geographic reference system, with its shift to another if any."""
+    from pyproj.crs import BoundCRS, ProjectedCRS
+
+    bare = base.source_crs if base.is_bound else base
+    made = ProjectedCRS(operation, name, cartesian_cs=system, geodetic_crs=bare)
+    made = _in_unit(made, keys, always=always)
+    return BoundCRS(made, base.target_crs, base.coordinate_operation) if base.is_bound else made
 
 
 def _unit(keys: Mapping[int, Key]) -> tuple[str, float] | None:
@@ -115,11 +141,25 @@ def _unit(keys: Mapping[int, Key]) -> tuple[str, float] | None:
     return _METRES[code]
 
 
+def _cited_unit(keys: Mapping[int, Key]) -> tuple[str, float] | None:
+    """Return name and metres of the unit that Erdas Imagine wrote, None where it wrote none."""
+    citations = (
+        (_CITATION,) if known_code(keys, _CODE) is not None else (_PROJECTED_CITATION, _CITATION)
+    )
+    found = next((one for key in citations if (one := _CITED.search(str(keys.get(key, ""))))), None)
+    name = "" if found is None else found[1].strip().lower()
+    if "feet" in name or "foot" in name:
+        return _METRES[9002 if "international" in name else 9003]
+    if "yard" in name:
+        return "yard", 0.9144
+    return _METRES[9001] if "meter" in name or "metre" in name else None
+
+
 def _in_unit(found: Any, keys: Mapping[int, Key], *, always: bool = False) -> Any:
     """Return a reference system with coordinates in the unit of the keys."""
     from pyproj import CRS
 
-    unit = _unit(keys)
+    unit = _cited_unit(keys) or _unit(keys)
     if unit is None and always:
         unit = _METRES[9001]
     factors = {axis.unit_conversion_factor for axis in found.axis_info}
@@ -150,7 +190,7 @@ def _proj_text(keys: Mapping[int, Key]) -> str:
     if "gamma" in wanted:
         values["gamma"] = 90.0 if values["gamma"] is None else values["gamma"]
     if wanted == "polar":
-        latitude = values["lat_0"] if values["lat_0"] is not None else 90.0
+        latitude = values["lat_0"] or 0.0
         values["lat_0"] = 90.0 if latitude >= 0 else -90.0
         values["lat_ts"] = latitude if abs(latitude) < 90 else None
         wanted = "lon_0 lat_0 lat_ts" + ("" if abs(latitude) < 90 else " k")
@@ -167,9 +207,12 @@ def _check(method: int, values: Mapping[str, float | None]) -> None:
     if method in (8, 11, 13) and None in (values["lat_1"], values["lat_2"]):
         raise RefusedKeyError(f"{KEY_NAMES[3078]} or {KEY_NAMES[3079]} is missing")
     latitude = values["lat_0"]
+    if method == 15 and not latitude:
+        # Neither pole is meant more than the other.
+        raise RefusedKeyError(f"{KEY_NAMES[3081]} {latitude} of a polar projection")
     if method == 7 and latitude and values["lat_ts"] is not None:
         raise RefusedKeyError(f"{KEY_NAMES[3081]} beside {KEY_NAMES[3078]}")
     scaled = values["k"] is not None and values["k"] != 1
-    pole = latitude is None or abs(latitude) >= 90
+    pole = abs(latitude or 0.0) >= 90
     if scaled and ((method == 7 and latitude) or (method == 15 and not pole)):
         raise RefusedKeyError(f"{KEY_NAMES[3092]} beside {KEY_NAMES[3081]}")

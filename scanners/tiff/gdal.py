@@ -121,7 +121,8 @@ def nodata(pages: Pages, page: int, report: ScanReport) -> Any:
     text = pages.tag(page, _NODATA)
     if text is None:
         return None
-    told = str(text).strip("\0 ").lower()
+    # Some writers take the decimal point of their place, which GDAL understands.
+    told = str(text).strip("\0 ").lower().replace(",", ".")
     try:
         value = float(told.replace("1.#inf", "inf").replace("1.#qnan", "nan"))
         exact = int(told) if told.lstrip("+-").isdigit() else value

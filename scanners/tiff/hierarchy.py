@@ -208,7 +208,7 @@ class Builder:
         self.report.add(f"/{where}", Outcome.REFERENCED)
         members = {IMAGE: array}
         if level.mask >= 0:
-            members |= self._mask(level, path)
+            members |= self._mask(plan, level, path)
         extra = self._coordinates(plan, array, base or array.shape)
         if base is None:
             extra |= self._positions(plan)
@@ -300,12 +300,24 @@ class Builder:
                 found["colormap"] = json_value(table.reshape(3, -1))
         return dict(found)
 
-    def _mask(self, level: Level, path: str) -> dict[str, Array]:
+    def _mask(self, plan: _ArrayDimensions, level: Level, path: str) -> dict[str, Array]:
         where = joined_path(path, "mask")
         numbers = np.array([level.mask], np.int64)
+        first, samples = max(plan.image.first, 0), int(self.pages.samples[level.mask])
+        names: tuple[str, ...] = ("y", "x")
+        axis = -1
+        if samples > 1 and samples == int(self.pages.samples[first]):
+            name = next(iter({"s", "band", "c"} & set(plan.names)), "s")
+            separate = int(self.pages.planar[level.mask]) == 2
+            names, axis = ((name, "y", "x"), 0) if separate else (("y", "x", name), -1)
+        attributes = {"long_name": "mask"}
         try:
+            if samples > 1 and len(names) == 2:
+                raise UnsupportedError(
+                    f"a mask of {samples} samples for an image of another number", code="mask"
+                )
             mask = image_array(
-                self.pages, numbers, (), ("y", "x"), {"long_name": "mask"}, self.options
+                self.pages, numbers, (), names, attributes, self.options, sample_axis=axis
             )
         except _REFUSALS as error:
             self.report.add(f"/{where}", Outcome.SKIPPED, error.message, _code(error))

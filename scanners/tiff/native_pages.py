@@ -23,6 +23,7 @@ __all__ = ["PageDecoder"]
 _KEPT = 4
 """Decoded planes kept for the next question."""
 _LERC = 34887
+_FAX = frozenset({2, 3, 4})
 _FLOAT = 3
 _DEFLATE = frozenset({8, 32946, 50013})
 _IN_MEMORY = 256 * 1024**2
@@ -76,6 +77,11 @@ class PageDecoder:
                     "masks of LERC are for GDAL to read (pip install rasterio)", code="native"
                 )
             return values
+        if page.compression in _FAX:
+            # tifffile's decoders make white rows of what is damaged.
+            values = self._by_gdal(page)
+            if values is not None:
+                return values
         if isinstance(page, TiffPage):
             _counted(page)
         # Its decoders are kept by what pages have in common, which leaves out T4Options.

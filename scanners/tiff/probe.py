@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.codecs.codestream import describe
+from refmaker.codecs.tiff_fax import is_whole_group4
 from refmaker.errors import CodecError, MissingDependencyError, RefmakerError, UnsupportedError
 from refmaker.scanners.tiff.bounded_decoders import BOUNDED
 
@@ -39,6 +40,7 @@ _REMOTE = 1 << 18
 """Bytes of the one segment of a remote file that is fetched for this."""
 _HEADERLESS = frozenset({"imagecodecs_jpegxl", "imagecodecs_jpegxr"})
 """Codecs of images whose size nothing here reads before they are decoded."""
+_GROUP4 = "imagecodecs_ccittfax4"
 _FAULTS = (
     RefmakerError, RuntimeError, ValueError, TypeError, OSError, EOFError, MemoryError, zlib.error,
 )  # fmt: skip
@@ -73,13 +75,14 @@ def probed(
     steps = code.steps[: max(code.ragged, 0)]
     if mode == "none" or facts.stored or not steps or steps[-1]["id"] in _HEADERLESS:
         return code
-    tail = 0 if facts.tiled else facts.length % facts.chunk_length
+    tail = facts.length % facts.chunk_length
     last = found.length.shape[2] - 1
     faults: list[str] = []
-    over, cut, tried = 0, False, 0
+    over, cut, low, tried = 0, False, False, 0
     for flat in _chosen(pages, numbers, code, found, mode):
         at = tuple(int(place) for place in np.unravel_index(flat, found.length.shape))
-        short = bool(tail) and at[2] == last and not code.fills
+        whole = code.fills or (facts.tiled and steps[-1]["id"] not in BOUNDED)
+        short = bool(tail) and at[2] == last and not whole
         expected = code.row_bytes * tail if short else code.segment_bytes
         page = int(numbers[at[0]])
         source = pages.sources[int(pages.file[page])]
@@ -94,8 +97,12 @@ def probed(
             told = " ".join(str(error).split()) or type(error).__name__
             faults.append(f"{_place(pages, page, at)}: {told}")
             continue
-        cut |= not short and size > expected
-        over = max(over, min(size, code.segment_bytes) - expected) if short else over
+        if short and (size < code.segment_bytes or not facts.tiled):
+            # Tiles may end with the image, too, though they should not.
+            low |= facts.tiled
+            over = max(over, min(size, code.segment_bytes) - expected)
+        else:
+            cut |= size > code.segment_bytes
     if faults and len(faults) == tried:
         raise UnsupportedError(
             f"{_count(tried)} cannot be decoded: {faults[0]}",
@@ -104,9 +111,18 @@ def probed(
             path=pages.path(int(numbers[0])),
         )
     pages.warnings += [f"{fault}; it cannot be read" for fault in faults]
-    if not (cut or over):
+    if faults and steps[-1]["id"] == _GROUP4:
+        # Of what is damaged its decoder makes white rows; this one raises.
+        return code._replace(steps=(*steps[:-1], _checked(steps[-1]), *code.steps[len(steps) :]))
+    if not (cut or over or low):
         return code
-    return code.padded(tail or facts.chunk_length, over)._replace(fills=True)
+    rows = tail if tail and (low or not facts.tiled) else facts.chunk_length
+    return code.padded(rows, over)._replace(fills=True)
+
+
+def _checked(step: Mapping[str, Any]) -> dict[str, Any]:
+    size = {"height": step["height"], "width": step["width"], "tail": step["height"]}
+    return {"id": "refmaker.tiff_fax", "compression": 4, **size, "t4_options": 0}
 
 
 def _count(tried: int) -> str:
@@ -171,6 +187,11 @@ def _image_bytes(data: bytes, step: Mapping[str, Any], full: int) -> int:
             outcolorspace=step["colorspace_data"],
         )
     else:
+        if step["id"] == _GROUP4 and not is_whole_group4(data, step["height"], step["width"]):
+            raise CodecError(
+                "Group 4 data that are damaged, or not understood by imagecodecs (libtiff's "
+                "`tiffcp -c lzw` may write what can be read)"
+            )
         values = _codec(step).decode(data)
     values = np.asarray(values)
     return math.prod(values.shape) * values.itemsize

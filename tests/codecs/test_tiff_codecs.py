@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import warnings
+
 import numcodecs
 import numpy as np
 import pytest
+import tifffile
 
+from refmaker.codecs.tiff_fax import is_whole_group4
 from refmaker.errors import CodecError, MetadataError, UnsupportedError
 
 RNG = np.random.default_rng(3)
@@ -124,3 +129,51 @@ def test_fax_refuses_what_is_neither_full_nor_last():
     for wrong in ({"compression": 5}, {"tail": 9}, {"height": 0}):
         with pytest.raises(MetadataError):
             codec("tiff_fax", **{"compression": 3, "height": 8, "width": 16, "tail": 3} | wrong)
+
+
+def group4(pixels):
+    """Return pixels as libtiff encodes them, in one strip."""
+    from rasterio.io import MemoryFile
+
+    rows, columns = pixels.shape
+    profile = {"driver": "GTiff", "height": rows, "width": columns, "count": 1, "dtype": "u1",
+               "nbits": 1, "compress": "CCITTFAX4", "blockysize": rows}  # fmt: skip
+    with warnings.catch_warnings(), MemoryFile() as file:
+        warnings.simplefilter("ignore")
+        with file.open(**profile) as made:
+            made.write(pixels.astype("u1"), 1)
+        with tifffile.TiffFile(io.BytesIO(file.read())) as tiff:
+            offset, count = tiff.pages[0].dataoffsets[0], tiff.pages[0].databytecounts[0]
+        file.seek(offset)
+        return file.read(count)
+
+
+@pytest.mark.parametrize("width", [5, 8, 33, 100])
+def test_group4_is_whole_or_said_to_be_damaged(width):
+    pixels = np.repeat(RNG.random((40, width)) < 0.4, 2, axis=0)
+    pixels[-3:] = False
+    data = group4(pixels)
+    decode = codec("tiff_fax", compression=4, height=80, width=width, tail=80, t4_options=0).decode
+    assert np.array_equal(np.asarray(decode(data)).reshape(80, width), pixels)
+    ends = "000000000001"
+    text = f"{int.from_bytes(b'1' + data):b}"[6:].rstrip("0").removesuffix(2 * ends)
+    for end in ("", ends, 6 * ends, "0" * 30 + "1", 2 * ends + "0" * 40):
+        bits = text + end
+        bits += "0" * (-len(bits) % 8)
+        other = int("1" + bits, 2).to_bytes(len(bits) // 8 + 1)[1:]
+        assert is_whole_group4(other, 80, width), end
+        assert not is_whole_group4(other, 90, width), end
+    for most in (len(data) // 4, len(data) // 2, len(data) - 12):
+        assert not is_whole_group4(data[:most], 80, width)
+        with pytest.raises(CodecError, match="80 rows"):
+            decode(data[:most])
+
+
+def test_group4_that_is_damaged_is_found_most_often():
+    data = group4(np.repeat(RNG.random((60, 64)) < 0.4, 2, axis=0))
+    found = 0
+    for at in range(10, len(data) - 10, 3):
+        other = bytearray(data)
+        other[at] ^= 0x10
+        found += not is_whole_group4(bytes(other), 120, 64)
+    assert found > 0.7 * len(range(10, len(data) - 10, 3))

@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import replace
 
 import h5py
+import nrrd
 import numpy as np
 import pytest
 import tifffile
@@ -199,3 +200,46 @@ def test_archives_of_other_names_are_told_how_to_be_named(folder, tmp_path):
         refmaker.scan(path)
     (name,) = shlex.split(caught.value.hint.partition(": ")[2])
     assert len(list(refmaker.scan_many(name, jobs=0, cache=False))) == 2
+
+
+def volume(folder, name="x.nrrd", detached=False):
+    """Write a volume that is small enough to be inlined."""
+    data = np.arange(24, dtype="i2").reshape(2, 3, 4)
+    nrrd.write(str(folder / name), data, {"encoding": "raw"}, detached, index_order="C")
+    return data
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize(("name", "threshold"), [("x.nrrd", 1024), ("x.nhdr", 0), ("x.nhdr", 1024)])
+def test_members_are_verified_whose_header_is_not_referenced(tmp_path, name, threshold, kind):
+    (tmp_path / "made").mkdir()
+    data = volume(tmp_path / "made", name, name == "x.nhdr")
+    archive = pack(tmp_path / f"a.{kind}", tmp_path / "made")
+    refs = refmaker.scan(f"{kind}://{name}::{archive}", inline_threshold=threshold)
+    assert np.array_equal(open_stock(refs.group)["data"][...], data)
+    assert [(check.path, check.ok) for check in refmaker.verify(refs, sample=None)] == [
+        ("data", True)
+    ]
+
+
+def test_an_archive_in_an_archive_is_refused(tmp_path):
+    (tmp_path / "made").mkdir()
+    volume(tmp_path / "made")
+    (tmp_path / "outer").mkdir()
+    pack(tmp_path / "outer" / "in.zip", tmp_path / "made")
+    outer = pack(tmp_path / "out.zip", tmp_path / "outer")
+    with pytest.raises(RefmakerError, match="an archive in an archive") as caught:
+        refmaker.scan(f"zip://x.nrrd::zip://in.zip::{outer}", inline_threshold=0)
+    assert caught.value.code == "archive-nested"
+
+
+def test_a_compressed_tar_archive_is_named_so(tmp_path):
+    (tmp_path / "made").mkdir()
+    volume(tmp_path / "made")
+    path = tmp_path / "a b.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(tmp_path / "made" / "x.nrrd", "x.nrrd")
+    with pytest.raises(RefmakerError, match="compressed with gzip") as caught:
+        refmaker.scan(f"tar://x.nrrd::{path}")
+    assert caught.value.code == "archive-packed"
+    assert caught.value.hint.endswith(f"tar -xf '{path}'")

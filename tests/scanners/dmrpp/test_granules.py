@@ -441,7 +441,8 @@ def test_beside_a_remote_granule(tmp_path):
 
 def test_where_the_granule_lies(tmp_path):
     path = write(tmp_path / "a.h5")
-    for href in ("a.h5", "https://data.host/some/a.h5", str(path)):
+    hrefs = "a.h5", "https://data.host/some/a.h5", "data/of/a.h5", "/data/a.h5", str(path)
+    for href in hrefs:
         refs = refmaker.scan(document(path, href=href), follow_external=href == str(path))
         assert refs.group["plain"].chunks.urls == (str(path),)
     shutil.copy(document(path), tmp_path / "a.h5.dap.dmrpp")

@@ -101,6 +101,15 @@ def test_wavelengths_that_are_none(listed, tmp_path):
     assert any("wavelength" in text for text in report.warnings)
 
 
+def test_ignored_values_that_are_nan_need_no_word(tmp_path):
+    header = BASIC.replace("data type = 2", "data type = 4") + "data ignore value = NaN\n"
+    path = write(tmp_path, header)
+    path.with_suffix(".img").write_bytes(bytes(1 << 16))
+    group, report = scan(path)
+    assert not [text for text in report.warnings if "ignore value" in text]
+    assert "missing_value" not in group["data"].attributes
+
+
 def test_an_ignored_value_that_no_element_has(tmp_path):
     group, report = scan(write(tmp_path, f"{BASIC}data ignore value = 1e9\n"))
     assert "missing_value" not in group["data"].attributes

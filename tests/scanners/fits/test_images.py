@@ -131,11 +131,6 @@ AXES = ("NAXIS   = 2", "NAXIS1  = 40", "NAXIS2  = 40")
         (("BITPIX  = 64", *AXES), "truncated"),
         (("BITPIX  = 16", *AXES, "PCOUNT  = 2"), "fits-geometry"),
         (("BITPIX  = 16", *AXES, "GCOUNT  = 2"), "truncated"),
-        (
-            ("BITPIX  = 16", "NAXIS   = 2", "NAXIS1  = 0", "NAXIS2  = 40", "GROUPS  = T",
-             "PCOUNT  = 3", "GCOUNT  = 2"),
-            "fits-random-groups",
-        ),
     ],
 )  # fmt: skip
 def test_data_that_are_refused_keep_their_header(tmp_path, lines, code):

@@ -247,6 +247,21 @@ def little(path):
     return path
 
 
+def single_file_interface(path, array):
+    """Write a data set as DFSD does, with all that it can say; returns 0 if nothing failed."""
+    shape = integers(*array.shape)
+    failed = LIBRARY.DFSDsetNT(CODES[array.dtype.str[1:]])
+    failed |= LIBRARY.DFSDsetdims(array.ndim, shape)
+    failed |= LIBRARY.DFSDsetdatastrs(b"depth", b"m", b"I4", b"polar")
+    for axis, extent in enumerate(array.shape, start=1):
+        scale = np.arange(extent, 0, -1, array.dtype) * (1 if axis == 1 else 10)
+        failed |= LIBRARY.DFSDsetdimstrs(axis, b"side", b"km", b"I2")
+        failed |= LIBRARY.DFSDsetdimscale(axis, extent, pointer(scale))
+    highest, lowest = np.array([77], array.dtype), np.array([-5], array.dtype)
+    failed |= LIBRARY.DFSDsetrange(pointer(highest), pointer(lowest))
+    return failed | LIBRARY.DFSDputdata(path.encode(), array.ndim, shape, pointer(array))
+
+
 def external(path):
     """Write a data set whose data lie in another file, from byte 8 on."""
     here = os.getcwd()

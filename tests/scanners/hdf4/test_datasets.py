@@ -219,6 +219,25 @@ def test_external_data_are_referenced_in_their_file(tmp_path):
     assert "outside.bin" in row.reason
 
 
+def test_what_the_single_file_interface_says_of_a_data_set(tmp_path):
+    path = str(tmp_path / "dfsd.hdf")
+    stored = np.arange(12, dtype="i2").reshape(3, 4)
+    assert files.single_file_interface(path, stored) == 0
+    group, report = files.scan(path)
+    found = dict(group.arrays())["Data-Set-2"]
+    native = SD(path).select(2)
+    assert native.info()[0] == "Data-Set-2"
+    true = native.attributes()
+    assert (true["valid_max"], true["valid_min"]) == (77, -5)
+    said = {name: value for name, value in found.attributes.items() if not name.startswith("_")}
+    assert said == {**true, "coordsys": "polar"}
+    assert not report.warnings
+    assert decode_array(found).tolist() == stored.tolist()
+    for axis, values in enumerate(([3, 2, 1], [40, 30, 20, 10])):
+        scale = dict(group.arrays())[found.dimension_names[axis]]
+        assert decode_array(scale).tolist() == values
+
+
 def test_fields_of_vdatas(tmp_path):
     path = files.tables(tmp_path / "tables.hdf", rows=3000)
     for threshold in (0, 10**6):

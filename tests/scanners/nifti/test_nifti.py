@@ -301,3 +301,54 @@ def test_cifti_is_called_so(tmp_path):
     assert any("it is CIFTI" in text for text in report.warnings)
     assert "code 32 (CIFTI)" in report.skipped[0].reason
     verified(path)
+
+
+ANALYZE = ("u1", "i2", "i4", "f4", "f8", "c8")
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("dtype", ANALYZE)
+def test_analyze(dtype, order, tmp_path):
+    values = np.arange(5 * 6 * 7).reshape(5, 6, 7, 1).astype(dtype)
+    kind = nibabel.Spm99AnalyzeImage
+    image = kind(values, files.AFFINE, kind.header_class(endianness=order))
+    image.header.set_data_dtype(np.dtype(dtype))
+    path = tmp_path / "x.hdr"
+    nibabel.save(image, path)
+    for threshold in (0, 4096):
+        refs = verified(path, inline_threshold=threshold)
+        (warning,) = refs.report.warnings
+        assert "as stored" in warning
+        found = refs.group["data"]
+        assert (found.dtype, found.shape) == (np.dtype(order + dtype), (1, 7, 6, 5))
+        assert np.array_equal(open_stock(refs.group)["data"][...].T, values)
+        assert found.attributes["pixdim"] == [2.0, 3.0, 4.0, 1.0]
+        assert not found.attributes.keys() & {"affine", "scale_factor", "nifti_version"}
+
+
+def test_scales_of_analyze_are_told_and_not_applied(tmp_path):
+    values = np.arange(24, dtype="i2").reshape(2, 3, 4)
+    path = tmp_path / "x.hdr"
+    nibabel.save(nibabel.AnalyzeImage(values, files.AFFINE), path)
+    patched(path, 112, "<f", 0.5)
+    assert verified(path).group["data"].attributes["spm_scale"] == 0.5
+    for code, name in ((128, "colours"), (132, "of SPM"), (1, "bits")):
+        _, report = scan(patched(path, 70, "<h", code))
+        assert [row.code for row in report.skipped] == ["nifti-datatype"], name
+
+
+def test_a_single_file_without_a_signature_is_refused(tmp_path):
+    path = files.write(tmp_path / "x.nii", VOLUME.astype("i2"), 1, "<")
+    with pytest.raises(FormatError, match="signature"):
+        scan(patched(path, 344, "4s", b"none"))
+
+
+@pytest.mark.parametrize("steps", [(0, 0, 0), (2, 0, 4)])
+def test_steps_of_a_qform_that_are_not_set_are_one(steps, tmp_path):
+    path = tmp_path / "x.nii"
+    nibabel.save(nibabel.Nifti1Image(VOLUME.astype("i2"), None), path)
+    patched(path, 252, "<hh", 1, 0)
+    patched(path, 256, "<6f", 0.1, 0.2, 0.3, 4, 5, 6)
+    patched(path, 76, "<4f", 1, *steps)
+    found = np.array(verified(path).group["data"].attributes["affine"])
+    assert np.allclose(found, nibabel.load(path).header.get_best_affine())

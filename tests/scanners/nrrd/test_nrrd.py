@@ -12,6 +12,7 @@ from refmaker.io.source import Source
 from refmaker.scanners.nrrd import NRRDScanner
 from refmaker.scanning.options import ScanOptions
 from refmaker.testing import open_stock
+from tests.scanners.verified import verified
 
 VOLUME = np.arange(5 * 6 * 7, dtype=">i2").reshape(5, 6, 7)
 BASIC = "type: short\ndimension: 3\nsizes: 7 6 5\nendian: big\nencoding: raw\n"
@@ -19,7 +20,7 @@ BASIC = "type: short\ndimension: 3\nsizes: 7 6 5\nendian: big\nencoding: raw\n"
 
 def scan(path, **fields):
     with Source(path) as source:
-        return NRRDScanner().scan(source, ScanOptions(inline_threshold=0, **fields))
+        return NRRDScanner().scan(source, ScanOptions(**{"inline_threshold": 0, **fields}))
 
 
 def write(path, header, data=b"", *, newline="\n"):
@@ -60,10 +61,16 @@ def test_lines_of_any_system(newline, tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["raw", "gzip", "bzip2"])
-def test_data_in_another_file(encoding, tmp_path):
+@pytest.mark.parametrize("threshold", [0, 1024])
+def test_data_in_another_file(threshold, encoding, tmp_path):
     path = tmp_path / "x.nhdr"
     nrrd.write(str(path), VOLUME, {"encoding": encoding}, detached_header=True, index_order="C")
-    group, report = scan(path)
+    verified(path, inline_threshold=threshold)
+    group, report = scan(path, inline_threshold=threshold)
+    if threshold and encoding == "raw":
+        assert [row.code for row in report.rows if row.path == "/data"] == ["small"]
+        assert np.array_equal(open_stock(group)["data"][...], VOLUME)
+        return
     (other,) = report.sources
     assert other != str(path)
     assert group["data"].chunks.urls == (other,)

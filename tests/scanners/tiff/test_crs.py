@@ -9,12 +9,34 @@ from pyproj import CRS, Transformer
 from refmaker.scanners.tiff.crs import grid_mapping
 
 USER = 32767
+IMAGINE = "IMAGINE GeoTIFF Support\nCopyright\nProjection Name = x\nUnits = {}\nGeoTIFF Units = y"
 PLACES = {1: [(500000.0, 4000000.0), (100000.0, 200000.0)], 2: [(2.0, 45.0), (10.0, -20.0)]}
 UTM = {1024: 1, 3072: 32633}
 FEET = {1024: 1, 3072: 26967}
 OWN = {1024: 1, 2048: 4267, 3072: USER, 3074: USER, 3076: 9001}
 DEGREES = {1024: 2, 2048: USER}
+METRES = {**OWN, 2048: 4326, 3075: 7, 3080: 0.0, 3081: 0.0, 3092: 1.0}
+SHIFTED = {**OWN, 2048: USER, 2050: USER, 2056: 7022, 2062: (1.0, 20.0, 300.0), 3082: 5e5}
+UNITS = ("meters", "feet", "us_survey_foot", "international_FeeT", "yards", "degrees", "furlongs")
 EQUAL = {
+    "google": {**METRES, 1026: "Google Maps Global Mercator"},
+    "google_projected": {**METRES, 1026: "x", 3073: "google maps Global Mercator"},
+    "web_mercator": {**METRES, 3073: "WGS_1984_Web_Mercator"},
+    "web_mercator_sphere": {**METRES, 1026: "WGS_1984_Web_Mercator_Auxiliary_Sphere"},
+    "mercator_of_another_name": {**METRES, 1026: "My own Mercator"},
+    "web_mercator_base": {1024: 1, 3072: 3857, 2048: 4326},
+    "shifted": {**SHIFTED, 3075: 1, 3080: 10.0, 3081: 40.0},
+    "shifted_conversion": {**SHIFTED, 3074: 16125},
+    "shifted_seven": {**SHIFTED, 3074: 16125, 2062: (1.0, 2.0, 3.0, 0.1, 0.2, 0.3, 4.0)},
+    "shifted_degrees": {**DEGREES, 2050: USER, 2056: 7022, 2062: (1.0, 20.0, 300.0)},
+    "shift_of_a_code": {**DEGREES, 2050: 6230, 2062: (1.0, 20.0, 300.0)},
+    "own_angle": {**DEGREES, 2050: 6326, 2054: USER, 2055: 0.017453292519943295},
+    **{f"imagine_{unit}": {**FEET, 1026: IMAGINE.format(unit)} for unit in UNITS},
+    **{
+        f"imagine_own_{unit}": {**OWN, 3075: 1, 3080: 10.0, 3082: 1e5, 3073: IMAGINE.format(unit)}
+        for unit in UNITS[:3]
+    },
+    "imagine_of_a_code": {**FEET, 1026: "x", 3073: IMAGINE.format("feet")},
     "utm": UTM,
     "utm_without_model": {3072: 32633},
     "utm_us_feet": {**UTM, 3076: 9003},
@@ -68,17 +90,23 @@ REFUSED = {
     "ProjStdParallel1GeoKey": {**OWN, 3075: 8, 3084: 10.0, 3085: 40.0, 3078: 30.0},
     "EllipsoidSemiMajorAxisGeoKey": {1024: 2, 2048: 4277, 2057: 6370000.0, 2059: 300.0},
     "GeodeticCRSGeoKey 4267": {1024: 1, 3072: 5514, 2048: 4267},
+    "ProjNatOriginLatGeoKey None": {**OWN, 3075: 15, 3080: 0.0, 3095: -90.0},
+    "ProjNatOriginLatGeoKey 0.0": {**OWN, 3075: 15, 3081: 0.0, 3095: 10.0},
     "PrimeMeridianGeoKey": {**DEGREES, 2050: 6326, 2051: USER},
 }
 
 
 def geotiff(path, keys):
     """Write a file with these GeoKeys."""
-    entries, doubles = [1, 1, 0, len(keys)], []
+    entries, doubles, texts = [1, 1, 0, len(keys)], [], ""
     for key, value in sorted(keys.items()):
-        if isinstance(value, float):
-            entries += [key, 34736, 1, len(doubles)]
-            doubles.append(value)
+        if isinstance(value, float | tuple):
+            values = value if isinstance(value, tuple) else (value,)
+            entries += [key, 34736, len(values), len(doubles)]
+            doubles += values
+        elif isinstance(value, str):
+            entries += [key, 34737, len(value) + 1, len(texts)]
+            texts += f"{value}|"
         else:
             entries += [key, 0, 1, value]
 
@@ -89,6 +117,8 @@ def geotiff(path, keys):
     ]
     if doubles:
         extra.append((34736, 12, len(doubles), tuple(doubles), True))
+    if texts:
+        extra.append((34737, 2, 0, texts, True))
     tifffile.imwrite(path, np.zeros((20, 20), "u1"), metadata=None, extratags=extra)
 
 
@@ -124,3 +154,10 @@ def test_keys_that_are_not_understood_are_named(key):
 def test_units_of_heights_are_compared(tmp_path):
     assert "VerticalUnitsGeoKey" in grid_mapping(EQUAL["height_units"])[1]
     assert grid_mapping(EQUAL["heights"])[1] == ""
+
+
+@pytest.mark.parametrize("keys", [{4097: "navd88", 4099: 9001}, {4096: USER, 4098: 1089}])
+def test_heights_without_a_code_are_said_to_be_left_out(keys):
+    found, problem = grid_mapping({1025: 1, **UTM, **keys})
+    assert found
+    assert problem.startswith("heights are not described (Vertical")

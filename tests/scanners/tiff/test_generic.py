@@ -137,3 +137,30 @@ def test_coordinates_too_long_to_inline_are_left_out():
     assert axis_coordinate(axis, 2**18 + 1) is None
     assert axis_coordinate(axis, 2**18) is not None
     assert axis_coordinate(Axis("x"), 10) is None
+
+
+def masked(path, data, mask, planar):
+    """Write an image and a mask of several samples, which tifffile does not write as such."""
+    options = {"photometric": "minisblack", "planarconfig": planar, "subfiletype": 1}
+    write(path, (data, {"photometric": "rgb"}), (mask, options))
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        tif.pages[1].tags[254].overwrite(4)
+        tif.pages[1].tags[262].overwrite(4)
+    return path
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_masks_may_have_a_sample_for_each_of_the_image(planar, tmp_path):
+    data, mask = noise(20, 24, 3, dtype=np.uint8), noise(20, 24, 3, seed=1, dtype=np.uint8)
+    if planar == "separate":
+        mask = np.moveaxis(mask, -1, 0)
+    z = stock(masked(tmp_path / "a.tif", data, mask, planar))
+    assert np.array_equal(z["image"][...], data)
+    assert np.array_equal(z["mask"][...], mask)
+
+
+def test_masks_of_other_samples_are_refused(tmp_path):
+    data, mask = noise(20, 24, 3, dtype=np.uint8), noise(20, 24, 2, seed=1, dtype=np.uint8)
+    group, report = scanned(masked(tmp_path / "a.tif", data, mask, "contig"))
+    assert list(pixels(group)) == ["image"]
+    assert any(row.path == "/mask" and "2 samples" in row.reason for row in report.rows)

@@ -189,6 +189,16 @@ def test_nodata_that_the_dtype_cannot_hold_is_told(tmp_path):
     assert any("-9999" in warning for warning in report.warnings)
 
 
+def test_nodata_with_a_decimal_comma(tmp_path):
+    import tifffile
+
+    path = tmp_path / "a.tif"
+    tags = [(42113, 2, None, "-9999,25", True)]
+    tifffile.imwrite(path, noise(20, 20, dtype=np.float32), metadata=None, extratags=tags)
+    with rasterio.open(path) as file:
+        assert scanned(path)[0]["image"].fill_value == file.nodata == -9999.25
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "float32"])
 def test_without_nodata_the_dtype_stays_in_xarray(tmp_path, dtype):
     path = write(tmp_path / "a.tif", noise(1, 40, 30).astype(dtype))

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import rasterio
+import tifffile
 
+from refmaker import open_dataset
 from refmaker.scanning.one_file import scan
 from refmaker.storage.reference_set import ReferenceSet
 from refmaker.testing import open_stock
@@ -74,3 +76,28 @@ def test_integers_have_no_mask(dtype, tmp_path):
         file.write(data)
     found, true = checked(tmp_path / "a.tif")
     assert np.array_equal(found, true)
+
+
+@pytest.mark.parametrize("compression", ["LERC", "LERC_ZSTD"])
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32", "float64"])
+@pytest.mark.parametrize(("bands", "interleave"), [(1, "pixel"), (3, "pixel"), (3, "band")])
+def test_big_endian_files_hold_swapped_numbers(compression, dtype, bands, interleave, tmp_path):
+    data = np.random.default_rng(4).integers(-100, 100, (bands, 40, 50)).astype(dtype)
+    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", width=50, height=40, count=bands,
+                       dtype=dtype, compress=compression, interleave=interleave,
+                       endianness="BIG") as file:  # fmt: skip
+        file.write(data)
+    found, true = checked(tmp_path / "a.tif")
+    assert np.array_equal(true, data)
+    assert np.array_equal(found, data)
+    own = open_dataset(tmp_path / "a.tif")["image"]
+    assert own.dtype == data.dtype
+    assert np.array_equal(own.to_numpy(), open_stock(scan(str(tmp_path / "a.tif"))[0])["image"][:])
+
+
+def test_predictors_are_refused(tmp_path):
+    data = np.arange(2000, dtype="u2").reshape(40, 50)
+    tifffile.imwrite(tmp_path / "a.tif", data, compression="lerc", predictor=True, metadata=None)
+    group, report = scan(str(tmp_path / "a.tif"))
+    assert "image" not in dict(group.arrays())
+    assert "Predictor 2 of LERC" in next(row.reason for row in report.rows if row.path == "/image")

@@ -7,8 +7,10 @@ import zlib
 import imagecodecs
 import numpy as np
 import pytest
+import rasterio
 import tifffile
 
+from refmaker.errors import CodecError
 from refmaker.scanning.one_file import scan
 from refmaker.scanning.options import ScanOptions
 from refmaker.storage.reference_set import ReferenceSet
@@ -161,8 +163,6 @@ def test_nothing_is_decoded_unasked(tmp_path):
 @pytest.mark.parametrize("fill_order", [1, 2])
 @pytest.mark.filterwarnings("ignore")
 def test_ccitt_strips_whose_last_has_fewer_rows(compression, fill_order, tmp_path):
-    import rasterio
-
     data = np.zeros((70, 64), "u1")
     data[::3, 5:40] = 1
     with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", width=64, height=70, count=1,
@@ -181,6 +181,95 @@ def test_ccitt_strips_whose_last_has_fewer_rows(compression, fill_order, tmp_pat
         tags = {259: compression, 262: photometric, 266: 2, 292: options}
         strips_tiff(tmp_path / "a.tif", parts, (70, 64), 32, tags, bits=1)
     assert np.array_equal(image(tmp_path / "a.tif"), tifffile.imread(tmp_path / "a.tif"))
+
+
+def short_tiles(path, data, name, *, separate, cut):
+    """Write one tile in width, the lowest of which end with the image's rows."""
+    code, encode = ENCODERS[name]
+    rows, columns, samples = data.shape
+    planes = [data[..., [at]] for at in range(samples)] if separate else [data]
+    parts = []
+    for plane in planes:
+        padded = np.pad(plane, ((0, -rows % 16), (0, 64 - columns), (0, 0)))
+        for top in range(0, rows, 16):
+            part = padded[top : top + 16]
+            if top + 16 > rows:
+                part = part[: rows - top + cut]
+            parts.append(encode(part.tobytes()))
+    body, offsets = b"", []
+    for part in parts:
+        offsets.append(8 + len(body))
+        body += part + bytes(len(part) % 2)
+    entries = {
+        256: (3, [columns]), 257: (3, [rows]), 258: (3, [8] * samples), 259: (3, [code]),
+        262: (3, [1]), 277: (3, [samples]), 284: (3, [2 if separate else 1]), 322: (3, [64]),
+        323: (3, [16]), 324: (4, offsets), 325: (4, [len(part) for part in parts]),
+    }  # fmt: skip
+    after, ifd = 8 + len(body), b""
+    for tag, (kind, values) in entries.items():
+        raw = struct.pack(f"<{len(values)}{'H' if kind == 3 else 'I'}", *values)
+        if len(raw) > 4:
+            body += raw
+            raw, after = struct.pack("<I", after), after + len(raw)
+        ifd += struct.pack("<HHI", tag, kind, len(values)) + raw.ljust(4, b"\0")
+    head = b"II*\0" + struct.pack("<I", 8 + len(body))
+    path.write_bytes(head + body + struct.pack("<H", len(entries)) + ifd + bytes(4))
+
+
+@pytest.mark.parametrize("name", ["lzw", "deflate", "packbits", "zstd"])
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("cut", [0, 2])
+def test_lowest_tiles_may_end_with_the_image(name, separate, cut, tmp_path):
+    data = RNG.integers(0, 9, (37, 35, 3)).astype("u1")
+    short_tiles(tmp_path / "a.tif", data, name, separate=separate, cut=cut)
+    found = image(tmp_path / "a.tif")
+    assert np.array_equal(np.moveaxis(found, 0, -1) if separate else found, data)
+
+
+def test_tiles_that_end_before_the_image_are_named(tmp_path):
+    data = RNG.integers(0, 9, (37, 35, 3)).astype("u1")
+    short_tiles(tmp_path / "a.tif", data, "deflate", separate=False, cut=-1)
+    _, report = scan(str(tmp_path / "a.tif"))
+    assert any("bytes when decoded" in text for text in report.warnings)
+
+
+def damaged_fax(path, broken):
+    """Write Group 4 in strips of 32 rows, and cut those whose numbers are given."""
+    data = np.kron(RNG.random((24, 16)) < 0.4, np.ones((4, 4))).astype("u1")
+    with rasterio.open(path, "w", driver="GTiff", width=64, height=96, count=1, dtype="uint8",
+                       nbits=1, blockysize=32, compress="CCITTFAX4") as file:  # fmt: skip
+        file.write(data, 1)
+    with tifffile.TiffFile(path) as tif:
+        page, parts = tif.pages[0], []
+        for at, (offset, length) in enumerate(
+            zip(page.dataoffsets, page.databytecounts, strict=True)
+        ):
+            tif.filehandle.seek(offset)
+            part = tif.filehandle.read(length)
+            parts.append(part[: length // 2] if at in broken else part)
+        photometric = int(page.photometric)
+    strips_tiff(path, parts, (96, 64), 32, {259: 4, 262: photometric}, bits=1)
+    return data.astype(bool)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_group4_of_which_a_strip_is_damaged_raises_there(tmp_path):
+    data = damaged_fax(tmp_path / "a.tif", {1})
+    group, report = scan(str(tmp_path / "a.tif"))
+    assert any("row 1" in text and "Group 4" in text for text in report.warnings)
+    found = open_stock(group)["image"]
+    assert np.array_equal(found[:32], data[:32])
+    assert np.array_equal(found[64:], data[64:])
+    with pytest.raises(CodecError, match="32 rows"):
+        found[32:64]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_group4_that_is_damaged_is_refused(tmp_path):
+    damaged_fax(tmp_path / "a.tif", {0, 1, 2})
+    group, report = scan(str(tmp_path / "a.tif"))
+    assert "image" not in dict(group.arrays())
+    assert "Group 4" in next(row.reason for row in report.rows if row.path == "/image")
 
 
 TAGS = (256, 257, 258, 259, 262, 266, 270, 273, 274, 277, 278, 279, 284, 292, 296, 305, 317, 320,

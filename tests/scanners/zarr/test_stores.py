@@ -229,6 +229,17 @@ def test_objects_but_texts_are_refused(codec, code, tmp_path):
         assert open_stock(refs.group)["data"][...].tolist() == array.tolist()
 
 
+@pytest.mark.parametrize("fill", [0, 1.5, "none", None])
+def test_texts_that_were_never_written_are_those_of_zarr(fill, tmp_path):
+    path = tmp_path / "a.zarr"
+    array = zarr.create_array(path, shape=5, chunks=2, dtype=str, zarr_format=2, fill_value="")
+    array[:2] = "a"
+    document = json.loads((path / ".zarray").read_text())
+    (path / ".zarray").write_text(json.dumps({**document, "fill_value": fill}))
+    true = zarr.open_array(path, mode="r")[...].tolist()
+    assert open_stock(checked(path).group)["data"][...].tolist() == true
+
+
 def test_what_version_2_cannot_say_is_refused(tmp_path):
     path = write(tmp_path / "a.zarr", 3)
     document = json.loads((path / "plain" / "zarr.json").read_text())
