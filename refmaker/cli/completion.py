@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import click
     from click.shell_completion import CompletionItem
 
-    Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
-
 __all__ = ["arrays", "codecs", "dimensions", "entries", "files", "folders", "formats", "groups"]
 
 _LARGEST = 16 * 1024**2

@@ -71,7 +71,8 @@ def _span(span: Mapping[str, Any]) -> str:
         if unit == "seconds" and step % _HOUR == 0:
             step, unit = step / _HOUR, "hours"
         text += f", every {number(step)} {'' if unit == span['units'] else unit}".rstrip()
-    return f"{text}, {span['calendar']} calendar" if span["calendar"] else text
+    calendar = f", {span['calendar']} calendar" if span["calendar"] else ""
+    return text + calendar + (f" ({span['note']})" if span["note"] else "")
 
 
 def place_lines(
@@ -112,6 +113,7 @@ def _place(place: Mapping[str, Any]) -> Iterator[str]:
 def image_lines(content: Mapping[str, Any], *, every: bool) -> Iterator[str]:
     """Yield levels of images and how voxels lie."""
     lines = [_image(image) for image in content["images"] if len(image["levels"]) > 1]
+    lines = list(dict.fromkeys(lines))  # a mask has the levels of its image
     if lines:
         yield "levels:"
         yield from _cut(lines, every=every)

@@ -30,10 +30,10 @@ __all__ = ["command"]
     is_flag=True,
     help="Read coordinates of remote files, too; of a data file they are read anyway.",
 )
-@allowing
 @storage_options
 @as_json
 @verbosity
+@allowing
 def command(
     *,
     file: str,

@@ -47,10 +47,10 @@ __all__ = ["command"]
     type=STORAGE_OPTION,
     help="An option of fsspec's for OUT; may be repeated.",
 )
-@opening
 @storage_options
 @as_json
 @verbosity
+@opening
 @click.pass_context
 def command(  # noqa: PLR0913 - one parameter for each option
     ctx: click.Context,

@@ -20,6 +20,7 @@ __all__ = ["command"]
 @click.option(
     "-o",
     "--out",
+    metavar="OUT",
     shell_complete=files,
     default="report.html",
     show_default=True,
@@ -29,10 +30,10 @@ __all__ = ["command"]
 @click.option("--looks/--no-looks", default=True, show_default=True, help="Draw some values.")
 @click.option("--verify", is_flag=True, help="Compare some chunks of each array, and tell.")
 @click.option("--verified", metavar="FILE", help="Tell what 'verify --json' wrote into FILE.")
-@opening
 @storage_options
 @as_json
 @verbosity
+@opening
 def command(  # noqa: PLR0913 - one parameter for each option
     *,
     refs: str,

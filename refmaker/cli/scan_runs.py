@@ -191,7 +191,7 @@ def _written(
                 made = _made(file, finish)
                 job.check_free(file.url, out)
                 ready.append((file, out, made))
-        except Exception as error:  # noqa: BLE001 - one input never costs the others
+        except Exception as error:  # noqa: BLE001 - scanners of others; one input costs no other
             told.append((file.number, _failure(file, error, job)))
     return told + _put(ready, job)
 
@@ -239,7 +239,7 @@ def _scan_alone(url: str, out: str, job: Job) -> None:
     try:
         refs = _scanned(url, job)
         job.write(refs, url, out)
-    except Exception as error:  # noqa: BLE001 - printed, and the exit code says it
+    except Exception as error:  # noqa: BLE001 - scanners of others; printed, and in the exit code
         job.account.failed(url, error)
     else:
         job.account.done(url, out, refs.report)
@@ -319,7 +319,7 @@ def scan_collection(inputs: Inputs, out: str, job: Job) -> None:
             )
         )
         job.write(refs, urls[0], out)
-    except Exception as error:  # noqa: BLE001 - printed, and the exit code says it
+    except Exception as error:  # noqa: BLE001 - scanners of others; printed, and in the exit code
         job.account.failed(label, error)
     else:
         job.account.done(label, out, refs.report)
@@ -346,7 +346,7 @@ def _scan_parts(inputs: Inputs, out: str, job: Job, scanner: JoiningScanner, lab
         for file in bad:
             refs.report.warn(f"{file.url} is not in the set: {file.error}")
         job.write(refs, inputs.urls[0], out)
-    except Exception as error:  # noqa: BLE001 - printed, and the exit code says it
+    except Exception as error:  # noqa: BLE001 - scanners of others; printed, and in the exit code
         nothing = len(bad) == len(inputs.urls)
         account.failed(label, _nothing_to_combine(inputs) if nothing else error)
     else:
@@ -382,7 +382,7 @@ def scan_cube(inputs: Inputs, out: str, job: Job, options: CombineOptions) -> No
         for file in bad:
             refs.report.warn(f"{file.url} is not in the cube: {file.error}")
         job.write(refs, inputs.urls[0], out)
-    except Exception as error:  # noqa: BLE001 - printed, and the exit code says it
+    except Exception as error:  # noqa: BLE001 - scanners of others; printed, and in the exit code
         account.failed(label, error)
     else:
         account.done(label, out, refs.report)

@@ -20,7 +20,11 @@ __all__ = ["command"]
 @click.argument("refs", shell_complete=files)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes any."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port to listen at; 0 takes any.",
 )
 @click.option(
     "--allow-origin",
@@ -37,9 +41,9 @@ __all__ = ["command"]
     help="Answer chunks raw, with no filter and no compressor, for readers that have not the "
     "codecs of the files: TensorStore, neuroglancer, GDAL.",
 )
-@opening
 @storage_options
 @verbosity
+@opening
 def command(  # noqa: PLR0913 - one parameter for each option
     *,
     refs: str,

@@ -19,6 +19,7 @@ from refmaker.cli.output import counted, print_table, say
 from refmaker.cli.spelling import as_flags
 from refmaker.model import Array, Group
 from refmaker.model.attribute_types import TYPES
+from refmaker.model.display import dtype_text
 from refmaker.model.tree import joined_path
 from refmaker.model.zarr_v2 import UNLIMITED
 from refmaker.storage.readers import in_words
@@ -196,15 +197,10 @@ def _line(array: Array, entry: Mapping[str, Any]) -> str:
     names = entry["dimensions"] or [""] * len(array.shape)
     pairs = zip(names, array.shape, strict=True)
     extents = [f"{name}: {extent}" if name else str(extent) for name, extent in pairs]
-    dtype = (
-        str(array.dtype)
-        if array.dtype.names is None
-        else f"compound of {len(array.dtype.names)} fields"
-    )
     counts = entry["chunks"]
     kinds = ("referenced", "inlined", "absent")
     how = ", ".join(f"{counts[kind]:,} {kind}" for kind in kinds if counts[kind]) or "no chunks"
-    parts = [f"({', '.join(extents)})", dtype]
+    parts = [f"({', '.join(extents)})", dtype_text(array.dtype)]
     parts += filter(None, [_meaning(entry)])
     if array.shape:
         parts.append(f"chunks ({', '.join(entry['chunk_extents'])})")

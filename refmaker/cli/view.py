@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from refmaker.cli.completion import arrays, files
-from refmaker.cli.options import storage_options, verbosity
+from refmaker.cli.options import opening, storage_options, verbosity
 from refmaker.cli.output import say
 
 __all__ = ["command"]
@@ -25,18 +25,23 @@ __all__ = ["command"]
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="[default: any that is free]"
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port to listen at.  [default: any that is free]",
 )
 @click.option("--browser/--no-browser", default=True, show_default=True, help="Open a browser.")
 @storage_options
 @verbosity
-def command(
+@opening
+def command(  # noqa: PLR0913 - one parameter for each option
     *,
     refs: tuple[str, ...],
     variable: str,
     host: str,
     port: int,
     browser: bool,
+    opening: dict[str, Any],
     storage_options: dict[str, Any] | None,
     quiet: bool,
 ) -> None:
@@ -68,5 +73,11 @@ def command(
 
     with suppress(KeyboardInterrupt):
         view_until_interrupted(
-            named, storage_options, variable=variable, host=host, port=port, on_start=tell
+            named,
+            storage_options,
+            variable=variable,
+            host=host,
+            port=port,
+            on_start=tell,
+            **opening,
         )

@@ -11,10 +11,10 @@ import numpy as np
 
 from refmaker.codecs import decoding
 from refmaker.combine import remedies
-from refmaker.combine.calendars import calendar_of
 from refmaker.errors import MetadataError
 from refmaker.model.attribute_types import TYPES, merge_types, with_types
 from refmaker.model.missing_values import number_of
+from refmaker.model.times import calendar_of
 from refmaker.model.zarr_v2 import dumps
 
 if TYPE_CHECKING:

@@ -130,10 +130,6 @@ def _dimensions(trees: Trees, context: Context) -> dict[tuple[str, str], _Dimens
     return known
 
 
-def _to_be_joined(key: tuple[str, str], dimension: _Dimension, context: Context) -> bool:
-    return _differs(key, dimension, context) and not _nearly(key, dimension, context)
-
-
 def _differs(key: tuple[str, str], dimension: _Dimension, context: Context) -> bool:
     """Whether inputs are to be joined along a dimension that nobody named."""
     options = context.options

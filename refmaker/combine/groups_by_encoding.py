@@ -10,6 +10,7 @@ from refmaker.combine.agreement import MEANING
 from refmaker.combine.members import Member, combined_set, numbered
 from refmaker.combine.times import known_calendar
 from refmaker.model import Array, Group
+from refmaker.model.amounts import counted
 from refmaker.model.report import ScanReport
 from refmaker.model.zarr_v2 import dumps, encode_dtype, encode_fill_value
 
@@ -94,7 +95,8 @@ def combine_by_encoding(
         report.extend(replace(row, path=f"/{name}{row.path}") for row in refs.report.rows)
         report.sources.update(refs.report.sources)
         report.format = refs.report.format
-        report.warn(f"{name} holds {len(kind)} inputs, from {kind[0].name} to {kind[-1].name}")
+        ends = f"from {kind[0].name} to {kind[-1].name}"
+        report.warn(f"{name} holds {counted(len(kind), 'input')}, {ends}")
         for warning in refs.report.warnings:
             report.warn(f"{name}: {warning}")
     return combined_set(Group(groups), report, members)

@@ -25,6 +25,7 @@ from refmaker.combine.options import Appended, CombineOptions
 from refmaker.combine.values import inline_like, read_values
 from refmaker.errors import LimitError, MetadataError, SourceChangedError, SourceError
 from refmaker.model import Array, Group
+from refmaker.model.amounts import counted
 from refmaker.model.missing_values import FILL, missing_from_document
 from refmaker.model.report import ScanReport
 from refmaker.model.tree import joined_path
@@ -151,7 +152,7 @@ def _append_once(
         # Before the commit, so that nobody finds chunks that may not be read.
         repository.save_config()
     remembered = {HEADER: header(__version__, new.report)}
-    session.commit(f"{len(fresh)} inputs appended by refmaker", remembered)
+    session.commit(f"{counted(len(fresh), 'input')} appended by refmaker", remembered)
     return Appended([m.name for m in fresh], [m.name for m in known])
 
 

@@ -14,6 +14,7 @@ from refmaker.combine.agreement import same_fill
 from refmaker.combine.values import cut_inline, read_values
 from refmaker.errors import CodecError, LimitError
 from refmaker.model import Array, chunk_grid
+from refmaker.model.amounts import counted
 from refmaker.model.chunk_table import count as product
 from refmaker.model.zarr_v2 import dumps
 
@@ -178,9 +179,8 @@ def reencoded(
     for (i, array), part in zip(others, values, strict=True):
         target = replace(like, shape=array.shape, chunks=cut_inline(part, like), attributes={})
         changed[i] = replace(target, attributes=array.attributes, fill_value=array.fill_value)
-    context.warnings[f"{path}: the values of {len(others)} inputs are kept in the set itself"] = (
-        None
-    )
+    told = f"the values of {counted(len(others), 'input')} are kept in the set itself"
+    context.warnings[f"{path}: {told}"] = None
     return [(i, changed.get(i, array)) for i, array in items]
 
 

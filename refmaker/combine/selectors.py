@@ -31,10 +31,10 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from refmaker.combine import remedies, times
-from refmaker.combine.calendars import calendar_of
 from refmaker.combine.values import inline_like, read_values, widened
 from refmaker.errors import MetadataError
 from refmaker.model import Array, ChunkTable
+from refmaker.model.times import calendar_of
 from refmaker.patterns.url_pattern import Placeholder, parse_pattern
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Times of the CF conventions: decoded, and written in other units without losing any.
 
 Implements sections 4.4 (time coordinate, calendars) and 7.1 (units of boundaries) of the CF
-conventions for units of constant length. All arithmetic is on whole microseconds.
+conventions for units of constant length.
 """
 
 from __future__ import annotations
@@ -13,10 +13,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.combine import remedies
-from refmaker.combine.calendars import calendar_of
 from refmaker.combine.values import inline_like, read_values
-from refmaker.errors import MetadataError, MissingDependencyError
+from refmaker.errors import MetadataError
 from refmaker.model.missing_values import number_of
+from refmaker.model.times import (
+    EPOCH,
+    GREGORIAN,
+    REFORM,
+    SIZES,
+    as_microseconds,
+    calendar_of,
+    distance,
+    parsed_units,
+    unit_name,
+)
 from refmaker.model.tree import joined_path
 
 if TYPE_CHECKING:
@@ -40,96 +50,13 @@ __all__ = [
     "whole_units",
 ]
 
-_UNITS = re.compile(r"\s*([A-Za-z]+)\s+since\s+(\S.*?)\s*", re.IGNORECASE)
-_MICROSECONDS = {
-    "days": 86_400_000_000, "hours": 3_600_000_000, "minutes": 60_000_000, "seconds": 1_000_000,
-    "milliseconds": 1000, "microseconds": 1,
-}  # fmt: skip
-_NAMES = {
-    "day": "days", "d": "days", "hour": "hours", "hr": "hours", "hrs": "hours", "h": "hours",
-    "minute": "minutes", "min": "minutes", "mins": "minutes", "second": "seconds",
-    "sec": "seconds", "secs": "seconds", "s": "seconds", "msec": "milliseconds",
-    "millisecond": "milliseconds", "msecs": "milliseconds", "ms": "milliseconds",
-    "microsecond": "microseconds",
-}  # fmt: skip
-_REFERENCE = re.compile(
-    r"(?P<year>-?\d{1,6})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
-    r"(?:(?:\s*T|\s+)(?P<hour>\d{1,2})(?::(?P<minute>\d{1,2})(?::(?P<second>\d{1,2}(?:\.\d*)?))?)?)?"
-    r"\s*(?:Z|UTC|GMT"
-    r"|(?P<sign>[+-])(?P<east>\d{2}(?=\d{2}\Z)|\d{1,2}(?!\d))(?::?(?P<minutes>\d{1,2}))?)?",
-    re.IGNORECASE,
-)
-"""Date, time of day and time zone (CF conventions, section 4.4)."""
 _WRITTEN = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[_ T](\d{2}(?::\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?)Z?)?")
-_GREGORIAN = frozenset({"standard", "gregorian", "proleptic_gregorian"})
-_EPOCH = "days since 1970-01-01"
-_REFORM = np.datetime64("1582-10-15", "us").astype(np.int64)
-
-
-def _parsed(units: str) -> tuple[str, str] | None:
-    """Return unit and reference of ``days since 2000-01-01``; None if it is no such text."""
-    match = _UNITS.fullmatch(units)
-    if match is None:
-        return None
-    word = match[1].lower()
-    return _NAMES.get(word, word), match[2]
-
-
-def _plain(units: str) -> tuple[str, int]:
-    """Return units as cftime reads them, and the microseconds of their zone from UTC.
-
-    cftime passes over hours without minutes and zones such as ``-6:00`` without a word.
-    """
-    parsed = _parsed(units)
-    match = None if parsed is None else _REFERENCE.fullmatch(parsed[1])
-    if parsed is None or match is None:
-        raise MetadataError(f"the date or its time zone in {units!r} is not understood")
-    east, minutes = int(match["east"] or 0), int(match["minutes"] or 0)
-    if east > 14 or minutes > 59:
-        raise MetadataError(f"the time zone in {units!r} is not understood")
-    offset = (east * 60 + minutes) * 60_000_000
-    date = f"{match['year']}-{match['month']}-{match['day']}"
-    time = f"{match['hour'] or 0}:{match['minute'] or 0}:{match['second'] or 0}"
-    return f"{parsed[0]} since {date} {time}", -offset if match["sign"] == "-" else offset
 
 
 def known_calendar(attributes: Mapping[str, Any]) -> str:
     """Return the name of a calendar, one for all that agree since 1582-10-15."""
     calendar = calendar_of(attributes)
-    return "standard" if calendar in _GREGORIAN else calendar
-
-
-def _distance(units: str, other: str, calendar: str) -> int:
-    try:
-        import cftime
-    except ImportError as error:
-        raise MissingDependencyError(
-            "times in other units need the package cftime",
-            hint="pip install cftime, or 'refmaker[combine]'",
-        ) from error
-    try:
-        (one, east), (two, other_east) = _plain(units), _plain(other)
-        here, there = (cftime.num2date(0, text, calendar) for text in (one, two))
-        delta = here - there
-    except (ValueError, TypeError, OverflowError) as error:
-        raise MetadataError(f"{units!r} are no units of times: {error}") from error
-    apart = int((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds)
-    return apart - east + other_east
-
-
-def _counted(values: NDArray[Any], unit: str) -> NDArray[np.int64]:
-    """Return times in a unit as microseconds, rounded to one."""
-    if unit not in _MICROSECONDS:
-        raise MetadataError(f"{unit!r} have no constant length")
-    size = _MICROSECONDS[unit]
-    limit = 2**62 // size
-    if values.dtype.kind not in "iuf" or not bool(np.all(np.abs(values.astype(float)) < limit)):
-        raise MetadataError("a time is not a number, or out of reach")
-    if values.dtype.kind in "iu":
-        return values.astype(np.int64) * size
-    whole = np.floor(values.astype(np.float64))
-    part = values.astype(np.float64) - whole
-    return whole.astype(np.int64) * size + np.rint(part * size).astype(np.int64)
+    return "standard" if calendar in GREGORIAN else calendar
 
 
 def _check_plain(values: NDArray[Any], attributes: Mapping[str, Any]) -> None:
@@ -155,10 +82,10 @@ def microseconds(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray
         If the units are none of times or durations, or a time is missing.
     """
     units = str(attributes.get("units", "")).strip()
-    parsed = _parsed(units)
+    parsed = parsed_units(units)
     word = units.lower() if parsed is None else parsed[0]
     _check_plain(values, attributes)
-    return _counted(values, _NAMES.get(word, word))
+    return as_microseconds(values, unit_name(word))
 
 
 def since(unit: str, attributes: Mapping[str, Any]) -> str:
@@ -170,7 +97,7 @@ def since(unit: str, attributes: Mapping[str, Any]) -> str:
         If their units are none of times.
     """
     units = str(attributes.get("units", ""))
-    parsed = _parsed(units)
+    parsed = parsed_units(units)
     if parsed is None:
         raise MetadataError(f"{units!r} are no units of times")
     return f"{unit} since {parsed[1]}"
@@ -190,19 +117,19 @@ def dates(values: NDArray[Any], attributes: Mapping[str, Any]) -> NDArray[Any]:
         If the units are none of times, or the calendar is not the one that everybody uses.
     """
     units = str(attributes.get("units", ""))
-    parsed = _parsed(units)
+    parsed = parsed_units(units)
     if parsed is None:
         raise MetadataError(f"{units!r} are no units of times")
     _check_plain(values, attributes)
     calendar = calendar_of(attributes)
-    if calendar not in _GREGORIAN:
+    if calendar not in GREGORIAN:
         raise MetadataError(
             f"dates in the calendar {calendar!r} are none that numpy has",
             hint="take the numbers, which are in the units of the files (data: instead of cf:)",
         )
-    shift = _distance(units, _EPOCH, calendar)
-    found = _counted(values, parsed[0]) + shift
-    if calendar == "standard" and bool(np.any(found < _REFORM)):
+    shift = distance(units, EPOCH, calendar)
+    found = as_microseconds(values, parsed[0]) + shift
+    if calendar == "standard" and bool(np.any(found < REFORM)):
         raise MetadataError("dates before 1582-10-15 in the standard calendar are not decoded")
     return found.astype("M8[us]")
 
@@ -237,14 +164,14 @@ def whole_units(values: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
     """
     counted = values.astype("M8[us]").astype(np.int64)
     unit = _fitting(counted, "days")
-    return counted // _MICROSECONDS[unit], unit
+    return counted // SIZES[unit], unit
 
 
 def _fitting(counted: NDArray[np.int64], largest: str) -> str:
     """Return the largest unit, from one on, of which all times are whole numbers."""
-    units = list(_MICROSECONDS)
+    units = list(SIZES)
     for unit in units[units.index(largest) :]:
-        if not bool(np.any(counted % _MICROSECONDS[unit])):
+        if not bool(np.any(counted % SIZES[unit])):
             return unit
     return "microseconds"
 
@@ -289,7 +216,7 @@ def in_same_units(trees: Trees, context: Context) -> Trees:
 
 def _key(array: Array) -> tuple[str, str] | None:
     units = array.attributes.get("units")
-    if not isinstance(units, str) or _parsed(units) is None:
+    if not isinstance(units, str) or parsed_units(units) is None:
         return None
     return units, calendar_of(array.attributes)
 
@@ -348,13 +275,13 @@ def _rewritten(
     (_, items), *_ = group
     own = {i: array.attributes for i, array in items}
     calendars = {calendar_of(attributes) for attributes in own.values()}
-    if len(calendars) > 1 and not calendars <= _GREGORIAN:
+    if len(calendars) > 1 and not calendars <= GREGORIAN:
         named = " and ".join(sorted(calendars))
         raise MetadataError(
             f"the calendars {named} cannot be brought together", hint=remedies.of_storage(path)
         )
     calendar = calendar_of(items[0][1].attributes)
-    parsed = {i: _parsed(str(attributes["units"])) or ("", "") for i, attributes in own.items()}
+    parsed = {i: parsed_units(str(at["units"])) or ("", "") for i, at in own.items()}
     base = str(items[0][1].attributes["units"])
     total = sum(array.nbytes for _, arrays in group for _, array in arrays)
     if total > context.options.inline_budget:
@@ -363,8 +290,8 @@ def _rewritten(
             hint=f"allow more (`inline_budget={total}`), {remedies.drop(path)}",
         )
     # Each input is counted from 1970 in its own calendar: there the calendars agree.
-    shifts = {i: _distance(str(at["units"]), _EPOCH, calendar_of(at)) for i, at in own.items()}
-    origin = _distance(base, _EPOCH, calendar)
+    shifts = {i: distance(str(at["units"]), EPOCH, calendar_of(at)) for i, at in own.items()}
+    origin = distance(base, EPOCH, calendar)
     counted: dict[str, list[NDArray[np.int64]]] = {}
     for name, arrays in group:
         values = read_values([(context.members[i], path, array) for i, array in arrays])
@@ -373,8 +300,8 @@ def _rewritten(
             if i not in own:
                 raise MetadataError(f"{name} is in inputs that lack the variable that it bounds")
             _check_missing(part, array)
-            since = _counted(part, parsed[i][0]) + shifts[i]
-            if len(calendars) > 1 and bool(np.any(since < _REFORM)):
+            since = as_microseconds(part, parsed[i][0]) + shifts[i]
+            if len(calendars) > 1 and bool(np.any(since < REFORM)):
                 raise MetadataError(
                     f"the calendars {' and '.join(sorted(calendars))} differ on dates before"
                     " 1582-10-15",
@@ -411,7 +338,7 @@ def _array(
     counted: NDArray[np.int64], array: Array, unit: str, units: str, calendar: str | None
 ) -> Array:
     """Return times in a unit, in a type that holds all of them."""
-    size = _MICROSECONDS[unit]
+    size = SIZES[unit]
     attributes = dict(array.attributes)
     if "units" in attributes:
         attributes["units"] = units
@@ -422,7 +349,7 @@ def _array(
     if array.dtype.kind == "f":
         values: NDArray[Any] = counted / size
         dtype: np.dtype[Any] = np.dtype("<f8")
-        if bool(np.any(_counted(values, unit) != counted)):
+        if bool(np.any(as_microseconds(values, unit) != counted)):
             raise MetadataError("a time is lost in floating-point numbers")
     else:
         values, dtype = counted // size, np.dtype("<i8")

@@ -129,6 +129,7 @@ def _renaming(path: str) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
+        # Whatever the caller's block raises, and Ctrl-C: nothing half written stays.
         with suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(temporary)
         raise

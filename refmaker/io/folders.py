@@ -222,6 +222,7 @@ def new_folder(url: str | os.PathLike[str]) -> Iterator[str]:
         _check_nothing(path)
         os.rename(temporary, path)
     except BaseException as error:
+        # Whatever the caller's block raises, and Ctrl-C: nothing half made stays.
         shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(error, OSError) and not isinstance(error, RefmakerError):
             text = f"cannot be written: {error.strerror or error}"
@@ -261,6 +262,7 @@ def _renaming(path: str, is_ours: Callable[[str], bool]) -> Iterator[_LocalFolde
         _check_old(path, is_ours)
         _exchange(temporary, path, old)
     except BaseException:
+        # As above.
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     _synchronise(os.path.dirname(path))

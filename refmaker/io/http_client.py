@@ -121,6 +121,7 @@ class HttpFile:
             try:
                 found = await self._follow(start, stop, largest)
             except Exception as error:
+                # aiohttp's errors and those of filesystems built on it; all are raised again.
                 if getattr(error, "status", None) in THROTTLED:
                     gate.throttled(asked, error)
                 raise

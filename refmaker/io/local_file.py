@@ -114,10 +114,13 @@ class LocalFile:
         If it is no regular file, or cannot be opened.
     """
 
+    _fd = -1
+    # When Python ends, the module `os` may be gone before the last file.
+    _close = staticmethod(os.close)
+
     def __init__(self, path: str, cost: Cost | None = None) -> None:
         self._path = path
         self._cost = Cost() if cost is None else cost
-        self._fd = -1
         self._nowait = bool(_NOWAIT)
         try:
             self._fd = os.open(path, _FLAGS)
@@ -134,7 +137,7 @@ class LocalFile:
         """Give back the file handle."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            os.close(fd)
+            self._close(fd)
 
     def unchanged(self) -> bool:
         """Whether size and time are those of when it was opened."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from html import escape
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import printable
 from refmaker.model.amounts import counted, human_size
@@ -16,7 +16,9 @@ from refmaker.model.tree import Array, Group
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["array_text", "document", "html_table", "html_tree", "text_tree", "totals"]
+    import numpy as np
+
+__all__ = ["array_text", "document", "dtype_text", "html_table", "html_tree", "text_tree", "totals"]
 
 LINES = 40
 """Arrays and groups that a text shows; HTML shows them all, up to `NODES`."""
@@ -46,13 +48,17 @@ def totals(group: Group) -> str:
     return f"{counted(len(arrays), 'array')}, {chunks}, {size} of values"
 
 
+def dtype_text(dtype: np.dtype[Any]) -> str:
+    """Return a type by its name, of records how many fields they have."""
+    return str(dtype) if dtype.names is None else f"record of {counted(len(dtype.names), 'field')}"
+
+
 def array_text(array: Array) -> str:
     """Return dimensions, type and chunks of an array in a line."""
     names = array.dimension_names or ("",) * len(array.shape)
     pairs = zip(names, array.shape, strict=True)
     extents = ", ".join(f"{name}: {size}" if name else str(size) for name, size in pairs)
-    fields = array.dtype.names
-    dtype = str(array.dtype) if fields is None else f"record of {len(fields)} fields"
+    dtype = dtype_text(array.dtype)
     if not array.shape:
         return f"()  {dtype}"
     cut = ", ".join(

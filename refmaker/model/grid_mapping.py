@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from refmaker.model.wkt import named
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ReferenceSystem", "mapping_name", "reference_system"]
+__all__ = ["ReferenceSystem", "geotransform", "mapping_name", "reference_system"]
 
 _NAMELESS = frozenset({"", "unknown", "unnamed", "undefined"})
 _PROJECTED = re.compile(
@@ -63,6 +64,20 @@ class ReferenceSystem:
 def mapping_name(attributes: Mapping[str, Any]) -> str:
     """Return the name of an array's grid mapping, of several the first; empty if it has none."""
     return re.split(r"[:\s]", text_of(attributes, "grid_mapping"), maxsplit=1)[0]
+
+
+def geotransform(attributes: Mapping[str, Any]) -> tuple[float, ...] | None:
+    """Return the six numbers of GDAL's ``GeoTransform``, of a text or a list; None if it is none.
+
+    They are x, its steps along columns and rows; y, its steps along columns and rows.
+    """
+    told = attributes.get("GeoTransform")
+    parts = told.split() if isinstance(told, str) else told
+    try:
+        numbers = tuple(float(part) for part in parts or ())
+    except (TypeError, ValueError):
+        return None
+    return numbers if len(numbers) == 6 and all(map(math.isfinite, numbers)) else None
 
 
 def reference_system(attributes: Mapping[str, Any]) -> ReferenceSystem:

@@ -17,10 +17,11 @@ from refmaker.model.ngff_images import (
     level_paths,
     placement,
 )
-from refmaker.model.tree import joined_path
+from refmaker.model.pyramid import numbered_levels
+from refmaker.model.tree import Group, joined_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     import xarray as xr
 
@@ -123,13 +124,15 @@ class ImageLayer:
     contrast_limits: list[float] | None = None
 
 
-def pictures(groups: Mapping[str, xr.Dataset]) -> list[Picture]:
+def pictures(groups: Mapping[str, xr.Dataset], root: Group) -> list[Picture]:
     """Return the images of a set, in its order.
 
     Parameters
     ----------
     groups : mapping of str to xarray.Dataset
         Its groups, open and lazy, by path; the root's is empty.
+    root : Group
+        The set.
     """
     taken: set[str] = set()
     found = []
@@ -139,8 +142,15 @@ def pictures(groups: Mapping[str, xr.Dataset]) -> list[Picture]:
             if picture is not None:
                 taken.update(picture.paths)
                 found.append(picture)
-    for name in [name for name in groups if (name.rpartition("/")[2] == "0")]:
-        found.extend(_pyramids(groups, name.rpartition("/")[0], taken))
+    for name in dict.fromkeys(name.rpartition("/")[0] for name in groups if name):
+        home = root[name] if name else root
+        for levels in numbered_levels(home) if isinstance(home, Group) else ():
+            paths = [joined_path(name, level) for level in levels]
+            arrays = [_array(groups, path) for path in paths]
+            there = [array for array in arrays if array is not None and is_image(array)]
+            if len(there) == len(paths) and not taken.intersection(paths):
+                taken.update(paths)
+                found.append(plain_picture(paths, there))
     for name, group in groups.items():
         for variable in group.data_vars:
             inside = joined_path(name, str(variable))
@@ -198,64 +208,6 @@ def _title(group: str, told: Mapping[str, Any]) -> str:
     """Return what an image is called: by its path, if its name is that of its array."""
     name = str(told.get("name") or group or "image")
     return joined_path(group, name) if name == level_paths(told)[0] else name
-
-
-def _pyramids(groups: Mapping[str, xr.Dataset], parent: str, taken: set[str]) -> Iterator[Picture]:
-    """Yield the images whose levels are groups ``0``, ``1``, ... without NGFF: those of GeoTIFF."""
-    for variable in groups[joined_path(parent, "0")].data_vars:
-        levels: list[xr.DataArray] = []
-        while True:
-            path = joined_path(parent, f"{len(levels)}/{variable}")
-            array = None if path in taken else _array(groups, path)
-            if array is None or not is_image(array) or not _is_level(array, levels):
-                break
-            levels.append(array)
-        if len(levels) > 1:
-            paths = [joined_path(parent, f"{at}/{variable}") for at in range(len(levels))]
-            taken.update(paths)
-            yield plain_picture(paths, levels)
-
-
-def _is_level(array: xr.DataArray, levels: Sequence[xr.DataArray]) -> bool:
-    """Whether an array is a further level: smaller, and over the same place on the ground.
-
-    Images of a file that are not levels of one another lie in groups of such names, too.
-    """
-    place = _ground(array)
-    if place is None:
-        return False
-    if not levels:
-        return True
-    last = levels[-1]
-    before = _ground(last)
-    flat = [dim for dim in array.dims if _ROW.fullmatch(str(dim)) or _COLUMN.fullmatch(str(dim))]
-    return (
-        before is not None
-        and place[0] == before[0]
-        and all(
-            abs(a - b) <= step for a, b, step in zip(place[1], before[1], place[2], strict=True)
-        )
-        and array.dims == last.dims
-        and array.dtype == last.dtype
-        and all(array.sizes[dim] == last.sizes[dim] for dim in array.dims if dim not in flat)
-        and all(array.sizes[dim] <= last.sizes[dim] for dim in flat)
-        and any(array.sizes[dim] < last.sizes[dim] for dim in flat)
-    )
-
-
-def _ground(array: xr.DataArray) -> tuple[str, list[float], list[float]] | None:
-    """Return reference system, two corners, and what they may be off by, of what has them."""
-    attributes = array.coords["spatial_ref"].attrs if "spatial_ref" in array.coords else {}
-    numbers = [float(number) for number in str(attributes.get("GeoTransform", "")).split()]
-    sizes = {"x": 0, "y": 0} | {str(dim): size for dim, size in array.sizes.items()}
-    if len(numbers) != 6:
-        return None
-    c, a, b, f, d, e = numbers
-    width, height = sizes["x"], sizes["y"]
-    corners = [c, f, c + a * width + b * height, f + d * width + e * height]
-    # The last column and row of a level may stand for less than a whole pixel.
-    off = [abs(a) + abs(b), abs(d) + abs(e)]
-    return str(attributes.get("crs_wkt")), corners, off * 2
 
 
 def plain_picture(paths: list[str], levels: list[xr.DataArray]) -> Picture:

@@ -228,6 +228,7 @@ class _Folder:
                 file.write(data)
             os.replace(temporary, os.path.join(self.url, key))
         except BaseException:
+            # A full disk, and Ctrl-C: nothing half written stays.
             with suppress(FileNotFoundError):
                 os.unlink(temporary)
             raise

@@ -12,6 +12,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import RefmakerError, UnknownFormatError, UnsupportedError
+from refmaker.model import Group
 from refmaker.publish.images import image_layers, pictures
 from refmaker.storage.detect import detect
 
@@ -76,11 +77,13 @@ def layers(path: str | Sequence[str]) -> list[Layer]:
     """
     import xarray as xr
 
-    from refmaker.reading.open import open_store
+    from refmaker.reading.open import loaded, open_store
     from refmaker.reading.xarray_store import StoreBackend
 
-    opened = xr.open_groups(open_store(path), engine=StoreBackend, chunks={})  # type: ignore[arg-type]
-    found = pictures({name.strip("/"): group for name, group in opened.items()})
+    held = loaded(path)
+    opened = xr.open_groups(open_store(held), engine=StoreBackend, chunks={})  # type: ignore[arg-type]
+    root = held if isinstance(held, Group) else held.group
+    found = pictures({name.strip("/"): group for name, group in opened.items()}, root)
     if not found:
         where = path if isinstance(path, str) else path[0]
         raise UnsupportedError("there is no image: no numbers over rows and columns", url=where)

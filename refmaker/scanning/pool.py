@@ -135,7 +135,7 @@ def scan_serially(queue: Queue) -> Iterator[Answered]:
             function, *args = task.call()
             found = function(*args)
         except Exception as error:
-            # One file never costs the others, here either.
+            # Scanners of other packages raise anything: one file never costs the others.
             log.debug("%s", task.url, exc_info=True)
             found = task.failed(WorkerError(f"{type(error).__name__}: {error}", url=task.url))
         if not queue.again(task, found):

@@ -222,6 +222,7 @@ class Worker:
         except ConnectionError as error:
             raise self._died(name) from error
         except BaseException:
+            # What cannot be pickled, and Ctrl-C: a part of the call may be in the pipe.
             self.close()
             raise
         return pipe
@@ -254,6 +255,8 @@ class Worker:
         except (EOFError, ConnectionError) as error:
             raise self._died(name) from error
         except BaseException:
+            # Exceptions of other packages that cannot be unpickled, and Ctrl-C: the rest of the
+            # answer would be taken for the next one.
             self.close()
             raise
         if done is None:

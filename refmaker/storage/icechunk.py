@@ -21,6 +21,7 @@ import numpy as np
 from refmaker.errors import MetadataError, MissingDependencyError, SourceError, UnsupportedError
 from refmaker.io.folders import new_folder
 from refmaker.io.source import local_path
+from refmaker.model.amounts import counted
 from refmaker.model.zarr_v2 import dumps
 from refmaker.model.zarr_v3 import documents_v3
 from refmaker.storage.icechunk_stores import containers, credentials, location, open_storage
@@ -238,7 +239,8 @@ def put_chunks(
         failed = _set_batches(icechunk, store, path, table, mine, length)
     if failed:
         raise SourceError(
-            f"icechunk did not take {len(failed)} chunks, such as number {failed[0]}", path=path
+            f"icechunk did not take {counted(len(failed), 'chunk')}, such as number {failed[0]}",
+            path=path,
         )
 
 

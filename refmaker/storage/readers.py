@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from refmaker.errors import UnsupportedError
 from refmaker.io.local_file import local_path
 from refmaker.model import Group
+from refmaker.model.amounts import counted
 from refmaker.model.missing_values import FILL, number_of, spelled
 from refmaker.model.zarr_v2 import placed_codecs
 from refmaker.storage.checksums import without_checksums
@@ -454,7 +455,7 @@ def made_for(group: Group, stored: StoredForm, reader: str, warn: Callable[[str]
     named = [f"{one.path} ({one.what})" for one in found[:_MOST]]
     named += [f"{len(found) - _MOST} more"] if len(found) > _MOST else []
     raise UnsupportedError(
-        f"{known.title} does not read {len(found)} arrays: {', '.join(named)}",
+        f"{known.title} does not read {counted(len(found), 'array')}: {', '.join(named)}",
         code="reader",
         hint=hint,
     )

@@ -294,7 +294,7 @@ def _unopened(array: Array, error: BaseException) -> str:
         except (UnknownCodecError, ImportError):
             name = str(config.get("id"))
             return f"nothing that is installed decodes {name!r}: pip install {package_of(name)}"
-        except Exception:  # noqa: BLE001 - a codec that refuses its own configuration
+        except Exception:  # noqa: BLE001 - codecs of others refuse as they like
             break
     return f"zarr cannot open it: {_format_error(error)}"
 

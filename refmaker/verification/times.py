@@ -1,7 +1,11 @@
-"""Times of files in the units of a set, whose joining may have written them anew."""
+"""Times of files in the units of a set, whose joining may have written them anew.
+
+cftime does it, and shares nothing with `refmaker.model.times`, by which they were written.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +20,11 @@ if TYPE_CHECKING:
     from refmaker.model import Array
 
 __all__ = ["in_units_of", "time_attributes"]
+
+_UNITS = re.compile(
+    r"\s*(\w+\s+since)\s+(-?\d+-\d+-\d+)(?:[T\s]\s*([\d:.]+))?\s*(Z|UTC|GMT|[+-][\d:]+)?\s*",
+    re.IGNORECASE,
+)
 
 
 def time_attributes(arrays: Mapping[str, Array], path: str) -> dict[str, str]:
@@ -55,13 +64,34 @@ def in_units_of(
     Raises
     ------
     NotComparableError
-        If one of them are no units of times.
+        If one of them are no units of times, or cftime is not installed.
     """
-    import cftime
-
     try:
-        dates = cftime.num2date(np.asarray(values), theirs["units"], theirs["calendar"])
-        found = cftime.date2num(dates, ours["units"], ours["calendar"])
+        import cftime
+    except ImportError as error:
+        raise NotComparableError(
+            "its times are in other units, which need the package cftime (pip install cftime)"
+        ) from error
+    try:
+        dates = cftime.num2date(np.asarray(values), _spelled(theirs["units"]), theirs["calendar"])
+        found = cftime.date2num(dates, _spelled(ours["units"]), ours["calendar"])
     except (ValueError, TypeError, OverflowError) as error:
         raise NotComparableError(f"its times cannot be compared: {error}") from error
     return np.asarray(found)
+
+
+def _spelled(units: str) -> str:
+    """Return units with hour and zone in full: cftime passes over ``06``, ``-6``, ``-6:00``."""
+    match = _UNITS.fullmatch(units)
+    if match is None:
+        return units
+    since, date, clock, zone = match.groups(default="")
+    if clock and ":" not in clock:
+        clock = f"{clock}:00"
+    if zone[:1] in ("+", "-"):
+        digits = zone[1:]
+        hours, _, minutes = digits.partition(":")
+        if ":" not in digits and len(digits) > 2:
+            hours, minutes = digits[:-2], digits[-2:]
+        zone = f"{zone[0]}{int(hours):02}:{int(minutes or 0):02}"
+    return f"{since} {date} {clock or '00:00'} {zone}".rstrip()

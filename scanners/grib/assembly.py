@@ -221,9 +221,7 @@ def _grids(table: FieldRows) -> tuple[list[FieldGrid], NDArray[np.int64], dict[i
     problems: dict[int, str] = {}
     for i, (edition, section) in enumerate(table.grids):
         try:
-            if edition == 1 and len(section) == 2:
-                section = geometry.predefined(section[0], section[1])  # noqa: PLW2901
-            grid = geometry.grid(edition, section)
+            grid = geometry.of_section(edition, section)
         except (FormatError, LimitError, UnsupportedError) as error:
             problems[i] = error.message
             continue

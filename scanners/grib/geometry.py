@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from refmaker.codecs.grib_definition import GridDefinition
 
-__all__ = ["Coordinate", "FieldGrid", "Generated", "grid", "predefined"]
+__all__ = ["Coordinate", "FieldGrid", "Generated", "grid", "of_section", "predefined"]
 
 #: CF attributes of the latitudes and longitudes of points.
 LATITUDE = {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north"}
@@ -143,6 +143,19 @@ class FieldGrid:
     key: str
     note: str = ""
     warning: str = ""
+
+
+def of_section(edition: int, section: bytes) -> FieldGrid:
+    """Return the grid of a definition, or of the number and subcentre of one of edition 1.
+
+    Raises
+    ------
+    FormatError, LimitError, UnsupportedError
+        As `grid` and `predefined`.
+    """
+    if edition == 1 and len(section) == 2:
+        section = predefined(section[0], section[1])
+    return grid(edition, section)
 
 
 def grid(edition: int, section: bytes) -> FieldGrid:

@@ -37,6 +37,17 @@ _METHODS = {
     "accum": "sum", "avg": "mean", "max": "maximum", "min": "minimum", "diff": "range",
     "sd": "standard_deviation", "rms": "root_mean_square",
 }  # fmt: skip
+_ALONG_GRID = {
+    f"{prefix}{side}ward_{what}": name.format(axis)
+    for side, axis in (("east", "x"), ("north", "y"))
+    for prefix, what, name in (
+        ("", "wind", "{}_wind"),
+        ("", "sea_water_velocity", "sea_water_{}_velocity"),
+        ("", "sea_ice_velocity", "sea_ice_{}_velocity"),
+        ("surface_downward_", "stress", "surface_downward_{}_stress"),
+    )
+}
+"""Standard names of components towards east and north, and of those along the grid."""
 
 
 @dataclass(slots=True)
@@ -169,6 +180,7 @@ class Builder:
                 told.append(name)
             elif not array.shape:
                 attributes["grid_mapping"] = name
+                told.append(name)  # rioxarray looks for it among the coordinates
         hidden = [name for name in told if name not in dimensions]
         attributes["coordinates"] = " ".join(hidden)
         rows = variable.rows
@@ -267,11 +279,25 @@ class Builder:
         attributes["GRIB_stepType"] = names[0].step_type
         attributes["GRIB_gridType"] = grid.kind
         attributes |= self._level(variable)
+        attributes |= self._direction(variable, grid, str(attributes.get("standard_name")))
         if names[0].step_type in _METHODS:
             attributes["cell_methods"] = f"step: {_METHODS[names[0].step_type]}"
         if grid.note:
             attributes["comment"] = grid.note
-        return attributes
+        return {key: value for key, value in attributes.items() if value is not None}
+
+    def _direction(self, variable: Variable, grid: FieldGrid, name: str) -> dict[str, Any]:
+        """Return what components of vectors are called that go along x and y of their grid."""
+        from refmaker.scanners.grib.geometry import of_section
+
+        if name not in _ALONG_GRID or grid.dimension_names != ("y", "x"):
+            return {}
+        sections = [self.table.shared.grids[n] for n in self._distinct("grid", variable).tolist()]
+        along = {of_section(*section).winds_along_grid for section in sections}
+        if along == {True}:
+            return {"standard_name": _ALONG_GRID[name], "GRIB_uvRelativeToGrid": 1}
+        mixed = "some of its fields go along x or y of the grid, others towards east or north"
+        return {"standard_name": None, "comment": mixed} if len(along) > 1 else {}
 
     def _level(self, variable: Variable) -> dict[str, float]:
         top, bottom = (self._distinct(column, variable) for column in ("level", "bottom"))
@@ -321,9 +347,6 @@ def _agreed(name: str, array: Array, coordinates: dict[str, Array]) -> str:
 
 class _Shared:
     """The axes that the variables of a group share, and what they are called."""
-
-    def __init__(self) -> None:
-        self._sets: dict[str, list[DimensionCoordinate]] = {}
 
     def axis_names(
         self, variables: Sequence[Variable], taken: set[str]

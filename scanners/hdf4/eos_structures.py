@@ -139,7 +139,9 @@ class Structures:
         there = {axis: own for axis, own in _AXES.items() if axes.get(axis) == extents.get(own)}
         if set(there) != set(_AXES):
             return {}, names
-        return {"grid_mapping": GRID_MAPPING}, tuple(there.get(axis, axis) for axis in names)
+        # rioxarray looks for the grid mapping among the coordinates.
+        told = {"grid_mapping": GRID_MAPPING, "coordinates": GRID_MAPPING}
+        return told, tuple(there.get(axis, axis) for axis in names)
 
     def _said(self, key: tuple[str, str], home: tuple[str, ...]) -> dict[str, Any]:
         """Return the attributes of a structure's group."""

@@ -143,7 +143,7 @@ class Tree:
             dataset.attributes.remove(name)
             self._report.warn(f"{where}: {name} {value!r} is left out: no {dtype} has that value")
         said, names = self._structures.describe(home, dataset.name, shape, dataset.dimensions)
-        attributes = dataset.attributes.document() | said
+        attributes = _with_said(dataset.attributes.document(), said)
         return self._maker.make(element, Meaning(shape, dtype, fill, names, attributes))
 
     def _add_scale(self, name: str, values: np.ndarray[Any, Any], said: Attributes) -> None:
@@ -172,7 +172,7 @@ class Tree:
             try:
                 extents = (vdata.rows, *((field.order,) if field.order > 1 else ()))
                 more, axes = self._structures.describe(home, vdata.name, extents, ())
-                attributes = said.document() | more
+                attributes = _with_said(said.document(), more)
                 array = table.array(number, path[-1], axes or None, attributes)
             except RefmakerError as error:
                 self._report.add(where, Outcome.SKIPPED, str(error), _code(error))
@@ -258,6 +258,13 @@ class Tree:
             self._report.add("/" + "/".join(path), Outcome.GROUP)
         root = nested(nodes)
         return root if isinstance(root, Group) else Group()
+
+
+def _with_said(own: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an array's attributes with what its structure says; both may name coordinates."""
+    parts = [one["coordinates"] for one in (own, said) if isinstance(one.get("coordinates"), str)]
+    named = {"coordinates": " ".join(dict.fromkeys(" ".join(parts).split()))} if parts else {}
+    return {**own, **said, **named}
 
 
 def _is_table(vdata: VData) -> bool:

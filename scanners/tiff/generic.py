@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from refmaker.scanners.tiff.pages import Pages
 
-__all__ = ["group_pages", "images_of"]
+__all__ = ["REDUCED", "STEPS", "group_pages", "images_of", "shrunk"]
 
 _MASK = 4
-_REDUCED = 1
-_STEPS = (2, 3, 4)
+REDUCED = 1
+STEPS = (2, 3, 4)
 """Factors between levels that count where no page says that it is reduced."""
 
 
@@ -90,7 +90,7 @@ def _stack(pages: Pages, numbers: NDArray[np.int64]) -> _Stack:
         numbers,
         (int(pages.length[page]), int(pages.width[page])),
         (numbers.size, *look),
-        bool(pages.subfile[page] & _REDUCED),
+        bool(pages.subfile[page] & REDUCED),
         bool(pages.subfile[page] & _MASK),
         bool(pages.parent[page] < 0),
     )
@@ -107,7 +107,7 @@ def _levels(base: _Stack, rest: list[_Stack]) -> list[_Stack]:
     for stack in list(rest):
         if stack.look != base.look or stack.size >= last.size:
             continue
-        factors = [f for f in ((step,) if step else _STEPS) if _shrunk(last.size, stack.size, f)]
+        factors = [f for f in ((step,) if step else STEPS) if shrunk(last.size, stack.size, f)]
         if not factors and not (stack.reduced and _same_aspect(base.size, stack.size)):
             continue
         step = factors[0] if factors else step
@@ -117,7 +117,8 @@ def _levels(base: _Stack, rest: list[_Stack]) -> list[_Stack]:
     return found
 
 
-def _shrunk(large: tuple[int, int], small: tuple[int, int], factor: int) -> bool:
+def shrunk(large: tuple[int, int], small: tuple[int, int], factor: int) -> bool:
+    """Tell whether a size is another one, shrunk by a factor."""
     return all(factor <= n and abs(n / factor - m) < 1 for n, m in zip(large, small, strict=True))
 
 

@@ -32,9 +32,10 @@ def geographic(
         Extents of the dimensions at this level, and at the largest.
     """
     width, height = sizes["x"], sizes["y"]
-    transform = geo.at(whole["x"] / max(width, 1), whole["y"] / max(height, 1))
+    factors = whole["x"] / max(width, 1), whole["y"] / max(height, 1)
+    transform = geo.at(*factors)
     found: dict[str, Array] = {}
-    reference = spatial_reference(geo, transform)
+    reference = spatial_reference(geo, *factors)
     keys = {"geo_keys": geo_keys(geo.keys)} if geo.keys else {}
     found["spatial_ref"] = replace(reference, attributes={**reference.attributes, **keys})
     if "band" in sizes:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refmaker.scanners.tiff.generic import REDUCED, STEPS, shrunk
 from refmaker.scanners.tiff.image_model import Axis, Image, Level, axis_names
 from refmaker.scanners.tiff.ome import below
 from refmaker.scanners.tiff.units import number, unit_name
@@ -41,7 +43,36 @@ def read_images(pages: Pages) -> list[Image] | None:
             return None
         images.append(image)
         at += used
-    return images
+    return _with_levels(pages, images)
+
+
+def _with_levels(pages: Pages, images: list[Image]) -> list[Image]:
+    """Take images that are marked as smaller copies as levels of those before, as tifffile does."""
+    found: list[Image] = []
+    factor = 0
+    for image in images:
+        factors = _factors(pages, found[-1], image, factor) if found else ()
+        if factors:
+            factor = factors[0]
+            found[-1] = replace(found[-1], levels=(*found[-1].levels, *image.levels))
+        else:
+            factor = 0
+            found.append(image)
+    return found
+
+
+def _factors(pages: Pages, image: Image, other: Image, known: int) -> list[int]:
+    """Return factors from the last level of an image to a lone one; empty if it is no level."""
+    large, small = image.levels[-1].numbers, other.levels[0].numbers
+    if large.size != small.size or image.axes != other.axes or image.stacked or other.stacked:
+        return []
+    before, after = int(large.flat[0]), int(small.flat[0])
+    kinds = (pages.samples, pages.bits, pages.sample_format)
+    alike = all(kind[before] == kind[after] for kind in kinds)
+    if not alike or len(other.levels) > 1 or not pages.subfile[after] & REDUCED:
+        return []
+    size, smaller = ((int(pages.length[at]), int(pages.width[at])) for at in (before, after))
+    return [step for step in ((known,) if known else STEPS) if shrunk(size, smaller, step)]
 
 
 def _described(text: str) -> dict[str, Any] | None:

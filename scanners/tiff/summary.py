@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from refmaker.model import Array, Group
-from refmaker.model.pyramid import reduced_levels
+from refmaker.model.pyramid import numbered_levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ def _images(root: Group) -> Iterator[tuple[str, Group]]:
     for path, node in root.walk():
         if not isinstance(node, Group) or any(path.startswith(f"{p}/") or not p for p in inside):
             continue
-        levelled = "multiscales" in node.attributes or len(reduced_levels(node)) > 1
+        levelled = "multiscales" in node.attributes or bool(_reduced(node))
         alone = isinstance(node.members.get("image"), Array)
         if levelled or alone:
             yield path, node
@@ -41,7 +41,7 @@ def _images(root: Group) -> Iterator[tuple[str, Group]]:
 def _row(path: str, group: Group) -> dict[str, Any]:
     scales = group.attributes.get("multiscales")
     known: Mapping[str, Any] = scales[0] if isinstance(scales, list) and scales else {}
-    told = known.get("datasets") or [{"path": level} for level in reduced_levels(group)]
+    told = known.get("datasets") or [{"path": level} for level in _reduced(group)]
     sets = told or [{"path": "image"}]
     first = str(sets[0]["path"])
     image = group[first]
@@ -57,6 +57,11 @@ def _row(path: str, group: Group) -> dict[str, Any]:
     row["crs"] = _crs(group, first)
     row["codecs"] = ", ".join(str(codec["id"]) for codec in image.codecs)
     return row
+
+
+def _reduced(group: Group) -> list[str]:
+    """Return the levels of an image without NGFF metadata; those of its mask are others."""
+    return next((levels for levels in numbered_levels(group) if levels[0] == "0/image"), [])
 
 
 def _pixel(known: Mapping[str, Any], level: Mapping[str, Any]) -> str:

@@ -172,7 +172,7 @@ def test_spans_of_nothing_are_left_out(run, tmp_path):
             file[name] = np.array(values)
             file[name].make_scale(name)
         file["filled"].attrs["missing_value"] = -99
-        file["bytes"].attrs["_Unsigned"] = "true"
+        file["bytes"].attrs.update({"_Unsigned": "true", "valid_max": np.int8(-3)})
     assert "coordinates:" not in run("info", "a.nc").out
     assert run("info", "a.nc", "--json").records[0]["spans"] == []
 

@@ -278,10 +278,16 @@ def test_units_of_times_that_differ(tmp_path, chunks):
     np.testing.assert_array_equal(open_stock(cube)["v"][...], expected)
 
 
-def test_units_of_times_need_cftime(tmp_path, monkeypatch):
+def test_times_of_other_calendars_need_cftime(tmp_path, monkeypatch):
     parts = [dataset(0, 2), dataset(2, 2, units="days since 2000-02-01")]
     sets = scanned(tmp_path, parts, CHUNKS)
     monkeypatch.setitem(sys.modules, "cftime", None)
+    cube = refmaker.combine(sets, concat="time", times="reencode")
+    assert open_stock(cube)["time"][...].tolist() == [0, 1, 33, 34]
+    for part in parts:
+        part["time"].attrs["calendar"] = "noleap"
+    (tmp_path / "other").mkdir()
+    sets = scanned(tmp_path / "other", parts, CHUNKS)
     with pytest.raises(MissingDependencyError, match=r"refmaker\[combine\]"):
         refmaker.combine(sets, concat="time", times="reencode")
     # Times that are in the same units need nothing.

@@ -47,7 +47,9 @@ def test_time_zones_count(tmp_path, one, other, hours, shape):
     sets = scanned(tmp_path, parts, (1, *shape))
     times = refmaker.open_dataset(refmaker.combine(sets, concat="time"))["time"].values
     assert (times[1] - times[0]) / np.timedelta64(1, "s") == hours * 3600
-    check(refmaker.combine(sets, concat="time"), parts)
+    cube = refmaker.combine(sets, concat="time")
+    check(cube, parts)
+    assert {one.verdict for one in refmaker.verify(cube, isolate="never")} == {"equal"}
 
 
 @pytest.mark.parametrize("zone", ["-600", "+25:00", "+1:75", "-6:00:00", "EST", "noon"])

@@ -298,6 +298,17 @@ class TestLocal:
             local_file.LocalFile(str(folder / "data.bin")).fill(memoryview(view), 3)
             assert bytes(view) == DATA[3:43]
 
+    def test_handles_are_given_back_when_python_ends(self, folder, monkeypatch):
+        opened = local_file.LocalFile(str(folder / "data.bin"))
+        before = len(os.listdir("/proc/self/fd"))
+        # Python takes modules apart before it lets go the last of their objects.
+        monkeypatch.setattr(local_file, "os", None)
+        opened.close()
+        monkeypatch.undo()
+        assert len(os.listdir("/proc/self/fd")) == before - 1
+        # What was never made whole is let go without a word.
+        local_file.LocalFile.__new__(local_file.LocalFile).close()
+
     def test_closed(self, folder):
         opened = Source(folder / "data.bin")
         opened.close()

@@ -58,7 +58,7 @@ def test_all_readers_see_the_same_levels(paths, within):
     expected = [f"g/{path}" for path in paths if path != "gone"]
     informed = images(dict(root.walk()))
     drawn = [one for one in pyramids(root) if one.name == "i"]
-    shown = [one for one in pictures({"": xr.Dataset(), "g": data}) if one.name == "i"]
+    shown = [one for one in pictures({"": xr.Dataset(), "g": data}, root) if one.name == "i"]
     if not expected:
         assert not informed
         assert not drawn
@@ -88,5 +88,5 @@ def test_other_forms_are_as_if_they_were_not_there(told):
             placement(one, path, 2)
         assert axes_of(one) in ([], AXES)
     data = xr.Dataset({"a": (("y", "x"), np.zeros((2, 2), "u1"))}, attrs=told)
-    (shown,) = pictures({"": data})
+    (shown,) = pictures({"": data}, Group())
     assert shown.paths == ["a"]

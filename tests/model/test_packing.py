@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import netCDF4
 import numpy as np
 import pytest
 
@@ -67,6 +68,54 @@ def test_a_fill_value_is_missing_where_it_is_asked_for():
 def test_truth_values_are_never_missing():
     array = array_of([False, True], _FillValue=False)
     assert drawn(array, [False, True]) == [False, False]
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "u1", "f4", "f8"])
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"valid_range": [5, 10]}, {"valid_min": 5}, {"valid_max": 10},
+        {"valid_min": 5, "valid_max": 9}, {"valid_max": 10, "_FillValue": 3},
+        {"valid_min": 5, "missing_value": [7, 8]},
+    ],
+)  # fmt: skip
+def test_what_is_not_valid_is_not_drawn_as_by_netcdf4(tmp_path, dtype, scaled, told):
+    stored = np.arange(20).astype(dtype)
+    packing = {"scale_factor": 0.5, "add_offset": 10.0} if scaled else {}
+    with netCDF4.Dataset(tmp_path / "a.nc", "w") as file:
+        file.createDimension("x", 20)
+        variable = file.createVariable("v", dtype, ("x",), fill_value=told.get("_FillValue"))
+        typed = {name: np.array(value, dtype) for name, value in told.items()}
+        variable.setncatts({**packing, **{k: v for k, v in typed.items() if k != "_FillValue"}})
+        variable.set_auto_maskandscale(False)
+        variable[:] = stored
+        variable.set_auto_maskandscale(True)
+        expected = variable[:]
+    array = refmaker.scan(tmp_path / "a.nc").group["v"]
+    shown = physical(stored, array, [np.arange(20)], lambda _: None)
+    np.testing.assert_array_equal(np.isnan(shown), np.ma.getmaskarray(expected))
+    np.testing.assert_allclose(shown[~np.isnan(shown)], expected.compressed(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("told", [{"valid_range": [1, -3]}, {"valid_min": 1, "valid_max": 253}])
+def test_valid_ranges_of_unsigned_values_may_be_written_signed(told):
+    values = np.array([0, 1, 127, -128, -3, -2], "i1")
+    array = array_of(values, _Unsigned="true", **told)
+    assert drawn(array, values) == [True, False, False, False, False, True]
+
+
+def test_a_range_of_floats_is_one_of_unpacked_values():
+    values = np.array([0, 50, 100, 101], "i2")
+    array = array_of(values, scale_factor=0.1, add_offset=270.0, valid_range=[275.0, 280.0])
+    assert drawn(array, values) == [True, False, False, True]
+    # Without packing there are no others than those stored.
+    assert drawn(array_of(values, valid_min=50.0), values) == [True, False, False, False]
+
+
+def test_ends_are_rounded_as_their_values_are():
+    values = np.array([0.1, 0.2], "f4")
+    assert drawn(array_of(values, valid_min=0.1, valid_max=0.2), values) == [False, False]
 
 
 def test_numbers_in_lists_of_one():

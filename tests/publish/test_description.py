@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import cftime
 import netCDF4
@@ -212,11 +213,14 @@ def test_levels_of_pyramids(tmp_path):
     assert [(axis["name"], axis["unit"]) for axis in found["axes"]] == [
         ("y", "micrometer"), ("x", "micrometer"),
     ]  # fmt: skip
-    # Without attributes, as in a COG.
-    with tifffile.TiffWriter(tmp_path / "b.tif") as file:
-        file.write(image, tile=(32, 32))
-        file.write(image[::2, ::2], subfiletype=1, tile=(32, 32))
+    # Without NGFF metadata, as in a COG.
+    place = {"crs": "EPSG:32633", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
+    size = {"width": 96, "height": 64, "count": 1, "dtype": "uint16"}
+    with rasterio.open(tmp_path / "b.tif", "w", driver="GTiff", **size, **place) as file:
+        file.write(image[None])
+        file.build_overviews([2])
     (found,) = told(tmp_path / "b.tif")["images"]
+    assert [level["path"] for level in found["levels"]] == ["0/image", "1/image"]
     assert [level["shape"] for level in found["levels"]] == [[64, 96], [32, 48]]
     assert [level["scale"] for level in found["levels"]] == [None, None]
 
@@ -311,7 +315,8 @@ def coordinate(values, **attributes):
         ([1, -9, 3], {"missing_value": [-8, -9]}),
         ([1, 200, 3], {"valid_max": 100}),
         ([1, -5, 3], {"valid_range": [0, 10]}),
-        (np.array([1, -2, 3], "i1"), {"_Unsigned": "true"}),
+        (np.array([1, -2, 3], "i1"), {"_Unsigned": "true", "_FillValue": -2}),
+        (np.array([1, -2, 3], "i1"), {"_Unsigned": "true", "valid_max": -3}),
         ([1, 2, 3], {"scale_factor": "2"}),
         ([1, 2, 3], {"scale_factor": 1e308, "add_offset": 1e308}),
     ],
@@ -327,12 +332,33 @@ def test_nothing_is_said_of_coordinates_that_are_not_whole(values, attributes):
         ([0, 1, 2], {"_FillValue": -9}, (0, 2, 0, 2)),
         (np.array([250, 255], "u1"), {"scale_factor": 2, "add_offset": -1}, (499, 509, 499, 509)),
         (np.array([0.1, 0.3], ">f4"), {}, (0.1, 0.3, 0.1, 0.3)),
+        (np.array([0.1, 0.3], ">f4"), {"valid_range": [0.1, 0.3]}, (0.1, 0.3, 0.1, 0.3)),
+        (np.array([1, -2], "i1"), {"_Unsigned": "true"}, (1, 254, 1, 254)),
+        (np.array([1, -2], ">i2"), {"_Unsigned": "true", "scale_factor": 2}, (2, 131068) * 2),
+        (np.array([1, 255], "u1"), {"_Unsigned": "false"}, (1, -1, -1, 1)),
         (np.array([b"a", b"\xff"]), {}, ("a", "\ufffd", None, None)),
     ],
 )
 def test_ends(values, attributes, ends):
     (span,) = coordinate(values, **attributes)
     assert (span["first"], span["last"], span["min"], span["max"]) == ends
+
+
+def test_times_of_other_calendars_name_what_they_need(monkeypatch):
+    told = {"units": "days since 2000-02-28", "calendar": "noleap"}
+    (span,) = coordinate([0, 1, 2], **told)
+    assert (span["first"], span["last"], span["note"]) == (
+        "2000-02-28T00:00:00", "2000-03-02T00:00:00", None,
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "cftime", None)
+    (span,) = coordinate([0, 1, 2], **told)
+    assert (span["first"], span["last"], span["units"]) == (0, 2, "days since 2000-02-28")
+    assert "noleap" in span["note"]
+    assert "pip install cftime" in span["note"]
+    (span,) = coordinate([0, 1, 2], units="days since 2000-02-28")
+    assert (span["last"], span["note"]) == ("2000-03-01T00:00:00", None)
+    (span,) = coordinate([0, 1, 2], units="m")
+    assert span["note"] is None
 
 
 @pytest.mark.parametrize(

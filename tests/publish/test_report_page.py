@@ -59,6 +59,8 @@ def test_what_the_page_says(refs, tmp_path):
         "a.nc",
     ):
         assert words in text
+    numbers = re.sub("<[^>]*>", " ", text.partition('class="numbers"')[2].partition("</ul>")[0])
+    assert "1 file " in " ".join(numbers.split())
     # The same set gives the same page.
     refmaker.report(refs, tmp_path / "b.html", title=HOSTILE)
     assert (tmp_path / "b.html").read_text() == text

@@ -568,6 +568,18 @@ def test_a_missing_package_is_told_in_one_line(monkeypatch):
     assert "pip install" in ran.stderr
 
 
+def test_command_opens_as_it_is_told(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(
+        "refmaker.publish.viewer.view_until_interrupted", lambda *_, **given: seen.update(given)
+    )
+    words = ["--allow", "s3", "--allow-codec", "other.codec", "--verify-sources", "full"]
+    assert CliRunner().invoke(main, ["view", AIR, *words]).exit_code == 0
+    assert seen["allow"] == ("s3",)
+    assert seen["codecs"] == ("other.codec",)
+    assert seen["verify_sources"] == "full"
+
+
 def test_command():
     command = [sys.executable, "-m", "refmaker", "view", AIR, "--no-browser"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

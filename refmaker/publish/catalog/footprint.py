@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MetadataError, MissingDependencyError
+from refmaker.model.grid_mapping import geotransform
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -179,10 +180,10 @@ def _affine(
     data: xr.Dataset, x: Hashable, y: Hashable, attributes: Mapping[str, Any], system: Any
 ) -> list[float] | None:
     """Return x and y by column and row, edges of cells, in the order of the extension."""
-    told = str(attributes.get("GeoTransform", "")).split()
+    told = geotransform(attributes)
     stored = None
-    if len(told) == 6:
-        c, a, b, f, d, e = map(float, told)
+    if told is not None:
+        c, a, b, f, d, e = told
         stored = [a, b, c, d, e, f]
     if x not in data.variables or y not in data.variables:
         return stored

@@ -96,7 +96,8 @@ def describe(
             Coordinates: ``path``, ``size``, ``role`` (latitude, longitude, x, y, vertical, time,
             reference time, step), ``first``, ``last``, ``min``, ``max``, ``units``; of times these
             are texts of ISO 8601 in their ``calendar``, without units. ``step`` and
-            ``step_units`` where values are evenly spaced, ``values`` where they are 64 or fewer.
+            ``step_units`` where values are evenly spaced, ``values`` where they are 64 or fewer,
+            ``note``: what to install for times that are numbers here.
             Values are unpacked; a coordinate with missing or endless values is left out. Of
             several dimensions there is neither first nor last, and missing values are not counted.
         ``unread`` : list of dict

@@ -13,9 +13,9 @@ from refmaker.errors import RefmakerError
 from refmaker.io.source import local_path
 from refmaker.model import Array
 from refmaker.model.attributes import number_in
-from refmaker.model.packing import missing_values, valid_range
+from refmaker.model.packing import is_missing, reinterpreted
 from refmaker.model.roles import role_of
-from refmaker.model.times import time_texts
+from refmaker.model.times import needs_cftime, time_texts
 from refmaker.publish.description.relations import coordinates_of
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _span(array: Array, values: NDArray[Any]) -> dict[str, Any] | None:
     told: dict[str, Any] = {
         "size": int(values.size), "role": role_of(array.attributes), "first": None, "last": None,
         "min": None, "max": None, "units": "", "calendar": None, "step": None, "step_units": "",
-        "values": None,
+        "values": None, "note": None,
     }  # fmt: skip
     if values.dtype.kind in "SU":
         return _texts(told, values)
@@ -221,6 +221,8 @@ def _span(array: Array, values: NDArray[Any]) -> dict[str, Any] | None:
         told["step_units"] = text.partition(" since ")[0].strip() if step is not None else ""
         ends, sides, listed = times[:2], times[2 : 2 + len(sides)], times[2 + len(sides) :]
         text, step = "", None
+    elif needs_cftime(text):
+        told["note"] = f"as dates of the calendar {calendar} after: pip install cftime"
     told |= {"min": ends[0], "max": ends[1], "units": text}
     if step is not None:
         told |= {"step": step, "step_units": text}
@@ -248,17 +250,9 @@ def _numbers(array: Array, values: NDArray[Any]) -> NDArray[Any] | None:
 
     None where any is missing, or nobody can tell what the values are.
     """
-    if "_Unsigned" in array.attributes:
-        return None
-    good = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.shape, bool)
     # Zero as a fill value is mostly nobody's choice, and a usual beginning of coordinates.
-    for mark in missing_values(array, fill=bool(array.fill_value)):
-        good &= values != mark
-    low, high = valid_range(array.attributes)
-    if low is not None:
-        good &= values >= low
-    if high is not None:
-        good &= values <= high
+    good = np.isfinite(values) & ~is_missing(values, array, fill=bool(array.fill_value))
+    values = reinterpreted(values, array.attributes)
     if not good.all():
         if values.ndim < 2 or not good.any():
             return None

@@ -14,7 +14,7 @@ from refmaker.model.ngff_images import (
     level_paths,
     placement,
 )
-from refmaker.model.pyramid import reduced_levels
+from refmaker.model.pyramid import numbered_levels
 from refmaker.model.tree import joined_path
 from refmaker.scanning.ngff_volumes import voxels_of
 
@@ -44,9 +44,8 @@ def images(nodes: Mapping[str, Array | Group]) -> list[dict[str, Any]]:
             levels = _levels(path, node, level_paths(one), one)
             if levels:
                 found.append(_image(path, one, levels, channels_of(node.attributes)))
-        reduced = [] if known else reduced_levels(node)
-        if len(reduced) > 1:
-            found.append(_image(path, {}, _levels(path, node, reduced, {}), []))
+        reduced = [] if known else numbered_levels(node)
+        found += [_image(path, {}, _levels(path, node, paths, {}), []) for paths in reduced]
     return found
 
 

@@ -7,11 +7,10 @@ library that knows reference systems is loaded, and nothing is turned into anoth
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 from refmaker.model import Array
-from refmaker.model.grid_mapping import mapping_name, reference_system
+from refmaker.model.grid_mapping import geotransform, mapping_name, reference_system
 from refmaker.model.roles import role_of, side_of
 from refmaker.publish.description.relations import coordinates_of, found_above
 
@@ -143,7 +142,7 @@ def _extent(
 def _transform(told: dict[str, Any], attributes: Mapping[str, Any], array: Array) -> None:
     """Take the edges of cells from ``GeoTransform``, unless that is of another raster."""
     ends = told.pop("ends", None)
-    numbers = _six(attributes.get("GeoTransform"))
+    numbers = geotransform(attributes)
     width, height = told["size"]
     if numbers is None or not width or not height:
         return
@@ -166,12 +165,3 @@ def _transform(told: dict[str, Any], attributes: Mapping[str, Any], array: Array
     told |= {"bounds": [min(xs), min(ys), max(xs), max(ys)], "bounds_of": "edges"}
     told["geotransform"] = list(numbers)
     told["resolution"] = None if rx or ry else [dx, dy]
-
-
-def _six(told: Any) -> tuple[float, ...] | None:
-    parts = told.split() if isinstance(told, str) else told
-    try:
-        numbers = tuple(float(part) for part in parts)
-    except (TypeError, ValueError):
-        return None
-    return numbers if len(numbers) == 6 and all(map(math.isfinite, numbers)) else None

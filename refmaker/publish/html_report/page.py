@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from refmaker.errors import MissingDependencyError
-from refmaker.model.amounts import human_size
+from refmaker.model.amounts import counted, human_size
 from refmaker.publish.description.content import describe
 from refmaker.publish.html_report.bars import bar
 from refmaker.publish.html_report.byte_map import byte_maps
@@ -84,7 +84,7 @@ def page(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         finalize=_bounded,
     )  # fmt: skip
-    environment.filters.update(size=human_size, share=_share, count="{:,}".format)
+    environment.filters.update(size=human_size, share=_share, count="{:,}".format, counted=counted)
     here = files(__package__)
     template = environment.from_string(here.joinpath("page.html").read_text("utf-8"))
     shown = subjects(refs)
@@ -198,12 +198,18 @@ def _safe(text: str) -> Any:
     return Markup(text)  # noqa: S704 - see above
 
 
+def _number(count: int, noun: str) -> tuple[str, str]:
+    """Return a number and what it counts, apart, as they are shown."""
+    amount, _, noun = counted(count, noun).partition(" ")
+    return amount, noun
+
+
 def _numbers(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     chunks = sum(entry["chunks"]["total"] for entry in content["arrays"])
     found = [
-        (f"{len(content['arrays']):,}", "arrays"),
-        (f"{chunks:,}", "chunks"),
-        (f"{len(content['targets']):,}", "files"),
+        _number(len(content["arrays"]), "array"),
+        _number(chunks, "chunk"),
+        _number(len(content["targets"]), "file"),
         (human_size(content["nbytes"]), "of values"),
         (human_size(content["stored"]), "stored"),
     ]

@@ -10,6 +10,7 @@ import numpy as np
 
 from refmaker.model import Array, Group
 from refmaker.model.amounts import counted, human_size
+from refmaker.model.display import dtype_text
 from refmaker.publish.html_report.access import Access, accesses
 
 if TYPE_CHECKING:
@@ -85,9 +86,7 @@ def tree(root: Group, anchors: Mapping[str, str]) -> tuple[list[Line], int]:
 
 
 def _typed(array: Array) -> str:
-    fields = array.dtype.names
-    dtype = str(array.dtype) if fields is None else f"record of {len(fields)} fields"
-    return f"({extents_of(array)}) {dtype}"
+    return f"({extents_of(array)}) {dtype_text(array.dtype)}"
 
 
 def extents_of(array: Array) -> str:

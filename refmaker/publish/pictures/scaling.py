@@ -8,7 +8,7 @@ import numpy as np
 
 from refmaker.errors import UnsupportedError
 from refmaker.model.attributes import number_in
-from refmaker.model.packing import missing_values
+from refmaker.model.packing import is_missing, reinterpreted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,9 +30,9 @@ def physical(
 ) -> NDArray[Any]:
     """Return values as they are meant.
 
-    By ``_Unsigned``, ``_FillValue``, ``missing_value``, ``scale_factor`` and ``add_offset`` (CF
-    conventions, section 8.1), by the scale and offset of each band (GDAL) and by the rescaling of
-    each frame (DICOM).
+    By ``_Unsigned``, ``_FillValue``, ``missing_value``, the valid range, ``scale_factor`` and
+    ``add_offset`` (CF conventions, sections 2.5.1 and 8.1), by the scale and offset of each band
+    (GDAL) and by the rescaling of each frame (DICOM).
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def physical(
     Returns
     -------
     ndarray of float64
-        Missing values are NaN; of complex numbers the magnitude.
+        Missing and invalid values are NaN; of complex numbers the magnitude.
 
     Raises
     ------
@@ -57,20 +57,11 @@ def physical(
     """
     if stored.dtype.kind == "c":
         return np.asarray(np.abs(stored), "f8")
-    told = str(array.attributes.get("_Unsigned", "")).lower()
-    raw = stored
-    kind = {"true": "u", "false": "i"}.get(told, stored.dtype.kind)
-    if stored.dtype.kind in "iu" and kind != stored.dtype.kind:
-        stored = stored.astype(stored.dtype.newbyteorder("=")).view(
-            f"{kind}{stored.dtype.itemsize}"
-        )
-    shown: NDArray[Any] = stored.astype("f8")
-    # The fill value of a raster marks cells without data; of other images zero may be one, but is
-    # dark.
-    fill = "grid_mapping" in array.attributes
-    for value in missing_values(array, fill=fill) if stored.dtype.kind in "iuf" else ():
-        # Of what is to be taken as unsigned, some writers give the missing value signed.
-        shown[(stored == value) | (raw == value)] = np.nan
+    shown: NDArray[Any] = reinterpreted(stored, array.attributes).astype("f8")
+    if stored.dtype.kind in "iuf":
+        # The fill value of a raster marks cells without data; of other images zero may be one, but
+        # is dark.
+        shown[is_missing(stored, array, fill="grid_mapping" in array.attributes)] = np.nan
     packing = ("scale_factor", "add_offset")
     factor, offset = (number_in(array.attributes, key) for key in packing)
     for key, known in zip(packing, (factor, offset), strict=True):

@@ -173,7 +173,7 @@ class Datasets(Mapping[str, "xr.Dataset"]):
         group, _, name = path.rpartition("/")
         try:
             return self[group][name]
-        except Exception:  # noqa: BLE001 - what is wrong with a neighbour never costs this array
+        except Exception:  # noqa: BLE001 - xarray's of a neighbour, which costs not this array
             members = self._contents.around.groups[group].members
             dims = self._contents.source.array(path).dimension_names or ()
             return self._dataset(group, set(members) - {name, *dims})[name]
@@ -188,7 +188,7 @@ class Datasets(Mapping[str, "xr.Dataset"]):
             if group in (home, above, "") or (home and beside):
                 try:
                     found[group] = self[group]
-                except Exception:  # noqa: BLE001, S112 - it says nothing, then
+                except Exception:  # noqa: BLE001, S112 - what xarray and codecs raise; it says nothing
                     continue
         return found
 

@@ -28,8 +28,8 @@ _SLAB_BYTES = 256 * 1024**2
 """Decoded bytes of chunks that are kept together."""
 
 _MEANING = frozenset(
-    {"_FillValue", "missing_value", "_Unsigned", "scale_factor", "add_offset", "scales", "offsets"}
-    | {"rescale"}
+    {"_FillValue", "missing_value", "valid_min", "valid_max", "valid_range", "_Unsigned"}
+    | {"scale_factor", "add_offset", "scales", "offsets", "rescale"}
 )
 """Attributes that make of stored values others."""
 

@@ -53,7 +53,7 @@ def table(contents: Contents, path: str, start: int = 0) -> dict[str, Any]:
         try:
             names_here, columns_here, size_here = _columns(contents, one, start)
         except Exception as error:
-            # A column that cannot be read says why, and costs no other.
+            # Codecs and filesystems raise anything: a column says why, and costs no other.
             if not subject.columns:
                 raise
             names_here, columns_here, size_here = [one], [[reason(error)]], size

@@ -15,6 +15,7 @@ from refmaker.publish.viewer.sides import sides
 from refmaker.publish.viewer.volume_layer import VolumeLayer
 
 if TYPE_CHECKING:
+    from refmaker.model import Group
     from refmaker.publish.images import Picture
     from refmaker.publish.viewer.contents import Contents, Datasets
 
@@ -43,7 +44,7 @@ class Volume:
 
     def __init__(self, contents: Contents, datasets: Datasets, path: str) -> None:
         self.contents, self.path = contents, path
-        self.picture = _picture(datasets, path)
+        self.picture = _picture(datasets, contents.source.root, path)
         first = self.picture.levels[0]
         if first.dtype.kind not in "biuf" or first.ndim < 2 or not first.size:
             raise UnsupportedError(f"no volume is made of {first.dtype}", path=path)
@@ -116,10 +117,10 @@ class Volume:
         return (found + deep)[:3]
 
 
-def _picture(datasets: Datasets, path: str) -> Picture:
+def _picture(datasets: Datasets, root: Group, path: str) -> Picture:
     """Return the image that an array is a level of, or one of the array alone."""
     array = datasets.array(path)
-    for picture in pictures(datasets.near(path)):
+    for picture in pictures(datasets.near(path), root):
         if path in picture.paths:
             return picture
     return plain_picture([path], [array])

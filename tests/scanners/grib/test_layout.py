@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import rasterio
+import rioxarray  # noqa: F401 - the accessor .rio
 import xarray as xr
 
 from refmaker.io.source import Source
@@ -309,3 +311,55 @@ def test_layers_tell_both_ends(tmp_path):
     assert told == {(0.0, 0.1), (0.1, 0.4)}
     kind = next(iter(group.members))
     assert f"{kind}_0_0p1m" in group[f"{kind}/instant"].members
+
+
+LAMBERT = {
+    "gridType": "lambert", "Nx": 5, "Ny": 4, "latitudeOfFirstGridPointInDegrees": 30,
+    "longitudeOfFirstGridPointInDegrees": 250, "LaDInDegrees": 38, "LoVInDegrees": 262,
+    "Latin1InDegrees": 38, "Latin2InDegrees": 38, "DxInMetres": 3000, "DyInMetres": 3000,
+    "numberOfDataPoints": 20,
+}  # fmt: skip
+
+
+def of_name(group, name):
+    """Return the path of the one array of a name."""
+    (path,) = [path for path, _ in group.arrays() if path.endswith(f"/{name}")]
+    return path
+
+
+def test_rioxarray_finds_the_reference_system(tmp_path):
+    group, _ = scan(tmp_path, message(values=np.arange(20.0), shortName="2t", **LAMBERT))
+    path = of_name(group, "t2m")
+    home, _, name = path.rpartition("/")
+    data = opened(group, home)
+    mapping = group[path].attributes["grid_mapping"]
+    assert mapping not in data.data_vars
+    assert data[name].rio.crs == rasterio.CRS.from_wkt(data[mapping].attrs["crs_wkt"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "names", "told"),
+    [
+        ([1], ("x_wind", "y_wind"), 1),
+        ([0], ("eastward_wind", "northward_wind"), None),
+        ([1, 0], (None, None), None),
+    ],
+)
+def test_winds_along_the_grid_are_not_called_eastward(tmp_path, flags, names, told):
+    parts = [
+        message(values=np.arange(20.0), shortName=name, forecastTime=step, **LAMBERT,
+                uvRelativeToGrid=flag)
+        for step, flag in enumerate(flags) for name in ("10u", "10v", "2t")
+    ]  # fmt: skip
+    group, _ = scan(tmp_path, *parts)
+    for name, standard in zip(("u10", "v10"), names, strict=True):
+        attributes = group[of_name(group, name)].attributes
+        assert attributes.get("standard_name") == standard
+        assert attributes.get("GRIB_uvRelativeToGrid") == told
+        assert ("comment" in attributes) == (standard is None)
+    assert group[of_name(group, "t2m")].attributes["standard_name"] == "air_temperature"
+
+
+def test_winds_on_latitudes_and_longitudes_go_both_ways(tmp_path):
+    group, _ = scan(tmp_path, message(shortName="10u", uvRelativeToGrid=1))
+    assert group[of_name(group, "u10")].attributes["standard_name"] == "eastward_wind"

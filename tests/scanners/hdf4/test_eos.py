@@ -5,6 +5,8 @@ import sys
 import numpy as np
 import pyproj
 import pytest
+import rasterio
+import rioxarray  # noqa: F401 - the accessor .rio
 import xarray as xr
 
 import refmaker
@@ -40,6 +42,7 @@ def places(group):
     return there.transform(*np.meshgrid(*coordinates(group)))
 
 
+@pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
 def test_sinusoidal_grid_of_a_sphere(tmp_path):
     group, _ = one_grid(tmp_path / "g.hdf", (1200, 40), CORNERS, "GCTP_SNSOID", (SPHERE,))
     x, y = coordinates(group)
@@ -51,6 +54,9 @@ def test_sinusoidal_grid_of_a_sphere(tmp_path):
     array = group["G/v"]
     assert array.dimension_names == ("y", "x")
     assert array.attributes["grid_mapping"] == "spatial_ref"
+    opened = refmaker.open_dataset(tmp_path / "g.hdf", group="G")["v"]
+    assert opened.rio.crs == rasterio.CRS.from_wkt(mapping["crs_wkt"])
+    assert opened.rio.transform(recalc=False)[2] == pytest.approx(CORNERS[0][0])
 
 
 def test_polar_stereographic_grid_as_the_hdf_eos_library_places_it(tmp_path):

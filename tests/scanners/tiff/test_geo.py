@@ -1,3 +1,4 @@
+import json
 import sys
 
 import numpy as np
@@ -259,9 +260,24 @@ def test_ground_control_points_are_kept(tmp_path):
     with rasterio.open(path, "w", **profile, gcps=points, crs="EPSG:4326") as file:
         file.write(noise(1, 10, 10, dtype=np.uint8))
     reference = scanned(path)[0]["spatial_ref"].attributes
-    found = [one["geometry"]["coordinates"] for one in reference["gcps"]["features"]]
+    found = [one["geometry"]["coordinates"] for one in json.loads(reference["gcps"])["features"]]
     assert found == [[point.x, point.y, point.z] for point in points]
     assert "GeoTransform" not in reference
+
+
+def test_ground_control_points_of_overviews_count_their_own_pixels(tmp_path):
+    points = [GroundControlPoint(row, col, 5e5 + col, 5e6 - row, 0)
+              for row, col in ((0, 0), (0, 255), (131, 0), (131, 255))]  # fmt: skip
+    path = tmp_path / "a.tif"
+    profile = {"driver": "GTiff", "width": 256, "height": 132, "count": 1, "dtype": "uint8"}
+    with rasterio.open(path, "w", **profile, gcps=points, crs="EPSG:32633") as file:
+        file.write(noise(1, 132, 256, dtype=np.uint8))
+        file.build_overviews([2, 4])
+    for level, options in enumerate(({}, {"overview_level": 0}, {"overview_level": 1})):
+        with rasterio.open(path, **options) as file:
+            expected = [(one.row, one.col, one.x, one.y) for one in file.gcps[0]]
+        found = opened(path, str(level))["image"].rio.get_gcps()
+        np.testing.assert_allclose([(one.row, one.col, one.x, one.y) for one in found], expected)
 
 
 def test_regions_of_masked_pyramids_clip_as_in_rioxarray(tmp_path):

@@ -68,6 +68,25 @@ def test_series_of_a_file_are_numbered_and_levels_follow(tmp_path):
     assert np.array_equal(z["1/image"][...], second)
 
 
+def test_smaller_copies_behind_an_image_are_its_levels(tmp_path):
+    data, other = noise(3, 64, 64), noise(3, 32, 32, seed=2)
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as tif:
+        for step in (1, 2, 4):
+            level = data[:, ::step, ::step]
+            tif.write(level, photometric="minisblack", subfiletype=int(step > 1))
+        tif.write(other, photometric="minisblack")
+        tif.write(noise(3, 16, 16), photometric="minisblack")  # of that size, but not marked
+    with tifffile.TiffFile(path) as tif:
+        assert [len(series.levels) for series in tif.series] == [3, 1, 1]
+    z = stock(path)
+    for level in range(3):
+        expected = data[:, :: 1 << level, :: 1 << level]
+        assert np.array_equal(z[f"0/{level}/image"][...], expected)
+    assert np.array_equal(z["1/image"][...], other)
+    assert z["2/image"].shape == (3, 16, 16)
+
+
 def test_other_values_of_the_description_are_kept(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, noise(16, 16), metadata={"microscope": "mine", "gain": 2.5})
