@@ -371,13 +371,15 @@ class FileScan:
         if self._nested:
             raise UnsupportedError("a virtual dataset over virtual datasets", code="virtual")
         options = replace(self._options, inline_threshold=0)
-        if file == ".":
-            group, _ = self._scan_of(self._source.url, options)
-        else:
-            group, _ = self._scan_of(self._siblings.open(file).url, options)
+        url = self._source.url if file == "." else self._siblings.open(file).url
+        group, report = self._scan_of(url, options)
         try:
             node = group[path]
         except KeyError:
+            # What is there and cannot be read must not pass for missing, which may read as fill.
+            lost = next((row for row in report.skipped if _lies_in(path, row.path)), None)
+            if lost is not None:
+                raise UnsupportedError(lost.reason, code=lost.code) from None
             raise SourceNotFoundError("there is no such dataset") from None
         if not isinstance(node, Array):
             raise UnsupportedError("it is a group", code="virtual")
@@ -442,6 +444,12 @@ def _labels(value: Any) -> tuple[str, ...]:
     """Return labels of dimensions that can be names of dimensions; empty for others."""
     labels = value if isinstance(value, list) else [value]
     return tuple(label if isinstance(label, str) and "/" not in label else "" for label in labels)
+
+
+def _lies_in(path: str, other: str) -> bool:
+    """Tell whether an object is another one, or lies below it."""
+    here, there = (list(filter(None, name.split("/"))) for name in (path, other))
+    return bool(there) and here[: len(there)] == there
 
 
 def _code(error: Exception) -> str:

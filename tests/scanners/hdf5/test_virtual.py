@@ -207,6 +207,38 @@ def test_numbered_series(check, tmp_path):
     check_or_refuse(check, tmp_path / "v.h5")
 
 
+@pytest.mark.parametrize("settings", [{}, {"missing-sources": "fill"}])
+@pytest.mark.parametrize("series", [False, True])
+def test_a_source_that_is_lost_is_not_missing(check, tmp_path, series, settings):
+    """Behind a link that is not followed: HDF5 reads it, so its region is no fill values."""
+    source(tmp_path / "other.h5", (1, 30), (1, 30))
+    source(tmp_path / "s_0.h5", (1, 30), (1, 30))
+    with h5py.File(tmp_path / "s_1.h5", "w") as f:
+        f["d"] = h5py.ExternalLink("other.h5", "d")
+    path = tmp_path / "v.h5"
+    if series:
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        unlimited = h5py.h5s.UNLIMITED
+        space = h5py.h5s.create_simple((0, 30), (unlimited, 30))
+        space.select_hyperslab((0, 0), (unlimited, 1), (1, 1), (1, 30))
+        plist.set_virtual(space, b"s_%b.h5", b"d", h5py.h5s.create_simple((1, 30)))
+        with h5py.File(path, "w", libver="latest") as f:
+            shape = h5py.h5s.create_simple((2, 30), (unlimited, 30))
+            h5py.h5d.create(f.id, b"v", h5py.h5t.IEEE_F32LE, shape, plist)
+    else:
+        joined(path, ["s_0.h5", "s_1.h5"], (1, 30))
+    with h5py.File(path) as f:
+        truth = f["v"][:]
+    assert (truth != 0).sum() > 30
+    _, report = scan(path, options=ScanOptions(settings=settings))
+    (lost,) = (row for row in report.skipped if row.path == "/v")
+    assert "other.h5" in lost.reason
+    assert "follow_external" in lost.reason
+    group, report = scan(path, options=ScanOptions(settings=settings, follow_external=True))
+    assert not report.skipped
+    assert np.array_equal(open_stock(group)["v"][:], truth)
+
+
 def test_a_series_of_which_nothing_is_there_yet_is_told(check, tmp_path):
     """Files that may still come are part of the account: its result must not be kept."""
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
