@@ -193,7 +193,25 @@ def _members(text: bytes, limits: Limits) -> tuple[dict[str, Any], _Members, _Me
     behind = text[at:].lstrip(_SPACE)
     if behind:
         raise not_json("more text behind the document", len(text) - len(behind))
+    if refs is None and isinstance(head.get("refs"), dict):
+        _check_once(text)
     return head, top, refs
+
+
+class _Once(dict[str, Any]):
+    """A JSON object that knows a key which is there twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        names = [name for name, _ in pairs] if len(self) < len(pairs) else []
+        self.twice = next((name for name in names if names.count(name) > 1), None)
+
+
+def _check_once(text: bytes) -> None:
+    """Refuse keys that are twice in ``refs``, where that name is spelt with escapes."""
+    twice = json.loads(text, object_pairs_hook=_Once)["refs"].twice
+    if twice is not None:
+        raise MetadataError("a key that is there twice", path=twice)
 
 
 def _no_object(text: bytes, limits: Limits) -> RefmakerError:

@@ -455,6 +455,8 @@ def _cut(
     closed, inner = bool(ends.size), None
     rows = rows.take(brackets.depth_at(window.opens[rows.first]) == 0)
     stop = int(brackets.at[ends[0]]) if closed else None
+    if stop is not None and text[window.base + stop : window.base + stop + 1] != b"}":
+        raise not_json("the object ends as an array does", window.base + stop)
     if find_refs:
         inner = _inner(text, window, brackets, stop)
     if inner is not None:

@@ -72,9 +72,16 @@ def value_of(key, value, templates):
     return url, offset, length
 
 
+class Grids(dict):
+    """Shape of the chunk grid and separator of every array, and which of them are scalars."""
+
+    def __init__(self):
+        super().__init__()
+        self.scalars = set()
+
+
 def grids_of(refs):
-    """Return shape of the chunk grid and separator of every array."""
-    found = {}
+    found = Grids()
     for key, value in refs.items():
         path, _, name = key.rpartition("/")
         if name not in METADATA:
@@ -94,15 +101,22 @@ def grids_of(refs):
         if name != ".zarray" or type(extents) is not list or type(chunks) is not list:
             continue
         whole = all(type(n) is int for n in (*extents, *chunks)) and len(extents) == len(chunks)
-        if whole and min(extents, default=0) >= 0 and min(chunks, default=1) > 0:
-            shape = tuple(-(-a // b) for a, b in zip(extents, chunks, strict=True))
+        # Arrays without elements have chunks of none, as VirtualiZarr writes them.
+        even = whole and all(b > 0 or a == b == 0 for a, b in zip(extents, chunks, strict=True))
+        if even and min(extents, default=0) >= 0:
+            shape = tuple(-(-a // (b or 1)) for a, b in zip(extents, chunks, strict=True))
             separator = "/" if document.get("dimension_separator") == "/" else "."
             found[path] = shape or (1,), separator
+            if not shape:
+                found.scalars.add(path)
     return found
 
 
 def owner_of(key, grids):
-    """Return the array and the position in its grid; None if the key is no chunk's."""
+    """Return the array, and the position in its grid; None if the key is no chunk's.
+
+    The position is None where the array ends before it, and no reader asks for the key.
+    """
     parts = key.split("/")
     last = parts[-1].split(".")
     if not all(number(part) is not None for part in last):
@@ -121,9 +135,10 @@ def owner_of(key, grids):
         joined = "/" if between else "."
         if len(at) > 1 and joined != separator:
             raise Refused(key)
-        if len(at) != len(shape) or any(a >= b for a, b in zip(at, shape, strict=True)):
+        outside = any(a >= b for a, b in zip(at, shape, strict=False))
+        if len(at) != len(shape) or (outside and path in grids.scalars):
             raise Refused(key)
-        return path, at
+        return path, None if outside else at
     return None
 
 
@@ -150,6 +165,12 @@ def oracle(data):
             raise Refused("version")
     if refs.twice:
         raise Refused("twice")
+    grids = grids_of(refs)
+    # So VirtualiZarr names the chunk of a scalar.
+    named = [f"{key}0" if key.endswith("/") and key[:-1] in grids.scalars else key for key in refs]
+    if len(set(named)) < len(named):
+        raise Refused("twice")
+    refs = dict(zip(named, refs.values(), strict=True))
     found = {}
     for key, value in refs.items():
         if any(part in ("", ".", "..") for part in key.split("/")) or "\0" in key:
@@ -157,12 +178,14 @@ def oracle(data):
         if ".." in key.split("\\"):
             raise Refused(key)
         found[key] = value_of(key, value, templates)
-    grids = grids_of(refs)
     chunks = {}
     for key in refs:
         if key.rpartition("/")[2] not in METADATA:
             owner = owner_of(key, grids)
-            chunks.setdefault(owner and owner[0], {})[owner and owner[1]] = found[key]
+            if owner and owner[1] is None:
+                del found[key]
+            else:
+                chunks.setdefault(owner and owner[0], {})[owner and owner[1]] = found[key]
     return found, chunks
 
 
@@ -421,6 +444,8 @@ def rows(count):
         '{"version":1,"refs":{ROWS,"b/0":["x",1 2,3]}}', '{"version":1,"refs":{ROWS,"b/0":["x",1,2],}}',
         '{"version":1,"refs":{ROWS "b":"c",ROWS}}', '{"version":1,"refs":{ROWS,,"b":"c"}}',
         '{"version":1,"refs":{"b":"c" ROWS}}', '{"version":1,"refs":{"b":"c",ROWS,"b":"d"}}',
+        '{"version":1,"refs":{ROWS],"a":1}', '{"version":1,"refs":{ROWS}]', "{ROWS]",
+        '{"version":1,"r\\u0065fs":{ROWS}}', '{"version":1,"r\\u0065fs":{ROWS,ROWS}}',
         '{"version":1,"refs":{ROWS}', '{"version":1,"refs":{ROWS', '{"version":1,"refs":{ROWS}}}',
         '{"version":1,"refs":{ROWS}}x', '{"version":1,"refs":{ROWS}} {}', '{"version":1,"refs":{ROWS}}\n \n',
         '{"version":1,"refs":{"d":{ROWS}}}', '{"version":1,"refs":{"d":{"e":{ROWS},"f":[]}, "g/.zattrs":{ROWS}}}',
