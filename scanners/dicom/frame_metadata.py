@@ -51,6 +51,7 @@ def described(
         What users chose to have written.
     """
     members: dict[str, Array] = {}
+    told_of: set[str] = set()
     varying = differing(image.headers)
     refused: dict[int, int] = {}
     attributes = _constant(image, choices, varying, refused)
@@ -59,9 +60,13 @@ def described(
         text = column.values.dtype.kind in "US"
         if text and not column.attributes.get("asked") and not presentable(column.values.tolist()):
             continue
+        # What frames say of themselves counts, not what their instances say under the same name.
+        if column.name in told_of:
+            continue
         found = coordinates(column, image.grid.cell, image.names, image.grid.shape)
         if found is None:
             continue
+        told_of.add(column.name)
         names, values = found
         name = column.name
         if not names:
@@ -180,12 +185,10 @@ def _selected(
     """Return the chosen attributes in which instances differ, as columns of frames."""
     headers = image.headers
     columns = []
-    # What frames say of themselves counts, not what their instances say under the same name.
-    known = attributes.keys() | {column.name for column in image.columns}
     if len(headers) > 1:
         for tag in _tags(headers, choices):
             name = choices.selection.name(tag)
-            if name not in known and tag in varying:
+            if name not in attributes and tag in varying:
                 columns.append(_column(image, tag, name, refused))
     if choices.uids != "none":
         for tag, name in UIDS.items():

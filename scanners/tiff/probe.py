@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refmaker.codecs.codestream import describe
-from refmaker.codecs.tiff_fax import is_whole_group4
 from refmaker.errors import CodecError, MissingDependencyError, RefmakerError, UnsupportedError
 from refmaker.scanners.tiff.bounded_decoders import BOUNDED
 
@@ -187,6 +186,8 @@ def _image_bytes(data: bytes, step: Mapping[str, Any], full: int) -> int:
             outcolorspace=step["colorspace_data"],
         )
     else:
+        from refmaker.codecs.tiff_fax import is_whole_group4
+
         if step["id"] == _GROUP4 and not is_whole_group4(data, step["height"], step["width"]):
             raise CodecError(
                 "Group 4 data that are damaged, or not understood by imagecodecs (libtiff's "

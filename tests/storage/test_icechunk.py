@@ -129,7 +129,7 @@ def test_whole_or_not_at_all(refs, tmp_path, monkeypatch):
     # Which of them is used depends on icechunk's version.
     for way in ("_set_batches", "_set_grid"):
         monkeypatch.setattr(exporter, way, lambda *_: [(0, 1)])
-    with pytest.raises(SourceError, match="did not take 1 chunks") as caught:
+    with pytest.raises(SourceError, match="did not take 1 chunk, such as") as caught:
         found.write(tmp_path / "cube.icechunk")
     assert caught.value.path == "cube"
     assert set(os.listdir(tmp_path)) == before

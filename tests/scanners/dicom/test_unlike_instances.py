@@ -172,7 +172,9 @@ def test_more_frames_than_a_file_can_hold_are_refused_at_once(tmp_path):
     made.NumberOfFrames = 2_000_000_000
     found, report = collect([save(made, tmp_path / "a.dcm")])
     assert not found.members
-    assert [row.reason for row in report.skipped] == ["more frames than the file can hold"]
+    assert [row.reason for row in report.skipped] == [
+        "2000000000 frames are more than the file can hold"
+    ]
 
 
 def test_a_length_that_lies_beyond_the_file_counts_no_frames(tmp_path):
