@@ -154,9 +154,8 @@ def frame_count(header: Header) -> int:
         # Every frame takes at least a bit; a deflated one at least a 1032nd of that.
         most = header.size * 8 * (1 if header.deflated is None else 1032)
         if told is not None and header.size and told > most:
-            raise TruncatedError(
-                "the file cannot hold as many frames", path=tag_text(NUMBER_OF_FRAMES)
-            )
+            what = f"{told} frames are more than the file can hold"
+            raise TruncatedError(what, path=tag_text(NUMBER_OF_FRAMES))
         known = header.frames = told or _untold(header)
         if form is not None and shared and (told or (header.pixels and header.pixels.length)):
             form.frames = known
