@@ -17,12 +17,8 @@ from refmaker.scanners.fits.images import Coding, scaling
 from refmaker.scanners.fits.tables import RowTable
 
 if TYPE_CHECKING:
-    from refmaker.io.source import Source
     from refmaker.model import Array
-    from refmaker.model.report import ScanReport
-    from refmaker.scanners.fits.hdus import HDU
-    from refmaker.scanners.fits.packed import PackedSource
-    from refmaker.scanning.options import ScanOptions
+    from refmaker.scanners.fits.header import Header
 
 __all__ = ["ASCIITable"]
 
@@ -46,21 +42,12 @@ class ASCIITable(RowTable):
         If the columns make no sense; else as for `RowTable`.
     """
 
-    def __init__(
-        self,
-        hdu: HDU,
-        source: Source | PackedSource,
-        options: ScanOptions,
-        report: ScanReport,
-        *,
-        primary: bool,
-    ) -> None:
-        super().__init__(hdu, source, options, report, primary=primary)
-        header = hdu.header
+    def described(self, header: Header) -> list[Column]:
+        """Return the fields, as TFORMn and TBCOLn give them."""
         count = header.integer("TFIELDS")
         if not 0 <= count <= _MAX_FIELDS:
             raise FormatError(f"TFIELDS is {count}", offset=header.start)
-        self.columns = [self._field(number) for number in range(1, count + 1)]
+        return [self._field(number) for number in range(1, count + 1)]
 
     def _field(self, number: int) -> Column:
         header = self._hdu.header

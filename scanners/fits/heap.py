@@ -162,7 +162,7 @@ def _equal(
         chunk, table = strided_table(
             shape[0], stride, shape[1:], lists.itemsize, first, source.url, target
         )
-        return _array(made, table, shape, chunk, names)
+        return made.array(table, shape, chunk, names)
     if width >= _LEAST:
         table = ChunkTable.from_columns(
             (shape[0], 1),
@@ -170,7 +170,7 @@ def _equal(
             offset=lists.start.astype(np.uint64),
             length=np.full(shape[0], width, np.uint64),
         )
-        return _array(made, table, shape, (1, shape[1]), names)
+        return made.array(table, shape, (1, shape[1]), names)
     _within_budget(lists, options)
     return _inlined(lists, made, source, shape, names)
 
@@ -179,7 +179,7 @@ def _ragged(lists: Lists, made: Coding, source: Source, options: ScanOptions, al
     """Return all elements behind each other, shape (elements,)."""
     total = int(lists.counts.sum())
     if not total:
-        return _array(made, ChunkTable.empty((0,)), (0,), (1,), (along,))
+        return made.array(ChunkTable.empty((0,)), (0,), (1,), (along,))
     used = lists.counts > 0
     start, nbytes = lists.start[used], lists.counts[used] * lists.itemsize
     follows = bool((start[1:] == (start + nbytes)[:-1]).all())
@@ -188,7 +188,7 @@ def _ragged(lists: Lists, made: Coding, source: Source, options: ScanOptions, al
             1, 0, (total,), lists.itemsize, int(start[0]), source.url, options.chunk_bytes,
             outer=False,
         )  # fmt: skip
-        return _array(made, table, (total,), chunk, (along,))
+        return made.array(table, (total,), chunk, (along,))
     _within_budget(lists, options)
     return _inlined(lists, made, source, (total,), (along,))
 
@@ -208,7 +208,7 @@ def _inlined(
     """Return an array that keeps its elements itself."""
     data = b"".join(_pieces(lists, source))
     table = ChunkTable.inline((1,) * len(shape), {0: data})
-    return _array(made, table, shape, shape, names)
+    return made.array(table, shape, shape, names)
 
 
 def _pieces(lists: Lists, source: Source) -> list[bytes]:
@@ -218,25 +218,6 @@ def _pieces(lists: Lists, source: Source) -> list[bytes]:
     used = [(start, size) for start, size in zip(starts, sizes, strict=True) if size]
     found = iter(source.read_many(used) if used else ())
     return [next(found) if size else b"" for size in sizes]
-
-
-def _array(
-    made: Coding,
-    table: ChunkTable,
-    shape: tuple[int, ...],
-    chunk: tuple[int, ...],
-    names: tuple[str, ...],
-) -> Array:
-    return Array(
-        shape,
-        chunk,
-        made.dtype,
-        table,
-        fill_value=made.fill_value,
-        filters=made.filters,
-        dimension_names=names,
-        attributes=made.attributes,
-    )
 
 
 def _texts(lists: Lists, source: Source, options: ScanOptions, rows: str) -> Array:

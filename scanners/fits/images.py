@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from refmaker.io.source import Source
+    from refmaker.model import ChunkTable
     from refmaker.model.report import ScanReport
     from refmaker.scanners.fits.hdus import HDU
     from refmaker.scanners.fits.header import Header
@@ -59,6 +60,40 @@ class Coding:
         self.filters: tuple[Mapping[str, Any], ...] = ()
         self.attributes: dict[str, Any] = {}
         self.fill_value: Any = None
+
+    def array(
+        self,
+        table: ChunkTable,
+        shape: tuple[int, ...],
+        chunk: tuple[int, ...],
+        names: tuple[str, ...],
+        *,
+        inner: tuple[Mapping[str, Any], ...] = (),
+        compressor: Mapping[str, Any] | None = None,
+    ) -> Array:
+        """Return an array of such elements.
+
+        Parameters
+        ----------
+        table : ChunkTable
+            Where they lie.
+        shape, chunk : tuple of int
+        names : tuple of str
+            Of the dimensions.
+        inner, compressor
+            Codecs that take the stored elements out of the chunks' bytes.
+        """
+        return Array(
+            shape,
+            chunk,
+            self.dtype,
+            table,
+            fill_value=self.fill_value,
+            filters=(*self.filters, *inner),
+            compressor=compressor,
+            dimension_names=names,
+            attributes=self.attributes,
+        )
 
 
 def coding(

@@ -16,13 +16,8 @@ from refmaker.scanners.fits.images import coding, dimension_names
 from refmaker.scanners.fits.tables import RowTable
 
 if TYPE_CHECKING:
-    from refmaker.io.source import Source
     from refmaker.model import Array
-    from refmaker.model.report import ScanReport
-    from refmaker.scanners.fits.hdus import HDU
     from refmaker.scanners.fits.header import Header
-    from refmaker.scanners.fits.packed import PackedSource
-    from refmaker.scanning.options import ScanOptions
 
 __all__ = ["GROUP_DIMENSION", "RandomGroups"]
 
@@ -46,17 +41,9 @@ class RandomGroups(RowTable):
         If there are more parameters, or dimensions, than can be told; else as for `RowTable`.
     """
 
-    def __init__(
-        self,
-        hdu: HDU,
-        source: Source | PackedSource,
-        options: ScanOptions,
-        report: ScanReport,
-        *,
-        primary: bool,
-    ) -> None:
-        super().__init__(hdu, source, options, report, primary=primary)
-        header, self.row_dimension = hdu.header, GROUP_DIMENSION
+    def described(self, header: Header) -> list[Column]:
+        """Return the data, then the parameters."""
+        self.row_dimension = GROUP_DIMENSION
         size, count = abs(header.bitpix) // 8, header.integer("PCOUNT", 0)
         if count > _PARAMETERS or len(header.axes) > _MAX_RANK:
             raise UnsupportedError(
@@ -64,10 +51,11 @@ class RandomGroups(RowTable):
                 code="fits-random-groups",
             )
         elements = self.width // size - count
-        self.columns = [Column(0, DATA, "", elements, count * size, elements * size, "")]
+        columns = [Column(0, DATA, "", elements, count * size, elements * size, "")]
         for number in range(1, count + 1):
             name = header.text(f"PTYPE{number}") or f"parameter{number}"
-            self.columns.append(Column(number, name, "", 1, (number - 1) * size, size, ""))
+            columns.append(Column(number, name, "", 1, (number - 1) * size, size, ""))
+        return columns
 
     @staticmethod
     def extent(header: Header) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -43,7 +44,7 @@ _DIMENSIONS: Final = re.compile(r"\( *[0-9]+ *(?:, *[0-9]+ *)*\)")
 _MAX_RANK: Final = 32
 
 
-class RowTable:
+class RowTable(ABC):
     """The rows of a table, of which a codec takes a column.
 
     Parameters
@@ -65,6 +66,8 @@ class RowTable:
         Bytes of a row, and how many there are.
     row_dimension : str
         Name of the dimension of all rows.
+    columns : list of Column
+        As the header describes them.
 
     Raises
     ------
@@ -93,6 +96,11 @@ class RowTable:
                 hint="the file is incomplete",
             )
         self._content: np.ndarray[Any, np.dtype[np.uint8]] | None = None
+        self.columns = self.described(header)
+
+    @abstractmethod
+    def described(self, header: Header) -> list[Column]:
+        """Return the columns that a header describes."""
 
     @staticmethod
     def extent(header: Header) -> tuple[int, int]:
@@ -123,31 +131,23 @@ class RowTable:
         codec : mapping
             Its configuration.
         """
-        filters, compressor = made.filters, codec
+        inside: tuple[Mapping[str, Any], ...] = ()
+        compressor = codec
         if not self.rows or not self.width or 0 in inner:
             chunk, table = self._none(inner)
         elif isinstance(self._source, PackedSource):
             flat = (self.rows * self.width, *(1,) * len(inner))
             placed = place(self._source, flat, 1, self._hdu.header.data, self._options)
             chunk, table = (self.rows, *inner), placed.table
-            filters = (*filters, codec, *placed.filters)
+            inside = (codec, *placed.filters)
             compressor = placed.compressor or {}
         elif self.rows * self.width <= self._options.inline_threshold:
             chunk = (self.rows, *inner)
             table = ChunkTable.inline((1,) * len(chunk), {0: self.read().tobytes()})
         else:
             chunk, table = self._pieces(inner)
-        return Array(
-            (self.rows, *inner),
-            chunk,
-            made.dtype,
-            table,
-            fill_value=made.fill_value,
-            filters=filters,
-            compressor=compressor or None,
-            dimension_names=names,
-            attributes=made.attributes,
-        )
+        shape = (self.rows, *inner)
+        return made.array(table, shape, chunk, names, inner=inside, compressor=compressor or None)
 
     def column(
         self, column: Column, names: tuple[str, ...], made: Coding, inner: tuple[int, ...]
@@ -171,16 +171,7 @@ class RowTable:
             shape = (self.rows, *inner)
             part = self.read()[:, column.start : column.start + column.width]
             table = ChunkTable.inline((1,) * len(shape), {0: part.tobytes()})
-            return Array(
-                shape,
-                shape,
-                made.dtype,
-                table,
-                fill_value=made.fill_value,
-                filters=made.filters,
-                dimension_names=names,
-                attributes=made.attributes,
-            )
+            return made.array(table, shape, shape, names)
         codec = {
             "id": "refmaker.table_column",
             "row": self.width,
@@ -224,21 +215,12 @@ class BinaryTable(RowTable):
         If the columns make no sense; else as for `RowTable`.
     """
 
-    def __init__(
-        self,
-        hdu: HDU,
-        source: Source | PackedSource,
-        options: ScanOptions,
-        report: ScanReport,
-        *,
-        primary: bool,
-    ) -> None:
-        super().__init__(hdu, source, options, report, primary=primary)
-        header = hdu.header
-        self.columns = table_columns(header)
+    def described(self, header: Header) -> list[Column]:
+        """Return the columns, and note where the heap lies."""
         nbytes = self.width * self.rows
         origin = header.data + header.integer("THEAP", nbytes)
-        self._heap = Heap(origin, header.data + nbytes, min(hdu.end, source.size))
+        self._heap = Heap(origin, header.data + nbytes, min(self._hdu.end, self._source.size))
+        return table_columns(header)
 
     def arrays(self, column: Column, name: str, counts: str) -> dict[str, Array]:
         """Return a column as arrays.
