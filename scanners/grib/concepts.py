@@ -55,7 +55,8 @@ def lines_of(name: str) -> dict[str, str]:
     data, places = _parts()
     start, stop = places.get(name, (0, 0))
     text = zlib.decompress(data[start:stop], 31).decode() if stop else ""
-    return dict(line.split("\t", 1) for line in text.splitlines())
+    # Names may hold what Python takes for other ends of lines.
+    return dict(line.split("\t", 1) for line in text.split("\n") if line)
 
 
 @lru_cache(1024)
